@@ -1,0 +1,107 @@
+package httpserver
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// logFlushInterval is how long a line may wait in memory. A write call for each
+// request would cost more than all else a small request needs.
+const logFlushInterval = 100 * time.Millisecond
+
+// Logger is a slog.Logger whose lines are written in batches: at the latest
+// 100 milliseconds after they were made, and at once with a warning or an error.
+type Logger struct {
+	*slog.Logger
+	out *batchWriter
+}
+
+// NewLogger returns a logger on w in the format and with the least level that the
+// settings name. Lines carry the id of the request they belong to. Call Close at
+// the end of the program, or the last lines are lost.
+func NewLogger(w io.Writer, s Settings) *Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+		level = slog.LevelInfo // kong has checked the setting; a zero Settings means info
+	}
+	out := newBatchWriter(w)
+	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler = slog.NewTextHandler(out, options)
+	if s.LogFormat == "json" {
+		handler = slog.NewJSONHandler(out, options)
+	}
+	return &Logger{Logger: slog.New(&logHandler{Handler: handler, out: out}), out: out}
+}
+
+// Close writes what is still in memory. Lines logged later are written at once.
+func (l *Logger) Close() { l.out.close() }
+
+// logHandler adds the request's id and does not let warnings wait.
+type logHandler struct {
+	slog.Handler
+	out *batchWriter
+}
+
+func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
+	if id := RequestID(ctx); id != "" {
+		r.AddAttrs(slog.String("request_id", id))
+	}
+	err := h.Handler.Handle(ctx, r)
+	if r.Level >= slog.LevelWarn {
+		h.out.flush()
+	}
+	return err
+}
+
+func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &logHandler{Handler: h.Handler.WithAttrs(attrs), out: h.out}
+}
+
+func (h *logHandler) WithGroup(name string) slog.Handler {
+	return &logHandler{Handler: h.Handler.WithGroup(name), out: h.out}
+}
+
+// batchWriter is a buffered writer that a timer empties. The timer runs only while
+// something waits, so an idle server does not wake up.
+type batchWriter struct {
+	mu      sync.Mutex
+	buf     *bufio.Writer
+	waiting bool
+	closed  bool
+}
+
+func newBatchWriter(w io.Writer) *batchWriter {
+	return &batchWriter{buf: bufio.NewWriterSize(w, 32<<10)}
+}
+
+func (b *batchWriter) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n, err := b.buf.Write(p)
+	switch {
+	case b.closed:
+		err = b.buf.Flush()
+	case !b.waiting:
+		b.waiting = true
+		time.AfterFunc(logFlushInterval, b.flush)
+	}
+	return n, err
+}
+
+func (b *batchWriter) flush() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting = false
+	_ = b.buf.Flush() // the log itself cannot be written: there is nowhere to say so
+}
+
+func (b *batchWriter) close() {
+	b.flush()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+}

@@ -1,0 +1,205 @@
+package httpserver
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallpass-auth/hallpass/shared/problem"
+)
+
+// RequestIDHeader is the response header that carries the request's id, for a
+// caller to quote and for us to find in the log.
+const RequestIDHeader = "X-Request-Id"
+
+// unmatchedRoute is the route of requests that no route took.
+const unmatchedRoute = "unmatched"
+
+// SetRoute tells the metrics and the log which route took the request: its
+// template, not its path, so that the number of routes stays bounded. A router
+// calls it with the writer that it was given.
+func SetRoute(w http.ResponseWriter, template string) {
+	if rec, ok := w.(*recorder); ok {
+		rec.route = template
+	}
+}
+
+type requestIDKey struct{}
+
+// RequestID returns the id of the request that ctx belongs to, or nothing outside
+// of one.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
+// observer wraps a whole server's handler: id, metrics, log line, and the answer
+// to a panic. It logs the path, never the query and no header, since those may
+// hold secrets.
+type observer struct {
+	next     http.Handler
+	log      *slog.Logger
+	stopping *atomic.Bool
+	ids      idSource
+	duration *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+	series   sync.Map // of seriesKey to prometheus.Observer: a look-up without a label hash
+	pool     sync.Pool
+}
+
+type seriesKey struct {
+	method, route string
+	status        int
+}
+
+func newObserver(next http.Handler, log *slog.Logger, reg prometheus.Registerer, stopping *atomic.Bool) *observer {
+	o := &observer{
+		next:     next,
+		log:      log,
+		stopping: stopping,
+		ids:      newIDSource(),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "http_request_duration_seconds",
+			Help:    "Time to answer a request, by route and status; its count is the number of requests.",
+			Buckets: []float64{.0001, .0005, .001, .005, .01, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"method", "route", "status"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "http_requests_in_flight",
+			Help: "Requests being answered right now.",
+		}),
+		pool: sync.Pool{New: func() any { return new(recorder) }},
+	}
+	reg.MustRegister(o.duration, o.inFlight)
+	return o
+}
+
+func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	id := o.ids.next()
+	h := w.Header()
+	h[RequestIDHeader] = []string{id}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+	if o.stopping.Load() {
+		h["Connection"] = []string{"close"} // the client's next request goes elsewhere
+	}
+	rec := o.pool.Get().(*recorder)
+	*rec = recorder{ResponseWriter: w, route: unmatchedRoute}
+	r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+	o.inFlight.Inc()
+	defer func() {
+		if v := recover(); v != nil {
+			o.answerPanic(rec, r, v)
+		}
+		o.inFlight.Dec()
+		o.record(rec, r, time.Since(start))
+		*rec = recorder{}
+		o.pool.Put(rec)
+	}()
+	o.next.ServeHTTP(rec, r)
+}
+
+// answerPanic logs a panic once and answers with a fixed text, if nothing has been
+// answered yet.
+func (o *observer) answerPanic(rec *recorder, r *http.Request, v any) {
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(v) // net/http's own way to drop a connection
+	}
+	o.log.ErrorContext(r.Context(), "panic while answering", "panic", v, "stack", string(debug.Stack()))
+	if rec.status == 0 {
+		problem.Write(rec, http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
+	}
+}
+
+func (o *observer) record(rec *recorder, r *http.Request, took time.Duration) {
+	status := rec.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	o.seriesOf(seriesKey{method: knownMethod(r.Method), route: rec.route, status: status}).Observe(took.Seconds())
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	if !o.log.Enabled(r.Context(), level) {
+		return
+	}
+	o.log.LogAttrs(r.Context(), level, "request",
+		slog.String("method", r.Method),
+		slog.String("path", r.URL.Path),
+		slog.Int("status", status),
+		slog.Int64("bytes", rec.bytes),
+		slog.Duration("took", took),
+		slog.String("from", r.RemoteAddr))
+}
+
+func (o *observer) seriesOf(key seriesKey) prometheus.Observer {
+	if s, ok := o.series.Load(key); ok {
+		return s.(prometheus.Observer)
+	}
+	s := o.duration.WithLabelValues(key.method, key.route, strconv.Itoa(key.status))
+	o.series.Store(key, s)
+	return s
+}
+
+// knownMethod keeps the number of series bounded: anybody can make a method up.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
+// recorder notes what was answered.
+type recorder struct {
+	http.ResponseWriter
+	route  string
+	status int
+	bytes  int64
+}
+
+func (rec *recorder) WriteHeader(status int) {
+	if rec.status == 0 && status >= http.StatusOK { // 1xx answers precede the real one
+		rec.status = status
+	}
+	rec.ResponseWriter.WriteHeader(status)
+}
+
+func (rec *recorder) Write(p []byte) (int, error) {
+	if rec.status == 0 {
+		rec.status = http.StatusOK
+	}
+	n, err := rec.ResponseWriter.Write(p)
+	rec.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the server's own writer.
+func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
+
+// idSource makes request ids: a random part for the process and a count. They are
+// unique and cheap, and they are not secrets.
+type idSource struct {
+	process string
+	count   *atomic.Uint64
+}
+
+func newIDSource() idSource {
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return idSource{process: hex.EncodeToString(b[:]) + "-", count: new(atomic.Uint64)}
+}
+
+func (s idSource) next() string {
+	return s.process + strconv.FormatUint(s.count.Add(1), 36)
+}

@@ -1,0 +1,46 @@
+package httpserver
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+)
+
+// Settings are those that every server has. The tags are read by kong; the
+// defaults of the two addresses are kong variables, because each program has its
+// own.
+type Settings struct {
+	Listen         string        `group:"Server" env:"HALLPASS_LISTEN" default:"${listen}" placeholder:"HOST:PORT" help:"Address to serve on (${default})."`
+	AdminListen    string        `group:"Server" env:"HALLPASS_ADMIN_LISTEN" default:"${admin_listen}" placeholder:"HOST:PORT" help:"Address of /metrics, /healthz, /readyz and pprof; never publish it (${default})."`
+	AllowedOrigins []string      `group:"Server" env:"HALLPASS_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of web pages whose scripts may call this server (CORS), separated by commas; * for all. None by default."`
+	DrainDelay     time.Duration `group:"Server" env:"HALLPASS_DRAIN_DELAY" default:"2s" help:"After SIGTERM, go on serving for this long while /readyz already says no (${default})."`
+	StopTimeout    time.Duration `group:"Server" env:"HALLPASS_STOP_TIMEOUT" default:"30s" help:"Let requests in flight finish for at most this long when stopping (${default})."`
+	LogFormat      string        `group:"Logs" env:"HALLPASS_LOG_FORMAT" enum:"text,json" default:"text" help:"Format of the log on standard error: text or json (${default})."`
+	LogLevel       string        `group:"Logs" env:"HALLPASS_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: debug, info, warn or error (${default})."`
+}
+
+// Validate checks what kong cannot; the error names the setting.
+func (s *Settings) Validate() error {
+	for _, a := range []struct{ setting, value string }{
+		{"--listen (HALLPASS_LISTEN)", s.Listen},
+		{"--admin-listen (HALLPASS_ADMIN_LISTEN)", s.AdminListen},
+	} {
+		if _, _, err := net.SplitHostPort(a.value); err != nil {
+			return fmt.Errorf("%s must be HOST:PORT, not %q", a.setting, a.value)
+		}
+	}
+	for _, origin := range s.AllowedOrigins {
+		if origin == "*" {
+			continue
+		}
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || origin != u.Scheme+"://"+u.Host {
+			return fmt.Errorf("--allowed-origins (HALLPASS_ALLOWED_ORIGINS) must hold origins like https://app.example.com, without a path, not %q", origin)
+		}
+	}
+	if s.DrainDelay < 0 || s.StopTimeout < 0 {
+		return fmt.Errorf("--drain-delay (HALLPASS_DRAIN_DELAY) and --stop-timeout (HALLPASS_STOP_TIMEOUT) must not be negative")
+	}
+	return nil
+}

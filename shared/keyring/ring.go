@@ -1,0 +1,242 @@
+package keyring
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// MinSecret is the least length of a shared secret, in bytes: HS256 needs a key
+// of at least the size of its hash (RFC 7518 §3.2).
+const MinSecret = 32
+
+// HS256 is HMAC with SHA-256 (RFC 7518 §3.2), the algorithm of shared secrets.
+const HS256 = "HS256"
+
+// maxKeyID bounds a kid, in bytes.
+const maxKeyID = 128
+
+// Errors of reading and using a ring. What is returned wraps one of them, says
+// which key is meant, and never holds key material.
+var (
+	ErrWeakKey  = errors.New("key is too short")
+	ErrBadRing  = errors.New("not a usable JWK Set")
+	ErrNoSigner = errors.New("no key of the ring may sign now")
+)
+
+// Key is one key of a ring. It is immutable; two lookups that give the same
+// pointer mean the same key.
+type Key struct {
+	// ID is the kid: what a token's header names. It is a lookup and nothing else.
+	ID string
+	// Algorithm is the one JWS algorithm the key is for (RFC 8725 §3.1).
+	Algorithm string
+	// SignsFrom is when the key starts to sign; zero means always.
+	SignsFrom time.Time
+	// VerifiesUntil is when the key stops to verify; zero means never.
+	VerifiesUntil time.Time
+
+	secret []byte
+}
+
+// Secret returns the key material, as jwt/v5 wants it for both signing and
+// verifying. The caller must not change or print it.
+func (k *Key) Secret() []byte { return k.secret }
+
+// String returns the key's id, so that a key that ends up in a log line or in an
+// error gives nothing away.
+func (k *Key) String() string { return "key " + k.ID }
+
+// GoString is String: it keeps the secret out of %#v.
+func (k *Key) GoString() string { return k.String() }
+
+// verifiesAt reports whether signatures of k are accepted at now.
+func (k *Key) verifiesAt(now time.Time) bool {
+	return k.VerifiesUntil.IsZero() || now.Before(k.VerifiesUntil)
+}
+
+// signsAt reports whether k may sign at now.
+func (k *Key) signsAt(now time.Time) bool {
+	return !now.Before(k.SignsFrom) && k.verifiesAt(now)
+}
+
+// Ring is a set of keys with their schedule. It is immutable and safe for
+// concurrent use.
+type Ring struct {
+	keys []*Key
+	byID map[string]*Key
+}
+
+// Source gives the ring to use now. Implementations are safe for concurrent use
+// and cheap: they are asked on every request.
+type Source interface {
+	Current() *Ring
+}
+
+// Current returns the ring itself: a Ring is a Source that never changes.
+func (r *Ring) Current() *Ring { return r }
+
+// Signer returns the key to sign with at now, or ErrNoSigner.
+func (r *Ring) Signer(now time.Time) (*Key, error) {
+	var signer *Key
+	for _, k := range r.keys {
+		if k.signsAt(now) && (signer == nil || k.SignsFrom.After(signer.SignsFrom)) {
+			signer = k
+		}
+	}
+	if signer == nil {
+		return nil, ErrNoSigner
+	}
+	return signer, nil
+}
+
+// Verifier returns the key with the given id, if it verifies at now.
+func (r *Ring) Verifier(id string, now time.Time) (*Key, bool) {
+	k, ok := r.byID[id]
+	if !ok || !k.verifiesAt(now) {
+		return nil, false
+	}
+	return k, true
+}
+
+// Len returns the number of keys, whatever their schedule says.
+func (r *Ring) Len() int { return len(r.keys) }
+
+// FromSecret makes the ring of a single shared secret: the bytes of the string
+// as they are. Fewer than MinSecret bytes are ErrWeakKey. The key's id is
+// derived from the secret, so that both tiers give it the same name.
+func FromSecret(secret string) (*Ring, error) {
+	key := &Key{ID: secretID([]byte(secret)), Algorithm: HS256, secret: []byte(secret)}
+	return newRing([]*Key{key})
+}
+
+// secretID derives a kid from a secret by HMAC, so that it tells no more about
+// the secret than any token does.
+func secretID(secret []byte) string {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte("hallpass key id"))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12])
+}
+
+// document is a JWK Set, each key still as it was written.
+type document struct {
+	Keys []json.RawMessage `json:"keys"`
+}
+
+// schedule holds the members that Hallpass adds to a JWK (RFC 7517 §4 allows
+// additional members), in seconds since 1970.
+type schedule struct {
+	SignsFrom     int64 `json:"nbf,omitempty"`
+	VerifiesUntil int64 `json:"exp,omitempty"`
+}
+
+// Parse reads a JWK Set. Every key must have a kid of its own, be of kty oct
+// with at least MinSecret bytes, and name no algorithm but HS256; an empty set
+// is ErrBadRing. Nothing of the keys' material is in the error.
+func Parse(data []byte) (*Ring, error) {
+	var doc document
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return nil, fmt.Errorf("%w: it is not JSON of the form {\"keys\": [...]}", ErrBadRing)
+	}
+	keys := make([]*Key, 0, len(doc.Keys))
+	for i, raw := range doc.Keys {
+		key, err := parseKey(raw)
+		if err != nil {
+			return nil, fmt.Errorf("key %d of %d: %w", i+1, len(doc.Keys), err)
+		}
+		keys = append(keys, key)
+	}
+	return newRing(keys)
+}
+
+func parseKey(raw []byte) (*Key, error) {
+	var jwk jose.JSONWebKey
+	var times schedule
+	if json.Unmarshal(raw, &jwk) != nil || json.Unmarshal(raw, &times) != nil {
+		return nil, fmt.Errorf("%w: it is not a JWK, or one of its members has the wrong type", ErrBadRing)
+	}
+	secret, ok := jwk.Key.([]byte)
+	if !ok {
+		return nil, fmt.Errorf("%w: its kty is not oct", ErrBadRing)
+	}
+	if jwk.Algorithm != "" && jwk.Algorithm != HS256 {
+		return nil, fmt.Errorf("%w: its alg is not HS256", ErrBadRing)
+	}
+	if jwk.Use != "" && jwk.Use != "sig" {
+		return nil, fmt.Errorf("%w: its use is not sig", ErrBadRing)
+	}
+	return &Key{
+		ID:            jwk.KeyID,
+		Algorithm:     HS256,
+		SignsFrom:     unixTime(times.SignsFrom),
+		VerifiesUntil: unixTime(times.VerifiesUntil),
+		secret:        secret,
+	}, nil
+}
+
+// unixTime is time.Unix with 0 for the zero time.
+func unixTime(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
+}
+
+// newRing checks what must hold for every ring, wherever it came from.
+func newRing(keys []*Key) (*Ring, error) {
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%w: it holds no keys", ErrBadRing)
+	}
+	byID := make(map[string]*Key, len(keys))
+	for i, k := range keys {
+		switch {
+		case k.ID == "" || len(k.ID) > maxKeyID:
+			return nil, fmt.Errorf("key %d of %d: %w: it has no kid, or one of more than %d bytes", i+1, len(keys), ErrBadRing, maxKeyID)
+		case len(k.secret) < MinSecret:
+			return nil, fmt.Errorf("key %d of %d: %w: it has %d bytes, HS256 needs %d", i+1, len(keys), ErrWeakKey, len(k.secret), MinSecret)
+		case byID[k.ID] != nil:
+			return nil, fmt.Errorf("key %d of %d: %w: another key has the same kid", i+1, len(keys), ErrBadRing)
+		}
+		byID[k.ID] = k
+	}
+	return &Ring{keys: keys, byID: byID}, nil
+}
+
+// Generate makes a JWK Set with one new key of 256 random bits that signs from
+// now on, and returns it as indented JSON that ends in a newline. Randomness comes
+// from random, which should be crypto/rand.Reader.
+func Generate(now time.Time, random interface{ Read([]byte) (int, error) }) ([]byte, error) {
+	secret := make([]byte, MinSecret)
+	if _, err := random.Read(secret); err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	key, err := json.Marshal(struct {
+		KeyType   string `json:"kty"`
+		KeyID     string `json:"kid"`
+		Use       string `json:"use"`
+		Algorithm string `json:"alg"`
+		Secret    string `json:"k"`
+		schedule
+	}{
+		KeyType:   "oct",
+		KeyID:     secretID(secret),
+		Use:       "sig",
+		Algorithm: HS256,
+		Secret:    base64.RawURLEncoding.EncodeToString(secret),
+		schedule:  schedule{SignsFrom: now.Unix()},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("writing a key: %w", err)
+	}
+	data, err := json.MarshalIndent(document{Keys: []json.RawMessage{key}}, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("writing a JWK Set: %w", err)
+	}
+	return append(data, '\n'), nil
+}

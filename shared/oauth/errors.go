@@ -1,0 +1,81 @@
+package oauth
+
+import (
+	"strings"
+)
+
+// ErrorCode is the value of the "error" member of an OAuth error response.
+type ErrorCode string
+
+// The error codes of the token endpoint (RFC 6749 §5.2), of the authorization
+// endpoint (§4.1.2.1) as far as the token endpoint uses them too, and of a
+// protected resource (RFC 6750 §3.1).
+const (
+	CodeInvalidRequest         ErrorCode = "invalid_request"
+	CodeInvalidClient          ErrorCode = "invalid_client"
+	CodeInvalidGrant           ErrorCode = "invalid_grant"
+	CodeUnauthorizedClient     ErrorCode = "unauthorized_client"
+	CodeUnsupportedGrantType   ErrorCode = "unsupported_grant_type"
+	CodeInvalidScope           ErrorCode = "invalid_scope"
+	CodeServerError            ErrorCode = "server_error"
+	CodeTemporarilyUnavailable ErrorCode = "temporarily_unavailable"
+	CodeInvalidToken           ErrorCode = "invalid_token"
+	CodeInsufficientScope      ErrorCode = "insufficient_scope"
+)
+
+// Error is a protocol error: a code that programs read and a description that
+// developers read. Compare with errors.Is against the sentinels below, which
+// match by code. Errors are immutable and safe for concurrent use.
+type Error struct {
+	Code        ErrorCode
+	Description string
+}
+
+// The protocol errors, without a description. Add one with Describe.
+var (
+	ErrInvalidRequest         = &Error{Code: CodeInvalidRequest}
+	ErrInvalidClient          = &Error{Code: CodeInvalidClient}
+	ErrInvalidGrant           = &Error{Code: CodeInvalidGrant}
+	ErrUnauthorizedClient     = &Error{Code: CodeUnauthorizedClient}
+	ErrUnsupportedGrantType   = &Error{Code: CodeUnsupportedGrantType}
+	ErrInvalidScope           = &Error{Code: CodeInvalidScope}
+	ErrServerError            = &Error{Code: CodeServerError}
+	ErrTemporarilyUnavailable = &Error{Code: CodeTemporarilyUnavailable}
+)
+
+// Describe returns a copy of e that carries text for the developer of the
+// client. Characters that RFC 6749 §5.2 forbids in error_description are
+// replaced, so that text may hold input of the caller.
+func (e *Error) Describe(text string) *Error {
+	return &Error{Code: e.Code, Description: DescriptionText(text)}
+}
+
+// Error returns "code: description".
+func (e *Error) Error() string {
+	if e.Description == "" {
+		return string(e.Code)
+	}
+	return string(e.Code) + ": " + e.Description
+}
+
+// Is reports whether target is a protocol error with the same code.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// DescriptionText replaces every character of s outside %x20-21 / %x23-5B /
+// %x5D-7E, the ones that RFC 6749 §5.2 and RFC 6750 §3 allow in an
+// error_description: a double quote becomes a single one, all else a question
+// mark.
+func DescriptionText(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r < 0x20 || r > 0x7E || r == '\\':
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,132 @@
+package token
+
+import (
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+)
+
+// Type is the typ header of an access token (RFC 9068 §2.1).
+const Type = "at+jwt"
+
+// Claims is what a token says. Claims that a Verifier returned are shared between
+// requests and must not be changed.
+type Claims struct {
+	// Issuer is the authorization server's identifier.
+	Issuer string
+	// Subject is the id of the user, or of the client where no user is involved.
+	Subject string
+	// Audience holds the identifiers of the APIs the token is for.
+	Audience []string
+	// ClientID names the client the token was issued to.
+	ClientID string
+	// ID is the token's own id (jti).
+	ID string
+	// IssuedAt, NotBefore (zero: none) and ExpiresAt have a resolution of one second.
+	IssuedAt, NotBefore, ExpiresAt time.Time
+	// Scope is what the token allows.
+	Scope oauth.Scope
+	// Username and Name are the user's (preferred_username, name); both are empty
+	// in a token that no user stands behind.
+	Username, Name string
+	// Status points at the bit that revokes the token; nil when there is none.
+	Status *Status
+}
+
+// Status is the status_list member of the status claim (Token Status List, draft
+// of the IETF OAuth working group).
+type Status struct {
+	// Index is the token's place in the list.
+	Index int64 `json:"idx"`
+	// URI is where the list is published.
+	URI string `json:"uri"`
+}
+
+// wire is the JSON form of Claims.
+type wire struct {
+	jwt.RegisteredClaims
+	ClientID string      `json:"client_id"`
+	Scope    string      `json:"scope,omitempty"`
+	Username string      `json:"preferred_username,omitempty"`
+	Name     string      `json:"name,omitempty"`
+	Status   *wireStatus `json:"status,omitempty"`
+}
+
+type wireStatus struct {
+	List *Status `json:"status_list,omitempty"`
+}
+
+func (c *Claims) wire() *wire {
+	w := &wire{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer:    c.Issuer,
+			Subject:   c.Subject,
+			Audience:  c.Audience,
+			ID:        c.ID,
+			IssuedAt:  jwt.NewNumericDate(c.IssuedAt),
+			ExpiresAt: jwt.NewNumericDate(c.ExpiresAt),
+		},
+		ClientID: c.ClientID,
+		Scope:    c.Scope.String(),
+		Username: c.Username,
+		Name:     c.Name,
+	}
+	if !c.NotBefore.IsZero() {
+		w.NotBefore = jwt.NewNumericDate(c.NotBefore)
+	}
+	if c.Status != nil {
+		w.Status = &wireStatus{List: c.Status}
+	}
+	return w
+}
+
+// claims turns the wire form into Claims. The caller has checked that the
+// required ones are there; a scope outside the grammar is an error.
+func (w *wire) claims() (*Claims, error) {
+	scope, err := oauth.ParseScope(w.Scope)
+	if err != nil {
+		return nil, err
+	}
+	c := &Claims{
+		Issuer:    w.Issuer,
+		Subject:   w.Subject,
+		Audience:  w.Audience,
+		ClientID:  w.ClientID,
+		ID:        w.ID,
+		IssuedAt:  w.IssuedAt.Time,
+		ExpiresAt: w.ExpiresAt.Time,
+		Scope:     scope,
+		Username:  w.Username,
+		Name:      w.Name,
+	}
+	if w.NotBefore != nil {
+		c.NotBefore = w.NotBefore.Time
+	}
+	if w.Status != nil {
+		c.Status = w.Status.List
+	}
+	return c, nil
+}
+
+// missing names the first required claim that is absent (RFC 9068 §2.2).
+func (w *wire) missing() string {
+	switch {
+	case w.Issuer == "":
+		return "iss"
+	case w.Subject == "":
+		return "sub"
+	case len(w.Audience) == 0:
+		return "aud"
+	case w.ClientID == "":
+		return "client_id"
+	case w.ID == "":
+		return "jti"
+	case w.IssuedAt == nil:
+		return "iat"
+	case w.ExpiresAt == nil:
+		return "exp"
+	}
+	return ""
+}

@@ -1,0 +1,243 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+)
+
+// MaxLength is the length of the longest token that is looked at, in bytes.
+const MaxLength = 8 << 10
+
+// DefaultLeeway is how far the clocks of issuer and verifier may be apart.
+const DefaultLeeway = 5 * time.Second
+
+// DefaultCacheSize is how many verified tokens are remembered when
+// VerifierConfig.CacheSize is zero: about 10 MiB when full.
+const DefaultCacheSize = 16 << 10
+
+// Errors of Verify. What it returns wraps one of them and adds a reason for the
+// log; the reason is not for the caller of an API, and never holds the token.
+var (
+	// ErrInvalid says that the token is not to be accepted, now or ever again.
+	ErrInvalid = errors.New("invalid token")
+	// ErrUnavailable says that it could not be learned whether the token is revoked.
+	ErrUnavailable = errors.New("revocation state unavailable")
+)
+
+// Revocations tells whether a token has been revoked. Revoked is asked on every
+// request, must answer from memory, and must be safe for concurrent use. An error
+// means that it does not know; the token is then neither accepted nor called
+// invalid.
+type Revocations interface {
+	Revoked(*Claims) (bool, error)
+}
+
+// VerifierConfig says what a Verifier accepts.
+type VerifierConfig struct {
+	// Keys gives the ring; required.
+	Keys keyring.Source
+	// Issuer must be equal to the token's iss; required.
+	Issuer string
+	// Audience must be one of the token's aud; required.
+	Audience string
+	// Leeway is added to exp and taken from nbf; zero means DefaultLeeway, and a
+	// negative one none.
+	Leeway time.Duration
+	// CacheSize is how many verified tokens are remembered, at the most; zero means
+	// DefaultCacheSize, and a negative one none.
+	CacheSize int
+	// Revocations is asked about every token that is good otherwise; nil means that
+	// no token is ever revoked.
+	Revocations Revocations
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Verifier judges access tokens. It is safe for concurrent use.
+type Verifier struct {
+	cfg    VerifierConfig
+	parser *jwt.Parser
+	cache  *cache
+}
+
+// NewVerifier returns a Verifier, or an error that names the field of cfg that is
+// missing.
+func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
+	switch {
+	case cfg.Keys == nil:
+		return nil, errors.New("token.VerifierConfig.Keys is not set")
+	case cfg.Issuer == "":
+		return nil, errors.New("token.VerifierConfig.Issuer is not set")
+	case cfg.Audience == "":
+		return nil, errors.New("token.VerifierConfig.Audience is not set")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	cfg.Leeway = defaultTo(cfg.Leeway, DefaultLeeway)
+	cfg.CacheSize = defaultTo(cfg.CacheSize, DefaultCacheSize)
+	v := &Verifier{cfg: cfg, cache: newCache(cfg.CacheSize)}
+	v.parser = jwt.NewParser(
+		jwt.WithValidMethods([]string{keyring.HS256}),
+		jwt.WithIssuer(cfg.Issuer),
+		jwt.WithAudience(cfg.Audience),
+		jwt.WithExpirationRequired(),
+		jwt.WithLeeway(cfg.Leeway),
+		jwt.WithTimeFunc(cfg.Now),
+		jwt.WithStrictDecoding(),
+	)
+	return v, nil
+}
+
+// defaultTo returns value, byDefault in place of zero, and zero in place of a
+// negative one.
+func defaultTo[T time.Duration | int](value, byDefault T) T {
+	if value == 0 {
+		return byDefault
+	}
+	return max(value, 0)
+}
+
+// Issuer returns the issuer whose tokens are accepted.
+func (v *Verifier) Issuer() string { return v.cfg.Issuer }
+
+// Audience returns the audience that a token must be for.
+func (v *Verifier) Audience() string { return v.cfg.Audience }
+
+// Verify returns what the token says if it is to be accepted now. Otherwise the
+// error is ErrInvalid, or ErrUnavailable where a later try may succeed. It does no
+// I/O. The claims are shared: do not change them.
+func (v *Verifier) Verify(raw string) (*Claims, error) {
+	now := v.cfg.Now()
+	digest := digestOf(raw)
+	found, ok := v.cache.get(digest)
+	if !ok || !v.keyAlive(found.key, now) {
+		var err error
+		if found, err = v.judge(raw); err != nil {
+			return nil, err
+		}
+		v.cache.put(digest, found)
+	}
+	return v.inForce(found.claims, now)
+}
+
+// verified is a token whose form, signature and claims were found good, and the
+// key that signed it.
+type verified struct {
+	claims *Claims
+	key    *keyring.Key
+}
+
+// keyAlive reports whether key is in the current ring, the very same, and still
+// verifies.
+func (v *Verifier) keyAlive(key *keyring.Key, now time.Time) bool {
+	current, ok := v.cfg.Keys.Current().Verifier(key.ID, now)
+	return ok && current == key
+}
+
+// inForce judges what can change while a token is remembered.
+func (v *Verifier) inForce(c *Claims, now time.Time) (*Claims, error) {
+	if !now.Before(c.ExpiresAt.Add(v.cfg.Leeway)) {
+		return nil, fmt.Errorf("%w: it has expired", ErrInvalid)
+	}
+	if v.cfg.Revocations == nil {
+		return c, nil
+	}
+	revoked, err := v.cfg.Revocations.Revoked(c)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if revoked {
+		return nil, fmt.Errorf("%w: it has been revoked", ErrInvalid)
+	}
+	return c, nil
+}
+
+// judge does the whole work once for a token: form, header, signature, claims.
+func (v *Verifier) judge(raw string) (verified, error) {
+	if err := checkForm(raw); err != nil {
+		return verified{}, err
+	}
+	var w wire
+	var key *keyring.Key
+	_, err := v.parser.ParseWithClaims(raw, &w, func(t *jwt.Token) (any, error) {
+		var err error
+		if key, err = v.keyFor(t); err != nil {
+			return nil, err
+		}
+		return key.Secret(), nil
+	})
+	if err != nil {
+		return verified{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if name := w.missing(); name != "" {
+		return verified{}, fmt.Errorf("%w: the claim %s is missing", ErrInvalid, name)
+	}
+	claims, err := w.claims()
+	if err != nil {
+		return verified{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return verified{claims: claims, key: key}, nil
+}
+
+// Reasons for which a header is refused.
+var (
+	errType       = errors.New("typ is not " + Type)
+	errCritical   = errors.New("crit names an extension, and none is supported")
+	errUnknownKey = errors.New("kid names no key that verifies now")
+	errAlgorithm  = errors.New("alg is not the one of the key")
+)
+
+// keyFor picks the key by the token's header. Nothing else in the header is
+// believed: jku, jwk, x5u and x5c are not looked at (RFC 8725 §3.10).
+func (v *Verifier) keyFor(t *jwt.Token) (*keyring.Key, error) {
+	typ, _ := t.Header["typ"].(string)
+	if typ = strings.ToLower(typ); strings.TrimPrefix(typ, "application/") != Type {
+		return nil, errType // RFC 9068 §4
+	}
+	if _, ok := t.Header["crit"]; ok {
+		return nil, errCritical // RFC 7515 §4.1.11
+	}
+	kid, _ := t.Header["kid"].(string)
+	key, ok := v.cfg.Keys.Current().Verifier(kid, v.cfg.Now())
+	if !ok {
+		return nil, errUnknownKey
+	}
+	if t.Method.Alg() != key.Algorithm {
+		return nil, errAlgorithm // RFC 8725 §3.1
+	}
+	return key, nil
+}
+
+// checkForm accepts the compact serialization and nothing else: three non-empty
+// parts in the alphabet of base64url (RFC 7515 §7.1). The decoder alone would let
+// line breaks pass.
+func checkForm(raw string) error {
+	if len(raw) > MaxLength {
+		return fmt.Errorf("%w: it is longer than %d bytes", ErrInvalid, MaxLength)
+	}
+	parts, length := 1, 0
+	for i := range len(raw) {
+		switch c := raw[i]; {
+		case c == '.':
+			if length == 0 {
+				return fmt.Errorf("%w: a part of it is empty", ErrInvalid)
+			}
+			parts, length = parts+1, 0
+		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_':
+			length++
+		default:
+			return fmt.Errorf("%w: it has a character outside base64url", ErrInvalid)
+		}
+	}
+	if parts != 3 || length == 0 {
+		return fmt.Errorf("%w: it has not three parts", ErrInvalid)
+	}
+	return nil
+}
