@@ -1,0 +1,41 @@
+# `make help` says what there is. Go and make are enough for `make run` and
+# `make test`; `make test-deps` installs what the rest of the tests need.
+
+GO      ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X github.com/hallpass-auth/hallpass/shared/program.Version=$(VERSION)
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test test-deps lint bench clean
+
+help: ## List these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+build: ## Build bin/authserver and bin/resourceserver: static, without cgo
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/ \
+		./authserver/cmd/authserver ./resourceserver/cmd/resourceserver
+
+run: build ## Run both servers with demo users, until Ctrl-C (AUTH_LISTEN= and API_LISTEN= set other addresses)
+	@deploy/run.sh
+
+test: build ## Run every test of every module
+	@deploy/test.sh
+
+test-deps: ## Install what the tests need beyond Go (Debian packages, by apt-get)
+	@deploy/test-deps.sh
+
+lint: bin/lint/golangci-lint ## Check the code: gofmt, golangci-lint, staticcheck, govulncheck
+	@deploy/lint/lint.sh
+
+bench: build ## Measure the servers against bare ones
+	cd deploy/bench && HALLPASS_BIN='$(CURDIR)/bin' $(GO) run .
+
+clean: ## Remove what was built (var/, with the keys and the database, stays)
+	rm -rf bin deploy/e2e/artifacts
+
+# The linters are tools of a module outside the workspace: their many dependencies
+# must not choose the versions of ours.
+bin/lint/golangci-lint: deploy/lint/go.mod deploy/lint/go.sum
+	@echo 'Building the linters: this takes some minutes, once.'
+	cd deploy/lint && GOWORK=off CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o '$(CURDIR)/bin/lint/' tool
+	@touch $@
