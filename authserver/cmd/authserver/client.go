@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/program"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/server"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+// clientCommands are the commands about clients.
+type clientCommands struct {
+	Add          clientAddCommand    `cmd:"" help:"Register a client. Its secret, if it is to have one, is made and printed once."`
+	List         clientListCommand   `cmd:"" help:"List all clients."`
+	Show         clientShowCommand   `cmd:"" help:"Show one client."`
+	RotateSecret clientRotateCommand `cmd:"" help:"Give a client a new secret, printed once; the old one stops working."`
+	Delete       clientDeleteCommand `cmd:"" help:"Delete a client and end all sessions with it."`
+}
+
+// clientTarget names the client that a command is about.
+type clientTarget struct {
+	server.Database `embed:""`
+	ID              string `arg:"" name:"id" help:"The client's id."`
+}
+
+// clientError gives an error about a client its exit code and the client's id.
+func clientError(id string, err error) error {
+	switch {
+	case errors.Is(err, client.ErrNotFound):
+		return program.WithCode(program.ExitNotFound, fmt.Errorf("%s: %w", id, err))
+	case errors.Is(err, client.ErrExists):
+		return program.WithCode(program.ExitConflict, fmt.Errorf("%s: %w", id, err))
+	case errors.Is(err, client.ErrBad), errors.Is(err, oauth.ErrInvalidScope):
+		return program.WithCode(program.ExitUsage, err)
+	}
+	return err
+}
+
+type clientAddCommand struct {
+	clientTarget `embed:""`
+	Name         string   `placeholder:"NAME" help:"What people call it. By default the id."`
+	Grant        []string `enum:"password" placeholder:"TYPE" required:"" help:"Grant type that it may use: password. Repeat for more."`
+	Scope        string   `placeholder:"SCOPES" required:"" help:"Scopes that its tokens may have, separated by spaces."`
+	Public       bool     `help:"It cannot keep a secret (an app on a phone, a page in a browser), so it gets none."`
+	FirstParty   bool     `help:"It belongs to whoever runs this server."`
+}
+
+// Run registers the client. The secret is all that goes to standard output, so that
+// a script can take it from there.
+func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) error {
+	registered, err := c.client(time.Now())
+	if err != nil {
+		return clientError(c.ID, err)
+	}
+	secret := ""
+	if !c.Public {
+		if secret, registered.SecretDigest, err = client.GenerateSecret(rand.Reader); err != nil {
+			return err
+		}
+	}
+	err = withStore(ctx, c.Database, func(s *store.Store) error { return s.CreateClient(ctx, registered) })
+	if err != nil {
+		return clientError(c.ID, err)
+	}
+	fmt.Fprintf(streams.Err, "client %s: added\n", c.ID)
+	if registered.Allows(oauth.GrantPassword) {
+		fmt.Fprintln(streams.Err, "note: with the password grant this client sees its users' passwords (RFC 9700 section 2.4): allow it to your own apps only")
+	}
+	return printSecret(streams, secret)
+}
+
+func (c *clientAddCommand) client(now time.Time) (client.Client, error) {
+	scope, err := oauth.ParseScope(c.Scope)
+	if err != nil {
+		return client.Client{}, err
+	}
+	registered := client.Client{ID: c.ID, Name: c.Name, Scope: scope, FirstParty: c.FirstParty, CreatedAt: now}
+	if registered.Name == "" {
+		registered.Name = c.ID
+	}
+	for _, g := range c.Grant {
+		if !registered.Allows(oauth.GrantType(g)) {
+			registered.Grants = append(registered.Grants, oauth.GrantType(g))
+		}
+	}
+	return registered, registered.Validate()
+}
+
+// printSecret prints a new secret, if there is one.
+func printSecret(streams program.Streams, secret string) error {
+	if secret == "" {
+		return nil
+	}
+	fmt.Fprintln(streams.Err, "its secret, shown this once:")
+	_, err := fmt.Fprintln(streams.Out, secret)
+	return err
+}
+
+type clientRotateCommand struct {
+	clientTarget `embed:""`
+}
+
+// Run replaces the secret.
+func (c *clientRotateCommand) Run(ctx context.Context, streams program.Streams) error {
+	secret, digest, err := client.GenerateSecret(rand.Reader)
+	if err != nil {
+		return err
+	}
+	err = withStore(ctx, c.Database, func(s *store.Store) error {
+		known, err := s.ClientByID(ctx, c.ID)
+		if err == nil && known.Public() {
+			return fmt.Errorf("%w: %s is public and has no secret", client.ErrBad, c.ID)
+		}
+		if err != nil {
+			return err
+		}
+		return s.SetClientSecret(ctx, c.ID, digest)
+	})
+	if err != nil {
+		return clientError(c.ID, err)
+	}
+	return printSecret(streams, secret)
+}
+
+type clientDeleteCommand struct {
+	clientTarget `embed:""`
+}
+
+// Run deletes the client.
+func (c *clientDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
+	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DeleteClient(ctx, c.ID, time.Now()) })
+	if err == nil {
+		fmt.Fprintf(streams.Out, "client %s: deleted\n", c.ID)
+	}
+	return clientError(c.ID, err)
+}
+
+// shownClient is a client as list and show print it: without the digest.
+type shownClient struct {
+	ID         string            `json:"id"`
+	Name       string            `json:"name"`
+	Public     bool              `json:"public"`
+	FirstParty bool              `json:"first_party"`
+	Grants     []oauth.GrantType `json:"grant_types"`
+	Scope      string            `json:"scope"`
+	CreatedAt  time.Time         `json:"created_at"`
+}
+
+func showClient(c client.Client) shownClient {
+	return shownClient{c.ID, c.Name, c.Public(), c.FirstParty, c.Grants, c.Scope.String(), c.CreatedAt}
+}
+
+// kind is what a table says in place of two booleans.
+func (c shownClient) kind() string {
+	kind := "confidential"
+	if c.Public {
+		kind = "public"
+	}
+	if c.FirstParty {
+		kind += ", first party"
+	}
+	return kind
+}
+
+func (c shownClient) grants() string {
+	return strings.Trim(fmt.Sprint(c.Grants), "[]")
+}
+
+type clientListCommand struct {
+	server.Database `embed:""`
+	JSON            bool `help:"Print JSON."`
+}
+
+// Run lists the clients.
+func (c *clientListCommand) Run(ctx context.Context, streams program.Streams) error {
+	return withStore(ctx, c.Database, func(s *store.Store) error {
+		clients, err := s.Clients(ctx)
+		if err != nil {
+			return err
+		}
+		shown := []shownClient{}
+		rows := [][]any{}
+		for _, registered := range clients {
+			v := showClient(registered)
+			shown = append(shown, v)
+			rows = append(rows, []any{v.ID, v.Name, v.kind(), v.grants(), v.Scope})
+		}
+		if c.JSON {
+			return printJSON(streams.Out, shown)
+		}
+		return printTable(streams.Out, []any{"ID", "NAME", "KIND", "GRANTS", "SCOPE"}, rows)
+	})
+}
+
+type clientShowCommand struct {
+	clientTarget `embed:""`
+	JSON         bool `help:"Print JSON."`
+}
+
+// Run shows the client.
+func (c *clientShowCommand) Run(ctx context.Context, streams program.Streams) error {
+	err := withStore(ctx, c.Database, func(s *store.Store) error {
+		registered, err := s.ClientByID(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		v := showClient(registered)
+		if c.JSON {
+			return printJSON(streams.Out, v)
+		}
+		return printTable(streams.Out, []any{"id", v.ID}, [][]any{
+			{"name", v.Name}, {"kind", v.kind()}, {"grants", v.grants()}, {"scope", v.Scope}, {"created", when(&v.CreatedAt)},
+		})
+	})
+	return clientError(c.ID, err)
+}

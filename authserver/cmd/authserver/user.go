@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/program"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/server"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+// userCommands are the commands about users.
+type userCommands struct {
+	Add         userAddCommand      `cmd:"" help:"Add a user. The password is asked for, or read from standard input."`
+	List        userListCommand     `cmd:"" help:"List all users."`
+	Show        userShowCommand     `cmd:"" help:"Show one user."`
+	SetPassword userPasswordCommand `cmd:"" help:"Set a user's password and end the user's sessions. It is asked for, or read from standard input."`
+	Disable     userDisableCommand  `cmd:"" help:"Keep a user from logging in and end the user's sessions."`
+	Enable      userEnableCommand   `cmd:"" help:"Let a disabled user log in again."`
+	Delete      userDeleteCommand   `cmd:"" help:"Delete a user and end the user's sessions."`
+}
+
+// userTarget names the user that a command is about.
+type userTarget struct {
+	server.Database `embed:""`
+	Username        string `arg:"" help:"The user's username."`
+}
+
+// do runs work on the database and says what was done.
+func (t userTarget) do(ctx context.Context, streams program.Streams, done string, work func(*store.Store) error) error {
+	err := withStore(ctx, t.Database, work)
+	if err == nil {
+		fmt.Fprintf(streams.Out, "user %s: %s\n", t.Username, done)
+	}
+	return userError(t.Username, err)
+}
+
+// userError gives an error about a user its exit code and the user's name.
+func userError(username string, err error) error {
+	switch {
+	case errors.Is(err, account.ErrNotFound):
+		return program.WithCode(program.ExitNotFound, fmt.Errorf("%s: %w", username, err))
+	case errors.Is(err, account.ErrExists):
+		return program.WithCode(program.ExitConflict, fmt.Errorf("%s: %w", username, err))
+	case errors.Is(err, account.ErrBadName), errors.Is(err, account.ErrWeakPassword):
+		return program.WithCode(program.ExitUsage, err)
+	}
+	return err
+}
+
+// bcryptCost is the setting of the commands that hash a password.
+type bcryptCost struct {
+	BcryptCost int `env:"HALLPASS_BCRYPT_COST" default:"12" help:"Cost of the password hash, 10 to 16 (${default})."`
+}
+
+// Validate is called by kong before anything runs.
+func (c bcryptCost) Validate() error {
+	if c.BcryptCost < account.MinCost || c.BcryptCost > account.MaxCost {
+		return fmt.Errorf("--bcrypt-cost (HALLPASS_BCRYPT_COST) must be from %d to %d, not %d", account.MinCost, account.MaxCost, c.BcryptCost)
+	}
+	return nil
+}
+
+// newHash reads a new password for the user, checks it and hashes it.
+func (c bcryptCost) newHash(streams program.Streams, username string) (string, error) {
+	password, err := readPassword(streams)
+	if err != nil {
+		return "", err
+	}
+	if err := account.CheckPassword(username, password); err != nil {
+		return "", err
+	}
+	hasher, err := account.NewHasher(c.BcryptCost)
+	if err != nil {
+		return "", err
+	}
+	return hasher.Hash(password)
+}
+
+type userAddCommand struct {
+	userTarget `embed:""`
+	bcryptCost `embed:""`
+	Name       string `placeholder:"NAME" help:"What the user is called. By default the username."`
+}
+
+// Validate is called by kong before anything runs.
+func (c *userAddCommand) Validate() error { return c.bcryptCost.Validate() }
+
+// Run adds the user. The name is checked before the password is asked for.
+func (c *userAddCommand) Run(ctx context.Context, streams program.Streams) error {
+	if c.Name == "" {
+		c.Name = c.Username
+	}
+	user, err := account.New(c.Username, c.Name, "", time.Now())
+	if err != nil {
+		return userError(c.Username, err)
+	}
+	if user.PasswordHash, err = c.newHash(streams, c.Username); err != nil {
+		return userError(c.Username, err)
+	}
+	return c.do(ctx, streams, "added", func(s *store.Store) error { return s.CreateUser(ctx, user) })
+}
+
+type userPasswordCommand struct {
+	userTarget `embed:""`
+	bcryptCost `embed:""`
+}
+
+// Validate is called by kong before anything runs.
+func (c *userPasswordCommand) Validate() error { return c.bcryptCost.Validate() }
+
+// Run sets the password.
+func (c *userPasswordCommand) Run(ctx context.Context, streams program.Streams) error {
+	hash, err := c.newHash(streams, c.Username)
+	if err != nil {
+		return userError(c.Username, err)
+	}
+	return c.do(ctx, streams, "password set", func(s *store.Store) error {
+		return s.SetPassword(ctx, c.Username, hash, time.Now())
+	})
+}
+
+type userDisableCommand struct {
+	userTarget `embed:""`
+}
+
+// Run disables the user.
+func (c *userDisableCommand) Run(ctx context.Context, streams program.Streams) error {
+	return c.do(ctx, streams, "disabled", func(s *store.Store) error { return s.DisableUser(ctx, c.Username, time.Now()) })
+}
+
+type userEnableCommand struct {
+	userTarget `embed:""`
+}
+
+// Run enables the user.
+func (c *userEnableCommand) Run(ctx context.Context, streams program.Streams) error {
+	return c.do(ctx, streams, "enabled", func(s *store.Store) error { return s.EnableUser(ctx, c.Username) })
+}
+
+type userDeleteCommand struct {
+	userTarget `embed:""`
+}
+
+// Run deletes the user.
+func (c *userDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
+	return c.do(ctx, streams, "deleted", func(s *store.Store) error { return s.DeleteUser(ctx, c.Username, time.Now()) })
+}
+
+// shownUser is a user as list and show print it: without the hash.
+type shownUser struct {
+	ID          string     `json:"id"`
+	Username    string     `json:"username"`
+	Name        string     `json:"name"`
+	CreatedAt   time.Time  `json:"created_at"`
+	LastLoginAt *time.Time `json:"last_login_at,omitempty"`
+	DisabledAt  *time.Time `json:"disabled_at,omitempty"`
+}
+
+func showUser(u account.User) shownUser {
+	return shownUser{u.ID, u.Username, u.Name, u.CreatedAt, optional(u.LastLoginAt), optional(u.DisabledAt)}
+}
+
+type userListCommand struct {
+	server.Database `embed:""`
+	JSON            bool `help:"Print JSON."`
+}
+
+// Run lists the users.
+func (c *userListCommand) Run(ctx context.Context, streams program.Streams) error {
+	return withStore(ctx, c.Database, func(s *store.Store) error {
+		users, err := s.Users(ctx)
+		if err != nil {
+			return err
+		}
+		shown := []shownUser{}
+		rows := [][]any{}
+		for _, u := range users {
+			v := showUser(u)
+			shown = append(shown, v)
+			rows = append(rows, []any{v.Username, v.Name, v.ID, when(v.LastLoginAt), when(v.DisabledAt)})
+		}
+		if c.JSON {
+			return printJSON(streams.Out, shown)
+		}
+		return printTable(streams.Out, []any{"USERNAME", "NAME", "ID", "LAST LOGIN", "DISABLED"}, rows)
+	})
+}
+
+type userShowCommand struct {
+	userTarget `embed:""`
+	JSON       bool `help:"Print JSON."`
+}
+
+// Run shows the user.
+func (c *userShowCommand) Run(ctx context.Context, streams program.Streams) error {
+	err := withStore(ctx, c.Database, func(s *store.Store) error {
+		u, err := s.UserByUsername(ctx, c.Username)
+		if err != nil {
+			return err
+		}
+		v := showUser(u)
+		if c.JSON {
+			return printJSON(streams.Out, v)
+		}
+		return printTable(streams.Out, []any{"username", v.Username}, [][]any{
+			{"name", v.Name}, {"id", v.ID}, {"created", when(&v.CreatedAt)}, {"last login", when(v.LastLoginAt)}, {"disabled", when(v.DisabledAt)},
+		})
+	})
+	return userError(c.Username, err)
+}

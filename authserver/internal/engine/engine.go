@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/go-oauth2/oauth2/v4"
+	"github.com/go-oauth2/oauth2/v4/manage"
+	"github.com/go-oauth2/oauth2/v4/server"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/token"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+)
+
+// tokenType is the token_type of every answer (RFC 6750 §4), in the letters that
+// clients of the original program know.
+const tokenType = "bearer"
+
+// Passwords checks a username and password; *account.Login does.
+type Passwords interface {
+	Check(ctx context.Context, username, password string) (account.User, error)
+}
+
+// Users finds the user a token is about, or account.ErrNotFound.
+type Users interface {
+	UserByID(ctx context.Context, id string) (account.User, error)
+}
+
+// Grants stores a grant and gives it its number, or grant.ErrInactive.
+type Grants interface {
+	StartGrant(ctx context.Context, g grant.Grant) (number int64, err error)
+}
+
+// Config says what tokens are to say and who answers the library's questions; all
+// fields are required.
+type Config struct {
+	// Issuer and Audience are the iss and aud of every token.
+	Issuer, Audience string
+	// Lifetime is how long an access token is good.
+	Lifetime time.Duration
+
+	Passwords Passwords
+	Users     Users
+	Grants    Grants
+	Signer    *token.Signer
+	Now       func() time.Time
+}
+
+// Engine issues tokens. It is safe for concurrent use.
+type Engine struct {
+	server *server.Server
+}
+
+// New returns an engine.
+func New(cfg Config) *Engine {
+	manager := manage.NewManager()
+	manager.SetPasswordTokenCfg(&manage.Config{AccessTokenExp: cfg.Lifetime})
+	manager.MapClientStorage(clientStore{})
+	manager.MapTokenStorage(tokenStore{})
+	manager.MapAccessGenerate(&minter{cfg: cfg})
+
+	srv := server.NewServer(&server.Config{
+		TokenType:         tokenType,
+		AllowedGrantTypes: []oauth2.GrantType{oauth2.PasswordCredentials},
+	}, manager)
+	srv.SetClientInfoHandler(clientOfRequest)
+	srv.SetClientScopeHandler(grantScope)
+	srv.SetPasswordAuthorizationHandler(func(ctx context.Context, _, username, password string) (string, error) {
+		user, err := cfg.Passwords.Check(ctx, username, password)
+		return user.ID, err
+	})
+	return &Engine{server: srv}
+}
+
+// Supports reports whether the engine knows the grant type.
+func (e *Engine) Supports(grantType oauth.GrantType) bool {
+	return e.server.CheckGrantType(oauth2.GrantType(grantType))
+}
+
+// Issue runs the grant that the request's form asks for, on behalf of the client,
+// and returns the members of the answer (RFC 6749 §5.1). The edge has parsed and
+// checked the form, authenticated the client and found the grant type allowed for
+// it. The error is an *oauth.Error where the protocol has a word for it, else one
+// of package account or of the store.
+func (e *Engine) Issue(r *http.Request, c client.Client) (map[string]any, error) {
+	r = r.WithContext(withClient(r.Context(), c))
+	grantType, request, err := e.server.ValidationTokenRequest(r)
+	if err != nil {
+		return nil, protocolError(err)
+	}
+	info, err := e.server.GetAccessToken(r.Context(), grantType, request)
+	if err != nil {
+		return nil, protocolError(err)
+	}
+	return e.server.GetTokenData(info), nil
+}
+
+// grantScope refuses a scope that the client does not have, and puts the client's
+// own in place of none (RFC 6749 §3.3).
+func grantScope(request *oauth2.TokenGenerateRequest) (bool, error) {
+	asked, err := oauth.ParseScope(request.Scope)
+	if err != nil {
+		return false, err
+	}
+	own := clientFrom(request.Request.Context()).Scope
+	if len(asked) == 0 {
+		asked = own
+	}
+	if name, missing := own.Missing(asked...); missing {
+		return false, oauth.ErrInvalidScope.Describe("this client may not ask for the scope " + name)
+	}
+	request.Scope = asked.String()
+	return true, nil
+}

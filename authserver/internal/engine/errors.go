@@ -1,0 +1,43 @@
+package engine
+
+import (
+	"errors"
+
+	liberrors "github.com/go-oauth2/oauth2/v4/errors"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+)
+
+// errIncorrect is the answer to every login that is refused for what was typed.
+var errIncorrect = oauth.ErrInvalidGrant.Describe("Incorrect username or password")
+
+// protocolErrors says which error of the library or of the domain means which one
+// of the protocol. The library's own statuses and texts are not used: several are
+// against RFC 6749 §5.2.
+var protocolErrors = []struct {
+	from error
+	to   *oauth.Error
+}{
+	{account.ErrIncorrect, errIncorrect},
+	{grant.ErrInactive, errIncorrect},
+	{liberrors.ErrInvalidRequest, oauth.ErrInvalidRequest.Describe("a parameter that the grant type needs is missing")},
+	{liberrors.ErrInvalidClient, oauth.ErrInvalidClient.Describe("client authentication failed")},
+	{liberrors.ErrInvalidGrant, oauth.ErrInvalidGrant},
+	{liberrors.ErrUnauthorizedClient, oauth.ErrUnauthorizedClient},
+	{liberrors.ErrUnsupportedGrantType, oauth.ErrUnsupportedGrantType},
+	{liberrors.ErrInvalidScope, oauth.ErrInvalidScope},
+}
+
+// protocolError returns the protocol's error for err, or err itself when the
+// protocol has no word for it.
+func protocolError(err error) error {
+	for _, e := range protocolErrors {
+		if errors.Is(err, e.from) {
+			return e.to
+		}
+	}
+	return err
+}

@@ -1,0 +1,51 @@
+// Package grant is the domain of the authorization server: a grant is what a login
+// gives, and what every token that comes of it stands on.
+//
+// It exists because tokens are not stored. A grant is one row; its number says
+// which bit of which status list revokes the tokens of it.
+package grant
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/token"
+)
+
+// ListSize is how many grants share one status list.
+const ListSize = 1 << 20
+
+// ErrInactive says that the user or the client that a grant is for cannot have one
+// any more: disabled or deleted in the meantime.
+var ErrInactive = errors.New("user or client not active")
+
+// Grant is what a user (or nobody but the client itself) gave a client.
+type Grant struct {
+	// Number is the grant's own, given in the order in which grants are made,
+	// never reused. Zero means that it has none yet.
+	Number int64
+	// Type is how it was given.
+	Type oauth.GrantType
+	// ClientID and UserID say to whom and by whom; UserID is empty where no user is
+	// involved.
+	ClientID, UserID string
+	// Scope is what it allows.
+	Scope oauth.Scope
+	// CreatedAt is when it was given.
+	CreatedAt time.Time
+	// ExpiresAt is when the last token of it expires; the row is of no use after it.
+	ExpiresAt time.Time
+	// RevokedAt is when it was revoked; zero means never.
+	RevokedAt time.Time
+}
+
+// Status returns the pointer that tokens of the grant carry: where the bit is that
+// revokes them, in a list below the issuer.
+func (g Grant) Status(issuer string) *token.Status {
+	return &token.Status{
+		Index: g.Number % ListSize,
+		URI:   issuer + "/status-lists/" + strconv.FormatInt(g.Number/ListSize, 10),
+	}
+}

@@ -1,0 +1,153 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/program"
+	"github.com/hallpass-auth/hallpass/shared/token"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/web"
+)
+
+// Run serves until ctx ends. It migrates the database first, and refuses to start
+// with a setting that cannot work. The version is shown in the metrics.
+func Run(ctx context.Context, s Settings, version string, log *slog.Logger) error {
+	keys, err := s.Keys.Open(ctx, log)
+	if err != nil {
+		return program.WithCode(program.ExitUsage, err)
+	}
+	data, err := OpenStore(ctx, s.Database)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := data.Close(); err != nil {
+			log.ErrorContext(ctx, "closing the database", "error", err)
+		}
+	}()
+	hasher, err := account.NewHasher(s.BcryptCost)
+	if err != nil {
+		return err
+	}
+	if s.Demo {
+		s.DefaultClient = cmp.Or(s.DefaultClient, demoClient)
+		if err := seedDemo(ctx, data, hasher, time.Now(), log); err != nil {
+			return fmt.Errorf("--demo (HALLPASS_DEMO): %w", err)
+		}
+	}
+	if err := checkDefaultClient(ctx, data, s.DefaultClient); err != nil {
+		return program.WithCode(program.ExitUsage, fmt.Errorf("--default-client (HALLPASS_DEFAULT_CLIENT): %w", err))
+	}
+	warnOfPlainHTTP(ctx, s.Issuer, log)
+
+	registry := httpserver.NewRegistry(version)
+	return (&httpserver.Server{
+		Settings: s.HTTP,
+		Handler:  handler(s, keys, data, hasher, registry, log),
+		Ready:    data.Ping,
+		Registry: registry,
+		Log:      log,
+	}).Run(ctx)
+}
+
+// handler connects the rooms of the house: web in front of engine in front of
+// account and store.
+func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account.Hasher, registry *prometheus.Registry, log *slog.Logger) http.Handler {
+	gate := account.NewGate(cmp.Or(s.PasswordWorkers, runtime.GOMAXPROCS(0)), s.PasswordQueue)
+	registry.MustRegister(gateMetrics(gate)...)
+	return web.New(web.Config{
+		Realm:          s.Issuer,
+		DefaultClient:  s.DefaultClient,
+		AllowedOrigins: s.HTTP.AllowedOrigins,
+		Clients:        data,
+		Issuer: engine.New(engine.Config{
+			Issuer:    s.Issuer,
+			Audience:  s.Audience,
+			Lifetime:  s.AccessTokenLifetime,
+			Passwords: &account.Login{Store: data, Hasher: hasher, Gate: gate, Now: time.Now, Log: log},
+			Users:     data,
+			Grants:    data,
+			Signer:    &token.Signer{Keys: keys},
+			Now:       time.Now,
+		}),
+		Now:      time.Now,
+		Log:      log,
+		Registry: registry,
+	})
+}
+
+// OpenStore opens the database of the settings and brings its schema up to date.
+// Errors name the setting.
+func OpenStore(ctx context.Context, d Database) (*store.Store, error) {
+	s, err := store.Open(ctx, d.DatabaseURL)
+	if err == nil {
+		if _, err = s.Migrate(ctx); err != nil {
+			_ = s.Close() // the first error is the one that matters
+		}
+	}
+	if err == nil {
+		return s, nil
+	}
+	err = fmt.Errorf("--database-url (HALLPASS_DATABASE_URL): %w", err)
+	if errors.Is(err, store.ErrURL) {
+		err = program.WithCode(program.ExitUsage, err)
+	}
+	return nil, err
+}
+
+// checkDefaultClient refuses one that could not be used without a secret.
+func checkDefaultClient(ctx context.Context, data *store.Store, id string) error {
+	if id == "" {
+		return nil
+	}
+	c, err := data.ClientByID(ctx, id)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w; 'authserver client add %s --public --grant password --scope ...' makes it", id, err, id)
+	case !c.Public():
+		return fmt.Errorf("%s has a secret: a request that names no client cannot prove that it is this one", id)
+	case !c.Allows(oauth.GrantPassword):
+		return fmt.Errorf("%s may not use the password grant", id)
+	}
+	return nil
+}
+
+// warnOfPlainHTTP says when tokens and passwords would cross a network in the clear.
+func warnOfPlainHTTP(ctx context.Context, issuer string, log *slog.Logger) {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Scheme == "https" {
+		return
+	}
+	if h := u.Hostname(); h != "localhost" && h != "127.0.0.1" && h != "::1" {
+		log.WarnContext(ctx, "--issuer (HALLPASS_ISSUER) is plain http on a network: passwords and tokens can be read on the way", "issuer", issuer)
+	}
+}
+
+func gateMetrics(gate *account.Gate) []prometheus.Collector {
+	return []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "hallpass_password_checks_running",
+			Help: "Passwords being checked right now.",
+		}, func() float64 { return float64(gate.Running()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "hallpass_password_checks_waiting",
+			Help: "Logins waiting for their password to be checked.",
+		}, func() float64 { return float64(gate.Waiting()) }),
+	}
+}

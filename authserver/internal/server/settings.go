@@ -1,0 +1,77 @@
+// Package server puts the authorization server together from its settings.
+//
+// It exists so that the program and its tests start the very same thing.
+package server
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+)
+
+// Defaults of settings whose help says them; kong reads them as variables.
+var Defaults = map[string]string{
+	"listen":       "127.0.0.1:9000",
+	"admin_listen": "127.0.0.1:9001",
+	"issuer":       "http://127.0.0.1:9000",
+	"audience":     "http://127.0.0.1:8000",
+	"database_url": "sqlite:hallpass.db",
+}
+
+// Bounds of settings.
+const (
+	minLifetime = time.Minute
+	maxLifetime = 24 * time.Hour
+	maxWorkers  = 1024
+	maxQueue    = 100_000
+)
+
+// Database says where the data is.
+type Database struct {
+	DatabaseURL string `group:"Data" env:"HALLPASS_DATABASE_URL" default:"${database_url}" placeholder:"URL" help:"Where users, clients and grants are kept: sqlite:PATH (${default})."`
+}
+
+// Settings are those of serve. The tags are read by kong.
+type Settings struct {
+	HTTP     httpserver.Settings `embed:""`
+	Keys     keyring.Settings    `embed:""`
+	Database Database            `embed:""`
+
+	Issuer              string        `group:"Tokens" env:"HALLPASS_ISSUER" default:"${issuer}" placeholder:"URL" help:"The server's public URL: iss of its tokens (${default})."`
+	Audience            string        `group:"Tokens" env:"HALLPASS_AUDIENCE" default:"${audience}" placeholder:"URL" help:"Identifier of the API: aud of the tokens (${default})."`
+	AccessTokenLifetime time.Duration `group:"Tokens" env:"HALLPASS_ACCESS_TOKEN_LIFETIME" default:"30m" help:"How long an access token is good: 1m to 24h (${default})."`
+
+	DefaultClient   string `group:"Logins" env:"HALLPASS_DEFAULT_CLIENT" placeholder:"ID" help:"Public client that a token request means which names none. None by default: such a request is refused."`
+	BcryptCost      int    `group:"Logins" env:"HALLPASS_BCRYPT_COST" default:"12" help:"Cost of password hashes, 10 to 16; one more doubles the time of a login (${default})."`
+	PasswordWorkers int    `group:"Logins" env:"HALLPASS_PASSWORD_WORKERS" placeholder:"N" help:"How many passwords are checked at once. By default as many as there are CPUs."`
+	PasswordQueue   int    `group:"Logins" env:"HALLPASS_PASSWORD_QUEUE" default:"64" help:"How many more logins may wait; any further is told to come back, with 503 (${default})."`
+	Demo            bool   `group:"Logins" env:"HALLPASS_DEMO" help:"In an empty database, make two users whose passwords everybody knows, and the client demo, which becomes the default client. Only to try things out."`
+}
+
+// Validate checks what kong cannot; the error names the setting.
+func (s *Settings) Validate() error {
+	if err := s.HTTP.Validate(); err != nil {
+		return err
+	}
+	if err := oauth.ValidateIssuer(s.Issuer); err != nil {
+		return fmt.Errorf("--issuer (HALLPASS_ISSUER): %w", err)
+	}
+	switch {
+	case s.Audience == "":
+		return fmt.Errorf("--audience (HALLPASS_AUDIENCE) must not be empty")
+	case s.AccessTokenLifetime < minLifetime || s.AccessTokenLifetime > maxLifetime:
+		return fmt.Errorf("--access-token-lifetime (HALLPASS_ACCESS_TOKEN_LIFETIME) must be from %v to %v, not %v", minLifetime, maxLifetime, s.AccessTokenLifetime)
+	case s.BcryptCost < account.MinCost || s.BcryptCost > account.MaxCost:
+		return fmt.Errorf("--bcrypt-cost (HALLPASS_BCRYPT_COST) must be from %d to %d, not %d", account.MinCost, account.MaxCost, s.BcryptCost)
+	case s.PasswordWorkers < 0 || s.PasswordWorkers > maxWorkers:
+		return fmt.Errorf("--password-workers (HALLPASS_PASSWORD_WORKERS) must be from 1 to %d, not %d", maxWorkers, s.PasswordWorkers)
+	case s.PasswordQueue < 1 || s.PasswordQueue > maxQueue:
+		return fmt.Errorf("--password-queue (HALLPASS_PASSWORD_QUEUE) must be from 1 to %d, not %d", maxQueue, s.PasswordQueue)
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+)
+
+// FailedLogins returns the failures counted under the key; none is no error.
+func (s *Store) FailedLogins(ctx context.Context, key string) (account.Failures, error) {
+	var f account.Failures
+	var last sql.NullInt64
+	err := s.read.QueryRowContext(ctx, "SELECT count, last_at FROM failed_logins WHERE account = $1", key).Scan(&f.Count, &last)
+	if errors.Is(err, sql.ErrNoRows) {
+		return account.Failures{}, nil
+	}
+	f.LastAt = timeOf(last)
+	return f, unavailable("read failed logins", err)
+}
+
+// RecordFailure counts one more failure under the key; those of before forgetBefore
+// do not count any more. Some old rows of other keys go with it.
+func (s *Store) RecordFailure(ctx context.Context, key string, now, forgetBefore time.Time) error {
+	_, err := s.exec(ctx, "record failed login",
+		`INSERT INTO failed_logins (account, count, last_at) VALUES ($1, 1, $2)
+		 ON CONFLICT (account) DO UPDATE SET last_at = $2,
+		 count = CASE WHEN failed_logins.last_at < $3 THEN 1 ELSE failed_logins.count + 1 END`,
+		key, seconds(now), seconds(forgetBefore))
+	if err != nil {
+		return err
+	}
+	_, err = s.exec(ctx, "sweep failed logins",
+		"DELETE FROM failed_logins WHERE account IN (SELECT account FROM failed_logins WHERE last_at < $1 ORDER BY last_at LIMIT $2)",
+		seconds(forgetBefore), sweepSize)
+	return err
+}
+
+// ClearFailures forgets the failures under the key.
+func (s *Store) ClearFailures(ctx context.Context, key string) error {
+	_, err := s.exec(ctx, "clear failed logins", "DELETE FROM failed_logins WHERE account = $1", key)
+	return err
+}

@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// migrationTries is how often migrating is tried. Another process may be doing the
+// same: the one that comes second fails on what is there already, and finds nothing
+// left to do when it looks again.
+const migrationTries = 3
+
+// Migrate brings the schema up to date and returns its version. Processes that do
+// so at once are no danger to each other. A schema that a newer program has made
+// is ErrNewerSchema.
+func (s *Store) Migrate(ctx context.Context) (version int64, err error) {
+	provider, err := s.migrations()
+	if err != nil {
+		return 0, err
+	}
+	for range migrationTries {
+		if _, err = provider.Up(ctx); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		return 0, unavailable("migrate", err)
+	}
+	current, known, err := provider.GetVersions(ctx)
+	if err != nil {
+		return 0, unavailable("migrate", err)
+	}
+	if current > known {
+		return current, fmt.Errorf("%w: version %d, and the program knows versions up to %d: run the newer program", ErrNewerSchema, current, known)
+	}
+	return current, nil
+}
+
+func (s *Store) migrations() (*goose.Provider, error) {
+	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	var list []*goose.Migration
+	for _, name := range names {
+		migration, err := s.migration(name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, migration)
+	}
+	return goose.NewProvider(goose.Dialect(s.dialect.name), s.write, nil,
+		goose.WithGoMigrations(list...), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+}
+
+// migration makes a step of one file: its text, with the engine's words put in, run
+// in one transaction. There is no way back down: a backup is.
+func (s *Store) migration(name string) (*goose.Migration, error) {
+	text, err := migrationFiles.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	number, _, _ := strings.Cut(strings.TrimPrefix(name, "migrations/"), "_")
+	version, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return nil, errors.New(name + " does not begin with a number")
+	}
+	query := strings.ReplaceAll(string(text), "{{serial}}", s.dialect.serial)
+	run := func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, query)
+		return err
+	}
+	return goose.NewGoMigration(version, &goose.GoFunc{RunTx: run}, nil), nil
+}

@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Errors of opening and using a database. Those of single rows are the domain's:
+// account.ErrNotFound, client.ErrExists and so on.
+var (
+	// ErrURL says that a database URL cannot be used. The URL is not in the error:
+	// it may hold a password.
+	ErrURL = errors.New("database URL not usable")
+	// ErrNewerSchema says that a newer version of the program has changed the schema.
+	ErrNewerSchema = errors.New("the schema of the database is newer than this program")
+	// ErrUnavailable says that the database did not do what it was asked: it is
+	// locked, full, read-only, gone. Trying again later may help.
+	ErrUnavailable = errors.New("database unavailable")
+)
+
+// dialect is what the engines do not share.
+type dialect struct {
+	name   string // goose's name of the engine
+	serial string // a primary key that numbers rows and never gives a number twice
+}
+
+// Store is the database. It is safe for concurrent use. Every method returns the
+// domain's error where the row is the reason, and ErrUnavailable where the database
+// is.
+type Store struct {
+	dialect dialect
+	write   *sql.DB // SQLite has one writer at a time: a pool of one is the fairest queue
+	read    *sql.DB
+}
+
+// Open opens the database of the URL, sqlite:PATH, and makes the file where there
+// is none. It does not migrate: see Migrate.
+func Open(ctx context.Context, url string) (*Store, error) {
+	scheme, rest, _ := strings.Cut(url, ":")
+	switch {
+	case scheme == "sqlite" && rest != "":
+		return openSQLite(ctx, rest)
+	case scheme == "sqlite":
+		return nil, fmt.Errorf("%w: sqlite: needs the path of a file, like sqlite:hallpass.db", ErrURL)
+	}
+	return nil, fmt.Errorf("%w: it must be of the form sqlite:PATH", ErrURL)
+}
+
+// Close closes the database.
+func (s *Store) Close() error {
+	return errors.Join(s.write.Close(), s.read.Close())
+}
+
+// Ping reports whether the database answers, by reading from it.
+func (s *Store) Ping(ctx context.Context) error {
+	var exists any // a boolean in one engine, a number in the other
+	return unavailable("ping", s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM users)").Scan(&exists))
+}
+
+// unavailable wraps an error of the driver; nil stays nil.
+func unavailable(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s: %w", ErrUnavailable, doing, err)
+}
+
+// exec runs one statement and returns how many rows it changed.
+func (s *Store) exec(ctx context.Context, doing, query string, args ...any) (int64, error) {
+	result, err := s.write.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, unavailable(doing, err)
+	}
+	n, err := result.RowsAffected()
+	return n, unavailable(doing, err)
+}
+
+// execOne is exec for a statement that must change a row; none is the error
+// missing.
+func (s *Store) execOne(ctx context.Context, doing string, missing error, query string, args ...any) error {
+	n, err := s.exec(ctx, doing, query, args...)
+	if err == nil && n == 0 {
+		return missing
+	}
+	return err
+}
+
+// inTx runs steps in one transaction, which is rolled back if any fails. An error
+// of the steps comes back as it is if it is of the domain.
+func (s *Store) inTx(ctx context.Context, doing string, steps func(*sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return unavailable(doing, err)
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	if err := steps(tx); err != nil {
+		return err
+	}
+	return unavailable(doing, tx.Commit())
+}
+
+// changed runs one statement of a transaction and reports how many rows it changed.
+func changed(ctx context.Context, tx *sql.Tx, doing, query string, args ...any) (int64, error) {
+	result, err := tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, unavailable(doing, err)
+	}
+	n, err := result.RowsAffected()
+	return n, unavailable(doing, err)
+}
+
+// seconds is how a time is stored; the zero time is NULL.
+func seconds(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: t.Unix(), Valid: !t.IsZero()}
+}
+
+// timeOf is the inverse of seconds.
+func timeOf(n sql.NullInt64) time.Time {
+	if !n.Valid {
+		return time.Time{}
+	}
+	return time.Unix(n.Int64, 0).UTC()
+}

@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+)
+
+const userColumns = "id, username, name, password_hash, created_at, last_login_at, disabled_at"
+
+// CreateUser adds a user; account.ErrExists if the username is taken.
+func (s *Store) CreateUser(ctx context.Context, u account.User) error {
+	return s.execOne(ctx, "create user", account.ErrExists,
+		"INSERT INTO users ("+userColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (username) DO NOTHING",
+		u.ID, u.Username, u.Name, u.PasswordHash, seconds(u.CreatedAt), seconds(u.LastLoginAt), seconds(u.DisabledAt))
+}
+
+// UserByUsername returns a user, or account.ErrNotFound.
+func (s *Store) UserByUsername(ctx context.Context, username string) (account.User, error) {
+	return scanUser(s.read.QueryRowContext(ctx, "SELECT "+userColumns+" FROM users WHERE username = $1", username))
+}
+
+// UserByID returns a user, or account.ErrNotFound.
+func (s *Store) UserByID(ctx context.Context, id string) (account.User, error) {
+	return scanUser(s.read.QueryRowContext(ctx, "SELECT "+userColumns+" FROM users WHERE id = $1", id))
+}
+
+// Users returns all users by username.
+func (s *Store) Users(ctx context.Context) ([]account.User, error) {
+	return list(ctx, s.read, "list users", scanUser, "SELECT "+userColumns+" FROM users ORDER BY username")
+}
+
+// SetPassword gives a user a new hash and revokes all grants that the user gave
+// (RFC 9700 §4.14.2); account.ErrNotFound if there is none.
+func (s *Store) SetPassword(ctx context.Context, username, hash string, now time.Time) error {
+	return s.inTx(ctx, "set password", func(tx *sql.Tx) error {
+		return endSessions(ctx, tx, "set password", username, now,
+			"UPDATE users SET password_hash = $2 WHERE username = $1", username, hash)
+	})
+}
+
+// DisableUser keeps a user from logging in and revokes all grants that the user
+// gave; account.ErrNotFound if there is none. Disabling twice keeps the first time.
+func (s *Store) DisableUser(ctx context.Context, username string, now time.Time) error {
+	return s.inTx(ctx, "disable user", func(tx *sql.Tx) error {
+		return endSessions(ctx, tx, "disable user", username, now,
+			"UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1", username, seconds(now))
+	})
+}
+
+// EnableUser lets a disabled user log in again; account.ErrNotFound if there is
+// none.
+func (s *Store) EnableUser(ctx context.Context, username string) error {
+	return s.execOne(ctx, "enable user", account.ErrNotFound, "UPDATE users SET disabled_at = NULL WHERE username = $1", username)
+}
+
+// DeleteUser removes a user and revokes all grants that the user gave;
+// account.ErrNotFound if there is none.
+func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) error {
+	return s.inTx(ctx, "delete user", func(tx *sql.Tx) error {
+		err := endSessions(ctx, tx, "delete user", username, now,
+			"UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1", username, seconds(now))
+		if err != nil {
+			return err
+		}
+		_, err = changed(ctx, tx, "delete user", "DELETE FROM users WHERE username = $1", username)
+		return err
+	})
+}
+
+// endSessions changes a user and revokes the user's grants. The change comes first:
+// it locks the user's row, so that no grant is made in between.
+func endSessions(ctx context.Context, tx *sql.Tx, doing, username string, now time.Time, update string, args ...any) error {
+	n, err := changed(ctx, tx, doing, update, args...)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return account.ErrNotFound
+	}
+	_, err = changed(ctx, tx, "revoke grants",
+		"UPDATE grants SET revoked_at = $2 WHERE revoked_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $1)",
+		username, seconds(now))
+	return err
+}
+
+// ReplaceHash sets the user's hash to new if it still is old: a password that was
+// changed in the meantime stays changed.
+func (s *Store) ReplaceHash(ctx context.Context, userID, old, new string) error {
+	_, err := s.exec(ctx, "replace hash", "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2", userID, old, new)
+	return err
+}
+
+// row is what *sql.Row and *sql.Rows share.
+type row interface{ Scan(...any) error }
+
+func scanUser(r row) (account.User, error) {
+	var u account.User
+	var created, login, disabled sql.NullInt64
+	err := r.Scan(&u.ID, &u.Username, &u.Name, &u.PasswordHash, &created, &login, &disabled)
+	if errors.Is(err, sql.ErrNoRows) {
+		return account.User{}, account.ErrNotFound
+	}
+	u.CreatedAt, u.LastLoginAt, u.DisabledAt = timeOf(created), timeOf(login), timeOf(disabled)
+	return u, unavailable("read user", err)
+}
+
+// list runs a query and scans every row of it.
+func list[T any](ctx context.Context, db *sql.DB, doing string, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, unavailable(doing, err)
+	}
+	defer rows.Close()
+	items := []T{}
+	for rows.Next() {
+		item, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, unavailable(doing, rows.Err())
+}

@@ -1,0 +1,129 @@
+package web
+
+import (
+	"cmp"
+	"encoding/base64"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+)
+
+// errClient is the answer to every client authentication that fails: it does not
+// tell an unknown client from a wrong secret.
+var errClient = oauth.ErrInvalidClient.Describe("client authentication failed: the client is unknown, or its secret is wrong or missing")
+
+// credentials are what a request says about its client.
+type credentials struct {
+	id, secret string
+}
+
+// named reports whether the request says anything about a client at all.
+func (c credentials) named() bool { return c.id != "" || c.secret != "" }
+
+// clientAuth finds out which client is asking, and whether it is that client
+// (RFC 6749 §2.3).
+type clientAuth struct {
+	clients       Clients
+	defaultClient string
+	guesses       *guessLimiter
+}
+
+// authenticate returns the client of the request. A confidential client must prove
+// itself, whatever the grant; a public one must not have a secret to offer. A
+// request that names no client means the default client, which is public.
+func (a *clientAuth) authenticate(r *http.Request, form url.Values) (client.Client, error) {
+	given, err := readCredentials(r, form)
+	if err != nil {
+		return client.Client{}, err
+	}
+	if !given.named() {
+		if a.defaultClient == "" {
+			return client.Client{}, oauth.ErrInvalidClient.Describe("the request names no client: send client_id, or a client id and secret in an Authorization: Basic header")
+		}
+		given.id = a.defaultClient
+	}
+	guesser := given.id[:min(len(given.id), client.MaxID)] + " " + host(r.RemoteAddr)
+	if err := a.guesses.check(guesser); err != nil {
+		return client.Client{}, err
+	}
+	c, err := a.clients.ClientByID(r.Context(), given.id)
+	if err != nil && !errors.Is(err, client.ErrNotFound) {
+		return client.Client{}, err
+	}
+	proven := c.VerifySecret(given.secret) // for an unknown client too: it costs the same
+	if c.ID != "" && c.Public() {
+		proven = given.secret == ""
+	}
+	if !proven {
+		a.guesses.failed(guesser)
+		return client.Client{}, errClient
+	}
+	return c, nil
+}
+
+// readCredentials reads them from the Authorization header or from the body, never
+// from both.
+func readCredentials(r *http.Request, form url.Values) (credentials, error) {
+	body := credentials{id: form.Get("client_id"), secret: form.Get("client_secret")}
+	header := r.Header["Authorization"]
+	if len(header) == 0 {
+		return body, nil
+	}
+	basic, ok := parseBasic(header[0])
+	switch {
+	case len(header) > 1:
+		return credentials{}, invalid("there is more than one Authorization header")
+	case !ok:
+		return credentials{}, oauth.ErrInvalidClient.Describe("the Authorization header must be Basic with base64 of client id, colon and secret, the two form-encoded")
+	case !basic.named():
+		return body, nil // what API consoles send whose user has left both fields empty
+	case body.secret != "":
+		return credentials{}, invalid("the client authenticates in two ways: send either the Authorization header or client_secret")
+	case cmp.Or(body.id, basic.id) != basic.id:
+		return credentials{}, invalid("client_id differs from the client in the Authorization header")
+	}
+	return basic, nil
+}
+
+// parseBasic reads HTTP Basic credentials whose two parts are form-encoded
+// (RFC 6749 §2.3.1).
+func parseBasic(header string) (credentials, bool) {
+	scheme, encoded, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return credentials{}, false
+	}
+	decoded, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSpace(encoded))
+	if err != nil {
+		return credentials{}, false
+	}
+	id, secret, found := strings.Cut(string(decoded), ":")
+	if !found {
+		return credentials{}, false
+	}
+	var c credentials
+	var errID, errSecret error
+	c.id, errID = url.QueryUnescape(id)
+	c.secret, errSecret = url.QueryUnescape(secret)
+	return c, errID == nil && errSecret == nil && storable(c.id)
+}
+
+// storable reports whether a text can be looked up in every database engine.
+func storable(s string) bool {
+	_, err := clean(url.Values{"client_id": {s}})
+	return err == nil
+}
+
+// host is the address of a peer without its port.
+func host(remoteAddr string) string {
+	h, _, err := net.SplitHostPort(remoteAddr)
+	if err != nil {
+		return remoteAddr
+	}
+	return h
+}
