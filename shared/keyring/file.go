@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -83,7 +84,8 @@ func (f *File) reload() (changed bool, err error) {
 }
 
 func readFile(path string) (*Ring, error) {
-	file, err := os.Open(path)
+	// Without O_NONBLOCK, opening a pipe would wait for its writer.
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fileError(err)
 	}
@@ -93,7 +95,7 @@ func readFile(path string) (*Ring, error) {
 		return nil, fileError(err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: it is not a file", ErrBadRing)
+		return nil, fmt.Errorf("%w: it is not a regular file", ErrBadRing)
 	}
 	if mode := info.Mode().Perm(); mode&0o027 != 0 {
 		return nil, fmt.Errorf("%w (its mode is %04o): run chmod 600 on it, or 640 for a group of its own", ErrPermissions, mode)

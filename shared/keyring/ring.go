@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -130,15 +131,30 @@ type document struct {
 }
 
 // schedule holds the members that Hallpass adds to a JWK (RFC 7517 §4 allows
-// additional members), in seconds since 1970.
+// additional members), in seconds since 1970; nil where one is absent.
 type schedule struct {
-	SignsFrom     int64 `json:"nbf,omitempty"`
-	VerifiesUntil int64 `json:"exp,omitempty"`
+	SignsFrom     *int64 `json:"nbf,omitempty"`
+	VerifiesUntil *int64 `json:"exp,omitempty"`
+}
+
+// maxSeconds is the end of the year 9999: a schedule beyond it was written in
+// milliseconds, and far beyond it package time wraps around.
+const maxSeconds = 253402300799
+
+// valid reports whether the times can be meant. Zero cannot: an exp that somebody
+// left at zero must not read as a key without an end.
+func (s schedule) valid() bool {
+	for _, t := range []*int64{s.SignsFrom, s.VerifiesUntil} {
+		if t != nil && (*t <= 0 || *t > maxSeconds) {
+			return false
+		}
+	}
+	return true
 }
 
 // Parse reads a JWK Set. Every key must have a kid of its own, be of kty oct
 // with at least MinSecret bytes, and name no algorithm but HS256; an empty set
-// is ErrBadRing. Nothing of the keys' material is in the error.
+// is ErrBadRing. Nothing of the file's text is in the error, and so no material.
 func Parse(data []byte) (*Ring, error) {
 	var doc document
 	if err := json.Unmarshal(data, &doc); err != nil {
@@ -171,6 +187,9 @@ func parseKey(raw []byte) (*Key, error) {
 	if jwk.Use != "" && jwk.Use != "sig" {
 		return nil, fmt.Errorf("%w: its use is not sig", ErrBadRing)
 	}
+	if !times.valid() {
+		return nil, fmt.Errorf("%w: its nbf or exp is not in seconds since 1970", ErrBadRing)
+	}
 	return &Key{
 		ID:            jwk.KeyID,
 		Algorithm:     HS256,
@@ -180,12 +199,12 @@ func parseKey(raw []byte) (*Key, error) {
 	}, nil
 }
 
-// unixTime is time.Unix with 0 for the zero time.
-func unixTime(seconds int64) time.Time {
-	if seconds == 0 {
+// unixTime is time.Unix with nil for the zero time.
+func unixTime(seconds *int64) time.Time {
+	if seconds == nil {
 		return time.Time{}
 	}
-	return time.Unix(seconds, 0).UTC()
+	return time.Unix(*seconds, 0).UTC()
 }
 
 // newRing checks what must hold for every ring, wherever it came from.
@@ -211,11 +230,12 @@ func newRing(keys []*Key) (*Ring, error) {
 // Generate makes a JWK Set with one new key of 256 random bits that signs from
 // now on, and returns it as indented JSON that ends in a newline. Randomness comes
 // from random, which should be crypto/rand.Reader.
-func Generate(now time.Time, random interface{ Read([]byte) (int, error) }) ([]byte, error) {
+func Generate(now time.Time, random io.Reader) ([]byte, error) {
 	secret := make([]byte, MinSecret)
-	if _, err := random.Read(secret); err != nil {
+	if _, err := io.ReadFull(random, secret); err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
+	signsFrom := now.Unix()
 	key, err := json.Marshal(struct {
 		KeyType   string `json:"kty"`
 		KeyID     string `json:"kid"`
@@ -229,7 +249,7 @@ func Generate(now time.Time, random interface{ Read([]byte) (int, error) }) ([]b
 		Use:       "sig",
 		Algorithm: HS256,
 		Secret:    base64.RawURLEncoding.EncodeToString(secret),
-		schedule:  schedule{SignsFrom: now.Unix()},
+		schedule:  schedule{SignsFrom: &signsFrom},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("writing a key: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"time"
 )
@@ -27,8 +28,11 @@ func (s Settings) Open(ctx context.Context, log *slog.Logger) (Source, error) {
 		return nil, errors.New("--token-secret (HALLPASS_TOKEN_SECRET) and --keys-file (HALLPASS_KEYS_FILE) are both set: set one of them")
 	case s.KeysFile != "":
 		file, err := Open(s.KeysFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("--keys-file (HALLPASS_KEYS_FILE) %s: %w; 'authserver key init %s' makes it", s.KeysFile, err, s.KeysFile)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("--keys-file (HALLPASS_KEYS_FILE) %s: %w; 'authserver key init %s' makes a new one", s.KeysFile, err, s.KeysFile)
+			return nil, fmt.Errorf("--keys-file (HALLPASS_KEYS_FILE) %s: %w", s.KeysFile, err)
 		}
 		go file.Watch(ctx, watchInterval, log)
 		return file, nil

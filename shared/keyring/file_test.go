@@ -1,0 +1,191 @@
+package keyring_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+)
+
+// interval is how often the watchers of these tests look; their clock is not real.
+const interval = time.Second
+
+// writeFile replaces the file at once, as 'key init' and a careful administrator
+// do.
+func writeFile(t *testing.T, path, text string, mode os.FileMode) {
+	t.Helper()
+	temporary := path + ".new"
+	if err := os.WriteFile(temporary, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(temporary, mode); err != nil { // whatever the umask says
+		t.Fatal(err)
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	tooLarge := set(oct("a", `"pad":"`+strings.Repeat("x", 256<<10)+`"`))
+	tests := []struct {
+		name string
+		make func(t *testing.T, path string)
+		err  error
+		says string
+	}{
+		{"missing", func(*testing.T, string) {}, fs.ErrNotExist, "no such file"},
+		{"world-readable", func(t *testing.T, path string) { writeFile(t, path, set(oct("a")), 0o604) }, keyring.ErrPermissions, "0604"},
+		{"world-writable", func(t *testing.T, path string) { writeFile(t, path, set(oct("a")), 0o602) }, keyring.ErrPermissions, "chmod 600"},
+		{"group-writable", func(t *testing.T, path string) { writeFile(t, path, set(oct("a")), 0o620) }, keyring.ErrPermissions, "0620"},
+		{"empty", func(t *testing.T, path string) { writeFile(t, path, "", 0o600) }, keyring.ErrBadRing, "not JSON"},
+		{"31-byte key", func(t *testing.T, path string) {
+			writeFile(t, path, set(`{"kty":"oct","kid":"a","k":"`+encodedMaterial[:42]+`"}`), 0o600)
+		}, keyring.ErrWeakKey, "31 bytes"},
+		{"too large", func(t *testing.T, path string) { writeFile(t, path, tooLarge, 0o600) }, keyring.ErrBadRing, "larger than"},
+		{"directory", func(t *testing.T, path string) { mustNot(t, os.Mkdir(path, 0o700)) }, keyring.ErrBadRing, "not a regular file"},
+		{"pipe that nobody writes to", func(t *testing.T, path string) { mustNot(t, syscall.Mkfifo(path, 0o600)) }, keyring.ErrBadRing, "not a regular file"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "keys.json")
+			tt.make(t, path)
+			file, err := keyring.Open(path)
+			if !errors.Is(err, tt.err) || file != nil {
+				t.Fatalf("Open gave %v, %v, want the error %v", file, err, tt.err)
+			}
+			if !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), path) {
+				t.Errorf("the error is %q: it should say %q, and leave the path to the caller", err, tt.says)
+			}
+			holdsNoMaterial(t, err)
+		})
+	}
+}
+
+func mustNot(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOpenAccepts(t *testing.T) {
+	for _, mode := range []os.FileMode{0o600, 0o400, 0o640, 0o440} {
+		path := filepath.Join(t.TempDir(), "keys.json")
+		writeFile(t, path, set(oct("a")), mode)
+		file, err := keyring.Open(path)
+		if err != nil {
+			t.Errorf("mode %04o: %v", mode, err)
+		} else if got := file.Current().Len(); got != 1 {
+			t.Errorf("mode %04o: %d keys", mode, got)
+		}
+	}
+}
+
+// watched is a keys file that is being watched, on a clock that tests move.
+type watched struct {
+	t    *testing.T
+	path string
+	file *keyring.File
+	log  *logLines
+}
+
+// logLines holds what was logged since the last look.
+type logLines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logLines) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.buf.Reset()
+	return l.buf.String()
+}
+
+// watch runs test beside a watcher of a file that holds the key "first".
+func watch(t *testing.T, test func(w *watched)) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	writeFile(t, path, set(oct("first")), 0o600)
+	synctest.Test(t, func(t *testing.T) {
+		file, err := keyring.Open(path)
+		mustNot(t, err)
+		w := &watched{t: t, path: path, file: file, log: new(logLines)}
+		ctx, cancel := context.WithCancel(t.Context())
+		go file.Watch(ctx, interval, slog.New(slog.NewTextHandler(w.log, nil)))
+		test(w)
+		cancel()
+		synctest.Wait() // Watch returns, or the bubble reports a deadlock
+	})
+}
+
+// expect lets the watcher look, then checks which key the ring has and what was
+// logged meanwhile.
+func (w *watched) expect(kid, logged string) {
+	w.t.Helper()
+	time.Sleep(interval)
+	synctest.Wait()
+	if _, ok := w.file.Current().Verifier(kid, start); !ok || w.file.Current().Len() != 1 {
+		w.t.Errorf("the key %s is not the current one", kid)
+	}
+	got := w.log.take()
+	if (logged == "") != (got == "") || !strings.Contains(got, logged) || strings.Count(got, "\n") > 1 {
+		w.t.Errorf("logged %q, want one line with %q", got, logged)
+	}
+	holdsNoMaterial(w.t, errors.New(got))
+}
+
+func TestWatchFollowsTheFile(t *testing.T) {
+	watch(t, func(w *watched) {
+		w.expect("first", "")
+		writeFile(t, w.path, set(oct("second")), 0o600)
+		w.expect("second", "keys file read")
+		w.expect("second", "")
+		// Written in place, as an editor may do.
+		mustNot(t, os.WriteFile(w.path, []byte(set(oct("third one"))), 0o600))
+		w.expect("third one", "keys file read")
+	})
+}
+
+// A broken file is said once, and leaves the keys in force.
+func TestWatchKeepsTheRingWhenTheFileBreaks(t *testing.T) {
+	watch(t, func(w *watched) {
+		writeFile(t, w.path, set(oct("second"))[:70], 0o600)
+		w.expect("first", "level=ERROR")
+		w.expect("first", "")
+		writeFile(t, w.path, set(oct("second"), oct("second")), 0o600)
+		w.expect("first", "another key has the same kid")
+		mustNot(t, os.Remove(w.path))
+		w.expect("first", "no such file")
+		writeFile(t, w.path, set(oct("second")), 0o600)
+		w.expect("second", "keys file read")
+	})
+}
+
+func TestWatchNoticesPermissions(t *testing.T) {
+	watch(t, func(w *watched) {
+		mustNot(t, os.Chmod(w.path, 0o644))
+		w.expect("first", "others can read or change the file")
+		w.expect("first", "")
+		mustNot(t, os.Chmod(w.path, 0o600))
+		w.expect("first", "keys file read")
+		w.expect("first", "")
+	})
+}
