@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -34,6 +35,7 @@ func NewRegistry(version string) *prometheus.Registry {
 
 // health answers the two health checks.
 type health struct {
+	prepared atomic.Bool
 	stopping atomic.Bool
 	ready    func(context.Context) error
 }
@@ -41,7 +43,10 @@ type health struct {
 // check says why the server is not ready, or nil.
 func (h *health) check(ctx context.Context) error {
 	if h.stopping.Load() {
-		return fmt.Errorf("stopping")
+		return errors.New("stopping")
+	}
+	if !h.prepared.Load() {
+		return errors.New("starting")
 	}
 	if h.ready == nil {
 		return nil

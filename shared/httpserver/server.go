@@ -7,10 +7,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallpass-auth/hallpass/shared/problem"
 )
 
 // Limits of both listeners. They bound what a slow or hostile peer can hold.
@@ -32,6 +36,12 @@ type Server struct {
 	Settings Settings
 	// Handler answers the public listener's requests.
 	Handler http.Handler
+	// Prepare makes the Handler of a server that must wait for something first; nil
+	// where Handler is set. It may take its time: both listeners are open already,
+	// /healthz says that the program is alive and /readyz that it is not ready, and
+	// early requests are told to come back. It must return when its context ends. An
+	// error ends Run.
+	Prepare func(context.Context) (http.Handler, error)
 	// Ready tells whether the server can do its job; an error makes /readyz answer
 	// 503. Nil means always.
 	Ready func(context.Context) error
@@ -58,20 +68,45 @@ func (s *Server) Run(ctx context.Context) error {
 	defer private.Close()
 
 	health := &health{ready: s.Ready}
-	app := s.httpServer(newObserver(s.Handler, s.Log, s.Registry, &health.stopping))
+	var handler preparedHandler
+	app := s.httpServer(newObserver(&handler, s.Log, s.Registry, &health.stopping))
 	admin := s.httpServer(adminHandler(health, s.Registry))
 	admin.WriteTimeout = 0 // a CPU profile takes as long as it was asked to take
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	go func() { failed <- app.Serve(public) }()
 	go func() { failed <- admin.Serve(private) }()
 	s.Log.InfoContext(ctx, "listening", "address", public.Addr().String(), "admin_address", private.Addr().String())
+	if s.Prepare == nil {
+		handler.set(s.Handler)
+		health.prepared.Store(true)
+	} else {
+		var preparing sync.WaitGroup
+		preparing.Go(func() { failed <- s.prepare(ctx, &handler, health) })
+		defer preparing.Wait() // what it opens is closed after Run has returned
+	}
 
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serving: %w", err)
-	case <-ctx.Done():
+	for ctx.Err() == nil {
+		select {
+		case err := <-failed:
+			if err != nil && ctx.Err() == nil {
+				return err
+			}
+		case <-ctx.Done():
+		}
 	}
 	return s.stop(ctx, health, app, admin)
+}
+
+// prepare makes the handler and lets requests to it.
+func (s *Server) prepare(ctx context.Context, handler *preparedHandler, health *health) error {
+	prepared, err := s.Prepare(ctx)
+	if err != nil {
+		return err
+	}
+	handler.set(prepared)
+	health.prepared.Store(true)
+	s.Log.InfoContext(ctx, "ready")
+	return nil
 }
 
 // stop ends both servers in order. The admin server goes last, so that /readyz can
@@ -104,6 +139,21 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
+}
+
+// preparedHandler answers 503 until it has a handler.
+type preparedHandler struct{ handler atomic.Pointer[http.Handler] }
+
+func (p *preparedHandler) set(h http.Handler) { p.handler.Store(&h) }
+
+func (p *preparedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := p.handler.Load()
+	if h == nil {
+		w.Header().Set("Retry-After", "1")
+		problem.Write(w, http.StatusServiceUnavailable, "The server is starting: try again in a moment")
+		return
+	}
+	(*h).ServeHTTP(w, r)
 }
 
 // listen opens a listener, or says which setting to change.

@@ -25,26 +25,48 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
-// Run serves until ctx ends. It migrates the database first, and refuses to start
-// with a setting that cannot work. The version is shown in the metrics.
-func Run(ctx context.Context, s Settings, version string, log *slog.Logger) error {
+// Run serves until ctx ends. It refuses to start with a setting that cannot work,
+// waits for the database where that is a server, and migrates it before it is ready.
+// The version is shown in the metrics.
+func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err error) {
 	keys, err := s.Keys.Open(ctx, log)
 	if err != nil {
 		return program.WithCode(program.ExitUsage, err)
 	}
-	data, err := OpenStore(ctx, s.Database)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err := data.Close(); err != nil {
-			log.ErrorContext(ctx, "closing the database", "error", err)
-		}
-	}()
 	hasher, err := account.NewHasher(s.BcryptCost)
 	if err != nil {
 		return err
 	}
+	warnOfPlainHTTP(ctx, s.Issuer, log)
+	var data *store.Store
+	defer func() {
+		if data != nil {
+			err = errors.Join(err, data.Close())
+		}
+	}()
+	registry := httpserver.NewRegistry(version)
+	return (&httpserver.Server{
+		Settings: s.HTTP,
+		Prepare: func(ctx context.Context) (http.Handler, error) {
+			opened, err := waitForStore(ctx, s.Database, log)
+			if err != nil {
+				return nil, err
+			}
+			data = opened
+			if err := s.checkClients(ctx, data, hasher, log); err != nil {
+				return nil, err
+			}
+			return handler(s, keys, data, hasher, registry, log), nil
+		},
+		Ready:    func(ctx context.Context) error { return data.Ping(ctx) },
+		Registry: registry,
+		Log:      log,
+	}).Run(ctx)
+}
+
+// checkClients makes the demo's users and client where that is asked for, and sees
+// that the default client can be used.
+func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *account.Hasher, log *slog.Logger) error {
 	if s.Demo {
 		s.DefaultClient = cmp.Or(s.DefaultClient, demoClient)
 		if err := seedDemo(ctx, data, hasher, time.Now(), log); err != nil {
@@ -54,16 +76,7 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) erro
 	if err := checkDefaultClient(ctx, data, s.DefaultClient); err != nil {
 		return program.WithCode(program.ExitUsage, fmt.Errorf("--default-client (HALLPASS_DEFAULT_CLIENT): %w", err))
 	}
-	warnOfPlainHTTP(ctx, s.Issuer, log)
-
-	registry := httpserver.NewRegistry(version)
-	return (&httpserver.Server{
-		Settings: s.HTTP,
-		Handler:  handler(s, keys, data, hasher, registry, log),
-		Ready:    data.Ping,
-		Registry: registry,
-		Log:      log,
-	}).Run(ctx)
+	return nil
 }
 
 // handler connects the rooms of the house: web in front of engine in front of
@@ -90,25 +103,6 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 		Log:      log,
 		Registry: registry,
 	})
-}
-
-// OpenStore opens the database of the settings and brings its schema up to date.
-// Errors name the setting.
-func OpenStore(ctx context.Context, d Database) (*store.Store, error) {
-	s, err := store.Open(ctx, d.DatabaseURL)
-	if err == nil {
-		if _, err = s.Migrate(ctx); err != nil {
-			_ = s.Close() // the first error is the one that matters
-		}
-	}
-	if err == nil {
-		return s, nil
-	}
-	err = fmt.Errorf("--database-url (HALLPASS_DATABASE_URL): %w", err)
-	if errors.Is(err, store.ErrURL) {
-		err = program.WithCode(program.ExitUsage, err)
-	}
-	return nil, err
 }
 
 // checkDefaultClient refuses one that could not be used without a secret.

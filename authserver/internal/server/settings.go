@@ -4,6 +4,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,11 +32,6 @@ const (
 	maxQueue    = 100_000
 )
 
-// Database says where the data is.
-type Database struct {
-	DatabaseURL string `group:"Data" env:"HALLPASS_DATABASE_URL" default:"${database_url}" placeholder:"URL" help:"Where users, clients and grants are kept: sqlite:PATH (${default})."`
-}
-
 // Settings are those of serve. The tags are read by kong.
 type Settings struct {
 	HTTP     httpserver.Settings `embed:""`
@@ -55,7 +51,7 @@ type Settings struct {
 
 // Validate checks what kong cannot; the error names the setting.
 func (s *Settings) Validate() error {
-	if err := s.HTTP.Validate(); err != nil {
+	if err := errors.Join(s.HTTP.Validate(), s.Database.Validate()); err != nil {
 		return err
 	}
 	if err := oauth.ValidateIssuer(s.Issuer); err != nil {

@@ -42,7 +42,7 @@ func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, er
 			return unavailable("start grant", err)
 		}
 		_, err = changed(ctx, tx, "sweep grants",
-			"DELETE FROM grants WHERE number IN (SELECT number FROM grants WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+			"DELETE FROM grants WHERE number IN (SELECT number FROM grants WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
 			seconds(g.CreatedAt.Add(-sweepMargin)), sweepSize)
 		return err
 	})

@@ -33,7 +33,7 @@ func (s *Store) RecordFailure(ctx context.Context, key string, now, forgetBefore
 		return err
 	}
 	_, err = s.exec(ctx, "sweep failed logins",
-		"DELETE FROM failed_logins WHERE account IN (SELECT account FROM failed_logins WHERE last_at < $1 ORDER BY last_at LIMIT $2)",
+		"DELETE FROM failed_logins WHERE account IN (SELECT account FROM failed_logins WHERE last_at < $1 ORDER BY last_at LIMIT $2 "+s.dialect.skipLocked+")",
 		seconds(forgetBefore), sweepSize)
 	return err
 }

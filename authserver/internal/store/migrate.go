@@ -16,9 +16,10 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// migrationTries is how often migrating is tried. Another process may be doing the
-// same: the one that comes second fails on what is there already, and finds nothing
-// left to do when it looks again.
+// migrationTries is how often migrating is tried. On PostgreSQL a lock lets one
+// process migrate at a time. On SQLite another process may be doing the same: the one
+// that comes second fails on what is there already, and finds nothing left to do when
+// it looks again.
 const migrationTries = 3
 
 // Migrate brings the schema up to date and returns its version. Processes that do
@@ -60,8 +61,17 @@ func (s *Store) migrations() (*goose.Provider, error) {
 		}
 		list = append(list, migration)
 	}
-	return goose.NewProvider(goose.Dialect(s.dialect.name), s.write, nil,
-		goose.WithGoMigrations(list...), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	options := []goose.ProviderOption{
+		goose.WithGoMigrations(list...), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()),
+	}
+	if s.dialect.lock != nil {
+		lock, err := s.dialect.lock()
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, lock)
+	}
+	return goose.NewProvider(s.dialect.goose, s.write, nil, options...)
 }
 
 // migration makes a step of one file: its text, with the engine's words put in, run

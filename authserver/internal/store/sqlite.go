@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 
+	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite", in Go alone
 )
 
@@ -16,7 +17,7 @@ import (
 // cache, so there are few.
 const sqliteReaders = 4
 
-var sqlite = dialect{name: "sqlite3", serial: "INTEGER PRIMARY KEY AUTOINCREMENT"}
+var sqlite = dialect{goose: goose.DialectSQLite3, serial: "INTEGER PRIMARY KEY AUTOINCREMENT"}
 
 func openSQLite(ctx context.Context, path string) (*Store, error) {
 	if err := createPrivately(path); err != nil {

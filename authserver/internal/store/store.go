@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/pressly/goose/v3"
 )
 
 // Errors of opening and using a database. Those of single rows are the domain's:
@@ -17,6 +19,9 @@ var (
 	ErrURL = errors.New("database URL not usable")
 	// ErrNewerSchema says that a newer version of the program has changed the schema.
 	ErrNewerSchema = errors.New("the schema of the database is newer than this program")
+	// ErrUnreachable says that the server of the database does not answer, or does not
+	// let us in. It may start a little later than we do.
+	ErrUnreachable = errors.New("cannot connect to the database")
 	// ErrUnavailable says that the database did not do what it was asked: it is
 	// locked, full, read-only, gone. Trying again later may help.
 	ErrUnavailable = errors.New("database unavailable")
@@ -24,9 +29,25 @@ var (
 
 // dialect is what the engines do not share.
 type dialect struct {
-	name   string // goose's name of the engine
-	serial string // a primary key that numbers rows and never gives a number twice
+	goose      goose.Dialect
+	serial     string                               // a primary key that numbers rows and never gives a number twice
+	skipLocked string                               // makes a SELECT leave out rows that another transaction holds
+	lock       func() (goose.ProviderOption, error) // keeps processes from migrating at once; nil where the engine does
 }
+
+// Pool says how a server of a database is used. It means nothing to SQLite, which
+// has none.
+type Pool struct {
+	// Connections is how many are open at the most.
+	Connections int
+	// ConnectTimeout bounds the making of a connection.
+	ConnectTimeout time.Duration
+	// StatementTimeout bounds one statement; the server itself ends it.
+	StatementTimeout time.Duration
+}
+
+// DefaultPool is the pool of a program that has no settings for it.
+var DefaultPool = Pool{Connections: 10, ConnectTimeout: 5 * time.Second, StatementTimeout: 5 * time.Second}
 
 // Store is the database. It is safe for concurrent use. Every method returns the
 // domain's error where the row is the reason, and ErrUnavailable where the database
@@ -37,23 +58,24 @@ type Store struct {
 	read    *sql.DB
 }
 
-// Open opens the database of the URL, sqlite:PATH, and makes the file where there
-// is none. It does not migrate: see Migrate.
-func Open(ctx context.Context, url string) (*Store, error) {
+// Open opens the database of the URL: sqlite:PATH, whose file is made where there
+// is none, or postgres://..., whose server is reached through the pool. It does not
+// migrate: see Migrate.
+func Open(ctx context.Context, url string, pool Pool) (*Store, error) {
 	scheme, rest, _ := strings.Cut(url, ":")
 	switch {
 	case scheme == "sqlite" && rest != "":
 		return openSQLite(ctx, rest)
 	case scheme == "sqlite":
 		return nil, fmt.Errorf("%w: sqlite: needs the path of a file, like sqlite:hallpass.db", ErrURL)
+	case scheme == "postgres" || scheme == "postgresql":
+		return openPostgres(ctx, url, pool)
 	}
-	return nil, fmt.Errorf("%w: it must be of the form sqlite:PATH", ErrURL)
+	return nil, fmt.Errorf("%w: it must be sqlite:PATH or postgres://user:password@host:5432/database", ErrURL)
 }
 
 // Close closes the database.
-func (s *Store) Close() error {
-	return errors.Join(s.write.Close(), s.read.Close())
-}
+func (s *Store) Close() error { return closeAll(s.write, s.read) }
 
 // Ping reports whether the database answers, by reading from it.
 func (s *Store) Ping(ctx context.Context) error {

@@ -1,0 +1,80 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/program"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+// How long a server waits between two tries to reach its database.
+const (
+	firstPause   = 250 * time.Millisecond
+	longestPause = 5 * time.Second
+)
+
+// Database says where the data is and how it is reached.
+type Database struct {
+	DatabaseURL              string        `group:"Data" env:"HALLPASS_DATABASE_URL" default:"${database_url}" placeholder:"URL" help:"Where users, clients and grants are kept: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME for more than one machine (${default})."`
+	DatabaseConnections      int           `group:"Data" env:"HALLPASS_DATABASE_CONNECTIONS" default:"10" placeholder:"N" help:"Connections to PostgreSQL at the most, for each process (${default})."`
+	DatabaseConnectTimeout   time.Duration `group:"Data" env:"HALLPASS_DATABASE_CONNECT_TIMEOUT" default:"5s" help:"How long connecting to PostgreSQL may take (${default})."`
+	DatabaseStatementTimeout time.Duration `group:"Data" env:"HALLPASS_DATABASE_STATEMENT_TIMEOUT" default:"5s" help:"How long one statement may take in PostgreSQL (${default})."`
+}
+
+// Validate checks what kong cannot; the error names the setting.
+func (d *Database) Validate() error {
+	switch {
+	case d.DatabaseConnections < 1 || d.DatabaseConnections > 1000:
+		return fmt.Errorf("--database-connections (HALLPASS_DATABASE_CONNECTIONS) must be from 1 to 1000, not %d", d.DatabaseConnections)
+	case d.DatabaseConnectTimeout < time.Millisecond:
+		return fmt.Errorf("--database-connect-timeout (HALLPASS_DATABASE_CONNECT_TIMEOUT) must be positive, not %v", d.DatabaseConnectTimeout)
+	case d.DatabaseStatementTimeout < time.Millisecond:
+		return fmt.Errorf("--database-statement-timeout (HALLPASS_DATABASE_STATEMENT_TIMEOUT) must be positive, not %v", d.DatabaseStatementTimeout)
+	}
+	return nil
+}
+
+// OpenStore opens the database of the settings and brings its schema up to date.
+// Errors name the setting.
+func OpenStore(ctx context.Context, d Database) (*store.Store, error) {
+	s, err := store.Open(ctx, d.DatabaseURL, store.Pool{
+		Connections:      d.DatabaseConnections,
+		ConnectTimeout:   d.DatabaseConnectTimeout,
+		StatementTimeout: d.DatabaseStatementTimeout,
+	})
+	if err == nil {
+		if _, err = s.Migrate(ctx); err != nil {
+			_ = s.Close() // the first error is the one that matters
+		}
+	}
+	if err == nil {
+		return s, nil
+	}
+	err = fmt.Errorf("--database-url (HALLPASS_DATABASE_URL): %w", err)
+	if errors.Is(err, store.ErrURL) {
+		err = program.WithCode(program.ExitUsage, err)
+	}
+	return nil, err
+}
+
+// waitForStore is OpenStore that tries again, with growing pauses, until the server
+// of the database can be reached. It says so each time.
+func waitForStore(ctx context.Context, d Database, log *slog.Logger) (*store.Store, error) {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		s, err := OpenStore(ctx, d)
+		if !errors.Is(err, store.ErrUnreachable) {
+			return s, err
+		}
+		log.WarnContext(ctx, "waiting for the database", "error", err, "next_try", pause)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}

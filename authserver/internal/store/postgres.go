@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// idleTime is how long a connection that nobody needs is kept.
+const idleTime = 5 * time.Minute
+
+var postgres = dialect{
+	goose:      goose.DialectPostgres,
+	serial:     "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+	skipLocked: "FOR UPDATE SKIP LOCKED",
+	lock: func() (goose.ProviderOption, error) {
+		// As many tries as it takes: whoever waits for the lock waits for a migration.
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 3600))
+		return goose.WithSessionLocker(locker), err
+	},
+}
+
+// openPostgres opens a pool. It is ErrURL if the URL cannot be understood, and
+// ErrUnreachable if the database does not answer.
+func openPostgres(ctx context.Context, url string, pool Pool) (*Store, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("%w: it must be like postgres://user:password@host:5432/database", ErrURL)
+	}
+	config.ConnectTimeout = pool.ConnectTimeout
+	config.RuntimeParams["statement_timeout"] = strconv.FormatInt(pool.StatementTimeout.Milliseconds(), 10)
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "hallpass"
+	}
+	db := stdlib.OpenDB(*config)
+	db.SetMaxOpenConns(pool.Connections)
+	db.SetMaxIdleConns(pool.Connections)
+	db.SetConnMaxIdleTime(idleTime)
+	s := &Store{dialect: postgres, write: db, read: db}
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrUnreachable, withoutURL(err)), s.Close())
+	}
+	return s, nil
+}
+
+// withoutURL drops what pgx says about the connection it tried (user, host and
+// database), and keeps why that failed.
+func withoutURL(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// closeAll closes the pools that a Store has; both names may mean the same one.
+func closeAll(write, read *sql.DB) error {
+	if write == read {
+		return write.Close()
+	}
+	return errors.Join(write.Close(), read.Close())
+}
