@@ -1,0 +1,77 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humamux"
+
+	"github.com/hallpass-auth/hallpass/shared/bearer"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/token"
+)
+
+// securityScheme is the name under which the OpenAPI document declares how to get a
+// token.
+const securityScheme = "oauth2"
+
+// access says who may call a route. The zero value is a mistake that New reports,
+// so that a route is never open because somebody forgot to say.
+type access struct {
+	open   bool        // no token is needed
+	user   bool        // a user must stand behind the token
+	scopes oauth.Scope // what the token must allow, all of it
+}
+
+// byAnyone lets everybody in, without a token.
+var byAnyone = access{open: true}
+
+// byClient lets in tokens that have all the scopes, also those that a client got
+// for itself.
+func byClient(scopes ...string) access { return access{scopes: scopes} }
+
+// byUser lets in tokens that have all the scopes and a user behind them.
+func byUser(scopes ...string) access { return access{scopes: scopes, user: true} }
+
+// declared reports whether somebody said who may call.
+func (a access) declared() bool { return a.open != (len(a.scopes) > 0) }
+
+// security is what the OpenAPI document says of the access.
+func (a access) security() []map[string][]string {
+	if a.open {
+		return nil
+	}
+	return []map[string][]string{{securityScheme: a.scopes}}
+}
+
+// guard returns the middleware that enforces the access: it answers every request
+// that may not pass, and gives the handler what the token of the others says. It
+// runs before the input is looked at.
+func (a access) guard(v *token.Verifier) huma.Middlewares {
+	if a.open {
+		return nil
+	}
+	return huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humamux.Unwrap(ctx)
+		claims, refusal := bearer.Authenticate(v, r, a.scopes...)
+		if refusal == nil && a.user && claims.Username == "" {
+			refusal = noUser(v.Audience())
+		}
+		if refusal != nil {
+			refusal.Write(w)
+			return
+		}
+		next(huma.WithContext(ctx, bearer.NewContext(ctx.Context(), claims)))
+	}}
+}
+
+// noUser refuses a token that is good but has no user behind it, in the words for
+// a token whose user is unknown: to this route it is the same.
+func noUser(audience string) *bearer.Refusal {
+	return &bearer.Refusal{
+		Status:   http.StatusUnauthorized,
+		Code:     oauth.CodeInvalidToken,
+		Detail:   "Could not validate credentials",
+		Audience: audience,
+	}
+}

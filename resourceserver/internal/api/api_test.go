@@ -1,0 +1,113 @@
+package api_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/hallpass-auth/hallpass/resourceserver/internal/api"
+	"github.com/hallpass-auth/hallpass/shared/bearertest"
+)
+
+// newHandler returns the API that believes issuer. change may alter its
+// configuration first.
+func newHandler(t testing.TB, issuer *bearertest.Issuer, change func(*api.Config)) http.Handler {
+	t.Helper()
+	cfg := api.Config{Verifier: issuer.Verifier(), Version: "1.2.3", Docs: true}
+	if change != nil {
+		change(&cfg)
+	}
+	handler, err := api.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return handler
+}
+
+// server is the API behind a real listener, and whoever issues its tokens.
+type server struct {
+	*httptest.Server
+	issuer *bearertest.Issuer
+}
+
+func start(t testing.TB, change func(*api.Config)) *server {
+	t.Helper()
+	issuer := bearertest.New(t)
+	s := &server{Server: httptest.NewServer(newHandler(t, issuer, change)), issuer: issuer}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// answer is a response whose body has been read.
+type answer struct {
+	*http.Response
+	body string
+}
+
+// problem is what a test looks at in a problem document.
+type problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Errors []struct {
+		Field   string `json:"field"`
+		Message string `json:"message"`
+	} `json:"errors"`
+}
+
+// problem returns the body as a problem document (RFC 9457), which every answer
+// with an error must be: its media type, its status, and no member that it has no
+// use for.
+func (a answer) problem(t testing.TB) problem {
+	t.Helper()
+	if got := a.Header.Get("Content-Type"); got != "application/problem+json" {
+		t.Errorf("Content-Type %q", got)
+	}
+	var p problem
+	decoder := json.NewDecoder(strings.NewReader(a.body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&p); err != nil {
+		t.Fatalf("%v in %s", err, a.body)
+	}
+	if p.Status != a.StatusCode || p.Title != http.StatusText(a.StatusCode) {
+		t.Errorf("problem of status %d, %q in an answer of status %d", p.Status, p.Title, a.StatusCode)
+	}
+	return p
+}
+
+// do sends a request for the target, a path with or without a query, as it stands.
+// Its header fields are given as name, value, name, value. No redirect is followed.
+func (s *server) do(t testing.TB, method, target string, header ...string) answer {
+	t.Helper()
+	req, err := http.NewRequest(method, s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.URL.RawPath, req.URL.RawQuery, _ = strings.Cut(target, "?")
+	if req.URL.Path, err = url.PathUnescape(req.URL.RawPath); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Add(header[i], header[i+1])
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{resp, string(body)}
+}
+
+// get asks with a token that allows everything.
+func (s *server) get(t testing.TB, path string) answer {
+	t.Helper()
+	return s.do(t, http.MethodGet, path, "Authorization", "Bearer "+s.issuer.Token("profile", "items:read"))
+}

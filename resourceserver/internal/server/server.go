@@ -1,0 +1,106 @@
+// Package server turns settings into a running resource API.
+//
+// It exists so that a test starts the very server that the program runs, and so
+// that every wrong setting is found before the first request, with an error that
+// names it.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+
+	"github.com/hallpass-auth/hallpass/resourceserver/internal/api"
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/program"
+	"github.com/hallpass-auth/hallpass/shared/token"
+)
+
+// Settings are those of the resource API. The tags are read by kong.
+type Settings struct {
+	HTTP     httpserver.Settings `embed:""`
+	Keys     keyring.Settings    `embed:""`
+	Issuer   string              `group:"Tokens" env:"HALLPASS_ISSUER" default:"http://127.0.0.1:9000" placeholder:"URL" help:"Authorization server whose tokens are accepted; written exactly as there (${default})."`
+	Audience string              `group:"Tokens" env:"HALLPASS_AUDIENCE" default:"http://127.0.0.1:8000" placeholder:"URL" help:"Identifier of this API, which a token must name; best the URL that clients call it by (${default})."`
+	Docs     bool                `group:"Server" env:"HALLPASS_DOCS" default:"true" negatable:"" help:"Serve /docs, /redoc and /openapi.json (on by default)."`
+}
+
+// Validate checks what kong cannot; the error names the setting.
+func (s *Settings) Validate() error {
+	if err := s.HTTP.Validate(); err != nil {
+		return err
+	}
+	if err := oauth.ValidateIssuer(s.Issuer); err != nil {
+		return fmt.Errorf("--issuer (HALLPASS_ISSUER): %w", err)
+	}
+	if err := validateAudience(s.Audience); err != nil {
+		return fmt.Errorf("--audience (HALLPASS_AUDIENCE): %w", err)
+	}
+	return nil
+}
+
+// validateAudience accepts any name, since what a token says is compared with it
+// and nothing else; but a URL must be one that metadata can be published for
+// (RFC 9728 §1.2).
+func validateAudience(audience string) error {
+	if audience == "" {
+		return errors.New("it must not be empty: a token has to name the API that it is for")
+	}
+	u, err := url.Parse(audience)
+	if err != nil {
+		return fmt.Errorf("%q is neither a URL nor a name", audience)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return nil
+	}
+	if u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return errors.New("a URL must have a host, and no user, query or fragment (RFC 9728 section 1.2)")
+	}
+	return nil
+}
+
+// New returns the server that the settings describe, not yet listening. A keys file
+// is followed until ctx ends. Errors name the setting and never hold a secret.
+func New(ctx context.Context, s Settings, log *slog.Logger) (*httpserver.Server, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	keys, err := s.Keys.Open(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, Audience: s.Audience})
+	if err != nil {
+		return nil, err
+	}
+	handler, err := api.New(api.Config{
+		Verifier:       verifier,
+		Version:        program.Version,
+		Docs:           s.Docs,
+		AllowedOrigins: s.HTTP.AllowedOrigins,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &httpserver.Server{
+		Settings: s.HTTP,
+		Handler:  handler,
+		Ready:    ready(keys),
+		Registry: httpserver.NewRegistry(program.Version),
+		Log:      log,
+	}, nil
+}
+
+// ready tells whether tokens can be judged.
+func ready(keys keyring.Source) func(context.Context) error {
+	return func(context.Context) error {
+		if ring := keys.Current(); ring == nil || ring.Len() == 0 {
+			return errors.New("there are no keys to verify tokens with")
+		}
+		return nil
+	}
+}

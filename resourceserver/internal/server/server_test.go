@@ -1,0 +1,211 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/resourceserver/internal/server"
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/token"
+)
+
+const secret = "0123456789abcdef0123456789abcdef"
+
+// settings returns those of a server that starts.
+func settings(t *testing.T) server.Settings {
+	t.Helper()
+	return server.Settings{
+		HTTP:     httpserver.Settings{Listen: freeAddress(t), AdminListen: freeAddress(t), StopTimeout: time.Second},
+		Keys:     keyring.Settings{TokenSecret: secret},
+		Issuer:   "http://127.0.0.1:9000",
+		Audience: "http://127.0.0.1:8000",
+		Docs:     true,
+	}
+}
+
+// freeAddress returns an address on which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Each wrong setting is refused, by its flag and its environment variable, and no
+// secret is in the error.
+func TestWrongSettings(t *testing.T) {
+	dir := t.TempDir()
+	readable := filepath.Join(dir, "readable.json")
+	empty := filepath.Join(dir, "empty.json")
+	for path, mode := range map[string]os.FileMode{readable: 0o644, empty: 0o600} {
+		if err := os.WriteFile(path, nil, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, tt := range map[string]struct {
+		change func(*server.Settings)
+		want   []string
+	}{
+		"issuer without a scheme":   {func(s *server.Settings) { s.Issuer = "login.example" }, []string{"--issuer", "HALLPASS_ISSUER"}},
+		"issuer empty":              {func(s *server.Settings) { s.Issuer = "" }, []string{"--issuer", "HALLPASS_ISSUER"}},
+		"issuer with a query":       {func(s *server.Settings) { s.Issuer = "https://login.example?x=1" }, []string{"--issuer", "HALLPASS_ISSUER"}},
+		"issuer with a fragment":    {func(s *server.Settings) { s.Issuer = "https://login.example#x" }, []string{"--issuer", "HALLPASS_ISSUER"}},
+		"audience empty":            {func(s *server.Settings) { s.Audience = "" }, []string{"--audience", "HALLPASS_AUDIENCE"}},
+		"audience with a fragment":  {func(s *server.Settings) { s.Audience = "https://api.example#x" }, []string{"--audience", "HALLPASS_AUDIENCE"}},
+		"audience with a query":     {func(s *server.Settings) { s.Audience = "https://api.example?x" }, []string{"--audience", "HALLPASS_AUDIENCE"}},
+		"audience without a host":   {func(s *server.Settings) { s.Audience = "https:///v1" }, []string{"--audience", "HALLPASS_AUDIENCE"}},
+		"audience with a bad byte":  {func(s *server.Settings) { s.Audience = "https://api.example/\x7f" }, []string{"--audience", "HALLPASS_AUDIENCE"}},
+		"listen without a port":     {func(s *server.Settings) { s.HTTP.Listen = "127.0.0.1" }, []string{"--listen", "HALLPASS_LISTEN"}},
+		"origin with a path":        {func(s *server.Settings) { s.HTTP.AllowedOrigins = []string{"https://a.example/x"} }, []string{"--allowed-origins", "HALLPASS_ALLOWED_ORIGINS"}},
+		"no key":                    {func(s *server.Settings) { s.Keys = keyring.Settings{} }, []string{"--keys-file", "HALLPASS_TOKEN_SECRET"}},
+		"both keys":                 {func(s *server.Settings) { s.Keys.KeysFile = "keys.json" }, []string{"--keys-file", "--token-secret"}},
+		"31-byte secret":            {func(s *server.Settings) { s.Keys.TokenSecret = secret[1:] }, []string{"--token-secret", "HALLPASS_TOKEN_SECRET", "31 bytes"}},
+		"keys file missing":         {func(s *server.Settings) { s.Keys = keyring.Settings{KeysFile: filepath.Join(dir, "none")} }, []string{"--keys-file", "HALLPASS_KEYS_FILE"}},
+		"keys file world-readable":  {func(s *server.Settings) { s.Keys = keyring.Settings{KeysFile: readable} }, []string{"--keys-file", "HALLPASS_KEYS_FILE", "chmod"}},
+		"keys file without content": {func(s *server.Settings) { s.Keys = keyring.Settings{KeysFile: empty} }, []string{"--keys-file", "HALLPASS_KEYS_FILE"}},
+	} {
+		s := settings(t)
+		tt.change(&s)
+		_, err := server.New(t.Context(), s, slog.New(slog.DiscardHandler))
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+			continue
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %q does not say %q", name, err, want)
+			}
+		}
+		if strings.Contains(err.Error(), secret[1:]) {
+			t.Errorf("%s: the secret is in %q", name, err)
+		}
+	}
+}
+
+func TestAudienceNeedNotBeAURL(t *testing.T) {
+	for _, audience := range []string{"hallpass-api", "urn:example:api", "https://api.example/v1"} {
+		s := settings(t)
+		s.Audience = audience
+		if _, err := server.New(t.Context(), s, slog.New(slog.DiscardHandler)); err != nil {
+			t.Errorf("%s: %v", audience, err)
+		}
+	}
+}
+
+// The whole server, with a keys file: a token signed with it is good, the metrics
+// count by route and not by path, and the log holds neither token nor query.
+func TestServe(t *testing.T) {
+	s := settings(t)
+	keys, err := keyring.Generate(time.Now(), bytes.NewReader([]byte(secret)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Keys = keyring.Settings{KeysFile: filepath.Join(t.TempDir(), "keys.json")}
+	if err := os.WriteFile(s.Keys.KeysFile, keys, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	raw := sign(t, keys, s)
+
+	log, stop := run(t, s)
+	for target, want := range map[string]int{"/users/me": 200, "/items/7?x=hidden": 200, "/nowhere": 404} {
+		if got := get(t, "http://"+s.HTTP.Listen+target, raw); got.StatusCode != want {
+			t.Errorf("%s: status %d", target, got.StatusCode)
+		}
+	}
+	metrics := body(t, get(t, "http://"+s.HTTP.AdminListen+"/metrics", ""))
+	for _, route := range []string{"/users/me", "/items/{item_id}", "unmatched"} {
+		if !strings.Contains(metrics, fmt.Sprintf(`http_request_duration_seconds_count{method="GET",route="%s",`, route)) {
+			t.Errorf("no metrics of the route %s", route)
+		}
+	}
+	stop()
+	if lines := log(); !strings.Contains(lines, "/items/7") || strings.Contains(lines, "hidden") || strings.Contains(lines, raw) {
+		t.Errorf("log:\n%s", lines)
+	}
+}
+
+// sign returns a token that the server with these keys and settings accepts.
+func sign(t *testing.T, keys []byte, s server.Settings) string {
+	t.Helper()
+	ring, err := keyring.Parse(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := (&token.Signer{Keys: ring}).Sign(&token.Claims{
+		Issuer: s.Issuer, Subject: "usr_1", Audience: []string{s.Audience}, ClientID: "c", ID: "j",
+		IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour),
+		Scope: oauth.Scope{"profile", "items:read"}, Username: "john.doe",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// run runs the server until it is ready. The functions returned give its log and
+// stop it; it must stop without an error.
+func run(t *testing.T, s server.Settings) (log func() string, stop func()) {
+	t.Helper()
+	var lines bytes.Buffer
+	logger := httpserver.NewLogger(&lines, s.HTTP)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	srv, err := server.New(ctx, s, logger.Logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Run(ctx) }()
+	for deadline := time.Now().Add(10 * time.Second); httpserver.CheckReady(t.Context(), s.HTTP.AdminListen) != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the server does not get ready")
+		}
+	}
+	return lines.String, func() {
+		cancel(httpserver.ErrStopNow)
+		if err := <-ended; err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+		logger.Close()
+	}
+}
+
+func get(t *testing.T, url, token string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = resp.Body.Close() })
+	return resp
+}
+
+func body(t *testing.T, resp *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
