@@ -67,9 +67,13 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer private.Close()
 
+	proxies, err := parseProxies(s.Settings.TrustedProxies)
+	if err != nil {
+		return err
+	}
 	health := &health{ready: s.Ready}
 	var handler preparedHandler
-	app := s.httpServer(newObserver(&handler, s.Log, s.Registry, &health.stopping))
+	app := s.httpServer(forwarded(proxies, newObserver(&handler, s.Log, s.Registry, &health.stopping)))
 	admin := s.httpServer(adminHandler(health, s.Registry))
 	admin.WriteTimeout = 0 // a CPU profile takes as long as it was asked to take
 	failed := make(chan error, 3)

@@ -14,6 +14,7 @@ type Settings struct {
 	Listen         string        `group:"Server" env:"HALLPASS_LISTEN" default:"${listen}" placeholder:"HOST:PORT" help:"Address to serve on (${default})."`
 	AdminListen    string        `group:"Server" env:"HALLPASS_ADMIN_LISTEN" default:"${admin_listen}" placeholder:"HOST:PORT" help:"Address of /metrics, /healthz, /readyz and pprof; never publish it (${default})."`
 	AllowedOrigins []string      `group:"Server" env:"HALLPASS_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of web pages whose scripts may call this server (CORS), separated by commas; * for all. None by default."`
+	TrustedProxies []string      `group:"Server" env:"HALLPASS_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Addresses and networks of the proxies in front, separated by commas: their X-Forwarded-For is believed. None by default."`
 	DrainDelay     time.Duration `group:"Server" env:"HALLPASS_DRAIN_DELAY" default:"2s" help:"After SIGTERM, go on serving for this long while /readyz already says no (${default})."`
 	StopTimeout    time.Duration `group:"Server" env:"HALLPASS_STOP_TIMEOUT" default:"30s" help:"Let requests in flight finish for at most this long when stopping (${default})."`
 	LogFormat      string        `group:"Logs" env:"HALLPASS_LOG_FORMAT" enum:"text,json" default:"text" help:"Format of the log on standard error: text or json (${default})."`
@@ -38,6 +39,9 @@ func (s *Settings) Validate() error {
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || origin != u.Scheme+"://"+u.Host {
 			return fmt.Errorf("--allowed-origins (HALLPASS_ALLOWED_ORIGINS) must hold origins like https://app.example.com, without a path, not %q", origin)
 		}
+	}
+	if _, err := parseProxies(s.TrustedProxies); err != nil {
+		return err
 	}
 	if s.DrainDelay < 0 || s.StopTimeout < 0 {
 		return fmt.Errorf("--drain-delay (HALLPASS_DRAIN_DELAY) and --stop-timeout (HALLPASS_STOP_TIMEOUT) must not be negative")

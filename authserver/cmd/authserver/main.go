@@ -20,6 +20,7 @@ type commands struct {
 	User        userCommands               `cmd:"" help:"Users: add, list, show, set-password, disable, enable, delete."`
 	Client      clientCommands             `cmd:"" help:"Clients: add, list, show, rotate-secret, delete."`
 	Key         keyCommands                `cmd:"" help:"Signing keys: init."`
+	Init        initCommand                `cmd:"" help:"Make the secrets that a first start needs, where they are missing."`
 	Migrate     migrateCommand             `cmd:"" help:"Bring the database's schema up to date. serve does so too."`
 	Healthcheck program.HealthcheckCommand `cmd:"" help:"Ask a running server whether it is ready."`
 	Version     program.VersionCommand     `cmd:"" help:"Print the version."`

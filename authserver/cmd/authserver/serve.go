@@ -2,16 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
-	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
@@ -57,34 +52,4 @@ func withStore(ctx context.Context, d server.Database, work func(*store.Store) e
 		return err
 	}
 	return errors.Join(work(s), s.Close())
-}
-
-// keyCommands are the commands about signing keys.
-type keyCommands struct {
-	Init keyInitCommand `cmd:"" help:"Make a JWK Set with one new key in a new file that only its owner can read."`
-}
-
-type keyInitCommand struct {
-	Path string `arg:"" help:"The file to make. One that exists is left alone."`
-}
-
-// Run makes the file; it never writes over one.
-func (c *keyInitCommand) Run(streams program.Streams) error {
-	data, err := keyring.Generate(time.Now(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	file, err := os.OpenFile(c.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return program.WithCode(program.ExitConflict, fmt.Errorf("%s exists already: it is left as it is", c.Path))
-	}
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(c.Path)) // half a file of keys is worse than none
-	}
-	fmt.Fprintf(streams.Out, "made %s: give it to both servers with --keys-file, and to nobody else\n", c.Path)
-	return nil
 }

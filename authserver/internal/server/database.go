@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/program"
@@ -21,6 +23,7 @@ const (
 // Database says where the data is and how it is reached.
 type Database struct {
 	DatabaseURL              string        `group:"Data" env:"HALLPASS_DATABASE_URL" default:"${database_url}" placeholder:"URL" help:"Where users, clients and grants are kept: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME for more than one machine (${default})."`
+	DatabasePasswordFile     string        `group:"Data" env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password for PostgreSQL, in place of one in the URL."`
 	DatabaseConnections      int           `group:"Data" env:"HALLPASS_DATABASE_CONNECTIONS" default:"10" placeholder:"N" help:"Connections to PostgreSQL at the most, for each process (${default})."`
 	DatabaseConnectTimeout   time.Duration `group:"Data" env:"HALLPASS_DATABASE_CONNECT_TIMEOUT" default:"5s" help:"How long connecting to PostgreSQL may take (${default})."`
 	DatabaseStatementTimeout time.Duration `group:"Data" env:"HALLPASS_DATABASE_STATEMENT_TIMEOUT" default:"5s" help:"How long one statement may take in PostgreSQL (${default})."`
@@ -42,7 +45,12 @@ func (d *Database) Validate() error {
 // OpenStore opens the database of the settings and brings its schema up to date.
 // Errors name the setting.
 func OpenStore(ctx context.Context, d Database) (*store.Store, error) {
+	password, err := d.password()
+	if err != nil {
+		return nil, program.WithCode(program.ExitUsage, err)
+	}
 	s, err := store.Open(ctx, d.DatabaseURL, store.Pool{
+		Password:         password,
 		Connections:      d.DatabaseConnections,
 		ConnectTimeout:   d.DatabaseConnectTimeout,
 		StatementTimeout: d.DatabaseStatementTimeout,
@@ -60,6 +68,18 @@ func OpenStore(ctx context.Context, d Database) (*store.Store, error) {
 		err = program.WithCode(program.ExitUsage, err)
 	}
 	return nil, err
+}
+
+// password reads the password's file, if there is one.
+func (d Database) password() (string, error) {
+	if d.DatabasePasswordFile == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(d.DatabasePasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("--database-password-file (HALLPASS_DATABASE_PASSWORD_FILE): %w", err)
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
 }
 
 // waitForStore is OpenStore that tries again, with growing pauses, until the server

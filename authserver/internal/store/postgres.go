@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -35,6 +36,7 @@ func openPostgres(ctx context.Context, url string, pool Pool) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: it must be like postgres://user:password@host:5432/database", ErrURL)
 	}
+	config.Password = cmp.Or(pool.Password, config.Password)
 	config.ConnectTimeout = pool.ConnectTimeout
 	config.RuntimeParams["statement_timeout"] = strconv.FormatInt(pool.StatementTimeout.Milliseconds(), 10)
 	if config.RuntimeParams["application_name"] == "" {

@@ -38,6 +38,8 @@ type dialect struct {
 // Pool says how a server of a database is used. It means nothing to SQLite, which
 // has none.
 type Pool struct {
+	// Password is used in place of the URL's, unless it is empty.
+	Password string
 	// Connections is how many are open at the most.
 	Connections int
 	// ConnectTimeout bounds the making of a connection.

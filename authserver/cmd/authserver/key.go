@@ -1,0 +1,95 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/program"
+)
+
+// keyCommands are the commands about signing keys.
+type keyCommands struct {
+	Init keyInitCommand `cmd:"" help:"Make a JWK Set with one new key in a new file that only its owner can read."`
+}
+
+type keyInitCommand struct {
+	Path string `arg:"" help:"The file to make. One that exists is left alone."`
+}
+
+// Run makes the file; it never writes over one.
+func (c *keyInitCommand) Run(streams program.Streams) error {
+	err := writeKeys(c.Path)
+	if errors.Is(err, fs.ErrExist) {
+		return program.WithCode(program.ExitConflict, fmt.Errorf("%s exists already: it is left as it is", c.Path))
+	}
+	if err == nil {
+		fmt.Fprintf(streams.Out, "made %s: give it to both servers with --keys-file, and to nobody else\n", c.Path)
+	}
+	return err
+}
+
+// initCommand makes what a first start needs in a place where nobody is there to
+// make it by hand, such as a set of containers.
+type initCommand struct {
+	KeysFile             string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"File for a JWK Set with one new key, for its owner alone."`
+	DatabasePasswordFile string `env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File for a random password for PostgreSQL, which everybody who reaches the file can read: the server of the database is another user."`
+}
+
+// Run makes each file that is asked for and missing.
+func (c *initCommand) Run(streams program.Streams) error {
+	for _, secret := range []struct {
+		path string
+		make func(path string) error
+	}{
+		{c.KeysFile, writeKeys},
+		{c.DatabasePasswordFile, writePassword},
+	} {
+		if secret.path == "" {
+			continue
+		}
+		switch err := secret.make(secret.path); {
+		case err == nil:
+			fmt.Fprintf(streams.Out, "made %s\n", secret.path)
+		case errors.Is(err, fs.ErrExist):
+			fmt.Fprintf(streams.Out, "%s exists already: it is left as it is\n", secret.path)
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+func writeKeys(path string) error {
+	data, err := keyring.Generate(time.Now(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	return writeNew(path, data, 0o600)
+}
+
+func writePassword(path string) error {
+	raw := make([]byte, 32)
+	if _, err := rand.Read(raw); err != nil {
+		return err
+	}
+	return writeNew(path, []byte(base64.RawURLEncoding.EncodeToString(raw)+"\n"), 0o644)
+}
+
+// writeNew makes a file with this content; fs.ErrExist if it is there already.
+func writeNew(path string, data []byte, mode fs.FileMode) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(path)) // half a secret is worse than none
+	}
+	return nil
+}
