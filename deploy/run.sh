@@ -86,6 +86,7 @@ stop() {
 	for pid in $auth $api; do
 		wait "$pid" || status=1
 	done
+	echo 'Both servers have stopped.'
 	exit "$status"
 }
 
@@ -148,7 +149,7 @@ Demo users            john.doe / securepassword   and   jane.smith / anothersecu
 Log in, then call the API:
 
   TOKEN=\$(curl -sS $login -d username=john.doe -d password=securepassword | sed -n 's/.*"access_token": *"\([^"]*\)".*/\1/p')
-  curl -sS $call/users/me -H "Authorization: Bearer \$TOKEN"
+  curl -sS $call/users/me -H "Authorization: Bearer \$TOKEN" -w '\n'
 
 Every request is in $VAR_DIR/*.log; warnings are shown here. Ctrl-C stops both servers.
 

@@ -1,0 +1,134 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// demoPassword is that of the demo user john.doe.
+const demoPassword = "securepassword"
+
+// plain is a client that shows every answer as it is.
+var plain = &http.Client{
+	Timeout:       patience,
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// request is what a test sends. The zero method is GET.
+type request struct {
+	method string
+	path   string
+	header http.Header
+	body   string
+}
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// send sends r to the server at base.
+func send(t *testing.T, base string, r request) answer {
+	t.Helper()
+	got, err := try(t.Context(), base, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// try is send for goroutines, which may not end a test.
+func try(ctx context.Context, base string, r request) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, base+r.path, strings.NewReader(r.body))
+	if err != nil {
+		return answer{}, err
+	}
+	for name, values := range r.header {
+		req.Header[name] = values
+	}
+	resp, err := plain.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return answer{status: resp.StatusCode, header: resp.Header, body: string(body)}, err
+}
+
+// members returns the body, which must be a JSON object.
+func (a answer) members(t *testing.T) map[string]any {
+	t.Helper()
+	var members map[string]any
+	if err := json.Unmarshal([]byte(a.body), &members); err != nil {
+		t.Fatalf("the body is not a JSON object: %v\n%s", err, a.body)
+	}
+	return members
+}
+
+// text returns a member of the body that must be a string.
+func (a answer) text(t *testing.T, name string) string {
+	t.Helper()
+	text, ok := a.members(t)[name].(string)
+	if !ok {
+		t.Fatalf("the body has no text %q: %s", name, a.body)
+	}
+	return text
+}
+
+// form makes a token request of names and values in turn.
+func form(namesAndValues ...string) request {
+	values := url.Values{}
+	for i := 0; i < len(namesAndValues); i += 2 {
+		values.Add(namesAndValues[i], namesAndValues[i+1])
+	}
+	return rawForm(values.Encode())
+}
+
+// rawForm makes a token request of a body that is encoded already.
+func rawForm(body string) request {
+	return request{
+		method: http.MethodPost, path: "/token", body: body,
+		header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+	}
+}
+
+// get makes a request to the API with these values of Authorization.
+func get(path string, authorization ...string) request {
+	r := request{path: path}
+	if len(authorization) > 0 {
+		r.header = http.Header{"Authorization": authorization}
+	}
+	return r
+}
+
+// login returns the access token of a user.
+func (s *system) login(t *testing.T, username, password string) string {
+	t.Helper()
+	got := send(t, s.authURL, form("username", username, "password", password))
+	if got.status != http.StatusOK {
+		t.Fatalf("login of %s: %d %s", username, got.status, got.body)
+	}
+	return got.text(t, "access_token")
+}
+
+// callMe asks the API who the token's user is; it must say the full name.
+func (s *system) callMe(t *testing.T, accessToken, fullName string) {
+	t.Helper()
+	got := send(t, s.apiURL, get("/users/me", "Bearer "+accessToken))
+	if got.status != http.StatusOK || got.text(t, "full_name") != fullName {
+		t.Errorf("GET /users/me: %d %s, want 200 and %s", got.status, got.body, fullName)
+	}
+}
+
+// inMinutes is a time from now, as a claim says one.
+func inMinutes(n int) int64 {
+	return time.Now().Add(time.Duration(n) * time.Minute).Unix()
+}

@@ -1,0 +1,191 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// grantNumber returns the number of the grant that a token belongs to.
+func grantNumber(t *testing.T, accessToken string) int64 {
+	t.Helper()
+	claims := jwt.MapClaims{}
+	if _, _, err := jwt.NewParser(jwt.WithJSONNumber()).ParseUnverified(accessToken, claims); err != nil {
+		t.Fatal(err)
+	}
+	status, _ := claims["status"].(map[string]any)
+	list, _ := status["status_list"].(map[string]any)
+	number, ok := list["idx"].(json.Number)
+	if !ok {
+		t.Fatalf("the token has no status.status_list.idx: %v", claims)
+	}
+	n, err := number.Int64()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestRestartKeepsUsersAndGrants(t *testing.T) {
+	s := startDemo(t)
+	s.admin(t, "correct horse\n", "user", "add", "ada", "--name", "Ada Lovelace")
+	before := s.login(t, "ada", "correct horse")
+
+	s.restart(t, "--demo")
+
+	after := s.login(t, "ada", "correct horse")
+	s.callMe(t, before, "Ada Lovelace")
+	s.callMe(t, after, "Ada Lovelace")
+	s.login(t, "john.doe", demoPassword)
+	if b, a := grantNumber(t, before), grantNumber(t, after); a == b {
+		t.Errorf("the grants before and after the restart have the same number, %d: the first is forgotten", a)
+	}
+}
+
+func TestTakenPortNamesTheSetting(t *testing.T) {
+	s := newSystem(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	common := []string{"serve", "--keys-file", s.keysFile}
+	for _, row := range []struct {
+		program string
+		flags   []string
+		names   string
+	}{
+		{"authserver", []string{"--database-url", s.database, "--listen", taken.Addr().String(), "--admin-listen", s.authAdmin}, "--listen (HALLPASS_LISTEN)"},
+		{"authserver", []string{"--database-url", s.database, "--listen", s.authAddress, "--admin-listen", taken.Addr().String()}, "--admin-listen (HALLPASS_ADMIN_LISTEN)"},
+		{"resourceserver", []string{"--listen", taken.Addr().String(), "--admin-listen", s.apiAdmin}, "--listen (HALLPASS_LISTEN)"},
+		{"resourceserver", []string{"--listen", s.apiAddress, "--admin-listen", taken.Addr().String()}, "--admin-listen (HALLPASS_ADMIN_LISTEN)"},
+	} {
+		t.Run(row.program+" "+row.names, func(t *testing.T) {
+			got := command(t, "", row.program, append(common, row.flags...)...)
+			if got.code != 1 {
+				t.Errorf("exit code %d, want 1", got.code)
+			}
+			for _, part := range []string{row.names, taken.Addr().String(), "in use"} {
+				if !strings.Contains(got.stderr, part) {
+					t.Errorf("the message does not say %q: %s", part, got.stderr)
+				}
+			}
+		})
+	}
+}
+
+// inFlight reads from the metrics how many requests a server is answering.
+func inFlight(t *testing.T, adminAddress string) string {
+	t.Helper()
+	got := send(t, "http://"+adminAddress, request{path: "/metrics"})
+	return regexp.MustCompile(`(?m)^http_requests_in_flight (\S+)$`).FindStringSubmatch(got.body + "\nhttp_requests_in_flight none\n")[1]
+}
+
+// Logins that wait for their password check when SIGTERM arrives get their answer,
+// and the server then exits with 0.
+func TestSIGTERMLetsLoginsFinish(t *testing.T) {
+	const logins = 6
+	s := newSystem(t)
+	s.startAuthserver(t, "--demo", "--bcrypt-cost", "13") // slow enough to be caught in flight
+
+	var load sync.WaitGroup
+	for range logins {
+		load.Go(func() {
+			got, err := try(t.Context(), s.authURL, form("username", "john.doe", "password", demoPassword))
+			if err != nil || got.status != http.StatusOK {
+				t.Errorf("a login in flight got %d %s (%v), want 200", got.status, got.body, err)
+			}
+		})
+	}
+	until(t, "all logins to be in flight", func() bool { return inFlight(t, s.authAdmin) == strconv.Itoa(logins) }, s.authserver)
+	s.authserver.signal(t, syscall.SIGTERM)
+	load.Wait()
+	if code := s.authserver.wait(t); code != 0 {
+		t.Errorf("exit code %d after SIGTERM, want 0", code)
+	}
+}
+
+// A client that, like a load balancer, sends nothing to a server that is not ready
+// loses no request when the server is stopped under load.
+func TestSIGTERMUnderLoadLosesNoRequest(t *testing.T) {
+	s := newSystem(t)
+	s.startAuthserver(t, "--demo")
+	s.startResourceserver(t, "--drain-delay", "1s")
+	call := get("/users/me", "Bearer "+s.login(t, "john.doe", demoPassword))
+
+	var answered atomic.Int64
+	var stopping atomic.Bool
+	var load sync.WaitGroup
+	for range 8 {
+		load.Go(func() {
+			for !stopping.Load() {
+				got, err := try(t.Context(), s.apiURL, call)
+				if err != nil || got.status != http.StatusOK {
+					t.Errorf("a request got %d %s (%v), want 200", got.status, got.body, err)
+					return
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	until(t, "load", func() bool { return answered.Load() > 500 }, s.resourceserver)
+	s.resourceserver.signal(t, syscall.SIGTERM)
+	until(t, "the server to say that it is not ready", func() bool { return !isReady(s.apiAdmin) }, s.resourceserver)
+	afterSignal := answered.Load()
+	until(t, "requests answered while draining", func() bool { return answered.Load() > afterSignal+100 }, s.resourceserver)
+	stopping.Store(true)
+	load.Wait()
+	if code := s.resourceserver.wait(t); code != 0 {
+		t.Errorf("exit code %d after SIGTERM, want 0", code)
+	}
+	s.authserver.stop(t)
+}
+
+// The exit codes are what scripts rely on.
+func TestExitCodes(t *testing.T) {
+	s := newSystem(t)
+	s.admin(t, "", "migrate")
+	s.admin(t, "correct horse\n", "user", "add", "ada", "--name", "Ada Lovelace")
+	onDatabase := func(args ...string) []string { return append(args, "--database-url", s.database) }
+	for _, row := range []struct {
+		name    string
+		program string
+		input   string
+		args    []string
+		want    int
+	}{
+		{"done", "authserver", "", onDatabase("user", "show", "ada", "--json"), 0},
+		{"version", "resourceserver", "", []string{"version"}, 0},
+		{"help", "resourceserver", "", []string{"serve", "--help"}, 0},
+		{"failed: nobody to ask", "authserver", "", []string{"healthcheck", "--admin-listen", s.authAdmin}, 1},
+		{"failed: nobody to ask", "resourceserver", "", []string{"healthcheck", "--admin-listen", s.apiAdmin}, 1},
+		{"wrong setting", "authserver", "", onDatabase("serve", "--keys-file", s.keysFile, "--bcrypt-cost", "9"), 2},
+		{"missing keys", "resourceserver", "", []string{"serve", "--keys-file", filepath.Join(t.TempDir(), "none.json")}, 2},
+		{"no keys at all", "resourceserver", "", []string{"serve"}, 2},
+		{"unknown command", "authserver", "", []string{"frobnicate"}, 2},
+		{"user not found", "authserver", "", onDatabase("user", "show", "nobody"), 3},
+		{"client not found", "authserver", "", onDatabase("client", "delete", "nobody"), 3},
+		{"user exists already", "authserver", "another one\n", onDatabase("user", "add", "ada", "--name", "Ada"), 4},
+		{"keys file exists already", "authserver", "", []string{"key", "init", s.keysFile}, 4},
+	} {
+		t.Run(row.program+": "+row.name, func(t *testing.T) {
+			got := command(t, row.input, row.program, row.args...)
+			if got.code != row.want {
+				t.Errorf("exit code %d, want %d:\n%s%s", got.code, row.want, got.stdout, got.stderr)
+			}
+			if got.code != 0 && !strings.HasPrefix(got.stderr, row.program+": ") {
+				t.Errorf("the error is not a line that begins with the program's name: %q", got.stderr)
+			}
+		})
+	}
+}

@@ -1,0 +1,186 @@
+package e2e_test
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait for a process. It is long: the machine may be busy.
+const patience = 30 * time.Second
+
+// output collects what a process writes, while others read it.
+type output struct {
+	mu   sync.Mutex
+	data bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.data.Write(p)
+}
+
+// String returns all that was written so far.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.data.String()
+}
+
+// process is a running program.
+type process struct {
+	name   string
+	cmd    *exec.Cmd
+	output *output
+	ended  chan struct{} // closed when the process has ended
+	err    error         // how it ended; read it after ended
+}
+
+// launch starts cmd. What it writes is shown when the test fails; it is killed at
+// the end of the test if it still runs.
+func launch(t *testing.T, name string, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{name: name, cmd: cmd, output: &output{}, ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p.output, p.output
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("starting %s: %v", name, err)
+	}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it has ended already, as a rule
+		<-p.ended
+		if t.Failed() {
+			t.Logf("output of %s:\n%s", name, p.output)
+		}
+	})
+	return p
+}
+
+// signal sends a signal to the process.
+func (p *process) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatalf("sending %v to %s: %v", s, p.name, err)
+	}
+}
+
+// wait waits for the end of the process and returns its exit code, -1 when a signal
+// ended it.
+func (p *process) wait(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		t.Fatalf("%s still runs after %v", p.name, patience)
+	}
+	var exit *exec.ExitError
+	if p.err != nil && !errors.As(p.err, &exit) {
+		t.Fatalf("waiting for %s: %v", p.name, p.err)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// stop ends the process as a supervisor does, by SIGTERM; it must exit with 0.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	p.signal(t, syscall.SIGTERM)
+	if code := p.wait(t); code != 0 {
+		t.Errorf("%s exited with %d after SIGTERM, want 0", p.name, code)
+	}
+}
+
+// running reports whether the process has not ended.
+func (p *process) running() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// until waits for a condition that processes bring about, and fails the test, saying
+// what it waited for, when one of them ends first or patience runs out.
+func until(t *testing.T, what string, done func() bool, needed ...*process) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
+		for _, p := range needed {
+			if !p.running() {
+				t.Fatalf("%s ended (%v) while the test waited for %s", p.name, p.err, what)
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v still waiting for %s", patience, what)
+		}
+	}
+}
+
+// isReady asks the readiness of the server with this admin address.
+func isReady(adminAddress string) bool {
+	resp, err := http.Get("http://" + adminAddress + "/readyz")
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// freeAddresses returns n loopback addresses that nobody listens on.
+func freeAddresses(t *testing.T, n int) []string {
+	t.Helper()
+	addresses := make([]string, n)
+	for i := range addresses {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // held until all are picked, so that no two are the same
+		addresses[i] = l.Addr().String()
+	}
+	return addresses
+}
+
+// result is how a command ended.
+type result struct {
+	code   int
+	stdout string
+	stderr string
+}
+
+// command runs one of the two programs to its end.
+func command(t *testing.T, input, name string, args ...string) result {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, name), args...)
+	cmd.Env = cleanEnv()
+	cmd.Stdin = strings.NewReader(input)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatalf("running %s %v: %v", name, args, err)
+	}
+	return result{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String()}
+}
+
+// mustCommand is command for one that has to succeed; it returns what it printed.
+func mustCommand(t *testing.T, input, name string, args ...string) string {
+	t.Helper()
+	got := command(t, input, name, args...)
+	if got.code != 0 {
+		t.Fatalf("%s %v exited with %d:\n%s%s", name, args, got.code, got.stdout, got.stderr)
+	}
+	return got.stdout
+}

@@ -1,0 +1,117 @@
+package e2e_test
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// system is both servers, on addresses, a database and keys of their own.
+type system struct {
+	authURL, apiURL            string // also issuer and audience
+	authAddress, authAdmin     string
+	apiAddress, apiAdmin       string
+	keysFile, database         string
+	authserver, resourceserver *process
+}
+
+// newSystem prepares a system and starts nothing.
+func newSystem(t *testing.T) *system {
+	t.Helper()
+	dir := t.TempDir()
+	a := freeAddresses(t, 4)
+	s := &system{
+		authURL: "http://" + a[0], authAddress: a[0], authAdmin: a[1],
+		apiURL: "http://" + a[2], apiAddress: a[2], apiAdmin: a[3],
+		keysFile: filepath.Join(dir, "keys.json"),
+		database: "sqlite:" + filepath.Join(dir, "hallpass.db"),
+	}
+	mustCommand(t, "", "authserver", "key", "init", s.keysFile)
+	return s
+}
+
+// startDemo starts both servers with the demo's users and waits until they are
+// ready. At the end of the test they are stopped and must exit with 0.
+func startDemo(t *testing.T) *system {
+	t.Helper()
+	s := newSystem(t)
+	s.startAuthserver(t, "--demo")
+	s.startResourceserver(t)
+	t.Cleanup(func() {
+		for _, p := range []*process{s.authserver, s.resourceserver} {
+			if p.running() {
+				p.stop(t)
+			}
+			checkNoSecrets(t, p)
+		}
+	})
+	return s
+}
+
+// checkNoSecrets reads all that a server wrote: neither a password nor a token, all
+// of which begin alike, may be in it.
+func checkNoSecrets(t *testing.T, p *process) {
+	t.Helper()
+	for _, secret := range []string{demoPassword, "anothersecurepass", "eyJ"} {
+		if strings.Contains(p.output.String(), secret) {
+			t.Errorf("the log of %s holds the secret %q", p.name, secret)
+		}
+	}
+}
+
+// startAuthserver starts the authorization server with these flags beside the ones
+// that place it. Passwords cost the least that it allows: speed is not the subject.
+func (s *system) startAuthserver(t *testing.T, flags ...string) {
+	t.Helper()
+	args := []string{
+		"serve", "--database-url", s.database, "--keys-file", s.keysFile,
+		"--issuer", s.authURL, "--audience", s.apiURL,
+		"--listen", s.authAddress, "--admin-listen", s.authAdmin,
+		"--allowed-origins", s.apiURL,
+	}
+	if !strings.Contains(strings.Join(flags, " "), "--bcrypt-cost") {
+		args = append(args, "--bcrypt-cost", "10")
+	}
+	if !strings.Contains(strings.Join(flags, " "), "--drain-delay") {
+		args = append(args, "--drain-delay", "0s")
+	}
+	s.authserver = serve(t, "authserver", s.authAdmin, append(args, flags...)...)
+}
+
+// startResourceserver starts the API with these flags beside the ones that place it.
+func (s *system) startResourceserver(t *testing.T, flags ...string) {
+	t.Helper()
+	args := []string{
+		"serve", "--keys-file", s.keysFile, "--issuer", s.authURL, "--audience", s.apiURL,
+		"--listen", s.apiAddress, "--admin-listen", s.apiAdmin,
+	}
+	if !strings.Contains(strings.Join(flags, " "), "--drain-delay") {
+		args = append(args, "--drain-delay", "0s")
+	}
+	s.resourceserver = serve(t, "resourceserver", s.apiAdmin, append(args, flags...)...)
+}
+
+// serve starts a server and waits until it is ready.
+func serve(t *testing.T, name, adminAddress string, args ...string) *process {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(bin, name), args...)
+	cmd.Env = cleanEnv()
+	p := launch(t, name, cmd)
+	until(t, name+" to be ready", func() bool { return isReady(adminAddress) }, p)
+	return p
+}
+
+// restart stops the authorization server and starts it again on the same database.
+func (s *system) restart(t *testing.T, flags ...string) {
+	t.Helper()
+	s.authserver.stop(t)
+	s.startAuthserver(t, flags...)
+}
+
+// admin runs a command of the authorization server on the system's database and
+// returns what it printed.
+func (s *system) admin(t *testing.T, input string, args ...string) string {
+	t.Helper()
+	return mustCommand(t, input, "authserver", append(args, "--database-url", s.database)...)
+}
