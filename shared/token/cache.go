@@ -11,11 +11,11 @@ type digest [sha256.Size]byte
 
 func digestOf(raw string) digest { return sha256.Sum256([]byte(raw)) }
 
-// cache remembers verified tokens, at most size of them, in two generations: when
-// the young one is full it becomes the old one, and the old one is dropped. What
-// is asked for moves back to the young one, so tokens in use stay. A hit in the
-// young generation takes a read lock and changes nothing, which is what keeps it
-// cheap on many cores.
+// cache remembers verified tokens, at most size of them (one more if size is odd),
+// in two generations: when the young one is full it becomes the old one, and the
+// old one is dropped. What is asked for moves back to the young one, so tokens in
+// use stay. A hit in the young generation takes a read lock and changes nothing,
+// which is what keeps it cheap on many cores.
 type cache struct {
 	half int // how many entries a generation holds; 0 turns the cache off
 

@@ -65,21 +65,28 @@ func (c *Claims) wire() *wire {
 			Subject:   c.Subject,
 			Audience:  c.Audience,
 			ID:        c.ID,
-			IssuedAt:  jwt.NewNumericDate(c.IssuedAt),
-			ExpiresAt: jwt.NewNumericDate(c.ExpiresAt),
+			IssuedAt:  numericDate(c.IssuedAt),
+			NotBefore: numericDate(c.NotBefore),
+			ExpiresAt: numericDate(c.ExpiresAt),
 		},
 		ClientID: c.ClientID,
 		Scope:    c.Scope.String(),
 		Username: c.Username,
 		Name:     c.Name,
 	}
-	if !c.NotBefore.IsZero() {
-		w.NotBefore = jwt.NewNumericDate(c.NotBefore)
-	}
 	if c.Status != nil {
 		w.Status = &wireStatus{List: c.Status}
 	}
 	return w
+}
+
+// numericDate is the wire form of a time, and nil for the zero time, which stands
+// for an absent claim.
+func numericDate(t time.Time) *jwt.NumericDate {
+	if t.IsZero() {
+		return nil
+	}
+	return jwt.NewNumericDate(t)
 }
 
 // claims turns the wire form into Claims. The caller has checked that the

@@ -49,8 +49,8 @@ type VerifierConfig struct {
 	// Leeway is added to exp and taken from nbf; zero means DefaultLeeway, and a
 	// negative one none.
 	Leeway time.Duration
-	// CacheSize is how many verified tokens are remembered, at the most; zero means
-	// DefaultCacheSize, and a negative one none.
+	// CacheSize is how many verified tokens are remembered, at the most, rounded up
+	// to an even number; zero means DefaultCacheSize, and a negative one none.
 	CacheSize int
 	// Revocations is asked about every token that is good otherwise; nil means that
 	// no token is ever revoked.
@@ -173,6 +173,9 @@ func (v *Verifier) judge(raw string) (verified, error) {
 		}
 		return key.Secret(), nil
 	})
+	if errors.Is(err, jwt.ErrTokenMalformed) {
+		err = jwt.ErrTokenMalformed // what it wraps quotes the claims
+	}
 	if err != nil {
 		return verified{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
