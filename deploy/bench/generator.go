@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"runtime"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/deploy/bench/internal/load"
+	"github.com/hallpass-auth/hallpass/deploy/bench/internal/process"
+)
+
+// generatorMode is the argument that makes this program the load generator: a
+// process of its own, so that its CPU time and its garbage are not the servers'.
+const generatorMode = "generate"
+
+// serverCPUs is the half of the machine that a server gets under load. The other
+// half is the generator's, so that neither waits for the other's.
+func serverCPUs() int { return max(1, runtime.NumCPU()/2) }
+
+// generatorCPUs is the half of the machine that the load generator gets.
+func generatorCPUs() int { return max(1, runtime.NumCPU()-serverCPUs()) }
+
+// connections is how many requests are under way at once.
+const connections = 8
+
+// generated is what the generator reports.
+type generated struct {
+	Requests  int
+	PerSecond float64
+	P50, P99  time.Duration
+}
+
+// generate follows the load.Plan read from in and writes what came of it to out.
+func generate(ctx context.Context, in io.Reader, out io.Writer) error {
+	var plan load.Plan
+	if err := json.NewDecoder(in).Decode(&plan); err != nil {
+		return err
+	}
+	result, err := load.Run(ctx, plan)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(out).Encode(generated{
+		Requests:  result.Requests,
+		PerSecond: result.PerSecond(),
+		P50:       load.Percentile(result.Latencies, 50),
+		P99:       load.Percentile(result.Latencies, 99),
+	})
+}
+
+// runGenerator runs the plan in another process.
+func (h *house) runGenerator(ctx context.Context, plan load.Plan) (generated, error) {
+	var result generated
+	input, err := json.Marshal(plan)
+	if err != nil {
+		return result, err
+	}
+	c := process.Command{Path: h.self, Args: []string{generatorMode}, Env: maxProcs(generatorCPUs()), Stdin: bytes.NewReader(input)}
+	output, err := process.Run(ctx, c)
+	if err != nil {
+		return result, err
+	}
+	return result, json.Unmarshal(output, &result)
+}

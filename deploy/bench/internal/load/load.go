@@ -1,0 +1,153 @@
+// Package load sends HTTP/1.1 requests over a few connections that stay open, and
+// counts and times the answers.
+//
+// It exists because the client of net/http takes more time for a request than the
+// servers that are measured here: on the same machine it would measure itself. This
+// one writes bytes made beforehand and reads no more of an answer than it needs to
+// tell that it is complete and good.
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+)
+
+// patience is how long after the end of the plan, and at the start for a
+// connection, an answer is waited for.
+const patience = 5 * time.Second
+
+// maxDuration bounds a plan that ends by count.
+const maxDuration = time.Minute
+
+// Plan says what is sent, and until when. One of Duration and Count must be set;
+// with both, what comes first ends the run.
+type Plan struct {
+	// Address is the server's, HOST:PORT.
+	Address string
+	// Requests are whole requests as they go over the wire. Connection i sends the
+	// request i, modulo their number, again and again.
+	Requests [][]byte
+	// Connections is how many are open; each has one request under way.
+	Connections int
+	// Duration is how long new requests are sent.
+	Duration time.Duration
+	// Count is how many requests each connection sends.
+	Count int
+}
+
+// Result is what came of a plan.
+type Result struct {
+	// Requests is how many were answered, all with 200.
+	Requests int
+	// Elapsed is the time from the first request to the last answer.
+	Elapsed time.Duration
+	// Latencies has the time of every request, in ascending order.
+	Latencies []time.Duration
+}
+
+// PerSecond returns the requests answered in a second.
+func (r Result) PerSecond() float64 { return float64(r.Requests) / r.Elapsed.Seconds() }
+
+// validate names the field of the plan that cannot be followed.
+func (p Plan) validate() error {
+	switch {
+	case len(p.Requests) == 0:
+		return errors.New("load.Plan.Requests is empty")
+	case p.Connections < 1:
+		return errors.New("load.Plan.Connections must be 1 or more")
+	case p.Duration < 0 || p.Duration > maxDuration:
+		return fmt.Errorf("load.Plan.Duration must be between 0 and %v", maxDuration)
+	case p.Count < 0 || p.Duration == 0 && p.Count == 0:
+		return errors.New("one of load.Plan.Duration and load.Plan.Count must be set")
+	}
+	return nil
+}
+
+// Run follows the plan. It returns an error, and no result, as soon as one request
+// is not answered with 200 or not in time, or ctx ends. It takes little longer than
+// the plan says: a minute and some seconds at the most.
+func Run(ctx context.Context, p Plan) (Result, error) {
+	if err := p.validate(); err != nil {
+		return Result{}, err
+	}
+	conns, err := dial(ctx, p)
+	if err != nil {
+		return Result{}, err
+	}
+	defer closeAll(conns)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(ctx, func() { closeAll(conns) }) // the first failure ends all
+	defer stop()
+
+	start := time.Now()
+	times := make([][]time.Duration, len(conns))
+	var workers sync.WaitGroup
+	for i, c := range conns {
+		workers.Go(func() {
+			var err error
+			if times[i], err = c.work(p, p.Requests[i%len(p.Requests)], start); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	workers.Wait()
+	elapsed := time.Since(start)
+	if ctx.Err() != nil {
+		return Result{}, context.Cause(ctx)
+	}
+	all := slices.Concat(times...)
+	slices.Sort(all)
+	return Result{Requests: len(all), Elapsed: elapsed, Latencies: all}, nil
+}
+
+// dial opens the connections of the plan and bounds how long they live.
+func dial(ctx context.Context, p Plan) ([]*conn, error) {
+	duration := p.Duration
+	if duration == 0 {
+		duration = maxDuration
+	}
+	conns := make([]*conn, 0, p.Connections)
+	dialer := net.Dialer{Timeout: patience}
+	for range p.Connections {
+		raw, err := dialer.DialContext(ctx, "tcp", p.Address)
+		if err == nil {
+			conns = append(conns, &conn{Conn: raw})
+			err = raw.SetDeadline(time.Now().Add(duration + patience))
+		}
+		if err != nil {
+			closeAll(conns)
+			return nil, err
+		}
+	}
+	return conns, nil
+}
+
+func closeAll(conns []*conn) {
+	for _, c := range conns {
+		_ = c.Close() // it may be closed already
+	}
+}
+
+// work sends the request again and again, and returns how long each took.
+func (c *conn) work(p Plan, request []byte, start time.Time) ([]time.Duration, error) {
+	end := start.Add(p.Duration)
+	times := make([]time.Duration, 0, 1<<12)
+	for sent := time.Now(); p.Duration == 0 || sent.Before(end); {
+		if p.Count > 0 && len(times) == p.Count {
+			break
+		}
+		if err := c.roundTrip(request); err != nil {
+			return nil, fmt.Errorf("request %d of a connection: %w", len(times)+1, err)
+		}
+		answered := time.Now()
+		times = append(times, answered.Sub(sent))
+		sent = answered
+	}
+	return times, nil
+}
