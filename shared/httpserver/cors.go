@@ -21,7 +21,7 @@ func CORS(origins []string, methods ...string) func(http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: methods,
-		AllowedHeaders: []string{"Authorization", "Content-Type"},
+		AllowedHeaders: []string{"Authorization", "Content-Type", "X-Requested-With"}, // the last is what Swagger UI adds to a login
 		ExposedHeaders: []string{"WWW-Authenticate", "Retry-After", RequestIDHeader},
 		MaxAge:         int(preflightAge / time.Second),
 	}).Handler
