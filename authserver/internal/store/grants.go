@@ -22,9 +22,10 @@ const sweepSize = 4
 const sweepMargin = time.Minute
 
 // StartGrant stores a grant that a user gives, and returns its number. It is
-// grant.ErrInactive if the user is disabled or gone at this moment: the statement
-// that notes the login decides that, and holds the user's row until the grant is
-// there, so that disabling a user misses no grant.
+// grant.ErrInactive if the user is disabled or gone at this moment, or the client
+// gone: the statement that notes the login decides the one, the statement that
+// inserts the grant the other. Each holds the row until the grant is there, so that
+// disabling a user or deleting a client misses no grant.
 func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, err error) {
 	err = s.inTx(ctx, "start grant", func(tx *sql.Tx) error {
 		n, err := changed(ctx, tx, "note login",
@@ -36,8 +37,12 @@ func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, er
 			return grant.ErrInactive
 		}
 		err = tx.QueryRowContext(ctx,
-			"INSERT INTO grants (type, client_id, user_id, scope, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING number",
+			"INSERT INTO grants (type, client_id, user_id, scope, created_at, expires_at) "+
+				"SELECT $1, id, $3, $4, $5, $6 FROM clients WHERE id = $2 "+s.dialect.keyShare+" RETURNING number",
 			string(g.Type), g.ClientID, g.UserID, g.Scope.String(), seconds(g.CreatedAt), seconds(g.ExpiresAt)).Scan(&number)
+		if errors.Is(err, sql.ErrNoRows) {
+			return grant.ErrInactive
+		}
 		if err != nil {
 			return unavailable("start grant", err)
 		}

@@ -22,6 +22,7 @@ var postgres = dialect{
 	goose:      goose.DialectPostgres,
 	serial:     "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
 	skipLocked: "FOR UPDATE SKIP LOCKED",
+	keyShare:   "FOR KEY SHARE",
 	lock: func() (goose.ProviderOption, error) {
 		// As many tries as it takes: whoever waits for the lock waits for a migration.
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 3600))

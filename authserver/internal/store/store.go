@@ -32,6 +32,7 @@ type dialect struct {
 	goose      goose.Dialect
 	serial     string                               // a primary key that numbers rows and never gives a number twice
 	skipLocked string                               // makes a SELECT leave out rows that another transaction holds
+	keyShare   string                               // makes a SELECT hold its rows against deletion
 	lock       func() (goose.ProviderOption, error) // keeps processes from migrating at once; nil where the engine does
 }
 
