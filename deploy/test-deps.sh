@@ -3,12 +3,13 @@
 # that is.
 set -eu
 
-# A C compiler for the race detector; Chromium for the docs page; curl for the
+# A C compiler for the race detector; Chromium for the docs page; PostgreSQL and
+# Caddy for the store and for several servers side by side; curl for the
 # commands that `make run` and the README show.
-packages='gcc libc6-dev chromium curl'
+packages='gcc libc6-dev chromium postgresql caddy curl'
 
 if ! command -v apt-get >/dev/null; then
-	echo "This system has no apt-get. Install by its own means: a C compiler, Chromium, curl." >&2
+	echo "This system has no apt-get. Install by its own means: a C compiler, Chromium, PostgreSQL, Caddy, curl." >&2
 	exit 1
 fi
 if dpkg -s $packages >/dev/null 2>&1; then

@@ -1,0 +1,176 @@
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/hallpass-auth/hallpass/shared/postgrestest"
+)
+
+// A cluster is several of each server behind Caddy, on one PostgreSQL, as on several
+// machines: every server has a loopback address of its own.
+type cluster struct {
+	*system
+	database *postgrestest.Server
+	auth     []*member
+	api      []*member
+}
+
+// member is one server of a cluster, which can be started again.
+type member struct {
+	name    string
+	address string // listens on ports 9000 (public) and 9001 (admin) of it
+	args    []string
+	process *process
+}
+
+const (
+	authMembers = 2
+	apiMembers  = 3
+)
+
+// start starts the server and waits until it is ready.
+func (m *member) start(t *testing.T) {
+	t.Helper()
+	m.process = serve(t, m.name, m.address+":9001", m.args...)
+}
+
+// subnet is a part of the loopback network that no other run of the tests uses:
+// servers of a cluster all have the same two ports, as containers do.
+func subnet() string {
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d", 64+pid/250%128, pid%250)
+}
+
+// startCluster starts PostgreSQL, the servers and Caddy, all at once, and waits
+// until all are ready. At the end all are stopped and must exit with 0.
+func startCluster(t *testing.T) *cluster {
+	t.Helper()
+	caddy, err := exec.LookPath("caddy")
+	if err != nil {
+		leftOut(t, "Caddy is not installed")
+	}
+	c := &cluster{system: newSystem(t), database: startPostgres(t)}
+	url, err := c.database.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.system.database = url
+	common := []string{"serve", "--keys-file", c.keysFile, "--issuer", c.authURL, "--audience", c.apiURL,
+		"--drain-delay", "2s", "--trusted-proxies", "127.0.0.0/8"}
+	c.auth = c.members("authserver", 10, authMembers, append(common, "--demo", "--bcrypt-cost", "10", "--database-url", url))
+	c.api = c.members("resourceserver", 20, apiMembers, common)
+	c.launchAll(t)
+	c.launchCaddy(t, caddy)
+	t.Cleanup(func() {
+		for _, m := range c.all() {
+			if m.process.running() {
+				m.process.signal(t, syscall.SIGINT)
+				if code := m.process.wait(t); code != 0 {
+					t.Errorf("%s at %s exited with %d", m.name, m.address, code)
+				}
+			}
+			checkNoSecrets(t, m.process)
+		}
+	})
+	return c
+}
+
+func (c *cluster) all() []*member { return append(append([]*member{}, c.auth...), c.api...) }
+
+// members makes n servers of one kind, each on an address of its own.
+func (c *cluster) members(name string, first, n int, args []string) []*member {
+	var made []*member
+	for i := range n {
+		address := fmt.Sprintf("%s.%d", subnet(), first+i)
+		made = append(made, &member{name: name, address: address, args: append(append([]string{}, args...),
+			"--listen", address+":9000", "--admin-listen", address+":9001")})
+	}
+	return made
+}
+
+// launchAll starts all servers before it waits for any: so the authorization servers
+// find an empty database at once.
+func (c *cluster) launchAll(t *testing.T) {
+	t.Helper()
+	for _, m := range c.all() {
+		cmd := exec.Command(filepath.Join(bin, m.name), m.args...)
+		cmd.Env = cleanEnv()
+		m.process = launch(t, m.name, cmd)
+	}
+	for _, m := range c.all() {
+		until(t, m.name+" to be ready", func() bool { return isReady(m.address + ":9001") }, m.process)
+	}
+}
+
+// launchCaddy starts the proxy with the same rules for replicas as in production:
+// they are the snippet of that name in deploy/Caddyfile.
+func (c *cluster) launchCaddy(t *testing.T, caddy string) {
+	t.Helper()
+	config := "{\n\tadmin off\n\tauto_https off\n}\n" + snippet(t, "replicas") +
+		c.site(c.authAddress, c.auth) + c.site(c.apiAddress, c.api)
+	file := filepath.Join(t.TempDir(), "Caddyfile")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(caddy, "run", "--config", file, "--adapter", "caddyfile")
+	cmd.Env = cleanEnv("HOME="+t.TempDir(), "XDG_DATA_HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir())
+	if version, err := exec.Command(caddy, "version").Output(); err != nil || strings.HasPrefix(strings.TrimPrefix(string(version), "v"), "2.6.") {
+		cmd.Env = append(cmd.Env, "REPLICAS_EXTRA=buffer_requests") // Debian's
+	}
+	p := launch(t, "caddy", cmd)
+	until(t, "Caddy to pass requests on", func() bool {
+		auth, errAuth := try(t.Context(), c.authURL, request{path: "/token"})
+		api, errAPI := try(t.Context(), c.apiURL, request{path: "/users/me"})
+		return errors.Join(errAuth, errAPI) == nil && auth.status == 405 && api.status == 401
+	}, p)
+}
+
+// site is a proxy on the address in front of the members.
+func (c *cluster) site(address string, members []*member) string {
+	var upstreams []string
+	for _, m := range members {
+		upstreams = append(upstreams, m.address+":9000")
+	}
+	return fmt.Sprintf("http://%s {\n\tbind %s\n\treverse_proxy {\n\t\tto %s\n\t\thealth_uri /readyz\n\t\thealth_port 9001\n\t\thealth_interval 200ms\n\t\timport replicas\n\t}\n}\n",
+		address, strings.Split(address, ":")[0], strings.Join(upstreams, " "))
+}
+
+// snippet cuts a snippet out of the Caddyfile that is deployed.
+func snippet(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "deploy", "Caddyfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "\n("+name+") {\n")
+	body, _, ended := strings.Cut(rest, "\n}\n")
+	if !found || !ended {
+		t.Fatalf("deploy/Caddyfile has no snippet (%s)", name)
+	}
+	return "(" + name + ") {\n" + body + "\n}\n"
+}
+
+// startPostgres starts a PostgreSQL that ends with the test.
+func startPostgres(t *testing.T) *postgrestest.Server {
+	t.Helper()
+	s, err := postgrestest.New()
+	if errors.Is(err, postgrestest.ErrNotInstalled) {
+		leftOut(t, "PostgreSQL is not installed")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
