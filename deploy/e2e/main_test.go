@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -16,13 +18,23 @@ const root = "../.."
 var bin string
 
 func TestMain(m *testing.M) {
+	if signal.Ignored(syscall.SIGINT) {
+		// Started in the background. What is ignored here would be ignored by every
+		// program started from here, and some tests press Ctrl-C.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
+	}
 	os.Exit(withPrograms(m))
 }
 
 // withPrograms runs the tests with the programs that HALLPASS_BIN names, or with
 // fresh ones.
 func withPrograms(m *testing.M) int {
-	if bin = os.Getenv("HALLPASS_BIN"); bin != "" {
+	if given := os.Getenv("HALLPASS_BIN"); given != "" {
+		var err error
+		if bin, err = filepath.Abs(given); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		return m.Run()
 	}
 	dir, err := os.MkdirTemp("", "hallpass-bin-")

@@ -96,7 +96,7 @@ func inFlight(t *testing.T, adminAddress string) string {
 func TestSIGTERMLetsLoginsFinish(t *testing.T) {
 	const logins = 6
 	s := newSystem(t)
-	s.startAuthserver(t, "--demo", "--bcrypt-cost", "13") // slow enough to be caught in flight
+	s.startAuthserver(t, "--demo", "--bcrypt-cost", "12") // slow enough to be caught in flight
 
 	var load sync.WaitGroup
 	for range logins {
