@@ -28,14 +28,15 @@ type runner struct {
 	programs  string   // the folder of the two programs
 }
 
-// startRunner starts cmd on free addresses, but for those in fixed.
-func startRunner(t *testing.T, cmd *exec.Cmd, programs string, fixed map[string]string) *runner {
+// startRunner starts cmd, which is to use these programs and this folder for what it
+// keeps, on free addresses, but for those in fixed.
+func startRunner(t *testing.T, cmd *exec.Cmd, programs, kept string, fixed map[string]string) *runner {
 	t.Helper()
 	if runtime.GOOS != "linux" {
 		leftOut(t, "watching the processes of make run, which needs Linux")
 	}
 	r := &runner{addresses: freeAddresses(t, len(runSettings)), programs: programs}
-	cmd.Env = cleanEnv("VAR_DIR="+filepath.Join(t.TempDir(), "var"), "HALLPASS_BIN="+programs)
+	cmd.Env = cleanEnv("VAR_DIR="+kept, "HALLPASS_BIN="+programs)
 	for i, name := range runSettings {
 		if address, ok := fixed[name]; ok {
 			r.addresses[i] = address
@@ -57,14 +58,18 @@ func startRunner(t *testing.T, cmd *exec.Cmd, programs string, fixed map[string]
 // startScript starts the script of `make run` with the programs that are built.
 func startScript(t *testing.T, fixed map[string]string) *runner {
 	t.Helper()
-	own := t.TempDir()       // a folder of its own tells its processes from those of others
-	syscall.ForkLock.RLock() // a child that is forked while a program is written keeps it from being run
-	err := errors.Join(copyFile(own, bin, "authserver", 0o755), copyFile(own, bin, "resourceserver", 0o755))
-	syscall.ForkLock.RUnlock()
-	if err != nil {
+	own := t.TempDir() // a folder of its own tells its processes from those of others
+	if err := copyPrograms(own); err != nil {
 		t.Fatal(err)
 	}
-	return startRunner(t, exec.Command(filepath.Join(root, "deploy", "run.sh")), own, fixed)
+	return startRunner(t, exec.Command(filepath.Join(root, "deploy", "run.sh")), own, filepath.Join(t.TempDir(), "var"), fixed)
+}
+
+// copyPrograms copies the two programs to a folder.
+func copyPrograms(to string) error {
+	syscall.ForkLock.RLock() // a child that is forked while a program is written keeps it from being run
+	defer syscall.ForkLock.RUnlock()
+	return errors.Join(copyFile(to, bin, "authserver", 0o755), copyFile(to, bin, "resourceserver", 0o755))
 }
 
 // ready waits until the runner has printed its last line of greeting.
@@ -170,7 +175,7 @@ func TestMakeRun(t *testing.T) {
 	project := copyProject(t)
 	cmd := exec.Command("make", "run")
 	cmd.Dir = project
-	r := startRunner(t, cmd, filepath.Join(project, "bin"), nil)
+	r := startRunner(t, cmd, filepath.Join(project, "bin"), filepath.Join(project, "var"), nil)
 	r.ready(t)
 
 	pasted := regexp.MustCompile(`(?m)^  (TOKEN=.*|curl .*)$`).FindAllString(r.output.String(), -1)
