@@ -21,6 +21,7 @@ const idleTime = 5 * time.Minute
 var postgres = dialect{
 	goose:      goose.DialectPostgres,
 	serial:     "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+	text:       `TEXT COLLATE "C"`, // so that lists are the same everywhere, and no index depends on libc's idea of an order
 	skipLocked: "FOR UPDATE SKIP LOCKED",
 	keyShare:   "FOR KEY SHARE",
 	lock: func() (goose.ProviderOption, error) {

@@ -17,7 +17,7 @@ import (
 // cache, so there are few.
 const sqliteReaders = 4
 
-var sqlite = dialect{goose: goose.DialectSQLite3, serial: "INTEGER PRIMARY KEY AUTOINCREMENT"}
+var sqlite = dialect{goose: goose.DialectSQLite3, serial: "INTEGER PRIMARY KEY AUTOINCREMENT", text: "TEXT"}
 
 func openSQLite(ctx context.Context, path string) (*Store, error) {
 	if err := createPrivately(path); err != nil {

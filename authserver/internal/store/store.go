@@ -31,6 +31,7 @@ var (
 type dialect struct {
 	goose      goose.Dialect
 	serial     string                               // a primary key that numbers rows and never gives a number twice
+	text       string                               // the type of text that is ordered by its bytes, whatever the server's language
 	skipLocked string                               // makes a SELECT leave out rows that another transaction holds
 	keyShare   string                               // makes a SELECT hold its rows against deletion
 	lock       func() (goose.ProviderOption, error) // keeps processes from migrating at once; nil where the engine does
