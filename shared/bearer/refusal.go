@@ -39,16 +39,11 @@ func (f *Refusal) Challenge() string {
 	if f.Status == http.StatusServiceUnavailable {
 		return ""
 	}
-	var b strings.Builder
-	b.WriteString("Bearer ")
+	var attributes []string
 	attribute := func(name, value string) {
-		if value == "" {
-			return
+		if value != "" {
+			attributes = append(attributes, name+`="`+oauth.DescriptionText(value)+`"`)
 		}
-		if b.Len() > len("Bearer ") {
-			b.WriteString(", ")
-		}
-		b.WriteString(name + `="` + oauth.DescriptionText(value) + `"`)
 	}
 	attribute("realm", f.Audience)
 	attribute("error", string(f.Code))
@@ -57,7 +52,7 @@ func (f *Refusal) Challenge() string {
 	}
 	attribute("scope", f.Scope.String())
 	attribute("resource_metadata", MetadataURL(f.Audience))
-	return b.String()
+	return strings.TrimSuffix("Bearer "+strings.Join(attributes, ", "), " ")
 }
 
 // Write answers with the challenge and a problem document (RFC 9457).
@@ -74,12 +69,16 @@ func (f *Refusal) Write(w http.ResponseWriter) {
 
 // MetadataURL returns where the metadata of the API with this identifier is
 // published (RFC 9728 §3.1), and nothing when the identifier is not an http(s) URL.
+// A path and a query of the identifier come after MetadataPath, as they are
+// written; a slash at the end of the path does not.
 func MetadataURL(audience string) string {
 	u, err := url.Parse(audience)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
 		return ""
 	}
-	u.Path = MetadataPath + strings.TrimSuffix(u.Path, "/")
-	u.RawPath, u.RawFragment, u.Fragment = "", "", ""
-	return u.String()
+	at := u.Scheme + "://" + u.Host + MetadataPath + strings.TrimSuffix(u.EscapedPath(), "/")
+	if u.RawQuery != "" {
+		at += "?" + u.RawQuery
+	}
+	return at
 }

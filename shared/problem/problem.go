@@ -29,12 +29,14 @@ func New(status int, detail string) Document {
 	return Document{Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// Write answers with the problem of the status.
+// Write answers with the problem of the status. A Content-Length that was set for
+// another body is dropped.
 func Write(w http.ResponseWriter, status int, detail string) {
 	body, err := json.Marshal(New(status, detail))
 	if err != nil {
 		panic(err) // two strings and a number always have a JSON form
 	}
+	w.Header().Del("Content-Length")
 	w.Header().Set("Content-Type", ContentType)
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client is gone if this fails: there is nobody to tell

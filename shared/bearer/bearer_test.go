@@ -1,0 +1,340 @@
+package bearer_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-auth/hallpass/shared/bearer"
+	"github.com/hallpass-auth/hallpass/shared/bearertest"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/problem"
+	"github.com/hallpass-auth/hallpass/shared/token"
+)
+
+// The challenges, whole, as RFC 6750 §3 and RFC 9728 §5.1 have them.
+const (
+	realm    = `realm="https://api.example"`
+	metadata = `resource_metadata="https://api.example/.well-known/oauth-protected-resource"`
+
+	challengeNone    = `Bearer ` + realm + `, ` + metadata
+	challengeToken   = `Bearer ` + realm + `, error="invalid_token", error_description="Could not validate credentials", ` + metadata
+	challengeTwo     = `Bearer ` + realm + `, error="invalid_request", error_description="The access token must be sent once, in one Authorization header", ` + metadata
+	challengeNoScope = `Bearer ` + realm + `, error="insufficient_scope", error_description="The access token lacks a scope that this needs", ` +
+		`scope="items:read items:write", ` + metadata
+)
+
+// revocations knows nothing about any token.
+type revocations struct{}
+
+func (revocations) Revoked(*token.Claims) (bool, error) {
+	return false, errors.New("the list is too old")
+}
+
+// api is a server with one protected handler at every path, which says who calls.
+// The middleware wants the scopes items:read and items:write.
+func api(t *testing.T, v *token.Verifier) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(bearer.Require(v, "items:read", "items:write")(http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) {
+			claims, ok := bearer.FromContext(r.Context())
+			if !ok {
+				t.Error("the handler does not know who calls")
+				return
+			}
+			_, _ = io.WriteString(w, "hello "+claims.Username)
+		})))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// get calls the server with these Authorization headers.
+func get(t *testing.T, target string, authorization ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header["Authorization"] = authorization
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+// captureLog gives what the default logger says, at every level, to the test.
+func captureLog(t *testing.T) *lines {
+	t.Helper()
+	before, l := slog.Default(), new(lines)
+	slog.SetDefault(slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	return l
+}
+
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// CHECKLIST 55 to 58, 60, 61: every way to call, and its answer.
+func TestRequire(t *testing.T) {
+	log := captureLog(t)
+	issuer := bearertest.New(t)
+	server := api(t, issuer.Verifier())
+	good := issuer.Token("items:write", "items:read")
+	narrow := issuer.Token("items:read")
+	forged := bearertest.New(t).Token("items:read", "items:write")
+	tests := []struct {
+		name          string // with the line of the checklist
+		query         string
+		authorization []string
+		status        int
+		challenge     string
+		detail        string
+	}{
+		{"good token", "", []string{"Bearer " + good}, 200, "", ""},
+		{"CHECKLIST 55: scheme in small letters", "", []string{"bearer " + good}, 200, "", ""},
+		{"CHECKLIST 55: scheme in capitals", "", []string{"BEARER " + good}, 200, "", ""},
+		{"CHECKLIST 55: scheme in both", "", []string{"bEaReR " + good}, 200, "", ""},
+		{"several spaces (RFC 9110 §11.4)", "", []string{"Bearer   " + good}, 200, "", ""},
+		{"a query beside it", "?page=2", []string{"Bearer " + good}, 200, "", ""},
+
+		{"CHECKLIST 57: no header", "", nil, 401, challengeNone, "Not authenticated"},
+		{"CHECKLIST 57: empty header", "", []string{""}, 401, challengeNone, "Not authenticated"},
+		{"CHECKLIST 57: other scheme", "", []string{"Basic am9obi5kb2U6cHc="}, 401, challengeNone, "Not authenticated"},
+		{"CHECKLIST 57: a scheme that begins alike", "", []string{"BearerX " + good}, 401, challengeNone, "Not authenticated"},
+		{"CHECKLIST 57: token without a scheme", "", []string{good}, 401, challengeNone, "Not authenticated"},
+		{"CHECKLIST 56: token in the query only", "?access_token=" + good, nil, 401, challengeNone, "Not authenticated"},
+		{"CHECKLIST 56: token in the query, other scheme", "?access_token=" + good, []string{"Basic eA=="}, 401, challengeNone, "Not authenticated"},
+
+		{"CHECKLIST 58: Bearer with nothing", "", []string{"Bearer"}, 401, challengeToken, "Could not validate credentials"},
+		{"CHECKLIST 58: Bearer with a space", "", []string{"Bearer "}, 401, challengeToken, "Could not validate credentials"},
+		{"CHECKLIST 58: not a token", "", []string{"Bearer hunter2"}, 401, challengeToken, "Could not validate credentials"},
+		{"CHECKLIST 58: forged", "", []string{"Bearer " + forged}, 401, challengeToken, "Could not validate credentials"},
+		{"CHECKLIST 58: two in one header", "", []string{"Bearer " + good + ", Bearer " + good}, 401, challengeToken, "Could not validate credentials"},
+		{"CHECKLIST 58: a parameter behind it", "", []string{"Bearer " + good + " x"}, 401, challengeToken, "Could not validate credentials"},
+		{"CHECKLIST 58: insufficient scope", "", []string{"Bearer " + narrow}, 403, challengeNoScope, "The access token lacks a scope that this needs"},
+
+		{"CHECKLIST 60: query and header", "?access_token=" + good, []string{"Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
+		{"CHECKLIST 60: empty one in the query", "?access_token=", []string{"Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
+		{"CHECKLIST 60: escaped name in the query", "?a=1&acces%73_token=x", []string{"Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
+		{"CHECKLIST 60: two headers", "", []string{"Bearer " + good, "Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
+		{"CHECKLIST 60: two headers, two schemes", "", []string{"Basic eA==", "Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			resp, body := get(t, server.URL+"/items"+tt.query, tt.authorization...)
+			if tt.status == http.StatusOK {
+				if resp.StatusCode != 200 || body != "hello john.doe" || resp.Header.Get("WWW-Authenticate") != "" {
+					t.Fatalf("answered %d %q, challenge %q", resp.StatusCode, body, resp.Header.Get("WWW-Authenticate"))
+				}
+				return
+			}
+			if diff := cmp.Diff([]string{tt.challenge}, resp.Header.Values("WWW-Authenticate")); diff != "" {
+				t.Errorf("challenge (-want +got):\n%s", diff)
+			}
+			isProblem(t, resp, body, tt.status, tt.detail)
+		})
+	}
+	for _, secret := range []string{good, narrow, forged, "hunter2", strings.Split(good, ".")[1]} {
+		if strings.Contains(log.String(), secret) {
+			t.Errorf("a token is in the log: %s", log)
+		}
+	}
+	if !strings.Contains(log.String(), "access token refused") {
+		t.Error("the reason of a refusal is not logged")
+	}
+}
+
+// isProblem checks an answer of the middleware.
+func isProblem(t *testing.T, resp *http.Response, body string, status int, detail string) {
+	t.Helper()
+	if resp.StatusCode != status {
+		t.Errorf("status %d, want %d", resp.StatusCode, status)
+	}
+	for name, want := range map[string]string{"Content-Type": "application/problem+json", "Cache-Control": "no-store"} {
+		if got := resp.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	var got problem.Document
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(problem.New(status, detail), got); diff != "" {
+		t.Errorf("body (-want +got):\n%s", diff)
+	}
+}
+
+// A token that cannot be judged is nobody's fault: 503, to be tried again, and no
+// challenge, which would make a client throw its token away.
+func TestRequireWhenRevocationIsUnknown(t *testing.T) {
+	log := captureLog(t)
+	issuer := bearertest.New(t)
+	v, err := token.NewVerifier(token.VerifierConfig{
+		Keys: issuer.Ring(), Issuer: bearertest.IssuerURL, Audience: bearertest.Audience, Revocations: revocations{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, body := get(t, api(t, v).URL, "Bearer "+issuer.Token("items:read", "items:write"))
+	isProblem(t, resp, body, http.StatusServiceUnavailable, "The access token cannot be checked right now")
+	if got := resp.Header.Get("Retry-After"); got != "1" {
+		t.Errorf("Retry-After: %q", got)
+	}
+	if got := resp.Header.Values("WWW-Authenticate"); got != nil {
+		t.Errorf("challenge %q", got)
+	}
+	if strings.Contains(body, "the list is too old") || !strings.Contains(log.String(), "the list is too old") {
+		t.Errorf("the reason belongs in the log (%s) and not in the answer (%s)", log, body)
+	}
+}
+
+// Without scopes, a good token is enough.
+func TestRequireNoScopes(t *testing.T) {
+	issuer := bearertest.New(t)
+	var got *token.Claims
+	server := httptest.NewServer(bearer.Require(issuer.Verifier())(http.HandlerFunc(
+		func(_ http.ResponseWriter, r *http.Request) { got, _ = bearer.FromContext(r.Context()) })))
+	defer server.Close()
+	want := issuer.Claims()
+	if resp, _ := get(t, server.URL, "Bearer "+issuer.Sign(want)); resp.StatusCode != http.StatusOK {
+		t.Fatalf("status %d", resp.StatusCode)
+	}
+	if got == nil || got.ID != want.ID || got.Scope != nil {
+		t.Errorf("the handler saw %+v", got)
+	}
+}
+
+func TestAuthenticateWritesNothing(t *testing.T) {
+	issuer := bearertest.New(t)
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("access_token=x"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Authorization", "Bearer "+issuer.Token("a"))
+	claims, refusal := bearer.Authenticate(issuer.Verifier(), r, "a")
+	if refusal != nil || claims.Username != bearertest.Username {
+		t.Fatalf("refused: %+v", refusal)
+	}
+	if body, err := io.ReadAll(r.Body); err != nil || string(body) != "access_token=x" {
+		t.Errorf("the body is %q after it (%v)", body, err)
+	}
+	claims, refusal = bearer.Authenticate(issuer.Verifier(), r, "a", "b")
+	want := &bearer.Refusal{
+		Status: 403, Code: oauth.CodeInsufficientScope, Detail: "The access token lacks a scope that this needs",
+		Scope: oauth.Scope{"a", "b"}, Audience: bearertest.Audience,
+	}
+	if diff := cmp.Diff(want, refusal); diff != "" || claims != nil {
+		t.Errorf("claims %v, refusal (-want +got):\n%s", claims, diff)
+	}
+}
+
+func TestFromContextOutside(t *testing.T) {
+	if claims, ok := bearer.FromContext(context.Background()); ok || claims != nil {
+		t.Errorf("somebody calls: %+v", claims)
+	}
+	want := new(token.Claims)
+	if claims, ok := bearer.FromContext(bearer.NewContext(context.Background(), want)); !ok || claims != want {
+		t.Errorf("got %v, want what NewContext was given", claims)
+	}
+}
+
+// attributePattern is an auth-param of RFC 6750 §3: a token and a quoted string
+// without the characters that would need a backslash.
+var attributePattern = regexp.MustCompile(`^([a-z_]+)="([\x20\x21\x23-\x5b\x5d-\x7e]*)"$`)
+
+// CHECKLIST 59: challenge attributes not repeated, and each in the grammar,
+// whatever an API calls itself.
+func TestChallengeGrammar(t *testing.T) {
+	audiences := []string{"", "api", "https://api.example", "https://api.example/v1?tenant=x", `a "quoted" \ name`, "ключ\x00", `https://x.test/?"`}
+	for _, audience := range audiences {
+		for _, code := range []oauth.ErrorCode{"", oauth.CodeInvalidRequest, oauth.CodeInvalidToken, oauth.CodeInsufficientScope} {
+			f := &bearer.Refusal{Status: 401, Code: code, Detail: `say "x" once`, Audience: audience, Scope: oauth.Scope{"a", "b"}}
+			scheme, rest, _ := strings.Cut(f.Challenge(), " ")
+			if scheme != "Bearer" {
+				t.Fatalf("scheme %q", scheme)
+			}
+			seen := map[string]bool{}
+			for _, attribute := range strings.Split(rest, ", ") {
+				m := attributePattern.FindStringSubmatch(attribute)
+				if m == nil || seen[m[1]] {
+					t.Fatalf("%q in the challenge %q", attribute, f.Challenge())
+				}
+				seen[m[1]] = true
+			}
+			if seen["error"] != (code != "") || seen["error_description"] != (code != "") {
+				t.Errorf("the code %q gives %q", code, f.Challenge())
+			}
+		}
+	}
+	if got := (&bearer.Refusal{Status: 401}).Challenge(); got != "Bearer" {
+		t.Errorf("a challenge without attributes is %q", got)
+	}
+}
+
+// CHECKLIST 61, RFC 9728 §3.1: the well-known path comes between the host and the
+// path and query.
+func TestMetadataURL(t *testing.T) {
+	const at = "/.well-known/oauth-protected-resource"
+	for audience, want := range map[string]string{
+		"https://api.example":            "https://api.example" + at,
+		"https://api.example/":           "https://api.example" + at,
+		"http://127.0.0.1:8000":          "http://127.0.0.1:8000" + at,
+		"http://[::1]:8000/x":            "http://[::1]:8000" + at + "/x",
+		"https://api.example/v1":         "https://api.example" + at + "/v1",
+		"https://api.example/v1/":        "https://api.example" + at + "/v1",
+		"https://api.example/a/b":        "https://api.example" + at + "/a/b",
+		"https://api.example/a%2Fb":      "https://api.example" + at + "/a%2Fb",
+		"https://api.example/a%20b":      "https://api.example" + at + "/a%20b",
+		"https://api.example?tenant=1":   "https://api.example" + at + "?tenant=1",
+		"https://api.example/v1?t=1&u=2": "https://api.example" + at + "/v1?t=1&u=2",
+		"https://api.example/v1#part":    "https://api.example" + at + "/v1",
+		"https://me:pw@api.example/v1":   "https://api.example" + at + "/v1",
+		"":                               "",
+		"api":                            "",
+		"urn:example:api":                "",
+		"ftp://api.example":              "",
+		"https://":                       "",
+		"https:///v1":                    "",
+		"//api.example":                  "",
+		"https://api.example/\x00":       "",
+		"https://api.example/%zz":        "",
+	} {
+		got := bearer.MetadataURL(audience)
+		if got != want {
+			t.Errorf("MetadataURL(%q) = %q, want %q", audience, got, want)
+		}
+		if _, err := url.Parse(got); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package bearertest_test
+
+import (
+	"errors"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/hallpass-auth/hallpass/shared/bearertest"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/token"
+)
+
+func TestTokenIsGood(t *testing.T) {
+	issuer := bearertest.New(t)
+	got, err := issuer.Verifier().Verify(issuer.Token("items:read", "items:write"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &token.Claims{
+		Issuer:    bearertest.IssuerURL,
+		Subject:   "usr_00000000-0000-4000-8000-000000000001",
+		Audience:  []string{bearertest.Audience},
+		ClientID:  "bearertest",
+		IssuedAt:  time.Now(),
+		ExpiresAt: time.Now().Add(30 * time.Minute),
+		Scope:     oauth.Scope{"items:read", "items:write"},
+		Username:  "john.doe",
+		Name:      "John Doe",
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(token.Claims{}, "ID"), cmpopts.EquateApproxTime(time.Minute)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got.ID == issuer.Claims().ID {
+		t.Error("two tokens have one id")
+	}
+}
+
+func TestSignSaysWhatTheTestChanged(t *testing.T) {
+	issuer := bearertest.New(t)
+	c := issuer.Claims()
+	c.Subject, c.Scope = "somebody else", oauth.Scope{"admin"}
+	got, err := issuer.Verifier().Verify(issuer.Sign(c))
+	if err != nil || got.Subject != c.Subject || !got.Scope.Has("admin") {
+		t.Errorf("the token says %+v (%v)", got, err)
+	}
+	c.ExpiresAt = time.Now().Add(-time.Minute)
+	if _, err := issuer.Verifier().Verify(issuer.Sign(c)); !errors.Is(err, token.ErrInvalid) {
+		t.Errorf("an expired token gives %v", err)
+	}
+}
+
+func TestTokenOfAnotherIssuerIsAForgery(t *testing.T) {
+	if _, err := bearertest.New(t).Verifier().Verify(bearertest.New(t).Token()); !errors.Is(err, token.ErrInvalid) {
+		t.Errorf("got %v, want ErrInvalid", err)
+	}
+}
+
+// failing notes that a test was ended.
+type failing struct {
+	testing.TB
+	fatal bool
+}
+
+func (f *failing) Helper() {}
+
+func (f *failing) Fatal(...any) {
+	f.fatal = true
+	runtime.Goexit()
+}
+
+func TestSignEndsTheTestOnIncompleteClaims(t *testing.T) {
+	f := &failing{TB: t}
+	issuer := bearertest.New(f)
+	done := make(chan string)
+	go func() {
+		defer close(done)
+		done <- issuer.Sign(&token.Claims{})
+	}()
+	if raw := <-done; raw != "" || !f.fatal {
+		t.Errorf("signed %q", raw)
+	}
+}
