@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite", in Go alone
@@ -20,22 +21,25 @@ const sqliteReaders = 4
 var sqlite = dialect{goose: goose.DialectSQLite3, serial: "INTEGER PRIMARY KEY AUTOINCREMENT", text: "TEXT"}
 
 func openSQLite(ctx context.Context, path string) (*Store, error) {
+	path, err := filepath.Abs(path) // to SQLite, some relative ones are not files: ":memory:" is none
+	if err != nil {
+		return nil, unavailable("open "+path, err)
+	}
 	if err := createPrivately(path); err != nil {
 		return nil, err
 	}
 	s := &Store{dialect: sqlite}
-	var err error
 	if s.write, err = sql.Open("sqlite", sqliteDSN(path, "immediate")); err != nil {
-		return nil, unavailable("open", err)
+		return nil, unavailable("open "+path, err)
 	}
 	if s.read, err = sql.Open("sqlite", sqliteDSN(path, "deferred")); err != nil {
-		return nil, unavailable("open", errors.Join(err, s.write.Close()))
+		return nil, unavailable("open "+path, errors.Join(err, s.write.Close()))
 	}
 	s.write.SetMaxOpenConns(1)
 	s.read.SetMaxOpenConns(sqliteReaders)
 	s.read.SetMaxIdleConns(sqliteReaders)
 	if err := s.write.PingContext(ctx); err != nil {
-		return nil, unavailable("open", errors.Join(err, s.Close()))
+		return nil, unavailable("open "+path, errors.Join(err, s.Close()))
 	}
 	return s, nil
 }
