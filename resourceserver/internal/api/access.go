@@ -3,9 +3,6 @@ package api
 import (
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humamux"
-
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
@@ -44,25 +41,24 @@ func (a access) security() []map[string][]string {
 	return []map[string][]string{{securityScheme: a.scopes}}
 }
 
-// guard returns the middleware that enforces the access: it answers every request
-// that may not pass, and gives the handler what the token of the others says. It
-// runs before the input is looked at.
-func (a access) guard(v *token.Verifier) huma.Middlewares {
-	if a.open {
-		return nil
-	}
-	return huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
-		r, w := humamux.Unwrap(ctx)
-		claims, refusal := bearer.Authenticate(v, r, a.scopes...)
-		if refusal == nil && a.user && claims.Username == "" {
+// guard returns the handler of a route with this access: it answers every request
+// that may not pass, and serves the others. It runs before any input is looked at.
+func (a access) guard(v *token.Verifier, serve serve) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if a.open {
+			serve(w, r, nil)
+			return
+		}
+		caller, refusal := bearer.Authenticate(v, r, a.scopes...)
+		if refusal == nil && a.user && caller.Username == "" {
 			refusal = noUser(v.Audience())
 		}
 		if refusal != nil {
 			refusal.Write(w)
 			return
 		}
-		next(huma.WithContext(ctx, bearer.NewContext(ctx.Context(), claims)))
-	}}
+		serve(w, r, caller)
+	}
 }
 
 // noUser refuses a token that is good but has no user behind it, in the words for

@@ -157,11 +157,11 @@ func TestNewNeedsAVerifier(t *testing.T) {
 
 // A value that has no JSON form is an error to huma, and the next answer is whole.
 func TestMarshalAfterAnError(t *testing.T) {
-	if err := (jsonAPI{}).Marshal(io.Discard, jsonType, map[string]any{"a": func() {}}); err == nil {
+	if err := (&operations{}).Marshal(io.Discard, jsonType, map[string]any{"a": func() {}}); err == nil {
 		t.Error("a function has a JSON form")
 	}
 	var b bytes.Buffer
-	if err := (jsonAPI{}).Marshal(&b, jsonType, note{Text: "<&>"}); err != nil || b.String() != `{"text":"<&>"}` {
+	if err := (&operations{}).Marshal(&b, jsonType, note{Text: "<&>"}); err != nil || b.String() != `{"text":"<&>"}` {
 		t.Errorf("error %v, body %q", err, b.String())
 	}
 	if !json.Valid(b.Bytes()) {

@@ -1,22 +1,18 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
+	"reflect"
 	"strings"
-	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
-
-const jsonType = "application/json"
 
 // route is one line of the list: an operation of the API.
 type route struct {
@@ -24,42 +20,96 @@ type route struct {
 	path    string // a template of gorilla/mux
 	access  access
 	summary string // its line on the docs page
-	add     func(huma.API, huma.Operation)
+	add     func(*operations, huma.Operation) serve
 }
 
-// handle makes the last part of a route's line from a handler. The handler's input
-// and output are structs as huma describes them: fields with a path, query or
-// header tag, and Body. Caller is what the token says; it is nil in a route that
-// anyone may call. An error made by huma (huma.Error404NotFound) is the answer; any
-// other is logged and answered with 500. Each of refine may add to what the OpenAPI
-// document says, such as another DefaultStatus.
-func handle[I, O any](h func(ctx context.Context, caller *token.Claims, in *I) (*O, error), refine ...func(*huma.Operation)) func(huma.API, huma.Operation) {
-	return func(api huma.API, op huma.Operation) {
+// serve answers a request that the route's access lets through. Caller is what the
+// token says, and nil in a route that anyone may call.
+type serve func(w http.ResponseWriter, r *http.Request, caller *token.Claims)
+
+// handler is what a route does: it takes what the token says and the input, and
+// returns the output or an error. Input and output are structs as huma describes
+// them: fields with a path, query or header tag, and Body. An error made by huma
+// (huma.Error404NotFound) is the answer; any other is logged and answered with 500.
+type handler[I, O any] func(ctx context.Context, caller *token.Claims, in *I) (*O, error)
+
+// handle makes the last part of a route's line. Each of refine may add to what the
+// OpenAPI document says of it, such as another DefaultStatus.
+func handle[I, O any](h handler[I, O], refine ...func(*huma.Operation)) func(*operations, huma.Operation) serve {
+	return func(ops *operations, op huma.Operation) serve {
 		op.OperationID = huma.GenerateOperationID(op.Method, op.Path, new(O))
 		for _, f := range refine {
 			f(&op)
 		}
-		huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
+		huma.Register(ops, op, func(ctx context.Context, in *I) (*O, error) {
 			caller, _ := bearer.FromContext(ctx)
-			return h(ctx, caller, in)
+			out, err := h(ctx, caller, in)
+			return out, statusError(ctx, err)
 		})
+		if isPlain[I, O]() && len(op.Middlewares) == 0 {
+			return servePlain(h, ops.op.DefaultStatus)
+		}
+		return serveInput(ops.op, ops.handle)
+	}
+}
+
+// serveInput answers by way of huma, which reads the input, checks it against its
+// schema, calls the handler and writes what it returns.
+func serveInput(op *huma.Operation, handle func(huma.Context)) serve {
+	return func(w http.ResponseWriter, r *http.Request, caller *token.Claims) {
+		ctx := humamux.NewContext(op, r, w)
+		if caller != nil {
+			ctx = huma.WithContext(ctx, bearer.NewContext(r.Context(), caller))
+		}
+		handle(ctx)
+	}
+}
+
+// isPlain reports whether an operation has no input, and no output but a struct as
+// its body.
+func isPlain[I, O any]() bool {
+	out := reflect.TypeFor[O]()
+	if reflect.TypeFor[I]() != reflect.TypeFor[struct{}]() || out.NumField() != 1 {
+		return false
+	}
+	body := out.Field(0)
+	return body.Name == "Body" && body.Type.Kind() == reflect.Struct
+}
+
+// servePlain answers as serveInput does for an operation that isPlain. With nothing
+// to read or check, the way through huma would cost more than all else that the
+// request needs.
+func servePlain[I, O any](h handler[I, O], status int) serve {
+	return func(w http.ResponseWriter, r *http.Request, caller *token.Claims) {
+		var in I
+		out, err := h(r.Context(), caller, &in)
+		switch {
+		case err != nil:
+			writeError(r.Context(), w, err)
+		case out == nil:
+			w.WriteHeader(status)
+		default:
+			body := reflect.ValueOf(out).Elem().Field(0).Addr().Interface()
+			if err := writeJSON(w, status, body); err != nil {
+				writeError(r.Context(), w, err)
+			}
+		}
 	}
 }
 
 // register adds the routes to rt and returns the OpenAPI document that describes
 // them. The error names the first route whose line is not complete.
 func register(rt *router, cfg Config, routes []route) (*huma.OpenAPI, error) {
-	description := newDescription(cfg)
-	api := jsonAPI{huma.NewAPI(huma.Config{OpenAPI: description, Formats: huma.DefaultFormats}, rt)}
+	ops := newOperations(newDescription(cfg))
 	for _, r := range routes {
 		if err := r.check(); err != nil {
 			return nil, fmt.Errorf("route %s %s: %w", r.method, r.path, err)
 		}
-		op := r.operation(cfg.Verifier)
-		r.add(api, op)
-		documentChallenges(op.Responses)
+		serve := r.add(ops, r.operation())
+		documentChallenges(ops.op.Responses)
+		rt.operation(r.method, r.path, r.access.guard(cfg.Verifier, serve))
 	}
-	return description, nil
+	return ops.OpenAPI(), nil
 }
 
 // check reports what a line of the list lacks.
@@ -76,15 +126,13 @@ func (r route) check() error {
 }
 
 // operation returns what the line says in huma's words.
-func (r route) operation(v *token.Verifier) huma.Operation {
+func (r route) operation() huma.Operation {
 	op := huma.Operation{
-		Method:      r.method,
-		Path:        r.path,
-		Summary:     r.summary,
-		Tags:        []string{firstSegment(r.path)},
-		Security:    r.access.security(),
-		Middlewares: r.access.guard(v),
-		Responses:   map[string]*huma.Response{},
+		Method:   r.method,
+		Path:     r.path,
+		Summary:  r.summary,
+		Tags:     []string{firstSegment(r.path)},
+		Security: r.access.security(),
 	}
 	if !r.access.open {
 		op.Errors = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}
@@ -98,33 +146,29 @@ func firstSegment(path string) string {
 	return segment
 }
 
-// jsonAPI is huma with one format, JSON: there is nothing to negotiate, so whatever
-// Accept says the answer is JSON, without a line break at its end.
-type jsonAPI struct{ huma.API }
-
-func (jsonAPI) Negotiate(string) (string, error) { return jsonType, nil }
-
-func (jsonAPI) Marshal(w io.Writer, _ string, v any) error {
-	e := encoders.Get().(*encoder)
-	e.Reset()
-	if err := e.json.Encode(v); err != nil {
-		return err
-	}
-	_, _ = w.Write(bytes.TrimSuffix(e.Bytes(), []byte("\n"))) // the client is gone if this fails
-	encoders.Put(e)
-	return nil
+// operations is huma as the API uses it. Huma describes the operations and reads
+// their input, but requests reach an operation through our router and our guard, so
+// what huma would serve is only noted. And there is one format, JSON: whatever
+// Accept says.
+type operations struct {
+	huma.API
+	op     *huma.Operation    // the operation registered last
+	handle func(huma.Context) // what huma does for its requests
 }
 
-// encoder is a JSON encoder and the buffer it writes to. The whole body is written
-// at once, so that net/http can set its Content-Length.
-type encoder struct {
-	bytes.Buffer
-	json *json.Encoder
+func newOperations(description *huma.OpenAPI) *operations {
+	ops := &operations{}
+	ops.API = huma.NewAPI(huma.Config{OpenAPI: description, Formats: huma.DefaultFormats}, ops)
+	return ops
 }
 
-var encoders = sync.Pool{New: func() any {
-	e := new(encoder)
-	e.json = json.NewEncoder(e)
-	e.json.SetEscapeHTML(false)
-	return e
-}}
+// Handle notes an operation. It makes operations a huma.Adapter, as does ServeHTTP.
+func (ops *operations) Handle(op *huma.Operation, handle func(huma.Context)) {
+	ops.op, ops.handle = op, handle
+}
+
+// ServeHTTP is for programs that let huma route; nobody calls it.
+func (ops *operations) ServeHTTP(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }
+
+// Negotiate chooses JSON.
+func (ops *operations) Negotiate(string) (string, error) { return jsonType, nil }

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -50,17 +52,45 @@ func newProblem(status int, detail string, errs ...error) huma.StatusError {
 	return p
 }
 
-// newProblemFor makes the errors that huma itself answers with: input that is not
-// valid, and a handler's error that has no status of its own. What the latter says
-// is for the log only.
+// newProblemFor makes the errors that huma itself finds in a request.
 func newProblemFor(ctx huma.Context, status int, detail string, errs ...error) huma.StatusError {
 	if status >= http.StatusInternalServerError {
-		slog.ErrorContext(ctx.Context(), "request failed", "error", errors.Join(errs...))
-		return newProblem(status, http.StatusText(status))
+		return internalError(ctx.Context(), errors.Join(errs...))
 	}
 	p := newProblem(status, detail, errs...).(*Problem)
 	p.Detail = strings.Join(append([]string{detail}, fieldTexts(p.Errors)...), ": ")
 	return p
+}
+
+// internalError is the answer to what nobody foresaw. What err says is for the log
+// only.
+func internalError(ctx context.Context, err error) huma.StatusError {
+	slog.ErrorContext(ctx, "request failed", "error", err)
+	return newProblem(http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
+}
+
+// statusError returns the error to answer with for one that a handler returned, and
+// nil for nil.
+func statusError(ctx context.Context, err error) error {
+	var known huma.StatusError
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	return internalError(ctx, err)
+}
+
+// writeError answers with the error of a handler, and the headers that it may have.
+func writeError(ctx context.Context, w http.ResponseWriter, err error) {
+	err = statusError(ctx, err)
+	var withHeaders huma.HeadersError
+	if errors.As(err, &withHeaders) {
+		maps.Copy(w.Header(), withHeaders.GetHeaders())
+	}
+	var answer huma.StatusError
+	errors.As(err, &answer)
+	if err := writeJSON(w, answer.GetStatus(), answer); err != nil {
+		problem.Write(w, http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
+	}
 }
 
 // fieldTexts says what is wrong in one text, or in none when nothing is.

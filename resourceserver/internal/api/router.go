@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 	"github.com/gorilla/mux"
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
@@ -21,27 +19,24 @@ var knownMethods = []string{
 	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 }
 
-// router is the adapter between huma and gorilla/mux. It differs from humamux's own
-// in three ways. A path without variables is compared, where mux would run a
-// regular expression twice. The match is asked for and its handler called, where
-// mux would copy the request twice to store the match in its context; that also
-// leaves out mux's redirects to cleaned paths. And a route for GET answers HEAD
-// too (RFC 9110 §9.1).
+// router is gorilla/mux without what an API pays for and does not need. A path
+// without variables is compared, where mux would run a regular expression twice. The
+// match is asked for and its handler called, where mux would copy the request twice
+// to store the match in its context; that also leaves out mux's redirects to cleaned
+// paths. And a route for GET answers HEAD too (RFC 9110 §9.1).
 type router struct{ mux *mux.Router }
 
 func newRouter() *router { return &router{mux: mux.NewRouter()} }
 
-// Handle adds an operation: huma calls it once for each.
-func (rt *router) Handle(op *huma.Operation, handle func(huma.Context)) {
-	r := rt.mux.NewRoute()
-	if strings.Contains(op.Path, "{") {
-		r = r.Path(op.Path)
+// operation adds an operation of the API. Its path may have variables.
+func (rt *router) operation(method, path string, h http.HandlerFunc) {
+	route := rt.mux.NewRoute()
+	if strings.Contains(path, "{") {
+		route = route.Path(path)
 	} else {
-		r = r.MatcherFunc(pathIs(op.Path))
+		route = route.MatcherFunc(pathIs(path))
 	}
-	finish(r, op.Method, op.Path, func(w http.ResponseWriter, r *http.Request) {
-		handle(humamux.NewContext(op, r, w))
-	})
+	finish(route, method, path, h)
 }
 
 // page adds something that is not an operation, such as a document, at exactly
