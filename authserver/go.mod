@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/go-oauth2/oauth2/v4 v4.5.4
+	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0
 	github.com/gorilla/mux v1.8.1
 	github.com/hallpass-auth/hallpass/shared v0.0.0

@@ -1,0 +1,350 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
+)
+
+func TestSQLite(t *testing.T) { storetest.Run(t, freshSQLite) }
+
+func BenchmarkSQLite(b *testing.B) { storetest.Bench(b, freshSQLite) }
+
+// freshSQLite opens a new database in a temporary file and migrates it.
+func freshSQLite(t testing.TB) *store.Store {
+	t.Helper()
+	s := mustOpen(t, filepath.Join(t.TempDir(), "hallpass.db"))
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// mustOpen opens the database in a file, until the end of the test.
+func mustOpen(t testing.TB, path string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), "sqlite:"+path, store.DefaultPool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// addUser puts a user into the database.
+func addUser(t *testing.T, s *store.Store, username string) {
+	t.Helper()
+	u, err := account.New(username, username, "hash", time.Now())
+	if err == nil {
+		err = s.CreateUser(t.Context(), u)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The files hold password hashes: they are their owner's alone, whatever the umask
+// would allow.
+func TestSQLiteFilesArePrivate(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
+	path := filepath.Join(t.TempDir(), "hallpass.db")
+	s := mustOpen(t, path)
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	addUser(t, s, "john.doe")
+	for _, file := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", file, info.Mode())
+		}
+	}
+}
+
+// A path is the name of a file and nothing else, whatever SQLite or a URL would read
+// in it.
+func TestSQLiteOddPaths(t *testing.T) {
+	names := []string{
+		"with space", "question?mark=1", "hash#mark", "per%cent", "per%41cent", "semi;colon", "amp&ersand", "plus+plus",
+		"quote'quote", "colon:colon", ":memory:", "file:name", "ünïcödé 😀", "?", "#", "%", "new\nline",
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Chdir(dir)
+			keepsData(t, name, name)
+			keepsData(t, filepath.Join(dir, "absolute "+name), "absolute "+name)
+		})
+	}
+	t.Run("two slashes", func(t *testing.T) {
+		dir := t.TempDir()
+		keepsData(t, "//"+dir+"//hallpass.db", "hallpass.db")
+		_ = os.Remove(filepath.Join(dir, "hallpass.db"))
+		keepsData(t, "/"+dir+"/hallpass.db", "hallpass.db")
+	})
+}
+
+// keepsData checks that what is written through the path is in the file of this name
+// in the path's directory, and is found through the path again.
+func keepsData(t *testing.T, path, name string) {
+	t.Helper()
+	dir := filepath.Dir(path)
+	before := entries(t, dir)
+	for i := range 2 {
+		s, err := store.Open(t.Context(), "sqlite:"+path, store.DefaultPool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			addUser(t, s, "john.doe")
+		}
+		if _, err := s.UserByUsername(t.Context(), "john.doe"); err != nil {
+			t.Errorf("opened for time %d: %v", i+1, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	want := append(before, name)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, entries(t, dir)); diff != "" {
+		t.Errorf("files in the directory (-want +got):\n%s", diff)
+	}
+}
+
+func entries(t *testing.T, dir string) []string {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{}
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func TestSQLiteRefusesPaths(t *testing.T) {
+	tests := []struct {
+		name string
+		make func(t *testing.T, dir string) (path string)
+		says string
+	}{
+		{"a directory", func(_ *testing.T, dir string) string { return dir }, "is a directory"},
+		{"in a directory that is not there", func(_ *testing.T, dir string) string { return filepath.Join(dir, "no", "hallpass.db") }, "no such file or directory"},
+		{"below a file", func(t *testing.T, dir string) string { return filepath.Join(file(t, dir, "x", 0o600), "hallpass.db") }, "not a directory"},
+		{"with a NUL", func(_ *testing.T, dir string) string { return filepath.Join(dir, "hall\x00pass.db") }, "invalid argument"},
+		{"in a directory that is not ours", func(t *testing.T, dir string) string {
+			chmod(t, dir, 0o555)
+			return filepath.Join(dir, "hallpass.db")
+		}, "permission denied"},
+		{"a file that is not ours to write", func(t *testing.T, dir string) string { return file(t, dir, "", 0o444) }, "permission denied"},
+		{"a file with no room for a log beside it", func(t *testing.T, dir string) string {
+			path := file(t, dir, "", 0o666)
+			chmod(t, dir, 0o555)
+			return path
+		}, "readonly database"},
+		{"not a database", func(t *testing.T, dir string) string {
+			return file(t, dir, strings.Repeat("not a database\n", 100), 0o666)
+		}, "file is not a database"},
+		{"too short for a database", func(t *testing.T, dir string) string { return file(t, dir, "not a database", 0o666) }, "file is not a database"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			chmod(t, filepath.Dir(dir), 0o755)
+			chmod(t, dir, 0o777)
+			path := tt.make(t, dir)
+			before, _ := os.ReadFile(path)
+			unprivileged(t, func() {
+				_, err := store.Open(t.Context(), "sqlite:"+path, store.DefaultPool)
+				if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), path) {
+					t.Errorf("the error is %v: it should be ErrUnavailable, name %q and say %q", err, path, tt.says)
+				}
+			})
+			after, _ := os.ReadFile(path)
+			if diff := cmp.Diff(before, after); diff != "" {
+				t.Errorf("the file was changed (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+func file(t *testing.T, dir, text string, mode fs.FileMode) (path string) {
+	t.Helper()
+	path = filepath.Join(dir, "hallpass.db")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	chmod(t, path, mode)
+	return path
+}
+
+func chmod(t *testing.T, path string, mode fs.FileMode) {
+	t.Helper()
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unprivileged runs work as somebody whom file permissions bind. They do not bind
+// root, as whom tests in a container run.
+func unprivileged(t *testing.T, work func()) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		work()
+		return
+	}
+	const nobody = 65534
+	runtime.LockOSThread() // the file system's user is one of the thread
+	defer runtime.UnlockOSThread()
+	if err := syscall.Setfsuid(nobody); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := syscall.Setfsuid(0); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	work()
+}
+
+// raw opens the file beside the store, as another program may.
+func raw(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func TestSQLiteLockedByAnotherProgram(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hallpass.db")
+	s := mustOpen(t, path)
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	addUser(t, s, "john.doe")
+	if err := s.SetBusyTimeout(t.Context(), 10*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	other := raw(t, path)
+	if _, err := other.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EnableUser(t.Context(), "john.doe"); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("one statement against a lock: %v", err)
+	}
+	if err := s.DisableUser(t.Context(), "john.doe", time.Now()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("a transaction against a lock: %v", err)
+	}
+	if u, err := s.UserByUsername(t.Context(), "john.doe"); err != nil || !u.Active() {
+		t.Errorf("reading beside a lock: %+v, %v", u, err)
+	}
+	if _, err := other.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DisableUser(t.Context(), "john.doe", time.Now()); err != nil {
+		t.Errorf("after the lock: %v", err)
+	}
+}
+
+// A writer waits for another one that is soon done.
+func TestSQLiteWaitsForALock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hallpass.db")
+	first, second := mustOpen(t, path), mustOpen(t, path)
+	if _, err := first.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for i, s := range []*store.Store{first, second} {
+		group.Go(func() {
+			for n := range 25 {
+				key := string(rune('a'+i)) + string(rune('a'+n))
+				if err := s.RecordFailure(t.Context(), key, time.Now(), time.Now().Add(-time.Hour)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestSQLiteRefusesANewerSchema(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hallpass.db")
+	s := mustOpen(t, path)
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	addUser(t, s, "john.doe")
+	if _, err := raw(t, path).ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Migrate(t.Context())
+	if !errors.Is(err, store.ErrNewerSchema) || !strings.Contains(err.Error(), "99999") {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := s.UserByUsername(t.Context(), "john.doe"); err != nil {
+		t.Errorf("the data was changed: %v", err)
+	}
+}
+
+// Programs that start at the same moment migrate once.
+func TestSQLiteMigratedByManyAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hallpass.db")
+	const programs = 10
+	begin := make(chan struct{})
+	var group sync.WaitGroup
+	for range programs {
+		group.Go(func() {
+			<-begin
+			s, err := store.Open(t.Context(), "sqlite:"+path, store.DefaultPool)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer s.Close()
+			if version, err := s.Migrate(t.Context()); err != nil || version < 1 {
+				t.Errorf("version %d, %v", version, err)
+			}
+		})
+	}
+	close(begin)
+	group.Wait()
+
+	var twice int
+	err := raw(t, path).QueryRowContext(t.Context(),
+		"SELECT COUNT(*) FROM (SELECT version_id FROM goose_db_version GROUP BY version_id HAVING COUNT(*) > 1)").Scan(&twice)
+	if err != nil || twice != 0 {
+		t.Errorf("%d versions were applied twice, %v", twice, err)
+	}
+}

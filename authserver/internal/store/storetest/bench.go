@@ -1,0 +1,72 @@
+package storetest
+
+import (
+	"context"
+	"strconv"
+	"sync/atomic"
+	"testing"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+// benchUsers is how many users log in during a benchmark, so that they do not all
+// wait for one row.
+const benchUsers = 100
+
+// Bench measures what a login asks of an engine, one call after the other and many
+// at once. Each call of open is as in Run.
+func Bench(b *testing.B, open func(testing.TB) *store.Store) {
+	for _, bb := range []struct {
+		name string
+		call func(ctx context.Context, s *store.Store, i int) error
+	}{
+		{"StartGrant", func(ctx context.Context, s *store.Store, i int) error {
+			_, err := s.StartGrant(ctx, newGrant(newUser(benchUser(i)), newClient("app")))
+			return err
+		}},
+		{"UserByUsername", func(ctx context.Context, s *store.Store, i int) error {
+			_, err := s.UserByUsername(ctx, benchUser(i))
+			return err
+		}},
+		{"ClientByID", func(ctx context.Context, s *store.Store, _ int) error {
+			_, err := s.ClientByID(ctx, "app")
+			return err
+		}},
+		{"RecordFailure", func(ctx context.Context, s *store.Store, i int) error {
+			return s.RecordFailure(ctx, benchUser(i), start, start.Add(-account.ForgetAfter))
+		}},
+	} {
+		b.Run(bb.name+"/sequential", func(b *testing.B) {
+			s := openFilled(b, open)
+			for i := 0; b.Loop(); i++ {
+				must(b, bb.call(b.Context(), s, i))
+			}
+		})
+		b.Run(bb.name+"/parallel", func(b *testing.B) {
+			s := openFilled(b, open)
+			var next atomic.Int64
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := bb.call(b.Context(), s, int(next.Add(1))); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
+func benchUser(i int) string { return "user" + strconv.Itoa(i%benchUsers) }
+
+// openFilled opens a database with the users and the client of a benchmark.
+func openFilled(b *testing.B, open func(testing.TB) *store.Store) *store.Store {
+	s := open(b)
+	addClient(b, s, "app")
+	for i := range benchUsers {
+		addUser(b, s, benchUser(i))
+	}
+	return s
+}

@@ -1,0 +1,128 @@
+package storetest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+var clientTests = []test{
+	{"a client comes back as it went in", testClientRoundTrip},
+	{"a client id is taken once", testClientTaken},
+	{"a client id is never a user's", testClientID},
+	{"clients are listed by id, in byte order", testClientsInOrder},
+	{"what needs a client says when there is none", testNoClient},
+	{"a new secret, for a confidential client only", testSetClientSecret},
+	{"deleting a client", testDeleteClient},
+}
+
+func testClientRoundTrip(t *testing.T, s *store.Store) {
+	confidential := newClient("confidential")
+	confidential.Name = `Jürgen's "App" 😀`
+	public := newClient("public")
+	public.SecretDigest, public.FirstParty = "", true
+	many := newClient(strings.Repeat("x", client.MaxID))
+	many.Grants = []oauth.GrantType{"password", "urn:ietf:params:oauth:grant-type:device_code"}
+	many.Scope = oauth.Scope{"a", "https://api.example/scope", "items:read"}
+
+	for _, want := range []client.Client{confidential, public, many} {
+		must(t, s.CreateClient(t.Context(), want))
+		got, err := s.ClientByID(t.Context(), want.ID)
+		must(t, err)
+		same(t, "client "+want.ID, want, got)
+		if got.CreatedAt.Location() != time.UTC {
+			t.Errorf("%v is not in UTC", got.CreatedAt)
+		}
+	}
+}
+
+func testClientTaken(t *testing.T, s *store.Store) {
+	first := addClient(t, s, "app")
+	second := newClient("app")
+	second.Name, second.SecretDigest = "An impostor", "another digest"
+	expect(t, "taking an id again", s.CreateClient(t.Context(), second), client.ErrExists)
+	got, err := s.ClientByID(t.Context(), "app")
+	must(t, err)
+	same(t, "client", first, got)
+}
+
+// CHECKLIST 19: a client_id can never equal a user's sub, whoever writes it.
+func testClientID(t *testing.T, s *store.Store) {
+	u := addUser(t, s, "john.doe")
+	if s.CreateClient(t.Context(), newClient(u.ID)) == nil {
+		t.Error("a client has the id of a user")
+	}
+	if s.CreateClient(t.Context(), newClient(account.IDPrefix+"x")) == nil {
+		t.Error("a client has an id that could be a user's")
+	}
+}
+
+func testClientsInOrder(t *testing.T, s *store.Store) {
+	ordered := []string{"10", "9", "App", "Zoo", "app", "app-2", "app.2", "app2", "zoo"}
+	for _, id := range slices.Backward(ordered) {
+		addClient(t, s, id)
+	}
+	clients, err := s.Clients(t.Context())
+	must(t, err)
+	var got []string
+	for _, c := range clients {
+		got = append(got, c.ID)
+		same(t, "listed client", newClient(c.ID), c)
+	}
+	same(t, "ids", ordered, got)
+}
+
+func testNoClient(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	addClient(t, s, "app")
+	for _, id := range []string{"nobody", "App", "app ", "ap_", "%", ""} {
+		_, err := s.ClientByID(ctx, id)
+		expect(t, "ClientByID "+id, err, client.ErrNotFound)
+	}
+	expect(t, "SetClientSecret", s.SetClientSecret(ctx, "nobody", "digest"), client.ErrNotFound)
+	expect(t, "DeleteClient", s.DeleteClient(ctx, "nobody", start), client.ErrNotFound)
+}
+
+func testSetClientSecret(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	confidential, other := addClient(t, s, "app"), addClient(t, s, "other")
+	must(t, s.SetClientSecret(ctx, "app", "another digest"))
+	confidential.SecretDigest = "another digest"
+
+	public := newClient("public")
+	public.SecretDigest = ""
+	must(t, s.CreateClient(ctx, public))
+	expect(t, "a secret for a public client", s.SetClientSecret(ctx, "public", "digest"), client.ErrNotFound)
+
+	for _, want := range []client.Client{confidential, other, public} {
+		got, err := s.ClientByID(ctx, want.ID)
+		must(t, err)
+		same(t, "client "+want.ID, want, got)
+	}
+}
+
+func testDeleteClient(t *testing.T, s *store.Store) {
+	u, c, other := addUser(t, s, "john.doe"), addClient(t, s, "app"), addClient(t, s, "other")
+	ended, kept := addGrant(t, s, u, c), addGrant(t, s, u, other)
+	revoked := addGrant(t, s, addUser(t, s, "jane.smith"), c)
+	must(t, s.DisableUser(t.Context(), "jane.smith", start.Add(time.Second)))
+
+	deleted := start.Add(time.Minute)
+	must(t, s.DeleteClient(t.Context(), "app", deleted))
+	_, err := s.ClientByID(t.Context(), "app")
+	expect(t, "reading a deleted client", err, client.ErrNotFound)
+	expect(t, "deleting a client twice", s.DeleteClient(t.Context(), "app", deleted), client.ErrNotFound)
+
+	ended.ClientID, ended.RevokedAt = "", deleted
+	expectGrant(t, s, ended)
+	revoked.ClientID, revoked.RevokedAt = "", start.Add(time.Second) // the first time counts
+	expectGrant(t, s, revoked)
+	expectGrant(t, s, kept)
+}

@@ -1,0 +1,99 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+var storeTests = []test{
+	{"a fresh database is empty", testFresh},
+	{"migrating again changes nothing", testMigrateAgain},
+	{"a closed database is unavailable", testClosed},
+	{"a cancelled context ends every call", testCancelled},
+}
+
+func testFresh(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	must(t, s.Ping(ctx))
+	users, err := s.Users(ctx)
+	must(t, err)
+	same(t, "users", []account.User{}, users)
+	clients, err := s.Clients(ctx)
+	must(t, err)
+	same(t, "clients", []client.Client{}, clients)
+	active, err := s.ActiveGrants(ctx, start)
+	must(t, err)
+	same(t, "active grants", int64(0), active)
+}
+
+func testMigrateAgain(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	g := addGrant(t, s, u, c)
+	first, err := s.Migrate(t.Context())
+	must(t, err)
+	second, err := s.Migrate(t.Context())
+	must(t, err)
+	if first < 1 || second != first {
+		t.Errorf("the schema has version %d, then %d", first, second)
+	}
+	expectGrant(t, s, g)
+}
+
+// calls are all that the rest of the server can ask of a database, each with
+// arguments that would do no harm.
+var calls = map[string]func(context.Context, *store.Store) error{
+	"Ping":           func(ctx context.Context, s *store.Store) error { return s.Ping(ctx) },
+	"Migrate":        func(ctx context.Context, s *store.Store) error { _, err := s.Migrate(ctx); return err },
+	"CreateUser":     func(ctx context.Context, s *store.Store) error { return s.CreateUser(ctx, newUser("x")) },
+	"UserByUsername": func(ctx context.Context, s *store.Store) error { _, err := s.UserByUsername(ctx, "x"); return err },
+	"UserByID":       func(ctx context.Context, s *store.Store) error { _, err := s.UserByID(ctx, "x"); return err },
+	"Users":          func(ctx context.Context, s *store.Store) error { _, err := s.Users(ctx); return err },
+	"SetPassword":    func(ctx context.Context, s *store.Store) error { return s.SetPassword(ctx, "x", "hash", start) },
+	"DisableUser":    func(ctx context.Context, s *store.Store) error { return s.DisableUser(ctx, "x", start) },
+	"EnableUser":     func(ctx context.Context, s *store.Store) error { return s.EnableUser(ctx, "x") },
+	"DeleteUser":     func(ctx context.Context, s *store.Store) error { return s.DeleteUser(ctx, "x", start) },
+	"ReplaceHash":    func(ctx context.Context, s *store.Store) error { return s.ReplaceHash(ctx, "x", "old", "new") },
+	"CreateClient":   func(ctx context.Context, s *store.Store) error { return s.CreateClient(ctx, newClient("x")) },
+	"ClientByID":     func(ctx context.Context, s *store.Store) error { _, err := s.ClientByID(ctx, "x"); return err },
+	"Clients":        func(ctx context.Context, s *store.Store) error { _, err := s.Clients(ctx); return err },
+	"SetClientSecret": func(ctx context.Context, s *store.Store) error {
+		return s.SetClientSecret(ctx, "x", "digest")
+	},
+	"DeleteClient": func(ctx context.Context, s *store.Store) error { return s.DeleteClient(ctx, "x", start) },
+	"StartGrant": func(ctx context.Context, s *store.Store) error {
+		_, err := s.StartGrant(ctx, grant.Grant{ClientID: "x", UserID: "x", CreatedAt: start, ExpiresAt: start})
+		return err
+	},
+	"GrantByNumber": func(ctx context.Context, s *store.Store) error { _, err := s.GrantByNumber(ctx, 1); return err },
+	"ActiveGrants":  func(ctx context.Context, s *store.Store) error { _, err := s.ActiveGrants(ctx, start); return err },
+	"FailedLogins":  func(ctx context.Context, s *store.Store) error { _, err := s.FailedLogins(ctx, "x"); return err },
+	"RecordFailure": func(ctx context.Context, s *store.Store) error {
+		return s.RecordFailure(ctx, "x", start, start.Add(-account.ForgetAfter))
+	},
+	"ClearFailures": func(ctx context.Context, s *store.Store) error { return s.ClearFailures(ctx, "x") },
+}
+
+// A database that is gone must never be taken for a missing row: a login would be
+// refused that should be tried again.
+func testClosed(t *testing.T, s *store.Store) {
+	must(t, s.Close())
+	for name, call := range calls {
+		expect(t, name, call(t.Context(), s), store.ErrUnavailable)
+	}
+}
+
+func testCancelled(t *testing.T, s *store.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, call := range calls {
+		err := call(ctx, s)
+		expect(t, name, err, store.ErrUnavailable)
+		expect(t, name, err, context.Canceled)
+	}
+	testFresh(t, s)
+}

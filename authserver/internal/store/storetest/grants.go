@@ -1,0 +1,159 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+var grantTests = []test{
+	{"a grant comes back as it went in", testGrantRoundTrip},
+	{"a grant notes the login", testGrantNotesLogin},
+	{"a user who is disabled or gone gives no grant", testGrantOfInactiveUser},
+	{"a client that is gone is given no grant", testGrantToMissingClient},
+	{"there is no grant of a number never given", testNoGrant},
+	{"numbers grow, and none is given twice", testNumbersGrow},
+	{"grants that are of no use any more are swept", testSweepGrants},
+	{"active grants are counted", testActiveGrants},
+}
+
+func testGrantRoundTrip(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	full := newGrant(u, c)
+	full.Scope = oauth.Scope{"profile", "items:read"}
+	expectGrant(t, s, startGrant(t, s, full))
+	bare := newGrant(u, c)
+	bare.Scope = oauth.Scope{}
+	expectGrant(t, s, startGrant(t, s, bare))
+}
+
+func testGrantNotesLogin(t *testing.T, s *store.Store) {
+	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
+	for _, at := range []time.Time{start, start.Add(time.Hour)} {
+		g := newGrant(u, c)
+		g.CreatedAt, g.ExpiresAt = at, at.Add(lifetime)
+		startGrant(t, s, g)
+		u.LastLoginAt = at
+		expectUser(t, s, u)
+	}
+	expectUser(t, s, other)
+}
+
+func testGrantOfInactiveUser(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	must(t, s.DisableUser(t.Context(), u.Username, start))
+	_, err := s.StartGrant(t.Context(), newGrant(u, c))
+	expect(t, "a disabled user", err, grant.ErrInactive)
+
+	u.DisabledAt = start
+	expectUser(t, s, u) // no login was noted
+
+	must(t, s.DeleteUser(t.Context(), u.Username, start))
+	_, err = s.StartGrant(t.Context(), newGrant(u, c))
+	expect(t, "a deleted user", err, grant.ErrInactive)
+	_, err = s.StartGrant(t.Context(), newGrant(account.User{ID: account.IDPrefix + "nobody"}, c))
+	expect(t, "a user who never was", err, grant.ErrInactive)
+	_, err = s.StartGrant(t.Context(), newGrant(account.User{}, c))
+	expect(t, "no user", err, grant.ErrInactive)
+}
+
+func testGrantToMissingClient(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	must(t, s.DeleteClient(t.Context(), c.ID, start))
+	_, err := s.StartGrant(t.Context(), newGrant(u, c))
+	expect(t, "a deleted client", err, grant.ErrInactive)
+	_, err = s.StartGrant(t.Context(), newGrant(u, newClient("nobody")))
+	expect(t, "a client that never was", err, grant.ErrInactive)
+	expectUser(t, s, u) // no login was noted
+}
+
+func testNoGrant(t *testing.T, s *store.Store) {
+	g := addGrant(t, s, addUser(t, s, "john.doe"), addClient(t, s, "app"))
+	for _, number := range []int64{0, -1, g.Number + 1, 1 << 40} {
+		_, err := s.GrantByNumber(t.Context(), number)
+		expect(t, "a number never given", err, store.ErrNoGrant)
+	}
+}
+
+// A number stands for a bit in a status list: a grant that got the number of
+// another one would be born revoked, or bring a revoked one back.
+func testNumbersGrow(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	stale := newGrant(u, c)
+	stale.ExpiresAt = start.Add(-time.Hour) // so that it is swept as it comes
+	last := int64(0)
+	for i := range 10 {
+		g := newGrant(u, c)
+		if i%2 == 0 {
+			g = stale
+		}
+		g = startGrant(t, s, g)
+		if g.Number <= last {
+			t.Fatalf("number %d was given after %d", g.Number, last)
+		}
+		last = g.Number
+		_, err := s.GrantByNumber(t.Context(), g.Number)
+		if i%2 == 0 {
+			expect(t, "a swept grant", err, store.ErrNoGrant)
+		} else {
+			expect(t, "a live grant", err, nil)
+		}
+	}
+}
+
+func testSweepGrants(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	revoked := addGrant(t, s, addUser(t, s, "jane.smith"), c)
+	must(t, s.DisableUser(t.Context(), "jane.smith", start))
+	revoked.RevokedAt = start
+
+	const stale = 10
+	var old []grant.Grant
+	for i := range stale {
+		g := newGrant(u, c)
+		g.ExpiresAt = start.Add(time.Duration(i) * time.Second)
+		old = append(old, startGrant(t, s, g))
+	}
+	now := start.Add(15 * time.Minute)
+	justExpired := newGrant(u, c)
+	justExpired.ExpiresAt = now.Add(-time.Second)
+	justExpired = startGrant(t, s, justExpired)
+
+	live := []grant.Grant{justExpired, revoked}
+	for range stale / 2 { // each takes more than one with it
+		g := newGrant(u, c)
+		g.CreatedAt, g.ExpiresAt = now, now.Add(lifetime)
+		live = append(live, startGrant(t, s, g))
+	}
+	for _, g := range old {
+		_, err := s.GrantByNumber(t.Context(), g.Number)
+		expect(t, "a grant that expired long ago", err, store.ErrNoGrant)
+	}
+	for _, g := range live {
+		expectGrant(t, s, g)
+	}
+}
+
+func testActiveGrants(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	addGrant(t, s, u, c)
+	longer := newGrant(u, c)
+	longer.ExpiresAt = start.Add(2 * lifetime)
+	startGrant(t, s, longer)
+	addGrant(t, s, addUser(t, s, "jane.smith"), c)
+	must(t, s.SetPassword(t.Context(), "jane.smith", "hash", start))
+
+	for _, tt := range []struct {
+		after time.Duration
+		want  int64
+	}{{0, 2}, {lifetime - time.Second, 2}, {lifetime + time.Second, 1}, {2*lifetime + time.Second, 0}} {
+		got, err := s.ActiveGrants(t.Context(), start.Add(tt.after))
+		must(t, err)
+		same(t, "active grants after "+tt.after.String(), tt.want, got)
+	}
+}

@@ -1,0 +1,227 @@
+package storetest
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+var userTests = []test{
+	{"a user comes back as it went in", testUserRoundTrip},
+	{"times are kept to the second, in UTC", testUserTimes},
+	{"a username is taken once", testUsernameTaken},
+	{"an id is taken once, and is a user's", testUserID},
+	{"usernames differ by letter case", testUsernameCase},
+	{"any username can be stored and found", testOddUsernames},
+	{"users are listed by username, in byte order", testUsersInOrder},
+	{"what needs a user says when there is none", testNoUser},
+	{"a new password", testSetPassword},
+	{"disabling and enabling", testDisable},
+	{"deleting a user", testDeleteUser},
+	{"a hash is replaced only where it is the old one", testReplaceHash},
+	{"ending one user's sessions leaves the others'", testOthersKeepSessions},
+}
+
+func testUserRoundTrip(t *testing.T, s *store.Store) {
+	want := newUser("john.doe")
+	must(t, s.CreateUser(t.Context(), want))
+	expectUser(t, s, want)
+	got, err := s.UserByID(t.Context(), want.ID)
+	must(t, err)
+	same(t, "user by id", want, got)
+	if !got.Active() || !got.LastLoginAt.IsZero() {
+		t.Errorf("a new user is active (%v) and has logged in at %v", got.Active(), got.LastLoginAt)
+	}
+}
+
+func testUserTimes(t *testing.T, s *store.Store) {
+	u := newUser("john.doe")
+	zone := time.FixedZone("two hours east", 2*60*60)
+	u.CreatedAt = start.Add(123456789 * time.Nanosecond).In(zone)
+	u.LastLoginAt = start.Add(time.Hour).In(zone)
+	u.DisabledAt = start.Add(2 * time.Hour).In(zone)
+	must(t, s.CreateUser(t.Context(), u))
+
+	u.CreatedAt, u.LastLoginAt, u.DisabledAt = start, start.Add(time.Hour), start.Add(2*time.Hour)
+	expectUser(t, s, u) // cmp looks at the instant only:
+	got, err := s.UserByUsername(t.Context(), u.Username)
+	must(t, err)
+	for _, at := range []time.Time{got.CreatedAt, got.LastLoginAt, got.DisabledAt} {
+		if at.Location() != time.UTC {
+			t.Errorf("%v is not in UTC", at)
+		}
+	}
+}
+
+func testUsernameTaken(t *testing.T, s *store.Store) {
+	first := addUser(t, s, "john.doe")
+	second := newUser("john.doe")
+	second.ID, second.Name, second.PasswordHash = account.IDPrefix+"another", "An impostor", "hash"
+	expect(t, "taking a name again", s.CreateUser(t.Context(), second), account.ErrExists)
+	expectUser(t, s, first)
+}
+
+// CHECKLIST 19: an id of a user can never be one of a client, whoever writes it.
+func testUserID(t *testing.T, s *store.Store) {
+	first := addUser(t, s, "john.doe")
+	second := newUser("jane.smith")
+	second.ID = first.ID
+	if s.CreateUser(t.Context(), second) == nil {
+		t.Error("two users have one id")
+	}
+	second.ID = "app"
+	if s.CreateUser(t.Context(), second) == nil {
+		t.Error("a user has an id that could be a client's")
+	}
+	_, err := s.UserByUsername(t.Context(), second.Username)
+	expect(t, "reading a user who was refused", err, account.ErrNotFound)
+}
+
+func testUsernameCase(t *testing.T, s *store.Store) {
+	lower, upper := addUser(t, s, "john.doe"), addUser(t, s, "John.Doe")
+	expectUser(t, s, lower)
+	expectUser(t, s, upper)
+	for _, username := range []string{"JOHN.DOE", "john.Doe", "john.doe ", " john.doe", "john_doe", "john%", ""} {
+		_, err := s.UserByUsername(t.Context(), username)
+		expect(t, username, err, account.ErrNotFound)
+	}
+}
+
+func testOddUsernames(t *testing.T, s *store.Store) {
+	names := []string{
+		"o'brien", `"quoted"`, `back\slash`, "100%", "a_b", "axb", "*", "?", "$1", ":name", "{{serial}}", "x'; DROP TABLE users; --",
+		"--", "/* x */", "NULL", "0", "with a space", "josé", "jose\u0301", "ß", "ss", "Σίσυφος", "日本語", "😀", "ﬁ", "fi",
+		strings.Repeat("é", 64), strings.Repeat("x", 128),
+	}
+	for _, name := range names {
+		addUser(t, s, name)
+	}
+	for _, name := range names {
+		expectUser(t, s, newUser(name))
+	}
+	for _, name := range names {
+		must(t, s.DeleteUser(t.Context(), name, start))
+		_, err := s.UserByUsername(t.Context(), name)
+		expect(t, name, err, account.ErrNotFound)
+	}
+}
+
+func testUsersInOrder(t *testing.T, s *store.Store) {
+	ordered := []string{"10", "9", "Anna", "Zoe", "_x", "anna", "anna.b", "annab", "bob", "zoe", "Ärger", "éa"}
+	for i := range ordered { // not in the order in which they are listed
+		addUser(t, s, ordered[(i*5)%len(ordered)])
+	}
+	users, err := s.Users(t.Context())
+	must(t, err)
+	var got []string
+	for _, u := range users {
+		got = append(got, u.Username)
+		same(t, "listed user", newUser(u.Username), u)
+	}
+	same(t, "usernames", ordered, got)
+}
+
+func testNoUser(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	_, err := s.UserByUsername(ctx, "nobody")
+	expect(t, "UserByUsername", err, account.ErrNotFound)
+	_, err = s.UserByID(ctx, account.IDPrefix+"nobody")
+	expect(t, "UserByID", err, account.ErrNotFound)
+	expect(t, "SetPassword", s.SetPassword(ctx, "nobody", "hash", start), account.ErrNotFound)
+	expect(t, "DisableUser", s.DisableUser(ctx, "nobody", start), account.ErrNotFound)
+	expect(t, "EnableUser", s.EnableUser(ctx, "nobody"), account.ErrNotFound)
+	expect(t, "DeleteUser", s.DeleteUser(ctx, "nobody", start), account.ErrNotFound)
+	expect(t, "ReplaceHash", s.ReplaceHash(ctx, account.IDPrefix+"nobody", "old", "new"), nil)
+	testFresh(t, s)
+}
+
+// CHECKLIST 27: a new password ends the sessions that the old one began.
+func testSetPassword(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	g := addGrant(t, s, u, c)
+	changed := start.Add(time.Minute)
+	must(t, s.SetPassword(t.Context(), u.Username, "another hash", changed))
+
+	u.PasswordHash, u.LastLoginAt = "another hash", start
+	expectUser(t, s, u)
+	g.RevokedAt = changed
+	expectGrant(t, s, g)
+
+	// It is the old sessions that end, once, and not those to come.
+	later := addGrant(t, s, u, c)
+	must(t, s.DisableUser(t.Context(), u.Username, changed.Add(time.Minute)))
+	expectGrant(t, s, g)
+	later.RevokedAt = changed.Add(time.Minute)
+	expectGrant(t, s, later)
+}
+
+func testDisable(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	g := addGrant(t, s, u, c)
+	u.LastLoginAt = start
+	disabled := start.Add(time.Minute)
+	must(t, s.DisableUser(t.Context(), u.Username, disabled))
+	must(t, s.DisableUser(t.Context(), u.Username, disabled.Add(time.Hour)))
+
+	g.RevokedAt = disabled
+	expectGrant(t, s, g)
+	again := u
+	again.DisabledAt = disabled // the first time counts
+	expectUser(t, s, again)
+
+	must(t, s.EnableUser(t.Context(), u.Username))
+	must(t, s.EnableUser(t.Context(), u.Username)) // of a user who is active already
+	expectUser(t, s, u)
+	expectGrant(t, s, g) // still revoked
+	addGrant(t, s, u, c)
+}
+
+// The grant of a user who is gone stays, revoked, until its last token has expired:
+// its bit must go on saying so.
+func testDeleteUser(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	g := addGrant(t, s, u, c)
+	deleted := start.Add(time.Minute)
+	must(t, s.DeleteUser(t.Context(), u.Username, deleted))
+
+	g.UserID, g.RevokedAt = "", deleted
+	expectGrant(t, s, g)
+	_, err := s.UserByID(t.Context(), u.ID)
+	expect(t, "reading a deleted user", err, account.ErrNotFound)
+	expect(t, "deleting a user twice", s.DeleteUser(t.Context(), u.Username, deleted), account.ErrNotFound)
+
+	// The name is free again, and what the old owner did is not the new one's.
+	namesake := newUser("john.doe")
+	namesake.ID = account.IDPrefix + "namesake"
+	must(t, s.CreateUser(t.Context(), namesake))
+	expectUser(t, s, namesake)
+}
+
+func testReplaceHash(t *testing.T, s *store.Store) {
+	u, other := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
+	must(t, s.ReplaceHash(t.Context(), u.ID, "not the hash", "new"))
+	expectUser(t, s, u)
+	must(t, s.ReplaceHash(t.Context(), u.ID, u.PasswordHash, "new"))
+	u.PasswordHash = "new"
+	expectUser(t, s, u)
+	expectUser(t, s, other)
+}
+
+func testOthersKeepSessions(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	c, other := addClient(t, s, "app"), addUser(t, s, "jane.smith")
+	kept := addGrant(t, s, other, c)
+	for _, name := range []string{"set", "disable", "delete"} {
+		addGrant(t, s, addUser(t, s, name), c)
+	}
+	must(t, s.SetPassword(ctx, "set", "hash", start))
+	must(t, s.DisableUser(ctx, "disable", start))
+	must(t, s.DeleteUser(ctx, "delete", start))
+	expectGrant(t, s, kept)
+	active, err := s.ActiveGrants(ctx, start)
+	must(t, err)
+	same(t, "active grants", int64(1), active)
+}
