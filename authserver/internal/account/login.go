@@ -43,12 +43,9 @@ func (l *Login) Check(ctx context.Context, username, password string) (User, err
 	if _, err := l.failures(ctx, key); err != nil {
 		return User{}, err
 	}
-	user, err := l.Store.UserByUsername(ctx, username)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return User{}, err
-	}
+	var user User
 	var verdict error
-	err = l.Gate.Do(ctx, func() { verdict = l.compare(ctx, key, user, password) })
+	err := l.Gate.Do(ctx, func() { user, verdict = l.compare(ctx, key, username, password) })
 	if err = errors.Join(err, verdict); err != nil {
 		return User{}, err
 	}
@@ -70,27 +67,43 @@ func (l *Login) failures(ctx context.Context, key string) (Failures, error) {
 
 // compare runs behind the gate. It asks for the throttle again, and counts a
 // failure before it gives its place away: so no more guesses than the gate has
-// places get past the throttle, however many arrive at once.
-func (l *Login) compare(ctx context.Context, key string, user User, password string) error {
+// places get past the throttle, however many arrive at once. The user is read here,
+// not before: a password that is changed while logins wait in line is no good any more.
+func (l *Login) compare(ctx context.Context, key, username, password string) (User, error) {
 	before, err := l.failures(ctx, key)
 	if err != nil {
-		return err
+		return User{}, err
 	}
-	if !l.Hasher.matches(user.PasswordHash, password) || !user.Active() {
+	user, err := l.candidate(ctx, username)
+	if err != nil {
+		return User{}, err
+	}
+	if !l.Hasher.matches(user.PasswordHash, password) {
 		// Counted even if the caller has hung up: that must not make guessing free.
 		now := l.Now()
 		if err := l.Store.RecordFailure(context.WithoutCancel(ctx), key, now, now.Add(-ForgetAfter)); err != nil {
-			return err
+			return User{}, err
 		}
-		return ErrIncorrect
+		return User{}, ErrIncorrect
 	}
 	if before.Count > 0 {
 		if err := l.Store.ClearFailures(ctx, key); err != nil {
-			return err
+			return User{}, err
 		}
 	}
 	l.rehash(ctx, user, password)
-	return nil
+	return user, nil
+}
+
+// candidate returns the user of this name who may log in. Where there is none, or
+// only one who is disabled, it is the zero User, which no password matches: the two
+// then cost the same too.
+func (l *Login) candidate(ctx context.Context, username string) (User, error) {
+	user, err := l.Store.UserByUsername(ctx, username)
+	if errors.Is(err, ErrNotFound) || (err == nil && !user.Active()) {
+		return User{}, nil
+	}
+	return user, err
 }
 
 // rehash redoes a hash of lower cost, now that the password is known. A failure

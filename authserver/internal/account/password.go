@@ -100,22 +100,21 @@ func (h *Hasher) Hash(password string) (string, error) {
 	return string(hash), nil
 }
 
-// matches reports whether the password is the one of the hash. An empty hash
-// means that there is no user; the answer is then no, after the same work. So it is
+// matches reports whether the password is the one of the hash. What is no hash, such
+// as that of a user who does not exist, matches none, after the same work. So it is
 // for a password too long to be anybody's, and for a hash of lower cost: a wrong
 // password must not be told from an unknown user by the time it takes.
 func (h *Hasher) matches(hash, password string) bool {
-	if hash == "" || len(password) > maxPassword {
+	cost, err := bcrypt.Cost([]byte(hash))
+	if err != nil || len(password) > maxPassword {
 		burn(h.cost)
 		return false
 	}
 	if bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil {
 		return true
 	}
-	if cost, err := bcrypt.Cost([]byte(hash)); err == nil {
-		for ; cost < h.cost; cost++ { // 2^c + 2^c + 2^(c+1) + ... = 2^h.cost
-			burn(cost)
-		}
+	for ; cost < h.cost; cost++ { // 2^c + 2^c + 2^(c+1) + ... = 2^h.cost
+		burn(cost)
 	}
 	return false
 }

@@ -4,9 +4,9 @@
 //
 // It exists to keep the expensive and dangerous part of a login in one place. A
 // login passes, in this order: the throttle (too many failures of this account?),
-// the gate (a free place among the few that may run bcrypt?), the comparison, and
-// the question whether the user is active. Every way to fail looks the same from
-// outside.
+// the gate (a free place among the few that may run bcrypt?), and the comparison with
+// the hash of an active user of that name, or with nobody's. Every way to fail looks
+// the same from outside.
 package account
 
 import (
@@ -58,7 +58,7 @@ type User struct {
 func (u User) Active() bool { return u.DisabledAt.IsZero() }
 
 // New returns a user with a fresh id, or ErrBadName. The hash comes from
-// Passwords.Hash.
+// Hasher.Hash.
 func New(username, name, passwordHash string, now time.Time) (User, error) {
 	if err := checkName("username", username); err != nil {
 		return User{}, err
