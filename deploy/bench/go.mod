@@ -3,6 +3,7 @@ module github.com/hallpass-auth/hallpass/deploy/bench
 go 1.26.0
 
 require (
+	github.com/google/go-cmp v0.7.0
 	github.com/hallpass-auth/hallpass/shared v0.0.0
 	golang.org/x/crypto v0.58.0
 )

@@ -81,8 +81,8 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 		}
 		return nil
 	})
-	flags.IntVar(&o.rounds, "rounds", 15, "how often requests are measured, in turns with their floor")
-	flags.DurationVar(&o.round, "round", time.Second, "how long one round of requests takes, up to 30s")
+	flags.IntVar(&o.rounds, "rounds", 25, "how often requests are measured, in turns with their floor")
+	flags.DurationVar(&o.round, "round", 600*time.Millisecond, "how long one round of requests takes, up to 30s")
 	flags.StringVar(&o.profile, "profile", "", "write a CPU profile of the resource server under load to this file")
 	if err := flags.Parse(args); err != nil {
 		return o, err
