@@ -1,7 +1,6 @@
 package api
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,30 +18,102 @@ var knownMethods = []string{
 	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 }
 
-// router is gorilla/mux without what an API pays for and does not need. A path
-// without variables is compared, where mux would run a regular expression twice. The
-// match is asked for and its handler called, where mux would copy the request twice
-// to store the match in its context; that also leaves out mux's redirects to cleaned
-// paths. And a route for GET answers HEAD too (RFC 9110 §9.1).
-type router struct{ mux *mux.Router }
+// router finds the route of a request. A path without variables is looked up, and
+// before the others; gorilla/mux has those with variables. It is asked for the match
+// alone: its own ServeHTTP copies the request twice to store the match in the context,
+// and redirects paths that are not clean. A route for GET answers HEAD too (RFC 9110
+// §9.1).
+type router struct {
+	fixed  map[target]http.HandlerFunc
+	varied *mux.Router
+}
 
-func newRouter() *router { return &router{mux: mux.NewRouter()} }
+// target is what a request asks for.
+type target struct{ method, path string }
+
+func newRouter() *router {
+	return &router{fixed: map[target]http.HandlerFunc{}, varied: mux.NewRouter()}
+}
 
 // operation adds an operation of the API. Its path may have variables.
 func (rt *router) operation(method, path string, h http.HandlerFunc) {
-	route := rt.mux.NewRoute()
-	if strings.Contains(path, "{") {
-		route = route.Path(path)
-	} else {
-		route = route.MatcherFunc(pathIs(path))
+	if !strings.Contains(path, "{") {
+		rt.add(method, path, h)
+		return
 	}
-	finish(route, method, path, h)
+	rt.varied.Path(path).Methods(answered(method)...).HandlerFunc(noting(path, h))
 }
 
 // page adds something that is not an operation, such as a document, at exactly
 // this path.
 func (rt *router) page(path string, h http.HandlerFunc) {
-	finish(rt.mux.NewRoute().MatcherFunc(pathIs(path)), http.MethodGet, path, h)
+	rt.add(http.MethodGet, path, h)
+}
+
+func (rt *router) add(method, path string, h http.HandlerFunc) {
+	for _, m := range answered(method) {
+		rt.fixed[target{m, path}] = noting(path, h)
+	}
+}
+
+// answered returns the methods that a route for method answers.
+func answered(method string) []string {
+	if method == http.MethodGet {
+		return []string{http.MethodGet, http.MethodHead}
+	}
+	return []string{method}
+}
+
+// noting returns h, which first tells the metrics which route it is.
+func noting(template string, h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		httpserver.SetRoute(w, template)
+		h(w, r)
+	}
+}
+
+// ServeHTTP answers with the route that takes the request, or with 404 or 405.
+func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h, ok := rt.fixed[target{r.Method, r.URL.Path}]; ok {
+		h(w, r)
+		return
+	}
+	var match mux.RouteMatch
+	if rt.varied.Match(r, &match) {
+		match.Handler.ServeHTTP(w, mux.SetURLVars(r, match.Vars))
+		return
+	}
+	status := http.StatusNotFound
+	if allowed := rt.allowed(r); len(allowed) > 0 {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		status = http.StatusMethodNotAllowed
+	}
+	problem.Write(w, status, http.StatusText(status))
+}
+
+// allowed returns the methods that the path of r has a route for.
+func (rt *router) allowed(r *http.Request) []string {
+	probe := r.WithContext(r.Context())
+	return slices.DeleteFunc(slices.Clone(knownMethods), func(method string) bool {
+		probe.Method = method
+		_, fixed := rt.fixed[target{method, r.URL.Path}]
+		return !fixed && !rt.varied.Match(probe, &mux.RouteMatch{})
+	})
+}
+
+// methods returns the methods that any route has.
+func (rt *router) methods() []string {
+	var methods []string
+	for t := range rt.fixed {
+		methods = append(methods, t.method)
+	}
+	_ = rt.varied.Walk(func(r *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+		of, err := r.GetMethods()
+		methods = append(methods, of...)
+		return err
+	})
+	slices.Sort(methods)
+	return slices.Compact(methods)
 }
 
 // document returns a handler that answers with bytes made once.
@@ -57,59 +128,4 @@ func document(contentType string, body []byte, headers map[string]string) http.H
 		h.Set("Content-Length", length)
 		_, _ = w.Write(body) // the client is gone if this fails
 	}
-}
-
-// pathIs matches requests for exactly this path.
-func pathIs(path string) mux.MatcherFunc {
-	return func(r *http.Request, _ *mux.RouteMatch) bool { return r.URL.Path == path }
-}
-
-// finish gives the route, which knows its path, its methods and its handler.
-func finish(route *mux.Route, method, template string, h http.HandlerFunc) {
-	methods := []string{method}
-	if method == http.MethodGet {
-		methods = append(methods, http.MethodHead)
-	}
-	route.Methods(methods...).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		httpserver.SetRoute(w, template)
-		h(w, r)
-	})
-}
-
-// ServeHTTP answers with the route that takes the request, or with 404 or 405.
-func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var match mux.RouteMatch
-	switch {
-	case rt.mux.Match(r, &match):
-		if len(match.Vars) > 0 {
-			r = mux.SetURLVars(r, match.Vars)
-		}
-		match.Handler.ServeHTTP(w, r)
-	case errors.Is(match.MatchErr, mux.ErrMethodMismatch):
-		w.Header().Set("Allow", strings.Join(rt.allowed(r), ", "))
-		problem.Write(w, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
-	default:
-		problem.Write(w, http.StatusNotFound, http.StatusText(http.StatusNotFound))
-	}
-}
-
-// allowed returns the methods that the path of r has a route for.
-func (rt *router) allowed(r *http.Request) []string {
-	probe := r.WithContext(r.Context())
-	return slices.DeleteFunc(slices.Clone(knownMethods), func(method string) bool {
-		probe.Method = method
-		return !rt.mux.Match(probe, &mux.RouteMatch{})
-	})
-}
-
-// methods returns the methods that any route has.
-func (rt *router) methods() []string {
-	var methods []string
-	_ = rt.mux.Walk(func(r *mux.Route, _ *mux.Router, _ []*mux.Route) error {
-		of, err := r.GetMethods()
-		methods = append(methods, of...)
-		return err
-	})
-	slices.Sort(methods)
-	return slices.Compact(methods)
 }
