@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +104,34 @@ func TestAudienceNeedNotBeAURL(t *testing.T) {
 		s.Audience = audience
 		if _, err := server.New(t.Context(), s, slog.New(slog.DiscardHandler)); err != nil {
 			t.Errorf("%s: %v", audience, err)
+		}
+	}
+}
+
+// The settings of the API reach it.
+func TestSettingsOfTheAPI(t *testing.T) {
+	for _, docs := range []bool{true, false} {
+		s := settings(t)
+		s.Docs, s.HTTP.AllowedOrigins = docs, []string{"https://app.example"}
+		srv, err := server.New(t.Context(), s, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodGet, "/docs", nil)
+		r.Header.Set("Origin", "https://app.example")
+		w := httptest.NewRecorder()
+		srv.Handler.ServeHTTP(w, r)
+		if (w.Code == http.StatusOK) != docs {
+			t.Errorf("docs %v: status %d", docs, w.Code)
+		}
+		if got := w.Header().Get("Access-Control-Allow-Origin"); got != "https://app.example" {
+			t.Errorf("Access-Control-Allow-Origin %q", got)
+		}
+		if policy := w.Header().Get("Content-Security-Policy"); docs && !strings.Contains(policy, "connect-src 'self' "+s.Issuer+";") {
+			t.Errorf("Content-Security-Policy %q", policy)
+		}
+		if err := srv.Ready(t.Context()); err != nil {
+			t.Errorf("not ready: %v", err)
 		}
 	}
 }
