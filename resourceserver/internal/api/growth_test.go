@@ -39,7 +39,9 @@ var grown = []route{
 	{http.MethodPost, "/notes", byUser("profile"), "Write a note",
 		handle(func(_ context.Context, _ *token.Claims, in *newNoteInput) (*noteOutput, error) {
 			return &noteOutput{Location: "/notes/1", Body: in.Body}, nil
-		}, func(op *huma.Operation) { op.DefaultStatus = http.StatusCreated })},
+		}, func(op *huma.Operation) {
+			op.DefaultStatus, op.Security, op.Path = http.StatusCreated, nil, "/elsewhere"
+		})},
 	{http.MethodGet, "/notes/{note_id}", byUser("profile"), "Read a note",
 		handle(func(_ context.Context, _ *token.Claims, in *noteInput) (*noteOutput, error) {
 			if in.NoteID == 404 {
@@ -106,7 +108,7 @@ func TestAddedRoutes(t *testing.T) {
 			t.Errorf("%s: Content-Type %q", tt.name, w.Header().Get("Content-Type"))
 		}
 	}
-	if description.Paths["/notes"].Post.Responses["201"] == nil || description.Paths["/weather"].Get.Security != nil {
+	if description.Paths["/notes"].Post.Responses["201"] == nil || description.Paths["/notes"].Post.Security == nil || description.Paths["/weather"].Get.Security != nil {
 		t.Error("the document does not say what the lines say")
 	}
 }

@@ -37,10 +37,12 @@ type handler[I, O any] func(ctx context.Context, caller *token.Claims, in *I) (*
 // OpenAPI document says of it, such as another DefaultStatus.
 func handle[I, O any](h handler[I, O], refine ...func(*huma.Operation)) func(*operations, huma.Operation) serve {
 	return func(ops *operations, op huma.Operation) serve {
+		line := op
 		op.OperationID = huma.GenerateOperationID(op.Method, op.Path, new(O))
 		for _, f := range refine {
 			f(&op)
 		}
+		op.Method, op.Path, op.Security = line.Method, line.Path, line.Security // these are what is enforced
 		huma.Register(ops, op, func(ctx context.Context, in *I) (*O, error) {
 			caller, _ := bearer.FromContext(ctx)
 			out, err := h(ctx, caller, in)
