@@ -1,0 +1,54 @@
+package account_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+)
+
+func TestNew(t *testing.T) {
+	now := time.Now()
+	names := []string{"j", "john.doe", "John Doe", "o'brien", `"q"`, "josé", "日本語", "😀", "100%", "<b>", strings.Repeat("é", 64)}
+	ids := map[string]bool{}
+	for _, name := range names {
+		u, err := account.New(name, name, "hash", now)
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		if u.Username != name || u.Name != name || u.PasswordHash != "hash" || !u.CreatedAt.Equal(now) || !u.Active() {
+			t.Errorf("%q became %+v", name, u)
+		}
+		if !strings.HasPrefix(u.ID, account.IDPrefix) || ids[u.ID] {
+			t.Errorf("the id of %q is %s", name, u.ID)
+		}
+		ids[u.ID] = true
+	}
+}
+
+func TestNewRefusesNames(t *testing.T) {
+	tests := []struct{ name, says string }{
+		{"", "empty"},
+		{strings.Repeat("x", 129), "128 bytes"},
+		{strings.Repeat("é", 65), "128 bytes"},
+		{"a\xff", "UTF-8"},
+		{" a", "space"}, {"a ", "space"}, {"a\u00a0", "space"}, {"\ta", "space"}, {"a\n", "space"},
+		{"a\nb", "printed"}, {"a\x00b", "printed"}, {"a\x1b[31mb", "printed"}, {"a\u200bb", "printed"}, {"a\u202eb", "printed"},
+		{"a\u00a0b", "printed"}, {"\ufeffa", "printed"}, {"a\x7f", "printed"},
+	}
+	for _, tt := range tests {
+		for _, what := range []string{"username", "name"} {
+			username, name := "good", tt.name
+			if what == "username" {
+				username, name = tt.name, "good"
+			}
+			u, err := account.New(username, name, "hash", time.Now())
+			if !errors.Is(err, account.ErrBadName) || !strings.Contains(err.Error(), what) || !strings.Contains(err.Error(), tt.says) || u != (account.User{}) {
+				t.Errorf("%s %q: %+v, %v, want an error that says %q", what, tt.name, u, err, tt.says)
+			}
+		}
+	}
+}
