@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -86,6 +87,8 @@ func (c Client) Validate() error {
 		return fmt.Errorf("%w: ids that begin with %s are those of users", ErrBad, account.IDPrefix)
 	case c.Name == "" || len(c.Name) > maxName || !utf8.ValidString(c.Name):
 		return fmt.Errorf("%w: the name must be 1 to %d bytes of UTF-8", ErrBad, maxName)
+	case strings.ContainsFunc(c.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return fmt.Errorf("%w: the name has a character that cannot be printed", ErrBad)
 	case len(c.Grants) == 0:
 		return fmt.Errorf("%w: it has no grant type, so it could never get a token", ErrBad)
 	case len(c.Scope) == 0:
