@@ -56,11 +56,13 @@ func (a *clientAuth) authenticate(r *http.Request, form url.Values) (client.Clie
 	if err != nil && !errors.Is(err, client.ErrNotFound) {
 		return client.Client{}, err
 	}
-	proven := c.VerifySecret(given.secret) // for an unknown client too: it costs the same
 	if c.ID != "" && c.Public() {
-		proven = given.secret == ""
+		if given.secret != "" { // no guess, since there is nothing to find: it must not slow others down
+			return client.Client{}, errClient
+		}
+		return c, nil
 	}
-	if !proven {
+	if !c.VerifySecret(given.secret) { // for an unknown client too: it costs the same
 		a.guesses.failed(guesser)
 		return client.Client{}, errClient
 	}

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -34,6 +35,9 @@ func invalid(format string, args ...any) error {
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err := refuseQuery(r.URL.RawQuery); err != nil {
 		return nil, err
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return nil, invalid("the body must be sent as it is, without a Content-Encoding")
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -100,7 +104,7 @@ func multipart(r *http.Request) (url.Values, error) {
 // bodyError tells a body that is too large from one that is malformed.
 func bodyError(err error, malformed string) error {
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) || strings.Contains(err.Error(), "message too large") {
+	if errors.As(err, &tooLarge) {
 		return invalid("the body is larger than %d bytes", maxBody)
 	}
 	return oauth.ErrInvalidRequest.Describe(malformed)
@@ -109,7 +113,8 @@ func bodyError(err error, malformed string) error {
 // clean drops empty parameters and refuses repeated and unreadable ones.
 func clean(values url.Values) (url.Values, error) {
 	cleaned := url.Values{}
-	for name, given := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) { // the same request gets the same answer
+		given := values[name]
 		shown := "a parameter"
 		if parameters[name] {
 			shown = name
