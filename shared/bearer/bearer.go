@@ -100,6 +100,12 @@ func judge(ctx context.Context, v *token.Verifier, raw string, scopes []string) 
 	return claims, nil
 }
 
+// InvalidToken returns the refusal of a token that v accepts and that is not good all
+// the same, for reasons that v does not know.
+func InvalidToken(v *token.Verifier) *Refusal {
+	return &Refusal{Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Detail: detailInvalidToken, Audience: v.Audience()}
+}
+
 type contextKey struct{}
 
 // NewContext returns a context that carries the claims. Require uses it; so may a

@@ -9,8 +9,12 @@ import (
 // GrantType is the value of the grant_type parameter (RFC 6749 §4).
 type GrantType string
 
-// GrantPassword is the resource owner password credentials grant (RFC 6749 §4.3).
-const GrantPassword GrantType = "password"
+// The grant types that Hallpass knows.
+const (
+	GrantPassword          GrantType = "password"           // RFC 6749 §4.3
+	GrantRefreshToken      GrantType = "refresh_token"      // RFC 6749 §6
+	GrantClientCredentials GrantType = "client_credentials" // RFC 6749 §4.4
+)
 
 // maxScope bounds the scope parameter, in bytes: a scope that nobody could have
 // registered is refused before it is compared with anything.

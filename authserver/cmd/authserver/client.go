@@ -47,9 +47,10 @@ func clientError(id string, err error) error {
 type clientAddCommand struct {
 	clientTarget `embed:""`
 	Name         string   `placeholder:"NAME" help:"What people call it. By default the id."`
-	Grant        []string `enum:"password" placeholder:"TYPE" required:"" help:"Grant type that it may use: password. Repeat for more."`
+	Grant        []string `enum:"password,refresh_token,client_credentials" placeholder:"TYPE" required:"" help:"Grant type that it may use: password, refresh_token or client_credentials. Repeat for more."`
 	Scope        string   `placeholder:"SCOPES" required:"" help:"Scopes that its tokens may have, separated by spaces."`
 	Public       bool     `help:"It cannot keep a secret (an app on a phone, a page in a browser), so it gets none."`
+	Introspects  bool     `help:"It may ask the server about tokens (RFC 7662), as an API does."`
 	FirstParty   bool     `help:"It belongs to whoever runs this server."`
 }
 
@@ -65,6 +66,9 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 		if secret, registered.SecretDigest, err = client.GenerateSecret(rand.Reader); err != nil {
 			return err
 		}
+	}
+	if err := registered.Validate(); err != nil {
+		return clientError(c.ID, err)
 	}
 	err = withStore(ctx, c.Database, func(s *store.Store) error { return s.CreateClient(ctx, registered) })
 	if err != nil {
@@ -82,7 +86,7 @@ func (c *clientAddCommand) client(now time.Time) (client.Client, error) {
 	if err != nil {
 		return client.Client{}, err
 	}
-	registered := client.Client{ID: c.ID, Name: c.Name, Scope: scope, FirstParty: c.FirstParty, CreatedAt: now}
+	registered := client.Client{ID: c.ID, Name: c.Name, Scope: scope, Introspects: c.Introspects, FirstParty: c.FirstParty, CreatedAt: now}
 	if registered.Name == "" {
 		registered.Name = c.ID
 	}
@@ -91,7 +95,7 @@ func (c *clientAddCommand) client(now time.Time) (client.Client, error) {
 			registered.Grants = append(registered.Grants, oauth.GrantType(g))
 		}
 	}
-	return registered, registered.Validate()
+	return registered, nil
 }
 
 // printSecret prints a new secret, if there is one.
@@ -145,17 +149,18 @@ func (c *clientDeleteCommand) Run(ctx context.Context, streams program.Streams) 
 
 // shownClient is a client as list and show print it: without the digest.
 type shownClient struct {
-	ID         string            `json:"id"`
-	Name       string            `json:"name"`
-	Public     bool              `json:"public"`
-	FirstParty bool              `json:"first_party"`
-	Grants     []oauth.GrantType `json:"grant_types"`
-	Scope      string            `json:"scope"`
-	CreatedAt  time.Time         `json:"created_at"`
+	ID          string            `json:"id"`
+	Name        string            `json:"name"`
+	Public      bool              `json:"public"`
+	FirstParty  bool              `json:"first_party"`
+	Introspects bool              `json:"introspects"`
+	Grants      []oauth.GrantType `json:"grant_types"`
+	Scope       string            `json:"scope"`
+	CreatedAt   time.Time         `json:"created_at"`
 }
 
 func showClient(c client.Client) shownClient {
-	return shownClient{c.ID, c.Name, c.Public(), c.FirstParty, c.Grants, c.Scope.String(), c.CreatedAt}
+	return shownClient{c.ID, c.Name, c.Public(), c.FirstParty, c.Introspects, c.Grants, c.Scope.String(), c.CreatedAt}
 }
 
 // kind is what a table says in place of two booleans.
@@ -166,6 +171,9 @@ func (c shownClient) kind() string {
 	}
 	if c.FirstParty {
 		kind += ", first party"
+	}
+	if c.Introspects {
+		kind += ", introspects"
 	}
 	return kind
 }

@@ -64,6 +64,8 @@ type Client struct {
 	Scope oauth.Scope
 	// FirstParty says that it belongs to whoever runs this server.
 	FirstParty bool
+	// Introspects says that it may ask about tokens (RFC 7662).
+	Introspects bool
 	// CreatedAt is when it was registered.
 	CreatedAt time.Time
 }
@@ -91,6 +93,10 @@ func (c Client) Validate() error {
 		return fmt.Errorf("%w: the name has a character that cannot be printed", ErrBad)
 	case len(c.Grants) == 0:
 		return fmt.Errorf("%w: it has no grant type, so it could never get a token", ErrBad)
+	case c.Public() && (c.Introspects || c.Allows(oauth.GrantClientCredentials)):
+		return fmt.Errorf("%w: a public client cannot prove who it is, so it may neither use client_credentials nor introspect", ErrBad)
+	case c.Allows(oauth.GrantRefreshToken) && !c.Allows(oauth.GrantPassword):
+		return fmt.Errorf("%w: refresh_token needs a grant type that gives a refresh token: password", ErrBad)
 	case len(c.Scope) == 0:
 		return fmt.Errorf("%w: it has no scope, so its tokens would allow nothing", ErrBad)
 	}

@@ -2,7 +2,10 @@ package engine
 
 import (
 	"context"
+	"io"
+	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
@@ -31,9 +34,22 @@ type Users interface {
 	UserByID(ctx context.Context, id string) (account.User, error)
 }
 
-// Grants stores a grant and gives it its number, or grant.ErrInactive.
+// Grants keeps grants. Its methods are safe for concurrent use.
 type Grants interface {
+	// StartGrant stores a grant that a user gives and returns its number, or
+	// grant.ErrInactive.
 	StartGrant(ctx context.Context, g grant.Grant) (number int64, err error)
+	// ServiceGrant returns the number of the one grant that a client gives itself, or
+	// grant.ErrInactive.
+	ServiceGrant(ctx context.Context, clientID string, now time.Time) (number int64, err error)
+	// GrantByNumber returns a grant, or grant.ErrNotFound.
+	GrantByNumber(ctx context.Context, number int64) (grant.Grant, error)
+	// RotateRefresh replaces the refresh token whose digest is replaced, if it still is
+	// the current one of an active grant, and reports whether it was.
+	RotateRefresh(ctx context.Context, number int64, replaced string, r grant.Refresh, now, expiresAt time.Time) (bool, error)
+	// RevokeGrant ends a grant, keeps its row until the given time, and reports whether
+	// it was active.
+	RevokeGrant(ctx context.Context, number int64, now, keepUntil time.Time) (bool, error)
 }
 
 // Config says what tokens are to say and who answers the library's questions; all
@@ -43,43 +59,67 @@ type Config struct {
 	Issuer, Audience string
 	// Lifetime is how long an access token is good.
 	Lifetime time.Duration
+	// RefreshIdle is how long a refresh token is good if it is not used, RefreshLifetime
+	// how long a grant lives however often it is.
+	RefreshIdle, RefreshLifetime time.Duration
+	// RefreshGrace is how long after its use a refresh token is still answered, with the
+	// very token that took its place.
+	RefreshGrace time.Duration
 
 	Passwords Passwords
 	Users     Users
 	Grants    Grants
 	Signer    *token.Signer
-	Now       func() time.Time
+	// Verifier accepts what Signer signs, so that a token can be asked about.
+	Verifier *token.Verifier
+	Now      func() time.Time
+	// Random is where refresh tokens come from; crypto/rand.Reader.
+	Random io.Reader
+	Log    *slog.Logger
 }
 
 // Engine issues tokens. It is safe for concurrent use.
 type Engine struct {
+	cfg    Config
 	server *server.Server
 }
 
 // New returns an engine.
 func New(cfg Config) *Engine {
 	manager := manage.NewManager()
-	manager.SetPasswordTokenCfg(&manage.Config{AccessTokenExp: cfg.Lifetime})
+	manager.SetPasswordTokenCfg(&manage.Config{AccessTokenExp: cfg.Lifetime, IsGenerateRefresh: true})
+	manager.SetClientTokenCfg(&manage.Config{AccessTokenExp: cfg.Lifetime})
+	manager.SetRefreshTokenCfg(&manage.RefreshingConfig{AccessTokenExp: cfg.Lifetime, IsGenerateRefresh: true})
 	manager.MapClientStorage(clientStore{})
-	manager.MapTokenStorage(tokenStore{})
+	manager.MapTokenStorage(&tokenStore{cfg: cfg})
 	manager.MapAccessGenerate(&minter{cfg: cfg})
 
 	srv := server.NewServer(&server.Config{
 		TokenType:         tokenType,
-		AllowedGrantTypes: []oauth2.GrantType{oauth2.PasswordCredentials},
+		AllowedGrantTypes: []oauth2.GrantType{oauth2.PasswordCredentials, oauth2.Refreshing, oauth2.ClientCredentials},
 	}, manager)
 	srv.SetClientInfoHandler(clientOfRequest)
 	srv.SetClientScopeHandler(grantScope)
+	srv.SetRefreshingScopeHandler(narrowedScope)
 	srv.SetPasswordAuthorizationHandler(func(ctx context.Context, _, username, password string) (string, error) {
 		user, err := cfg.Passwords.Check(ctx, username, password)
 		return user.ID, err
 	})
-	return &Engine{server: srv}
+	return &Engine{cfg: cfg, server: srv}
 }
 
 // Supports reports whether the engine knows the grant type.
 func (e *Engine) Supports(grantType oauth.GrantType) bool {
 	return e.server.CheckGrantType(oauth2.GrantType(grantType))
+}
+
+// GrantTypes returns the grant types that the engine knows.
+func (e *Engine) GrantTypes() []oauth.GrantType {
+	var types []oauth.GrantType
+	for _, t := range e.server.Config.AllowedGrantTypes {
+		types = append(types, oauth.GrantType(t))
+	}
+	return types
 }
 
 // Issue runs the grant that the request's form asks for, on behalf of the client,
@@ -92,6 +132,11 @@ func (e *Engine) Issue(r *http.Request, c client.Client) (map[string]any, error)
 	grantType, request, err := e.server.ValidationTokenRequest(r)
 	if err != nil {
 		return nil, protocolError(err)
+	}
+	if grantType == oauth2.Refreshing {
+		if err := e.refuseStolen(r.Context(), request.Refresh); err != nil {
+			return nil, protocolError(err)
+		}
 	}
 	info, err := e.server.GetAccessToken(r.Context(), grantType, request)
 	if err != nil {
@@ -113,6 +158,20 @@ func grantScope(request *oauth2.TokenGenerateRequest) (bool, error) {
 	}
 	if name, missing := own.Missing(asked...); missing {
 		return false, oauth.ErrInvalidScope.Describe("this client may not ask for the scope " + name)
+	}
+	request.Scope = asked.String()
+	return true, nil
+}
+
+// narrowedScope refuses a scope that the grant does not have. What is left out is
+// left out of one access token: the grant keeps it (RFC 6749 §6).
+func narrowedScope(request *oauth2.TokenGenerateRequest, granted string) (bool, error) {
+	asked, err := oauth.ParseScope(request.Scope)
+	if err != nil {
+		return false, err
+	}
+	if name, missing := oauth.Scope(strings.Fields(granted)).Missing(asked...); missing {
+		return false, oauth.ErrInvalidScope.Describe("the grant does not have the scope " + name)
 	}
 	request.Scope = asked.String()
 	return true, nil

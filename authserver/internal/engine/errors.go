@@ -14,6 +14,10 @@ import (
 // errIncorrect is the answer to every login that is refused for what was typed.
 var errIncorrect = oauth.ErrInvalidGrant.Describe("Incorrect username or password")
 
+// errNotGood is the answer to a code or refresh token that cannot be used, whatever
+// the reason.
+var errNotGood = oauth.ErrInvalidGrant.Describe("the code or refresh token is unknown, expired, used, revoked, or was issued to another client, redirect URI or verifier")
+
 // protocolErrors says which error of the library or of the domain means which one
 // of the protocol. The library's own statuses and texts are not used: several are
 // against RFC 6749 §5.2.
@@ -23,9 +27,12 @@ var protocolErrors = []struct {
 }{
 	{account.ErrIncorrect, errIncorrect},
 	{grant.ErrInactive, errIncorrect},
+	{liberrors.ErrInvalidRefreshToken, errNotGood},
+	{liberrors.ErrInvalidAuthorizeCode, errNotGood},
+	{liberrors.ErrInvalidCodeChallenge, errNotGood},
 	{liberrors.ErrInvalidRequest, oauth.ErrInvalidRequest.Describe("a parameter that the grant type needs is missing")},
 	{liberrors.ErrInvalidClient, oauth.ErrInvalidClient.Describe("client authentication failed")},
-	{liberrors.ErrInvalidGrant, oauth.ErrInvalidGrant},
+	{liberrors.ErrInvalidGrant, errNotGood},
 	{liberrors.ErrUnauthorizedClient, oauth.ErrUnauthorizedClient},
 	{liberrors.ErrUnsupportedGrantType, oauth.ErrUnsupportedGrantType},
 	{liberrors.ErrInvalidScope, oauth.ErrInvalidScope},

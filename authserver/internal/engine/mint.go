@@ -3,6 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
 	"github.com/google/uuid"
@@ -14,53 +17,121 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
+// seedSize is the number of random bytes that lead from a refresh token to the next.
+const seedSize = 32
+
 // minter is the library's AccessGenerate, and the one place that makes tokens.
 type minter struct{ cfg Config }
 
-// Token starts a grant and signs the access token of it. The grant comes first: the
-// token says its number.
+// Token makes an access token, and a refresh token where the client may use one. A
+// grant that is new comes first: the token says its number.
 func (m *minter) Token(ctx context.Context, data *oauth2.GenerateBasic, _ bool) (access, refresh string, err error) {
-	user, err := m.cfg.Users.UserByID(ctx, data.UserID)
-	if errors.Is(err, account.ErrNotFound) {
-		return "", "", grant.ErrInactive
+	scope, err := oauth.ParseScope(data.TokenInfo.GetScope())
+	if err != nil {
+		return "", "", err
+	}
+	user, err := m.user(ctx, data.UserID)
+	if err != nil {
+		return "", "", err
+	}
+	g := grant.Grant{ClientID: data.Client.GetID(), UserID: data.UserID, Scope: scope, CreatedAt: m.cfg.Now()}
+	switch info, ok := data.TokenInfo.(*refreshed); {
+	case ok:
+		g.Number = info.grant.Number
+		refresh, err = m.next(info)
+	case data.UserID == "":
+		g.Number, err = m.cfg.Grants.ServiceGrant(ctx, g.ClientID, g.CreatedAt)
+	default:
+		g.Number, refresh, err = m.start(ctx, g)
 	}
 	if err != nil {
 		return "", "", err
 	}
-	g, err := m.start(ctx, data)
-	if err != nil {
-		return "", "", err
+	access, err = m.sign(g, user)
+	return access, refresh, err
+}
+
+// user finds the user that a token is about; there is none behind a service. A user
+// who is gone or disabled gets no token, whatever the grant.
+func (m *minter) user(ctx context.Context, id string) (account.User, error) {
+	if id == "" {
+		return account.User{}, nil
 	}
-	access, err = m.cfg.Signer.Sign(&token.Claims{
+	user, err := m.cfg.Users.UserByID(ctx, id)
+	if errors.Is(err, account.ErrNotFound) || (err == nil && !user.Active()) {
+		return account.User{}, grant.ErrInactive
+	}
+	return user, err
+}
+
+// start stores a new grant, with a refresh token if the client may use it.
+func (m *minter) start(ctx context.Context, g grant.Grant) (number int64, refresh string, err error) {
+	g.Type = oauth.GrantPassword
+	g.ExpiresAt = g.CreatedAt.Add(m.cfg.Lifetime)
+	var first grant.RefreshToken
+	refreshes := clientFrom(ctx).Allows(oauth.GrantRefreshToken)
+	if refreshes {
+		first, g.Refresh, err = grant.NewRefresh(m.cfg.Random, g.CreatedAt.Add(m.cfg.RefreshLifetime))
+		if err != nil {
+			return 0, "", err
+		}
+		g.ExpiresAt = m.cfg.refreshedUntil(g.Refresh)
+	}
+	number, err = m.cfg.Grants.StartGrant(ctx, g)
+	if err != nil || !refreshes {
+		return number, "", err
+	}
+	first.Number = number
+	return number, first.String(), nil
+}
+
+// next returns the refresh token that takes the place of the one presented. For a
+// recent one it is the one that did already.
+func (m *minter) next(info *refreshed) (string, error) {
+	now := m.cfg.Now()
+	if info.verdict == grant.Recent {
+		_, current := info.grant.Refresh.Judge(info.presented, now, m.cfg.RefreshGrace)
+		return current.String(), nil
+	}
+	seed := make([]byte, seedSize)
+	if _, err := io.ReadFull(m.cfg.Random, seed); err != nil {
+		return "", fmt.Errorf("making a refresh token: %w", err)
+	}
+	rotated, next := info.grant.Refresh.Rotate(info.presented, seed, now, m.cfg.RefreshGrace)
+	info.rotated = rotated
+	return next.String(), nil
+}
+
+func (m *minter) sign(g grant.Grant, user account.User) (string, error) {
+	subject := user.ID
+	if subject == "" {
+		subject = g.ClientID
+	}
+	return m.cfg.Signer.Sign(&token.Claims{
 		Issuer:    m.cfg.Issuer,
-		Subject:   user.ID,
+		Subject:   subject,
 		Audience:  []string{m.cfg.Audience},
 		ClientID:  g.ClientID,
 		ID:        uuid.NewString(),
 		IssuedAt:  g.CreatedAt,
-		ExpiresAt: g.ExpiresAt,
+		ExpiresAt: g.CreatedAt.Add(m.cfg.Lifetime),
 		Scope:     g.Scope,
 		Username:  user.Username,
 		Name:      user.Name,
 		Status:    g.Status(m.cfg.Issuer),
 	})
-	return access, "", err
 }
 
-func (m *minter) start(ctx context.Context, data *oauth2.GenerateBasic) (grant.Grant, error) {
-	scope, err := oauth.ParseScope(data.TokenInfo.GetScope())
-	if err != nil {
-		return grant.Grant{}, err
+// refreshedUntil is when a grant expires that is refreshed now: when its refresh token
+// has been idle for too long, or at its end, but not before its access token.
+func (c *Config) refreshedUntil(r grant.Refresh) time.Time {
+	now := c.Now()
+	until := now.Add(c.RefreshIdle)
+	if r.EndsAt.Before(until) {
+		until = r.EndsAt
 	}
-	now := m.cfg.Now()
-	g := grant.Grant{
-		Type:      oauth.GrantPassword,
-		ClientID:  data.Client.GetID(),
-		UserID:    data.UserID,
-		Scope:     scope,
-		CreatedAt: now,
-		ExpiresAt: now.Add(m.cfg.Lifetime),
+	if access := now.Add(c.Lifetime); until.Before(access) {
+		until = access
 	}
-	g.Number, err = m.cfg.Grants.StartGrant(ctx, g)
-	return g, err
+	return until
 }

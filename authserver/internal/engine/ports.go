@@ -51,30 +51,3 @@ func (i clientInfo) GetUserID() string { return "" }
 
 // VerifyPassword is true: the edge has verified the secret, once.
 func (i clientInfo) VerifyPassword(string) bool { return true }
-
-// tokenStore is the library's TokenStore. Tokens are not stored: the grant of a new
-// token is there before the token is signed (see minter), and there is nothing that
-// could be looked up or removed by a token.
-type tokenStore struct{}
-
-func (tokenStore) Create(context.Context, oauth2.TokenInfo) error { return nil }
-
-func (tokenStore) RemoveByCode(context.Context, string) error { return errors.ErrInvalidAuthorizeCode }
-
-func (tokenStore) RemoveByAccess(context.Context, string) error { return errors.ErrInvalidAccessToken }
-
-func (tokenStore) RemoveByRefresh(context.Context, string) error {
-	return errors.ErrInvalidRefreshToken
-}
-
-func (tokenStore) GetByCode(context.Context, string) (oauth2.TokenInfo, error) {
-	return nil, errors.ErrInvalidAuthorizeCode
-}
-
-func (tokenStore) GetByAccess(context.Context, string) (oauth2.TokenInfo, error) {
-	return nil, errors.ErrInvalidAccessToken
-}
-
-func (tokenStore) GetByRefresh(context.Context, string) (oauth2.TokenInfo, error) {
-	return nil, errors.ErrInvalidRefreshToken
-}

@@ -41,7 +41,7 @@ func seedDemo(ctx context.Context, data *store.Store, hasher *account.Hasher, no
 		return nil
 	}
 	c := client.Client{
-		ID: demoClient, Name: "Demo", Grants: []oauth.GrantType{oauth.GrantPassword},
+		ID: demoClient, Name: "Demo", Grants: []oauth.GrantType{oauth.GrantPassword, oauth.GrantRefreshToken},
 		Scope: demoScope, FirstParty: true, CreatedAt: now,
 	}
 	if err := data.CreateClient(ctx, c); err != nil && !errors.Is(err, client.ErrExists) {

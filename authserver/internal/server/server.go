@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,7 +57,7 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 			if err := s.checkClients(ctx, data, hasher, log); err != nil {
 				return nil, err
 			}
-			return handler(s, keys, data, hasher, registry, log), nil
+			return handler(s, keys, data, hasher, registry, log)
 		},
 		Ready:    func(ctx context.Context) error { return data.Ping(ctx) },
 		Registry: registry,
@@ -81,28 +82,40 @@ func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *
 
 // handler connects the rooms of the house: web in front of engine in front of
 // account and store.
-func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account.Hasher, registry *prometheus.Registry, log *slog.Logger) http.Handler {
+func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account.Hasher, registry *prometheus.Registry, log *slog.Logger) (http.Handler, error) {
 	gate := account.NewGate(cmp.Or(s.PasswordWorkers, runtime.GOMAXPROCS(0)), s.PasswordQueue)
 	registry.MustRegister(gateMetrics(gate)...)
+	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, Audience: s.Audience})
+	if err != nil {
+		return nil, err
+	}
+	tokens := engine.New(engine.Config{
+		Issuer:          s.Issuer,
+		Audience:        s.Audience,
+		Lifetime:        s.AccessTokenLifetime,
+		RefreshIdle:     s.RefreshIdle,
+		RefreshLifetime: s.RefreshLifetime,
+		RefreshGrace:    s.RefreshGrace,
+		Passwords:       &account.Login{Store: data, Hasher: hasher, Gate: gate, Now: time.Now, Log: log},
+		Users:           data,
+		Grants:          data,
+		Signer:          &token.Signer{Keys: keys},
+		Verifier:        verifier,
+		Now:             time.Now,
+		Random:          rand.Reader,
+		Log:             log,
+	})
 	return web.New(web.Config{
-		Realm:          s.Issuer,
+		IssuerURL:      s.Issuer,
 		DefaultClient:  s.DefaultClient,
 		AllowedOrigins: s.HTTP.AllowedOrigins,
 		Clients:        data,
-		Issuer: engine.New(engine.Config{
-			Issuer:    s.Issuer,
-			Audience:  s.Audience,
-			Lifetime:  s.AccessTokenLifetime,
-			Passwords: &account.Login{Store: data, Hasher: hasher, Gate: gate, Now: time.Now, Log: log},
-			Users:     data,
-			Grants:    data,
-			Signer:    &token.Signer{Keys: keys},
-			Now:       time.Now,
-		}),
-		Now:      time.Now,
-		Log:      log,
-		Registry: registry,
-	})
+		Tokens:         tokens,
+		Verifier:       verifier,
+		Now:            time.Now,
+		Log:            log,
+		Registry:       registry,
+	}), nil
 }
 
 // checkDefaultClient refuses one that could not be used without a secret.

@@ -28,6 +28,7 @@ var Defaults = map[string]string{
 const (
 	minLifetime = time.Minute
 	maxLifetime = 24 * time.Hour
+	maxGrace    = 5 * time.Minute
 	maxWorkers  = 1024
 	maxQueue    = 100_000
 )
@@ -41,6 +42,10 @@ type Settings struct {
 	Issuer              string        `group:"Tokens" env:"HALLPASS_ISSUER" default:"${issuer}" placeholder:"URL" help:"The server's public URL: iss of its tokens (${default})."`
 	Audience            string        `group:"Tokens" env:"HALLPASS_AUDIENCE" default:"${audience}" placeholder:"URL" help:"Identifier of the API: aud of the tokens (${default})."`
 	AccessTokenLifetime time.Duration `group:"Tokens" env:"HALLPASS_ACCESS_TOKEN_LIFETIME" default:"30m" help:"How long an access token is good: 1m to 24h (${default})."`
+
+	RefreshIdle     time.Duration `name:"refresh-idle-lifetime" group:"Tokens" env:"HALLPASS_REFRESH_IDLE_LIFETIME" default:"720h" help:"How long a refresh token is good if it is not used (${default})."`
+	RefreshLifetime time.Duration `group:"Tokens" env:"HALLPASS_REFRESH_LIFETIME" default:"4320h" help:"How long a login lasts however often it is refreshed (${default})."`
+	RefreshGrace    time.Duration `group:"Tokens" env:"HALLPASS_REFRESH_GRACE" default:"10s" help:"How long after its use a refresh token is still answered, with the same successor: 0s to 5m (${default})."`
 
 	DefaultClient   string `group:"Logins" env:"HALLPASS_DEFAULT_CLIENT" placeholder:"ID" help:"Public client that a token request means which names none. None by default: such a request is refused."`
 	BcryptCost      int    `group:"Logins" env:"HALLPASS_BCRYPT_COST" default:"12" help:"Cost of password hashes, 10 to 16; one more doubles the time of a login (${default})."`
@@ -62,6 +67,12 @@ func (s *Settings) Validate() error {
 		return fmt.Errorf("--audience (HALLPASS_AUDIENCE) must not be empty")
 	case s.AccessTokenLifetime < minLifetime || s.AccessTokenLifetime > maxLifetime:
 		return fmt.Errorf("--access-token-lifetime (HALLPASS_ACCESS_TOKEN_LIFETIME) must be from %v to %v, not %v", minLifetime, maxLifetime, s.AccessTokenLifetime)
+	case s.RefreshIdle < minLifetime:
+		return fmt.Errorf("--refresh-idle-lifetime (HALLPASS_REFRESH_IDLE_LIFETIME) must be %v or more, not %v", minLifetime, s.RefreshIdle)
+	case s.RefreshLifetime < s.RefreshIdle:
+		return fmt.Errorf("--refresh-lifetime (HALLPASS_REFRESH_LIFETIME) must be no shorter than --refresh-idle-lifetime (%v), not %v", s.RefreshIdle, s.RefreshLifetime)
+	case s.RefreshGrace < 0 || s.RefreshGrace > maxGrace:
+		return fmt.Errorf("--refresh-grace (HALLPASS_REFRESH_GRACE) must be from 0s to %v, not %v", maxGrace, s.RefreshGrace)
 	case s.BcryptCost < account.MinCost || s.BcryptCost > account.MaxCost:
 		return fmt.Errorf("--bcrypt-cost (HALLPASS_BCRYPT_COST) must be from %d to %d, not %d", account.MinCost, account.MaxCost, s.BcryptCost)
 	case s.PasswordWorkers < 0 || s.PasswordWorkers > maxWorkers:

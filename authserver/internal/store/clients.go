@@ -12,17 +12,13 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 )
 
-const clientColumns = "id, name, secret_digest, grant_types, scope, first_party, created_at"
+const clientColumns = "id, name, secret_digest, grant_types, scope, first_party, introspects, created_at"
 
 // CreateClient registers a client; client.ErrExists if its id is taken.
 func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
-	firstParty := 0
-	if c.FirstParty {
-		firstParty = 1
-	}
 	return s.execOne(ctx, "create client", client.ErrExists,
-		"INSERT INTO clients ("+clientColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING",
-		c.ID, c.Name, c.SecretDigest, grantList(c.Grants), c.Scope.String(), firstParty, seconds(c.CreatedAt))
+		"INSERT INTO clients ("+clientColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
+		c.ID, c.Name, c.SecretDigest, grantList(c.Grants), c.Scope.String(), number(c.FirstParty), number(c.Introspects), seconds(c.CreatedAt))
 }
 
 // ClientByID returns a client, or client.ErrNotFound.
@@ -64,9 +60,9 @@ func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) erro
 func scanClient(r row) (client.Client, error) {
 	var c client.Client
 	var grants, scope string
-	var firstParty int64
+	var firstParty, introspects int64
 	var created sql.NullInt64
-	err := r.Scan(&c.ID, &c.Name, &c.SecretDigest, &grants, &scope, &firstParty, &created)
+	err := r.Scan(&c.ID, &c.Name, &c.SecretDigest, &grants, &scope, &firstParty, &introspects, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return client.Client{}, client.ErrNotFound
 	}
@@ -74,7 +70,7 @@ func scanClient(r row) (client.Client, error) {
 		c.Grants = append(c.Grants, oauth.GrantType(g))
 	}
 	c.Scope = strings.Fields(scope)
-	c.FirstParty = firstParty == 1
+	c.FirstParty, c.Introspects = firstParty == 1, introspects == 1
 	c.CreatedAt = timeOf(created)
 	return c, unavailable("read client", err)
 }
@@ -85,4 +81,12 @@ func grantList(grants []oauth.GrantType) string {
 		texts[i] = string(g)
 	}
 	return strings.Join(texts, " ")
+}
+
+// number is how a boolean is stored.
+func number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -37,9 +38,10 @@ func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, er
 			return grant.ErrInactive
 		}
 		err = tx.QueryRowContext(ctx,
-			"INSERT INTO grants (type, client_id, user_id, scope, created_at, expires_at) "+
-				"SELECT $1, id, $3, $4, $5, $6 FROM clients WHERE id = $2 "+s.dialect.keyShare+" RETURNING number",
-			string(g.Type), g.ClientID, g.UserID, g.Scope.String(), seconds(g.CreatedAt), seconds(g.ExpiresAt)).Scan(&number)
+			"INSERT INTO grants (type, client_id, user_id, scope, created_at, expires_at, refresh_family, refresh_digest, refresh_ends_at) "+
+				"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9 FROM clients WHERE id = $2 "+s.dialect.keyShare+" RETURNING number",
+			string(g.Type), g.ClientID, g.UserID, g.Scope.String(), seconds(g.CreatedAt), seconds(g.ExpiresAt),
+			g.Refresh.Family, g.Refresh.Current, seconds(g.Refresh.EndsAt)).Scan(&number)
 		if errors.Is(err, sql.ErrNoRows) {
 			return grant.ErrInactive
 		}
@@ -54,12 +56,60 @@ func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, er
 	return number, err
 }
 
-const grantColumns = "number, type, client_id, user_id, scope, created_at, expires_at, revoked_at"
+// never is when the grant of a service expires: year 9999, the last that every
+// engine and format can write.
+var never = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// ErrNoGrant says that there is no grant of this number, or none any more.
-var ErrNoGrant = errors.New("no such grant")
+// ServiceGrant returns the number of the grant that a client gives itself, and makes
+// it if the client has none: there is one for all its tokens. It is grant.ErrInactive
+// if the client is gone.
+func (s *Store) ServiceGrant(ctx context.Context, clientID string, now time.Time) (number int64, err error) {
+	const find = "SELECT number FROM grants WHERE client_id = $1 AND type = 'client_credentials' AND revoked_at IS NULL"
+	err = s.read.QueryRowContext(ctx, find, clientID).Scan(&number)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return number, unavailable("find service grant", err)
+	}
+	_, err = s.exec(ctx, "make service grant",
+		"INSERT INTO grants (type, client_id, scope, created_at, expires_at) SELECT 'client_credentials', id, '', $2, $3 FROM clients WHERE id = $1 "+
+			s.dialect.keyShare+" ON CONFLICT DO NOTHING",
+		clientID, seconds(now), seconds(never))
+	if err != nil {
+		return 0, err
+	}
+	err = s.write.QueryRowContext(ctx, find, clientID).Scan(&number)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, grant.ErrInactive
+	}
+	return number, unavailable("find service grant", err)
+}
 
-// GrantByNumber returns a grant, or ErrNoGrant.
+// RotateRefresh replaces what is kept of a grant's refresh tokens, and extends the
+// grant, if the current token still is the one with the digest replaced and the grant
+// is active. It reports whether it did: of many that try at once, one does.
+func (s *Store) RotateRefresh(ctx context.Context, number int64, replaced string, r grant.Refresh, now, expiresAt time.Time) (bool, error) {
+	trail, err := json.Marshal(r.Trail)
+	if err != nil {
+		return false, err
+	}
+	n, err := s.exec(ctx, "rotate refresh token",
+		"UPDATE grants SET refresh_digest = $3, refresh_trail = $4, expires_at = $5 "+
+			"WHERE number = $1 AND refresh_digest = $2 AND revoked_at IS NULL AND expires_at > $6",
+		number, replaced, r.Current, string(trail), seconds(expiresAt), seconds(now))
+	return n == 1, err
+}
+
+// RevokeGrant marks a grant as revoked, and keeps it until the given time, when the
+// last token of it has expired. It reports whether it was active before.
+func (s *Store) RevokeGrant(ctx context.Context, number int64, now, keepUntil time.Time) (bool, error) {
+	n, err := s.exec(ctx, "revoke grant",
+		"UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE number = $1 AND revoked_at IS NULL",
+		number, seconds(now), seconds(keepUntil))
+	return n == 1, err
+}
+
+const grantColumns = "number, type, client_id, user_id, scope, created_at, expires_at, revoked_at, refresh_family, refresh_digest, refresh_trail, refresh_ends_at"
+
+// GrantByNumber returns a grant, or grant.ErrNotFound.
 func (s *Store) GrantByNumber(ctx context.Context, number int64) (grant.Grant, error) {
 	return scanGrant(s.read.QueryRowContext(ctx, "SELECT "+grantColumns+" FROM grants WHERE number = $1", number))
 }
@@ -68,14 +118,19 @@ func scanGrant(r row) (grant.Grant, error) {
 	var g grant.Grant
 	var grantType, scope string
 	var clientID, userID sql.NullString
-	var created, expires, revoked sql.NullInt64
-	err := r.Scan(&g.Number, &grantType, &clientID, &userID, &scope, &created, &expires, &revoked)
+	var created, expires, revoked, ends sql.NullInt64
+	var trail string
+	err := r.Scan(&g.Number, &grantType, &clientID, &userID, &scope, &created, &expires, &revoked,
+		&g.Refresh.Family, &g.Refresh.Current, &trail, &ends)
 	if errors.Is(err, sql.ErrNoRows) {
-		return grant.Grant{}, ErrNoGrant
+		return grant.Grant{}, grant.ErrNotFound
+	}
+	if err == nil && trail != "" {
+		err = json.Unmarshal([]byte(trail), &g.Refresh.Trail)
 	}
 	g.Type, g.Scope = oauth.GrantType(grantType), strings.Fields(scope)
 	g.ClientID, g.UserID = clientID.String, userID.String
-	g.CreatedAt, g.ExpiresAt, g.RevokedAt = timeOf(created), timeOf(expires), timeOf(revoked)
+	g.CreatedAt, g.ExpiresAt, g.RevokedAt, g.Refresh.EndsAt = timeOf(created), timeOf(expires), timeOf(revoked), timeOf(ends)
 	return g, unavailable("read grant", err)
 }
 

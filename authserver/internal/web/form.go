@@ -21,7 +21,7 @@ const maxBody = 16 << 10
 // caller made up is not repeated.
 var parameters = map[string]bool{
 	"grant_type": true, "username": true, "password": true, "scope": true, "client_id": true, "client_secret": true,
-	"code": true, "redirect_uri": true, "code_verifier": true, "refresh_token": true, "resource": true,
+	"code": true, "redirect_uri": true, "code_verifier": true, "refresh_token": true, "resource": true, "token": true, "token_type_hint": true,
 }
 
 // invalid returns invalid_request with a description.
@@ -29,10 +29,16 @@ func invalid(format string, args ...any) error {
 	return oauth.ErrInvalidRequest.Describe(fmt.Sprintf(format, args...))
 }
 
-// readForm reads the parameters of a token request: from the body alone, each at
-// most once, in UTF-8 without NUL. Empty ones are left out, since they count as
-// absent (OAuth 2.1 §3.2). A multipart form is for the password grant only.
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+// Which media types readForm takes.
+const (
+	urlencodedOnly        = false
+	multipartForPasswords = true // as the original program did
+)
+
+// readForm reads the parameters of a request: from the body alone, each at most once,
+// in UTF-8 without NUL. Empty ones are left out, since they count as absent (OAuth
+// 2.1 §3.2).
+func readForm(w http.ResponseWriter, r *http.Request, multipartToo bool) (url.Values, error) {
 	if err := refuseQuery(r.URL.RawQuery); err != nil {
 		return nil, err
 	}
@@ -45,10 +51,10 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		mediaType = ""
 	}
 	var values url.Values
-	switch mediaType {
-	case "application/x-www-form-urlencoded":
+	switch {
+	case mediaType == "application/x-www-form-urlencoded":
 		values, err = urlencoded(r)
-	case "multipart/form-data":
+	case mediaType == "multipart/form-data" && multipartToo:
 		values, err = multipart(r)
 	default:
 		return nil, invalid("the Content-Type must be application/x-www-form-urlencoded, with username, password and the other parameters as form fields")

@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
@@ -15,48 +13,14 @@ import (
 
 // required are the parameters that a grant type cannot do without.
 var required = map[oauth.GrantType][]string{
-	oauth.GrantPassword: {"username", "password"},
+	oauth.GrantPassword:     {"username", "password"},
+	oauth.GrantRefreshToken: {"refresh_token"},
 }
 
-// tokenEndpoint is POST /token (RFC 6749 §3.2).
-type tokenEndpoint struct {
-	cfg     Config
-	auth    *clientAuth
-	answers *prometheus.CounterVec
-}
-
-func newTokenEndpoint(cfg Config) *tokenEndpoint {
-	e := &tokenEndpoint{
-		cfg:  cfg,
-		auth: &clientAuth{clients: cfg.Clients, defaultClient: cfg.DefaultClient, guesses: newGuessLimiter(cfg.Now)},
-		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "hallpass_token_requests_total",
-			Help: "Requests to the token endpoint by their result: ok, or the error code of the answer.",
-		}, []string{"result"}),
-	}
-	cfg.Registry.MustRegister(e.answers)
-	return e
-}
-
-// ServeHTTP answers with a token or with an error of RFC 6749 §5.2.
-func (e *tokenEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer, err := e.issue(w, r)
-	if err == nil {
-		e.answers.WithLabelValues("ok").Inc()
-		writeJSON(w, http.StatusOK, answer)
-		return
-	}
-	f := failureOf(err)
-	e.answers.WithLabelValues(string(f.code)).Inc()
-	if f.unexpected {
-		e.cfg.Log.ErrorContext(r.Context(), "token request failed", "error", err)
-	}
-	f.write(w, e.cfg.Realm)
-}
-
-// issue is the pipeline: form, client, grant type, parameters, grant.
-func (e *tokenEndpoint) issue(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
-	form, err := readForm(w, r)
+// token is POST /token (RFC 6749 §3.2), a pipeline: form, client, grant type,
+// parameters, grant.
+func (e *edge) token(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+	form, err := readForm(w, r, multipartForPasswords)
 	if err != nil {
 		return nil, err
 	}
@@ -73,12 +37,12 @@ func (e *tokenEndpoint) issue(w http.ResponseWriter, r *http.Request) (map[strin
 	}
 	form.Set("grant_type", string(grantType))
 	r.Form, r.PostForm, r.MultipartForm = form, form, nil
-	return e.cfg.Issuer.Issue(r, c)
+	return e.cfg.Tokens.Issue(r, c)
 }
 
 // grantType returns the grant type that the form asks for, if the client may use
 // it. The default client may leave it out, as clients of the original program do.
-func (e *tokenEndpoint) grantType(form url.Values, c client.Client) (oauth.GrantType, error) {
+func (e *edge) grantType(form url.Values, c client.Client) (oauth.GrantType, error) {
 	byDefault := ""
 	if c.ID == e.cfg.DefaultClient {
 		byDefault = string(oauth.GrantPassword)
@@ -87,7 +51,7 @@ func (e *tokenEndpoint) grantType(form url.Values, c client.Client) (oauth.Grant
 	switch {
 	case grantType == "":
 		return "", invalid("grant_type is missing")
-	case !e.cfg.Issuer.Supports(grantType):
+	case !e.cfg.Tokens.Supports(grantType):
 		return "", oauth.ErrUnsupportedGrantType.Describe("this server does not know the grant type")
 	case !c.Allows(grantType):
 		return "", oauth.ErrUnauthorizedClient.Describe("this client may not use the grant type " + string(grantType))

@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/go-oauth2/oauth2/v4"
+	liberrors "github.com/go-oauth2/oauth2/v4/errors"
+	"github.com/go-oauth2/oauth2/v4/models"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+)
+
+// refreshed is the library's token of a grant that is being refreshed. The library
+// hands the very object that GetByRefresh returned to the token generator and then
+// to Create, so what they must tell each other travels in it.
+type refreshed struct {
+	*models.Token
+	grant     grant.Grant
+	presented grant.RefreshToken
+	verdict   grant.Verdict // Current or Recent
+	rotated   grant.Refresh // what the grant is to keep; set by the generator for a current token
+}
+
+// tokenStore is the library's TokenStore. Access tokens are not stored: the grant of
+// a new one is there before the token is signed (see minter). Refresh tokens are kept
+// as digests in their grant.
+type tokenStore struct{ cfg Config }
+
+// GetByRefresh finds the grant of a refresh token that is good, for the client that
+// is asking. It changes nothing.
+func (s *tokenStore) GetByRefresh(ctx context.Context, text string) (oauth2.TokenInfo, error) {
+	presented, g, err := s.cfg.grantOfRefresh(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	verdict, _ := g.Refresh.Judge(presented, s.cfg.Now(), s.cfg.RefreshGrace)
+	if g.ClientID != clientFrom(ctx).ID || !g.ActiveAt(s.cfg.Now()) || (verdict != grant.Current && verdict != grant.Recent) {
+		return nil, liberrors.ErrInvalidRefreshToken
+	}
+	info := models.NewToken()
+	info.SetRefresh(text)
+	info.SetClientID(g.ClientID)
+	info.SetUserID(g.UserID)
+	info.SetScope(g.Scope.String())
+	return &refreshed{Token: info, grant: g, presented: presented, verdict: verdict}, nil
+}
+
+// Create makes what the generator prepared hold. The grant of a new token is there
+// already. Of many refreshes with one token at once, one wins; to all the others the
+// token has become a recent one, and they get what the winner got.
+func (s *tokenStore) Create(ctx context.Context, info oauth2.TokenInfo) error {
+	r, ok := info.(*refreshed)
+	if !ok || r.verdict != grant.Current {
+		return nil
+	}
+	won, err := s.cfg.Grants.RotateRefresh(ctx, r.grant.Number, r.grant.Refresh.Current, r.rotated, s.cfg.Now(), s.cfg.refreshedUntil(r.rotated))
+	if err != nil || won {
+		return err
+	}
+	g, err := s.cfg.Grants.GrantByNumber(ctx, r.grant.Number)
+	if err != nil {
+		return refreshError(err)
+	}
+	verdict, current := g.Refresh.Judge(r.presented, s.cfg.Now(), s.cfg.RefreshGrace)
+	if verdict != grant.Recent || !g.ActiveAt(s.cfg.Now()) {
+		return liberrors.ErrInvalidRefreshToken
+	}
+	r.SetRefresh(current.String())
+	return nil
+}
+
+// refuseStolen revokes the grant of a refresh token that was replaced too long ago:
+// of the two who have had it, one is a thief, and nobody can tell which (OAuth 2.1
+// §4.3.1). It is a step of its own, since looking a token up must not change anything.
+func (e *Engine) refuseStolen(ctx context.Context, text string) error {
+	presented, g, err := e.cfg.grantOfRefresh(ctx, text)
+	if err != nil {
+		return err
+	}
+	if verdict, _ := g.Refresh.Judge(presented, e.cfg.Now(), e.cfg.RefreshGrace); verdict != grant.Stolen {
+		return nil
+	}
+	if err := e.revoke(ctx, g); err != nil {
+		return err
+	}
+	e.cfg.Log.WarnContext(ctx, "a replaced refresh token was used again: its grant is revoked",
+		"event", "refresh_token_reuse", "grant", g.Number, "user", g.UserID, "client", g.ClientID)
+	return liberrors.ErrInvalidRefreshToken
+}
+
+// grantOfRefresh finds the grant that a refresh token names, whatever the token is
+// to it.
+func (c *Config) grantOfRefresh(ctx context.Context, text string) (grant.RefreshToken, grant.Grant, error) {
+	presented, err := grant.ParseRefreshToken(text)
+	if err != nil {
+		return presented, grant.Grant{}, liberrors.ErrInvalidRefreshToken
+	}
+	g, err := c.Grants.GrantByNumber(ctx, presented.Number)
+	return presented, g, refreshError(err)
+}
+
+// refreshError is what the library understands when a grant is gone.
+func refreshError(err error) error {
+	if errors.Is(err, grant.ErrNotFound) {
+		return liberrors.ErrInvalidRefreshToken
+	}
+	return err
+}
+
+// The library asks for the rest only where it was told to remove tokens, or for
+// codes; it gets the truth, which is that there is nothing.
+
+func (s *tokenStore) RemoveByCode(context.Context, string) error {
+	return liberrors.ErrInvalidAuthorizeCode
+}
+
+func (s *tokenStore) RemoveByAccess(context.Context, string) error {
+	return liberrors.ErrInvalidAccessToken
+}
+
+func (s *tokenStore) RemoveByRefresh(context.Context, string) error {
+	return liberrors.ErrInvalidRefreshToken
+}
+
+func (s *tokenStore) GetByCode(context.Context, string) (oauth2.TokenInfo, error) {
+	return nil, liberrors.ErrInvalidAuthorizeCode
+}
+
+func (s *tokenStore) GetByAccess(context.Context, string) (oauth2.TokenInfo, error) {
+	return nil, liberrors.ErrInvalidAccessToken
+}

@@ -1,0 +1,46 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// edge is what the endpoints share.
+type edge struct {
+	cfg     Config
+	auth    *clientAuth
+	answers *prometheus.CounterVec
+}
+
+func newEdge(cfg Config) *edge {
+	e := &edge{
+		cfg:  cfg,
+		auth: &clientAuth{clients: cfg.Clients, defaultClient: cfg.DefaultClient, guesses: newGuessLimiter(cfg.Now)},
+		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hallpass_oauth_requests_total",
+			Help: "Requests to the OAuth endpoints by endpoint and result: ok, or the error code of the answer.",
+		}, []string{"endpoint", "result"}),
+	}
+	cfg.Registry.MustRegister(e.answers)
+	return e
+}
+
+// endpoint makes a handler of a function that returns the members of a JSON answer or
+// an error: it counts, logs what is unexpected, and writes.
+func (e *edge) endpoint(name string, answer func(http.ResponseWriter, *http.Request) (map[string]any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		members, err := answer(w, r)
+		if err == nil {
+			e.answers.WithLabelValues(name, "ok").Inc()
+			writeJSON(w, http.StatusOK, members)
+			return
+		}
+		f := failureOf(err)
+		e.answers.WithLabelValues(name, string(f.code)).Inc()
+		if f.unexpected {
+			e.cfg.Log.ErrorContext(r.Context(), "request failed", "endpoint", name, "error", err)
+		}
+		f.write(w, e.cfg.IssuerURL)
+	})
+}

@@ -1,0 +1,27 @@
+package web
+
+import (
+	"net/http"
+)
+
+// metadata is what clients need to know (RFC 8414 §2). It is true because it is made
+// of what the server does: the grant types are those that the engine supports.
+func (e *edge) metadata(http.ResponseWriter, *http.Request) (map[string]any, error) {
+	secrets := []string{"client_secret_basic", "client_secret_post"}
+	anyClient := append(secrets, "none")
+	issuer := e.cfg.IssuerURL
+	return map[string]any{
+		"issuer":                 issuer,
+		"token_endpoint":         issuer + "/token",
+		"revocation_endpoint":    issuer + "/revoke",
+		"introspection_endpoint": issuer + "/introspect",
+		"userinfo_endpoint":      issuer + "/userinfo",
+
+		"grant_types_supported":    e.cfg.Tokens.GrantTypes(),
+		"response_types_supported": []string{}, // required, and there is no authorization endpoint yet
+
+		"token_endpoint_auth_methods_supported":         anyClient,
+		"revocation_endpoint_auth_methods_supported":    anyClient,
+		"introspection_endpoint_auth_methods_supported": secrets,
+	}, nil
+}
