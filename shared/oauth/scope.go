@@ -12,6 +12,7 @@ type GrantType string
 // The grant types that Hallpass knows.
 const (
 	GrantPassword          GrantType = "password"           // RFC 6749 §4.3
+	GrantAuthorizationCode GrantType = "authorization_code" // RFC 6749 §4.1
 	GrantRefreshToken      GrantType = "refresh_token"      // RFC 6749 §6
 	GrantClientCredentials GrantType = "client_credentials" // RFC 6749 §4.4
 )

@@ -47,8 +47,9 @@ func clientError(id string, err error) error {
 type clientAddCommand struct {
 	clientTarget `embed:""`
 	Name         string   `placeholder:"NAME" help:"What people call it. By default the id."`
-	Grant        []string `enum:"password,refresh_token,client_credentials" placeholder:"TYPE" required:"" help:"Grant type that it may use: password, refresh_token or client_credentials. Repeat for more."`
+	Grant        []string `enum:"authorization_code,password,refresh_token,client_credentials" placeholder:"TYPE" required:"" help:"Grant type that it may use: authorization_code, password, refresh_token or client_credentials. Repeat for more."`
 	Scope        string   `placeholder:"SCOPES" required:"" help:"Scopes that its tokens may have, separated by spaces."`
+	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Where it may be sent back to with an authorization code, letter by letter. Repeat for more."`
 	Public       bool     `help:"It cannot keep a secret (an app on a phone, a page in a browser), so it gets none."`
 	Introspects  bool     `help:"It may ask the server about tokens (RFC 7662), as an API does."`
 	FirstParty   bool     `help:"It belongs to whoever runs this server."`
@@ -86,7 +87,7 @@ func (c *clientAddCommand) client(now time.Time) (client.Client, error) {
 	if err != nil {
 		return client.Client{}, err
 	}
-	registered := client.Client{ID: c.ID, Name: c.Name, Scope: scope, Introspects: c.Introspects, FirstParty: c.FirstParty, CreatedAt: now}
+	registered := client.Client{ID: c.ID, Name: c.Name, Scope: scope, RedirectURIs: c.RedirectURI, Introspects: c.Introspects, FirstParty: c.FirstParty, CreatedAt: now}
 	if registered.Name == "" {
 		registered.Name = c.ID
 	}
@@ -149,18 +150,19 @@ func (c *clientDeleteCommand) Run(ctx context.Context, streams program.Streams) 
 
 // shownClient is a client as list and show print it: without the digest.
 type shownClient struct {
-	ID          string            `json:"id"`
-	Name        string            `json:"name"`
-	Public      bool              `json:"public"`
-	FirstParty  bool              `json:"first_party"`
-	Introspects bool              `json:"introspects"`
-	Grants      []oauth.GrantType `json:"grant_types"`
-	Scope       string            `json:"scope"`
-	CreatedAt   time.Time         `json:"created_at"`
+	ID           string            `json:"id"`
+	Name         string            `json:"name"`
+	Public       bool              `json:"public"`
+	FirstParty   bool              `json:"first_party"`
+	Introspects  bool              `json:"introspects"`
+	Grants       []oauth.GrantType `json:"grant_types"`
+	RedirectURIs []string          `json:"redirect_uris,omitempty"`
+	Scope        string            `json:"scope"`
+	CreatedAt    time.Time         `json:"created_at"`
 }
 
 func showClient(c client.Client) shownClient {
-	return shownClient{c.ID, c.Name, c.Public(), c.FirstParty, c.Introspects, c.Grants, c.Scope.String(), c.CreatedAt}
+	return shownClient{c.ID, c.Name, c.Public(), c.FirstParty, c.Introspects, c.Grants, c.RedirectURIs, c.Scope.String(), c.CreatedAt}
 }
 
 // kind is what a table says in place of two booleans.
@@ -225,7 +227,7 @@ func (c *clientShowCommand) Run(ctx context.Context, streams program.Streams) er
 			return printJSON(streams.Out, v)
 		}
 		return printTable(streams.Out, []any{"id", v.ID}, [][]any{
-			{"name", v.Name}, {"kind", v.kind()}, {"grants", v.grants()}, {"scope", v.Scope}, {"created", when(&v.CreatedAt)},
+			{"name", v.Name}, {"kind", v.kind()}, {"grants", v.grants()}, {"redirect URIs", strings.Join(v.RedirectURIs, " ")}, {"scope", v.Scope}, {"created", when(&v.CreatedAt)},
 		})
 	})
 	return clientError(c.ID, err)

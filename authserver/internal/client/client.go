@@ -64,6 +64,8 @@ type Client struct {
 	Scope oauth.Scope
 	// FirstParty says that it belongs to whoever runs this server.
 	FirstParty bool
+	// RedirectURIs are where it may be sent back to with an authorization code.
+	RedirectURIs []string
 	// Introspects says that it may ask about tokens (RFC 7662).
 	Introspects bool
 	// CreatedAt is when it was registered.
@@ -95,10 +97,17 @@ func (c Client) Validate() error {
 		return fmt.Errorf("%w: it has no grant type, so it could never get a token", ErrBad)
 	case c.Public() && (c.Introspects || c.Allows(oauth.GrantClientCredentials)):
 		return fmt.Errorf("%w: a public client cannot prove who it is, so it may neither use client_credentials nor introspect", ErrBad)
-	case c.Allows(oauth.GrantRefreshToken) && !c.Allows(oauth.GrantPassword):
-		return fmt.Errorf("%w: refresh_token needs a grant type that gives a refresh token: password", ErrBad)
+	case c.Allows(oauth.GrantRefreshToken) && !c.Allows(oauth.GrantPassword) && !c.Allows(oauth.GrantAuthorizationCode):
+		return fmt.Errorf("%w: refresh_token needs a grant type that gives a refresh token: password or authorization_code", ErrBad)
+	case c.Allows(oauth.GrantAuthorizationCode) != (len(c.RedirectURIs) > 0):
+		return fmt.Errorf("%w: authorization_code needs a redirect URI, and nothing else does", ErrBad)
 	case len(c.Scope) == 0:
 		return fmt.Errorf("%w: it has no scope, so its tokens would allow nothing", ErrBad)
+	}
+	for _, uri := range c.RedirectURIs {
+		if err := checkRedirectURI(uri); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
@@ -115,7 +114,8 @@ func (e *Engine) Revoke(ctx context.Context, c client.Client, text string) error
 	if g.ClientID != c.ID {
 		return errForeign
 	}
-	return e.revoke(ctx, g)
+	_, err = e.cfg.revoke(ctx, g.Number)
+	return err
 }
 
 // grantOf is find for which a replaced refresh token is as good as the current one:
@@ -136,9 +136,9 @@ func (e *Engine) grantOf(ctx context.Context, text string) (grant.Grant, error) 
 	return g, nil
 }
 
-// revoke ends a grant and keeps it until its last access token has expired.
-func (e *Engine) revoke(ctx context.Context, g grant.Grant) error {
-	now := e.cfg.Now()
-	_, err := e.cfg.Grants.RevokeGrant(ctx, g.Number, now, now.Add(e.cfg.Lifetime).Add(time.Second))
-	return err
+// revoke ends a grant, keeps its row until its last access token has expired, and
+// reports whether it was active.
+func (c *Config) revoke(ctx context.Context, number int64) (bool, error) {
+	now := c.Now()
+	return c.Grants.RevokeGrant(ctx, number, now, now.Add(c.Lifetime))
 }

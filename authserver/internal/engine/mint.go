@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
+	liberrors "github.com/go-oauth2/oauth2/v4/errors"
 	"github.com/google/uuid"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -42,7 +43,8 @@ func (m *minter) Token(ctx context.Context, data *oauth2.GenerateBasic, _ bool) 
 	case data.UserID == "":
 		g.Number, err = m.cfg.Grants.ServiceGrant(ctx, g.ClientID, g.CreatedAt)
 	default:
-		g.Number, refresh, err = m.start(ctx, g)
+		g.Type = oauth.GrantType(data.Request.FormValue("grant_type"))
+		g.Number, refresh, err = m.start(ctx, g, data.Request.FormValue("code"))
 	}
 	if err != nil {
 		return "", "", err
@@ -65,8 +67,7 @@ func (m *minter) user(ctx context.Context, id string) (account.User, error) {
 }
 
 // start stores a new grant, with a refresh token if the client may use it.
-func (m *minter) start(ctx context.Context, g grant.Grant) (number int64, refresh string, err error) {
-	g.Type = oauth.GrantPassword
+func (m *minter) start(ctx context.Context, g grant.Grant, code string) (number int64, refresh string, err error) {
 	g.ExpiresAt = g.CreatedAt.Add(m.cfg.Lifetime)
 	var first grant.RefreshToken
 	refreshes := clientFrom(ctx).Allows(oauth.GrantRefreshToken)
@@ -77,12 +78,37 @@ func (m *minter) start(ctx context.Context, g grant.Grant) (number int64, refres
 		}
 		g.ExpiresAt = m.cfg.refreshedUntil(g.Refresh)
 	}
-	number, err = m.cfg.Grants.StartGrant(ctx, g)
+	if g.Type == oauth.GrantAuthorizationCode {
+		number, err = m.redeem(ctx, g, code)
+	} else {
+		number, err = m.cfg.Grants.StartGrant(ctx, g)
+	}
 	if err != nil || !refreshes {
 		return number, "", err
 	}
 	first.Number = number
 	return number, first.String(), nil
+}
+
+// redeem turns a code into a grant. A second use of a code ends the grant that the
+// first one gave: one of the two users is a thief (OAuth 2.1 §4.1.3).
+func (m *minter) redeem(ctx context.Context, g grant.Grant, code string) (int64, error) {
+	digest := grant.Digest(code)
+	c, err := m.cfg.Grants.CodeByDigest(ctx, digest)
+	if err == nil {
+		g.Session = c.Session
+		var number int64
+		if number, err = m.cfg.Grants.RedeemCode(ctx, digest, g); err == nil {
+			return number, nil
+		}
+		if errors.Is(err, grant.ErrCodeUsed) {
+			err = m.cfg.revokeAsStolen(ctx, number, "code_reuse")
+		}
+	}
+	if err == nil || errors.Is(err, grant.ErrCodeUnknown) {
+		err = liberrors.ErrInvalidAuthorizeCode
+	}
+	return 0, err
 }
 
 // next returns the refresh token that takes the place of the one presented. For a

@@ -3,10 +3,13 @@ package engine
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
 	liberrors "github.com/go-oauth2/oauth2/v4/errors"
 	"github.com/go-oauth2/oauth2/v4/models"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
@@ -50,6 +53,9 @@ func (s *tokenStore) GetByRefresh(ctx context.Context, text string) (oauth2.Toke
 // already. Of many refreshes with one token at once, one wins; to all the others the
 // token has become a recent one, and they get what the winner got.
 func (s *tokenStore) Create(ctx context.Context, info oauth2.TokenInfo) error {
+	if info.GetCode() != "" {
+		return s.createCode(ctx, info)
+	}
 	r, ok := info.(*refreshed)
 	if !ok || r.verdict != grant.Current {
 		return nil
@@ -81,12 +87,21 @@ func (e *Engine) refuseStolen(ctx context.Context, text string) error {
 	if verdict, _ := g.Refresh.Judge(presented, e.cfg.Now(), e.cfg.RefreshGrace); verdict != grant.Stolen {
 		return nil
 	}
-	if err := e.revoke(ctx, g); err != nil {
+	if err := e.cfg.revokeAsStolen(ctx, g.Number, "refresh_token_reuse"); err != nil {
 		return err
 	}
-	e.cfg.Log.WarnContext(ctx, "a replaced refresh token was used again: its grant is revoked",
-		"event", "refresh_token_reuse", "grant", g.Number, "user", g.UserID, "client", g.ClientID)
 	return liberrors.ErrInvalidRefreshToken
+}
+
+// revokeAsStolen revokes a grant because something that it gave was used twice, and
+// leaves a line in the log for whoever watches over it.
+func (c *Config) revokeAsStolen(ctx context.Context, number int64, event string) error {
+	active, err := c.revoke(ctx, number)
+	if active {
+		c.Log.WarnContext(ctx, "used a second time: the grant is revoked, since it may be in the wrong hands",
+			"event", event, "grant", number, "client", clientFrom(ctx).ID)
+	}
+	return err
 }
 
 // grantOfRefresh finds the grant that a refresh token names, whatever the token is
@@ -108,12 +123,55 @@ func refreshError(err error) error {
 	return err
 }
 
-// The library asks for the rest only where it was told to remove tokens, or for
-// codes; it gets the truth, which is that there is nothing.
-
-func (s *tokenStore) RemoveByCode(context.Context, string) error {
-	return liberrors.ErrInvalidAuthorizeCode
+func (s *tokenStore) createCode(ctx context.Context, info oauth2.TokenInfo) error {
+	scope, err := oauth.ParseScope(info.GetScope())
+	if err != nil {
+		return err
+	}
+	session, _ := ctx.Value(sessionKey{}).(string)
+	now := s.cfg.Now()
+	return s.cfg.Grants.CreateCode(ctx, grant.Code{
+		Digest:      grant.Digest(info.GetCode()),
+		ClientID:    info.GetClientID(),
+		UserID:      info.GetUserID(),
+		Session:     session,
+		RedirectURI: info.GetRedirectURI(),
+		Scope:       scope,
+		Challenge:   info.GetCodeChallenge(),
+		CreatedAt:   now,
+		ExpiresAt:   now.Add(grant.CodeLifetime),
+	})
 }
+
+// GetByCode finds what a code stands for, whether it was redeemed or not: redeeming it
+// decides that, once (see minter).
+func (s *tokenStore) GetByCode(ctx context.Context, code string) (oauth2.TokenInfo, error) {
+	c, err := s.cfg.Grants.CodeByDigest(ctx, grant.Digest(code))
+	if errors.Is(err, grant.ErrCodeUnknown) || (err == nil && !s.cfg.Now().Before(c.ExpiresAt)) {
+		return nil, liberrors.ErrInvalidAuthorizeCode
+	}
+	if err != nil {
+		return nil, err
+	}
+	info := models.NewToken()
+	info.SetCode(code)
+	info.SetClientID(c.ClientID)
+	info.SetUserID(c.UserID)
+	info.SetRedirectURI(c.RedirectURI)
+	info.SetScope(c.Scope.String())
+	info.SetCodeChallenge(c.Challenge)
+	info.SetCodeChallengeMethod(oauth2.CodeChallengeS256)
+	info.SetCodeCreateAt(time.Now()) // the library compares with its own clock; ours has decided above
+	info.SetCodeExpiresIn(grant.CodeLifetime)
+	return info, nil
+}
+
+// RemoveByCode does nothing: the library calls it before it has checked the verifier,
+// and a wrong one must not use the code up. The minter redeems it.
+func (s *tokenStore) RemoveByCode(context.Context, string) error { return nil }
+
+// Access tokens are not stored, and refresh tokens are replaced by Create: there is
+// nothing to look up or to remove.
 
 func (s *tokenStore) RemoveByAccess(context.Context, string) error {
 	return liberrors.ErrInvalidAccessToken
@@ -121,10 +179,6 @@ func (s *tokenStore) RemoveByAccess(context.Context, string) error {
 
 func (s *tokenStore) RemoveByRefresh(context.Context, string) error {
 	return liberrors.ErrInvalidRefreshToken
-}
-
-func (s *tokenStore) GetByCode(context.Context, string) (oauth2.TokenInfo, error) {
-	return nil, liberrors.ErrInvalidAuthorizeCode
 }
 
 func (s *tokenStore) GetByAccess(context.Context, string) (oauth2.TokenInfo, error) {

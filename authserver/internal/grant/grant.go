@@ -46,6 +46,9 @@ type Grant struct {
 	ExpiresAt time.Time
 	// RevokedAt is when it was revoked; zero means never.
 	RevokedAt time.Time
+	// Session is the digest of the browser session in which it was given; empty where
+	// there was none.
+	Session string
 	// Refresh is what is kept of its refresh tokens.
 	Refresh Refresh
 }

@@ -89,6 +89,7 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 	if err != nil {
 		return nil, err
 	}
+	login := &account.Login{Store: data, Hasher: hasher, Gate: gate, Now: time.Now, Log: log}
 	tokens := engine.New(engine.Config{
 		Issuer:          s.Issuer,
 		Audience:        s.Audience,
@@ -96,7 +97,7 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 		RefreshIdle:     s.RefreshIdle,
 		RefreshLifetime: s.RefreshLifetime,
 		RefreshGrace:    s.RefreshGrace,
-		Passwords:       &account.Login{Store: data, Hasher: hasher, Gate: gate, Now: time.Now, Log: log},
+		Passwords:       login,
 		Users:           data,
 		Grants:          data,
 		Signer:          &token.Signer{Keys: keys},
@@ -110,6 +111,8 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 		DefaultClient:  s.DefaultClient,
 		AllowedOrigins: s.HTTP.AllowedOrigins,
 		Clients:        data,
+		Passwords:      login,
+		Sessions:       data,
 		Tokens:         tokens,
 		Verifier:       verifier,
 		Now:            time.Now,

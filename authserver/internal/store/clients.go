@@ -12,13 +12,13 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 )
 
-const clientColumns = "id, name, secret_digest, grant_types, scope, first_party, introspects, created_at"
+const clientColumns = "id, name, secret_digest, grant_types, scope, first_party, introspects, redirect_uris, created_at"
 
 // CreateClient registers a client; client.ErrExists if its id is taken.
 func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
 	return s.execOne(ctx, "create client", client.ErrExists,
-		"INSERT INTO clients ("+clientColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
-		c.ID, c.Name, c.SecretDigest, grantList(c.Grants), c.Scope.String(), number(c.FirstParty), number(c.Introspects), seconds(c.CreatedAt))
+		"INSERT INTO clients ("+clientColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",
+		c.ID, c.Name, c.SecretDigest, grantList(c.Grants), c.Scope.String(), number(c.FirstParty), number(c.Introspects), strings.Join(c.RedirectURIs, " "), seconds(c.CreatedAt))
 }
 
 // ClientByID returns a client, or client.ErrNotFound.
@@ -59,10 +59,10 @@ func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) erro
 
 func scanClient(r row) (client.Client, error) {
 	var c client.Client
-	var grants, scope string
+	var grants, scope, redirectURIs string
 	var firstParty, introspects int64
 	var created sql.NullInt64
-	err := r.Scan(&c.ID, &c.Name, &c.SecretDigest, &grants, &scope, &firstParty, &introspects, &created)
+	err := r.Scan(&c.ID, &c.Name, &c.SecretDigest, &grants, &scope, &firstParty, &introspects, &redirectURIs, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return client.Client{}, client.ErrNotFound
 	}
@@ -71,6 +71,7 @@ func scanClient(r row) (client.Client, error) {
 	}
 	c.Scope = strings.Fields(scope)
 	c.FirstParty, c.Introspects = firstParty == 1, introspects == 1
+	c.RedirectURIs = strings.Fields(redirectURIs)
 	c.CreatedAt = timeOf(created)
 	return c, unavailable("read client", err)
 }

@@ -29,30 +29,35 @@ const sweepMargin = time.Minute
 // disabling a user or deleting a client misses no grant.
 func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, err error) {
 	err = s.inTx(ctx, "start grant", func(tx *sql.Tx) error {
-		n, err := changed(ctx, tx, "note login",
-			"UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL", g.UserID, seconds(g.CreatedAt))
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return grant.ErrInactive
-		}
-		err = tx.QueryRowContext(ctx,
-			"INSERT INTO grants (type, client_id, user_id, scope, created_at, expires_at, refresh_family, refresh_digest, refresh_ends_at) "+
-				"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9 FROM clients WHERE id = $2 "+s.dialect.keyShare+" RETURNING number",
-			string(g.Type), g.ClientID, g.UserID, g.Scope.String(), seconds(g.CreatedAt), seconds(g.ExpiresAt),
-			g.Refresh.Family, g.Refresh.Current, seconds(g.Refresh.EndsAt)).Scan(&number)
-		if errors.Is(err, sql.ErrNoRows) {
-			return grant.ErrInactive
-		}
-		if err != nil {
-			return unavailable("start grant", err)
-		}
-		_, err = changed(ctx, tx, "sweep grants",
-			"DELETE FROM grants WHERE number IN (SELECT number FROM grants WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
-			seconds(g.CreatedAt.Add(-sweepMargin)), sweepSize)
+		number, err = s.startGrant(ctx, tx, g)
 		return err
 	})
+	return number, err
+}
+
+func (s *Store) startGrant(ctx context.Context, tx *sql.Tx, g grant.Grant) (number int64, err error) {
+	n, err := changed(ctx, tx, "note login",
+		"UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL", g.UserID, seconds(g.CreatedAt))
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		return 0, grant.ErrInactive
+	}
+	err = tx.QueryRowContext(ctx,
+		"INSERT INTO grants (type, client_id, user_id, session, scope, created_at, expires_at, refresh_family, refresh_digest, refresh_ends_at) "+
+			"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10 FROM clients WHERE id = $2 "+s.dialect.keyShare+" RETURNING number",
+		string(g.Type), g.ClientID, g.UserID, g.Session, g.Scope.String(), seconds(g.CreatedAt), seconds(g.ExpiresAt),
+		g.Refresh.Family, g.Refresh.Current, seconds(g.Refresh.EndsAt)).Scan(&number)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, grant.ErrInactive
+	}
+	if err != nil {
+		return 0, unavailable("start grant", err)
+	}
+	_, err = changed(ctx, tx, "sweep grants",
+		"DELETE FROM grants WHERE number IN (SELECT number FROM grants WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
+		seconds(g.CreatedAt.Add(-sweepMargin)), sweepSize)
 	return number, err
 }
 
@@ -107,7 +112,7 @@ func (s *Store) RevokeGrant(ctx context.Context, number int64, now, keepUntil ti
 	return n == 1, err
 }
 
-const grantColumns = "number, type, client_id, user_id, scope, created_at, expires_at, revoked_at, refresh_family, refresh_digest, refresh_trail, refresh_ends_at"
+const grantColumns = "number, type, client_id, user_id, session, scope, created_at, expires_at, revoked_at, refresh_family, refresh_digest, refresh_trail, refresh_ends_at"
 
 // GrantByNumber returns a grant, or grant.ErrNotFound.
 func (s *Store) GrantByNumber(ctx context.Context, number int64) (grant.Grant, error) {
@@ -120,7 +125,7 @@ func scanGrant(r row) (grant.Grant, error) {
 	var clientID, userID sql.NullString
 	var created, expires, revoked, ends sql.NullInt64
 	var trail string
-	err := r.Scan(&g.Number, &grantType, &clientID, &userID, &scope, &created, &expires, &revoked,
+	err := r.Scan(&g.Number, &grantType, &clientID, &userID, &g.Session, &scope, &created, &expires, &revoked,
 		&g.Refresh.Family, &g.Refresh.Current, &trail, &ends)
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant.Grant{}, grant.ErrNotFound

@@ -71,7 +71,7 @@ func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) 
 	})
 }
 
-// endSessions changes a user and revokes the user's grants. The change comes first:
+// endSessions changes a user, ends the user's browser sessions and revokes the user's grants. The change comes first:
 // it locks the user's row, so that no grant is made in between.
 func endSessions(ctx context.Context, tx *sql.Tx, doing, username string, now time.Time, update string, args ...any) error {
 	n, err := changed(ctx, tx, doing, update, args...)
@@ -80,6 +80,10 @@ func endSessions(ctx context.Context, tx *sql.Tx, doing, username string, now ti
 	}
 	if n == 0 {
 		return account.ErrNotFound
+	}
+	_, err = changed(ctx, tx, "end sessions", "DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE username = $1)", username)
+	if err != nil {
+		return err
 	}
 	_, err = changed(ctx, tx, "revoke grants",
 		"UPDATE grants SET revoked_at = $2 WHERE revoked_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $1)",

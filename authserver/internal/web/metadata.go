@@ -12,13 +12,19 @@ func (e *edge) metadata(http.ResponseWriter, *http.Request) (map[string]any, err
 	issuer := e.cfg.IssuerURL
 	return map[string]any{
 		"issuer":                 issuer,
+		"authorization_endpoint": issuer + "/authorize",
 		"token_endpoint":         issuer + "/token",
 		"revocation_endpoint":    issuer + "/revoke",
 		"introspection_endpoint": issuer + "/introspect",
 		"userinfo_endpoint":      issuer + "/userinfo",
 
 		"grant_types_supported":    e.cfg.Tokens.GrantTypes(),
-		"response_types_supported": []string{}, // required, and there is no authorization endpoint yet
+		"response_types_supported": []string{"code"},
+		"response_modes_supported": []string{"query"},
+		"prompt_values_supported":  []string{"none", "login", "consent"},
+
+		"code_challenge_methods_supported":               []string{"S256"},
+		"authorization_response_iss_parameter_supported": true, // RFC 9207
 
 		"token_endpoint_auth_methods_supported":         anyClient,
 		"revocation_endpoint_auth_methods_supported":    anyClient,

@@ -3,7 +3,10 @@ package web
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -28,6 +31,8 @@ type Tokens interface {
 	Supports(oauth.GrantType) bool
 	GrantTypes() []oauth.GrantType
 	Issue(*http.Request, client.Client) (map[string]any, error)
+	Authorize(*http.Request, client.Client, engine.Consent) (redirectURI string, err error)
+	Refuse(redirectURI, state string, reason *oauth.Error) (string, error)
 	Inspect(ctx context.Context, token string) (engine.Inspection, error)
 	InspectClaims(context.Context, *token.Claims) (engine.Inspection, error)
 	Revoke(ctx context.Context, c client.Client, token string) error
@@ -46,36 +51,53 @@ type Config struct {
 	// use.
 	AllowedOrigins []string
 
-	Clients  Clients
-	Tokens   Tokens
-	Verifier *token.Verifier
-	Now      func() time.Time
-	Log      *slog.Logger
+	Clients   Clients
+	Passwords engine.Passwords
+	Sessions  Sessions
+	Tokens    Tokens
+	Verifier  *token.Verifier
+	Now       func() time.Time
+	Log       *slog.Logger
 	// Registry gets the counters of the endpoints.
 	Registry prometheus.Registerer
 }
 
+// methods are the handlers of one path by method.
+type methods map[string]http.Handler
+
 // New returns the handler of the public listener.
 func New(cfg Config) http.Handler {
 	e := newEdge(cfg)
-	origins := cfg.AllowedOrigins
+	apps := cfg.AllowedOrigins
+	everybody := []string{"*"}
+	var nobody []string
+	const page, api = true, false
 	routes := []struct {
 		path    string
-		method  string
-		origins []string // of scripts that may call it
-		handler http.Handler
+		page    bool     // for people: forms are taken from our own pages only
+		origins []string // of pages whose scripts may call it
+		methods methods
 	}{
-		{"/token", http.MethodPost, origins, e.endpoint("token", e.token)},
-		{"/revoke", http.MethodPost, origins, e.endpoint("revoke", e.revoke)},
-		{"/introspect", http.MethodPost, nil, e.endpoint("introspect", e.introspect)}, // for servers, not for pages
-		{"/userinfo", http.MethodGet, origins, http.HandlerFunc(e.userinfo)},
-		{"/.well-known/oauth-authorization-server", http.MethodGet, []string{"*"}, e.endpoint("metadata", e.metadata)},
+		{"/token", api, apps, methods{"POST": e.endpoint("token", e.token)}},
+		{"/revoke", api, apps, methods{"POST": e.endpoint("revoke", e.revoke)}},
+		{"/introspect", api, nobody, methods{"POST": e.endpoint("introspect", e.introspect)}},
+		{"/userinfo", api, apps, methods{"GET": http.HandlerFunc(e.userinfo)}},
+		{"/.well-known/oauth-authorization-server", api, everybody, methods{"GET": e.endpoint("metadata", e.metadata)}},
+
+		{"/authorize", page, nobody, methods{"GET": e.pageHandler("authorize", e.authorize)}},
+		{"/login", page, nobody, methods{"POST": e.pageHandler("login", e.login)}},
+		{"/consent", page, nobody, methods{"POST": e.pageHandler("consent", e.consent)}},
+		{"/logout", page, nobody, methods{"GET": e.pageHandler("logout", e.showLogout), "POST": e.pageHandler("logout", e.logout)}},
+		{"/style.css", page, nobody, methods{"GET": http.HandlerFunc(e.style)}},
 	}
 
 	router := mux.NewRouter().SkipClean(true) // mux would redirect POST //token with 301
 	for _, route := range routes {
-		allowed := only(route.method, route.handler)
-		router.Path(route.path).Handler(httpserver.CORS(route.origins, route.method)(allowed))
+		handler := route.methods.handler()
+		if route.page {
+			handler = e.sameOrigin(handler)
+		}
+		router.Path(route.path).Handler(httpserver.CORS(route.origins, route.methods.names()...)(handler))
 	}
 	router.Use(nameRoute)
 	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -94,15 +116,28 @@ func nameRoute(next http.Handler) http.Handler {
 	})
 }
 
-// only answers every other method with 405 and the Allow that RFC 9110 §15.5.6
+// names returns the methods in order.
+func (m methods) names() []string { return slices.Sorted(maps.Keys(m)) }
+
+// handler answers every other method with 405 and the Allow that RFC 9110 §15.5.6
 // wants, which mux leaves out.
-func only(method string, next http.Handler) http.Handler {
+func (m methods) handler() http.Handler {
+	allow := strings.Join(m.names(), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != method {
-			w.Header().Set("Allow", method)
-			problem.Write(w, http.StatusMethodNotAllowed, "Method Not Allowed")
+		if h, ok := m[r.Method]; ok {
+			h.ServeHTTP(w, r)
 			return
 		}
-		next.ServeHTTP(w, r)
+		w.Header().Set("Allow", allow)
+		problem.Write(w, http.StatusMethodNotAllowed, "Method Not Allowed")
 	})
+}
+
+// sameOrigin refuses forms that a page of another site has made a browser send.
+func (e *edge) sameOrigin(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		e.message(w, http.StatusForbidden, "Not from here", "This form was sent by another site. If you meant to log in, go back to the app and start again.")
+	}))
+	return protection.Handler(next)
 }

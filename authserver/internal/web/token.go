@@ -13,6 +13,8 @@ import (
 
 // required are the parameters that a grant type cannot do without.
 var required = map[oauth.GrantType][]string{
+	oauth.GrantAuthorizationCode: {"code", "redirect_uri", "code_verifier"},
+
 	oauth.GrantPassword:     {"username", "password"},
 	oauth.GrantRefreshToken: {"refresh_token"},
 }
@@ -34,6 +36,9 @@ func (e *edge) token(w http.ResponseWriter, r *http.Request) (map[string]any, er
 	}
 	if absent := missing(form, required[grantType]); len(absent) > 0 {
 		return nil, invalid("missing: %s", strings.Join(absent, " and "))
+	}
+	if verifier := form.Get("code_verifier"); verifier != "" && (len(verifier) < 43 || len(verifier) > 128 || !isUnreserved(verifier)) {
+		return nil, invalid("code_verifier must be 43 to 128 unreserved characters (RFC 7636 section 4.1)")
 	}
 	form.Set("grant_type", string(grantType))
 	r.Form, r.PostForm, r.MultipartForm = form, form, nil

@@ -1,0 +1,57 @@
+package grant
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+)
+
+// CodeLifetime is how long an authorization code can be redeemed (RFC 6749 §4.1.2
+// wants it short).
+const CodeLifetime = time.Minute
+
+// CodePrefix begins every authorization code.
+const CodePrefix = "hpc_"
+
+// codeSize is the number of random bytes in a code.
+const codeSize = 32
+
+// Errors of redeeming a code.
+var (
+	// ErrCodeUnknown says that there is no such code, or none any more.
+	ErrCodeUnknown = errors.New("no such authorization code")
+	// ErrCodeUsed says that the code has been redeemed before.
+	ErrCodeUsed = errors.New("authorization code used before")
+)
+
+// Code is what an authorization code stands for (RFC 6749 §4.1.2, RFC 7636 §4.4).
+type Code struct {
+	// Digest is all that is kept of the code itself.
+	Digest string
+	// ClientID, UserID and Session say to whom, by whom and where it was given.
+	ClientID, UserID, Session string
+	// RedirectURI is where it was sent; it must be named again when it is redeemed.
+	RedirectURI string
+	// Scope is what the user allowed.
+	Scope oauth.Scope
+	// Challenge is the S256 code challenge.
+	Challenge string
+	// CreatedAt and ExpiresAt bound its life.
+	CreatedAt, ExpiresAt time.Time
+}
+
+// NewCode returns the text of a new code. Randomness comes from random.
+func NewCode(random io.Reader) (string, error) {
+	raw := make([]byte, codeSize)
+	if _, err := io.ReadFull(random, raw); err != nil {
+		return "", fmt.Errorf("making an authorization code: %w", err)
+	}
+	return CodePrefix + base64.RawURLEncoding.EncodeToString(raw), nil
+}
+
+// Digest is what is kept of a secret text.
+func Digest(secret string) string { return digest([]byte(secret)) }

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+)
+
+// codeMemory is how long a code is remembered after it has expired, so that its
+// replay is seen.
+const codeMemory = time.Hour
+
+// CreateCode stores an authorization code; some that are long past go with it.
+func (s *Store) CreateCode(ctx context.Context, c grant.Code) error {
+	_, err := s.exec(ctx, "create code",
+		"INSERT INTO codes (digest, client_id, user_id, session, redirect_uri, scope, challenge, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+		c.Digest, c.ClientID, c.UserID, c.Session, c.RedirectURI, c.Scope.String(), c.Challenge, seconds(c.CreatedAt), seconds(c.ExpiresAt))
+	if err != nil {
+		return err
+	}
+	_, err = s.exec(ctx, "sweep codes",
+		"DELETE FROM codes WHERE digest IN (SELECT digest FROM codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
+		seconds(c.CreatedAt.Add(-codeMemory)), sweepSize)
+	return err
+}
+
+// CodeByDigest returns a code, redeemed or not, or grant.ErrCodeUnknown.
+func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, error) {
+	var c grant.Code
+	var scope string
+	var created, expires sql.NullInt64
+	err := s.read.QueryRowContext(ctx,
+		"SELECT digest, client_id, user_id, session, redirect_uri, scope, challenge, created_at, expires_at FROM codes WHERE digest = $1", digest).
+		Scan(&c.Digest, &c.ClientID, &c.UserID, &c.Session, &c.RedirectURI, &scope, &c.Challenge, &created, &expires)
+	if errors.Is(err, sql.ErrNoRows) {
+		return grant.Code{}, grant.ErrCodeUnknown
+	}
+	c.Scope, c.CreatedAt, c.ExpiresAt = strings.Fields(scope), timeOf(created), timeOf(expires)
+	return c, unavailable("read code", err)
+}
+
+// RedeemCode turns a code into a grant and returns the grant's number. Of many that
+// try at once, the one whose update marks the code does; for all others it is
+// grant.ErrCodeUsed with the number of the grant that the code gave.
+func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (number int64, err error) {
+	err = s.inTx(ctx, "redeem code", func(tx *sql.Tx) error {
+		n, err := changed(ctx, tx, "redeem code",
+			"UPDATE codes SET redeemed_at = $2 WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2", digest, seconds(g.CreatedAt))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			number, err = usedCode(ctx, tx, digest)
+			return err
+		}
+		if number, err = s.startGrant(ctx, tx, g); err != nil {
+			return err
+		}
+		_, err = changed(ctx, tx, "note grant of code", "UPDATE codes SET grant_number = $2 WHERE digest = $1", digest, number)
+		return err
+	})
+	return number, err
+}
+
+// usedCode tells why a code could not be redeemed.
+func usedCode(ctx context.Context, tx *sql.Tx, digest string) (number int64, err error) {
+	var given sql.NullInt64
+	err = tx.QueryRowContext(ctx, "SELECT grant_number FROM codes WHERE digest = $1", digest).Scan(&given)
+	if errors.Is(err, sql.ErrNoRows) || (err == nil && !given.Valid) { // gone, or expired without a use
+		return 0, grant.ErrCodeUnknown
+	}
+	if err != nil {
+		return 0, unavailable("read code", err)
+	}
+	return given.Int64, grant.ErrCodeUsed
+}

@@ -1,0 +1,44 @@
+-- Where a client may be sent back to, separated by spaces.
+ALTER TABLE clients ADD COLUMN redirect_uris TEXT NOT NULL DEFAULT '';
+
+-- Browser sessions, known by a digest of their cookie.
+CREATE TABLE sessions (
+    digest     TEXT PRIMARY KEY,
+    user_id    TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+
+CREATE INDEX sessions_by_user ON sessions (user_id);
+CREATE INDEX sessions_by_end ON sessions (expires_at);
+
+-- The session in which a grant was given, so that a logout can end it.
+ALTER TABLE grants ADD COLUMN session TEXT NOT NULL DEFAULT '';
+CREATE INDEX grants_by_session ON grants (session) WHERE session <> '';
+
+-- Authorization codes, known by a digest. One that was redeemed is kept a while, with
+-- the number of its grant, so that its replay can be seen.
+CREATE TABLE codes (
+    digest       TEXT PRIMARY KEY,
+    client_id    TEXT   NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    user_id      TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    session      TEXT   NOT NULL,
+    redirect_uri TEXT   NOT NULL,
+    scope        TEXT   NOT NULL,
+    challenge    TEXT   NOT NULL,
+    created_at   BIGINT NOT NULL,
+    expires_at   BIGINT NOT NULL,
+    redeemed_at  BIGINT,
+    grant_number BIGINT
+);
+
+CREATE INDEX codes_by_end ON codes (expires_at);
+
+-- What a user has allowed a client, once and for all.
+CREATE TABLE consents (
+    user_id    TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    client_id  TEXT   NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    scope      TEXT   NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (user_id, client_id)
+);

@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+)
+
+// CreateSession stores a browser session under the digest of its cookie; some that
+// are over go with it.
+func (s *Store) CreateSession(ctx context.Context, digest, userID string, now, expiresAt time.Time) error {
+	_, err := s.exec(ctx, "create session",
+		"INSERT INTO sessions (digest, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+		digest, userID, seconds(now), seconds(expiresAt))
+	if err != nil {
+		return err
+	}
+	_, err = s.exec(ctx, "sweep sessions",
+		"DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
+		seconds(now), sweepSize)
+	return err
+}
+
+// SessionUser returns the user of a session that is not over, and when the user
+// logged in; account.ErrNotFound if there is none, or if the user is disabled.
+func (s *Store) SessionUser(ctx context.Context, digest string, now time.Time) (account.User, time.Time, error) {
+	var userID string
+	var created sql.NullInt64
+	err := s.read.QueryRowContext(ctx, "SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2", digest, seconds(now)).
+		Scan(&userID, &created)
+	if errors.Is(err, sql.ErrNoRows) {
+		return account.User{}, time.Time{}, account.ErrNotFound
+	}
+	if err != nil {
+		return account.User{}, time.Time{}, unavailable("read session", err)
+	}
+	user, err := s.UserByID(ctx, userID)
+	if err == nil && !user.Active() {
+		err = account.ErrNotFound
+	}
+	return user, timeOf(created), err
+}
+
+// DeleteSession ends a session, and, if asked to, all grants given in it.
+func (s *Store) DeleteSession(ctx context.Context, digest string, grantsToo bool, now time.Time) error {
+	return s.inTx(ctx, "delete session", func(tx *sql.Tx) error {
+		if _, err := changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", digest); err != nil || !grantsToo {
+			return err
+		}
+		_, err := changed(ctx, tx, "revoke grants",
+			"UPDATE grants SET revoked_at = $2 WHERE session = $1 AND session <> '' AND revoked_at IS NULL", digest, seconds(now))
+		return err
+	})
+}
+
+// ConsentedScope returns what the user has allowed the client before; nothing if that
+// is nothing.
+func (s *Store) ConsentedScope(ctx context.Context, userID, clientID string) (oauth.Scope, error) {
+	var scope string
+	err := s.read.QueryRowContext(ctx, "SELECT scope FROM consents WHERE user_id = $1 AND client_id = $2", userID, clientID).Scan(&scope)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return strings.Fields(scope), unavailable("read consent", err)
+}
+
+// SetConsent remembers what the user allows the client, in place of what was allowed
+// before.
+func (s *Store) SetConsent(ctx context.Context, userID, clientID string, scope oauth.Scope, now time.Time) error {
+	_, err := s.exec(ctx, "set consent",
+		`INSERT INTO consents (user_id, client_id, scope, updated_at) VALUES ($1, $2, $3, $4)
+		 ON CONFLICT (user_id, client_id) DO UPDATE SET scope = $3, updated_at = $4`,
+		userID, clientID, scope.String(), seconds(now))
+	return err
+}
+
+// Consent is what a user has allowed a client.
+type Consent struct {
+	ClientID  string
+	Scope     oauth.Scope
+	UpdatedAt time.Time
+}
+
+// Consents returns what the user has allowed, by client.
+func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) {
+	return list(ctx, s.read, "list consents", func(r row) (Consent, error) {
+		var c Consent
+		var scope string
+		var updated sql.NullInt64
+		err := r.Scan(&c.ClientID, &scope, &updated)
+		c.Scope, c.UpdatedAt = strings.Fields(scope), timeOf(updated)
+		return c, unavailable("list consents", err)
+	}, "SELECT client_id, scope, updated_at FROM consents WHERE user_id = $1 ORDER BY client_id", userID)
+}
+
+// ErrNoConsent says that the user has allowed the client nothing.
+var ErrNoConsent = errors.New("no such consent")
+
+// RevokeConsent forgets what a user has allowed a client and revokes the grants that
+// came of it; ErrNoConsent if that is nothing.
+func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now time.Time) error {
+	return s.inTx(ctx, "revoke consent", func(tx *sql.Tx) error {
+		n, err := changed(ctx, tx, "revoke consent", "DELETE FROM consents WHERE user_id = $1 AND client_id = $2", userID, clientID)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrNoConsent
+		}
+		_, err = changed(ctx, tx, "revoke grants",
+			"UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL", userID, clientID, seconds(now))
+		return err
+	})
+}

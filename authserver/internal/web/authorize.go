@@ -1,0 +1,224 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+)
+
+// maxQuery bounds the query of an authorization request, in bytes.
+const maxQuery = 8 << 10
+
+// authorization is a request to the authorization endpoint whose client and redirect
+// URI are good: from here on errors may be sent to the client.
+type authorization struct {
+	client      client.Client
+	redirectURI string
+	state       string
+	scope       oauth.Scope
+	prompt      []string
+	maxAge      time.Duration // how old the login may be; negative: any age
+	loginHint   string
+	form        url.Values
+	problem     *oauth.Error // what else is wrong with it; told once the user is known
+}
+
+// Codes of errors at the authorization endpoint that the token endpoint does not have
+// (OpenID Connect Core §3.1.2.6).
+var (
+	errAccessDenied    = &oauth.Error{Code: "access_denied", Description: "the user did not allow it"}
+	errLoginRequired   = &oauth.Error{Code: "login_required", Description: "the user is not logged in"}
+	errConsentRequired = &oauth.Error{Code: "consent_required", Description: "the user has not allowed it yet"}
+)
+
+// authorize is GET /authorize (RFC 6749 §4.1.1): login, then consent, then a code. Each
+// page leads back here by the same query, so what has been done is found in the session
+// and not carried along.
+func (e *edge) authorize(w http.ResponseWriter, r *http.Request) error {
+	a, err := e.readAuthorization(r, r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	s, err := e.session(r)
+	if err != nil {
+		return err
+	}
+	silent := slices.Contains(a.prompt, "none")
+	switch {
+	case a.needsLogin(s, e.cfg.Now()) && silent:
+		return e.refuse(w, a, errLoginRequired)
+	case a.needsLogin(s, e.cfg.Now()):
+		e.showLogin(w, http.StatusOK, a, r.URL.RawQuery, page{Username: a.loginHint})
+		return nil
+	case a.problem != nil:
+		return e.refuse(w, a, a.problem)
+	}
+	asks, err := e.needsConsent(r, a, s)
+	switch {
+	case err != nil:
+		return err
+	case asks && silent:
+		return e.refuse(w, a, errConsentRequired)
+	case asks:
+		e.showConsent(w, a, s, r.URL.RawQuery)
+		return nil
+	}
+	return e.sendCode(w, r, a, s)
+}
+
+// readAuthorization reads and checks an authorization request. A client or a redirect
+// URI that is not good is a *pageError.
+func (e *edge) readAuthorization(r *http.Request, query string) (*authorization, error) {
+	if len(query) > maxQuery {
+		return nil, &pageError{"This link is broken", "The request of the app is too long."}
+	}
+	form, err := url.ParseQuery(query)
+	if err == nil && len(form["client_id"])+len(form["redirect_uri"]) > 2 {
+		err = invalid("repeated")
+	}
+	if err != nil || !storable(form.Get("client_id")) {
+		return nil, &pageError{"This link is broken", "The request of the app cannot be read. Go back to the app and try again."}
+	}
+	a := &authorization{redirectURI: form.Get("redirect_uri"), state: form.Get("state"), form: form}
+	if a.client, err = e.cfg.Clients.ClientByID(r.Context(), form.Get("client_id")); err != nil {
+		return nil, clientPageError(err)
+	}
+	if !a.client.AllowsRedirect(a.redirectURI) {
+		return nil, &pageError{"This link is broken", "The app " + a.client.Name + " is registered here, but not with the address it wants you sent back to. Tell its makers that the redirect_uri must be one that they registered, letter by letter."}
+	}
+	a.problem = a.check()
+	return a, nil
+}
+
+// check reads the rest of the request and tells what is wrong with it.
+func (a *authorization) check() *oauth.Error {
+	bad := func(text string) *oauth.Error { return oauth.ErrInvalidRequest.Describe(text) }
+	form, err := clean(a.form)
+	if err != nil {
+		return bad("a parameter is repeated or not readable")
+	}
+	a.form = form
+	a.prompt = strings.Fields(form.Get("prompt"))
+	a.loginHint = form.Get("login_hint")
+	a.maxAge = -1
+	if text := form.Get("max_age"); text != "" {
+		seconds, err := strconv.ParseUint(text, 10, 31)
+		if err != nil {
+			return bad("max_age is not a number of seconds")
+		}
+		a.maxAge = time.Duration(seconds) * time.Second //nolint:gosec // 31 bits
+	}
+	challenge := form.Get("code_challenge")
+	switch {
+	case form.Get("response_type") == "":
+		return bad("missing: response_type")
+	case form.Get("response_type") != "code":
+		return &oauth.Error{Code: "unsupported_response_type", Description: "response_type must be code"}
+	case !a.client.Allows(oauth.GrantAuthorizationCode):
+		return oauth.ErrUnauthorizedClient.Describe("this client may not use the grant type authorization_code")
+	case form.Has("request") || form.Has("request_uri"):
+		return bad("request objects are not supported")
+	case form.Get("response_mode") != "" && form.Get("response_mode") != "query":
+		return bad("response_mode must be query")
+	case challenge == "":
+		return bad("missing: code_challenge (PKCE is required, RFC 7636)")
+	case form.Get("code_challenge_method") != "S256":
+		return bad("code_challenge_method must be S256")
+	case !isChallenge(challenge):
+		return bad("code_challenge must be 43 characters of base64url")
+	case slices.Contains(a.prompt, "none") && len(a.prompt) > 1:
+		return bad("prompt none stands alone")
+	}
+	return a.checkScope()
+}
+
+func (a *authorization) checkScope() *oauth.Error {
+	asked, err := oauth.ParseScope(a.form.Get("scope"))
+	if err != nil {
+		return oauth.ErrInvalidScope.Describe("scope has a character that RFC 6749 section 3.3 does not allow")
+	}
+	if len(asked) == 0 {
+		asked = a.client.Scope
+	}
+	if name, missing := a.client.Scope.Missing(asked...); missing {
+		return oauth.ErrInvalidScope.Describe("this client may not ask for the scope " + name)
+	}
+	a.scope = asked
+	return nil
+}
+
+// isChallenge reports whether s is the base64url of a SHA-256 (RFC 7636 §4.2).
+func isChallenge(s string) bool {
+	return len(s) == 43 && isUnreserved(s) && !strings.ContainsAny(s, ".~")
+}
+
+// isUnreserved reports whether s has only characters that a code verifier may have
+// (RFC 7636 §4.1).
+func isUnreserved(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// needsLogin reports whether the user must log in first: nobody is logged in, the
+// client wants it anew, or the login is too old for it.
+func (a *authorization) needsLogin(s session, now time.Time) bool {
+	return s.digest == "" || slices.Contains(a.prompt, "login") || (a.maxAge >= 0 && now.Sub(s.since) > a.maxAge)
+}
+
+// needsConsent reports whether the user must be asked. Those who run this server have
+// answered for their own apps.
+func (e *edge) needsConsent(r *http.Request, a *authorization, s session) (bool, error) {
+	if slices.Contains(a.prompt, "consent") {
+		return true, nil
+	}
+	if a.client.FirstParty {
+		return false, nil
+	}
+	allowed, err := e.cfg.Sessions.ConsentedScope(r.Context(), s.user.ID, a.client.ID)
+	_, missing := allowed.Missing(a.scope...)
+	return missing || len(allowed) == 0, err
+}
+
+// sendCode sends the browser back to the client with a code.
+func (e *edge) sendCode(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
+	r.Form = a.form
+	uri, err := e.cfg.Tokens.Authorize(r, a.client, engine.Consent{UserID: s.user.ID, Session: s.digest, Scope: a.scope})
+	if err != nil {
+		return err
+	}
+	leave(w, uri)
+	return nil
+}
+
+// refuse sends the browser back to the client with an error.
+func (e *edge) refuse(w http.ResponseWriter, a *authorization, reason *oauth.Error) error {
+	uri, err := e.cfg.Tokens.Refuse(a.redirectURI, a.state, reason)
+	if err != nil {
+		return err
+	}
+	leave(w, uri)
+	return nil
+}
+
+// leave redirects with 303, after which no browser repeats a form that holds a password
+// (RFC 9700 §4.12).
+func leave(w http.ResponseWriter, uri string) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.Header()["Location"] = []string{uri}
+	w.WriteHeader(http.StatusSeeOther)
+}

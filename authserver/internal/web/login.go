@@ -1,0 +1,94 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+)
+
+// showLogin shows the login page for an authorization request.
+func (e *edge) showLogin(w http.ResponseWriter, status int, a *authorization, query string, p page) {
+	p.Title, p.Client, p.Continue = "Log in", a.client.Name, query
+	e.render(w, status, "login", p, formTarget(a.redirectURI))
+}
+
+// login is POST /login, sent by the login page. What it goes on with is the query of an
+// authorization request, and is checked as one.
+func (e *edge) login(w http.ResponseWriter, r *http.Request) error {
+	form, query, a, err := e.readPageForm(w, r)
+	if err != nil {
+		return err
+	}
+	typed := page{Username: form.Get("username")}
+	user, err := e.checkPassword(r, form)
+	var throttled *account.ThrottledError
+	switch {
+	case errors.Is(err, account.ErrIncorrect):
+		typed.Error = "That username and password do not belong together. Upper and lower case matter."
+		e.showLogin(w, http.StatusBadRequest, a, query, typed)
+		return nil
+	case errors.As(err, &throttled):
+		w.Header().Set("Retry-After", strconv.Itoa(throttled.Seconds()))
+		typed.Error = "That was wrong too often. Try again in " + strconv.Itoa(throttled.Seconds()) + " seconds."
+		e.showLogin(w, http.StatusTooManyRequests, a, query, typed)
+		return nil
+	case errors.Is(err, account.ErrOverloaded):
+		w.Header().Set("Retry-After", "1")
+		typed.Error = "Many people are logging in right now. Try again in a moment."
+		e.showLogin(w, http.StatusServiceUnavailable, a, query, typed)
+		return nil
+	case err != nil:
+		return err
+	}
+	if err := e.startSession(w, r, user); err != nil {
+		return err
+	}
+	leave(w, "/authorize?"+without(query, "login"))
+	return nil
+}
+
+// checkPassword checks what was typed. A field that is empty is as wrong as any.
+func (e *edge) checkPassword(r *http.Request, form url.Values) (account.User, error) {
+	if form.Get("username") == "" || form.Get("password") == "" {
+		return account.User{}, account.ErrIncorrect
+	}
+	return e.cfg.Passwords.Check(r.Context(), form.Get("username"), form.Get("password"))
+}
+
+// readPageForm reads a form of one of our pages, and the authorization request that it
+// goes on with.
+func (e *edge) readPageForm(w http.ResponseWriter, r *http.Request) (url.Values, string, *authorization, error) {
+	form, err := readForm(w, r, urlencodedOnly)
+	if err != nil {
+		return nil, "", nil, &pageError{"This form is broken", "What your browser sent cannot be read. Go back to the app and start again."}
+	}
+	query := form.Get("continue")
+	a, err := e.readAuthorization(r, query)
+	return form, query, a, err
+}
+
+// without returns the query of an authorization request without one of the values of
+// prompt, because what it asked for has been done.
+func without(query, prompt string) string {
+	values, err := url.ParseQuery(query)
+	if err != nil || !values.Has("prompt") {
+		return query
+	}
+	left := slices.DeleteFunc(strings.Fields(values.Get("prompt")), func(s string) bool { return s == prompt })
+	values.Set("prompt", strings.Join(left, " "))
+	return values.Encode()
+}
+
+// clientPageError is what the user reads when the client of a link is not known.
+func clientPageError(err error) error {
+	if errors.Is(err, client.ErrNotFound) {
+		return &pageError{"This link is broken", "The app that sent you here is not registered. Go back to it, or tell its makers that their client_id is unknown."}
+	}
+	return err
+}

@@ -1,0 +1,40 @@
+package web
+
+import (
+	"net/http"
+)
+
+// showLogout is GET /logout: it asks, since a mere link must not log anybody out.
+func (e *edge) showLogout(w http.ResponseWriter, r *http.Request) error {
+	s, err := e.session(r)
+	if err != nil {
+		return err
+	}
+	if s.digest == "" {
+		e.message(w, http.StatusOK, "Logged out", "You are not logged in here.")
+		return nil
+	}
+	e.render(w, http.StatusOK, "logout", page{Title: "Log out", User: s.user.Name})
+	return nil
+}
+
+// logout is POST /logout: it ends the browser's session and, if asked to, every grant
+// that was given in it.
+func (e *edge) logout(w http.ResponseWriter, r *http.Request) error {
+	form, err := readForm(w, r, urlencodedOnly)
+	if err != nil {
+		return &pageError{"This form is broken", "What your browser sent cannot be read. Open this page again."}
+	}
+	s, err := e.session(r)
+	if err != nil {
+		return err
+	}
+	if s.digest != "" {
+		if err := e.cfg.Sessions.DeleteSession(r.Context(), s.digest, form.Get("apps") == "end", e.cfg.Now()); err != nil {
+			return err
+		}
+	}
+	http.SetCookie(w, e.cookie("", -1))
+	leave(w, "/logout")
+	return nil
+}

@@ -1,0 +1,116 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+//go:embed pages
+var pageFiles embed.FS
+
+// pages are the templates by name; each is the frame with a body of its own.
+var pages = func() map[string]*template.Template {
+	made := map[string]*template.Template{}
+	for _, name := range []string{"login", "consent", "logout", "message"} {
+		made[name] = template.Must(template.ParseFS(pageFiles, "pages/frame.html", "pages/"+name+".html"))
+	}
+	return made
+}()
+
+// page is what a template shows.
+type page struct {
+	Title  string
+	Client string // the name of the client that is waiting
+	User   string // who is logged in
+	Error  string // what went wrong with a form, shown beside it
+	Text   string // of a message
+
+	Username string   // typed before
+	Scopes   []string // asked for
+	Continue string   // the query of the authorization request to go on with
+}
+
+// render shows a page. The policy forbids scripts, frames and everything from elsewhere.
+// Forms may be sent here, and from here on to the client: browsers hold a form's whole
+// way against the policy.
+func (e *edge) render(w http.ResponseWriter, status int, name string, p page, formTargets ...string) {
+	var body bytes.Buffer
+	if err := pages[name].ExecuteTemplate(&body, "frame", p); err != nil {
+		panic(err) // the templates and the type of their data are both ours
+	}
+	policy := "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+	for _, target := range formTargets {
+		policy += " " + target
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes()) // the browser is gone if this fails
+}
+
+// formTarget is the source expression of a redirect URI for the policy: its origin, or
+// its scheme where that is an app's own.
+func formTarget(redirectURI string) string {
+	u, err := url.Parse(redirectURI)
+	if err != nil {
+		return ""
+	}
+	if u.Host == "" {
+		return u.Scheme + ":"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// message shows a page that has nothing but something to say.
+func (e *edge) message(w http.ResponseWriter, status int, title, text string) {
+	e.render(w, status, "message", page{Title: title, Text: text})
+}
+
+// pageHandler makes a handler of a function that shows pages. What it cannot show a
+// page for becomes one here; an unknown error a fixed text, logged once.
+func (e *edge) pageHandler(name string, show func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := show(w, r)
+		var bad *pageError
+		switch {
+		case err == nil:
+			e.answers.WithLabelValues(name, "ok").Inc()
+		case errors.As(err, &bad):
+			e.answers.WithLabelValues(name, "refused").Inc()
+			e.message(w, http.StatusBadRequest, bad.title, bad.text)
+		default:
+			f := failureOf(err)
+			e.answers.WithLabelValues(name, string(f.code)).Inc()
+			if f.unexpected {
+				e.cfg.Log.ErrorContext(r.Context(), "request failed", "endpoint", name, "error", err)
+			}
+			if f.retryAfter > 0 {
+				w.Header().Set("Retry-After", strconv.Itoa(f.retryAfter))
+			}
+			e.message(w, max(f.status, http.StatusInternalServerError), "Something went wrong", "Sorry: "+f.text+".")
+		}
+	})
+}
+
+// pageError is what only the user may be told, on a page here: nothing of it is sent to
+// the client, because it is not certain who that is (RFC 6749 §4.1.2.1).
+type pageError struct{ title, text string }
+
+// Error returns the text.
+func (p *pageError) Error() string { return p.text }
+
+// style serves the one style sheet.
+func (e *edge) style(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "public, max-age=3600")
+	http.ServeFileFS(w, r, pageFiles, "pages/style.css")
+}

@@ -1,0 +1,96 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+)
+
+// sessionLifetime is how long a browser stays logged in.
+const sessionLifetime = 12 * time.Hour
+
+// Sessions keeps browser sessions and what users have allowed in them. A session is
+// known by a digest of its cookie.
+type Sessions interface {
+	CreateSession(ctx context.Context, digest, userID string, now, expiresAt time.Time) error
+	// SessionUser returns who is logged in and since when, or account.ErrNotFound.
+	SessionUser(ctx context.Context, digest string, now time.Time) (account.User, time.Time, error)
+	DeleteSession(ctx context.Context, digest string, grantsToo bool, now time.Time) error
+	ConsentedScope(ctx context.Context, userID, clientID string) (oauth.Scope, error)
+	SetConsent(ctx context.Context, userID, clientID string, scope oauth.Scope, now time.Time) error
+}
+
+// session is who is logged in in a browser; the zero session is nobody.
+type session struct {
+	digest string
+	user   account.User
+	since  time.Time
+}
+
+// cookieName is the name of the session's cookie. With https it has the prefix that
+// makes browsers refuse one that a neighbouring host has set.
+func (e *edge) cookieName() string {
+	if e.secure() {
+		return "__Host-hallpass"
+	}
+	return "hallpass"
+}
+
+func (e *edge) secure() bool { return strings.HasPrefix(e.cfg.IssuerURL, "https:") }
+
+// session finds out who is logged in.
+func (e *edge) session(r *http.Request) (session, error) {
+	cookie, err := r.Cookie(e.cookieName())
+	if err != nil {
+		return session{}, nil
+	}
+	digest := grant.Digest(cookie.Value)
+	user, since, err := e.cfg.Sessions.SessionUser(r.Context(), digest, e.cfg.Now())
+	if errors.Is(err, account.ErrNotFound) {
+		return session{}, nil
+	}
+	return session{digest: digest, user: user, since: since}, err
+}
+
+// startSession logs a browser in. The session is always a new one, and an old one ends:
+// a cookie that somebody has planted is worth nothing after a login.
+func (e *edge) startSession(w http.ResponseWriter, r *http.Request, user account.User) error {
+	old, err := e.session(r)
+	if err != nil {
+		return err
+	}
+	now := e.cfg.Now()
+	if old.digest != "" {
+		if err := e.cfg.Sessions.DeleteSession(r.Context(), old.digest, false, now); err != nil {
+			return err
+		}
+	}
+	raw := make([]byte, 32)
+	if _, err := rand.Read(raw); err != nil {
+		return err
+	}
+	value := base64.RawURLEncoding.EncodeToString(raw)
+	if err := e.cfg.Sessions.CreateSession(r.Context(), grant.Digest(value), user.ID, now, now.Add(sessionLifetime)); err != nil {
+		return err
+	}
+	http.SetCookie(w, e.cookie(value, int(sessionLifetime/time.Second)))
+	return nil
+}
+
+// cookie makes the session's cookie; a negative age removes it. Lax, because a client
+// sends the browser here by a link.
+func (e *edge) cookie(value string, maxAge int) *http.Cookie {
+	return &http.Cookie{
+		Name: e.cookieName(), Value: value, Path: "/", MaxAge: maxAge,
+		HttpOnly: true, Secure: e.secure(), SameSite: http.SameSiteLaxMode,
+	}
+}
