@@ -27,13 +27,13 @@ type sessionKey struct{}
 // the browser to. The edge has checked the request, which has the client's own
 // redirect URI, and the user has logged in and consented.
 func (e *Engine) Authorize(r *http.Request, c client.Client, given Consent) (string, error) {
-	ctx := context.WithValue(withClient(r.Context(), c), sessionKey{}, given.Session)
+	r = r.WithContext(context.WithValue(withClient(r.Context(), c), sessionKey{}, given.Session))
 	request, err := e.server.ValidationAuthorizeRequest(r)
 	if err != nil {
 		return "", protocolError(err)
 	}
 	request.UserID, request.Scope = given.UserID, given.Scope.String()
-	info, err := e.server.GetAuthorizeToken(ctx, request)
+	info, err := e.server.GetAuthorizeToken(r.Context(), request)
 	if err != nil {
 		return "", protocolError(err)
 	}

@@ -91,7 +91,7 @@ func (e *edge) pageHandler(name string, show func(http.ResponseWriter, *http.Req
 		default:
 			f := failureOf(err)
 			e.answers.WithLabelValues(name, string(f.code)).Inc()
-			if f.unexpected {
+			if f.unexpected || f.status < http.StatusInternalServerError { // the edge should have seen it
 				e.cfg.Log.ErrorContext(r.Context(), "request failed", "endpoint", name, "error", err)
 			}
 			if f.retryAfter > 0 {
