@@ -66,12 +66,12 @@ func scanClient(r row) (client.Client, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return client.Client{}, client.ErrNotFound
 	}
-	for _, g := range strings.Fields(grants) {
+	for _, g := range words(grants) {
 		c.Grants = append(c.Grants, oauth.GrantType(g))
 	}
-	c.Scope = strings.Fields(scope)
+	c.Scope = words(scope)
 	c.FirstParty, c.Introspects = firstParty == 1, introspects == 1
-	c.RedirectURIs = strings.Fields(redirectURIs)
+	c.RedirectURIs = words(redirectURIs)
 	c.CreatedAt = timeOf(created)
 	return c, unavailable("read client", err)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
@@ -39,7 +38,7 @@ func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, er
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant.Code{}, grant.ErrCodeUnknown
 	}
-	c.Scope, c.CreatedAt, c.ExpiresAt = strings.Fields(scope), timeOf(created), timeOf(expires)
+	c.Scope, c.CreatedAt, c.ExpiresAt = words(scope), timeOf(created), timeOf(expires)
 	return c, unavailable("read code", err)
 }
 

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -133,7 +132,7 @@ func scanGrant(r row) (grant.Grant, error) {
 	if err == nil && trail != "" {
 		err = json.Unmarshal([]byte(trail), &g.Refresh.Trail)
 	}
-	g.Type, g.Scope = oauth.GrantType(grantType), strings.Fields(scope)
+	g.Type, g.Scope = oauth.GrantType(grantType), words(scope)
 	g.ClientID, g.UserID = clientID.String, userID.String
 	g.CreatedAt, g.ExpiresAt, g.RevokedAt, g.Refresh.EndsAt = timeOf(created), timeOf(expires), timeOf(revoked), timeOf(ends)
 	return g, unavailable("read grant", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -67,7 +66,7 @@ func (s *Store) ConsentedScope(ctx context.Context, userID, clientID string) (oa
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
-	return strings.Fields(scope), unavailable("read consent", err)
+	return words(scope), unavailable("read consent", err)
 }
 
 // SetConsent remembers what the user allows the client, in place of what was allowed
@@ -94,7 +93,7 @@ func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) 
 		var scope string
 		var updated sql.NullInt64
 		err := r.Scan(&c.ClientID, &scope, &updated)
-		c.Scope, c.UpdatedAt = strings.Fields(scope), timeOf(updated)
+		c.Scope, c.UpdatedAt = words(scope), timeOf(updated)
 		return c, unavailable("list consents", err)
 	}, "SELECT client_id, scope, updated_at FROM consents WHERE user_id = $1 ORDER BY client_id", userID)
 }

@@ -151,3 +151,11 @@ func timeOf(n sql.NullInt64) time.Time {
 	}
 	return time.Unix(n.Int64, 0).UTC()
 }
+
+// words reads a list that is stored as a text; an empty one is nil.
+func words(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Fields(text)
+}

@@ -28,7 +28,7 @@ func testGrantRoundTrip(t *testing.T, s *store.Store) {
 	full.Scope = oauth.Scope{"profile", "items:read"}
 	expectGrant(t, s, startGrant(t, s, full))
 	bare := newGrant(u, c)
-	bare.Scope = oauth.Scope{}
+	bare.Scope = nil
 	expectGrant(t, s, startGrant(t, s, bare))
 }
 
@@ -76,7 +76,7 @@ func testNoGrant(t *testing.T, s *store.Store) {
 	g := addGrant(t, s, addUser(t, s, "john.doe"), addClient(t, s, "app"))
 	for _, number := range []int64{0, -1, g.Number + 1, 1 << 40} {
 		_, err := s.GrantByNumber(t.Context(), number)
-		expect(t, "a number never given", err, store.ErrNoGrant)
+		expect(t, "a number never given", err, grant.ErrNotFound)
 	}
 }
 
@@ -99,7 +99,7 @@ func testNumbersGrow(t *testing.T, s *store.Store) {
 		last = g.Number
 		_, err := s.GrantByNumber(t.Context(), g.Number)
 		if i%2 == 0 {
-			expect(t, "a swept grant", err, store.ErrNoGrant)
+			expect(t, "a swept grant", err, grant.ErrNotFound)
 		} else {
 			expect(t, "a live grant", err, nil)
 		}
@@ -132,7 +132,7 @@ func testSweepGrants(t *testing.T, s *store.Store) {
 	}
 	for _, g := range old {
 		_, err := s.GrantByNumber(t.Context(), g.Number)
-		expect(t, "a grant that expired long ago", err, store.ErrNoGrant)
+		expect(t, "a grant that expired long ago", err, grant.ErrNotFound)
 	}
 	for _, g := range live {
 		expectGrant(t, s, g)
