@@ -48,17 +48,17 @@ func TestOpenAPIDocument(t *testing.T) {
 	}
 }
 
-// description is what a test looks at in the OpenAPI document.
+// operation is what a test looks at in an operation of the OpenAPI document.
+type operation struct {
+	Security  []map[string][]string `json:"security"`
+	Responses map[string]struct {
+		Content map[string]any `json:"content"`
+	} `json:"responses"`
+}
+
+// description is what it looks at in the document.
 type description struct {
-	OpenAPI string `json:"openapi"`
-	Paths   map[string]map[string]struct {
-		OperationID string                `json:"operationId"`
-		Summary     string                `json:"summary"`
-		Security    []map[string][]string `json:"security"`
-		Responses   map[string]struct {
-			Content map[string]any `json:"content"`
-		} `json:"responses"`
-	} `json:"paths"`
+	Paths      map[string]map[string]operation `json:"paths"`
 	Components struct {
 		SecuritySchemes map[string]struct {
 			Type  string `json:"type"`
@@ -98,32 +98,41 @@ func TestSecurityIsEnforcedAsDocumented(t *testing.T) {
 	}
 	for path, operations := range d.Paths {
 		for method, op := range operations {
-			method, target := strings.ToUpper(method), variable.ReplaceAllString(path, "1")
-			name := method + " " + path
+			name := strings.ToUpper(method) + " " + path
 			if slices.Contains(unprotected, name) {
 				continue
 			}
-			if len(op.Security) != 1 || len(op.Security[0]["oauth2"]) == 0 {
-				t.Errorf("%s: security %v", name, op.Security)
-				continue
-			}
-			for _, status := range []string{"401", "403"} {
-				if _, ok := op.Responses[status].Content["application/problem+json"]; !ok {
-					t.Errorf("%s: response %s is not documented", name, status)
-				}
-			}
-			if got := s.do(t, method, target); got.StatusCode != http.StatusUnauthorized {
-				t.Errorf("%s without a token: status %d", name, got.StatusCode)
-			}
-			if got := s.do(t, method, target, "Authorization", "Bearer "+s.issuer.Token(all...)); got.StatusCode == http.StatusUnauthorized || got.StatusCode == http.StatusForbidden {
-				t.Errorf("%s with every scope: status %d", name, got.StatusCode)
-			}
-			for _, needed := range op.Security[0]["oauth2"] {
-				others := slices.DeleteFunc(slices.Clone(all), func(scope string) bool { return scope == needed })
-				if got := s.do(t, method, target, "Authorization", "Bearer "+s.issuer.Token(others...)); got.StatusCode != http.StatusForbidden {
-					t.Errorf("%s without the scope %s: status %d", name, needed, got.StatusCode)
-				}
-			}
+			t.Run(name, func(t *testing.T) {
+				op.isEnforced(t, s, all, strings.ToUpper(method), variable.ReplaceAllString(path, "1"))
+			})
+		}
+	}
+}
+
+// isEnforced asks with every kind of token that the operation's security tells
+// apart.
+func (op operation) isEnforced(t *testing.T, s *server, all []string, method, target string) {
+	if len(op.Security) != 1 || len(op.Security[0]["oauth2"]) == 0 {
+		t.Fatalf("security %v", op.Security)
+	}
+	for _, status := range []string{"401", "403"} {
+		if _, ok := op.Responses[status].Content["application/problem+json"]; !ok {
+			t.Errorf("the response %s is not documented", status)
+		}
+	}
+	ask := func(scopes ...string) int {
+		return s.do(t, method, target, "Authorization", "Bearer "+s.issuer.Token(scopes...)).StatusCode
+	}
+	if got := s.do(t, method, target).StatusCode; got != http.StatusUnauthorized {
+		t.Errorf("without a token: status %d", got)
+	}
+	if got := ask(all...); got == http.StatusUnauthorized || got == http.StatusForbidden {
+		t.Errorf("with every scope: status %d", got)
+	}
+	for _, needed := range op.Security[0]["oauth2"] {
+		others := slices.DeleteFunc(slices.Clone(all), func(scope string) bool { return scope == needed })
+		if got := ask(others...); got != http.StatusForbidden {
+			t.Errorf("without the scope %s: status %d", needed, got)
 		}
 	}
 }
