@@ -1,0 +1,378 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	liberrors "github.com/go-oauth2/oauth2/v4/errors"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/token"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+const (
+	issuer   = "https://login.example"
+	audience = "https://api.example"
+	lifetime = 10 * time.Minute
+	password = "securepassword"
+)
+
+// passwords is a function in the place of *account.Login.
+type passwords func(ctx context.Context, username, password string) (account.User, error)
+
+func (p passwords) Check(ctx context.Context, username, password string) (account.User, error) {
+	return p(ctx, username, password)
+}
+
+// bench is an engine on a database with one user and two clients.
+type bench struct {
+	t    *testing.T
+	cfg  engine.Config
+	data *store.Store
+	user account.User
+	app  client.Client
+	now  time.Time
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{t: t, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
+	var err error
+	b.data, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), store.DefaultPool)
+	must(t, err)
+	t.Cleanup(func() { _ = b.data.Close() })
+	_, err = b.data.Migrate(t.Context())
+	must(t, err)
+
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	must(t, err)
+	b.user, err = account.New("john.doe", "John Doe", string(hash), b.now)
+	must(t, err)
+	must(t, b.data.CreateUser(t.Context(), b.user))
+	b.app = client.Client{ID: "app", Name: "App", Grants: []oauth.GrantType{oauth.GrantPassword}, Scope: oauth.Scope{"profile", "items:read"}}
+	for _, id := range []string{"app", "other"} {
+		c := b.app
+		c.ID, c.CreatedAt = id, b.now
+		must(t, b.data.CreateClient(t.Context(), c))
+	}
+
+	hasher, err := account.NewHasher(bcrypt.MinCost)
+	must(t, err)
+	ring, err := keyring.FromSecret(strings.Repeat("k", keyring.MinSecret))
+	must(t, err)
+	clock := func() time.Time { return b.now }
+	b.cfg = engine.Config{
+		Issuer: issuer, Audience: audience, Lifetime: lifetime,
+		Passwords: &account.Login{Store: b.data, Hasher: hasher, Gate: account.NewGate(2, 100), Now: clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil))},
+		Users:     b.data, Grants: b.data, Signer: &token.Signer{Keys: ring}, Now: clock,
+	}
+	return b
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// request is a login as the edge hands it over, with changes: name, value and so on.
+func request(changes ...string) *http.Request {
+	form := url.Values{"grant_type": {"password"}, "username": {"john.doe"}, "password": {password}}
+	for i := 0; i < len(changes); i += 2 {
+		form.Set(changes[i], changes[i+1])
+	}
+	r := httptest.NewRequest(http.MethodPost, "/token", nil)
+	r.Form, r.PostForm = form, form
+	return r
+}
+
+// claims returns what the token of an answer says, if it is good.
+func (b *bench) claims(answer map[string]any) *token.Claims {
+	b.t.Helper()
+	v, err := token.NewVerifier(token.VerifierConfig{Keys: b.cfg.Signer.Keys, Issuer: issuer, Audience: audience, Now: b.cfg.Now, Leeway: -1})
+	must(b.t, err)
+	raw, _ := answer["access_token"].(string)
+	claims, err := v.Verify(raw)
+	must(b.t, err)
+	return claims
+}
+
+func TestIssue(t *testing.T) {
+	b := newBench(t)
+	answer, err := engine.New(b.cfg).Issue(request(), b.app)
+	must(t, err)
+	claims := b.claims(answer)
+	if claims.ID == "" {
+		t.Error("the token has no id")
+	}
+	stored, err := b.data.GrantByNumber(t.Context(), 1)
+	must(t, err)
+	wantGrant := grant.Grant{
+		Number: 1, Type: oauth.GrantPassword, ClientID: "app", UserID: b.user.ID, Scope: b.app.Scope,
+		CreatedAt: b.now, ExpiresAt: b.now.Add(lifetime),
+	}
+	if diff := cmp.Diff(wantGrant, stored); diff != "" {
+		t.Errorf("grant (-want +got):\n%s", diff)
+	}
+	want := &token.Claims{
+		Issuer: issuer, Subject: b.user.ID, Audience: []string{audience}, ClientID: "app", ID: claims.ID,
+		IssuedAt: b.now, ExpiresAt: b.now.Add(lifetime), Scope: b.app.Scope, Username: "john.doe", Name: "John Doe",
+		Status: &token.Status{Index: 1, URI: issuer + "/status-lists/0"},
+	}
+	if diff := cmp.Diff(want, claims); diff != "" {
+		t.Errorf("claims (-want +got):\n%s", diff)
+	}
+	delete(answer, "access_token")
+	if diff := cmp.Diff(map[string]any{"token_type": "bearer", "expires_in": int64(600), "scope": "profile items:read"}, answer); diff != "" {
+		t.Errorf("answer (-want +got):\n%s", diff)
+	}
+}
+
+// RFC 6749 §3.3: never more than the client has, the client's own in place of none.
+func TestIssueScope(t *testing.T) {
+	b := newBench(t)
+	e := engine.New(b.cfg)
+	for _, tt := range []struct{ asked, want, says string }{
+		{asked: "", want: "profile items:read"},
+		{asked: " ", want: "profile items:read"},
+		{asked: "profile", want: "profile"},
+		{asked: "items:read profile", want: "items:read profile"},
+		{asked: "profile profile", want: "profile"},
+		{asked: "admin", says: "admin"},
+		{asked: "profile items:write", says: "items:write"},
+		{asked: "Profile", says: "Profile"},
+		{asked: "profile,items:read", says: "profile,items:read"},
+		{asked: "a\tb", says: "3.3"},
+		{asked: `a"b`, says: "3.3"},
+		{asked: "é", says: "3.3"},
+		{asked: strings.Repeat("x", 2000), says: "1024"},
+	} {
+		answer, err := e.Issue(request("scope", tt.asked), b.app)
+		if tt.says != "" {
+			if !errors.Is(err, oauth.ErrInvalidScope) || !strings.Contains(err.Error(), tt.says) || answer != nil {
+				t.Errorf("%q: %v, %v, want invalid_scope that says %q", tt.asked, answer, err, tt.says)
+			}
+			continue
+		}
+		if err != nil || answer["scope"] != tt.want || b.claims(answer).Scope.String() != tt.want {
+			t.Errorf("%q: %v, %v, want the scope %q", tt.asked, answer, err, tt.want)
+		}
+	}
+}
+
+// The library issues to the client that the edge authenticated, whatever the form
+// says, and to none where there is none.
+func TestIssueToTheAuthenticatedClient(t *testing.T) {
+	b := newBench(t)
+	e := engine.New(b.cfg)
+	answer, err := e.Issue(request("client_id", "other", "client_secret", "x"), b.app)
+	must(t, err)
+	if got := b.claims(answer).ClientID; got != "app" {
+		t.Errorf("the token is for %s", got)
+	}
+	if g, err := b.data.GrantByNumber(t.Context(), 1); err != nil || g.ClientID != "app" {
+		t.Errorf("the grant is %+v, %v", g, err)
+	}
+	if answer, err := e.Issue(request("client_id", "app"), client.Client{}); !errors.Is(err, oauth.ErrInvalidClient) {
+		t.Errorf("without a client: %v, %v", answer, err)
+	}
+	b.expectGrants(1)
+}
+
+// expectGrants checks how many grants are alive.
+func (b *bench) expectGrants(want int64) {
+	b.t.Helper()
+	got, err := b.data.ActiveGrants(b.t.Context(), b.now)
+	must(b.t, err)
+	if got != want {
+		b.t.Errorf("%d active grants, want %d", got, want)
+	}
+}
+
+// unhashable is an error that cannot be a key of a map, as the library wants all
+// errors to be.
+type unhashable struct{ causes []error }
+
+func (e unhashable) Error() string   { return "unhashable" }
+func (e unhashable) Unwrap() []error { return e.causes }
+
+// Errors are known however deep they are wrapped; those that are not the protocol's
+// come back as they are, for the edge to judge.
+func TestIssueErrors(t *testing.T) {
+	incorrect := oauth.ErrInvalidGrant.Describe("Incorrect username or password")
+	unknown := errors.New("something else")
+	overloaded := fmt.Errorf("login: %w", account.ErrOverloaded)
+	throttled := &account.ThrottledError{Wait: time.Second}
+	outage := fmt.Errorf("%w: locked", store.ErrUnavailable)
+	for _, tt := range []struct{ from, want error }{
+		{account.ErrIncorrect, incorrect},
+		{fmt.Errorf("login: %w", account.ErrIncorrect), incorrect},
+		{errors.Join(nil, account.ErrIncorrect), incorrect},
+		{unhashable{[]error{account.ErrIncorrect}}, incorrect},
+		{fmt.Errorf("login: %w", grant.ErrInactive), incorrect},
+		{liberrors.ErrInvalidRequest, oauth.ErrInvalidRequest},
+		{liberrors.ErrInvalidClient, oauth.ErrInvalidClient},
+		{liberrors.ErrInvalidGrant, oauth.ErrInvalidGrant},
+		{liberrors.ErrUnauthorizedClient, oauth.ErrUnauthorizedClient},
+		{liberrors.ErrUnsupportedGrantType, oauth.ErrUnsupportedGrantType},
+		{fmt.Errorf("deep: %w", fmt.Errorf("down: %w", liberrors.ErrInvalidScope)), oauth.ErrInvalidScope},
+		{oauth.ErrInvalidRequest.Describe("kept"), oauth.ErrInvalidRequest.Describe("kept")},
+		{unknown, unknown}, {overloaded, overloaded}, {throttled, throttled}, {outage, outage},
+		{context.Canceled, context.Canceled},
+	} {
+		b := newBench(t)
+		b.cfg.Passwords = passwords(func(context.Context, string, string) (account.User, error) { return account.User{}, tt.from })
+		answer, err := engine.New(b.cfg).Issue(request(), b.app)
+		if !errors.Is(err, tt.want) || answer != nil {
+			t.Errorf("%v became %v with %v, want %v", tt.from, err, answer, tt.want)
+		}
+		var got, want *oauth.Error
+		if errors.As(tt.want, &want) && errors.As(err, &got) && want.Description != "" && want.Description != got.Description {
+			t.Errorf("%v says %q, want %q", tt.from, got.Description, want.Description)
+		}
+		b.expectGrants(0)
+	}
+}
+
+func TestIssueUnhashableError(t *testing.T) {
+	b := newBench(t)
+	b.cfg.Passwords = passwords(func(context.Context, string, string) (account.User, error) {
+		return account.User{}, unhashable{[]error{errors.New("x")}}
+	})
+	_, err := engine.New(b.cfg).Issue(request(), b.app)
+	if !errors.As(err, new(unhashable)) {
+		t.Errorf("became %v", err)
+	}
+}
+
+func TestIssueRefusesForms(t *testing.T) {
+	b := newBench(t)
+	e := engine.New(b.cfg)
+	for name, tt := range map[string]struct {
+		request *http.Request
+		want    error
+	}{
+		"no password":        {request("password", ""), oauth.ErrInvalidRequest},
+		"no username":        {request("username", ""), oauth.ErrInvalidRequest},
+		"no grant type":      {request("grant_type", ""), oauth.ErrUnsupportedGrantType},
+		"unknown grant type": {request("grant_type", "x"), oauth.ErrUnsupportedGrantType},
+		"code":               {request("grant_type", "authorization_code", "code", "x", "redirect_uri", "https://app.example"), oauth.ErrUnauthorizedClient},
+		"refresh":            {request("grant_type", "refresh_token", "refresh_token", "x"), oauth.ErrUnauthorizedClient},
+		"client credentials": {request("grant_type", "client_credentials"), oauth.ErrUnauthorizedClient},
+		"wrong password":     {request("password", "x"), oauth.ErrInvalidGrant},
+	} {
+		if answer, err := e.Issue(tt.request, b.app); !errors.Is(err, tt.want) || answer != nil {
+			t.Errorf("%s: %v, %v, want %v", name, answer, err, tt.want)
+		}
+	}
+	b.expectGrants(0)
+}
+
+func TestSupports(t *testing.T) {
+	e := engine.New(newBench(t).cfg)
+	if !e.Supports(oauth.GrantPassword) {
+		t.Error("password is not supported")
+	}
+	for _, other := range []oauth.GrantType{"", "Password", "passwordx", "implicit", "token"} {
+		if e.Supports(other) {
+			t.Errorf("%q is supported", other)
+		}
+	}
+}
+
+// What happens between the check of the password and the making of the token counts.
+func TestIssueToSomebodyWhoIsNoMore(t *testing.T) {
+	for name, end := range map[string]func(b *bench) error{
+		"disabled":       func(b *bench) error { return b.data.DisableUser(t.Context(), "john.doe", b.now) },
+		"deleted":        func(b *bench) error { return b.data.DeleteUser(t.Context(), "john.doe", b.now) },
+		"client deleted": func(b *bench) error { return b.data.DeleteClient(t.Context(), "app", b.now) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			login := b.cfg.Passwords
+			b.cfg.Passwords = passwords(func(ctx context.Context, username, password string) (account.User, error) {
+				user, err := login.Check(ctx, username, password)
+				must(t, err)
+				return user, end(b)
+			})
+			answer, err := engine.New(b.cfg).Issue(request(), b.app)
+			if !errors.Is(err, oauth.ErrInvalidGrant) || answer != nil {
+				t.Errorf("got %v, %v", answer, err)
+			}
+			b.expectGrants(0)
+		})
+	}
+}
+
+// An outage is not the user's fault, and no token comes of it.
+func TestIssueWithoutADatabase(t *testing.T) {
+	b := newBench(t)
+	login := b.cfg.Passwords
+	b.cfg.Passwords = passwords(func(ctx context.Context, username, password string) (account.User, error) {
+		user, err := login.Check(ctx, username, password)
+		must(t, err)
+		return user, b.data.Close()
+	})
+	if answer, err := engine.New(b.cfg).Issue(request(), b.app); !errors.Is(err, store.ErrUnavailable) || answer != nil {
+		t.Errorf("got %v, %v", answer, err)
+	}
+}
+
+func TestIssueWithoutASigningKey(t *testing.T) {
+	b := newBench(t)
+	later := time.Now().Add(time.Hour).Unix()
+	ring, err := keyring.Parse(fmt.Appendf(nil, `{"keys":[{"kty":"oct","kid":"later","nbf":%d,"k":"%s"}]}`, later, strings.Repeat("A", 43)))
+	must(t, err)
+	b.cfg.Signer = &token.Signer{Keys: ring}
+	if answer, err := engine.New(b.cfg).Issue(request(), b.app); !errors.Is(err, keyring.ErrNoSigner) || answer != nil {
+		t.Errorf("got %v, %v", answer, err)
+	}
+}
+
+// Two tokens of one moment differ, and have bits of their own.
+func TestIssueInParallel(t *testing.T) {
+	const logins = 20
+	b := newBench(t)
+	e := engine.New(b.cfg)
+	answers := make([]map[string]any, logins)
+	var group sync.WaitGroup
+	for i := range logins {
+		group.Go(func() {
+			var err error
+			if answers[i], err = e.Issue(request(), b.app); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	ids, bits := map[string]bool{}, map[int64]bool{}
+	for _, answer := range answers {
+		claims := b.claims(answer)
+		ids[claims.ID], bits[claims.Status.Index] = true, true
+	}
+	if len(ids) != logins || len(bits) != logins {
+		t.Errorf("%d logins have %d ids and %d bits", logins, len(ids), len(bits))
+	}
+	b.expectGrants(logins)
+}
