@@ -118,6 +118,7 @@ func (p *page) keepPicture() {
 func TestDocsPageInBrowser(t *testing.T) {
 	const (
 		dialog    = `.modal-ux `
+		login     = dialog + `.auth-container:has(#oauth_username) ` // one form for each way to log in
 		operation = `#operations-users-get-users-me `
 		result    = operation + `.live-responses-table tbody `
 	)
@@ -129,9 +130,9 @@ func TestDocsPageInBrowser(t *testing.T) {
 	)
 	p.do("logging in",
 		chromedp.Click(chromedp.CSS(`.btn.authorize`)),
-		chromedp.SendKeys(chromedp.CSS(dialog+`#oauth_username`), "john.doe"),
-		chromedp.SendKeys(chromedp.CSS(dialog+`#oauth_password`), demoPassword),
-		chromedp.Click(chromedp.CSS(dialog+`.auth-btn-wrapper .authorize`)),
+		chromedp.SendKeys(chromedp.CSS(login+`#oauth_username`), "john.doe"),
+		chromedp.SendKeys(chromedp.CSS(login+`#oauth_password`), demoPassword),
+		chromedp.Click(chromedp.CSS(login+`.auth-btn-wrapper .authorize`)),
 		chromedp.WaitNotPresent(chromedp.CSS(dialog+`#oauth_password`)), // it goes when the token is there
 		chromedp.Click(chromedp.CSS(dialog+`.btn-done`)),
 	)
