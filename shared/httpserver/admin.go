@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +100,8 @@ func CheckReady(ctx context.Context, adminAddress string) error {
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	direct := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // never by a proxy of the environment
+	resp, err := direct.Do(req)
 	if err != nil {
 		return err
 	}
@@ -109,7 +111,7 @@ func CheckReady(ctx context.Context, adminAddress string) error {
 		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s", text)
+		return fmt.Errorf("%s", bytes.TrimSpace(text))
 	}
 	return nil
 }

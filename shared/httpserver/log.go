@@ -1,7 +1,6 @@
 package httpserver
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"log/slog"
@@ -12,6 +11,9 @@ import (
 // logFlushInterval is how long a line may wait in memory. A write call for each
 // request would cost more than all else a small request needs.
 const logFlushInterval = 100 * time.Millisecond
+
+// maxLogBatch is how many bytes of lines wait at the most.
+const maxLogBatch = 32 << 10
 
 // Logger is a slog.Logger whose lines are written in batches: at the latest
 // 100 milliseconds after they were made, and at once with a warning or an error.
@@ -28,7 +30,7 @@ func NewLogger(w io.Writer, s Settings) *Logger {
 	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
 		level = slog.LevelInfo // kong has checked the setting; a zero Settings means info
 	}
-	out := newBatchWriter(w)
+	out := &batchWriter{w: w}
 	options := &slog.HandlerOptions{Level: level}
 	var handler slog.Handler = slog.NewTextHandler(out, options)
 	if s.LogFormat == "json" {
@@ -65,43 +67,51 @@ func (h *logHandler) WithGroup(name string) slog.Handler {
 	return &logHandler{Handler: h.Handler.WithGroup(name), out: h.out}
 }
 
-// batchWriter is a buffered writer that a timer empties. The timer runs only while
+// batchWriter collects lines, which a timer writes. The timer runs only while
 // something waits, so an idle server does not wake up.
 type batchWriter struct {
+	w io.Writer
+
 	mu      sync.Mutex
-	buf     *bufio.Writer
+	batch   []byte
 	waiting bool
 	closed  bool
-}
-
-func newBatchWriter(w io.Writer) *batchWriter {
-	return &batchWriter{buf: bufio.NewWriterSize(w, 32<<10)}
 }
 
 func (b *batchWriter) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n, err := b.buf.Write(p)
+	b.batch = append(b.batch, p...)
 	switch {
-	case b.closed:
-		err = b.buf.Flush()
+	case b.closed || len(b.batch) >= maxLogBatch:
+		b.writeOut()
 	case !b.waiting:
 		b.waiting = true
 		time.AfterFunc(logFlushInterval, b.flush)
 	}
-	return n, err
+	return len(p), nil
 }
 
 func (b *batchWriter) flush() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.waiting = false
-	_ = b.buf.Flush() // the log itself cannot be written: there is nowhere to say so
+	b.writeOut()
 }
 
 func (b *batchWriter) close() {
-	b.flush()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
+	b.writeOut()
+}
+
+// writeOut writes the batch. Lines that cannot be written are lost: there is
+// nowhere to say so, and to keep them would fill the memory. Later ones are tried
+// again, so that a full disk silences the log only for as long as it is full.
+func (b *batchWriter) writeOut() {
+	if len(b.batch) > 0 {
+		_, _ = b.w.Write(b.batch)
+		b.batch = b.batch[:0]
+	}
 }

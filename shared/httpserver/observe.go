@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -96,28 +97,49 @@ func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	*rec = recorder{ResponseWriter: w, route: unmatchedRoute}
 	r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
 	o.inFlight.Inc()
-	defer func() {
-		if v := recover(); v != nil {
-			o.answerPanic(rec, r, v)
-		}
-		o.inFlight.Dec()
-		o.record(rec, r, time.Since(start))
-		*rec = recorder{}
-		o.pool.Put(rec)
-	}()
+	defer o.finish(rec, r, start)
 	o.next.ServeHTTP(rec, r)
 }
 
-// answerPanic logs a panic once and answers with a fixed text, if nothing has been
-// answered yet.
-func (o *observer) answerPanic(rec *recorder, r *http.Request, v any) {
+// finish does what follows every request, whatever became of its handler.
+func (o *observer) finish(rec *recorder, r *http.Request, start time.Time) {
+	v := recover()
+	cutOff := v != nil && !o.answerPanic(rec, r, v)
+	o.inFlight.Dec()
+	o.record(rec, r, time.Since(start))
+	*rec = recorder{}
+	o.pool.Put(rec)
+	if cutOff {
+		panic(http.ErrAbortHandler) // net/http's own way to drop a connection
+	}
+}
+
+// answerPanic logs a panic once and answers with a fixed text. It is false when the
+// connection must be dropped instead: the handler asked for that, or the client
+// would take the beginning of an answer for the whole.
+func (o *observer) answerPanic(rec *recorder, r *http.Request, v any) (answered bool) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(v) // net/http's own way to drop a connection
+		return false
 	}
-	o.log.ErrorContext(r.Context(), "panic while answering", "panic", v, "stack", string(debug.Stack()))
-	if rec.status == 0 {
-		problem.Write(rec, http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
+	o.log.ErrorContext(r.Context(), "panic while answering", "panic", panicText(v), "stack", string(debug.Stack()))
+	if rec.status != 0 {
+		return false
 	}
+	rec.Header().Set("Cache-Control", "no-store")
+	problem.Write(rec, http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
+	return true
+}
+
+// panicText says what a panic was about. Of a value that is neither a text nor an
+// error only the type is said: it may be a request, with all its headers.
+func panicText(v any) string {
+	switch v := v.(type) {
+	case error:
+		return v.Error()
+	case string:
+		return v
+	}
+	return fmt.Sprintf("a value of type %T", v)
 }
 
 func (o *observer) record(rec *recorder, r *http.Request, took time.Duration) {

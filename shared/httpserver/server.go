@@ -80,6 +80,7 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() { failed <- app.Serve(public) }()
 	go func() { failed <- admin.Serve(private) }()
 	s.Log.InfoContext(ctx, "listening", "address", public.Addr().String(), "admin_address", private.Addr().String())
+	ctx, cancel := context.WithCancel(ctx)
 	if s.Prepare == nil {
 		handler.set(s.Handler)
 		health.prepared.Store(true)
@@ -88,7 +89,16 @@ func (s *Server) Run(ctx context.Context) error {
 		preparing.Go(func() { failed <- s.prepare(ctx, &handler, health) })
 		defer preparing.Wait() // what it opens is closed after Run has returned
 	}
+	defer cancel() // before the wait above: a listener that fails ends the preparing too
 
+	if err := wait(ctx, failed); err != nil {
+		return err
+	}
+	return s.stop(ctx, health, app, admin)
+}
+
+// wait returns nil when ctx ends, and the first error of failed before that.
+func wait(ctx context.Context, failed <-chan error) error {
 	for ctx.Err() == nil {
 		select {
 		case err := <-failed:
@@ -98,7 +108,7 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	return s.stop(ctx, health, app, admin)
+	return nil
 }
 
 // prepare makes the handler and lets requests to it.

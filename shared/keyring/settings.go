@@ -16,7 +16,7 @@ const watchInterval = 2 * time.Second
 // Settings says where the keys come from. The tags are read by kong; a program
 // that does not use it fills the fields in. Exactly one must be set.
 type Settings struct {
-	TokenSecret string `group:"Keys" env:"HALLPASS_TOKEN_SECRET" placeholder:"SECRET" help:"One shared secret of 32 bytes or more that signs and verifies tokens. Set it in the environment: other users of the machine see a program's flags."`
+	TokenSecret string `group:"Keys" env:"HALLPASS_TOKEN_SECRET" secret:"" placeholder:"SECRET" help:"One shared secret of 32 bytes or more that signs and verifies tokens. Set it in the environment: other users of the machine see a program's flags."`
 	KeysFile    string `group:"Keys" env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"File with a JWK Set of shared secrets ('authserver key init' makes one), read again when it changes."`
 }
 

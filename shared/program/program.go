@@ -13,6 +13,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -64,7 +66,8 @@ type Program struct {
 	// Description is the first paragraph of --help.
 	Description string
 	// Commands is a pointer to a struct that kong reads. Each command's Run may
-	// take a context.Context and Streams.
+	// take a context.Context and Streams. The value of a flag with the tag
+	// secret:"" is never repeated in a message.
 	Commands any
 	// Vars are kong variables for the help and defaults of the settings.
 	Vars map[string]string
@@ -124,9 +127,39 @@ func (p Program) run(ctx context.Context, args []string, streams Streams) (code 
 	if err == nil {
 		err = command.Run()
 	} else {
-		err = WithCode(ExitUsage, fmt.Errorf("%w (%s --help tells more)", err, p.Name))
+		err = WithCode(ExitUsage, fmt.Errorf("%s (%s --help tells more)", usageMessage(err, parser.Model.Node), p.Name))
 	}
 	return p.report(err, streams.Err)
+}
+
+// usageMessage is what kong says about the arguments, with the environment variable
+// of the flag that it begins with: who gave a bad value by one may not know the
+// other.
+func usageMessage(err error, node *kong.Node) string {
+	message := err.Error()
+	for _, flag := range allFlags(node) {
+		rest, found := strings.CutPrefix(message, "--"+flag.Name)
+		if !found || !strings.HasPrefix(rest, ":") && !strings.HasPrefix(rest, " ") || len(flag.Envs) == 0 {
+			continue
+		}
+		setting := fmt.Sprintf("--%s (%s)", flag.Name, strings.Join(flag.Envs, ", "))
+		switch {
+		case flag.Tag.Has("secret"):
+			return setting + ": it has no value that can be read; one that begins with a dash is written --" + flag.Name + "=VALUE"
+		case !strings.Contains(rest, flag.Envs[0]):
+			return setting + rest
+		}
+	}
+	return message
+}
+
+// allFlags returns the flags of node and of all commands under it.
+func allFlags(node *kong.Node) []*kong.Flag {
+	flags := slices.Clone(node.Flags)
+	for _, child := range node.Children {
+		flags = append(flags, allFlags(child)...)
+	}
+	return flags
 }
 
 // report prints err once, as one line, and returns its exit code.
@@ -134,7 +167,7 @@ func (p Program) report(err error, w io.Writer) int {
 	if err == nil {
 		return ExitOK
 	}
-	fmt.Fprintf(w, "%s: %v\n", p.Name, err)
+	fmt.Fprintf(w, "%s: %s\n", p.Name, strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
 	var coded *codedError
 	if errors.As(err, &coded) {
 		return coded.code
