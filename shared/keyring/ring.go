@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -17,8 +16,17 @@ import (
 // of at least the size of its hash (RFC 7518 §3.2).
 const MinSecret = 32
 
-// HS256 is HMAC with SHA-256 (RFC 7518 §3.2), the algorithm of shared secrets.
-const HS256 = "HS256"
+// The algorithms of keys. Whoever can verify HS256 can also sign it; of the others a
+// verifier needs the public half alone.
+const (
+	HS256 = "HS256" // HMAC with SHA-256, for shared secrets (RFC 7518 §3.2)
+	EdDSA = "EdDSA" // Ed25519 (RFC 8037 §3.1)
+	ES256 = "ES256" // ECDSA with P-256 and SHA-256 (RFC 7518 §3.4)
+	RS256 = "RS256" // RSA with PKCS #1 v1.5 and SHA-256 (RFC 7518 §3.3)
+)
+
+// Algorithms are all of them.
+var Algorithms = []string{HS256, EdDSA, ES256, RS256}
 
 // maxKeyID bounds a kid, in bytes.
 const maxKeyID = 128
@@ -43,12 +51,28 @@ type Key struct {
 	// VerifiesUntil is when the key stops to verify; zero means never.
 	VerifiesUntil time.Time
 
-	secret []byte
+	material
 }
 
-// Secret returns the key material, as jwt/v5 wants it for both signing and
-// verifying. The caller must not change or print it.
+// Secret returns the shared secret of an HS256 key, and nil for any other. The caller
+// must not change or print it.
 func (k *Key) Secret() []byte { return k.secret }
+
+// SigningKey returns what jwt/v5 signs with; nil if the ring has only the public half.
+func (k *Key) SigningKey() any {
+	if k.secret != nil {
+		return k.secret
+	}
+	return k.private
+}
+
+// VerificationKey returns what jwt/v5 verifies with.
+func (k *Key) VerificationKey() any {
+	if k.secret != nil {
+		return k.secret
+	}
+	return k.public
+}
 
 // String returns the key's id, so that a key that ends up in a log line or in an
 // error gives nothing away.
@@ -64,7 +88,7 @@ func (k *Key) verifiesAt(now time.Time) bool {
 
 // signsAt reports whether k may sign at now.
 func (k *Key) signsAt(now time.Time) bool {
-	return !now.Before(k.SignsFrom) && k.verifiesAt(now)
+	return !now.Before(k.SignsFrom) && k.verifiesAt(now) && k.SigningKey() != nil
 }
 
 // Ring is a set of keys with their schedule. It is immutable and safe for
@@ -113,7 +137,7 @@ func (r *Ring) Len() int { return len(r.keys) }
 // as they are. Fewer than MinSecret bytes are ErrWeakKey. The key's id is
 // derived from the secret, so that both tiers give it the same name.
 func FromSecret(secret string) (*Ring, error) {
-	key := &Key{ID: secretID([]byte(secret)), Algorithm: HS256, secret: []byte(secret)}
+	key := &Key{ID: secretID([]byte(secret)), Algorithm: HS256, material: material{secret: []byte(secret)}}
 	return newRing([]*Key{key})
 }
 
@@ -152,9 +176,10 @@ func (s schedule) valid() bool {
 	return true
 }
 
-// Parse reads a JWK Set. Every key must have a kid of its own, be of kty oct
-// with at least MinSecret bytes, and name no algorithm but HS256; an empty set
-// is ErrBadRing. Nothing of the file's text is in the error, and so no material.
+// Parse reads a JWK Set. Every key must have a kid of its own, be a shared secret of
+// at least MinSecret bytes, an Ed25519, a P-256 or an RSA key, whole or its public
+// half, and name no algorithm but the one of its kind; an empty set is ErrBadRing.
+// Nothing of the file's text is in the error, and so no material.
 func Parse(data []byte) (*Ring, error) {
 	var doc document
 	if err := json.Unmarshal(data, &doc); err != nil {
@@ -177,12 +202,12 @@ func parseKey(raw []byte) (*Key, error) {
 	if json.Unmarshal(raw, &jwk) != nil || json.Unmarshal(raw, &times) != nil {
 		return nil, fmt.Errorf("%w: it is not a JWK, or one of its members has the wrong type", ErrBadRing)
 	}
-	secret, ok := jwk.Key.([]byte)
-	if !ok {
-		return nil, fmt.Errorf("%w: its kty is not oct", ErrBadRing)
+	algorithm, m, err := materialOf(jwk.Key)
+	if err != nil {
+		return nil, err
 	}
-	if jwk.Algorithm != "" && jwk.Algorithm != HS256 {
-		return nil, fmt.Errorf("%w: its alg is not HS256", ErrBadRing)
+	if jwk.Algorithm != "" && jwk.Algorithm != algorithm {
+		return nil, fmt.Errorf("%w: its alg is not %s", ErrBadRing, algorithm)
 	}
 	if jwk.Use != "" && jwk.Use != "sig" {
 		return nil, fmt.Errorf("%w: its use is not sig", ErrBadRing)
@@ -192,10 +217,10 @@ func parseKey(raw []byte) (*Key, error) {
 	}
 	return &Key{
 		ID:            jwk.KeyID,
-		Algorithm:     HS256,
+		Algorithm:     algorithm,
 		SignsFrom:     unixTime(times.SignsFrom),
 		VerifiesUntil: unixTime(times.VerifiesUntil),
-		secret:        secret,
+		material:      m,
 	}, nil
 }
 
@@ -217,7 +242,7 @@ func newRing(keys []*Key) (*Ring, error) {
 		switch {
 		case k.ID == "" || len(k.ID) > maxKeyID:
 			return nil, fmt.Errorf("key %d of %d: %w: it has no kid, or one of more than %d bytes", i+1, len(keys), ErrBadRing, maxKeyID)
-		case len(k.secret) < MinSecret:
+		case k.Algorithm == HS256 && len(k.secret) < MinSecret:
 			return nil, fmt.Errorf("key %d of %d: %w: it has %d bytes, HS256 needs %d", i+1, len(keys), ErrWeakKey, len(k.secret), MinSecret)
 		case byID[k.ID] != nil:
 			return nil, fmt.Errorf("key %d of %d: %w: another key has the same kid", i+1, len(keys), ErrBadRing)
@@ -225,38 +250,4 @@ func newRing(keys []*Key) (*Ring, error) {
 		byID[k.ID] = k
 	}
 	return &Ring{keys: keys, byID: byID}, nil
-}
-
-// Generate makes a JWK Set with one new key of 256 random bits that signs from
-// now on, and returns it as indented JSON that ends in a newline. Randomness comes
-// from random, which should be crypto/rand.Reader.
-func Generate(now time.Time, random io.Reader) ([]byte, error) {
-	secret := make([]byte, MinSecret)
-	if _, err := io.ReadFull(random, secret); err != nil {
-		return nil, fmt.Errorf("making a key: %w", err)
-	}
-	signsFrom := now.Unix()
-	key, err := json.Marshal(struct {
-		KeyType   string `json:"kty"`
-		KeyID     string `json:"kid"`
-		Use       string `json:"use"`
-		Algorithm string `json:"alg"`
-		Secret    string `json:"k"`
-		schedule
-	}{
-		KeyType:   "oct",
-		KeyID:     secretID(secret),
-		Use:       "sig",
-		Algorithm: HS256,
-		Secret:    base64.RawURLEncoding.EncodeToString(secret),
-		schedule:  schedule{SignsFrom: &signsFrom},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("writing a key: %w", err)
-	}
-	data, err := json.MarshalIndent(document{Keys: []json.RawMessage{key}}, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("writing a JWK Set: %w", err)
-	}
-	return append(data, '\n'), nil
 }

@@ -34,10 +34,10 @@ func (s *Signer) Sign(c *Claims) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	t := jwt.NewWithClaims(jwt.SigningMethodHS256, w)
+	t := jwt.NewWithClaims(jwt.GetSigningMethod(key.Algorithm), w)
 	t.Header["typ"] = Type
 	t.Header["kid"] = key.ID
-	signed, err := t.SignedString(key.Secret())
+	signed, err := t.SignedString(key.SigningKey())
 	if err != nil {
 		return "", fmt.Errorf("signing a token: %w", err)
 	}

@@ -26,8 +26,9 @@ const DefaultCacheSize = 16 << 10
 var (
 	// ErrInvalid says that the token is not to be accepted, now or ever again.
 	ErrInvalid = errors.New("invalid token")
-	// ErrUnavailable says that it could not be learned whether the token is revoked.
-	ErrUnavailable = errors.New("revocation state unavailable")
+	// ErrUnavailable says that it could not be learned yet whether the token is good: the
+	// keys are still being fetched, or whether it is revoked is not known.
+	ErrUnavailable = errors.New("token cannot be judged")
 )
 
 // Revocations tells whether a token has been revoked. Revoked is asked on every
@@ -84,7 +85,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	cfg.CacheSize = defaultTo(cfg.CacheSize, DefaultCacheSize)
 	v := &Verifier{cfg: cfg, cache: newCache(cfg.CacheSize)}
 	v.parser = jwt.NewParser(
-		jwt.WithValidMethods([]string{keyring.HS256}),
+		jwt.WithValidMethods(keyring.Algorithms),
 		jwt.WithIssuer(cfg.Issuer),
 		jwt.WithAudience(cfg.Audience),
 		jwt.WithExpirationRequired(),
@@ -171,10 +172,13 @@ func (v *Verifier) judge(raw string) (verified, error) {
 		if key, err = v.keyFor(t); err != nil {
 			return nil, err
 		}
-		return key.Secret(), nil
+		return key.VerificationKey(), nil
 	})
 	if errors.Is(err, jwt.ErrTokenMalformed) {
 		err = jwt.ErrTokenMalformed // what it wraps quotes the claims
+	}
+	if errors.Is(err, errKeysPending) {
+		return verified{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if err != nil {
 		return verified{}, fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -191,11 +195,16 @@ func (v *Verifier) judge(raw string) (verified, error) {
 
 // Reasons for which a header is refused.
 var (
-	errType       = errors.New("typ is not " + Type)
-	errCritical   = errors.New("crit names an extension, and none is supported")
-	errUnknownKey = errors.New("kid names no key that verifies now")
-	errAlgorithm  = errors.New("alg is not the one of the key")
+	errType        = errors.New("typ is not " + Type)
+	errCritical    = errors.New("crit names an extension, and none is supported")
+	errUnknownKey  = errors.New("kid names no key that verifies now")
+	errKeysPending = errors.New("kid names no key that is known here yet")
+	errAlgorithm   = errors.New("alg is not the one of the key")
 )
+
+// pending is a source of keys that may soon know more of them. Pending starts to ask
+// for them, unless it has done so lately, and reports whether the answer is still out.
+type pending interface{ Pending() bool }
 
 // keyFor picks the key by the token's header. Nothing else in the header is
 // believed: jku, jwk, x5u and x5c are not looked at (RFC 8725 §3.10).
@@ -210,6 +219,9 @@ func (v *Verifier) keyFor(t *jwt.Token) (*keyring.Key, error) {
 	kid, _ := t.Header["kid"].(string)
 	key, ok := v.cfg.Keys.Current().Verifier(kid, v.cfg.Now())
 	if !ok {
+		if p, asks := v.cfg.Keys.(pending); asks && p.Pending() {
+			return nil, errKeysPending
+		}
 		return nil, errUnknownKey
 	}
 	if t.Method.Alg() != key.Algorithm {

@@ -19,17 +19,22 @@ type keyCommands struct {
 }
 
 type keyInitCommand struct {
-	Path string `arg:"" help:"The file to make. One that exists is left alone."`
+	Path      string `arg:"" help:"The file to make. One that exists is left alone."`
+	Algorithm string `enum:"HS256,EdDSA,ES256,RS256" default:"HS256" help:"HS256 for a secret that both tiers share; EdDSA, ES256 or RS256 for a key of which the API needs only the public half, by --keys-url (${default})."`
 }
 
 // Run makes the file; it never writes over one.
 func (c *keyInitCommand) Run(streams program.Streams) error {
-	err := writeKeys(c.Path)
+	err := writeKeys(c.Path, c.Algorithm)
 	if errors.Is(err, fs.ErrExist) {
 		return program.WithCode(program.ExitConflict, fmt.Errorf("%s exists already: it is left as it is", c.Path))
 	}
 	if err == nil {
-		fmt.Fprintf(streams.Out, "made %s: give it to both servers with --keys-file, and to nobody else\n", c.Path)
+		who := "both servers with --keys-file, and to nobody else"
+		if c.Algorithm != keyring.HS256 {
+			who = "the authorization server alone with --keys-file; the API gets --keys-url"
+		}
+		fmt.Fprintf(streams.Out, "made %s: give it to %s\n", c.Path, who)
 	}
 	return err
 }
@@ -47,7 +52,7 @@ func (c *initCommand) Run(streams program.Streams) error {
 		path string
 		make func(path string) error
 	}{
-		{c.KeysFile, writeKeys},
+		{c.KeysFile, func(path string) error { return writeKeys(path, keyring.HS256) }},
 		{c.DatabasePasswordFile, writePassword},
 	} {
 		if secret.path == "" {
@@ -65,8 +70,8 @@ func (c *initCommand) Run(streams program.Streams) error {
 	return nil
 }
 
-func writeKeys(path string) error {
-	data, err := keyring.Generate(time.Now(), rand.Reader)
+func writeKeys(path, algorithm string) error {
+	data, err := keyring.Generate(algorithm, time.Now(), rand.Reader)
 	if err != nil {
 		return err
 	}

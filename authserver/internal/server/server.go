@@ -115,6 +115,7 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 		Sessions:       data,
 		Tokens:         tokens,
 		Verifier:       verifier,
+		Keys:           keys,
 		Now:            time.Now,
 		Log:            log,
 		Registry:       registry,

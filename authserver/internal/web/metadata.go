@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"net/http"
 )
 
@@ -17,6 +18,7 @@ func (e *edge) metadata(http.ResponseWriter, *http.Request) (map[string]any, err
 		"revocation_endpoint":    issuer + "/revoke",
 		"introspection_endpoint": issuer + "/introspect",
 		"userinfo_endpoint":      issuer + "/userinfo",
+		"jwks_uri":               issuer + "/jwks.json",
 
 		"grant_types_supported":    e.cfg.Tokens.GrantTypes(),
 		"response_types_supported": []string{"code"},
@@ -30,4 +32,15 @@ func (e *edge) metadata(http.ResponseWriter, *http.Request) (map[string]any, err
 		"revocation_endpoint_auth_methods_supported":    anyClient,
 		"introspection_endpoint_auth_methods_supported": secrets,
 	}, nil
+}
+
+// jwks is the JWK Set of the keys that everybody may know. Shared secrets are not in
+// it, so it is empty where there is nothing else.
+func (e *edge) jwks(http.ResponseWriter, *http.Request) (map[string]any, error) {
+	set, err := e.cfg.Keys.Current().Public()
+	if err != nil {
+		return nil, err
+	}
+	var members map[string]any
+	return members, json.Unmarshal(set, &members)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
+	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/problem"
 	"github.com/hallpass-auth/hallpass/shared/token"
@@ -56,6 +57,7 @@ type Config struct {
 	Sessions  Sessions
 	Tokens    Tokens
 	Verifier  *token.Verifier
+	Keys      keyring.Source
 	Now       func() time.Time
 	Log       *slog.Logger
 	// Registry gets the counters of the endpoints.
@@ -83,6 +85,7 @@ func New(cfg Config) http.Handler {
 		{"/introspect", api, nobody, methods{"POST": e.endpoint("introspect", e.introspect)}},
 		{"/userinfo", api, apps, methods{"GET": http.HandlerFunc(e.userinfo)}},
 		{"/.well-known/oauth-authorization-server", api, everybody, methods{"GET": e.endpoint("metadata", e.metadata)}},
+		{"/jwks.json", api, everybody, methods{"GET": e.endpoint("jwks", e.jwks)}},
 
 		{"/authorize", page, nobody, methods{"GET": e.pageHandler("authorize", e.authorize)}},
 		{"/login", page, nobody, methods{"POST": e.pageHandler("login", e.login)}},

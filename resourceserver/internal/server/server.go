@@ -24,6 +24,7 @@ import (
 type Settings struct {
 	HTTP     httpserver.Settings `embed:""`
 	Keys     keyring.Settings    `embed:""`
+	KeysURL  string              `group:"Keys" env:"HALLPASS_KEYS_URL" placeholder:"URL" help:"JWK Set of the authorization server's public keys (its /jwks.json), in place of a shared secret: then nothing that this server has could sign a token."`
 	Issuer   string              `group:"Tokens" env:"HALLPASS_ISSUER" default:"http://127.0.0.1:9000" placeholder:"URL" help:"Authorization server whose tokens are accepted; written exactly as there (${default})."`
 	Audience string              `group:"Tokens" env:"HALLPASS_AUDIENCE" default:"http://127.0.0.1:8000" placeholder:"URL" help:"Identifier of this API, which a token must name; best the URL that clients call it by (${default})."`
 	Docs     bool                `group:"Server" env:"HALLPASS_DOCS" default:"true" negatable:"" help:"Serve /docs, /redoc and /openapi.json (on by default)."`
@@ -69,7 +70,7 @@ func New(ctx context.Context, s Settings, log *slog.Logger) (*httpserver.Server,
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	keys, err := s.Keys.Open(ctx, log)
+	keys, err := s.openKeys(ctx, log)
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +94,22 @@ func New(ctx context.Context, s Settings, log *slog.Logger) (*httpserver.Server,
 		Registry: httpserver.NewRegistry(program.Version),
 		Log:      log,
 	}, nil
+}
+
+// openKeys opens the one source of keys that is set.
+func (s *Settings) openKeys(ctx context.Context, log *slog.Logger) (keyring.Source, error) {
+	if s.KeysURL == "" {
+		return s.Keys.Open(ctx, log)
+	}
+	if s.Keys != (keyring.Settings{}) {
+		return nil, errors.New("--keys-url (HALLPASS_KEYS_URL) is set beside a shared secret: set one of them")
+	}
+	keys, err := keyring.NewURL(s.KeysURL, log)
+	if err != nil {
+		return nil, fmt.Errorf("--keys-url (HALLPASS_KEYS_URL): %w", err)
+	}
+	go keys.Follow(ctx)
+	return keys, nil
 }
 
 // ready tells whether tokens can be judged.

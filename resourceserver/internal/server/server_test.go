@@ -140,7 +140,7 @@ func TestSettingsOfTheAPI(t *testing.T) {
 // count by route and not by path, and the log holds neither token nor query.
 func TestServe(t *testing.T) {
 	s := settings(t)
-	keys, err := keyring.Generate(time.Now(), bytes.NewReader([]byte(secret)))
+	keys, err := keyring.Generate(keyring.HS256, time.Now(), bytes.NewReader([]byte(secret)))
 	if err != nil {
 		t.Fatal(err)
 	}

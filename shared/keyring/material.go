@@ -1,0 +1,150 @@
+package keyring
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// minRSA is the least size of an RSA key, in bits (RFC 7518 §3.3); generatedRSA is
+// that of new ones.
+const (
+	minRSA       = 2048
+	generatedRSA = 3072
+)
+
+// material is what a key is made of: a secret, or a public key with or without its
+// private half.
+type material struct {
+	secret  []byte
+	private crypto.Signer
+	public  crypto.PublicKey
+}
+
+// materialOf sorts a key of a JWK Set by its kind, and tells the one algorithm it is
+// for.
+func materialOf(key any) (algorithm string, m material, err error) {
+	switch k := key.(type) {
+	case []byte:
+		return HS256, material{secret: k}, nil
+	case ed25519.PrivateKey:
+		return EdDSA, material{private: k, public: k.Public()}, nil
+	case ed25519.PublicKey:
+		return EdDSA, material{public: k}, nil
+	case *ecdsa.PrivateKey:
+		return ES256, material{private: k, public: &k.PublicKey}, checkCurve(&k.PublicKey)
+	case *ecdsa.PublicKey:
+		return ES256, material{public: k}, checkCurve(k)
+	case *rsa.PrivateKey:
+		return RS256, material{private: k, public: &k.PublicKey}, checkRSA(&k.PublicKey)
+	case *rsa.PublicKey:
+		return RS256, material{public: k}, checkRSA(k)
+	}
+	return "", material{}, fmt.Errorf("%w: its kind is not one that signs tokens here", ErrBadRing)
+}
+
+func checkCurve(k *ecdsa.PublicKey) error {
+	if k.Curve != elliptic.P256() {
+		return fmt.Errorf("%w: its curve is not P-256", ErrBadRing)
+	}
+	return nil
+}
+
+func checkRSA(k *rsa.PublicKey) error {
+	if k.N.BitLen() < minRSA {
+		return fmt.Errorf("%w: it is an RSA key of %d bits, RS256 needs %d", ErrWeakKey, k.N.BitLen(), minRSA)
+	}
+	return nil
+}
+
+// Public returns the JWK Set of the public halves of the ring's keys. A shared secret
+// has none and is never in it.
+func (r *Ring) Public() ([]byte, error) {
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	for _, k := range r.keys {
+		if k.public != nil {
+			set.Keys = append(set.Keys, jose.JSONWebKey{Key: k.public, KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"})
+		}
+	}
+	return json.Marshal(set)
+}
+
+// ParsePublic is Parse for a set that came over a network: a shared secret or a private
+// key in it is ErrBadRing, since it would be known to everybody by now.
+func ParsePublic(data []byte) (*Ring, error) {
+	ring, err := Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	for i, k := range ring.keys {
+		if k.SigningKey() != nil {
+			return nil, fmt.Errorf("key %d of %d: %w: it is not a public key", i+1, len(ring.keys), ErrBadRing)
+		}
+	}
+	return ring, nil
+}
+
+// Generate makes a JWK Set with one new key for the algorithm that signs from now on,
+// and returns it as indented JSON that ends in a newline. Randomness comes from random,
+// which should be crypto/rand.Reader.
+func Generate(algorithm string, now time.Time, random io.Reader) ([]byte, error) {
+	jwk := jose.JSONWebKey{Algorithm: algorithm, Use: "sig"}
+	var err error
+	if jwk.Key, err = generateKey(algorithm, random); err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	if jwk.KeyID, err = keyID(jwk); err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	key, err := json.Marshal(jwk)
+	if err != nil {
+		return nil, fmt.Errorf("writing a key: %w", err)
+	}
+	members := map[string]any{}
+	if err := json.Unmarshal(key, &members); err != nil {
+		return nil, fmt.Errorf("writing a key: %w", err)
+	}
+	members["nbf"] = now.Unix()
+	data, err := json.MarshalIndent(map[string]any{"keys": []any{members}}, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("writing a JWK Set: %w", err)
+	}
+	return append(data, '\n'), nil
+}
+
+func generateKey(algorithm string, random io.Reader) (any, error) {
+	switch algorithm {
+	case HS256:
+		secret := make([]byte, MinSecret)
+		_, err := io.ReadFull(random, secret)
+		return secret, err
+	case EdDSA:
+		seed := make([]byte, ed25519.SeedSize)
+		_, err := io.ReadFull(random, seed)
+		return ed25519.NewKeyFromSeed(seed), err
+	case ES256:
+		return ecdsa.GenerateKey(elliptic.P256(), random)
+	case RS256:
+		return rsa.GenerateKey(random, generatedRSA)
+	}
+	return nil, fmt.Errorf("%q is not one of %v", algorithm, Algorithms)
+}
+
+// keyID names a key: by its thumbprint (RFC 7638), or, for a secret, whose thumbprint
+// should not be published, as FromSecret does.
+func keyID(jwk jose.JSONWebKey) (string, error) {
+	if secret, ok := jwk.Key.([]byte); ok {
+		return secretID(secret), nil
+	}
+	sum, err := jwk.Thumbprint(crypto.SHA256)
+	return base64.RawURLEncoding.EncodeToString(sum), err
+}

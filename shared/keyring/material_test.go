@@ -1,0 +1,170 @@
+package keyring_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+)
+
+// generated returns the ring of one new key, and its file.
+func generated(t *testing.T, algorithm string) (*keyring.Ring, []byte) {
+	t.Helper()
+	data, err := keyring.Generate(algorithm, start, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := keyring.Parse(data)
+	if err != nil {
+		t.Fatalf("%v in %s", err, data)
+	}
+	return ring, data
+}
+
+// A key of each kind comes out of Generate, into a ring, and its public half out again.
+func TestKinds(t *testing.T) {
+	for _, algorithm := range keyring.Algorithms {
+		ring, _ := generated(t, algorithm)
+		signer, err := ring.Signer(start)
+		if err != nil || signer.Algorithm != algorithm || signer.SigningKey() == nil || signer.VerificationKey() == nil {
+			t.Errorf("%s: %v, %v", algorithm, signer, err)
+			continue
+		}
+		public, err := ring.Public()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if algorithm == keyring.HS256 {
+			if string(public) != `{"keys":[]}` {
+				t.Errorf("a shared secret is published: %s", public)
+			}
+			continue
+		}
+		half, err := keyring.ParsePublic(public)
+		if err != nil {
+			t.Errorf("%s: the public half cannot be read: %v", algorithm, err)
+			continue
+		}
+		if _, err := half.Signer(start); !errors.Is(err, keyring.ErrNoSigner) {
+			t.Errorf("%s: the public half signs: %v", algorithm, err)
+		}
+		if k, ok := half.Verifier(signer.ID, start); !ok || k.Algorithm != algorithm {
+			t.Errorf("%s: the public half has the key %v", algorithm, k)
+		}
+		var set struct{ Keys []map[string]any }
+		if err := json.Unmarshal(public, &set); err != nil || set.Keys[0]["d"] != nil || set.Keys[0]["k"] != nil {
+			t.Errorf("%s: published: %s", algorithm, public)
+		}
+	}
+	if _, err := keyring.Generate("HS512", start, rand.Reader); err == nil {
+		t.Error("a key for HS512 was made")
+	}
+}
+
+func TestParseRefusesKindsThatAreTooWeak(t *testing.T) {
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	curve, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		key  jose.JSONWebKey
+		want error
+	}{
+		"RSA of 1024 bits": {jose.JSONWebKey{Key: small, KeyID: "a"}, keyring.ErrWeakKey},
+		"P-384":            {jose.JSONWebKey{Key: curve, KeyID: "a"}, keyring.ErrBadRing},
+	} {
+		raw, err := json.Marshal(tt.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := keyring.Parse([]byte(set(string(raw)))); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", name, err, tt.want)
+		}
+	}
+}
+
+// A set from a network may hold nothing that signs.
+func TestParsePublicRefusesSecrets(t *testing.T) {
+	for _, algorithm := range keyring.Algorithms {
+		_, whole := generated(t, algorithm)
+		if _, err := keyring.ParsePublic(whole); !errors.Is(err, keyring.ErrBadRing) {
+			t.Errorf("%s: %v", algorithm, err)
+		}
+	}
+}
+
+// A URL gives no key before it has been asked, then those it publishes, and keeps them
+// when it stops to answer. An unknown kid makes it look again, but not for every token.
+func TestURL(t *testing.T) {
+	ring, _ := generated(t, keyring.EdDSA)
+	public, err := ring.Public()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int64
+	var broken atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		if broken.Load() {
+			http.Error(w, "no", http.StatusInternalServerError)
+			return
+		}
+		_, _ = w.Write(public)
+	}))
+	defer server.Close()
+	source, err := keyring.NewURL(server.URL, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if source.Current().Len() != 0 || !source.Pending() {
+		t.Error("keys before the first look, or no answer awaited")
+	}
+	go source.Follow(t.Context())
+	eventually(t, "the keys", func() bool { return source.Current().Len() == 1 })
+	first := source.Current()
+
+	broken.Store(true)
+	before := asked.Load()
+	for range 1000 { // of which one is followed by a look
+		source.Pending()
+	}
+	eventually(t, "another look", func() bool { return asked.Load() > before })
+	if asked.Load() > before+1 || source.Current() != first {
+		t.Errorf("%d looks; the keys changed: %v", asked.Load()-before, source.Current() != first)
+	}
+}
+
+// eventually waits for what another goroutine does.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func TestNewURLRefuses(t *testing.T) {
+	for _, bad := range []string{"", "jwks.json", "file:///etc/passwd", "ftp://x.test/k", "https://"} {
+		if _, err := keyring.NewURL(bad, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "jwks.json") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
