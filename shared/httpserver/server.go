@@ -26,7 +26,7 @@ const (
 	maxHeaderBytes    = 32 << 10
 )
 
-// ErrStopNow, as the cause of the context's end, stops a server without the drain
+// ErrStopNow is the cause of a context's end that stops a server without the drain
 // delay: somebody pressed Ctrl-C and is waiting.
 var ErrStopNow = errors.New("stop without a drain")
 

@@ -99,7 +99,7 @@ func TestFromSecretGivesOneSecretOneID(t *testing.T) {
 		}
 		return key.ID
 	}
-	if id(material) != id(material) {
+	if here, there := id(material), id(material); here != there {
 		t.Error("two tiers with one secret give it two ids")
 	}
 	if id(material) == id(material+"x") {

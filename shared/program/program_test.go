@@ -369,17 +369,7 @@ func TestSignals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			command := exec.CommandContext(ctx, os.Args[0], tt.args...)
-			command.Env = append(os.Environ(), asProgram+"=1")
-			out, err := command.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := command.Start(); err != nil {
-				t.Fatal(err)
-			}
+			command, out := startProgram(t, tt.args...)
 			expect(t, out, "waiting\n")
 			for i, s := range tt.signals {
 				if err := command.Process.Signal(s); err != nil {
@@ -395,6 +385,23 @@ func TestSignals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// startProgram starts the program as a process of its own.
+func startProgram(t *testing.T, args ...string) (*exec.Cmd, io.Reader) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	command := exec.CommandContext(ctx, os.Args[0], args...)
+	command.Env = append(os.Environ(), asProgram+"=1")
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return command, out
 }
 
 // expect reads exactly this from the program.
