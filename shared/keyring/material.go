@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -147,4 +148,48 @@ func keyID(jwk jose.JSONWebKey) (string, error) {
 	}
 	sum, err := jwk.Thumbprint(crypto.SHA256)
 	return base64.RawURLEncoding.EncodeToString(sum), err
+}
+
+// Add makes a new key for the tokens of one API, and returns the JWK Set given with the
+// key added, and a set of that key alone for the API. Other keys keep their text. The
+// error is ErrBadRing if the set is not one, or has a key for the API already.
+func Add(set []byte, algorithm, audience string, now time.Time, random io.Reader) (ring, single []byte, err error) {
+	old, err := Parse(set)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, k := range old.keys {
+		if k.Audience == audience {
+			return nil, nil, fmt.Errorf("%w: it has a key for %s already", ErrBadRing, audience)
+		}
+	}
+	single, err = Generate(algorithm, now, random)
+	if err != nil {
+		return nil, nil, err
+	}
+	var made struct {
+		Keys []map[string]any `json:"keys"`
+	}
+	var doc struct {
+		Keys []any `json:"keys"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(single))
+	decoder.UseNumber()
+	if err := decoder.Decode(&made); err != nil {
+		return nil, nil, fmt.Errorf("writing a key: %w", err)
+	}
+	decoder = json.NewDecoder(bytes.NewReader(set))
+	decoder.UseNumber()
+	if err := decoder.Decode(&doc); err != nil {
+		return nil, nil, fmt.Errorf("%w: it is not JSON of the form {\"keys\": [...]}", ErrBadRing)
+	}
+	made.Keys[0]["aud"] = audience
+	doc.Keys = append(doc.Keys, made.Keys[0])
+	if ring, err = json.MarshalIndent(doc, "", "  "); err != nil {
+		return nil, nil, fmt.Errorf("writing a JWK Set: %w", err)
+	}
+	if single, err = json.MarshalIndent(made, "", "  "); err != nil {
+		return nil, nil, fmt.Errorf("writing a JWK Set: %w", err)
+	}
+	return append(ring, '\n'), append(single, '\n'), nil
 }

@@ -46,6 +46,8 @@ type Key struct {
 	ID string
 	// Algorithm is the one JWS algorithm the key is for (RFC 8725 §3.1).
 	Algorithm string
+	// Audience is the one API whose tokens the key is for; empty means any.
+	Audience string
 	// SignsFrom is when the key starts to sign; zero means always.
 	SignsFrom time.Time
 	// VerifiesUntil is when the key stops to verify; zero means never.
@@ -107,11 +109,28 @@ type Source interface {
 // Current returns the ring itself: a Ring is a Source that never changes.
 func (r *Ring) Current() *Ring { return r }
 
-// Signer returns the key to sign with at now, or ErrNoSigner.
+// Signer returns the key to sign with at now, of those that are tied to no API, or
+// ErrNoSigner.
 func (r *Ring) Signer(now time.Time) (*Key, error) {
+	return r.latest(now, func(k *Key) bool { return k.Audience == "" })
+}
+
+// SignerFor returns the key to sign tokens for an API with at now: one that is tied to
+// it if there is one, or else one of which the API has the public half alone. A secret
+// that another API shares is never used: that one could forge the tokens. The error is
+// ErrNoSigner.
+func (r *Ring) SignerFor(audience string, now time.Time) (*Key, error) {
+	if k, err := r.latest(now, func(k *Key) bool { return k.Audience == audience }); err == nil {
+		return k, nil
+	}
+	return r.latest(now, func(k *Key) bool { return k.Audience == "" && k.Algorithm != HS256 })
+}
+
+// latest returns the key that signs, of those that fit.
+func (r *Ring) latest(now time.Time, fits func(*Key) bool) (*Key, error) {
 	var signer *Key
 	for _, k := range r.keys {
-		if k.signsAt(now) && (signer == nil || k.SignsFrom.After(signer.SignsFrom)) {
+		if fits(k) && k.signsAt(now) && (signer == nil || k.SignsFrom.After(signer.SignsFrom)) {
 			signer = k
 		}
 	}
@@ -152,6 +171,11 @@ func secretID(secret []byte) string {
 // document is a JWK Set, each key still as it was written.
 type document struct {
 	Keys []json.RawMessage `json:"keys"`
+}
+
+// target is the member that ties a key to one API.
+type target struct {
+	Audience string `json:"aud"`
 }
 
 // schedule holds the members that Hallpass adds to a JWK (RFC 7517 §4 allows
@@ -199,7 +223,8 @@ func Parse(data []byte) (*Ring, error) {
 func parseKey(raw []byte) (*Key, error) {
 	var jwk jose.JSONWebKey
 	var times schedule
-	if json.Unmarshal(raw, &jwk) != nil || json.Unmarshal(raw, &times) != nil {
+	var to target
+	if json.Unmarshal(raw, &jwk) != nil || json.Unmarshal(raw, &times) != nil || json.Unmarshal(raw, &to) != nil {
 		return nil, fmt.Errorf("%w: it is not a JWK, or one of its members has the wrong type", ErrBadRing)
 	}
 	algorithm, m, err := materialOf(jwk.Key)
@@ -218,6 +243,7 @@ func parseKey(raw []byte) (*Key, error) {
 	return &Key{
 		ID:            jwk.KeyID,
 		Algorithm:     algorithm,
+		Audience:      to.Audience,
 		SignsFrom:     unixTime(times.SignsFrom),
 		VerifiesUntil: unixTime(times.VerifiesUntil),
 		material:      m,

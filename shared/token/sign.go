@@ -2,6 +2,7 @@ package token
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -14,6 +15,10 @@ import (
 type Signer struct {
 	// Keys gives the ring; required.
 	Keys keyring.Source
+	// Audience is the API that shares the secrets of the ring which are tied to none.
+	// Tokens for another one are signed with a key of its own, or with one that is not
+	// shared. Empty means that there is no other one.
+	Audience string
 	// Now is the clock that picks the key; nil means time.Now.
 	Now func() time.Time
 }
@@ -30,7 +35,7 @@ func (s *Signer) Sign(c *Claims) (string, error) {
 	if s.Now != nil {
 		now = s.Now
 	}
-	key, err := s.Keys.Current().Signer(now())
+	key, err := s.key(c.Audience, now())
 	if err != nil {
 		return "", err
 	}
@@ -42,4 +47,13 @@ func (s *Signer) Sign(c *Claims) (string, error) {
 		return "", fmt.Errorf("signing a token: %w", err)
 	}
 	return signed, nil
+}
+
+// key picks the key for tokens of this audience.
+func (s *Signer) key(audience []string, now time.Time) (*keyring.Key, error) {
+	ring := s.Keys.Current()
+	if s.Audience == "" || slices.Equal(audience, []string{s.Audience}) {
+		return ring.Signer(now)
+	}
+	return ring.SignerFor(audience[0], now)
 }

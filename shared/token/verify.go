@@ -3,6 +3,7 @@ package token
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +48,9 @@ type VerifierConfig struct {
 	Issuer string
 	// Audience must be one of the token's aud; required.
 	Audience string
+	// InsecureAnyAudience accepts tokens for any API, as an authorization server does that
+	// is asked about them. An API that set it could be fooled with tokens for another one.
+	InsecureAnyAudience bool
 	// Leeway is added to exp and taken from nbf; zero means DefaultLeeway, and a
 	// negative one none.
 	Leeway time.Duration
@@ -75,7 +79,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 		return nil, errors.New("token.VerifierConfig.Keys is not set")
 	case cfg.Issuer == "":
 		return nil, errors.New("token.VerifierConfig.Issuer is not set")
-	case cfg.Audience == "":
+	case cfg.Audience == "" && !cfg.InsecureAnyAudience:
 		return nil, errors.New("token.VerifierConfig.Audience is not set")
 	}
 	if cfg.Now == nil {
@@ -84,15 +88,18 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	cfg.Leeway = defaultTo(cfg.Leeway, DefaultLeeway)
 	cfg.CacheSize = defaultTo(cfg.CacheSize, DefaultCacheSize)
 	v := &Verifier{cfg: cfg, cache: newCache(cfg.CacheSize)}
-	v.parser = jwt.NewParser(
+	options := []jwt.ParserOption{
 		jwt.WithValidMethods(keyring.Algorithms),
 		jwt.WithIssuer(cfg.Issuer),
-		jwt.WithAudience(cfg.Audience),
 		jwt.WithExpirationRequired(),
 		jwt.WithLeeway(cfg.Leeway),
 		jwt.WithTimeFunc(cfg.Now),
 		jwt.WithStrictDecoding(),
-	)
+	}
+	if !cfg.InsecureAnyAudience {
+		options = append(options, jwt.WithAudience(cfg.Audience))
+	}
+	v.parser = jwt.NewParser(options...)
 	return v, nil
 }
 
@@ -182,6 +189,9 @@ func (v *Verifier) judge(raw string) (verified, error) {
 	}
 	if err != nil {
 		return verified{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if key.Audience != "" && !slices.Contains(w.Audience, key.Audience) {
+		return verified{}, fmt.Errorf("%w: its key is for another API", ErrInvalid)
 	}
 	if name := w.missing(); name != "" {
 		return verified{}, fmt.Errorf("%w: the claim %s is missing", ErrInvalid, name)

@@ -19,6 +19,7 @@ type commands struct {
 	Serve       serveCommand               `cmd:"" help:"Run the server until SIGTERM or Ctrl-C."`
 	User        userCommands               `cmd:"" help:"Users: add, list, show, set-password, disable, enable, delete."`
 	Client      clientCommands             `cmd:"" help:"Clients: add, list, show, rotate-secret, delete."`
+	API         apiCommands                `cmd:"" name:"api" help:"APIs that tokens are for: add, list, delete."`
 	Key         keyCommands                `cmd:"" help:"Signing keys: init."`
 	Init        initCommand                `cmd:"" help:"Make the secrets that a first start needs, where they are missing."`
 	Migrate     migrateCommand             `cmd:"" help:"Bring the database's schema up to date. serve does so too."`

@@ -11,23 +11,24 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 // Consent is what a user has allowed at the authorization endpoint.
 type Consent struct {
+	// API is to what; the zero API is the one of the settings.
+	API resource.API
 	// UserID is who, Session the digest of the browser session where.
 	UserID, Session string
 	// Scope is what.
 	Scope oauth.Scope
 }
 
-type sessionKey struct{}
-
 // Authorize makes an authorization code for the client and returns the URI to send
 // the browser to. The edge has checked the request, which has the client's own
 // redirect URI, and the user has logged in and consented.
 func (e *Engine) Authorize(r *http.Request, c client.Client, given Consent) (string, error) {
-	r = r.WithContext(context.WithValue(withClient(r.Context(), c), sessionKey{}, given.Session))
+	r = r.WithContext(withCall(r.Context(), call{client: c, api: given.API, session: given.Session}))
 	request, err := e.server.ValidationAuthorizeRequest(r)
 	if err != nil {
 		return "", protocolError(err)

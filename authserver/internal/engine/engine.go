@@ -76,8 +76,10 @@ type Config struct {
 	Passwords Passwords
 	Users     Users
 	Grants    Grants
+	APIs      APIs
 	Signer    *token.Signer
-	// Verifier accepts what Signer signs, so that a token can be asked about.
+	// Verifier accepts what Signer signs, for whichever API, so that a token can be asked
+	// about.
 	Verifier *token.Verifier
 	Now      func() time.Time
 	// Random is where refresh tokens come from; crypto/rand.Reader.
@@ -146,7 +148,11 @@ func (e *Engine) GrantTypes() []oauth.GrantType {
 // it. The error is an *oauth.Error where the protocol has a word for it, else one
 // of package account or of the store.
 func (e *Engine) Issue(r *http.Request, c client.Client) (map[string]any, error) {
-	r = r.WithContext(withClient(r.Context(), c))
+	api, err := e.Target(r.Context(), r.FormValue("resource"))
+	if err != nil {
+		return nil, err
+	}
+	r = r.WithContext(withCall(r.Context(), call{client: c, api: api}))
 	grantType, request, err := e.server.ValidationTokenRequest(r)
 	if err != nil {
 		return nil, protocolError(err)
@@ -163,21 +169,18 @@ func (e *Engine) Issue(r *http.Request, c client.Client) (map[string]any, error)
 	return e.server.GetTokenData(info), nil
 }
 
-// grantScope refuses a scope that the client does not have, and puts the client's
-// own in place of none (RFC 6749 §3.3).
+// grantScope puts what the client may have in place of what it asks for.
 func grantScope(request *oauth2.TokenGenerateRequest) (bool, error) {
 	asked, err := oauth.ParseScope(request.Scope)
 	if err != nil {
 		return false, err
 	}
-	own := clientFrom(request.Request.Context()).Scope
-	if len(asked) == 0 {
-		asked = own
+	call := callFrom(request.Request.Context())
+	given, err := Scope(call.client, call.api, asked)
+	if err != nil {
+		return false, err
 	}
-	if name, missing := own.Missing(asked...); missing {
-		return false, oauth.ErrInvalidScope.Describe("this client may not ask for the scope " + name)
-	}
-	request.Scope = asked.String()
+	request.Scope = given.String()
 	return true, nil
 }
 

@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
@@ -35,16 +37,19 @@ func (m *minter) Token(ctx context.Context, data *oauth2.GenerateBasic, _ bool) 
 	if err != nil {
 		return "", "", err
 	}
-	g := grant.Grant{ClientID: data.Client.GetID(), UserID: data.UserID, Scope: scope, CreatedAt: m.cfg.Now()}
+	named := data.Request.FormValue("resource")
+	g := grant.Grant{Audience: callFrom(ctx).api.Audience, ClientID: data.Client.GetID(), UserID: data.UserID, Scope: scope, CreatedAt: m.cfg.Now()}
 	switch info, ok := data.TokenInfo.(*refreshed); {
 	case ok:
-		g.Number = info.grant.Number
-		refresh, err = m.next(info)
+		g.Number, g.Audience = info.grant.Number, info.grant.Audience
+		if err = m.cfg.sameTarget(named, g.Audience); err == nil {
+			refresh, err = m.next(info)
+		}
 	case data.UserID == "":
 		g.Number, err = m.cfg.Grants.ServiceGrant(ctx, g.ClientID, g.CreatedAt)
 	default:
 		g.Type = oauth.GrantType(data.Request.FormValue("grant_type"))
-		g.Number, refresh, err = m.start(ctx, g, data.Request.FormValue("code"))
+		g, refresh, err = m.start(ctx, g, data.Request)
 	}
 	if err != nil {
 		return "", "", err
@@ -66,49 +71,52 @@ func (m *minter) user(ctx context.Context, id string) (account.User, error) {
 	return user, err
 }
 
-// start stores a new grant, with a refresh token if the client may use it.
-func (m *minter) start(ctx context.Context, g grant.Grant, code string) (number int64, refresh string, err error) {
+// start stores a new grant and returns it with its number, and with a refresh token if
+// the client may use one.
+func (m *minter) start(ctx context.Context, g grant.Grant, r *http.Request) (started grant.Grant, refresh string, err error) {
 	g.ExpiresAt = g.CreatedAt.Add(m.cfg.Lifetime)
 	var first grant.RefreshToken
 	refreshes := clientFrom(ctx).Allows(oauth.GrantRefreshToken)
 	if refreshes {
 		first, g.Refresh, err = grant.NewRefresh(m.cfg.Random, g.CreatedAt.Add(m.cfg.RefreshLifetime))
 		if err != nil {
-			return 0, "", err
+			return g, "", err
 		}
 		g.ExpiresAt = m.cfg.refreshedUntil(g.Refresh)
 	}
 	if g.Type == oauth.GrantAuthorizationCode {
-		number, err = m.redeem(ctx, g, code)
+		g, err = m.redeem(ctx, g, r)
 	} else {
-		number, err = m.cfg.Grants.StartGrant(ctx, g)
+		g.Number, err = m.cfg.Grants.StartGrant(ctx, g)
 	}
 	if err != nil || !refreshes {
-		return number, "", err
+		return g, "", err
 	}
-	first.Number = number
-	return number, first.String(), nil
+	first.Number = g.Number
+	return g, first.String(), nil
 }
 
 // redeem turns a code into a grant. A second use of a code ends the grant that the
 // first one gave: one of the two users is a thief (OAuth 2.1 §4.1.3).
-func (m *minter) redeem(ctx context.Context, g grant.Grant, code string) (int64, error) {
-	digest := grant.Digest(code)
+func (m *minter) redeem(ctx context.Context, g grant.Grant, r *http.Request) (grant.Grant, error) {
+	digest := grant.Digest(r.FormValue("code"))
 	c, err := m.cfg.Grants.CodeByDigest(ctx, digest)
 	if err == nil {
-		g.Session = c.Session
-		var number int64
-		if number, err = m.cfg.Grants.RedeemCode(ctx, digest, g); err == nil {
-			return number, nil
+		err = m.cfg.sameTarget(r.FormValue("resource"), c.Audience)
+	}
+	if err == nil {
+		g.Session, g.Audience = c.Session, c.Audience
+		if g.Number, err = m.cfg.Grants.RedeemCode(ctx, digest, g); err == nil {
+			return g, nil
 		}
-		if errors.Is(err, grant.ErrCodeUsed) {
-			err = m.cfg.revokeAsStolen(ctx, number, "code_reuse")
-		}
+	}
+	if errors.Is(err, grant.ErrCodeUsed) {
+		err = m.cfg.revokeAsStolen(ctx, g.Number, "code_reuse")
 	}
 	if err == nil || errors.Is(err, grant.ErrCodeUnknown) {
 		err = liberrors.ErrInvalidAuthorizeCode
 	}
-	return 0, err
+	return g, err
 }
 
 // next returns the refresh token that takes the place of the one presented. For a
@@ -116,8 +124,7 @@ func (m *minter) redeem(ctx context.Context, g grant.Grant, code string) (int64,
 func (m *minter) next(info *refreshed) (string, error) {
 	now := m.cfg.Now()
 	if info.verdict == grant.Recent {
-		_, current := info.grant.Refresh.Judge(info.presented, now, m.cfg.RefreshGrace)
-		return current.String(), nil
+		return info.current.String(), nil
 	}
 	seed := make([]byte, seedSize)
 	if _, err := io.ReadFull(m.cfg.Random, seed); err != nil {
@@ -136,7 +143,7 @@ func (m *minter) sign(g grant.Grant, user account.User) (string, error) {
 	return m.cfg.Signer.Sign(&token.Claims{
 		Issuer:    m.cfg.Issuer,
 		Subject:   subject,
-		Audience:  []string{m.cfg.Audience},
+		Audience:  []string{cmp.Or(g.Audience, m.cfg.Audience)},
 		ClientID:  g.ClientID,
 		ID:        uuid.NewString(),
 		IssuedAt:  g.CreatedAt,

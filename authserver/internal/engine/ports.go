@@ -8,20 +8,32 @@ import (
 	"github.com/go-oauth2/oauth2/v4/errors"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-type clientKey struct{}
-
-func withClient(ctx context.Context, c client.Client) context.Context {
-	return context.WithValue(ctx, clientKey{}, c)
+// call is what the library's callbacks must know about the request that they serve,
+// and cannot be told by the library.
+type call struct {
+	client  client.Client
+	api     resource.API // the zero API is the one of the settings
+	session string
 }
 
-// clientFrom returns the client that the edge authenticated. Without one it is the
-// zero client, which has no id, no grants and no scope.
-func clientFrom(ctx context.Context) client.Client {
-	c, _ := ctx.Value(clientKey{}).(client.Client)
+type callKey struct{}
+
+func withCall(ctx context.Context, c call) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+// callFrom returns the call that ctx belongs to. Without one it is the zero call, whose
+// client has no id, no grants and no scope.
+func callFrom(ctx context.Context) call {
+	c, _ := ctx.Value(callKey{}).(call)
 	return c
 }
+
+// clientFrom returns the client that the edge authenticated.
+func clientFrom(ctx context.Context) client.Client { return callFrom(ctx).client }
 
 // clientOfRequest is the library's ClientInfoHandler. The secret stays at the edge.
 func clientOfRequest(r *http.Request) (id, secret string, err error) {

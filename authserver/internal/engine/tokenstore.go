@@ -21,8 +21,9 @@ type refreshed struct {
 	*models.Token
 	grant     grant.Grant
 	presented grant.RefreshToken
-	verdict   grant.Verdict // Current or Recent
-	rotated   grant.Refresh // what the grant is to keep; set by the generator for a current token
+	current   grant.RefreshToken // the current one; the one presented, unless that is recent
+	verdict   grant.Verdict      // Current or Recent
+	rotated   grant.Refresh      // what the grant is to keep; set by the generator for a current token
 }
 
 // tokenStore is the library's TokenStore. Access tokens are not stored: the grant of
@@ -37,7 +38,7 @@ func (s *tokenStore) GetByRefresh(ctx context.Context, text string) (oauth2.Toke
 	if err != nil {
 		return nil, err
 	}
-	verdict, _ := g.Refresh.Judge(presented, s.cfg.Now(), s.cfg.RefreshGrace)
+	verdict, current := g.Refresh.Judge(presented, s.cfg.Now(), s.cfg.RefreshGrace)
 	if g.ClientID != clientFrom(ctx).ID || !g.ActiveAt(s.cfg.Now()) || (verdict != grant.Current && verdict != grant.Recent) {
 		return nil, liberrors.ErrInvalidRefreshToken
 	}
@@ -46,7 +47,7 @@ func (s *tokenStore) GetByRefresh(ctx context.Context, text string) (oauth2.Toke
 	info.SetClientID(g.ClientID)
 	info.SetUserID(g.UserID)
 	info.SetScope(g.Scope.String())
-	return &refreshed{Token: info, grant: g, presented: presented, verdict: verdict}, nil
+	return &refreshed{Token: info, grant: g, presented: presented, current: current, verdict: verdict}, nil
 }
 
 // Create makes what the generator prepared hold. The grant of a new token is there
@@ -128,13 +129,14 @@ func (s *tokenStore) createCode(ctx context.Context, info oauth2.TokenInfo) erro
 	if err != nil {
 		return err
 	}
-	session, _ := ctx.Value(sessionKey{}).(string)
+	call := callFrom(ctx)
 	now := s.cfg.Now()
 	return s.cfg.Grants.CreateCode(ctx, grant.Code{
 		Digest:      grant.Digest(info.GetCode()),
 		ClientID:    info.GetClientID(),
 		UserID:      info.GetUserID(),
-		Session:     session,
+		Session:     call.session,
+		Audience:    call.api.Audience,
 		RedirectURI: info.GetRedirectURI(),
 		Scope:       scope,
 		Challenge:   info.GetCodeChallenge(),

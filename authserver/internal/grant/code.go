@@ -34,6 +34,8 @@ type Code struct {
 	Digest string
 	// ClientID, UserID and Session say to whom, by whom and where it was given.
 	ClientID, UserID, Session string
+	// Audience is the API that it is for; empty for the one of the server's settings.
+	Audience string
 	// RedirectURI is where it was sent; it must be named again when it is redeemed.
 	RedirectURI string
 	// Scope is what the user allowed.

@@ -38,6 +38,8 @@ type Grant struct {
 	// ClientID and UserID say to whom and by whom; UserID is empty where no user is
 	// involved.
 	ClientID, UserID string
+	// Audience is the API that it is for; empty for the one of the server's settings.
+	Audience string
 	// Scope is what it allows.
 	Scope oauth.Scope
 	// CreatedAt is when it was given.

@@ -89,6 +89,10 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 	if err != nil {
 		return nil, err
 	}
+	anyVerifier, err := token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, InsecureAnyAudience: true, CacheSize: -1})
+	if err != nil {
+		return nil, err
+	}
 	login := &account.Login{Store: data, Hasher: hasher, Gate: gate, Now: time.Now, Log: log}
 	tokens := engine.New(engine.Config{
 		Issuer:          s.Issuer,
@@ -100,8 +104,9 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 		Passwords:       login,
 		Users:           data,
 		Grants:          data,
-		Signer:          &token.Signer{Keys: keys},
-		Verifier:        verifier,
+		APIs:            data,
+		Signer:          &token.Signer{Keys: keys, Audience: s.Audience},
+		Verifier:        anyVerifier,
 		Now:             time.Now,
 		Random:          rand.Reader,
 		Log:             log,

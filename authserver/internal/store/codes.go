@@ -16,8 +16,8 @@ const codeMemory = time.Hour
 // CreateCode stores an authorization code; some that are long past go with it.
 func (s *Store) CreateCode(ctx context.Context, c grant.Code) error {
 	_, err := s.exec(ctx, "create code",
-		"INSERT INTO codes (digest, client_id, user_id, session, redirect_uri, scope, challenge, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-		c.Digest, c.ClientID, c.UserID, c.Session, c.RedirectURI, c.Scope.String(), c.Challenge, seconds(c.CreatedAt), seconds(c.ExpiresAt))
+		"INSERT INTO codes (digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+		c.Digest, c.ClientID, c.UserID, c.Session, c.Audience, c.RedirectURI, c.Scope.String(), c.Challenge, seconds(c.CreatedAt), seconds(c.ExpiresAt))
 	if err != nil {
 		return err
 	}
@@ -33,8 +33,8 @@ func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, er
 	var scope string
 	var created, expires sql.NullInt64
 	err := s.read.QueryRowContext(ctx,
-		"SELECT digest, client_id, user_id, session, redirect_uri, scope, challenge, created_at, expires_at FROM codes WHERE digest = $1", digest).
-		Scan(&c.Digest, &c.ClientID, &c.UserID, &c.Session, &c.RedirectURI, &scope, &c.Challenge, &created, &expires)
+		"SELECT digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at FROM codes WHERE digest = $1", digest).
+		Scan(&c.Digest, &c.ClientID, &c.UserID, &c.Session, &c.Audience, &c.RedirectURI, &scope, &c.Challenge, &created, &expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant.Code{}, grant.ErrCodeUnknown
 	}

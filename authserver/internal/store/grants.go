@@ -44,9 +44,9 @@ func (s *Store) startGrant(ctx context.Context, tx *sql.Tx, g grant.Grant) (numb
 		return 0, grant.ErrInactive
 	}
 	err = tx.QueryRowContext(ctx,
-		"INSERT INTO grants (type, client_id, user_id, session, scope, created_at, expires_at, refresh_family, refresh_digest, refresh_ends_at) "+
-			"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10 FROM clients WHERE id = $2 "+s.dialect.keyShare+" RETURNING number",
-		string(g.Type), g.ClientID, g.UserID, g.Session, g.Scope.String(), seconds(g.CreatedAt), seconds(g.ExpiresAt),
+		"INSERT INTO grants (type, client_id, user_id, session, audience, scope, created_at, expires_at, refresh_family, refresh_digest, refresh_ends_at) "+
+			"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM clients WHERE id = $2 "+s.dialect.keyShare+" RETURNING number",
+		string(g.Type), g.ClientID, g.UserID, g.Session, g.Audience, g.Scope.String(), seconds(g.CreatedAt), seconds(g.ExpiresAt),
 		g.Refresh.Family, g.Refresh.Current, seconds(g.Refresh.EndsAt)).Scan(&number)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, grant.ErrInactive
@@ -111,7 +111,7 @@ func (s *Store) RevokeGrant(ctx context.Context, number int64, now, keepUntil ti
 	return n == 1, err
 }
 
-const grantColumns = "number, type, client_id, user_id, session, scope, created_at, expires_at, revoked_at, refresh_family, refresh_digest, refresh_trail, refresh_ends_at"
+const grantColumns = "number, type, client_id, user_id, session, audience, scope, created_at, expires_at, revoked_at, refresh_family, refresh_digest, refresh_trail, refresh_ends_at"
 
 // GrantByNumber returns a grant, or grant.ErrNotFound.
 func (s *Store) GrantByNumber(ctx context.Context, number int64) (grant.Grant, error) {
@@ -124,7 +124,7 @@ func scanGrant(r row) (grant.Grant, error) {
 	var clientID, userID sql.NullString
 	var created, expires, revoked, ends sql.NullInt64
 	var trail string
-	err := r.Scan(&g.Number, &grantType, &clientID, &userID, &g.Session, &scope, &created, &expires, &revoked,
+	err := r.Scan(&g.Number, &grantType, &clientID, &userID, &g.Session, &g.Audience, &scope, &created, &expires, &revoked,
 		&g.Refresh.Family, &g.Refresh.Current, &trail, &ends)
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant.Grant{}, grant.ErrNotFound

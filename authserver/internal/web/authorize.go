@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 // maxQuery bounds the query of an authorization request, in bytes.
@@ -21,6 +23,7 @@ const maxQuery = 8 << 10
 // URI are good: from here on errors may be sent to the client.
 type authorization struct {
 	client      client.Client
+	api         resource.API // that it asks access to; zero: the one of the settings
 	redirectURI string
 	state       string
 	scope       oauth.Scope
@@ -94,8 +97,10 @@ func (e *edge) readAuthorization(r *http.Request, query string) (*authorization,
 	if !a.client.AllowsRedirect(a.redirectURI) {
 		return nil, &pageError{"This link is broken", "The app " + a.client.Name + " is registered here, but not with the address it wants you sent back to. Tell its makers that the redirect_uri must be one that they registered, letter by letter."}
 	}
-	a.problem = a.check()
-	return a, nil
+	if a.problem = a.check(); a.problem == nil {
+		a.problem, err = e.checkTarget(r, a)
+	}
+	return a, err
 }
 
 // check reads the rest of the request and tells what is wrong with it.
@@ -137,22 +142,24 @@ func (a *authorization) check() *oauth.Error {
 	case slices.Contains(a.prompt, "none") && len(a.prompt) > 1:
 		return bad("prompt none stands alone")
 	}
-	return a.checkScope()
+	return nil
 }
 
-func (a *authorization) checkScope() *oauth.Error {
+// checkTarget finds the API that is asked for, and what of it; it returns what is wrong
+// with that. The error is one that the client is not to be told.
+func (e *edge) checkTarget(r *http.Request, a *authorization) (*oauth.Error, error) {
 	asked, err := oauth.ParseScope(a.form.Get("scope"))
-	if err != nil {
-		return oauth.ErrInvalidScope.Describe("scope has a character that RFC 6749 section 3.3 does not allow")
+	if err == nil {
+		a.api, err = e.cfg.Tokens.Target(r.Context(), a.form.Get("resource"))
 	}
-	if len(asked) == 0 {
-		asked = a.client.Scope
+	if err == nil {
+		a.scope, err = engine.Scope(a.client, a.api, asked)
 	}
-	if name, missing := a.client.Scope.Missing(asked...); missing {
-		return oauth.ErrInvalidScope.Describe("this client may not ask for the scope " + name)
+	var wrong *oauth.Error
+	if errors.As(err, &wrong) {
+		return wrong, nil
 	}
-	a.scope = asked
-	return nil
+	return nil, err
 }
 
 // isChallenge reports whether s is the base64url of a SHA-256 (RFC 7636 §4.2).
@@ -196,7 +203,7 @@ func (e *edge) needsConsent(r *http.Request, a *authorization, s session) (bool,
 // sendCode sends the browser back to the client with a code.
 func (e *edge) sendCode(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
 	r.Form = a.form
-	uri, err := e.cfg.Tokens.Authorize(r, a.client, engine.Consent{UserID: s.user.ID, Session: s.digest, Scope: a.scope})
+	uri, err := e.cfg.Tokens.Authorize(r, a.client, engine.Consent{API: a.api, UserID: s.user.ID, Session: s.digest, Scope: a.scope})
 	if err != nil {
 		return err
 	}

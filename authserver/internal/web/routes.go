@@ -20,6 +20,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 // Clients finds a client, or client.ErrNotFound.
@@ -32,6 +33,7 @@ type Tokens interface {
 	Supports(oauth.GrantType) bool
 	GrantTypes() []oauth.GrantType
 	Issue(*http.Request, client.Client) (map[string]any, error)
+	Target(ctx context.Context, audience string) (resource.API, error)
 	Authorize(*http.Request, client.Client, engine.Consent) (redirectURI string, err error)
 	Refuse(redirectURI, state string, reason *oauth.Error) (string, error)
 	Inspect(ctx context.Context, token string) (engine.Inspection, error)

@@ -1,8 +1,8 @@
 -- What a refresh token is known by: digests, and the replaced ones of the last seconds.
 -- Empty where a grant has no refresh token.
-ALTER TABLE grants ADD COLUMN refresh_family TEXT NOT NULL DEFAULT '';
-ALTER TABLE grants ADD COLUMN refresh_digest TEXT NOT NULL DEFAULT '';
-ALTER TABLE grants ADD COLUMN refresh_trail TEXT NOT NULL DEFAULT '';
+ALTER TABLE grants ADD COLUMN refresh_family {{text}} NOT NULL DEFAULT '';
+ALTER TABLE grants ADD COLUMN refresh_digest {{text}} NOT NULL DEFAULT '';
+ALTER TABLE grants ADD COLUMN refresh_trail {{text}} NOT NULL DEFAULT '';
 ALTER TABLE grants ADD COLUMN refresh_ends_at BIGINT;
 
 -- A client that acts for itself has one grant for all its tokens.

@@ -1,10 +1,10 @@
 -- Where a client may be sent back to, separated by spaces.
-ALTER TABLE clients ADD COLUMN redirect_uris TEXT NOT NULL DEFAULT '';
+ALTER TABLE clients ADD COLUMN redirect_uris {{text}} NOT NULL DEFAULT '';
 
 -- Browser sessions, known by a digest of their cookie.
 CREATE TABLE sessions (
-    digest     TEXT PRIMARY KEY,
-    user_id    TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    digest     {{text}} PRIMARY KEY,
+    user_id    {{text}} NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
@@ -13,19 +13,19 @@ CREATE INDEX sessions_by_user ON sessions (user_id);
 CREATE INDEX sessions_by_end ON sessions (expires_at);
 
 -- The session in which a grant was given, so that a logout can end it.
-ALTER TABLE grants ADD COLUMN session TEXT NOT NULL DEFAULT '';
+ALTER TABLE grants ADD COLUMN session {{text}} NOT NULL DEFAULT '';
 CREATE INDEX grants_by_session ON grants (session) WHERE session <> '';
 
 -- Authorization codes, known by a digest. One that was redeemed is kept a while, with
 -- the number of its grant, so that its replay can be seen.
 CREATE TABLE codes (
-    digest       TEXT PRIMARY KEY,
-    client_id    TEXT   NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
-    user_id      TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    session      TEXT   NOT NULL,
-    redirect_uri TEXT   NOT NULL,
-    scope        TEXT   NOT NULL,
-    challenge    TEXT   NOT NULL,
+    digest       {{text}} PRIMARY KEY,
+    client_id    {{text}} NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    user_id      {{text}} NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    session      {{text}} NOT NULL,
+    redirect_uri {{text}} NOT NULL,
+    scope        {{text}} NOT NULL,
+    challenge    {{text}} NOT NULL,
     created_at   BIGINT NOT NULL,
     expires_at   BIGINT NOT NULL,
     redeemed_at  BIGINT,
@@ -36,9 +36,9 @@ CREATE INDEX codes_by_end ON codes (expires_at);
 
 -- What a user has allowed a client, once and for all.
 CREATE TABLE consents (
-    user_id    TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    client_id  TEXT   NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
-    scope      TEXT   NOT NULL,
+    user_id    {{text}} NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    client_id  {{text}} NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    scope      {{text}} NOT NULL,
     updated_at BIGINT NOT NULL,
     PRIMARY KEY (user_id, client_id)
 );

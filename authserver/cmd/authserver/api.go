@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/program"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/server"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+// apiCommands are the commands about the APIs that tokens can be for.
+type apiCommands struct {
+	Add    apiAddCommand    `cmd:"" help:"Register an API beside the one of --audience. Clients name it as resource (RFC 8707)."`
+	List   apiListCommand   `cmd:"" help:"List all registered APIs."`
+	Delete apiDeleteCommand `cmd:"" help:"Delete an API: no token for it is issued any more."`
+}
+
+// apiError gives an error about an API its exit code and the API's audience.
+func apiError(audience string, err error) error {
+	switch {
+	case errors.Is(err, resource.ErrNotFound):
+		return program.WithCode(program.ExitNotFound, fmt.Errorf("%s: %w", audience, err))
+	case errors.Is(err, resource.ErrExists), errors.Is(err, fs.ErrExist):
+		return program.WithCode(program.ExitConflict, fmt.Errorf("%s: %w", audience, err))
+	case errors.Is(err, resource.ErrBad), errors.Is(err, oauth.ErrInvalidScope), errors.Is(err, keyring.ErrBadRing):
+		return program.WithCode(program.ExitUsage, err)
+	}
+	return err
+}
+
+type apiAddCommand struct {
+	server.Database `embed:""`
+	Audience        string `arg:"" help:"Identifier of the API, best its URL: aud of its tokens."`
+	Name            string `placeholder:"NAME" help:"What people call it. By default the audience."`
+	Scope           string `placeholder:"SCOPES" required:"" help:"Scopes that tokens for it may have, separated by spaces."`
+	SecretTo        string `placeholder:"PATH" help:"Make a shared secret for this API alone: add it to --keys-file, and write a new file with nothing else for the API. Without it, tokens for the API need an asymmetric key."`
+	KeysFile        string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"The authorization server's JWK Set, to which the secret is added."`
+}
+
+// Run registers the API. The secret is made last: an API without one gets no tokens, a
+// secret without an API would be left over.
+func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error {
+	scope, err := oauth.ParseScope(c.Scope)
+	if err != nil {
+		return apiError(c.Audience, err)
+	}
+	a := resource.API{Audience: c.Audience, Name: c.Name, Scope: scope, CreatedAt: time.Now()}
+	if a.Name == "" {
+		a.Name = a.Audience
+	}
+	if err := a.Validate(); err != nil {
+		return apiError(c.Audience, err)
+	}
+	if c.SecretTo != "" && c.KeysFile == "" {
+		return program.WithCode(program.ExitUsage, errors.New("--secret-to needs --keys-file (HALLPASS_KEYS_FILE): the file that the secret is added to"))
+	}
+	err = withStore(ctx, c.Database, func(s *store.Store) error {
+		if err := s.CreateAPI(ctx, a); err != nil {
+			return err
+		}
+		if c.SecretTo == "" {
+			return nil
+		}
+		if err := c.addSecret(); err != nil {
+			return errors.Join(err, s.DeleteAPI(ctx, a.Audience))
+		}
+		return nil
+	})
+	if err == nil {
+		fmt.Fprintf(streams.Out, "API %s: added\n", c.Audience)
+	}
+	return apiError(c.Audience, err)
+}
+
+// addSecret writes the API's file first, so that a secret that signs is known to the API.
+// The ring is replaced in one step: servers read it at any time.
+func (c *apiAddCommand) addSecret() error {
+	set, err := os.ReadFile(c.KeysFile)
+	if err != nil {
+		return err
+	}
+	ring, single, err := keyring.Add(set, keyring.HS256, c.Audience, time.Now(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	if err := writeNew(c.SecretTo, single, 0o600); err != nil {
+		return err
+	}
+	next := c.KeysFile + ".new"
+	if err := writeNew(next, ring, 0o600); err != nil {
+		return errors.Join(err, os.Remove(c.SecretTo))
+	}
+	if err := os.Rename(next, c.KeysFile); err != nil {
+		return errors.Join(err, os.Remove(next), os.Remove(c.SecretTo))
+	}
+	return nil
+}
+
+type apiDeleteCommand struct {
+	server.Database `embed:""`
+	Audience        string `arg:"" help:"Identifier of the API."`
+}
+
+// Run deletes the API.
+func (c *apiDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
+	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DeleteAPI(ctx, c.Audience) })
+	if err == nil {
+		fmt.Fprintf(streams.Out, "API %s: deleted\n", c.Audience)
+	}
+	return apiError(c.Audience, err)
+}
+
+// shownAPI is an API as list prints it.
+type shownAPI struct {
+	Audience  string    `json:"audience"`
+	Name      string    `json:"name"`
+	Scope     string    `json:"scope"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+type apiListCommand struct {
+	server.Database `embed:""`
+	JSON            bool `help:"Print JSON."`
+}
+
+// Run lists the APIs.
+func (c *apiListCommand) Run(ctx context.Context, streams program.Streams) error {
+	return withStore(ctx, c.Database, func(s *store.Store) error {
+		apis, err := s.APIs(ctx)
+		if err != nil {
+			return err
+		}
+		shown := []shownAPI{}
+		rows := [][]any{}
+		for _, a := range apis {
+			shown = append(shown, shownAPI{a.Audience, a.Name, a.Scope.String(), a.CreatedAt})
+			rows = append(rows, []any{a.Audience, a.Name, a.Scope.String()})
+		}
+		if c.JSON {
+			return printJSON(streams.Out, shown)
+		}
+		return printTable(streams.Out, []any{"AUDIENCE", "NAME", "SCOPE"}, rows)
+	})
+}

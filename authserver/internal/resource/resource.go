@@ -1,0 +1,60 @@
+// Package resource is about the APIs that tokens are for: protected resources, in the
+// words of RFC 6749 and RFC 8707.
+//
+// It exists so that a token is for one API and no other. There is always the one that
+// the server is set up with; more can be registered, each with its own scopes and,
+// where secrets are shared, with a secret of its own, so that an API that is broken
+// into can forge tokens for itself alone.
+package resource
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+	"unicode/utf8"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+)
+
+// maxAudience and maxName bound an identifier and a name, in bytes.
+const (
+	maxAudience = 255
+	maxName     = 128
+)
+
+// Errors about APIs.
+var (
+	// ErrNotFound says that no API of this identifier is registered.
+	ErrNotFound = errors.New("no such API")
+	// ErrExists says that the identifier is taken.
+	ErrExists = errors.New("an API of this identifier exists already")
+	// ErrBad says that an API cannot be registered like this; the text says why.
+	ErrBad = errors.New("API not usable")
+)
+
+// API is a protected resource.
+type API struct {
+	// Audience identifies it: what a client names as resource, and the aud of tokens.
+	Audience string
+	// Name is what a person calls it.
+	Name string
+	// Scope is what tokens for it may allow at the most.
+	Scope oauth.Scope
+	// CreatedAt is when it was registered.
+	CreatedAt time.Time
+}
+
+// Validate checks what must hold for every API that is registered. The error is ErrBad.
+func (a API) Validate() error {
+	u, err := url.Parse(a.Audience)
+	switch {
+	case err != nil || !u.IsAbs() || u.Fragment != "" || len(a.Audience) > maxAudience:
+		return fmt.Errorf("%w: the audience must be an absolute URI of at most %d bytes without a fragment (RFC 8707 section 2), not %q", ErrBad, maxAudience, a.Audience)
+	case a.Name == "" || len(a.Name) > maxName || !utf8.ValidString(a.Name):
+		return fmt.Errorf("%w: the name must be 1 to %d bytes of UTF-8", ErrBad, maxName)
+	case len(a.Scope) == 0:
+		return fmt.Errorf("%w: it has no scope, so its tokens would allow nothing", ErrBad)
+	}
+	return nil
+}
