@@ -180,3 +180,26 @@ func decoded(t testing.TB, raw string, part int) string {
 
 // seconds is a time from start as a NumericDate.
 func seconds(d time.Duration) string { return fmt.Sprint(start.Add(d).Unix()) }
+
+// onlyKey returns the members of the one public key of a ring.
+func onlyKey(t testing.TB, ring *keyring.Ring) members {
+	t.Helper()
+	data, err := ring.Public()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set struct{ Keys []members }
+	if err := json.Unmarshal(data, &set); err != nil || len(set.Keys) != 1 {
+		t.Fatalf("%s is not a set of one key (%v)", data, err)
+	}
+	return set.Keys[0]
+}
+
+// fromBase64 returns the bytes of a base64url text, or nothing if it is none.
+func fromBase64(text string) string {
+	data, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return ""
+	}
+	return string(data)
+}
