@@ -1,0 +1,53 @@
+package web_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Whatever is sent, the answer is one of the token endpoint's: JSON, of a status and a
+// code that go together, in the characters of RFC 6749 §5.2 (CHECKLIST 8, 11), never a
+// failure of the server, and without the password that was sent.
+func FuzzToken(f *testing.F) {
+	const marked = "pa55word-of-the-fuzz"
+	const form = "application/x-www-form-urlencoded"
+	for _, seed := range [][3]string{
+		{login(), form, ""},
+		{login("password", marked), form, ""},
+		{login("username", marked, "password", marked), form, ""},
+		{asPassword("client_id", backend, "client_secret", "x", "scope", "profile"), form, ""},
+		{asPassword("scope", "\"\\\x00é<script>"), form, "Basic c3BhOg=="},
+		{"grant_type=refresh_token&refresh_token=hpr_x", form, ""},
+		{"grant_type=authorization_code&code=x&redirect_uri=https://x.example&code_verifier=" + strings.Repeat("v", 43), form, ""},
+		{"grant_type=client_credentials", form, "Basic YmFja2VuZDp4"},
+		{"a=b&a=c&%zz;\xff\x00", form, "Basic !!!"},
+		{"--b\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\njohn.doe\r\n--b--\r\n", "multipart/form-data; boundary=b", ""},
+		{"--b\r\nContent-Disposition: form-data; name=\"password\"; filename=\"x\"\r\n\r\n" + marked + "\r\n--b--\r\n", "multipart/form-data; boundary=b", ""},
+		{`{"username":"john.doe","password":"` + marked + `"}`, "application/json", "Bearer x"},
+		{"", "", ""},
+	} {
+		f.Add(seed[0], seed[1], seed[2])
+	}
+	s := newSite(f)
+	s.hide(marked)
+	f.Fuzz(func(t *testing.T, body, contentType, authorization string) {
+		s.wait(time.Hour) // so that what failed before slows nothing down
+		s := &site{t: t, handler: s.handler}
+		r := httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(body))
+		r.Header["Content-Type"] = []string{contentType}
+		if authorization != "" {
+			r.Header["Authorization"] = []string{authorization}
+		}
+		a := s.tokenAnswer(s.serve(r))
+		if !slices.Contains([]int{http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusTooManyRequests}, a.status) {
+			t.Errorf("status %d: %s", a.status, a.text)
+		}
+		if strings.Contains(a.text, marked) && strings.Count(body, marked) == 1 && strings.Contains(body, "password="+marked) {
+			t.Errorf("the answer holds the password: %s", a.text)
+		}
+	})
+}
