@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"time"
 )
@@ -11,4 +13,59 @@ import (
 func (s *Store) SetBusyTimeout(ctx context.Context, d time.Duration) error {
 	_, err := s.write.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", d.Milliseconds()))
 	return err
+}
+
+// OpenRecording opens a SQLite database whose every statement is shown to record first,
+// as the program wrote it.
+func OpenRecording(ctx context.Context, path string, record func(query string)) (*Store, error) {
+	s, err := openSQLite(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	driver := s.write.Driver()
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	open := func(lock string) *sql.DB {
+		db := sql.OpenDB(&recorder{driver: driver, dsn: sqliteDSN(path, lock), record: record})
+		db.SetMaxOpenConns(1)
+		return db
+	}
+	s.write, s.read = open("immediate"), open("deferred")
+	return s, nil
+}
+
+// Prepare checks a statement against the schema without running it.
+func (s *Store) Prepare(ctx context.Context, query string) error {
+	statement, err := s.write.PrepareContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	return statement.Close()
+}
+
+// recorder connects to a database by a driver that it listens in on.
+type recorder struct {
+	driver driver.Driver
+	dsn    string
+	record func(query string)
+}
+
+func (r *recorder) Driver() driver.Driver { return r.driver }
+
+func (r *recorder) Connect(context.Context) (driver.Conn, error) {
+	c, err := r.driver.Open(r.dsn)
+	return &recordedConn{Conn: c, record: r.record}, err
+}
+
+// recordedConn has no more than the least that a connection must have, so that
+// database/sql prepares every statement.
+type recordedConn struct {
+	driver.Conn
+	record func(query string)
+}
+
+func (c *recordedConn) Prepare(query string) (driver.Stmt, error) {
+	c.record(query)
+	return c.Conn.Prepare(query)
 }

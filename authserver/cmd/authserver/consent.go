@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/program"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+// consentCommands are the commands about what users have allowed clients.
+type consentCommands struct {
+	List   consentListCommand   `cmd:"" help:"List what a user has allowed which client."`
+	Revoke consentRevokeCommand `cmd:"" help:"Forget what a user has allowed a client, and end the client's access."`
+}
+
+type consentListCommand struct {
+	userTarget `embed:""`
+	JSON       bool `help:"Print JSON."`
+}
+
+// shownConsent is a consent as list prints it.
+type shownConsent struct {
+	Client    string    `json:"client_id"`
+	Scope     string    `json:"scope"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Run lists the consents.
+func (c *consentListCommand) Run(ctx context.Context, streams program.Streams) error {
+	err := withStore(ctx, c.Database, func(s *store.Store) error {
+		user, err := s.UserByUsername(ctx, c.Username)
+		if err != nil {
+			return err
+		}
+		consents, err := s.Consents(ctx, user.ID)
+		if err != nil {
+			return err
+		}
+		shown := []shownConsent{}
+		rows := [][]any{}
+		for _, given := range consents {
+			v := shownConsent{given.ClientID, given.Scope.String(), given.UpdatedAt}
+			shown = append(shown, v)
+			rows = append(rows, []any{v.Client, v.Scope, when(&v.UpdatedAt)})
+		}
+		if c.JSON {
+			return printJSON(streams.Out, shown)
+		}
+		return printTable(streams.Out, []any{"CLIENT", "SCOPE", "SINCE"}, rows)
+	})
+	return userError(c.Username, err)
+}
+
+type consentRevokeCommand struct {
+	userTarget `embed:""`
+	ClientID   string `arg:"" name:"client" help:"The client's id."`
+}
+
+// Run revokes the consent.
+func (c *consentRevokeCommand) Run(ctx context.Context, streams program.Streams) error {
+	err := c.do(ctx, streams, "consent to "+c.ClientID+" revoked", func(s *store.Store) error {
+		user, err := s.UserByUsername(ctx, c.Username)
+		if err != nil {
+			return err
+		}
+		return s.RevokeConsent(ctx, user.ID, c.ClientID, time.Now())
+	})
+	if errors.Is(err, store.ErrNoConsent) {
+		return program.WithCode(program.ExitNotFound, fmt.Errorf("%s: %w to %s", c.Username, err, c.ClientID))
+	}
+	return err
+}
