@@ -205,7 +205,7 @@ func TestCacheKeepsWhatIsUsed(t *testing.T) {
 
 // Many requests at once: the bound holds, and every token gives its own claims.
 func TestCacheConcurrently(t *testing.T) {
-	const size, workers, rounds = 16, 8, 40
+	const size, workers, rounds = 16, 8, 10
 	source := new(keys)
 	source.ring.Store(goodRing(t))
 	v := verifier(t, func(cfg *token.VerifierConfig) { cfg.Keys, cfg.CacheSize = source, size })
