@@ -1,0 +1,100 @@
+package e2e_test
+
+import "testing"
+
+// openid-client for JavaScript: every grant, and every endpoint that it knows. The keys
+// are RS256. CHECKLIST 18, 21, 22, 23, 34, 36, 38, 62, 63, 64, 65.
+func TestOthersOpenIDClient(t *testing.T) {
+	needNode(t)
+	s, secrets := startOthers(t, "RS256")
+	s.runOther(t, "RS256", secrets, "node", []string{"node", "openid-client.js"},
+		"discovery",
+		"password",
+		"wrong password refused",
+		"refresh",
+		"refresh whose answer was lost",
+		"refresh with less scope, not with more",
+		"client_credentials by basic",
+		"wrong secret refused by basic",
+		"client_credentials by post",
+		"wrong secret refused by post",
+		"consent denied",
+		"code with PKCE, confidential client",
+		"code with PKCE, public client",
+		"code without a page, prompt=none",
+		"answer with another iss refused by the library",
+		"answer with no iss refused by the library",
+		"answer with another state refused by the library",
+		"wrong verifier refused",
+		"introspection",
+		"userinfo",
+		"revocation of a refresh token, with a wrong hint",
+		"revocation of an access token by a public client",
+		"code used twice",
+	)
+}
+
+// oauth4webapi for JavaScript finds its way from the API's metadata (RFC 9728) to the
+// server's (RFC 8414), and, as an API, verifies tokens by RFC 9068 with the published
+// keys, which are EdDSA. CHECKLIST 46, 49, 61, 65.
+func TestOthersOAuth4WebAPI(t *testing.T) {
+	needNode(t)
+	s, secrets := startOthers(t, "EdDSA")
+	s.runOther(t, "EdDSA", secrets, "node", []string{"node", "oauth4webapi.js"},
+		"protected-resource metadata",
+		"discovery",
+		"password",
+		"wrong password refused",
+		"refresh",
+		"client_credentials by basic",
+		"client_credentials by post",
+		"consent denied",
+		"code with PKCE, confidential client",
+		"code with PKCE, public client",
+		"access token verified by the published keys",
+		"introspection",
+		"userinfo",
+		"revocation",
+	)
+}
+
+// Authlib for Python checks the metadata by RFC 8414, and verifies tokens with the
+// published keys, which are ES256.
+func TestOthersAuthlib(t *testing.T) {
+	needPython(t, "authlib", "python3-authlib")
+	s, secrets := startOthers(t, "ES256")
+	s.runOther(t, "ES256", secrets, "python", []string{python, "authlib_client.py"},
+		"discovery",
+		"password",
+		"wrong password refused",
+		"refresh",
+		"refresh when the token has expired",
+		"client_credentials by client_secret_basic",
+		"client_credentials by client_secret_post",
+		"consent denied",
+		"code with PKCE, confidential client",
+		"code with PKCE, public client",
+		"access token verified by the published keys",
+		"introspection",
+		"userinfo",
+		"revocation by both kinds of client",
+	)
+}
+
+// requests-oauthlib for Python, with a secret that both tiers share.
+func TestOthersRequestsOAuthlib(t *testing.T) {
+	needPython(t, "requests_oauthlib", "python3-requests-oauthlib")
+	s, secrets := startOthers(t, "HS256")
+	s.runOther(t, "HS256", secrets, "python", []string{python, "requests_oauthlib_client.py"},
+		"password, public client by basic and post",
+		"password, confidential client by basic and post",
+		"wrong secret refused",
+		"refresh",
+		"refresh when the token has expired",
+		"client_credentials by basic and post",
+		"consent denied",
+		"code with PKCE, confidential client",
+		"code with PKCE, public client",
+		"revocation",
+	)
+}

@@ -1,0 +1,150 @@
+package e2e_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+)
+
+// goConfig is what a Go program writes that uses the server.
+func (s *system) goConfig(id, secret string) oauth2.Config {
+	return oauth2.Config{
+		ClientID: id, ClientSecret: secret, RedirectURL: appURL,
+		Endpoint: oauth2.Endpoint{AuthURL: s.authURL + "/authorize", TokenURL: s.authURL + "/token"},
+	}
+}
+
+// expired is a token that the library believes to have expired.
+func expired(token *oauth2.Token) *oauth2.Token {
+	old := *token
+	old.Expiry = time.Now().Add(-time.Minute)
+	return &old
+}
+
+// golang.org/x/oauth2 refreshes when it believes that the token has expired, for
+// public and confidential clients, again and again. CHECKLIST 21, 23, 28.
+func TestOthersGoRefresh(t *testing.T) {
+	s, secrets := startOthers(t, "HS256")
+	for _, config := range []oauth2.Config{s.goConfig("demo", ""), s.goConfig("backend", secrets["backend"])} {
+		token, err := config.PasswordCredentialsToken(t.Context(), "john.doe", demoPassword)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := token
+		for range 3 {
+			before := token
+			if token, err = config.TokenSource(t.Context(), expired(before)).Token(); err != nil {
+				t.Fatal(err)
+			}
+			if token.RefreshToken == before.RefreshToken || token.AccessToken == before.AccessToken {
+				t.Errorf("%s: a refresh gave a token that was there before", config.ClientID)
+			}
+			s.callWith(t, config.Client(context.Background(), token), "John Doe")
+		}
+		again, err := config.TokenSource(t.Context(), expired(first)).Token()
+		if err != nil || again.RefreshToken != token.RefreshToken {
+			t.Errorf("%s: the first refresh token, moments later: error %v, want the current one in return", config.ClientID, err)
+		}
+		other := s.goConfig("backend", secrets["backend"])
+		if config.ClientID == "backend" {
+			other = s.goConfig("demo", "")
+		}
+		_, err = other.TokenSource(t.Context(), expired(token)).Token()
+		checkRetrieveError(t, err, http.StatusBadRequest, "invalid_grant")
+		s.callWith(t, config.Client(context.Background(), expired(token)), "John Doe")
+	}
+}
+
+// golang.org/x/oauth2 gets a code with PKCE while somebody logs in and consents, and
+// exchanges it. CHECKLIST 31, 34, 36, 38, 39.
+func TestOthersGoAuthorizationCode(t *testing.T) {
+	s, secrets := startOthers(t, "EdDSA")
+	for _, row := range []struct {
+		name   string
+		config oauth2.Config
+		forms  []string
+	}{
+		{"third party's web application", s.goConfig("web", secrets["web"]), []string{"/login", "/consent"}},
+		{"native app of the house", s.goConfig("native", ""), []string{"/login"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			john := newPerson(t, "john.doe", demoPassword)
+			verifier := oauth2.GenerateVerifier()
+			code := s.goAuthorize(t, john, row.config, "allow", verifier).Get("code")
+			if diff := cmp.Diff(row.forms, john.forms); diff != "" {
+				t.Errorf("forms that were filled in (-want +got):\n%s", diff)
+			}
+			_, err := row.config.Exchange(t.Context(), code, oauth2.VerifierOption(oauth2.GenerateVerifier()))
+			checkRetrieveError(t, err, http.StatusBadRequest, "invalid_grant")
+			token, err := row.config.Exchange(t.Context(), code, oauth2.VerifierOption(verifier))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.callWith(t, row.config.Client(context.Background(), token), "John Doe")
+			s.callWith(t, row.config.Client(context.Background(), expired(token)), "John Doe")
+
+			again := s.goAuthorize(t, john, row.config, "allow", verifier) // nothing to fill in this time
+			if len(john.forms) != len(row.forms) || !again.Has("code") {
+				t.Errorf("the second time: %v after the forms %q", again, john.forms)
+			}
+		})
+	}
+	t.Run("denied", func(t *testing.T) {
+		jane := newPerson(t, "jane.smith", "anothersecurepass")
+		got := s.goAuthorize(t, jane, s.goConfig("web", secrets["web"]), "deny", oauth2.GenerateVerifier())
+		if got.Get("error") != "access_denied" || got.Has("code") {
+			t.Errorf("got %v, want access_denied", got)
+		}
+	})
+}
+
+// goAuthorize sends somebody's browser to the server and returns the answer, which
+// must have the state and the issuer.
+func (s *system) goAuthorize(t *testing.T, p *person, config oauth2.Config, decision, verifier string) url.Values {
+	t.Helper()
+	const state = "a state with & and ="
+	back, err := url.Parse(p.visit(config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier)), config.RedirectURL, decision))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := back.Query()
+	if answer.Get("state") != state || answer.Get("iss") != s.authURL {
+		t.Errorf("the answer has state %q and iss %q", answer.Get("state"), answer.Get("iss"))
+	}
+	return answer
+}
+
+// golang.org/x/oauth2/clientcredentials, however it sends the secret. CHECKLIST 18.
+func TestOthersGoClientCredentials(t *testing.T) {
+	s, secrets := startOthers(t, "HS256")
+	for _, style := range []oauth2.AuthStyle{oauth2.AuthStyleAutoDetect, oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams} {
+		config := clientcredentials.Config{
+			ClientID: "service", ClientSecret: secrets["service"], TokenURL: s.authURL + "/token",
+			Scopes: []string{"items:read"}, AuthStyle: style,
+		}
+		token, err := config.Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token.RefreshToken != "" {
+			t.Error("a service got a refresh token")
+		}
+		resp, err := config.Client(t.Context()).Get(s.apiURL + "/items/42")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("GET /items/42: %d", resp.StatusCode)
+		}
+		config.ClientSecret = "wrong"
+		_, err = config.Token(t.Context())
+		checkRetrieveError(t, err, http.StatusUnauthorized, "invalid_client")
+	}
+}

@@ -1,0 +1,115 @@
+package e2e_test
+
+import (
+	"html"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// person is somebody with a browser that keeps cookies and runs no scripts. It logs in
+// where it is asked to and decides where it is asked for consent.
+type person struct {
+	t                  *testing.T
+	browser            *http.Client
+	username, password string
+	forms              []string // where it has sent forms, in order
+}
+
+func newPerson(t *testing.T, username, password string) *person {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &person{t: t, browser: &http.Client{Jar: jar, Timeout: patience, CheckRedirect: plain.CheckRedirect}, username: username, password: password}
+}
+
+// maxPages bounds how many pages and redirects lead from an app back to it.
+const maxPages = 12
+
+// visit opens an address and goes on until the browser is sent to an app, whose
+// address begins with app; it returns where to. The decision is allow or deny.
+func (p *person) visit(address, app, decision string) string {
+	p.t.Helper()
+	next := p.request(http.MethodGet, address, nil)
+	for range maxPages {
+		resp, err := p.browser.Do(next)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		location, err := resp.Location()
+		switch {
+		case err != nil:
+			next = p.fillIn(next.URL, string(body), decision)
+		case resp.StatusCode != http.StatusSeeOther:
+			p.t.Fatalf("%s %s redirects with %d, want 303", next.Method, next.URL.Path, resp.StatusCode)
+		case strings.HasPrefix(location.String(), app):
+			return location.String()
+		default:
+			next = p.request(http.MethodGet, location.String(), nil)
+		}
+	}
+	p.t.Fatalf("after %d pages the browser is at %s", maxPages, next.URL)
+	return ""
+}
+
+// The parts of a page that a person without scripts uses.
+var (
+	formAction  = regexp.MustCompile(`<form[^>]* action="([^"]*)"`)
+	hiddenField = regexp.MustCompile(`<input[^>]* type="hidden"[^>]* name="([^"]*)"[^>]* value="([^"]*)"`)
+)
+
+// fillIn answers the form of a page.
+func (p *person) fillIn(at *url.URL, page, decision string) *http.Request {
+	p.t.Helper()
+	action := formAction.FindStringSubmatch(page)
+	if action == nil {
+		p.t.Fatalf("the page at %s has no form:\n%s", at, page)
+	}
+	fields := url.Values{}
+	for _, hidden := range hiddenField.FindAllStringSubmatch(page, -1) {
+		fields.Set(html.UnescapeString(hidden[1]), html.UnescapeString(hidden[2]))
+	}
+	switch {
+	case strings.Contains(page, `name="password"`):
+		fields.Set("username", p.username)
+		fields.Set("password", p.password)
+	case strings.Contains(page, `value="`+decision+`"`):
+		fields.Set("decision", decision)
+	default:
+		p.t.Fatalf("no login and no consent at %s:\n%s", at, page)
+	}
+	target, err := at.Parse(html.UnescapeString(action[1]))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.forms = append(p.forms, target.Path)
+	return p.request(http.MethodPost, target.String(), fields)
+}
+
+// request makes what a browser sends when a link is opened, or a form of the same site
+// is sent.
+func (p *person) request(method, address string, fields url.Values) *http.Request {
+	p.t.Helper()
+	r, err := http.NewRequestWithContext(p.t.Context(), method, address, strings.NewReader(fields.Encode()))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Header.Set("Sec-Fetch-Site", "none")
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", r.URL.Scheme+"://"+r.URL.Host)
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	return r
+}
