@@ -16,8 +16,9 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// maxQuery bounds the query of an authorization request, in bytes.
-const maxQuery = 8 << 10
+// maxQuery bounds the query of an authorization request, in bytes. In the form of a
+// page it may grow to three times that, which must fit into maxBody.
+const maxQuery = 4 << 10
 
 // authorization is a request to the authorization endpoint whose client and redirect
 // URI are good: from here on errors may be sent to the client.
@@ -90,7 +91,7 @@ func (e *edge) readAuthorization(r *http.Request, query string) (*authorization,
 	if err != nil || !storable(form.Get("client_id")) {
 		return nil, &pageError{"This link is broken", "The request of the app cannot be read. Go back to the app and try again."}
 	}
-	a := &authorization{redirectURI: form.Get("redirect_uri"), state: form.Get("state"), form: form}
+	a := &authorization{redirectURI: form.Get("redirect_uri"), state: form.Get("state"), maxAge: -1, form: form}
 	if a.client, err = e.cfg.Clients.ClientByID(r.Context(), form.Get("client_id")); err != nil {
 		return nil, clientPageError(err)
 	}
@@ -113,7 +114,6 @@ func (a *authorization) check() *oauth.Error {
 	a.form = form
 	a.prompt = strings.Fields(form.Get("prompt"))
 	a.loginHint = form.Get("login_hint")
-	a.maxAge = -1
 	if text := form.Get("max_age"); text != "" {
 		seconds, err := strconv.ParseUint(text, 10, 31)
 		if err != nil {

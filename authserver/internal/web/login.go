@@ -49,7 +49,7 @@ func (e *edge) login(w http.ResponseWriter, r *http.Request) error {
 	if err := e.startSession(w, r, user); err != nil {
 		return err
 	}
-	leave(w, "/authorize?"+without(query, "login"))
+	leave(w, "/authorize?"+afterLogin(query))
 	return nil
 }
 
@@ -83,6 +83,18 @@ func without(query, prompt string) string {
 	left := slices.DeleteFunc(strings.Fields(values.Get("prompt")), func(s string) bool { return s == prompt })
 	values.Set("prompt", strings.Join(left, " "))
 	return values.Encode()
+}
+
+// afterLogin returns the query of an authorization request without what asked for the
+// login that has just been done. With it, one that allows no age at all would ask for a
+// login for ever.
+func afterLogin(query string) string {
+	values, err := url.ParseQuery(query)
+	if err != nil || !values.Has("max_age") {
+		return without(query, "login")
+	}
+	values.Del("max_age")
+	return without(values.Encode(), "login")
 }
 
 // clientPageError is what the user reads when the client of a link is not known.
