@@ -9,7 +9,15 @@ import (
 // token that could be used.
 type digest [sha256.Size]byte
 
-func digestOf(raw string) digest { return sha256.Sum256([]byte(raw)) }
+// digestOf copies a token of usual length to the stack: converting the string would
+// put half a kilobyte on the heap at every request.
+func digestOf(raw string) digest {
+	var usual [1 << 10]byte
+	if len(raw) > len(usual) {
+		return sha256.Sum256([]byte(raw))
+	}
+	return sha256.Sum256(usual[:copy(usual[:], raw)])
+}
 
 // cache remembers verified tokens, at most size of them (one more if size is odd),
 // in two generations: when the young one is full it becomes the old one, and the
