@@ -22,7 +22,7 @@ const (
 
 // Database says where the data is and how it is reached.
 type Database struct {
-	DatabaseURL              string        `group:"Data" env:"HALLPASS_DATABASE_URL" default:"${database_url}" placeholder:"URL" help:"Where users, clients and grants are kept: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME for more than one machine (${default})."`
+	DatabaseURL              string        `group:"Data" env:"HALLPASS_DATABASE_URL" secret:"" default:"${database_url}" placeholder:"URL" help:"Where users, clients and grants are kept: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME for more than one machine (${default})."`
 	DatabasePasswordFile     string        `group:"Data" env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password for PostgreSQL, in place of one in the URL."`
 	DatabaseConnections      int           `group:"Data" env:"HALLPASS_DATABASE_CONNECTIONS" default:"10" placeholder:"N" help:"Connections to PostgreSQL at the most, for each process (${default})."`
 	DatabaseConnectTimeout   time.Duration `group:"Data" env:"HALLPASS_DATABASE_CONNECT_TIMEOUT" default:"5s" help:"How long connecting to PostgreSQL may take (${default})."`
