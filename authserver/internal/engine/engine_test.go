@@ -89,7 +89,7 @@ func newBench(t *testing.T) *bench {
 		Issuer: issuer, Audience: audience, Lifetime: lifetime,
 		RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
 		Passwords: &account.Login{Store: b.data, Hasher: hasher, Gate: account.NewGate(2, 100), Now: clock, Log: log},
-		Users:     b.data, Grants: b.data, Signer: &token.Signer{Keys: ring}, Verifier: verifier,
+		Users:     b.data, Grants: b.data, APIs: b.data, Signer: &token.Signer{Keys: ring, Audience: audience}, Verifier: verifier,
 		Now: clock, Random: rand.Reader, Log: log,
 	}
 	return b

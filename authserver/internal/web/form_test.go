@@ -53,7 +53,7 @@ func TestRepeatedParameters(t *testing.T) {
 // CHECKLIST 4: empty is absent, unknown is ignored.
 func TestEmptyAndUnknownParameters(t *testing.T) {
 	s := newSite(t)
-	for _, more := range []string{"grant_type=", "scope=", "client_id=", "client_secret=", "x=", "x=y", "x", "&&&", "audience=a&resource=b", "refresh_token=x&code=y", "username2=x"} {
+	for _, more := range []string{"grant_type=", "scope=", "client_id=", "client_secret=", "x=", "x=y", "x", "&&&", "audience=a", "resource=", "refresh_token=x&code=y", "username2=x"} {
 		s.expectOK(more, s.post(login()+"&"+more))
 	}
 }

@@ -23,6 +23,7 @@ func FuzzToken(f *testing.F) {
 		{asPassword("scope", "\"\\\x00é<script>"), form, "Basic c3BhOg=="},
 		{"grant_type=refresh_token&refresh_token=hpr_x", form, ""},
 		{"grant_type=authorization_code&code=x&redirect_uri=https://x.example&code_verifier=" + strings.Repeat("v", 43), form, ""},
+		{login("resource", "https://api.example/\x00"), form, ""},
 		{"grant_type=client_credentials", form, "Basic YmFja2VuZDp4"},
 		{"a=b&a=c&%zz;\xff\x00", form, "Basic !!!"},
 		{"--b\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\njohn.doe\r\n--b--\r\n", "multipart/form-data; boundary=b", ""},

@@ -150,17 +150,20 @@ func (s *site) config() web.Config {
 	s.must(err)
 	s.verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: s.clock, Leeway: -1})
 	s.must(err)
+	anyVerifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, InsecureAnyAudience: true, CacheSize: -1, Now: s.clock})
+	s.must(err)
 	hasher, err := account.NewHasher(bcrypt.MinCost)
 	s.must(err)
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	login := &account.Login{Store: s.data, Hasher: hasher, Gate: s.gate, Now: s.clock, Log: log}
 	return web.Config{
 		IssuerURL: issuer, DefaultClient: demo,
-		Clients: s.data, Passwords: login, Sessions: s.data, Verifier: s.verifier,
+		Clients: s.data, Passwords: login, Sessions: s.data, Verifier: s.verifier, Keys: ring,
 		Tokens: engine.New(engine.Config{
 			Issuer: issuer, Audience: audience, Lifetime: lifetime,
 			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
-			Passwords: login, Users: s.data, Grants: s.data, Signer: &token.Signer{Keys: ring, Now: s.clock}, Verifier: s.verifier,
+			Passwords: login, Users: s.data, Grants: s.data, APIs: s.data,
+			Signer: &token.Signer{Keys: ring, Audience: audience, Now: s.clock}, Verifier: anyVerifier,
 			Now: s.clock, Random: rand.Reader, Log: log,
 		}),
 		Now: s.clock, Log: log, Registry: s.registry,
@@ -322,6 +325,7 @@ type answer struct {
 var codes = map[int][]oauth.ErrorCode{
 	http.StatusBadRequest: {
 		oauth.CodeInvalidRequest, oauth.CodeInvalidGrant, oauth.CodeUnauthorizedClient, oauth.CodeUnsupportedGrantType, oauth.CodeInvalidScope,
+		engine.CodeInvalidTarget,
 	},
 	http.StatusUnauthorized:        {oauth.CodeInvalidClient},
 	http.StatusTooManyRequests:     {oauth.CodeTemporarilyUnavailable},

@@ -21,6 +21,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
@@ -122,6 +123,15 @@ func TestTokenScope(t *testing.T) {
 		strings.Repeat("a ", 1000): "1024 bytes", `<script>`: "<script>",
 	} {
 		s.post(login("scope", asked)).expect(asked, http.StatusBadRequest, oauth.CodeInvalidScope, says)
+	}
+}
+
+// RFC 8707 §2: a token for an API that nobody knows is not issued.
+func TestTokenForAnUnknownAPI(t *testing.T) {
+	s := newSite(t)
+	s.expectOK("the API of the settings", s.post(login("resource", audience)))
+	for _, target := range []string{"https://other.example", audience + "/", strings.ToUpper(audience), "x", strings.Repeat("x", 1000)} {
+		s.post(login("resource", target)).expect(target, http.StatusBadRequest, engine.CodeInvalidTarget, "resource")
 	}
 }
 
