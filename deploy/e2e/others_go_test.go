@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,10 +108,11 @@ func TestOthersGoAuthorizationCode(t *testing.T) {
 
 // goAuthorize sends somebody's browser to the server and returns the answer, which
 // must have the state and the issuer.
-func (s *system) goAuthorize(t *testing.T, p *person, config oauth2.Config, decision, verifier string) url.Values {
+func (s *system) goAuthorize(t *testing.T, p *person, config oauth2.Config, decision, verifier string, more ...oauth2.AuthCodeOption) url.Values {
 	t.Helper()
 	const state = "a state with & and ="
-	back, err := url.Parse(p.visit(config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier)), config.RedirectURL, decision))
+	more = append(more, oauth2.S256ChallengeOption(verifier))
+	back, err := url.Parse(p.visit(config.AuthCodeURL(state, more...), config.RedirectURL, decision))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,5 +149,71 @@ func TestOthersGoClientCredentials(t *testing.T) {
 		config.ClientSecret = "wrong"
 		_, err = config.Token(t.Context())
 		checkRetrieveError(t, err, http.StatusUnauthorized, "invalid_client")
+	}
+}
+
+// What a client may add to its request: it wants a login that is new, or no page at all.
+func TestOthersGoPrompts(t *testing.T) {
+	s, secrets := startOthers(t, "HS256")
+	john := newPerson(t, "john.doe", demoPassword)
+	native, web := s.goConfig("native", ""), s.goConfig("web", secrets["web"])
+	set := oauth2.SetAuthURLParam
+	for _, row := range []struct {
+		name    string
+		config  oauth2.Config
+		options []oauth2.AuthCodeOption
+		forms   []string
+		err     string
+	}{
+		{"no page, nobody logged in", native, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, "login_required"},
+		{"login", native, nil, []string{"/login"}, ""},
+		{"logged in", native, nil, nil, ""},
+		{"no page, logged in", native, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, ""},
+		{"a new login", native, []oauth2.AuthCodeOption{set("prompt", "login")}, []string{"/login"}, ""},
+		{"a login of this moment", native, []oauth2.AuthCodeOption{set("max_age", "0")}, []string{"/login"}, ""},
+		{"a login of this hour", native, []oauth2.AuthCodeOption{set("max_age", "3600")}, nil, ""},
+		{"no page, no consent yet", web, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, "consent_required"},
+		{"consent", web, nil, []string{"/consent"}, ""},
+		{"consent again", web, []oauth2.AuthCodeOption{set("prompt", "consent")}, []string{"/consent"}, ""},
+		{"login and consent again", web, []oauth2.AuthCodeOption{set("prompt", "login consent")}, []string{"/login", "/consent"}, ""},
+		{"a login of this moment, and consent", web, []oauth2.AuthCodeOption{set("prompt", "consent"), set("max_age", "0")}, []string{"/login", "/consent"}, ""},
+	} {
+		john.forms = nil
+		answer := s.goAuthorize(t, john, row.config, "allow", oauth2.GenerateVerifier(), row.options...)
+		if answer.Get("error") != row.err || answer.Has("code") != (row.err == "") {
+			t.Errorf("%s: the answer is %v, want the error %q", row.name, answer, row.err)
+		}
+		if diff := cmp.Diff(row.forms, john.forms); diff != "" {
+			t.Errorf("%s: forms that were filled in (-want +got):\n%s", row.name, diff)
+		}
+	}
+}
+
+// Redirect URIs of every kind come back as they were registered: with a port that the
+// system chose (RFC 8252 §7.3), of an app's private scheme (§7.1), with a query of
+// their own (RFC 6749 §3.1.2).
+func TestOthersGoRedirectURIs(t *testing.T) {
+	s, _ := startOthers(t, "HS256")
+	john := newPerson(t, "john.doe", demoPassword)
+	for i, row := range []struct{ registered, used string }{
+		{"http://127.0.0.1/callback", "http://127.0.0.1:51004/callback"},
+		{"http://[::1]/callback", "http://[::1]:51004/callback"},
+		{"com.example.app:/oauth/callback", "com.example.app:/oauth/callback"},
+		{"https://app.example/callback?tenant=a%26b", "https://app.example/callback?tenant=a%26b"},
+	} {
+		id := "app" + strconv.Itoa(i)
+		s.admin(t, "", "client", "add", id, "--grant", "authorization_code", "--public", "--first-party", "--redirect-uri", row.registered, "--scope", "profile")
+		config, verifier := s.goConfig(id, ""), oauth2.GenerateVerifier()
+		config.RedirectURL = row.used
+		answer := s.goAuthorize(t, john, config, "allow", verifier)
+		if strings.Contains(row.used, "tenant") && answer.Get("tenant") != "a&b" {
+			t.Errorf("%s: its own query is lost: %v", row.used, answer)
+		}
+		token, err := config.Exchange(t.Context(), answer.Get("code"), oauth2.VerifierOption(verifier))
+		if err != nil {
+			t.Errorf("%s: %v", row.used, err)
+			continue
+		}
+		s.callWith(t, config.Client(context.Background(), token), "John Doe")
 	}
 }

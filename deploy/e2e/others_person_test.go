@@ -32,10 +32,11 @@ func newPerson(t *testing.T, username, password string) *person {
 // maxPages bounds how many pages and redirects lead from an app back to it.
 const maxPages = 12
 
-// visit opens an address and goes on until the browser is sent to an app, whose
-// address begins with app; it returns where to. The decision is allow or deny.
+// visit opens an address and goes on until the browser is sent back to an app, with
+// whatever query; it returns where to. The decision is allow or deny.
 func (p *person) visit(address, app, decision string) string {
 	p.t.Helper()
+	page, _, _ := strings.Cut(app, "?")
 	next := p.request(http.MethodGet, address, nil)
 	for range maxPages {
 		resp, err := p.browser.Do(next)
@@ -53,7 +54,7 @@ func (p *person) visit(address, app, decision string) string {
 			next = p.fillIn(next.URL, string(body), decision)
 		case resp.StatusCode != http.StatusSeeOther:
 			p.t.Fatalf("%s %s redirects with %d, want 303", next.Method, next.URL.Path, resp.StatusCode)
-		case strings.HasPrefix(location.String(), app):
+		case strings.HasPrefix(location.String(), page):
 			return location.String()
 		default:
 			next = p.request(http.MethodGet, location.String(), nil)
