@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,12 +18,16 @@ import (
 // the policy in any case.
 const maxLine = 4 << 10
 
+// errNoPassword says that there was nothing to read.
+var errNoPassword = program.WithCode(program.ExitUsage,
+	errors.New("no password: type it at the prompt, or give it as the first line of standard input"))
+
 // readPassword asks for a new password, twice, if somebody sits at a terminal, and
 // else takes the first line of standard input. It is never an argument: other users
 // of the machine see those.
-func readPassword(streams program.Streams) (string, error) {
+func readPassword(ctx context.Context, streams program.Streams) (string, error) {
 	if f, ok := streams.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return askPassword(f, streams.Err)
+		return askPassword(ctx, int(f.Fd()), streams.Err)
 	}
 	line, err := bufio.NewReader(io.LimitReader(streams.In, maxLine)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -30,17 +35,16 @@ func readPassword(streams program.Streams) (string, error) {
 	}
 	password := strings.TrimRight(line, "\r\n")
 	if password == "" {
-		return "", program.WithCode(program.ExitUsage, errors.New("no password: type it at the prompt, or give it as the first line of standard input"))
+		return "", errNoPassword
 	}
 	return password, nil
 }
 
-func askPassword(terminal *os.File, prompts io.Writer) (string, error) {
+func askPassword(ctx context.Context, terminal int, prompts io.Writer) (string, error) {
 	ask := func(prompt string) (string, error) {
 		fmt.Fprint(prompts, prompt)
 		defer fmt.Fprintln(prompts)
-		typed, err := term.ReadPassword(int(terminal.Fd()))
-		return string(typed), err
+		return readHidden(ctx, terminal)
 	}
 	first, err := ask("New password: ")
 	if err != nil {
@@ -54,4 +58,32 @@ func askPassword(terminal *os.File, prompts io.Writer) (string, error) {
 		return "", errors.New("the two passwords differ: nothing was changed")
 	}
 	return first, nil
+}
+
+// readHidden reads a line that is not shown while it is typed. Nothing interrupts the
+// reading itself, so at the end of ctx (Ctrl-C) it is left behind, and the terminal
+// shows again what is typed.
+func readHidden(ctx context.Context, terminal int) (string, error) {
+	before, err := term.GetState(terminal)
+	if err != nil {
+		return "", err
+	}
+	type line struct {
+		text []byte
+		err  error
+	}
+	typed := make(chan line, 1)
+	go func() {
+		text, err := term.ReadPassword(terminal)
+		typed <- line{text, err}
+	}()
+	select {
+	case l := <-typed:
+		if errors.Is(l.err, io.EOF) {
+			return "", errNoPassword
+		}
+		return string(l.text), l.err
+	case <-ctx.Done():
+		return "", errors.Join(errors.New("interrupted: nothing was changed"), term.Restore(terminal, before))
+	}
 }

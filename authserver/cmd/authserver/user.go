@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,8 +67,8 @@ func (c bcryptCost) Validate() error {
 }
 
 // newHash reads a new password for the user, checks it and hashes it.
-func (c bcryptCost) newHash(streams program.Streams, username string) (string, error) {
-	password, err := readPassword(streams)
+func (c bcryptCost) newHash(ctx context.Context, streams program.Streams, username string) (string, error) {
+	password, err := readPassword(ctx, streams)
 	if err != nil {
 		return "", err
 	}
@@ -88,7 +89,9 @@ type userAddCommand struct {
 }
 
 // Validate is called by kong before anything runs.
-func (c *userAddCommand) Validate() error { return c.bcryptCost.Validate() }
+func (c *userAddCommand) Validate() error {
+	return cmp.Or(c.Database.Validate(), c.bcryptCost.Validate())
+}
 
 // Run adds the user. The name is checked before the password is asked for.
 func (c *userAddCommand) Run(ctx context.Context, streams program.Streams) error {
@@ -99,7 +102,7 @@ func (c *userAddCommand) Run(ctx context.Context, streams program.Streams) error
 	if err != nil {
 		return userError(c.Username, err)
 	}
-	if user.PasswordHash, err = c.newHash(streams, c.Username); err != nil {
+	if user.PasswordHash, err = c.newHash(ctx, streams, c.Username); err != nil {
 		return userError(c.Username, err)
 	}
 	return c.do(ctx, streams, "added", func(s *store.Store) error { return s.CreateUser(ctx, user) })
@@ -111,11 +114,13 @@ type userPasswordCommand struct {
 }
 
 // Validate is called by kong before anything runs.
-func (c *userPasswordCommand) Validate() error { return c.bcryptCost.Validate() }
+func (c *userPasswordCommand) Validate() error {
+	return cmp.Or(c.Database.Validate(), c.bcryptCost.Validate())
+}
 
 // Run sets the password.
 func (c *userPasswordCommand) Run(ctx context.Context, streams program.Streams) error {
-	hash, err := c.newHash(streams, c.Username)
+	hash, err := c.newHash(ctx, streams, c.Username)
 	if err != nil {
 		return userError(c.Username, err)
 	}
