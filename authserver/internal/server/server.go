@@ -77,6 +77,21 @@ func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *
 	if err := checkDefaultClient(ctx, data, s.DefaultClient); err != nil {
 		return program.WithCode(program.ExitUsage, fmt.Errorf("--default-client (HALLPASS_DEFAULT_CLIENT): %w", err))
 	}
+	return warnOfPasswordGrant(ctx, data, log)
+}
+
+// warnOfPasswordGrant names the clients that see their users' passwords, so that
+// nobody has to find out by chance.
+func warnOfPasswordGrant(ctx context.Context, data *store.Store, log *slog.Logger) error {
+	clients, err := data.Clients(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range clients {
+		if c.Allows(oauth.GrantPassword) {
+			log.WarnContext(ctx, "a client may use the password grant, and sees its users' passwords (RFC 9700 section 2.4)", "client", c.ID)
+		}
+	}
 	return nil
 }
 
