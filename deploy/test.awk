@@ -2,15 +2,19 @@
 # shown as one line, those that fail whole; the last line counts the tests, subtests
 # included. Why a test was skipped goes to the file that `reasons` names.
 
-function flush_package() {
-	for (i = 1; i <= n; i++) print lines[i]
+# flush_package prints what a package wrote, without the tests that had nothing to say.
+function flush_package(    i, run) {
+	for (i = 1; i <= n; i++) {
+		if (lines[i] ~ /^=== RUN /) run = lines[i] "\n"
+		else if (lines[i] !~ /^=== (PAUSE|CONT|NAME) |^ *--- PASS: /) { printf "%s%s\n", run, lines[i]; run = "" }
+	}
 	n = 0
 }
 
 { lines[++n] = $0 }
 
 /^ *--- PASS: / { passed++ }
-/^ *--- FAIL: / { failed++ }
+/^ *--- FAIL: / { failures[++failed] = $3 }
 
 # A test that this machine cannot run says "left out: WHY" before it skips.
 match($0, /left out: /) { why = substr($0, RSTART + RLENGTH) }
@@ -28,6 +32,8 @@ match($0, /left out: /) { why = substr($0, RSTART + RLENGTH) }
 
 END {
 	flush_package() # what belongs to no package, as when a module does not load
+	if (failed) print "\nFailed:"
+	for (i = 1; i <= failed; i++) print "- " failures[i]
 	printf "\n%d passed, %d failed", passed, failed
 	if (skipped) printf ", %d skipped", skipped
 	print ""
