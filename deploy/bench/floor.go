@@ -40,7 +40,7 @@ func serveFloor(ctx context.Context, in io.Reader) error {
 	if err := json.NewDecoder(in).Decode(&f); err != nil {
 		return fmt.Errorf("reading what to answer: %w", err)
 	}
-	s := &http.Server{Addr: f.Address, Handler: f.Answer}
+	s := &http.Server{Addr: f.Address, Handler: f.Answer.handler()}
 	defer context.AfterFunc(ctx, func() { _ = s.Close() })()
 	if err := s.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -48,13 +48,23 @@ func serveFloor(ctx context.Context, in io.Reader) error {
 	return nil
 }
 
-// ServeHTTP answers.
-func (a answer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	h := w.Header()
-	for name, values := range a.Header {
-		h[name] = values
+// handler answers every request, with as little work as that takes.
+func (a answer) handler() http.Handler {
+	type field struct {
+		name   string
+		values []string
 	}
-	_, _ = w.Write(a.Body) // the client is gone if this fails
+	var fields []field
+	for name, values := range a.Header {
+		fields = append(fields, field{name, values})
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		for _, f := range fields {
+			h[f.name] = f.values
+		}
+		_, _ = w.Write(a.Body) // the client is gone if this fails
+	})
 }
 
 // startFloor runs a bare server whose answer is the one that the server at model
