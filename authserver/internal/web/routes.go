@@ -121,15 +121,26 @@ func nameRoute(next http.Handler) http.Handler {
 	})
 }
 
-// names returns the methods in order.
-func (m methods) names() []string { return slices.Sorted(maps.Keys(m)) }
+// names returns the methods in order. HEAD comes with GET (RFC 9110 §9.1).
+func (m methods) names() []string {
+	names := slices.Collect(maps.Keys(m))
+	if _, ok := m[http.MethodGet]; ok {
+		names = append(names, http.MethodHead)
+	}
+	slices.Sort(names)
+	return names
+}
 
 // handler answers every other method with 405 and the Allow that RFC 9110 §15.5.6
 // wants, which mux leaves out.
 func (m methods) handler() http.Handler {
 	allow := strings.Join(m.names(), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h, ok := m[r.Method]; ok {
+		method := r.Method
+		if method == http.MethodHead {
+			method = http.MethodGet // net/http leaves the body out
+		}
+		if h, ok := m[method]; ok {
 			h.ServeHTTP(w, r)
 			return
 		}
