@@ -148,7 +148,8 @@ func (r Refresh) Rotate(t RefreshToken, seed []byte, now time.Time, grace time.D
 	rotated := Refresh{Family: r.Family, Current: digest(next.secret[:]), EndsAt: r.EndsAt}
 	earliest := now.Add(-grace).UnixMilli()
 	for i, replaced := range r.Trail {
-		if replaced.At >= earliest && i > len(r.Trail)-maxTrail {
+		kept := len(rotated.Trail) > 0 // the way to the current token has no gaps, whatever the clocks of replicas say
+		if kept || (replaced.At >= earliest && i > len(r.Trail)-maxTrail) {
 			rotated.Trail = append(rotated.Trail, replaced)
 		}
 	}
