@@ -145,11 +145,12 @@ func (s *tokenStore) createCode(ctx context.Context, info oauth2.TokenInfo) erro
 	})
 }
 
-// GetByCode finds what a code stands for, whether it was redeemed or not: redeeming it
-// decides that, once (see minter).
+// GetByCode finds what a code stands for, whether it was redeemed or has expired or not:
+// redeeming it decides that, once (see minter). So the replay of a code is seen as one
+// even when the code would have expired.
 func (s *tokenStore) GetByCode(ctx context.Context, code string) (oauth2.TokenInfo, error) {
 	c, err := s.cfg.Grants.CodeByDigest(ctx, grant.Digest(code))
-	if errors.Is(err, grant.ErrCodeUnknown) || (err == nil && !s.cfg.Now().Before(c.ExpiresAt)) {
+	if errors.Is(err, grant.ErrCodeUnknown) {
 		return nil, liberrors.ErrInvalidAuthorizeCode
 	}
 	if err != nil {
@@ -163,7 +164,7 @@ func (s *tokenStore) GetByCode(ctx context.Context, code string) (oauth2.TokenIn
 	info.SetScope(c.Scope.String())
 	info.SetCodeChallenge(c.Challenge)
 	info.SetCodeChallengeMethod(oauth2.CodeChallengeS256)
-	info.SetCodeCreateAt(time.Now()) // the library compares with its own clock; ours has decided above
+	info.SetCodeCreateAt(time.Now()) // the library compares with its own clock; the store decides by ours
 	info.SetCodeExpiresIn(grant.CodeLifetime)
 	return info, nil
 }
