@@ -105,7 +105,7 @@ func (m *minter) redeem(ctx context.Context, g grant.Grant, r *http.Request) (gr
 		err = m.cfg.sameTarget(r.FormValue("resource"), c.Audience)
 	}
 	if err == nil {
-		g.Session, g.Audience = c.Session, c.Audience
+		g.Audience = c.Audience
 		if g.Number, err = m.cfg.Grants.RedeemCode(ctx, digest, g); err == nil {
 			return g, nil
 		}

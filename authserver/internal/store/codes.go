@@ -42,21 +42,30 @@ func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, er
 	return c, unavailable("read code", err)
 }
 
-// RedeemCode turns a code into a grant and returns the grant's number. Of many that
-// try at once, the one whose update marks the code does; for all others it is
-// grant.ErrCodeUsed with the number of the grant that the code gave.
+// RedeemCode turns a code into a grant, in the session that the code was given in, and
+// returns the grant's number. Of many that try at once, the one whose update marks the
+// code does; for all others it is grant.ErrCodeUsed with the number of the grant that the
+// code gave. A code ends with its session: it is grant.ErrCodeUnknown from then on.
+//
+// The user comes first, as in all that ends sessions: whatever is ended while a code is
+// being redeemed either ends the code or finds the grant.
 func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (number int64, err error) {
 	err = s.inTx(ctx, "redeem code", func(tx *sql.Tx) error {
-		n, err := changed(ctx, tx, "redeem code",
-			"UPDATE codes SET redeemed_at = $2 WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2", digest, seconds(g.CreatedAt))
-		if err != nil {
+		if err := noteLogin(ctx, tx, g); err != nil {
 			return err
 		}
-		if n == 0 {
+		err := tx.QueryRowContext(ctx,
+			"UPDATE codes SET redeemed_at = $2 WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 "+
+				"AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) RETURNING session",
+			digest, seconds(g.CreatedAt)).Scan(&g.Session)
+		if errors.Is(err, sql.ErrNoRows) {
 			number, err = usedCode(ctx, tx, digest)
 			return err
 		}
-		if number, err = s.startGrant(ctx, tx, g); err != nil {
+		if err != nil {
+			return unavailable("redeem code", err)
+		}
+		if number, err = s.insertGrant(ctx, tx, g); err != nil {
 			return err
 		}
 		_, err = changed(ctx, tx, "note grant of code", "UPDATE codes SET grant_number = $2 WHERE digest = $1", digest, number)
@@ -69,7 +78,7 @@ func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (n
 func usedCode(ctx context.Context, tx *sql.Tx, digest string) (number int64, err error) {
 	var given sql.NullInt64
 	err = tx.QueryRowContext(ctx, "SELECT grant_number FROM codes WHERE digest = $1", digest).Scan(&given)
-	if errors.Is(err, sql.ErrNoRows) || (err == nil && !given.Valid) { // gone, or expired without a use
+	if errors.Is(err, sql.ErrNoRows) || (err == nil && !given.Valid) { // gone, or expired or ended without a use
 		return 0, grant.ErrCodeUnknown
 	}
 	if err != nil {

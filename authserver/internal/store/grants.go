@@ -28,21 +28,26 @@ const sweepMargin = time.Minute
 // disabling a user or deleting a client misses no grant.
 func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, err error) {
 	err = s.inTx(ctx, "start grant", func(tx *sql.Tx) error {
-		number, err = s.startGrant(ctx, tx, g)
+		if err = noteLogin(ctx, tx, g); err == nil {
+			number, err = s.insertGrant(ctx, tx, g)
+		}
 		return err
 	})
 	return number, err
 }
 
-func (s *Store) startGrant(ctx context.Context, tx *sql.Tx, g grant.Grant) (number int64, err error) {
+// noteLogin notes when the user gave a grant, and holds the user's row;
+// grant.ErrInactive if there is no such user who may.
+func noteLogin(ctx context.Context, tx *sql.Tx, g grant.Grant) error {
 	n, err := changed(ctx, tx, "note login",
 		"UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL", g.UserID, seconds(g.CreatedAt))
-	if err != nil {
-		return 0, err
+	if err == nil && n == 0 {
+		err = grant.ErrInactive
 	}
-	if n == 0 {
-		return 0, grant.ErrInactive
-	}
+	return err
+}
+
+func (s *Store) insertGrant(ctx context.Context, tx *sql.Tx, g grant.Grant) (number int64, err error) {
 	err = tx.QueryRowContext(ctx,
 		"INSERT INTO grants (type, client_id, user_id, session, audience, scope, created_at, expires_at, refresh_family, refresh_digest, refresh_ends_at) "+
 			"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM clients WHERE id = $2 "+s.dialect.keyShare+" RETURNING number",

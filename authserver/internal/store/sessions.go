@@ -26,6 +26,27 @@ func (s *Store) CreateSession(ctx context.Context, digest, userID string, now, e
 	return err
 }
 
+// ReplaceSession puts a new session of the user in the place of an old one, in the same
+// browser. What the user gave in the old one goes on in the new one, so that a logout
+// finds it; what another user gave there does not.
+func (s *Store) ReplaceSession(ctx context.Context, old, digest, userID string, now, expiresAt time.Time) error {
+	if err := s.CreateSession(ctx, digest, userID, now, expiresAt); err != nil {
+		return err
+	}
+	return s.inTx(ctx, "replace session", func(tx *sql.Tx) error {
+		if _, err := changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", old); err != nil {
+			return err
+		}
+		for _, table := range []string{"codes", "grants"} {
+			_, err := changed(ctx, tx, "keep "+table, "UPDATE "+table+" SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3", old, digest, userID)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // SessionUser returns the user of a session that is not over, and when the user
 // logged in; account.ErrNotFound if there is none, or if the user is disabled.
 func (s *Store) SessionUser(ctx context.Context, digest string, now time.Time) (account.User, time.Time, error) {
@@ -111,6 +132,10 @@ func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now 
 		}
 		if n == 0 {
 			return ErrNoConsent
+		}
+		_, err = changed(ctx, tx, "delete codes", "DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND redeemed_at IS NULL", userID, clientID)
+		if err != nil {
+			return err
 		}
 		_, err = changed(ctx, tx, "revoke grants",
 			"UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL", userID, clientID, seconds(now))

@@ -22,6 +22,7 @@ const sessionLifetime = 12 * time.Hour
 // known by a digest of its cookie.
 type Sessions interface {
 	CreateSession(ctx context.Context, digest, userID string, now, expiresAt time.Time) error
+	ReplaceSession(ctx context.Context, old, digest, userID string, now, expiresAt time.Time) error
 	// SessionUser returns who is logged in and since when, or account.ErrNotFound.
 	SessionUser(ctx context.Context, digest string, now time.Time) (account.User, time.Time, error)
 	DeleteSession(ctx context.Context, digest string, grantsToo bool, now time.Time) error
@@ -68,18 +69,18 @@ func (e *edge) startSession(w http.ResponseWriter, r *http.Request, user account
 	if err != nil {
 		return err
 	}
-	now := e.cfg.Now()
-	if old.digest != "" {
-		if err := e.cfg.Sessions.DeleteSession(r.Context(), old.digest, false, now); err != nil {
-			return err
-		}
-	}
 	raw := make([]byte, 32)
 	if _, err := rand.Read(raw); err != nil {
 		return err
 	}
 	value := base64.RawURLEncoding.EncodeToString(raw)
-	if err := e.cfg.Sessions.CreateSession(r.Context(), grant.Digest(value), user.ID, now, now.Add(sessionLifetime)); err != nil {
+	digest, now := grant.Digest(value), e.cfg.Now()
+	if old.digest == "" {
+		err = e.cfg.Sessions.CreateSession(r.Context(), digest, user.ID, now, now.Add(sessionLifetime))
+	} else {
+		err = e.cfg.Sessions.ReplaceSession(r.Context(), old.digest, digest, user.ID, now, now.Add(sessionLifetime))
+	}
+	if err != nil {
 		return err
 	}
 	http.SetCookie(w, e.cookie(value, int(sessionLifetime/time.Second)))
