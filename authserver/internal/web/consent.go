@@ -9,12 +9,12 @@ import (
 // showConsent asks the user whether the client may have what it asks for.
 func (e *edge) showConsent(w http.ResponseWriter, a *authorization, s session, query string) {
 	e.render(w, http.StatusOK, "consent", page{
-		Title: "Allow access", Client: a.client.Name, User: s.user.Name, Scopes: a.scope, Continue: query,
+		Title: "Allow access", Client: a.client.Name, User: s.user.Name, UserID: s.user.ID, Scopes: a.scope, Continue: query,
 	}, formTarget(a.redirectURI))
 }
 
-// consent is POST /consent, sent by the consent page. Without a session it goes back to
-// the beginning: the login comes first.
+// consent is POST /consent, sent by the consent page. Without a session, or with that of
+// somebody else than the one who saw the page, it goes back to the beginning.
 func (e *edge) consent(w http.ResponseWriter, r *http.Request) error {
 	form, query, a, err := e.readPageForm(w, r)
 	if err != nil {
@@ -24,7 +24,7 @@ func (e *edge) consent(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case err != nil:
 		return err
-	case s.digest == "" || a.problem != nil:
+	case s.digest == "" || s.user.ID != form.Get("user") || a.problem != nil:
 		leave(w, "/authorize?"+query)
 		return nil
 	case form.Get("decision") != "allow":

@@ -30,6 +30,7 @@ type page struct {
 	Error  string // what went wrong with a form, shown beside it
 	Text   string // of a message
 
+	UserID   string   // who is logged in, for the form
 	Username string   // typed before
 	Scopes   []string // asked for
 	Continue string   // the query of the authorization request to go on with
