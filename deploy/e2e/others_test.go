@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -152,7 +153,9 @@ func follow(t *testing.T, stdout io.Reader, browse func(decision, address string
 // needNode leaves a test out where Node.js or the libraries are missing.
 func needNode(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("node"); err != nil {
+	version, err := exec.CommandContext(t.Context(), "node", "--version").Output()
+	var major int
+	if _, scanErr := fmt.Sscanf(string(version), "v%d.", &major); err != nil || scanErr != nil || major < 20 {
 		leftOut(t, "the client libraries of npm, which need Node.js 20 or newer")
 	}
 	for _, library := range []string{"openid-client", "oauth4webapi"} {
