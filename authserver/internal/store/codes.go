@@ -48,10 +48,14 @@ func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, er
 // code gave. A code ends with its session: it is grant.ErrCodeUnknown from then on.
 //
 // The user comes first, as in all that ends sessions: whatever is ended while a code is
-// being redeemed either ends the code or finds the grant.
+// being redeemed either ends the code or finds the grant. Then comes the client, whose
+// end takes its codes with it: the other way round, the two would wait for each other.
 func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (number int64, err error) {
 	err = s.inTx(ctx, "redeem code", func(tx *sql.Tx) error {
 		if err := noteLogin(ctx, tx, g); err != nil {
+			return err
+		}
+		if err := s.holdClient(ctx, tx, g.ClientID); err != nil {
 			return err
 		}
 		err := tx.QueryRowContext(ctx,
@@ -72,6 +76,16 @@ func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (n
 		return err
 	})
 	return number, err
+}
+
+// holdClient keeps a client from being deleted until the transaction ends;
+// grant.ErrInactive if there is none.
+func (s *Store) holdClient(ctx context.Context, tx *sql.Tx, id string) error {
+	err := tx.QueryRowContext(ctx, "SELECT id FROM clients WHERE id = $1 "+s.dialect.keyShare, id).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return grant.ErrInactive
+	}
+	return unavailable("hold client", err)
 }
 
 // usedCode tells why a code could not be redeemed.
