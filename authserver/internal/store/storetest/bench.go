@@ -25,6 +25,19 @@ func Bench(b *testing.B, open func(testing.TB) *store.Store) {
 			_, err := s.StartGrant(ctx, newGrant(newUser(benchUser(i)), newClient("app")))
 			return err
 		}},
+		{"RotateRefresh", func(ctx context.Context, s *store.Store, i int) error {
+			first := newRefresh()
+			_, err := s.RotateRefresh(ctx, int64(1+i%benchUsers), first.Current, first, start, start.Add(idle))
+			return err
+		}},
+		{"GrantByNumber", func(ctx context.Context, s *store.Store, i int) error {
+			_, err := s.GrantByNumber(ctx, int64(1+i%benchUsers))
+			return err
+		}},
+		{"ServiceGrant", func(ctx context.Context, s *store.Store, _ int) error {
+			_, err := s.ServiceGrant(ctx, "app", start)
+			return err
+		}},
 		{"UserByUsername", func(ctx context.Context, s *store.Store, i int) error {
 			_, err := s.UserByUsername(ctx, benchUser(i))
 			return err
@@ -61,12 +74,13 @@ func Bench(b *testing.B, open func(testing.TB) *store.Store) {
 
 func benchUser(i int) string { return "user" + strconv.Itoa(i%benchUsers) }
 
-// openFilled opens a database with the users and the client of a benchmark.
+// openFilled opens a database with the client and the users of a benchmark, each with
+// a grant that can be refreshed.
 func openFilled(b *testing.B, open func(testing.TB) *store.Store) *store.Store {
 	s := open(b)
-	addClient(b, s, "app")
+	c := addClient(b, s, "app")
 	for i := range benchUsers {
-		addUser(b, s, benchUser(i))
+		addRefreshable(b, s, addUser(b, s, benchUser(i)), c)
 	}
 	return s
 }

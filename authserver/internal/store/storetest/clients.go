@@ -32,7 +32,13 @@ func testClientRoundTrip(t *testing.T, s *store.Store) {
 	many.Grants = []oauth.GrantType{"password", "urn:ietf:params:oauth:grant-type:device_code"}
 	many.Scope = oauth.Scope{"a", "https://api.example/scope", "items:read"}
 
-	for _, want := range []client.Client{confidential, public, many} {
+	web := newClient("web")
+	web.Grants = []oauth.GrantType{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}
+	web.RedirectURIs = []string{"https://app.example/callback?x=%20", "http://127.0.0.1/", "http://[::1]:8080/cb", "com.example.app:/cb"}
+	introspects := newClient("introspects")
+	introspects.Introspects = true
+
+	for _, want := range []client.Client{confidential, public, many, web, introspects} {
 		must(t, s.CreateClient(t.Context(), want))
 		got, err := s.ClientByID(t.Context(), want.ID)
 		must(t, err)

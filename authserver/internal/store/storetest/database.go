@@ -7,6 +7,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -26,6 +27,9 @@ func testFresh(t *testing.T, s *store.Store) {
 	clients, err := s.Clients(ctx)
 	must(t, err)
 	same(t, "clients", []client.Client{}, clients)
+	apis, err := s.APIs(ctx)
+	must(t, err)
+	same(t, "APIs", []resource.API{}, apis)
 	active, err := s.ActiveGrants(ctx, start)
 	must(t, err)
 	same(t, "active grants", int64(0), active)
@@ -76,6 +80,38 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		return s.RecordFailure(ctx, "x", start, start.Add(-account.ForgetAfter))
 	},
 	"ClearFailures": func(ctx context.Context, s *store.Store) error { return s.ClearFailures(ctx, "x") },
+	"ServiceGrant":  func(ctx context.Context, s *store.Store) error { _, err := s.ServiceGrant(ctx, "x", start); return err },
+	"RotateRefresh": func(ctx context.Context, s *store.Store) error {
+		_, err := s.RotateRefresh(ctx, 1, "x", grant.Refresh{}, start, start)
+		return err
+	},
+	"RevokeGrant": func(ctx context.Context, s *store.Store) error {
+		_, err := s.RevokeGrant(ctx, 1, start, start)
+		return err
+	},
+	"CreateCode":   func(ctx context.Context, s *store.Store) error { return s.CreateCode(ctx, grant.Code{Digest: "x"}) },
+	"CodeByDigest": func(ctx context.Context, s *store.Store) error { _, err := s.CodeByDigest(ctx, "x"); return err },
+	"RedeemCode": func(ctx context.Context, s *store.Store) error {
+		_, err := s.RedeemCode(ctx, "x", grant.Grant{})
+		return err
+	},
+	"CreateSession": func(ctx context.Context, s *store.Store) error { return s.CreateSession(ctx, "x", "x", start, start) },
+	"ReplaceSession": func(ctx context.Context, s *store.Store) error {
+		return s.ReplaceSession(ctx, "x", "y", "x", start, start)
+	},
+	"SessionUser": func(ctx context.Context, s *store.Store) error {
+		_, _, err := s.SessionUser(ctx, "x", start)
+		return err
+	},
+	"DeleteSession":  func(ctx context.Context, s *store.Store) error { return s.DeleteSession(ctx, "x", true, start) },
+	"ConsentedScope": func(ctx context.Context, s *store.Store) error { _, err := s.ConsentedScope(ctx, "x", "x"); return err },
+	"SetConsent":     func(ctx context.Context, s *store.Store) error { return s.SetConsent(ctx, "x", "x", nil, start) },
+	"Consents":       func(ctx context.Context, s *store.Store) error { _, err := s.Consents(ctx, "x"); return err },
+	"RevokeConsent":  func(ctx context.Context, s *store.Store) error { return s.RevokeConsent(ctx, "x", "x", start) },
+	"CreateAPI":      func(ctx context.Context, s *store.Store) error { return s.CreateAPI(ctx, newAPI("x")) },
+	"APIByAudience":  func(ctx context.Context, s *store.Store) error { _, err := s.APIByAudience(ctx, "x"); return err },
+	"APIs":           func(ctx context.Context, s *store.Store) error { _, err := s.APIs(ctx); return err },
+	"DeleteAPI":      func(ctx context.Context, s *store.Store) error { return s.DeleteAPI(ctx, "x") },
 }
 
 // A database that is gone must never be taken for a missing row: a login would be

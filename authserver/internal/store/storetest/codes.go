@@ -1,0 +1,322 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+var codeTests = []test{
+	{"a code comes back as it went in", testCodeRoundTrip},
+	{"a code is redeemed once", testRedeemOnce},
+	{"a code that expired or never was is unknown", testRedeemUnknown},
+	{"a code that cannot be redeemed is not used up", testRedeemRollsBack},
+	{"old codes are swept, lately used ones are not", testSweepCodes},
+	{"codes go with their user and their client", testCodesCascade},
+	{"codes end with what they were given in", testCodesEnd},
+	{"one of many redeems a code", testRaceForCode},
+	{"no grant of a code survives deleting its user", func(t *testing.T, s *store.Store) {
+		endDuringRedemptions(t, s, func(ctx context.Context) error { return s.DeleteUser(ctx, "john.doe", start) })
+	}},
+	{"no grant of a code survives disabling its user", func(t *testing.T, s *store.Store) {
+		endDuringRedemptions(t, s, func(ctx context.Context) error { return s.DisableUser(ctx, "john.doe", start) })
+	}},
+	{"no grant of a code survives a new password", func(t *testing.T, s *store.Store) {
+		endDuringRedemptions(t, s, func(ctx context.Context) error { return s.SetPassword(ctx, "john.doe", "hash", start) })
+	}},
+	{"no grant of a code survives deleting its client", func(t *testing.T, s *store.Store) {
+		endDuringRedemptions(t, s, func(ctx context.Context) error { return s.DeleteClient(ctx, "app", start) })
+	}},
+}
+
+// newCode returns a code that the user gives the client at start, in the user's session.
+func newCode(digest string, u account.User, c client.Client) grant.Code {
+	return grant.Code{
+		Digest: digest, ClientID: c.ID, UserID: u.ID, Session: "session of " + u.Username, Audience: "https://api.example",
+		RedirectURI: "https://app.example/callback?x=1", Scope: oauth.Scope{"profile", "items:read"}, Challenge: "challenge",
+		CreatedAt: start, ExpiresAt: start.Add(grant.CodeLifetime),
+	}
+}
+
+// addCode puts a code into the database, and the user's session if there is none.
+func addCode(t testing.TB, s *store.Store, digest string, u account.User, c client.Client) grant.Code {
+	t.Helper()
+	code := newCode(digest, u, c)
+	if _, _, err := s.SessionUser(t.Context(), code.Session, start); errors.Is(err, account.ErrNotFound) {
+		addSession(t, s, code.Session, u)
+	}
+	must(t, s.CreateCode(t.Context(), code))
+	return code
+}
+
+// grantOf returns the grant that a code turns into.
+func grantOf(c grant.Code) grant.Grant {
+	return grant.Grant{
+		Type: oauth.GrantAuthorizationCode, ClientID: c.ClientID, UserID: c.UserID, Session: c.Session, Audience: c.Audience,
+		Scope: c.Scope, CreatedAt: c.CreatedAt, ExpiresAt: c.CreatedAt.Add(lifetime),
+	}
+}
+
+func testCodeRoundTrip(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	full := addCode(t, s, "full", u, c)
+	bare := newCode("bare", u, c)
+	bare.Session, bare.Audience, bare.Scope = "", "", nil
+	must(t, s.CreateCode(t.Context(), bare))
+	for _, want := range []grant.Code{full, bare} {
+		got, err := s.CodeByDigest(t.Context(), want.Digest)
+		must(t, err)
+		same(t, "code "+want.Digest, want, got)
+		if got.ExpiresAt.Location() != time.UTC {
+			t.Errorf("%v is not in UTC", got.ExpiresAt)
+		}
+	}
+	if s.CreateCode(t.Context(), full) == nil {
+		t.Error("two codes have one digest")
+	}
+}
+
+// CHECKLIST 36: single use; a replay tells which grant to revoke.
+func testRedeemOnce(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	code := addCode(t, s, "code", u, c)
+	other := addCode(t, s, "other", u, c)
+	g := grantOf(code)
+	elsewhere := g
+	elsewhere.Session = "another session" // the code's own counts
+	number, err := s.RedeemCode(t.Context(), "code", elsewhere)
+	must(t, err)
+	g.Number = number
+	expectGrant(t, s, g)
+	u.LastLoginAt = start
+	expectUser(t, s, u)
+
+	for _, later := range []time.Duration{0, time.Second, 10 * grant.CodeLifetime} {
+		again := g
+		again.CreatedAt = start.Add(later)
+		given, err := s.RedeemCode(t.Context(), "code", again)
+		expect(t, "redeeming a code again", err, grant.ErrCodeUsed)
+		same(t, "the grant that it gave", number, given)
+	}
+	expectUser(t, s, u) // a replay is no login
+	active, err := s.ActiveGrants(t.Context(), start)
+	must(t, err)
+	same(t, "active grants", int64(1), active)
+
+	if _, err := s.RedeemCode(t.Context(), "other", grantOf(other)); err != nil {
+		t.Errorf("another code of the same user: %v", err)
+	}
+	got, err := s.CodeByDigest(t.Context(), "code")
+	must(t, err)
+	same(t, "a redeemed code", code, got)
+}
+
+// CHECKLIST 37: a code lives 60 seconds at most.
+func testRedeemUnknown(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	g := grantOf(addCode(t, s, "code", u, c))
+	for _, digest := range []string{"", "Code", "code ", "cod_", "nobody's"} {
+		_, err := s.CodeByDigest(t.Context(), digest)
+		expect(t, "reading the code "+digest, err, grant.ErrCodeUnknown)
+		_, err = s.RedeemCode(t.Context(), digest, g)
+		expect(t, "redeeming the code "+digest, err, grant.ErrCodeUnknown)
+	}
+	homeless := newCode("without a session", u, c)
+	homeless.Session = ""
+	must(t, s.CreateCode(t.Context(), homeless))
+	_, err := s.RedeemCode(t.Context(), homeless.Digest, g)
+	expect(t, "redeeming a code that no session stands behind", err, grant.ErrCodeUnknown)
+
+	late := g
+	late.CreatedAt = start.Add(grant.CodeLifetime)
+	_, err = s.RedeemCode(t.Context(), "code", late)
+	expect(t, "redeeming at the end of its life", err, grant.ErrCodeUnknown)
+	expectUser(t, s, u) // no login was noted
+
+	late.CreatedAt = late.CreatedAt.Add(-time.Second)
+	_, err = s.RedeemCode(t.Context(), "code", late)
+	expect(t, "redeeming in the last second", err, nil)
+}
+
+func testRedeemRollsBack(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	must(t, s.DisableUser(ctx, u.Username, start))
+	g := grantOf(addCode(t, s, "code", u, c))
+	_, err := s.RedeemCode(ctx, "code", g)
+	expect(t, "redeeming for a disabled user", err, grant.ErrInactive)
+	gone := g
+	gone.ClientID = "nobody"
+	must(t, s.EnableUser(ctx, u.Username))
+	_, err = s.RedeemCode(ctx, "code", gone)
+	expect(t, "redeeming for a client that is gone", err, grant.ErrInactive)
+	expectUser(t, s, u) // no login was noted
+
+	number, err := s.RedeemCode(ctx, "code", g)
+	must(t, err)
+	g.Number = number
+	expectGrant(t, s, g)
+}
+
+// A used code is remembered for an hour after its end, so that its replay is seen.
+func testSweepCodes(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	const stale = 10
+	for i := range stale {
+		addCode(t, s, "stale "+strconv.Itoa(i), u, c)
+	}
+	used := newCode("used", u, c)
+	used.CreatedAt, used.ExpiresAt = start.Add(time.Minute), start.Add(2*time.Minute)
+	must(t, s.CreateCode(t.Context(), used))
+	number, err := s.RedeemCode(t.Context(), "used", grantOf(used))
+	must(t, err)
+
+	now := start.Add(time.Hour + time.Minute + time.Second) // just over an hour after the end of the stale ones
+	for i := range stale / 2 {                              // each takes more than one with it
+		code := newCode("new "+strconv.Itoa(i), u, c)
+		code.CreatedAt, code.ExpiresAt = now, now.Add(grant.CodeLifetime)
+		must(t, s.CreateCode(t.Context(), code))
+	}
+	for i := range stale {
+		_, err := s.CodeByDigest(t.Context(), "stale "+strconv.Itoa(i))
+		expect(t, "a code that expired long ago", err, grant.ErrCodeUnknown)
+	}
+	for i := range stale / 2 {
+		_, err := s.CodeByDigest(t.Context(), "new "+strconv.Itoa(i))
+		expect(t, "a new code", err, nil)
+	}
+	replay := grantOf(used)
+	replay.CreatedAt = now
+	given, err := s.RedeemCode(t.Context(), "used", replay)
+	expect(t, "a replay within the hour", err, grant.ErrCodeUsed)
+	same(t, "the grant that it gave", number, given)
+}
+
+func testCodesCascade(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
+	app, other := addClient(t, s, "app"), addClient(t, s, "other")
+	addCode(t, s, "john's at app", john, app)
+	kept := addCode(t, s, "jane's at other", jane, other)
+	addCode(t, s, "jane's at app", jane, app)
+	must(t, s.DeleteUser(ctx, "john.doe", start))
+	_, err := s.CodeByDigest(ctx, "john's at app")
+	expect(t, "a code of a deleted user", err, grant.ErrCodeUnknown)
+	must(t, s.DeleteClient(ctx, "app", start))
+	_, err = s.CodeByDigest(ctx, "jane's at app")
+	expect(t, "a code of a deleted client", err, grant.ErrCodeUnknown)
+	got, err := s.CodeByDigest(ctx, kept.Digest)
+	must(t, err)
+	same(t, "a code of others", kept, got)
+}
+
+// CHECKLIST 27: what ends the grants of a session, a user or a consent ends the codes
+// that would become such grants, and forgets no code that was used.
+func testCodesEnd(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
+	app, other := addClient(t, s, "app"), addClient(t, s, "other")
+	must(t, s.SetConsent(ctx, john.ID, app.ID, oauth.Scope{"profile"}, start))
+	for name, end := range map[string]func() error{
+		"password": func() error { return s.SetPassword(ctx, "john.doe", "hash", start) },
+		"disabled": func() error {
+			return errors.Join(s.DisableUser(ctx, "john.doe", start), s.EnableUser(ctx, "john.doe"))
+		},
+		"logout":  func() error { return s.DeleteSession(ctx, "session of john.doe", true, start) },
+		"consent": func() error { return s.RevokeConsent(ctx, john.ID, app.ID, start) },
+	} {
+		ended := addCode(t, s, name+": to end", john, app)
+		used := addCode(t, s, name+": used", john, app)
+		number, err := s.RedeemCode(ctx, used.Digest, grantOf(used))
+		must(t, err)
+		kept := addCode(t, s, name+": jane's", jane, app)
+		elsewhere := addCode(t, s, name+": elsewhere", john, other)
+		must(t, end())
+
+		_, err = s.RedeemCode(ctx, ended.Digest, grantOf(ended))
+		expect(t, name+": a code from before", err, grant.ErrCodeUnknown)
+		given, err := s.RedeemCode(ctx, used.Digest, grantOf(used))
+		expect(t, name+": a code that was used before", err, grant.ErrCodeUsed)
+		same(t, "its grant", number, given)
+		_, err = s.RedeemCode(ctx, kept.Digest, grantOf(kept))
+		expect(t, name+": a code of somebody else", err, nil)
+		if name == "consent" {
+			_, err = s.RedeemCode(ctx, elsewhere.Digest, grantOf(elsewhere))
+			expect(t, name+": a code for another client", err, nil)
+		}
+	}
+}
+
+// CHECKLIST 36: of many that redeem one code at once, one gets a grant, and all
+// others are told its number.
+func testRaceForCode(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	g := grantOf(addCode(t, s, "code", u, c))
+	var mu sync.Mutex
+	numbers := map[int64]bool{}
+	oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
+		number, err := s.RedeemCode(ctx, "code", g)
+		mu.Lock()
+		defer mu.Unlock()
+		numbers[number] = true
+		return err
+	}), grant.ErrCodeUsed)
+	same(t, "different numbers", 1, len(numbers))
+	for number := range numbers {
+		g.Number = number
+		expectGrant(t, s, g)
+	}
+	active, err := s.ActiveGrants(t.Context(), start)
+	must(t, err)
+	same(t, "active grants", int64(1), active)
+}
+
+// endDuringRedemptions ends a user, a client or a password while codes are redeemed.
+// In whatever order things happen, nobody has to try again, and no grant is left.
+func endDuringRedemptions(t *testing.T, s *store.Store, end func(context.Context) error) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	const each = 8
+	code := func(i, j int) string { return strconv.Itoa(i) + "/" + strconv.Itoa(j) }
+	for i := range racers {
+		for j := range each {
+			addCode(t, s, code(i, j), u, c)
+		}
+	}
+	g := grantOf(newCode("", u, c))
+	begun := make(chan struct{}, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	errs := atOnce(ctx, racers, func(ctx context.Context, i int) error {
+		if i == 0 {
+			<-begun
+			return end(ctx)
+		}
+		for j := range each {
+			_, err := s.RedeemCode(ctx, code(i, j), g)
+			if err != nil && !errors.Is(err, grant.ErrInactive) && !errors.Is(err, grant.ErrCodeUnknown) {
+				return err
+			}
+			select {
+			case begun <- struct{}{}:
+			default:
+			}
+		}
+		return nil
+	})
+	for _, err := range errs {
+		must(t, err)
+	}
+	active, err := s.ActiveGrants(t.Context(), start)
+	must(t, err)
+	same(t, "active grants", int64(0), active)
+}

@@ -1,0 +1,276 @@
+package storetest
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+var refreshTests = []test{
+	{"what is kept of refresh tokens comes back as it went in", testRefreshRoundTrip},
+	{"only the current token of an active grant is replaced", testRotateRefused},
+	{"one of many replaces a refresh token", testRaceToRotate},
+	{"a revoked grant is refreshed no more", testRaceToRotateAndRevoke},
+	{"revoking a grant reports once and keeps the row", testRevokeGrant},
+	{"one of many revokes a grant", testRaceToRevoke},
+	{"a service has one grant until it is revoked", testServiceGrant},
+	{"a service that is gone has no grant", testServiceGrantOfMissingClient},
+	{"many that ask for the grant of a service get one", testRaceForServiceGrant},
+}
+
+// idle is how far a rotation extends the grants of these tests.
+const idle = 30 * 24 * time.Hour
+
+// newRefresh is what is kept of a first refresh token.
+func newRefresh() grant.Refresh {
+	return grant.Refresh{Family: "family", Current: "first", EndsAt: start.Add(6 * idle)}
+}
+
+// addRefreshable starts a grant with a refresh token.
+func addRefreshable(t testing.TB, s *store.Store, u account.User, c client.Client) grant.Grant {
+	t.Helper()
+	g := newGrant(u, c)
+	g.Refresh = newRefresh()
+	return startGrant(t, s, g)
+}
+
+// rotated is what is kept of refresh tokens after the current one was replaced.
+func rotated(r grant.Refresh, next string, at time.Time) grant.Refresh {
+	trail := append([]grant.Replaced{}, r.Trail...)
+	trail = append(trail, grant.Replaced{Digest: r.Current, Seed: []byte("\x00\xff seed of " + next), At: at.UnixMilli()})
+	return grant.Refresh{Family: r.Family, Current: next, Trail: trail, EndsAt: r.EndsAt}
+}
+
+func testRefreshRoundTrip(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	g, other := addRefreshable(t, s, u, c), addRefreshable(t, s, u, c)
+	g.Audience, g.Session = "https://api.example", "session"
+	g = startGrant(t, s, g)
+	expectGrant(t, s, g)
+	for i := range 64 { // as long as a trail may be
+		now := start.Add(time.Duration(i) * time.Second)
+		next := rotated(g.Refresh, "token "+strconv.Itoa(i), now)
+		until := now.Add(idle)
+		ok, err := s.RotateRefresh(t.Context(), g.Number, g.Refresh.Current, next, now, until)
+		must(t, err)
+		same(t, "rotated", true, ok)
+		g.Refresh, g.ExpiresAt = next, until
+		expectGrant(t, s, g)
+	}
+	bare := grant.Refresh{Family: g.Refresh.Family, Current: "without a trail", EndsAt: g.Refresh.EndsAt}
+	_, err := s.RotateRefresh(t.Context(), g.Number, g.Refresh.Current, bare, start, g.ExpiresAt)
+	must(t, err)
+	g.Refresh = bare
+	expectGrant(t, s, g)
+	expectGrant(t, s, other)
+}
+
+func testRotateRefused(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	g, revoked, without := addRefreshable(t, s, u, c), addRefreshable(t, s, u, c), addGrant(t, s, u, c)
+	revoked.RevokedAt, revoked.ExpiresAt = start, start.Add(lifetime)
+	_, err := s.RevokeGrant(ctx, revoked.Number, revoked.RevokedAt, revoked.ExpiresAt)
+	must(t, err)
+	next := rotated(newRefresh(), "second", start)
+	for name, tt := range map[string]struct {
+		number  int64
+		current string
+		now     time.Time
+	}{
+		"another digest":          {g.Number, "second", start},
+		"no digest":               {g.Number, "", start},
+		"the family's digest":     {g.Number, "family", start},
+		"of an expired grant":     {g.Number, "first", g.ExpiresAt},
+		"of a revoked grant":      {revoked.Number, "first", start},
+		"of a grant without one":  {without.Number, "first", start},
+		"of a grant never given":  {1 << 40, "first", start},
+		"of another one's number": {0, "first", start},
+	} {
+		ok, err := s.RotateRefresh(ctx, tt.number, tt.current, next, tt.now, start.Add(idle))
+		must(t, err)
+		if ok {
+			t.Errorf("%s: rotated", name)
+		}
+	}
+	for _, unchanged := range []grant.Grant{g, revoked, without} {
+		expectGrant(t, s, unchanged)
+	}
+	ok, err := s.RotateRefresh(ctx, g.Number, "first", next, g.ExpiresAt.Add(-time.Second), start.Add(idle))
+	must(t, err)
+	same(t, "rotated in the last second", true, ok)
+}
+
+// CHECKLIST 28: of many that use one token, one replaces it; its successor stands.
+func testRaceToRotate(t *testing.T, s *store.Store) {
+	g := addRefreshable(t, s, addUser(t, s, "john.doe"), addClient(t, s, "app"))
+	for round := range 8 {
+		var winners atomic.Int64
+		var winner atomic.Int64
+		next := func(i int) grant.Refresh {
+			return rotated(g.Refresh, strconv.Itoa(round)+"/"+strconv.Itoa(i), start)
+		}
+		for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, i int) error {
+			ok, err := s.RotateRefresh(ctx, g.Number, g.Refresh.Current, next(i), start, start.Add(idle))
+			if ok {
+				winners.Add(1)
+				winner.Store(int64(i))
+			}
+			return err
+		}) {
+			must(t, err)
+		}
+		same(t, "winners", int64(1), winners.Load())
+		g.Refresh, g.ExpiresAt = next(int(winner.Load())), start.Add(idle)
+		expectGrant(t, s, g)
+	}
+}
+
+// A rotation that comes after the end of its grant changes nothing: above all it does
+// not extend the grant.
+func testRaceToRotateAndRevoke(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	for range 8 {
+		g := addRefreshable(t, s, u, c)
+		for _, err := range atOnce(t.Context(), 2, func(ctx context.Context, i int) error {
+			if i == 0 {
+				_, err := s.RevokeGrant(ctx, g.Number, start, start.Add(lifetime))
+				return err
+			}
+			_, err := s.RotateRefresh(ctx, g.Number, "first", rotated(newRefresh(), "second", start), start, start.Add(idle))
+			return err
+		}) {
+			must(t, err)
+		}
+		got, err := s.GrantByNumber(t.Context(), g.Number)
+		must(t, err)
+		if got.RevokedAt.IsZero() || !got.ExpiresAt.Equal(start.Add(lifetime)) {
+			t.Errorf("revoked at %v, kept until %v", got.RevokedAt, got.ExpiresAt)
+		}
+	}
+}
+
+func testRevokeGrant(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	g, other := addRefreshable(t, s, u, c), addRefreshable(t, s, u, c)
+	revoked := start.Add(time.Minute)
+	was, err := s.RevokeGrant(ctx, g.Number, revoked, revoked.Add(lifetime))
+	must(t, err)
+	same(t, "was active", true, was)
+	for _, number := range []int64{g.Number, 0, -1, 1 << 40} {
+		was, err = s.RevokeGrant(ctx, number, revoked.Add(time.Hour), revoked.Add(2*time.Hour))
+		must(t, err)
+		same(t, "was active", false, was)
+	}
+	g.RevokedAt, g.ExpiresAt = revoked, revoked.Add(lifetime)
+	expectGrant(t, s, g)
+	expectGrant(t, s, other)
+}
+
+func testRaceToRevoke(t *testing.T, s *store.Store) {
+	g := addRefreshable(t, s, addUser(t, s, "john.doe"), addClient(t, s, "app"))
+	var active atomic.Int64
+	for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
+		was, err := s.RevokeGrant(ctx, g.Number, start, start.Add(lifetime))
+		if was {
+			active.Add(1)
+		}
+		return err
+	}) {
+		must(t, err)
+	}
+	same(t, "reports that it was active", int64(1), active.Load())
+}
+
+// serviceGrant returns the number of a client's own grant at a time.
+func serviceGrant(t testing.TB, s *store.Store, clientID string, at time.Time) int64 {
+	t.Helper()
+	number, err := s.ServiceGrant(t.Context(), clientID, at)
+	must(t, err)
+	return number
+}
+
+// CHECKLIST 18: no row a token.
+func testServiceGrant(t *testing.T, s *store.Store) {
+	addClient(t, s, "service")
+	addClient(t, s, "other")
+	addGrant(t, s, addUser(t, s, "john.doe"), client.Client{ID: "service"}) // a user's is none of its own
+	number := serviceGrant(t, s, "service", start)
+	want := grant.Grant{
+		Number: number, Type: oauth.GrantClientCredentials, ClientID: "service", CreatedAt: start,
+		ExpiresAt: time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC),
+	}
+	expectGrant(t, s, want)
+	same(t, "number a year later", number, serviceGrant(t, s, "service", start.AddDate(1, 0, 0)))
+	expectGrant(t, s, want)
+	if other := serviceGrant(t, s, "other", start); other == number {
+		t.Errorf("two services have the grant %d", number)
+	}
+
+	revoked := start.Add(time.Hour)
+	_, err := s.RevokeGrant(t.Context(), number, revoked, revoked.Add(lifetime))
+	must(t, err)
+	next := serviceGrant(t, s, "service", revoked)
+	if next <= number {
+		t.Errorf("after grant %d was revoked came grant %d", number, next)
+	}
+	same(t, "number once more", next, serviceGrant(t, s, "service", revoked))
+	want.RevokedAt, want.ExpiresAt = revoked, revoked.Add(lifetime)
+	expectGrant(t, s, want)
+}
+
+func testServiceGrantOfMissingClient(t *testing.T, s *store.Store) {
+	addClient(t, s, "service")
+	number := serviceGrant(t, s, "service", start)
+	must(t, s.DeleteClient(t.Context(), "service", start))
+	for _, id := range []string{"service", "nobody", ""} {
+		_, err := s.ServiceGrant(t.Context(), id, start)
+		expect(t, "a grant for "+id, err, grant.ErrInactive)
+	}
+	g, err := s.GrantByNumber(t.Context(), number)
+	must(t, err)
+	if g.RevokedAt.IsZero() {
+		t.Error("the grant of a deleted service is not revoked")
+	}
+	addClient(t, s, "service")
+	if again := serviceGrant(t, s, "service", start); again == number {
+		t.Error("a new service has the grant of the old one")
+	}
+}
+
+func testRaceForServiceGrant(t *testing.T, s *store.Store) {
+	addClient(t, s, "service")
+	last := int64(0)
+	for range 4 { // the first grant, and those after a revocation
+		var mu sync.Mutex
+		numbers := map[int64]bool{}
+		for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
+			number, err := s.ServiceGrant(ctx, "service", start)
+			mu.Lock()
+			defer mu.Unlock()
+			numbers[number] = true
+			return err
+		}) {
+			must(t, err)
+		}
+		same(t, "different numbers", 1, len(numbers))
+		number := serviceGrant(t, s, "service", start)
+		if number <= last {
+			t.Errorf("grant %d came after grant %d", number, last)
+		}
+		last = number
+		_, err := s.RevokeGrant(t.Context(), number, start, start.Add(lifetime))
+		must(t, err)
+	}
+}

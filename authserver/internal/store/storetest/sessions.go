@@ -1,0 +1,270 @@
+package storetest
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+var sessionTests = []test{
+	{"a session says who and since when, until its end", testSession},
+	{"sessions end with a new password, disabling and deleting", testSessionsEnd},
+	{"a session ends alone, or with its grants", testDeleteSession},
+	{"a session takes the place of another", testReplaceSession},
+	{"grants without a session are no session's", testGrantsWithoutSession},
+	{"sessions that are over are swept", testSweepSessions},
+}
+
+var consentTests = []test{
+	{"what was allowed last is what is allowed", testSetConsent},
+	{"consents are listed by client", testConsentsInOrder},
+	{"revoking a consent ends what came of it, and nothing else", testRevokeConsent},
+	{"consents go with their user and their client", testConsentsCascade},
+}
+
+// sessionLength is how long the sessions of these tests last.
+const sessionLength = 12 * time.Hour
+
+func addSession(t testing.TB, s *store.Store, digest string, u account.User) {
+	t.Helper()
+	must(t, s.CreateSession(t.Context(), digest, u.ID, start, start.Add(sessionLength)))
+}
+
+// expectSession checks whether somebody is logged in in a session at start.
+func expectSession(t testing.TB, s *store.Store, digest string, want error) {
+	t.Helper()
+	_, _, err := s.SessionUser(t.Context(), digest, start)
+	expect(t, "reading the session "+digest, err, want)
+}
+
+func testSession(t *testing.T, s *store.Store) {
+	u, other := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
+	addSession(t, s, "john's", u)
+	addSession(t, s, "jane's", other)
+	for _, after := range []time.Duration{0, sessionLength - time.Second} {
+		got, since, err := s.SessionUser(t.Context(), "john's", start.Add(after))
+		must(t, err)
+		same(t, "user of the session", u, got)
+		same(t, "time of the login", start, since)
+	}
+	for _, after := range []time.Duration{sessionLength, sessionLength + time.Hour} {
+		got, since, err := s.SessionUser(t.Context(), "john's", start.Add(after))
+		expect(t, "a session after its end", err, account.ErrNotFound)
+		if got != (account.User{}) || !since.IsZero() {
+			t.Errorf("it says %v since %v", got, since)
+		}
+	}
+	for _, digest := range []string{"", "John's", "john's ", "john_s", "nobody's"} {
+		expectSession(t, s, digest, account.ErrNotFound)
+	}
+	if s.CreateSession(t.Context(), "john's", other.ID, start, start.Add(sessionLength)) == nil {
+		t.Error("two sessions have one digest")
+	}
+}
+
+// CHECKLIST 27: for browser sessions too.
+func testSessionsEnd(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	kept := addUser(t, s, "jane.smith")
+	addSession(t, s, "jane's", kept)
+	for name, end := range map[string]func(string) error{
+		"password": func(name string) error { return s.SetPassword(ctx, name, "hash", start) },
+		"disabled": func(name string) error { return s.DisableUser(ctx, name, start) },
+		"deleted":  func(name string) error { return s.DeleteUser(ctx, name, start) },
+	} {
+		u := addUser(t, s, name)
+		addSession(t, s, name+" 1", u)
+		addSession(t, s, name+" 2", u)
+		must(t, end(name))
+		expectSession(t, s, name+" 1", account.ErrNotFound)
+		expectSession(t, s, name+" 2", account.ErrNotFound)
+	}
+	must(t, s.EnableUser(ctx, "disabled"))
+	expectSession(t, s, "disabled 1", account.ErrNotFound)
+	expectSession(t, s, "jane's", nil)
+
+	// A login that was on its way when the user was disabled makes no session either.
+	must(t, s.DisableUser(ctx, "disabled", start))
+	addSession(t, s, "late", account.User{ID: account.IDPrefix + "disabled"})
+	expectSession(t, s, "late", account.ErrNotFound)
+}
+
+// addSessionGrant starts a grant in a session.
+func addSessionGrant(t testing.TB, s *store.Store, digest string, u account.User, c client.Client) grant.Grant {
+	t.Helper()
+	g := newGrant(u, c)
+	g.Session = digest
+	return startGrant(t, s, g)
+}
+
+func testDeleteSession(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	for _, digest := range []string{"alone", "with grants", "another"} {
+		addSession(t, s, digest, u)
+	}
+	left, other := addSessionGrant(t, s, "alone", u, c), addSessionGrant(t, s, "another", u, c)
+	first, second := addSessionGrant(t, s, "with grants", u, c), addSessionGrant(t, s, "with grants", u, addClient(t, s, "second"))
+	ended := start.Add(time.Minute)
+	must(t, s.DeleteSession(ctx, "alone", false, ended))
+	must(t, s.DeleteSession(ctx, "with grants", true, ended))
+	must(t, s.DeleteSession(ctx, "with grants", true, ended.Add(time.Hour))) // of what has ended already
+	must(t, s.DeleteSession(ctx, "nobody's", true, ended))
+
+	expectSession(t, s, "alone", account.ErrNotFound)
+	expectSession(t, s, "with grants", account.ErrNotFound)
+	expectSession(t, s, "another", nil)
+	first.RevokedAt, second.RevokedAt = ended, ended
+	for _, g := range []grant.Grant{left, other, first, second} {
+		expectGrant(t, s, g)
+	}
+}
+
+// What a user gave goes on in the new session; what somebody else gave in the same
+// browser before ends in the old one.
+func testReplaceSession(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	john, jane, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
+	code := addCode(t, s, "code", john, c)
+	old := code.Session
+	mine, others := addSessionGrant(t, s, old, john, c), addSessionGrant(t, s, old, jane, c)
+	now := start.Add(time.Second)
+	must(t, s.ReplaceSession(ctx, old, "new", john.ID, now, now.Add(sessionLength)))
+	expectSession(t, s, old, account.ErrNotFound)
+	_, since, err := s.SessionUser(ctx, "new", now)
+	must(t, err)
+	same(t, "time of the login", now, since)
+
+	g := grantOf(code)
+	g.Number, err = s.RedeemCode(ctx, code.Digest, g)
+	must(t, err)
+	mine.Session, g.Session = "new", "new"
+	for _, want := range []grant.Grant{mine, others, g} {
+		expectGrant(t, s, want)
+	}
+
+	loose := addGrant(t, s, john, c)
+	must(t, s.ReplaceSession(ctx, "", "newer", john.ID, now, now.Add(sessionLength))) // there was none
+	expectSession(t, s, "new", nil)
+	expectSession(t, s, "newer", nil)
+	expectGrant(t, s, loose)
+}
+
+func testGrantsWithoutSession(t *testing.T, s *store.Store) {
+	g := addGrant(t, s, addUser(t, s, "john.doe"), addClient(t, s, "app"))
+	must(t, s.DeleteSession(t.Context(), "", true, start))
+	expectGrant(t, s, g)
+}
+
+func testSweepSessions(t *testing.T, s *store.Store) {
+	u := addUser(t, s, "john.doe")
+	const stale = 10
+	for i := range stale {
+		addSession(t, s, "stale "+strconv.Itoa(i), u)
+	}
+	now := start.Add(sessionLength + time.Second)
+	for i := range stale / 2 { // each takes more than one with it
+		must(t, s.CreateSession(t.Context(), "new "+strconv.Itoa(i), u.ID, now, now.Add(sessionLength)))
+	}
+	for i := range stale {
+		expectSession(t, s, "stale "+strconv.Itoa(i), account.ErrNotFound) // though it is not over at start
+	}
+	for i := range stale / 2 {
+		expectSession(t, s, "new "+strconv.Itoa(i), nil)
+	}
+}
+
+// expectConsent checks what a user has allowed a client.
+func expectConsent(t testing.TB, s *store.Store, u account.User, c client.Client, want oauth.Scope) {
+	t.Helper()
+	got, err := s.ConsentedScope(t.Context(), u.ID, c.ID)
+	must(t, err)
+	same(t, "what "+u.Username+" allows "+c.ID, want, got)
+}
+
+// The store replaces: what is to stay is for the caller to name again.
+func testSetConsent(t *testing.T, s *store.Store) {
+	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
+	second := addClient(t, s, "second")
+	expectConsent(t, s, u, c, nil)
+	for i, scope := range []oauth.Scope{{"profile"}, {"profile", "items:read"}, {"items:read"}, {"items:read"}, nil} {
+		at := start.Add(time.Duration(i) * time.Minute)
+		must(t, s.SetConsent(t.Context(), u.ID, c.ID, scope, at))
+		expectConsent(t, s, u, c, scope)
+		all, err := s.Consents(t.Context(), u.ID)
+		must(t, err)
+		same(t, "consents", []store.Consent{{ClientID: c.ID, Scope: scope, UpdatedAt: at}}, all)
+	}
+	expectConsent(t, s, other, c, nil)
+	expectConsent(t, s, u, second, nil)
+}
+
+func testConsentsInOrder(t *testing.T, s *store.Store) {
+	u, other := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
+	ordered := []string{"10", "9", "App", "app", "app-2", "app2", "zoo"}
+	want := []store.Consent{}
+	for i := range ordered { // not in the order in which they are listed
+		id := ordered[(i*3)%len(ordered)]
+		must(t, s.SetConsent(t.Context(), u.ID, addClient(t, s, id).ID, oauth.Scope{"profile"}, start))
+		want = append(want, store.Consent{ClientID: ordered[i], Scope: oauth.Scope{"profile"}, UpdatedAt: start})
+	}
+	got, err := s.Consents(t.Context(), u.ID)
+	must(t, err)
+	same(t, "consents", want, got)
+	got, err = s.Consents(t.Context(), other.ID)
+	must(t, err)
+	same(t, "consents of another user", []store.Consent{}, got)
+}
+
+func testRevokeConsent(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
+	app, other := addClient(t, s, "app"), addClient(t, s, "other")
+	scope := oauth.Scope{"profile"}
+	for _, u := range []account.User{john, jane} {
+		for _, c := range []client.Client{app, other} {
+			must(t, s.SetConsent(ctx, u.ID, c.ID, scope, start))
+		}
+	}
+	first, second := addGrant(t, s, john, app), addGrant(t, s, john, app)
+	kept := []grant.Grant{addGrant(t, s, john, other), addGrant(t, s, jane, app), addGrant(t, s, jane, other)}
+	revoked := start.Add(time.Minute)
+	must(t, s.RevokeConsent(ctx, john.ID, app.ID, revoked))
+	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), store.ErrNoConsent)
+	expect(t, "revoking what was never given", s.RevokeConsent(ctx, john.ID, "nobody", revoked), store.ErrNoConsent)
+
+	first.RevokedAt, second.RevokedAt = revoked, revoked
+	for _, g := range append(kept, first, second) {
+		expectGrant(t, s, g)
+	}
+	expectConsent(t, s, john, app, nil)
+	expectConsent(t, s, john, other, scope)
+	expectConsent(t, s, jane, app, scope)
+}
+
+func testConsentsCascade(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
+	app, other := addClient(t, s, "app"), addClient(t, s, "other")
+	for _, u := range []account.User{john, jane} {
+		for _, c := range []client.Client{app, other} {
+			must(t, s.SetConsent(ctx, u.ID, c.ID, oauth.Scope{"profile"}, start))
+		}
+	}
+	must(t, s.DeleteClient(ctx, app.ID, start))
+	must(t, s.DeleteUser(ctx, john.Username, start))
+	for _, u := range []account.User{john, jane} {
+		expectConsent(t, s, u, app, nil)
+	}
+	expectConsent(t, s, john, other, nil)
+	expectConsent(t, s, jane, other, oauth.Scope{"profile"})
+	addClient(t, s, app.ID) // of the same id, but not the one that was allowed
+	expectConsent(t, s, jane, app, nil)
+}
