@@ -154,7 +154,7 @@ func (s *Server) attributes() (*syscall.SysProcAttr, error) {
 	if err != nil || uid == os.Getuid() {
 		return &syscall.SysProcAttr{}, err
 	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil //nolint:gosec // ids are not negative
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 }
 
 // own gives the folder to the account that the server runs as.

@@ -6,6 +6,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
@@ -61,6 +62,9 @@ func (s *Settings) Validate() error {
 	}
 	if err := oauth.ValidateIssuer(s.Issuer); err != nil {
 		return fmt.Errorf("--issuer (HALLPASS_ISSUER): %w", err)
+	}
+	if u, err := url.Parse(s.Issuer); err != nil || u.Path != "" {
+		return fmt.Errorf("--issuer (HALLPASS_ISSUER): %q must have no path: the server needs a host of its own, because its pages and its metadata are at the root", s.Issuer)
 	}
 	switch {
 	case s.Audience == "":

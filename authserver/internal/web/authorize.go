@@ -119,7 +119,7 @@ func (a *authorization) check() *oauth.Error {
 		if err != nil {
 			return bad("max_age is not a number of seconds")
 		}
-		a.maxAge = time.Duration(seconds) * time.Second //nolint:gosec // 31 bits
+		a.maxAge = time.Duration(seconds) * time.Second
 	}
 	challenge := form.Get("code_challenge")
 	switch {

@@ -21,9 +21,10 @@ func (e *edge) consent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s, err := e.session(r)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	switch {
 	case s.digest == "" || s.user.ID != form.Get("user") || a.problem != nil:
 		leave(w, "/authorize?"+query)
 		return nil

@@ -71,7 +71,8 @@ func (f failure) write(w http.ResponseWriter, realm string) {
 	writeJSON(w, f.status, body)
 }
 
-// writeJSON answers with headers that keep tokens out of caches (RFC 6749 §5.1).
+// writeJSON answers with headers that keep tokens out of caches (RFC 6749 §5.1), unless
+// the endpoint has said that everybody may keep the answer.
 func writeJSON(w http.ResponseWriter, status int, body map[string]any) {
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -79,8 +80,10 @@ func writeJSON(w http.ResponseWriter, status int, body map[string]any) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Pragma", "no-cache")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+		h.Set("Pragma", "no-cache")
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(text) // the client is gone if this fails: there is nobody to tell
 }

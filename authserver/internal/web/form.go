@@ -93,7 +93,7 @@ func urlencoded(r *http.Request) (url.Values, error) {
 }
 
 func multipart(r *http.Request) (url.Values, error) {
-	if err := r.ParseMultipartForm(maxBody); err != nil {
+	if err := r.ParseMultipartForm(maxBody); err != nil { //nolint:gosec // readForm has bounded the body
 		return nil, bodyError(err, "the body is not a well-formed multipart form")
 	}
 	defer func() { _ = r.MultipartForm.RemoveAll() }()

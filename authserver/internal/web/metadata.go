@@ -5,9 +5,14 @@ import (
 	"net/http"
 )
 
+// publicly is how long everybody may keep what is the same for everybody: shorter than
+// a key is published before it signs.
+const publicly = "public, max-age=60"
+
 // metadata is what clients need to know (RFC 8414 §2). It is true because it is made
 // of what the server does: the grant types are those that the engine supports.
-func (e *edge) metadata(http.ResponseWriter, *http.Request) (map[string]any, error) {
+func (e *edge) metadata(w http.ResponseWriter, _ *http.Request) (map[string]any, error) {
+	w.Header().Set("Cache-Control", publicly)
 	secrets := []string{"client_secret_basic", "client_secret_post"}
 	anyClient := append(secrets, "none")
 	issuer := e.cfg.IssuerURL
@@ -36,11 +41,12 @@ func (e *edge) metadata(http.ResponseWriter, *http.Request) (map[string]any, err
 
 // jwks is the JWK Set of the keys that everybody may know. Shared secrets are not in
 // it, so it is empty where there is nothing else.
-func (e *edge) jwks(http.ResponseWriter, *http.Request) (map[string]any, error) {
+func (e *edge) jwks(w http.ResponseWriter, _ *http.Request) (map[string]any, error) {
 	set, err := e.cfg.Keys.Current().Public()
 	if err != nil {
 		return nil, err
 	}
+	w.Header().Set("Cache-Control", publicly)
 	var members map[string]any
 	return members, json.Unmarshal(set, &members)
 }

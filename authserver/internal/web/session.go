@@ -51,8 +51,11 @@ func (e *edge) secure() bool { return strings.HasPrefix(e.cfg.IssuerURL, "https:
 // session finds out who is logged in.
 func (e *edge) session(r *http.Request) (session, error) {
 	cookie, err := r.Cookie(e.cookieName())
-	if err != nil {
+	if errors.Is(err, http.ErrNoCookie) {
 		return session{}, nil
+	}
+	if err != nil {
+		return session{}, err
 	}
 	digest := grant.Digest(cookie.Value)
 	user, since, err := e.cfg.Sessions.SessionUser(r.Context(), digest, e.cfg.Now())
@@ -90,7 +93,7 @@ func (e *edge) startSession(w http.ResponseWriter, r *http.Request, user account
 // cookie makes the session's cookie; a negative age removes it. Lax, because a client
 // sends the browser here by a link.
 func (e *edge) cookie(value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure follows the issuer: browsers drop a secure cookie on plain http
 		Name: e.cookieName(), Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, Secure: e.secure(), SameSite: http.SameSiteLaxMode,
 	}
