@@ -1,0 +1,207 @@
+package e2e_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// sessionCookie returns the one cookie that an answer sets.
+func (a answer) sessionCookie(t *testing.T) *http.Cookie {
+	t.Helper()
+	if len(a.header["Set-Cookie"]) != 1 {
+		t.Fatalf("got %d with the cookies %q, want one", a.status, a.header["Set-Cookie"])
+	}
+	cookie, err := http.ParseSetCookie(a.header.Get("Set-Cookie"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cookie
+}
+
+// Session fixation: a cookie that somebody has planted is neither adopted nor left in
+// use, and every login makes a new one.
+func TestAttackSessionFixation(t *testing.T) {
+	s := startDemo(t)
+	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
+	t.Run("a made-up cookie", func(t *testing.T) {
+		const planted = "hallpass=planted"
+		victim := &visitor{t: t, base: s.authURL, cookie: planted}
+		victim.authorize(a).checkPage(t, http.StatusOK, "Log in")
+		victim.login(a.query()).location(t)
+		if victim.cookie == planted {
+			t.Error("the planted cookie is in use")
+		}
+		thief := &visitor{t: t, base: s.authURL, cookie: planted}
+		thief.authorize(a).checkPage(t, http.StatusOK, "Log in")
+	})
+	t.Run("the attacker's own session", func(t *testing.T) {
+		thief := &visitor{t: t, base: s.authURL}
+		thief.post("/login", "username", "jane.smith", "password", "anothersecurepass", "continue", a.query()).location(t)
+		planted := thief.cookie
+		victim := &visitor{t: t, base: s.authURL, cookie: planted}
+		victim.login(a.query("prompt", "login")).location(t)
+		if victim.cookie == planted {
+			t.Error("the cookie is the same after a login")
+		}
+		thief.authorize(a).checkPage(t, http.StatusOK, "Log in") // it is nobody's now
+	})
+	t.Run("before a login there is no cookie", func(t *testing.T) {
+		v := &visitor{t: t, base: s.authURL}
+		if got := v.authorize(a); got.header.Get("Set-Cookie") != "" {
+			t.Errorf("the login page sets %q", got.header.Get("Set-Cookie"))
+		}
+	})
+	t.Run("two cookies of the name", func(t *testing.T) {
+		john := s.visit(t, a)
+		v := &visitor{t: t, base: s.authURL, cookie: "hallpass=planted; " + john.cookie}
+		v.authorize(a).checkPage(t, http.StatusOK, "Log in") // the first counts; whose it is is not guessed
+	})
+}
+
+// What was good before a logout is not good after it: neither the cookie nor a form
+// that the browser has kept.
+func TestAttackReplayAfterLogout(t *testing.T) {
+	s := startDemo(t)
+	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
+	third := s.register(t, "third", "https://third.example/callback", "--public")
+	john := s.visit(t, a)
+	fields := formFields(john.authorize(third).body)
+	kept := john.cookie
+	out := john.post("/logout")
+	if to := out.location(t); to.String() != "/logout" {
+		t.Errorf("redirected to %s, want /logout", to)
+	}
+	if cookie := out.sessionCookie(t); cookie.MaxAge >= 0 || cookie.Value != "" || cookie.Path != "/" {
+		t.Errorf("the cookie was not removed: %v", cookie)
+	}
+	replay := func(t *testing.T) *visitor { return &visitor{t: t, base: s.authURL, cookie: kept} }
+	t.Run("the cookie", func(t *testing.T) {
+		replay(t).authorize(a).checkPage(t, http.StatusOK, "Log in")
+		replay(t).get("/logout").checkPage(t, http.StatusOK, "Logged out")
+	})
+	t.Run("the consent form", func(t *testing.T) {
+		for _, decision := range []string{"allow", "deny"} {
+			v := replay(t)
+			to := v.post("/consent", append(fields, "decision", decision)...).location(t)
+			v.get(to.String()).checkPage(t, http.StatusOK, "Log in")
+		}
+	})
+	t.Run("nothing was remembered of it", func(t *testing.T) {
+		s.visit(t, a).authorize(third).checkPage(t, http.StatusOK, "Allow access?")
+	})
+	t.Run("the logout form", func(t *testing.T) {
+		replay(t).post("/logout", "apps", "end").location(t)
+	})
+}
+
+// A consent form answers for the person who saw it, and nobody else.
+func TestAttackConsentOfAnotherUser(t *testing.T) {
+	s := startDemo(t)
+	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
+	third := s.register(t, "third", "https://third.example/callback", "--public")
+	john := s.visit(t, a)
+	seen := formFields(john.authorize(third).body)
+	jane := &visitor{t: t, base: s.authURL, cookie: john.cookie}
+	jane.post("/login", "username", "jane.smith", "password", "anothersecurepass", "continue", a.query()).location(t)
+	to := jane.post("/consent", append(seen, "decision", "allow")...).location(t)
+	jane.get(to.String()).checkPage(t, http.StatusOK, "Allow access?")
+}
+
+// The session's cookie cannot be read by scripts nor sent by other sites' forms; with
+// an https issuer it never leaves TLS nor comes from a neighbouring host.
+func TestAttackSessionCookie(t *testing.T) {
+	s := startDemo(t)
+	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
+	check := func(t *testing.T, name string, secure bool) {
+		t.Helper()
+		v := &visitor{t: t, base: s.authURL}
+		got := v.login(a.query())
+		cookie := got.sessionCookie(t)
+		if cookie.Name != name || cookie.Secure != secure {
+			t.Errorf("the cookie is %s, Secure %v, want %s and %v", cookie.Name, cookie.Secure, name, secure)
+		}
+		if !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" || cookie.Domain != "" || cookie.MaxAge <= 0 {
+			t.Errorf("the cookie is %s", cookie)
+		}
+		if len(cookie.Value) != 43 {
+			t.Errorf("the cookie has %d characters, want 256 bits in base64url", len(cookie.Value))
+		}
+		v.authorize(a).location(t)
+		if gone := v.post("/logout").sessionCookie(t); gone.Name != name || gone.Secure != secure || gone.MaxAge >= 0 {
+			t.Errorf("the cookie that removes it is %s", gone)
+		}
+	}
+	t.Run("http", func(t *testing.T) { check(t, "hallpass", false) })
+	s.restart(t, "--issuer", "https://login.example.com")
+	t.Run("https", func(t *testing.T) {
+		check(t, "__Host-hallpass", true)
+		v := &visitor{t: t, base: s.authURL}
+		v.login(a.query()).location(t)
+		if iss := v.authorize(a).location(t).Query().Get("iss"); iss != "https://login.example.com" {
+			t.Errorf("iss is %q", iss)
+		}
+		plainName := &visitor{t: t, base: s.authURL, cookie: strings.TrimPrefix(v.cookie, "__Host-")}
+		plainName.authorize(a).checkPage(t, http.StatusOK, "Log in") // a cookie that any host could have set
+	})
+}
+
+// With prompt=none there is never a page, whatever the state of the browser.
+func TestAttackSilentAuthorization(t *testing.T) {
+	s := startDemo(t)
+	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
+	third := s.register(t, "third", "https://third.example/callback", "--public")
+	stranger := &visitor{t: t, base: s.authURL}
+	john := s.visit(t, a)
+	for _, row := range []struct {
+		name   string
+		by     *visitor
+		to     app
+		change []string
+		code   string
+	}{
+		{"nobody is logged in", stranger, a, nil, "login_required"},
+		{"nobody is logged in, and the request is wrong", stranger, a, []string{"scope", "admin"}, "login_required"},
+		{"the login is too old", john, a, []string{"max_age", "0"}, "login_required"},
+		{"not allowed yet", john, third, nil, "consent_required"},
+		{"the request is wrong", john, third, []string{"scope", "admin"}, "invalid_scope"},
+		{"allowed", john, a, nil, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got := row.by.authorize(row.to, append(row.change, "prompt", "none")...)
+			sent := got.location(t).Query()
+			if sent.Get("error") != row.code || sent.Get("iss") != s.authURL || sent.Get("state") != "the state" {
+				t.Errorf("redirected with %v, want the error %q", sent, row.code)
+			}
+			if sent.Has("code") != (row.code == "") || got.body != "" {
+				t.Errorf("redirected with %v and the body %q", sent, got.body)
+			}
+		})
+	}
+}
+
+// An app that wants a fresh login gets one, and one is enough.
+func TestAttackEndlessLogin(t *testing.T) {
+	s := startDemo(t)
+	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
+	for name, change := range map[string][]string{
+		"prompt":             {"prompt", "login"},
+		"max_age":            {"max_age", "0"},
+		"both":               {"prompt", "login", "max_age", "0"},
+		"prompt and consent": {"prompt", "login consent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := s.visit(t, a)
+			query := a.query(change...)
+			v.get("/authorize?"+query).checkPage(t, http.StatusOK, "Log in")
+			got := v.get(v.login(query).location(t).String())
+			if strings.Contains(name, "consent") {
+				got.checkPage(t, http.StatusOK, "Allow access?")
+				got = v.get(v.post("/consent", append(formFields(got.body), "decision", "allow")...).location(t).String())
+			}
+			if code := got.location(t).Query().Get("code"); code == "" {
+				t.Errorf("redirected to %s, want a code", got.header.Get("Location"))
+			}
+		})
+	}
+}

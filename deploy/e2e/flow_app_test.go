@@ -1,0 +1,243 @@
+package e2e_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The tests in the files flow_*, attack_* and race_* are about logging in on the
+// server's own pages: people who do, apps that send them, and what goes wrong.
+
+// appScope is what the apps of these tests may ask for.
+const appScope = "profile items:read"
+
+// verifier is the PKCE secret of all apps, challenge what they show of it.
+const verifier = "a-verifier-of-the-least-length-that-is-allowed"
+
+var challenge = func() string {
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}()
+
+// app is a client that sends people to log in.
+type app struct{ id, secret, redirectURI string }
+
+// register registers an app; flags are those of `client add` beside the usual ones.
+func (s *system) register(t *testing.T, id, redirectURI string, flags ...string) app {
+	t.Helper()
+	secret := s.admin(t, "", append([]string{"client", "add", id, "--scope", appScope, "--redirect-uri", redirectURI,
+		"--grant", "authorization_code", "--grant", "refresh_token"}, flags...)...)
+	return app{id: id, secret: strings.TrimSpace(secret), redirectURI: redirectURI}
+}
+
+// changed returns values with changes: names and values in turn. A value "-" removes
+// the name.
+func changed(values url.Values, changes []string) url.Values {
+	for i := 0; i < len(changes); i += 2 {
+		if changes[i+1] == "-" {
+			values.Del(changes[i])
+		} else {
+			values.Set(changes[i], changes[i+1])
+		}
+	}
+	return values
+}
+
+// query is the query of the app's authorization request, with changes.
+func (a app) query(changes ...string) string {
+	return changed(url.Values{
+		"response_type": {"code"}, "client_id": {a.id}, "redirect_uri": {a.redirectURI}, "state": {"the state"},
+		"code_challenge": {challenge}, "code_challenge_method": {"S256"},
+	}, changes).Encode()
+}
+
+// tokenForm is a token request of the app, with changes.
+func (a app) tokenForm(values url.Values, changes []string) request {
+	values.Set("client_id", a.id)
+	if a.secret != "" {
+		values.Set("client_secret", a.secret)
+	}
+	return rawForm(changed(values, changes).Encode())
+}
+
+// redemption is the app's request to redeem a code, with changes.
+func (a app) redemption(code string, changes ...string) request {
+	return a.tokenForm(url.Values{
+		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {a.redirectURI}, "code_verifier": {verifier},
+	}, changes)
+}
+
+// refreshing is the app's request to refresh, with changes.
+func (a app) refreshing(refreshToken string, changes ...string) request {
+	return a.tokenForm(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}, changes)
+}
+
+// tokens are what an app has of a user's login.
+type tokens struct{ access, refresh string }
+
+// tokens reads an answer of the token endpoint that must be one.
+func (a answer) tokens(t *testing.T) tokens {
+	t.Helper()
+	if a.status != http.StatusOK {
+		t.Fatalf("got %d %s, want tokens", a.status, a.body)
+	}
+	return tokens{a.text(t, "access_token"), a.text(t, "refresh_token")}
+}
+
+// checkRefused checks that a request to the token endpoint was refused with this code.
+func (a answer) checkRefused(t *testing.T, status int, code string) {
+	t.Helper()
+	if a.status != status || a.text(t, "error") != code {
+		t.Errorf("got %d %s, want %d %s", a.status, a.body, status, code)
+	}
+}
+
+// location is where the answer redirects to, which must be with 303: no browser
+// repeats a form with a password after that (CHECKLIST 39).
+func (a answer) location(t *testing.T) *url.URL {
+	t.Helper()
+	if a.status != http.StatusSeeOther || len(a.header["Location"]) != 1 {
+		t.Fatalf("got %d with Location %q, want 303 and one: %s", a.status, a.header["Location"], a.body)
+	}
+	to, err := url.Parse(a.header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// heading is the text of the page's one h1; a page has exactly one.
+func (a answer) heading(t *testing.T) string {
+	t.Helper()
+	found := regexp.MustCompile(`<h1>([^<]*)</h1>`).FindAllStringSubmatch(a.body, -1)
+	if len(found) != 1 {
+		t.Fatalf("got %d and %d headings, want a page with one: %s", a.status, len(found), a.body)
+	}
+	return found[0][1]
+}
+
+// checkPage checks that the answer is the page with this heading, and no redirect.
+func (a answer) checkPage(t *testing.T, status int, heading string) {
+	t.Helper()
+	if a.status != status || a.header.Get("Location") != "" || a.heading(t) != heading {
+		t.Errorf("got %d, Location %q and the page %q, want %d and %q", a.status, a.header.Get("Location"), a.heading(t), status, heading)
+	}
+}
+
+// visitor is a browser that shows every answer as it is. It keeps one cookie.
+type visitor struct {
+	t      *testing.T
+	base   string
+	cookie string // name=value
+}
+
+func (v *visitor) send(r request) answer {
+	v.t.Helper()
+	if r.header == nil {
+		r.header = http.Header{}
+	}
+	if v.cookie != "" {
+		r.header.Set("Cookie", v.cookie)
+	}
+	got := send(v.t, v.base, r)
+	for _, line := range got.header["Set-Cookie"] {
+		cookie, err := http.ParseSetCookie(line)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		if v.cookie = cookie.Name + "=" + cookie.Value; cookie.MaxAge < 0 {
+			v.cookie = ""
+		}
+	}
+	return got
+}
+
+func (v *visitor) get(path string) answer {
+	v.t.Helper()
+	return v.send(request{path: path})
+}
+
+// authorize opens the authorization endpoint as the app asks to, with changes.
+func (v *visitor) authorize(a app, changes ...string) answer {
+	v.t.Helper()
+	return v.get("/authorize?" + a.query(changes...))
+}
+
+// post sends a form of one of the pages: names and values in turn.
+func (v *visitor) post(path string, namesAndValues ...string) answer {
+	v.t.Helper()
+	r := form(namesAndValues...)
+	r.path = path
+	return v.send(r)
+}
+
+// login logs John in, as the page would that the query leads to.
+func (v *visitor) login(query string) answer {
+	v.t.Helper()
+	return v.post("/login", "username", "john.doe", "password", demoPassword, "continue", query)
+}
+
+// visit returns a visitor of the system who is logged in as John.
+func (s *system) visit(t *testing.T, a app) *visitor {
+	t.Helper()
+	v := &visitor{t: t, base: s.authURL}
+	v.login(a.query()).location(t)
+	if v.cookie == "" {
+		t.Fatal("the login set no cookie")
+	}
+	return v
+}
+
+// code lets the visitor, who is logged in, allow what the app asks for; it returns
+// the code that the app gets.
+func (v *visitor) code(a app, changes ...string) string {
+	v.t.Helper()
+	got := v.authorize(a, changes...)
+	if got.status == http.StatusOK && got.heading(v.t) == "Allow access?" {
+		got = v.get(v.post("/consent", append(formFields(got.body), "decision", "allow")...).location(v.t).String())
+	}
+	code := got.location(v.t).Query().Get("code")
+	if code == "" {
+		v.t.Fatalf("redirected to %s, want a code", got.header.Get("Location"))
+	}
+	return code
+}
+
+// loginTo logs John in to an app, in a browser of his own.
+func (s *system) loginTo(t *testing.T, a app) tokens {
+	t.Helper()
+	return send(t, s.authURL, a.redemption(s.visit(t, a).code(a))).tokens(t)
+}
+
+// watcher is a client that may introspect.
+func (s *system) watcher(t *testing.T) app {
+	t.Helper()
+	secret := s.admin(t, "", "client", "add", "watcher", "--grant", "client_credentials", "--scope", "profile", "--introspects")
+	return app{id: "watcher", secret: strings.TrimSpace(secret)}
+}
+
+// checkActive asks about a token by introspection.
+func (s *system) checkActive(t *testing.T, watcher app, what, token string, want bool) {
+	t.Helper()
+	r := watcher.tokenForm(url.Values{"token": {token}}, nil)
+	r.path = "/introspect"
+	got := send(t, s.authURL, r)
+	if got.status != http.StatusOK || got.members(t)["active"] != want {
+		t.Errorf("introspection of %s: %d %s, want active %v", what, got.status, got.body, want)
+	}
+}
+
+// formFields returns the hidden fields of a page's form: names and values in turn.
+func formFields(page string) []string {
+	var fields []string
+	for _, found := range regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`).FindAllStringSubmatch(page, -1) {
+		fields = append(fields, found[1], html.UnescapeString(found[2]))
+	}
+	return fields
+}
