@@ -73,7 +73,7 @@ func NumberOf(issuer string, s *token.Status) (number int64, ok bool) {
 	if s == nil || s.Index < 0 || s.Index >= ListSize {
 		return 0, false
 	}
-	list, err := strconv.ParseInt(strings.TrimPrefix(s.URI, issuer+listPath), 10, 43)
+	list, err := strconv.ParseInt(strings.TrimPrefix(s.URI, issuer+listPath), 10, 44)
 	if err != nil || list < 0 {
 		return 0, false
 	}
