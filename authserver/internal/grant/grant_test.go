@@ -53,3 +53,57 @@ func FuzzStatusIsUnique(f *testing.F) {
 		}
 	})
 }
+
+// NumberOf is the inverse of Status.
+func FuzzNumberOfStatus(f *testing.F) {
+	for _, n := range []int64{0, 1, grant.ListSize - 1, grant.ListSize, 1 << 40, 1 << 62, math.MaxInt64} {
+		f.Add(n)
+	}
+	f.Fuzz(func(t *testing.T, n int64) {
+		if n < 0 {
+			return // numbers begin at 1
+		}
+		status := grant.Grant{Number: n}.Status("https://login.example")
+		if got, ok := grant.NumberOf("https://login.example", status); !ok || got != n {
+			t.Errorf("grant %d has the status %+v, which is that of %d (%v)", n, *status, got, ok)
+		}
+	})
+}
+
+// What Status does not make is nobody's: no two pointers are those of one grant.
+func FuzzNumberOf(f *testing.F) {
+	const issuer = "https://login.example"
+	for _, uri := range []string{
+		"", issuer, issuer + "/status-lists/", issuer + "/status-lists/0", issuer + "/status-lists/00", issuer + "/status-lists/+1",
+		issuer + "/status-lists/-1", issuer + "/status-lists/1/", issuer + "/status-lists/1?x", issuer + "/status-lists/8796093022208",
+		issuer + "/status-lists/9223372036854775807", issuer + "/status-lists/1_0", "0", "https://evil.example/status-lists/1",
+	} {
+		f.Add(uri, int64(1))
+	}
+	f.Add(issuer+"/status-lists/0", int64(-1))
+	f.Add(issuer+"/status-lists/0", int64(grant.ListSize))
+	f.Fuzz(func(t *testing.T, uri string, index int64) {
+		status := &token.Status{Index: index, URI: uri}
+		number, ok := grant.NumberOf(issuer, status)
+		if made := (grant.Grant{Number: number}).Status(issuer); ok && (number < 0 || *made != *status) {
+			t.Errorf("%+v is said to be that of grant %d, which has %+v", *status, number, *made)
+		}
+	})
+}
+
+func TestNumberOfNothing(t *testing.T) {
+	for name, status := range map[string]*token.Status{
+		"no status":     nil,
+		"the zero one":  {},
+		"a whole list":  {Index: grant.ListSize, URI: "x/status-lists/0"},
+		"leading zero":  {Index: 1, URI: "x/status-lists/01"},
+		"other issuer":  {Index: 1, URI: "y/status-lists/1"},
+		"no number":     {Index: 1, URI: "x/status-lists/"},
+		"bare number":   {Index: 1, URI: "1"},
+		"larger number": {Index: 1, URI: "x/status-lists/8796093022208"},
+	} {
+		if number, ok := grant.NumberOf("x", status); ok {
+			t.Errorf("%s: is grant %d", name, number)
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package grant_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"io"
+	"regexp"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+)
+
+// RFC 6749 §10.10: a code is nothing that can be guessed; CHECKLIST 37: nor one that
+// lives long.
+func TestNewCode(t *testing.T) {
+	form := regexp.MustCompile(`^hpc_[A-Za-z0-9_-]{43}$`) // 256 bits
+	seen := map[string]bool{}
+	for range 100 {
+		code, err := grant.NewCode(rand.Reader)
+		if err != nil || !form.MatchString(code) || seen[code] || seen[grant.Digest(code)] {
+			t.Fatalf("code %q, %v", code, err)
+		}
+		seen[code], seen[grant.Digest(code)] = true, true
+	}
+	if grant.CodeLifetime > time.Minute {
+		t.Errorf("a code lives %v", grant.CodeLifetime)
+	}
+}
+
+func TestNewCodeNeedsRandomness(t *testing.T) {
+	for _, random := range []io.Reader{bytes.NewReader(make([]byte, 31)), iotest.ErrReader(errors.New("no entropy"))} {
+		if code, err := grant.NewCode(random); err == nil || code != "" {
+			t.Errorf("got %q, %v", code, err)
+		}
+	}
+}
+
+// RFC 4648 §5 and FIPS 180-4: the digest of the empty text is a known one.
+func TestDigest(t *testing.T) {
+	if got := grant.Digest(""); got != "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU" {
+		t.Errorf("the digest of nothing is %s", got)
+	}
+}
