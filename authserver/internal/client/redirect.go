@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -17,11 +18,13 @@ const maxRedirectURI = 2048
 func checkRedirectURI(uri string) error {
 	u, err := url.Parse(uri)
 	switch {
-	case err != nil || u.Scheme == "" || len(uri) > maxRedirectURI || strings.ContainsAny(uri, " \t\r\n\\") || u.String() != uri:
+	case err != nil || u.Scheme == "" || len(uri) > maxRedirectURI || strings.ContainsFunc(uri, notOfURI) || u.String() != uri:
 		return fmt.Errorf("%w: the redirect URI %q is not an absolute URI in its plain form", ErrBad, uri)
 	case u.Fragment != "" || strings.Contains(uri, "#") || u.User != nil:
 		return fmt.Errorf("%w: the redirect URI %q must have no fragment and no user (RFC 6749 section 3.1.2)", ErrBad, uri)
-	case u.Scheme == "https" && u.Host != "":
+	case strings.Contains(u.Host, "*"):
+		return fmt.Errorf("%w: the redirect URI %q has a wildcard: they are compared letter by letter, so register each (RFC 9700 section 2.1)", ErrBad, uri)
+	case u.Scheme == "https" && u.Hostname() != "":
 		return nil
 	case u.Scheme == "http" && isLoopback(u.Hostname()):
 		return nil
@@ -32,6 +35,10 @@ func checkRedirectURI(uri string) error {
 	}
 	return fmt.Errorf("%w: the redirect URI %q must be https, http to 127.0.0.1, or of an app's private scheme like com.example.app:/callback", ErrBad, uri)
 }
+
+// notOfURI reports whether a URI cannot have the character (RFC 3986 §2). Other spaces
+// than the plain one are among them: they would end a URI in a list.
+func notOfURI(r rune) bool { return r <= ' ' || r == '\\' || r > '~' }
 
 // isLoopback reports whether a host is this machine.
 func isLoopback(host string) bool {
@@ -64,7 +71,11 @@ func sameButPort(registered, uri string) bool {
 		return false
 	}
 	u, err := url.Parse(uri)
-	if err != nil || u.Port() == "" || u.String() != uri {
+	if err != nil || u.String() != uri {
+		return false
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil || port == 0 || u.Port() != strconv.FormatUint(port, 10) {
 		return false
 	}
 	r.Host = net.JoinHostPort(r.Hostname(), u.Port())
