@@ -32,11 +32,11 @@ func NewLogger(w io.Writer, s Settings) *Logger {
 	}
 	out := &batchWriter{w: w}
 	options := &slog.HandlerOptions{Level: level}
-	var handler slog.Handler = slog.NewTextHandler(out, options)
+	handler := &logHandler{Handler: slog.NewTextHandler(out, options), out: out, appendLine: (*requestLine).appendText}
 	if s.LogFormat == "json" {
-		handler = slog.NewJSONHandler(out, options)
+		handler.Handler, handler.appendLine = slog.NewJSONHandler(out, options), (*requestLine).appendJSON
 	}
-	return &Logger{Logger: slog.New(&logHandler{Handler: handler, out: out}), out: out}
+	return &Logger{Logger: slog.New(handler), out: out}
 }
 
 // Close writes what is still in memory. Lines logged later are written at once.
@@ -45,7 +45,8 @@ func (l *Logger) Close() { l.out.close() }
 // logHandler adds the request's id and does not let warnings wait.
 type logHandler struct {
 	slog.Handler
-	out *batchWriter
+	out        *batchWriter
+	appendLine func(*requestLine, []byte) []byte // in the same format; nil when lines carry more than is in them
 }
 
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
@@ -53,9 +54,7 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 		r.AddAttrs(slog.String("request_id", id))
 	}
 	err := h.Handler.Handle(ctx, r)
-	if r.Level >= slog.LevelWarn {
-		h.out.flush()
-	}
+	h.out.hurry(r.Level)
 	return err
 }
 
@@ -90,6 +89,13 @@ func (b *batchWriter) Write(p []byte) (int, error) {
 		time.AfterFunc(logFlushInterval, b.flush)
 	}
 	return len(p), nil
+}
+
+// hurry writes at once what somebody should see at once.
+func (b *batchWriter) hurry(level slog.Level) {
+	if level >= slog.LevelWarn {
+		b.flush()
+	}
 }
 
 func (b *batchWriter) flush() {

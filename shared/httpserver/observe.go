@@ -44,6 +44,25 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
+// requestContext is the context of a request. It is a type of its own because the id
+// and the header field that carries it take one allocation with it, and four with
+// context.WithValue.
+type requestContext struct {
+	context.Context
+	id [1]string
+}
+
+// Value knows the request's id.
+func (c *requestContext) Value(key any) any {
+	if _, ok := key.(requestIDKey); ok {
+		return c.id[0]
+	}
+	return c.Context.Value(key)
+}
+
+// noSniff is a field of every answer's header; nobody may change its element.
+var noSniff = []string{"nosniff"}
+
 // observer wraps a whole server's handler: id, metrics, log line, and the answer
 // to a panic. It logs the path, never the query and no header, since those may
 // hold secrets.
@@ -54,13 +73,8 @@ type observer struct {
 	ids      idSource
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
-	series   sync.Map // of seriesKey to prometheus.Observer: a look-up without a label hash
+	series   series
 	pool     sync.Pool
-}
-
-type seriesKey struct {
-	method, route string
-	status        int
 }
 
 func newObserver(next http.Handler, log *slog.Logger, reg prometheus.Registerer, stopping *atomic.Bool) *observer {
@@ -80,22 +94,23 @@ func newObserver(next http.Handler, log *slog.Logger, reg prometheus.Registerer,
 		}),
 		pool: sync.Pool{New: func() any { return new(recorder) }},
 	}
+	o.series.of = o.duration
 	reg.MustRegister(o.duration, o.inFlight)
 	return o
 }
 
 func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	id := o.ids.next()
+	ctx := &requestContext{Context: r.Context(), id: [1]string{o.ids.next()}}
 	h := w.Header()
-	h[RequestIDHeader] = []string{id}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
+	h[RequestIDHeader] = ctx.id[:]
+	h["X-Content-Type-Options"] = noSniff
 	if o.stopping.Load() {
 		h["Connection"] = []string{"close"} // the client's next request goes elsewhere
 	}
 	rec := o.pool.Get().(*recorder)
-	*rec = recorder{ResponseWriter: w, route: unmatchedRoute}
-	r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+	*rec = recorder{ResponseWriter: w, route: unmatchedRoute, id: ctx.id[0], line: rec.line}
+	r = r.WithContext(ctx)
 	o.inFlight.Inc()
 	defer o.finish(rec, r, start)
 	o.next.ServeHTTP(rec, r)
@@ -106,8 +121,8 @@ func (o *observer) finish(rec *recorder, r *http.Request, start time.Time) {
 	v := recover()
 	cutOff := v != nil && !o.answerPanic(rec, r, v)
 	o.inFlight.Dec()
-	o.record(rec, r, time.Since(start))
-	*rec = recorder{}
+	o.record(rec, r, start)
+	*rec = recorder{line: rec.line}
 	o.pool.Put(rec)
 	if cutOff {
 		panic(http.ErrAbortHandler) // net/http's own way to drop a connection
@@ -142,35 +157,22 @@ func panicText(v any) string {
 	return fmt.Sprintf("a value of type %T", v)
 }
 
-func (o *observer) record(rec *recorder, r *http.Request, took time.Duration) {
+// record counts the answered request and logs it.
+func (o *observer) record(rec *recorder, r *http.Request, start time.Time) {
+	took := time.Since(start)
 	status := rec.status
 	if status == 0 {
 		status = http.StatusOK
 	}
-	o.seriesOf(seriesKey{method: knownMethod(r.Method), route: rec.route, status: status}).Observe(took.Seconds())
-	level := slog.LevelInfo
+	o.series.observer(seriesKey{method: knownMethod(r.Method), route: rec.route, status: status}).Observe(took.Seconds())
+	line := requestLine{
+		time: start.Add(took), level: slog.LevelInfo, method: r.Method, path: r.URL.Path,
+		status: status, bytes: rec.bytes, took: took, from: r.RemoteAddr, id: rec.id,
+	}
 	if status >= http.StatusInternalServerError {
-		level = slog.LevelError
+		line.level = slog.LevelError
 	}
-	if !o.log.Enabled(r.Context(), level) {
-		return
-	}
-	o.log.LogAttrs(r.Context(), level, "request",
-		slog.String("method", r.Method),
-		slog.String("path", r.URL.Path),
-		slog.Int("status", status),
-		slog.Int64("bytes", rec.bytes),
-		slog.Duration("took", took),
-		slog.String("from", r.RemoteAddr))
-}
-
-func (o *observer) seriesOf(key seriesKey) prometheus.Observer {
-	if s, ok := o.series.Load(key); ok {
-		return s.(prometheus.Observer)
-	}
-	s := o.duration.WithLabelValues(key.method, key.route, strconv.Itoa(key.status))
-	o.series.Store(key, s)
-	return s
+	rec.line = line.log(r.Context(), o.log, rec.line[:0])
 }
 
 // knownMethod keeps the number of series bounded: anybody can make a method up.
@@ -188,6 +190,8 @@ type recorder struct {
 	route  string
 	status int
 	bytes  int64
+	id     string // of the request
+	line   []byte // memory for the log line, kept for the next request
 }
 
 func (rec *recorder) WriteHeader(status int) {
@@ -223,5 +227,6 @@ func newIDSource() idSource {
 }
 
 func (s idSource) next() string {
-	return s.process + strconv.FormatUint(s.count.Add(1), 36)
+	var id [32]byte
+	return string(strconv.AppendUint(append(id[:0], s.process...), s.count.Add(1), 36))
 }
