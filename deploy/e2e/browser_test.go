@@ -23,7 +23,12 @@ var browserFlags = append(chromedp.DefaultExecAllocatorOptions[:],
 	chromedp.Flag("disable-quic", true),
 	chromedp.Flag("disable-component-update", true),
 	chromedp.WindowSize(1200, 1600),
+	chromedp.Flag("host-resolver-rules", "MAP "+networkName+" 127.0.0.1"),
 )
+
+// networkName is a name of this machine that is not one of the loopback network, whose
+// plain http browsers trust.
+const networkName = "login.test"
 
 // page is a page in a fresh Chromium.
 type page struct {

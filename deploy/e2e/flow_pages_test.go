@@ -1,0 +1,361 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// website is an app's own site, which remembers what the browser brought back.
+type website struct {
+	*httptest.Server
+	mu      sync.Mutex
+	visited []url.Values
+}
+
+func startWebsite(t *testing.T) *website {
+	t.Helper()
+	w := &website{}
+	w.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/callback" {
+			http.NotFound(rw, r)
+			return
+		}
+		w.mu.Lock()
+		w.visited = append(w.visited, r.URL.Query())
+		w.mu.Unlock()
+		rw.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(rw, `<!doctype html><link rel="icon" href="data:,"><h1>The app</h1>`)
+	}))
+	t.Cleanup(w.Close)
+	w.Start()
+	return w
+}
+
+// last returns what the browser brought at its last visit, and how many there were.
+func (w *website) last() (url.Values, int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.visited) == 0 {
+		return url.Values{}, 0
+	}
+	return w.visited[len(w.visited)-1], len(w.visited)
+}
+
+// guest is somebody at a browser.
+type guest struct {
+	*page
+	base string
+	site *website
+}
+
+// in returns the guest for a part of a test, with a browser that knows nobody.
+func (g *guest) in(t *testing.T) *guest {
+	t.Helper()
+	fresh := &guest{page: &page{t: t, ctx: g.ctx}, base: g.base, site: g.site}
+	fresh.do("forgetting cookies", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, network.ClearBrowserCookies, struct{}{})
+		return err
+	}))
+	t.Cleanup(fresh.keepPicture)
+	return fresh
+}
+
+// newGuest starts a browser. A policy that a page breaks fails the test.
+func newGuest(t *testing.T, s *system, site *website) *guest {
+	t.Helper()
+	g := &guest{page: newPage(t), base: s.authURL, site: site}
+	err := chromedp.Listen(g.ctx, func(event any) {
+		if added, ok := event.(*log.EventEntryAdded); ok && added.Entry.Source == log.EntrySourceSecurity {
+			t.Errorf("the browser complains: %s", added.Entry.Text)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// open opens the authorization endpoint as the app asks to, with changes.
+func (g *guest) open(a app, changes ...string) {
+	g.t.Helper()
+	g.do("opening the authorization endpoint", chromedp.Navigate(g.base+"/authorize?"+a.query(changes...)))
+}
+
+// sees waits for the page with this heading.
+func (g *guest) sees(heading string) {
+	g.t.Helper()
+	script := fmt.Sprintf(`document.readyState === "complete" && document.querySelector("h1")?.textContent === %q`, heading)
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		shown, err := chromedp.Run(g.ctx, chromedp.Evaluate[bool](script))
+		if err == nil && shown { // an error is a page that goes away just now
+			return
+		}
+		if time.Now().After(deadline) {
+			g.t.Fatalf("waiting for the page %q (%v), it shows %q", heading, err, g.eval(`document.body.innerText`))
+		}
+	}
+}
+
+// eval returns the text that a script of the test, not of the page, finds.
+func (g *guest) eval(script string) string {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.ctx, patience)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("String("+script+")"))
+	if err != nil {
+		g.t.Fatalf("%s: %v", script, err)
+	}
+	return text
+}
+
+// check checks what a script of the test finds.
+func (g *guest) check(what, script, want string) {
+	g.t.Helper()
+	if got := g.eval(script); got != want {
+		g.t.Errorf("%s is %q, want %q", what, got, want)
+	}
+}
+
+// types types into the field that has the focus, then presses Enter.
+func (g *guest) types(keys string) {
+	g.t.Helper()
+	g.do("typing", chromedp.KeyEvent(keys))
+}
+
+// login fills the login page in with the keyboard alone.
+func (g *guest) login(username, password string) {
+	g.t.Helper()
+	g.sees("Log in")
+	g.types(username + kb.Tab + password + kb.Enter)
+}
+
+// presses presses a button.
+func (g *guest) presses(button string) {
+	g.t.Helper()
+	g.do("pressing "+button, chromedp.Click(chromedp.Search(`//button[normalize-space()="`+button+`"]`)))
+}
+
+// cameBack checks what the browser brought to the app: a code, or an error.
+func (g *guest) cameBack(wantError string) url.Values {
+	g.t.Helper()
+	g.sees("The app")
+	got, _ := g.site.last()
+	if got.Get("error") != wantError || got.Has("code") != (wantError == "") {
+		g.t.Fatalf("the browser brought %v, want the error %q", got, wantError)
+	}
+	if got.Get("state") != "the state" || got.Get("iss") != g.base {
+		g.t.Errorf("the browser brought the state %q and iss %q", got.Get("state"), got.Get("iss"))
+	}
+	return got
+}
+
+// People log in, allow, deny, come back, go back and log out, in a real browser.
+func TestFlowInBrowser(t *testing.T) {
+	s := startDemo(t)
+	site := startWebsite(t)
+	callback := site.URL + "/callback"
+	own := s.register(t, "own", callback, "--public", "--first-party", "--name", "Own App")
+	third := s.register(t, "third", callback, "--public", "--name", "Third App")
+	deniable := s.register(t, "deniable", callback, "--public", "--name", "Deniable App")
+	g := newGuest(t, s, site)
+	redeem := func(t *testing.T, a app, brought url.Values) tokens {
+		t.Helper()
+		return send(t, s.authURL, a.redemption(brought.Get("code"))).tokens(t)
+	}
+
+	t.Run("login, without consent for an app of the house", func(t *testing.T) {
+		g := g.in(t)
+		g.open(own)
+		g.check("the field with the focus", `document.activeElement.id`, "username")
+		g.login("john.doe", demoPassword)
+		s.callMe(t, redeem(t, own, g.cameBack("")).access, "John Doe")
+		t.Log("a second time nobody is asked")
+		_, before := site.last()
+		g.open(own)
+		g.cameBack("")
+		if _, after := site.last(); after != before+1 {
+			t.Errorf("the app was visited %d times more, want once", after-before)
+		}
+		t.Log("prompt=login asks again")
+		g.open(own, "prompt", "login")
+		g.login("john.doe", demoPassword)
+		g.cameBack("")
+		t.Log("prompt=consent asks even for an app of the house")
+		g.open(own, "prompt", "consent")
+		g.sees("Allow access?")
+		g.presses("Allow")
+		g.cameBack("")
+	})
+	t.Run("wrong password", func(t *testing.T) {
+		g := g.in(t)
+		g.open(own)
+		g.login("john.doe", "wrong password")
+		g.do("waiting for the message", chromedp.WaitVisible(chromedp.CSS(".error")))
+		g.sees("Log in")
+		g.check("the username", `document.querySelector("#username").value`, "john.doe")
+		g.check("the password", `document.querySelector("#password").value`, "")
+		g.check("the field with the focus", `document.activeElement.id`, "password")
+		g.check("what describes the field", `document.getElementById(document.activeElement.getAttribute("aria-describedby")).textContent`,
+			"That username and password do not belong together. Upper and lower case matter.")
+		g.types(demoPassword + kb.Enter)
+		g.cameBack("")
+	})
+	t.Run("login_hint fills the username in", func(t *testing.T) {
+		g := g.in(t)
+		g.open(own, "login_hint", "jane.smith")
+		g.sees("Log in")
+		g.check("the field with the focus", `document.activeElement.id`, "password")
+		g.types("anothersecurepass" + kb.Enter)
+		s.callMe(t, redeem(t, own, g.cameBack("")).access, "Jane Smith")
+	})
+	t.Run("prompt=none shows nothing", func(t *testing.T) {
+		g := g.in(t)
+		g.open(own, "prompt", "none")
+		g.cameBack("login_required")
+		g.open(own)
+		g.login("john.doe", demoPassword)
+		g.cameBack("")
+		g.open(own, "prompt", "none")
+		g.cameBack("")
+		g.open(third, "prompt", "none")
+		g.cameBack("consent_required")
+	})
+	t.Run("consent is asked for once", func(t *testing.T) {
+		g := g.in(t)
+		g.open(third, "scope", "profile")
+		g.login("john.doe", demoPassword)
+		g.sees("Allow access?")
+		if text := g.eval(`document.querySelector("main").innerText`); !strings.Contains(text, "Third App") || !strings.Contains(text, "John Doe") || !strings.Contains(text, "profile") {
+			t.Errorf("the page does not say who asks whom for what: %s", text)
+		}
+		g.presses("Allow")
+		redeem(t, third, g.cameBack(""))
+		g.open(third, "scope", "profile")
+		g.cameBack("")
+		t.Log("but again for more")
+		g.open(third)
+		g.sees("Allow access?")
+		g.types(kb.Tab + kb.Enter) // the first button
+		g.cameBack("")
+	})
+	t.Run("deny", func(t *testing.T) {
+		g := g.in(t)
+		g.open(deniable)
+		g.login("john.doe", demoPassword)
+		g.sees("Allow access?")
+		g.presses("Deny")
+		g.cameBack("access_denied")
+		g.open(deniable)
+		g.sees("Allow access?") // not remembered
+	})
+	t.Run("back button", func(t *testing.T) {
+		g := g.in(t)
+		g.open(deniable)
+		g.login("john.doe", demoPassword)
+		g.sees("Allow access?")
+		g.eval(`document.querySelector("h1").textContent = "the old page"`)
+		g.do("going back", chromedp.Evaluate[chromedp.Void](`history.back()`))
+		g.sees("Allow access?") // the page before asked for a login, which is done
+		g.presses("Deny")
+		g.cameBack("access_denied")
+		g.do("going back", chromedp.Evaluate[chromedp.Void](`history.back()`))
+		g.sees("Allow access?")
+	})
+	t.Run("a form sent twice", func(t *testing.T) {
+		g := g.in(t)
+		g.open(own)
+		g.sees("Log in")
+		g.do("filling in", chromedp.SendKeys(chromedp.CSS("#username"), "john.doe"), chromedp.SendKeys(chromedp.CSS("#password"), demoPassword))
+		g.do("double click", chromedp.DoubleClick(chromedp.CSS("button")))
+		redeem(t, own, g.cameBack(""))
+		g.open(own, "prompt", "consent")
+		g.sees("Allow access?")
+		g.do("double click", chromedp.DoubleClick(chromedp.CSS("button")))
+		redeem(t, own, g.cameBack(""))
+	})
+	t.Run("a session that ends while the consent page is open", func(t *testing.T) {
+		g := g.in(t)
+		g.open(deniable)
+		g.login("john.doe", demoPassword)
+		g.sees("Allow access?")
+		g.do("losing the cookie", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+			_, err := chromedp.Call(ctx, network.ClearBrowserCookies, struct{}{})
+			return err
+		}))
+		g.presses("Allow")
+		g.login("john.doe", demoPassword)
+		g.sees("Allow access?") // nothing was allowed without a session
+		g.presses("Deny")
+		g.cameBack("access_denied")
+	})
+	t.Run("logout", func(t *testing.T) {
+		g := g.in(t)
+		logout := func(apps bool) tokens {
+			g.open(own)
+			g.login("john.doe", demoPassword)
+			got := redeem(t, own, g.cameBack(""))
+			g.do("opening the logout page", chromedp.Navigate(g.base+"/logout"))
+			g.sees("Log out?")
+			if apps {
+				g.do("asking for the apps", chromedp.Click(chromedp.CSS("input[type=checkbox]")))
+			}
+			g.presses("Log out")
+			g.sees("Logged out")
+			return got
+		}
+		kept := logout(false)
+		send(t, s.authURL, own.refreshing(kept.refresh)).tokens(t)
+		ended := logout(true)
+		send(t, s.authURL, own.refreshing(ended.refresh)).checkRefused(t, http.StatusBadRequest, "invalid_grant")
+		g.open(own)
+		g.sees("Log in")
+	})
+	t.Run("a broken link says what happened", func(t *testing.T) {
+		g := g.in(t)
+		_, before := site.last()
+		for name, open := range map[string]func(){
+			"not registered":                func() { g.open(own, "client_id", "nobody") },
+			"the address it wants you sent": func() { g.open(own, "redirect_uri", site.URL+"/callback/evil") },
+		} {
+			open()
+			g.sees("This link is broken")
+			if text := g.eval(`document.querySelector("main").innerText`); !strings.Contains(text, name) {
+				t.Errorf("the page says %q, want %q in it", text, name)
+			}
+		}
+		if _, after := site.last(); after != before {
+			t.Error("the browser was sent on")
+		}
+	})
+}
+
+// Forms work where a browser says least about where they come from: over plain http on a
+// network, and to the app of a machine's IPv6 address.
+func TestFlowOnPlainNetwork(t *testing.T) {
+	s := newSystem(t)
+	site := startWebsite(t)
+	s.authURL = strings.Replace(s.authURL, "127.0.0.1", networkName, 1)
+	s.startAuthserver(t, "--demo")
+	own := s.register(t, "own", site.URL+"/callback", "--public")
+	g := newGuest(t, s, site)
+	g.open(own)
+	g.login("john.doe", demoPassword)
+	g.sees("Allow access?")
+	g.presses("Allow")
+	g.cameBack("")
+	g.do("opening the logout page", chromedp.Navigate(g.base+"/logout"))
+	g.presses("Log out")
+	g.sees("Logged out")
+}
