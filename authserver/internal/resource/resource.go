@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -47,14 +49,27 @@ type API struct {
 
 // Validate checks what must hold for every API that is registered. The error is ErrBad.
 func (a API) Validate() error {
-	u, err := url.Parse(a.Audience)
 	switch {
-	case err != nil || !u.IsAbs() || u.Fragment != "" || len(a.Audience) > maxAudience:
-		return fmt.Errorf("%w: the audience must be an absolute URI of at most %d bytes without a fragment (RFC 8707 section 2), not %q", ErrBad, maxAudience, a.Audience)
+	case !identifies(a.Audience):
+		return fmt.Errorf("%w: the audience must be an absolute URI in its plain form of at most %d bytes, without a fragment (RFC 8707 section 2) or a user, not %q", ErrBad, maxAudience, a.Audience)
 	case a.Name == "" || len(a.Name) > maxName || !utf8.ValidString(a.Name):
 		return fmt.Errorf("%w: the name must be 1 to %d bytes of UTF-8", ErrBad, maxName)
+	case strings.ContainsFunc(a.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return fmt.Errorf("%w: the name has a character that cannot be printed", ErrBad)
 	case len(a.Scope) == 0:
 		return fmt.Errorf("%w: it has no scope, so its tokens would allow nothing", ErrBad)
 	}
 	return nil
+}
+
+// identifies reports whether a text can be the identifier of an API. It is compared
+// letter by letter, and so must not be one that a client's library might rewrite.
+func identifies(audience string) bool {
+	u, err := url.Parse(audience)
+	if err != nil || !u.IsAbs() || u.User != nil || strings.Contains(audience, "#") {
+		return false
+	}
+	web := u.Scheme == "https" || u.Scheme == "http"
+	strange := strings.ContainsFunc(audience, func(r rune) bool { return r <= ' ' || r > '~' })
+	return len(audience) <= maxAudience && !strange && u.String() == audience && (!web || u.Hostname() != "")
 }

@@ -1,0 +1,74 @@
+package resource_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+)
+
+// good returns an API with which nothing is wrong.
+func good() resource.API {
+	return resource.API{Audience: "https://api.example", Name: "API", Scope: oauth.Scope{"items:read"}}
+}
+
+func TestValidateAccepts(t *testing.T) {
+	for _, audience := range []string{
+		"https://api.example", "https://api.example/", "https://api.example:8443/v1?tenant=1", "http://api.internal", "https://[::1]/",
+		"urn:example:api", "api:items", "https://a.example/" + strings.Repeat("x", 255-len("https://a.example/")),
+	} {
+		a := good()
+		a.Audience = audience
+		if err := a.Validate(); err != nil {
+			t.Errorf("%s: %v", audience, err)
+		}
+	}
+	for _, name := range []string{"x", "Jürgen's \"API\" 😀", strings.Repeat("é", 64)} {
+		a := good()
+		a.Name = name
+		if err := a.Validate(); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// RFC 8707 §2: an absolute URI without a fragment. In the plain form, since it is
+// compared letter by letter.
+func TestValidateRefusesAudiences(t *testing.T) {
+	for _, audience := range []string{
+		"", "api", "/api", "//api.example", "api.example", ":", "https://api.example#", "https://api.example#x", "https://api.example/#",
+		" https://api.example", "https://api.example ", "https://api.example/a b", "https://api.example\n", "https://api.example/\x00", "https://api.example/\x1b[31m",
+		"HTTPS://api.example", "https://api.example/%zz", "https://api.example/ü", "https://bücher.example", "https://api.example/?q=\u00a0", "urn:a b", "urn:ü",
+		"https://user:geheim@api.example", "https://", "https:///x", "https://:443", "https:api.example",
+		"https://a.example/" + strings.Repeat("x", 255),
+	} {
+		a := good()
+		a.Audience = audience
+		if err := a.Validate(); !errors.Is(err, resource.ErrBad) || !strings.Contains(err.Error(), "audience") {
+			t.Errorf("%q: %v, want an error about the audience", audience, err)
+		}
+	}
+}
+
+func TestValidateRefuses(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*resource.API)
+		says   string
+	}{
+		"no name":                {func(a *resource.API) { a.Name = "" }, "name"},
+		"long name":              {func(a *resource.API) { a.Name = strings.Repeat("x", 129) }, "128"},
+		"name not UTF-8":         {func(a *resource.API) { a.Name = "a\xff" }, "UTF-8"},
+		"name with a line break": {func(a *resource.API) { a.Name = "a\nb" }, "printed"},
+		"name with an escape":    {func(a *resource.API) { a.Name = "a\x1b[31mb" }, "printed"},
+		"no scope":               {func(a *resource.API) { a.Scope = nil }, "scope"},
+	} {
+		a := good()
+		tt.change(&a)
+		if err := a.Validate(); !errors.Is(err, resource.ErrBad) || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v, want an error that says %q", name, err, tt.says)
+		}
+	}
+}
