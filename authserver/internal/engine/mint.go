@@ -42,7 +42,7 @@ func (m *minter) Token(ctx context.Context, data *oauth2.GenerateBasic, _ bool) 
 	switch info, ok := data.TokenInfo.(*refreshed); {
 	case ok:
 		g.Number, g.Audience = info.grant.Number, info.grant.Audience
-		if err = m.cfg.sameTarget(named, g.Audience); err == nil {
+		if err = m.cfg.sameTarget(ctx, named, g.Audience); err == nil {
 			refresh, err = m.next(info)
 		}
 	case data.UserID == "":
@@ -102,7 +102,7 @@ func (m *minter) redeem(ctx context.Context, g grant.Grant, r *http.Request) (gr
 	digest := grant.Digest(r.FormValue("code"))
 	c, err := m.cfg.Grants.CodeByDigest(ctx, digest)
 	if err == nil {
-		err = m.cfg.sameTarget(r.FormValue("resource"), c.Audience)
+		err = m.cfg.sameTarget(ctx, r.FormValue("resource"), c.Audience)
 	}
 	if err == nil {
 		g.Audience = c.Audience

@@ -21,6 +21,7 @@ const CodeInvalidTarget oauth.ErrorCode = "invalid_target"
 // Errors about the API that a token is asked for.
 var (
 	errTarget = &oauth.Error{Code: CodeInvalidTarget, Description: "resource names no API that is registered here"}
+	errGone   = &oauth.Error{Code: CodeInvalidTarget, Description: "the API that was granted is not registered any more"}
 	errOther  = &oauth.Error{Code: CodeInvalidTarget, Description: "resource names another API than the one that was granted"}
 )
 
@@ -63,10 +64,17 @@ func Scope(c client.Client, api resource.API, asked oauth.Scope) (oauth.Scope, e
 }
 
 // sameTarget refuses a resource that is not the API of the grant or code at hand. It
-// need not be named again.
-func (c *Config) sameTarget(named, granted string) error {
-	if named == "" || named == granted || (named == c.Audience && granted == "") {
+// need not be named again, but it must be registered still.
+func (c *Config) sameTarget(ctx context.Context, named, granted string) error {
+	if named != "" && named != granted && (named != c.Audience || granted != "") {
+		return errOther
+	}
+	if granted == "" {
 		return nil
 	}
-	return errOther
+	_, err := c.APIs.APIByAudience(ctx, granted)
+	if errors.Is(err, resource.ErrNotFound) {
+		return errGone
+	}
+	return err
 }
