@@ -1,0 +1,197 @@
+package engine_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/token"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+)
+
+// billing is an API beside the one of the settings.
+var billing = resource.API{Audience: "https://billing.example", Name: "Billing", Scope: oauth.Scope{"invoices:read", "profile"}, CreatedAt: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
+
+// RFC 6749 §3.3 and RFC 8707: no more than both the client and the API have.
+func TestScope(t *testing.T) {
+	for _, tt := range []struct {
+		client, api, asked, want, says string
+	}{
+		{client: "a b", asked: "", want: "a b"},
+		{client: "a b", asked: "b", want: "b"},
+		{client: "a b", asked: "b a", want: "b a"},
+		{client: "a b", asked: "c", says: "c"},
+		{client: "a b", asked: "a c", says: "c"},
+		{client: "a b", asked: "A", says: "A"},
+		{client: "a b c", api: "b c d", asked: "", want: "b c"},
+		{client: "a b c", api: "c b", asked: "", want: "b c"},
+		{client: "a b c", api: "b c d", asked: "c", want: "c"},
+		{client: "a b c", api: "b c d", asked: "a", says: "a"},
+		{client: "a b c", api: "b c d", asked: "b d", says: "d"},
+		{client: "a b c", api: "x y", asked: "", says: "no scope of that API"},
+		{client: "a b c", api: "x y", asked: "x", says: "x"},
+		{client: "a b c", api: "x y", asked: "a", says: "a"},
+	} {
+		c := client.Client{Scope: strings.Fields(tt.client)}
+		api := resource.API{}
+		if tt.api != "" {
+			api = resource.API{Audience: "https://api.example", Scope: strings.Fields(tt.api)}
+		}
+		got, err := engine.Scope(c, api, oauth.Scope(strings.Fields(tt.asked)))
+		if tt.says != "" {
+			if !errors.Is(err, oauth.ErrInvalidScope) || !strings.HasSuffix(err.Error(), tt.says) || got != nil {
+				t.Errorf("%+v: %v, %v", tt, got, err)
+			}
+			continue
+		}
+		if err != nil || got.String() != tt.want {
+			t.Errorf("%+v: %v, %v", tt, got, err)
+		}
+		if c.Scope.String() != tt.client {
+			t.Errorf("the client's own scope became %v", c.Scope)
+		}
+	}
+}
+
+// RFC 8707 §2: letter by letter.
+func TestTarget(t *testing.T) {
+	b := newBench(t)
+	must(t, b.data.CreateAPI(t.Context(), billing))
+	e := engine.New(b.cfg)
+	for named, want := range map[string]resource.API{"": {}, audience: {}, billing.Audience: billing} {
+		got, err := e.Target(t.Context(), named)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", named, err, diff)
+		}
+	}
+	for _, named := range []string{"x", audience + "/", billing.Audience + "/", "HTTPS://billing.example", "https://BILLING.example", " " + billing.Audience, "%"} {
+		got, err := e.Target(t.Context(), named)
+		var refusal *oauth.Error
+		if !errors.As(err, &refusal) || refusal.Code != engine.CodeInvalidTarget || !cmp.Equal(got, resource.API{}) {
+			t.Errorf("%q: %+v, %v", named, got, err)
+		}
+	}
+	must(t, b.data.Close())
+	if _, err := e.Target(t.Context(), billing.Audience); err == nil || errors.As(err, new(*oauth.Error)) {
+		t.Errorf("without a database: %v", err)
+	}
+}
+
+// withBilling registers billing, gives it a secret of its own, and lets the client
+// refresh. It returns the verifier of billing, which has that secret alone.
+func withBilling(t *testing.T, b *bench) *token.Verifier {
+	t.Helper()
+	must(t, b.data.CreateAPI(t.Context(), billing))
+	set, err := keyring.Generate(keyring.HS256, b.now, rand.Reader)
+	must(t, err)
+	set, single, err := keyring.Add(set, keyring.HS256, billing.Audience, b.now, rand.Reader)
+	must(t, err)
+	ring, err := keyring.Parse(set)
+	must(t, err)
+	own, err := keyring.Parse(single)
+	must(t, err)
+	b.cfg.Signer = &token.Signer{Keys: ring, Audience: audience, Now: b.cfg.Now}
+	b.app.Grants = append(b.app.Grants, oauth.GrantRefreshToken)
+	b.cfg.Verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: b.cfg.Now})
+	must(t, err)
+	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: own, Issuer: issuer, Audience: billing.Audience, Now: b.cfg.Now})
+	must(t, err)
+	return verifier
+}
+
+func refreshing(refresh any, changes ...string) []string {
+	return append([]string{"grant_type", "refresh_token", "refresh_token", refresh.(string), "username", "", "password", ""}, changes...)
+}
+
+// refusedAs checks that there is no answer but an error of the protocol.
+func refusedAs(t *testing.T, what string, answer map[string]any, err error, want oauth.ErrorCode) {
+	t.Helper()
+	var refusal *oauth.Error
+	if !errors.As(err, &refusal) || refusal.Code != want || answer != nil {
+		t.Errorf("%s: %v, %v, want %s", what, answer, err, want)
+	}
+}
+
+// CHECKLIST 48, 53: a token is for the API that was named, with the scope and by the
+// key of that API, and so are all that come of its grant.
+func TestIssueForOneOfSeveralAPIs(t *testing.T) {
+	b := newBench(t)
+	verifier := withBilling(t, b)
+	e := engine.New(b.cfg)
+	answer, err := e.Issue(request("resource", billing.Audience), b.app)
+	must(t, err)
+	for range 2 { // the first token, and a refreshed one
+		claims, err := verifier.Verify(answer["access_token"].(string))
+		must(t, err)
+		if claims.Scope.String() != "profile" || !cmp.Equal(claims.Audience, []string{billing.Audience}) {
+			t.Errorf("scope %v for %v", claims.Scope, claims.Audience)
+		}
+		if _, err := b.cfg.Verifier.Verify(answer["access_token"].(string)); !errors.Is(err, token.ErrInvalid) {
+			t.Errorf("the other API says %v", err)
+		}
+		answer, err = e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+		must(t, err)
+	}
+	refresh := answer["refresh_token"]
+	for _, named := range []string{audience, billing.Audience + "/", "https://third.example"} {
+		other, err := e.Issue(request(refreshing(refresh, "resource", named)...), b.app)
+		refusedAs(t, "refreshing for "+named, other, err, engine.CodeInvalidTarget)
+	}
+	if _, err := e.Issue(request(refreshing(refresh, "resource", billing.Audience)...), b.app); err != nil {
+		t.Errorf("refreshing for the same: %v", err)
+	}
+
+	answer, err = e.Issue(request("resource", audience), b.app) // the one of the settings, by name
+	must(t, err)
+	b.claims(answer)
+	other, err := e.Issue(request(refreshing(answer["refresh_token"], "resource", billing.Audience)...), b.app)
+	refusedAs(t, "refreshing for another API", other, err, engine.CodeInvalidTarget)
+	if _, err := e.Issue(request(refreshing(answer["refresh_token"], "resource", audience)...), b.app); err != nil {
+		t.Errorf("refreshing for the one of the settings, by name: %v", err)
+	}
+}
+
+func TestIssueForAnUnknownAPI(t *testing.T) {
+	b := newBench(t)
+	answer, err := engine.New(b.cfg).Issue(request("resource", billing.Audience), b.app)
+	refusedAs(t, "an API that is not registered", answer, err, engine.CodeInvalidTarget)
+	b.expectGrants(0)
+}
+
+// Once an API is deleted, nothing that was granted for it gives tokens.
+func TestRefreshForADeletedAPI(t *testing.T) {
+	b := newBench(t)
+	withBilling(t, b)
+	e := engine.New(b.cfg)
+	answer, err := e.Issue(request("resource", billing.Audience), b.app)
+	must(t, err)
+	must(t, b.data.DeleteAPI(t.Context(), billing.Audience))
+	for _, named := range []string{"", billing.Audience} {
+		other, err := e.Issue(request(refreshing(answer["refresh_token"], "resource", named)...), b.app)
+		refusedAs(t, "refreshing for "+named, other, err, engine.CodeInvalidTarget)
+	}
+	must(t, b.data.CreateAPI(t.Context(), billing))
+	if _, err := e.Issue(request(refreshing(answer["refresh_token"])...), b.app); err != nil {
+		t.Errorf("after it was registered again: %v", err)
+	}
+}
+
+// A shared secret is never lent to another API: without a key of its own there is no
+// token for it.
+func TestIssueForAnAPIWithoutAKey(t *testing.T) {
+	b := newBench(t)
+	must(t, b.data.CreateAPI(t.Context(), billing))
+	answer, err := engine.New(b.cfg).Issue(request("resource", billing.Audience), b.app)
+	if !errors.Is(err, keyring.ErrNoSigner) || answer != nil {
+		t.Errorf("got %v, %v", answer, err)
+	}
+}
