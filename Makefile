@@ -6,7 +6,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/hallpass-auth/hallpass/shared/program.Version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-deps lint bench clean
+.PHONY: help build run test test-compose test-deps lint bench clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -20,6 +20,9 @@ run: build ## Run both servers with demo users, until Ctrl-C (AUTH_LISTEN= and A
 
 test: build ## Run every test of every module
 	@deploy/test.sh
+
+test-compose: ## Run docker-compose.yml for real, where a Docker engine is: scale it, kill a replica, keep its data
+	@deploy/compose/test.sh
 
 test-deps: ## Install what the tests need beyond Go (Debian packages, by apt-get)
 	@deploy/test-deps.sh
