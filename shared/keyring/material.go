@@ -1,7 +1,6 @@
 package keyring
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -98,6 +97,15 @@ func ParsePublic(data []byte) (*Ring, error) {
 // and returns it as indented JSON that ends in a newline. Randomness comes from random,
 // which should be crypto/rand.Reader.
 func Generate(algorithm string, now time.Time, random io.Reader) ([]byte, error) {
+	key, err := newKey(algorithm, "", now, random)
+	if err != nil {
+		return nil, err
+	}
+	return writeSet(nil, key)
+}
+
+// newKey makes a key and returns its JWK; an audience ties it to that API.
+func newKey(algorithm, audience string, now time.Time, random io.Reader) (json.RawMessage, error) {
 	jwk := jose.JSONWebKey{Algorithm: algorithm, Use: "sig"}
 	var err error
 	if jwk.Key, err = generateKey(algorithm, random); err != nil {
@@ -115,7 +123,20 @@ func Generate(algorithm string, now time.Time, random io.Reader) ([]byte, error)
 		return nil, fmt.Errorf("writing a key: %w", err)
 	}
 	members["nbf"] = now.Unix()
-	data, err := json.MarshalIndent(map[string]any{"keys": []any{members}}, "", "  ")
+	if audience != "" {
+		members["aud"] = audience
+	}
+	return json.Marshal(members)
+}
+
+// writeSet writes a JWK Set of these keys and, beside them, the other members of doc.
+func writeSet(doc map[string]json.RawMessage, keys ...json.RawMessage) ([]byte, error) {
+	all := map[string]any{}
+	for name, text := range doc {
+		all[name] = text
+	}
+	all["keys"] = keys
+	data, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("writing a JWK Set: %w", err)
 	}
@@ -152,44 +173,36 @@ func keyID(jwk jose.JSONWebKey) (string, error) {
 
 // Add makes a new key for the tokens of one API, and returns the JWK Set given with the
 // key added, and a set of that key alone for the API. Other keys keep their text. The
-// error is ErrBadRing if the set is not one, or has a key for the API already.
+// error is ErrBadRing if the set is not one, or has a key for the API already, or if
+// no API is named.
 func Add(set []byte, algorithm, audience string, now time.Time, random io.Reader) (ring, single []byte, err error) {
 	old, err := Parse(set)
 	if err != nil {
 		return nil, nil, err
+	}
+	if audience == "" {
+		return nil, nil, fmt.Errorf("%w: the API that the key is for is not named", ErrBadRing)
 	}
 	for _, k := range old.keys {
 		if k.Audience == audience {
 			return nil, nil, fmt.Errorf("%w: it has a key for %s already", ErrBadRing, audience)
 		}
 	}
-	single, err = Generate(algorithm, now, random)
+	var doc map[string]json.RawMessage
+	var keys []json.RawMessage
+	if err = json.Unmarshal(set, &doc); err == nil {
+		err = json.Unmarshal(doc["keys"], &keys)
+	}
+	if err != nil || len(keys) != old.Len() { // Parse is content with "Keys" too
+		return nil, nil, fmt.Errorf("%w: it is not JSON of the form {\"keys\": [...]}", ErrBadRing)
+	}
+	key, err := newKey(algorithm, audience, now, random)
 	if err != nil {
 		return nil, nil, err
 	}
-	var made struct {
-		Keys []map[string]any `json:"keys"`
+	if ring, err = writeSet(doc, append(keys, key)...); err != nil {
+		return nil, nil, err
 	}
-	var doc struct {
-		Keys []any `json:"keys"`
-	}
-	decoder := json.NewDecoder(bytes.NewReader(single))
-	decoder.UseNumber()
-	if err := decoder.Decode(&made); err != nil {
-		return nil, nil, fmt.Errorf("writing a key: %w", err)
-	}
-	decoder = json.NewDecoder(bytes.NewReader(set))
-	decoder.UseNumber()
-	if err := decoder.Decode(&doc); err != nil {
-		return nil, nil, fmt.Errorf("%w: it is not JSON of the form {\"keys\": [...]}", ErrBadRing)
-	}
-	made.Keys[0]["aud"] = audience
-	doc.Keys = append(doc.Keys, made.Keys[0])
-	if ring, err = json.MarshalIndent(doc, "", "  "); err != nil {
-		return nil, nil, fmt.Errorf("writing a JWK Set: %w", err)
-	}
-	if single, err = json.MarshalIndent(made, "", "  "); err != nil {
-		return nil, nil, fmt.Errorf("writing a JWK Set: %w", err)
-	}
-	return append(ring, '\n'), append(single, '\n'), nil
+	single, err = writeSet(nil, key)
+	return ring, single, err
 }

@@ -120,7 +120,7 @@ func (r *Ring) Signer(now time.Time) (*Key, error) {
 // that another API shares is never used: that one could forge the tokens. The error is
 // ErrNoSigner.
 func (r *Ring) SignerFor(audience string, now time.Time) (*Key, error) {
-	if k, err := r.latest(now, func(k *Key) bool { return k.Audience == audience }); err == nil {
+	if k, err := r.latest(now, func(k *Key) bool { return k.Audience != "" && k.Audience == audience }); err == nil {
 		return k, nil
 	}
 	return r.latest(now, func(k *Key) bool { return k.Audience == "" && k.Algorithm != HS256 })
