@@ -52,8 +52,11 @@ func (s *Signer) Sign(c *Claims) (string, error) {
 // key picks the key for tokens of this audience.
 func (s *Signer) key(audience []string, now time.Time) (*keyring.Key, error) {
 	ring := s.Keys.Current()
-	if s.Audience == "" || slices.Equal(audience, []string{s.Audience}) {
+	switch {
+	case s.Audience == "" || slices.Equal(audience, []string{s.Audience}):
 		return ring.Signer(now)
+	case len(audience) > 1: // whoever shares the secret of one could forge for the others
+		return nil, keyring.ErrNoSigner
 	}
 	return ring.SignerFor(audience[0], now)
 }

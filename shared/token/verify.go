@@ -50,6 +50,8 @@ type VerifierConfig struct {
 	Audience string
 	// InsecureAnyAudience accepts tokens for any API, as an authorization server does that
 	// is asked about them. An API that set it could be fooled with tokens for another one.
+	// Audience then is as in Signer: the API that shares the secrets which are tied to
+	// none, with which nobody can make tokens for another one.
 	InsecureAnyAudience bool
 	// Leeway is added to exp and taken from nbf; zero means DefaultLeeway, and a
 	// negative one none.
@@ -190,7 +192,7 @@ func (v *Verifier) judge(raw string) (verified, error) {
 	if err != nil {
 		return verified{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if key.Audience != "" && !slices.Contains(w.Audience, key.Audience) {
+	if !v.mayBeFor(key, w.Audience) {
 		return verified{}, fmt.Errorf("%w: its key is for another API", ErrInvalid)
 	}
 	if name := w.missing(); name != "" {
@@ -201,6 +203,16 @@ func (v *Verifier) judge(raw string) (verified, error) {
 		return verified{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return verified{claims: claims, key: key}, nil
+}
+
+// mayBeFor reports whether tokens for this audience can be signed with the key. Whoever
+// shares a secret can sign with it, but only for itself.
+func (v *Verifier) mayBeFor(key *keyring.Key, audience []string) bool {
+	only := key.Audience
+	if only == "" && v.cfg.InsecureAnyAudience && key.Algorithm == keyring.HS256 {
+		only = v.cfg.Audience
+	}
+	return only == "" || slices.Equal(audience, []string{only})
 }
 
 // Reasons for which a header is refused.
