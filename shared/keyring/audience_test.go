@@ -1,0 +1,214 @@
+package keyring_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+)
+
+const billing = "https://billing.example/?a=1&b=<2>"
+
+// added is Add for billing, of texts that must be sets.
+func added(t *testing.T, text, algorithm string) (ring, single *keyring.Ring, ringText, singleText []byte) {
+	t.Helper()
+	ringText, singleText, err := keyring.Add([]byte(text), algorithm, billing, start, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parse(t, string(ringText)), parse(t, string(singleText)), ringText, singleText
+}
+
+// raws returns the keys of a set as they are written, without spaces.
+func raws(t *testing.T, text []byte) []string {
+	t.Helper()
+	var doc struct{ Keys []json.RawMessage }
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, key := range doc.Keys {
+		var b bytes.Buffer
+		if err := json.Compact(&b, key); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b.String())
+	}
+	return all
+}
+
+// A key for one API is made, and all else stays as it was written.
+func TestAdd(t *testing.T) {
+	for _, algorithm := range keyring.Algorithms {
+		old := []string{
+			oct("a", `"nbf":1700000000`, `"large":12345678901234567890`, `"real":1.0`, `"power":1e3`, `"note":"ü & 😀"`),
+			oct("b", `"aud":"https://other.example"`, `"exp":1900000000`, `"deep":{"b":[1,{"a":null}],"a":0.1}`),
+		}
+		text := `{"note":"kept","keys":[` + strings.Join(old, ",") + `],"version":12345678901234567890}`
+		ring, single, ringText, singleText := added(t, text, algorithm)
+
+		got := raws(t, ringText)
+		if diff := cmp.Diff(old, readable(got[:2])); diff != "" || len(got) != 3 {
+			t.Errorf("%s: %d keys, the old ones (-want +got):\n%s", algorithm, len(got), diff)
+		}
+		for _, member := range []string{`"note": "kept"`, `"version": 12345678901234567890`} {
+			if !strings.Contains(string(ringText), member) {
+				t.Errorf("%s: %s is not in\n%s", algorithm, member, ringText)
+			}
+		}
+		if diff := cmp.Diff(got[2:], raws(t, singleText)); diff != "" {
+			t.Errorf("%s: in the ring and alone (-ring +alone):\n%s", algorithm, diff)
+		}
+		if !bytes.HasSuffix(ringText, []byte("}\n")) || !bytes.HasSuffix(singleText, []byte("}\n")) {
+			t.Errorf("%s: a file does not end in a newline", algorithm)
+		}
+		for name, r := range map[string]*keyring.Ring{"the ring": ring, "the API's own": single} {
+			key, err := r.SignerFor(billing, start)
+			if err != nil || key.Audience != billing || key.Algorithm != algorithm || !key.SignsFrom.Equal(start) {
+				t.Errorf("%s: %s signs for billing with %v, %v", algorithm, name, key, err)
+			}
+		}
+		if _, err := single.Signer(start); !errors.Is(err, keyring.ErrNoSigner) {
+			t.Errorf("%s: the API's own key signs for others: %v", algorithm, err)
+		}
+		if key, err := ring.Signer(start); err != nil || key.ID != "a" {
+			t.Errorf("%s: tokens for the API of the settings are signed with %v, %v", algorithm, key, err)
+		}
+	}
+}
+
+// readable undoes the escapes that JSON for a web page has.
+func readable(texts []string) []string {
+	for i := range texts {
+		texts[i] = strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(texts[i])
+	}
+	return texts
+}
+
+// Two keys are two keys.
+func TestAddMakesNewKeys(t *testing.T) {
+	_, one, _, _ := added(t, set(oct("a")), keyring.HS256)
+	_, other, _, _ := added(t, set(oct("a")), keyring.HS256)
+	first, err := one.SignerFor(billing, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := other.SignerFor(billing, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.ID == second.ID || bytes.Equal(first.Secret(), second.Secret()) || string(first.Secret()) == material {
+		t.Errorf("the keys %s and %s", first, second)
+	}
+}
+
+func TestAddRefuses(t *testing.T) {
+	tied := set(oct("a"), oct("b", `"aud":"`+`https://billing.example/?a=1&b=<2>`+`"`))
+	for name, tt := range map[string]struct{ set, algorithm, audience, says string }{
+		"a second key for one API":     {tied, keyring.HS256, billing, "has a key for https://billing.example"},
+		"one of another kind":          {tied, keyring.EdDSA, billing, "has a key for"},
+		"one that has expired":         {set(oct("b", `"aud":"x:y"`, `"exp":1`)), keyring.HS256, "x:y", "has a key for"},
+		"no API":                       {set(oct("a")), keyring.HS256, "", "not named"},
+		"no set":                       {"", keyring.HS256, billing, "JSON"},
+		"an empty set":                 {set(), keyring.HS256, billing, "no keys"},
+		"a set with a bad key":         {set(oct("a"), oct("a")), keyring.HS256, billing, "same kid"},
+		"a set by another name":        {`{"Keys":[` + oct("a") + `]}`, keyring.HS256, billing, "JSON of the form"},
+		"a set by two names":           {`{"Keys":[` + oct("a") + `],"keys":[` + oct("a") + "," + oct("b") + `],"KEYS":[` + oct("c") + `]}`, keyring.HS256, billing, "JSON of the form"},
+		"an algorithm that is unknown": {set(oct("a")), "HS512", billing, "HS512"},
+	} {
+		ring, single, err := keyring.Add([]byte(tt.set), tt.algorithm, tt.audience, start, rand.Reader)
+		if err == nil || ring != nil || single != nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v, want an error that says %q\n%s%s", name, err, tt.says, ring, single)
+		}
+		if tt.algorithm != "HS512" && !errors.Is(err, keyring.ErrBadRing) {
+			t.Errorf("%s: %v is not ErrBadRing", name, err)
+		}
+		if err != nil && (strings.Contains(err.Error(), material) || strings.Contains(err.Error(), encodedMaterial)) {
+			t.Errorf("%s: the secret is in %v", name, err)
+		}
+	}
+	if ring, single, err := keyring.Add([]byte(set(oct("a"))), keyring.HS256, billing, start, iotest.ErrReader(errors.New("no entropy"))); err == nil || ring != nil || single != nil {
+		t.Errorf("without randomness: %s, %s, %v", ring, single, err)
+	}
+}
+
+// RFC 7517 §4: aud is a member of our own.
+func TestParseAudience(t *testing.T) {
+	ring := parse(t, set(oct("any"), oct("empty", `"aud":""`), oct("null", `"aud":null`), oct("tied", `"aud":"https://api.example"`)))
+	for id, want := range map[string]string{"any": "", "empty": "", "null": "", "tied": "https://api.example"} {
+		if key, ok := ring.Verifier(id, start); !ok || key.Audience != want {
+			t.Errorf("%s is for %q, want %q", id, key.Audience, want)
+		}
+	}
+	for _, bad := range []string{`["https://api.example"]`, `1`, `true`, `{}`} {
+		if _, err := keyring.Parse([]byte(set(oct("a", `"aud":`+bad)))); !errors.Is(err, keyring.ErrBadRing) {
+			t.Errorf("aud %s: %v", bad, err)
+		}
+	}
+}
+
+// Which key signs for which API: a shared secret that is tied to none never signs for
+// another one.
+func TestSignerFor(t *testing.T) {
+	public := func(kid string, members ...string) string {
+		_, text := generated(t, keyring.EdDSA)
+		key := raws(t, text)[0]
+		var all map[string]any
+		if err := json.Unmarshal([]byte(key), &all); err != nil {
+			t.Fatal(err)
+		}
+		all["kid"] = kid
+		delete(all, "nbf")
+		data, err := json.Marshal(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(append([]string{string(data[:len(data)-1])}, members...), ",") + "}"
+	}
+	forA, forB := `"aud":"https://a.example"`, `"aud":"https://b.example"`
+	past, future := `"exp":1700000000`, `"nbf":1900000000`
+	for name, tt := range map[string]struct {
+		keys []string
+		want string // nothing: ErrNoSigner
+	}{
+		"its own secret":                     {[]string{oct("any"), oct("a", forA), oct("b", forB)}, "a"},
+		"no secret of its own":               {[]string{oct("any"), oct("b", forB)}, ""},
+		"one that has expired":               {[]string{oct("any"), oct("a", forA, past)}, ""},
+		"one that does not sign yet":         {[]string{oct("any"), oct("a", forA, future)}, ""},
+		"the later of its own":               {[]string{oct("a", forA), oct("a2", forA, `"nbf":1700000000`), oct("a3", forA, future)}, "a2"},
+		"an asymmetric one for any":          {[]string{oct("any"), public("public")}, "public"},
+		"its own before one for any":         {[]string{public("public", `"nbf":1700000000`), oct("a", forA)}, "a"},
+		"one for any where its own is past":  {[]string{public("public"), oct("a", forA, past)}, "public"},
+		"an asymmetric one of its own":       {[]string{public("public"), public("a", forA)}, "a"},
+		"an asymmetric one of somebody else": {[]string{oct("any"), public("b", forB)}, ""},
+		"an audience in other letters":       {[]string{oct("any"), oct("a", `"aud":"https://A.example"`), oct("a2", `"aud":"https://a.example/"`)}, ""},
+	} {
+		key, err := parse(t, set(tt.keys...)).SignerFor("https://a.example", start)
+		if tt.want == "" && (!errors.Is(err, keyring.ErrNoSigner) || key != nil) || tt.want != "" && (err != nil || key.ID != tt.want) {
+			t.Errorf("%s: %v, %v, want %q", name, key, err, tt.want)
+		}
+	}
+	if key, err := parse(t, set(oct("any"))).SignerFor("", start); !errors.Is(err, keyring.ErrNoSigner) {
+		t.Errorf("no API: %v, %v", key, err)
+	}
+	if key, err := parse(t, set(oct("a", forA))).Signer(start.Add(time.Hour)); !errors.Is(err, keyring.ErrNoSigner) {
+		t.Errorf("a key that is tied signs for any: %v, %v", key, err)
+	}
+}
+
+// A secret of one API is not published, and its tie says nothing about who may verify.
+func TestPublicOfTiedKeys(t *testing.T) {
+	_, _, text, _ := added(t, set(oct("a")), keyring.HS256)
+	public, err := parse(t, string(text)).Public()
+	if err != nil || string(public) != `{"keys":[]}` {
+		t.Errorf("%s, %v", public, err)
+	}
+}
