@@ -83,9 +83,13 @@ func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error 
 }
 
 // addSecret writes the API's file first, so that a secret that signs is known to the API.
-// The ring is replaced in one step: servers read it at any time.
+// The ring is replaced in one step, since servers read it at any time, and keeps its mode.
 func (c *apiAddCommand) addSecret() error {
 	set, err := os.ReadFile(c.KeysFile)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(c.KeysFile)
 	if err != nil {
 		return err
 	}
@@ -100,7 +104,11 @@ func (c *apiAddCommand) addSecret() error {
 	if err := writeNew(next, ring, 0o600); err != nil {
 		return errors.Join(err, os.Remove(c.SecretTo))
 	}
-	if err := os.Rename(next, c.KeysFile); err != nil {
+	err = os.Chmod(next, info.Mode().Perm())
+	if err == nil {
+		err = os.Rename(next, c.KeysFile)
+	}
+	if err != nil {
 		return errors.Join(err, os.Remove(next), os.Remove(c.SecretTo))
 	}
 	return nil
