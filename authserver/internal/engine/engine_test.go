@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -84,7 +83,7 @@ func newBench(t *testing.T) *bench {
 	clock := func() time.Time { return b.now }
 	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: clock, Leeway: -1})
 	must(t, err)
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	b.cfg = engine.Config{
 		Issuer: issuer, Audience: audience, Lifetime: lifetime,
 		RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,

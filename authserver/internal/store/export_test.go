@@ -36,12 +36,13 @@ func OpenRecording(ctx context.Context, path string, record func(query string)) 
 }
 
 // Prepare checks a statement against the schema without running it.
-func (s *Store) Prepare(ctx context.Context, query string) error {
+func (s *Store) Prepare(ctx context.Context, query string) (err error) {
 	statement, err := s.write.PrepareContext(ctx, query)
 	if err != nil {
 		return err
 	}
-	return statement.Close()
+	defer func() { err = statement.Close() }()
+	return nil
 }
 
 // recorder connects to a database by a driver that it listens in on.
