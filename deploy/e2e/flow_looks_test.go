@@ -1,0 +1,176 @@
+package e2e_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// judge finds what is wrong with the page on the screen: things that a picture shows, but
+// nobody looks at every picture. It returns one line for each.
+const judge = `(() => {
+	const faults = [], screen = document.documentElement;
+	const fault = (what, element) => faults.push(what + ": " + (element ? element.outerHTML.slice(0, 120) : ""));
+	const numbers = color => (color.match(/[\d.]+/g) || []).map(Number);
+	const light = color => {
+		const [r, g, b] = numbers(color).map(c => c / 255).map(c => c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
+		return .2126 * r + .7152 * g + .0722 * b;
+	};
+	const contrast = (a, b) => (Math.max(light(a), light(b)) + .05) / (Math.min(light(a), light(b)) + .05);
+	const behind = element => {
+		for (; element; element = element.parentElement) {
+			const color = getComputedStyle(element).backgroundColor;
+			if ((numbers(color)[3] ?? 1) > 0) return color;
+		}
+		return "rgb(255, 255, 255)";
+	};
+	if (document.querySelectorAll("h1").length !== 1) fault("not one h1");
+	if (screen.lang !== "en") fault("no language");
+	if (!document.title) fault("no title");
+	if (document.querySelectorAll("main").length !== 1) fault("not one main");
+	if (document.querySelector("script, [style], [onclick]")) fault("script or style in the page");
+	if (screen.scrollWidth > screen.clientWidth) fault("wider than the screen by " + (screen.scrollWidth - screen.clientWidth));
+	const ids = [...document.querySelectorAll("[id]")].map(e => e.id);
+	if (new Set(ids).size !== ids.length) fault("an id is used twice");
+	for (const element of document.querySelectorAll("main, main *")) {
+		const style = getComputedStyle(element), box = element.getBoundingClientRect();
+		if (!box.width || element.type === "hidden") continue;
+		if (box.left < 0 || box.right > screen.clientWidth) fault("outside the screen", element);
+		if (element.scrollWidth > element.clientWidth + 1 && element.clientWidth && element.tagName !== "INPUT") fault("text runs out of its box", element);
+		const text = [...element.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+		if (text && contrast(style.color, behind(element)) < 4.5) fault("contrast " + contrast(style.color, behind(element)).toFixed(2), element);
+		for (const id of (element.getAttribute("aria-describedby") || "").split(" ").filter(Boolean))
+			if (!document.getElementById(id)?.textContent.trim()) fault("described by nothing", element);
+		if (element.matches("input, button")) {
+			const clickable = element.closest("label") ?? element;
+			if (clickable.getBoundingClientRect().height < 24) fault("too small to hit", element);
+			if (parseFloat(style.fontSize) < 16) fault("a phone would zoom in", element);
+		}
+		if (element.matches("input")) {
+			if (!element.labels.length) fault("no label", element);
+			if (element.matches("[type=text], [type=password]")) {
+				if (contrast(style.borderTopColor, behind(element)) < 3) fault("border contrast", element);
+				if (!element.autocomplete) fault("no hint for password managers", element);
+			}
+		}
+	}
+	return faults.join("\n");
+})()`
+
+// show sets the screen up.
+func (g *guest) show(width, height int64, scheme string) {
+	g.t.Helper()
+	g.do("setting the screen up",
+		chromedp.EmulateViewport(width, height),
+		chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+			})
+			return err
+		}))
+}
+
+// picture keeps a picture of the page among the artifacts of the test.
+func (g *guest) picture(name string) {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.ctx, patience)
+	defer cancel()
+	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(g.t.ArtifactDir(), name+".png"), picture, 0o644); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// Every page, on a phone and on a desk, by day and by night, is one that people can read
+// and use. `go test -run TestFlowLooks -artifacts` keeps the pictures.
+func TestFlowLooks(t *testing.T) {
+	s := startDemo(t)
+	site := startWebsite(t)
+	callback := site.URL + "/callback"
+	plain := s.register(t, "plain", callback, "--public", "--name", "Photo Album")
+	long := s.register(t, "long", callback, "--public", "--scope", "profile items:read items:write contacts:read contacts:write calendar:read calendar:write https://api.example.com/a-scope-that-is-a-very-long-address/and-goes-on-and-on openid email",
+		"--name", "Rechtsschutzversicherungsgesellschaftenverwaltung International (Deutschland) Beteiligungs- und Vermögensverwaltungs-GmbH")
+	g := newGuest(t, s, site)
+	loggedIn := func() {
+		g.open(plain)
+		g.login("john.doe", demoPassword)
+		g.sees("Allow access?")
+	}
+	pages := []struct {
+		name string
+		open func()
+	}{
+		{"login", func() { g.open(plain); g.sees("Log in") }},
+		{"login-wrong", func() {
+			g.open(plain)
+			g.login("john.doe", "wrong")
+			g.do("waiting", chromedp.WaitVisible(chromedp.CSS("#error")))
+		}},
+		{"login-long", func() { g.open(long, "login_hint", strings.Repeat("m", 128)); g.sees("Log in") }},
+		{"broken", func() { g.open(long, "redirect_uri", "https://evil.example"); g.sees("This link is broken") }},
+		{"consent", loggedIn},
+		{"consent-long", func() { g.open(long); g.sees("Allow access?") }},
+		{"logout", func() { g.do("opening", chromedp.Navigate(g.base+"/logout")); g.sees("Log out?") }},
+		{"logged-out", func() { g.presses("Log out"); g.sees("Logged out") }},
+	}
+	for _, page := range pages {
+		page.open()
+		for _, screen := range []struct {
+			name          string
+			width, height int64
+		}{{"phone", 390, 844}, {"small-phone", 320, 568}, {"desk", 1280, 800}} {
+			for _, scheme := range []string{"light", "dark"} {
+				g.show(screen.width, screen.height, scheme)
+				if faults := g.eval(judge); faults != "" {
+					t.Errorf("%s on a %s, %s:\n%s", page.name, screen.name, scheme, faults)
+				}
+				g.picture(strings.Join([]string{page.name, screen.name, scheme}, "-"))
+			}
+		}
+	}
+}
+
+// The keyboard alone is enough, in the order of the page, and shows where it is.
+func TestFlowKeyboard(t *testing.T) {
+	s := startDemo(t)
+	site := startWebsite(t)
+	a := s.register(t, "app", site.URL+"/callback", "--public", "--name", "Photo Album")
+	g := newGuest(t, s, site)
+	focus := `[document.activeElement.tagName, document.activeElement.name, document.activeElement.value].join(" ")`
+	ring := `getComputedStyle(document.activeElement).outlineStyle + " " + (parseFloat(getComputedStyle(document.activeElement).outlineWidth) >= 2)`
+	walk := func(stops ...string) {
+		t.Helper()
+		for i, stop := range stops {
+			if i > 0 {
+				g.types(kb.Tab)
+			}
+			g.check("the focus", focus, stop)
+			g.check("its ring", ring, "solid true")
+		}
+	}
+	g.open(a)
+	g.sees("Log in")
+	walk("INPUT username ", "INPUT password ", "BUTTON  ")
+	g.open(a)
+	g.login("john.doe", demoPassword)
+	g.sees("Allow access?")
+	g.types(kb.Tab)
+	walk("BUTTON decision allow", "BUTTON decision deny")
+	g.types(" ")
+	g.cameBack("access_denied")
+	g.do("opening the logout page", chromedp.Navigate(g.base+"/logout"))
+	g.sees("Log out?")
+	g.types(kb.Tab)
+	walk("INPUT apps end", "BUTTON  ")
+	g.types(kb.Enter)
+	g.sees("Logged out")
+}
