@@ -18,10 +18,6 @@ import (
 // the policy in any case.
 const maxLine = 4 << 10
 
-// errNoPassword says that there was nothing to read.
-var errNoPassword = program.WithCode(program.ExitUsage,
-	errors.New("no password: type it at the prompt, or give it as the first line of standard input"))
-
 // readPassword asks for a new password, twice, if somebody sits at a terminal, and
 // else takes the first line of standard input. It is never an argument: other users
 // of the machine see those.
@@ -35,7 +31,7 @@ func readPassword(ctx context.Context, streams program.Streams) (string, error) 
 	}
 	password := strings.TrimRight(line, "\r\n")
 	if password == "" {
-		return "", errNoPassword
+		return "", program.WithCode(program.ExitUsage, errors.New("no password: type it at the prompt, or give it as the first line of standard input"))
 	}
 	return password, nil
 }
@@ -79,9 +75,6 @@ func readHidden(ctx context.Context, terminal int) (string, error) {
 	}()
 	select {
 	case l := <-typed:
-		if errors.Is(l.err, io.EOF) {
-			return "", errNoPassword
-		}
 		return string(l.text), l.err
 	case <-ctx.Done():
 		return "", errors.Join(errors.New("interrupted: nothing was changed"), term.Restore(terminal, before))
