@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"database/sql"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -21,23 +25,46 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"authserver": main})
 }
 
-// What a script of an operator relies on: messages, streams and exit codes.
+// TestCommands runs the scripts of testdata: what an operator's script relies on,
+// which is messages, streams and exit codes. Each function of Cmds says what it does.
 func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Deadline:            time.Now().Add(3 * time.Minute), // for a server that starts where it should refuse to
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("HALLPASS_DATABASE_URL", "sqlite:"+env.WorkDir+"/hallpass.db")
-			env.Setenv("HALLPASS_BCRYPT_COST", "10")
+			for name, value := range map[string]string{
+				"HALLPASS_DATABASE_URL": "sqlite:" + env.WorkDir + "/hallpass.db",
+				"HALLPASS_BCRYPT_COST":  "10",
+				"HALLPASS_LISTEN":       "127.0.0.1:0",
+				"HALLPASS_ADMIN_LISTEN": "127.0.0.1:0",
+				"HALLPASS_DRAIN_DELAY":  "0s",
+				"GORACE":                noRaceSleep,
+			} {
+				env.Setenv(name, value)
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status":  status,
+			"mode":    mode,
+			"json":    isJSON,
+			"sql":     runSQL,
+			"serve":   serve,
+			"ready":   ready,
+			"stop":    stop,
+			"token":   token,
 			"allow":   allow,
 			"revoked": revoked,
 			"signs":   signs,
 		},
 	})
 }
+
+// noRaceSleep is a setting of the race detector: every program that it watches would
+// sleep for a second at its end.
+const noRaceSleep = "atexit_sleep_ms=0"
 
 // status runs a program that must end with an exit code: status CODE PROGRAM ARG...
 func status(ts *testscript.TestScript, neg bool, args []string) {
@@ -55,6 +82,39 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	if code != args[0] {
 		ts.Fatalf("exit code %s, want %s", code, args[0])
 	}
+}
+
+// mode checks a file's permissions: mode OCTAL FILE
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mode OCTAL FILE")
+	}
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
+		ts.Fatalf("%s has mode %s, want %s", args[1], got, args[0])
+	}
+}
+
+// isJSON checks that what was printed is JSON: json
+func isJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: json")
+	}
+	if out := ts.ReadFile("stdout"); !json.Valid([]byte(out)) {
+		ts.Fatalf("this is not JSON: %s", out)
+	}
+}
+
+// runSQL changes a SQLite database behind the program's back: sql FILE STATEMENT
+func runSQL(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sql FILE STATEMENT")
+	}
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	_, err = db.ExecContext(context.Background(), args[1])
+	ts.Check(errors.Join(err, db.Close()))
 }
 
 // withDatabase runs work on the database of the script.
