@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,12 +22,21 @@ import (
 // website is an app's own site, which remembers what the browser brought back.
 type website struct {
 	*httptest.Server
+	home    string // where it goes on to; empty: nowhere
 	mu      sync.Mutex
 	visited []url.Values
 }
 
 func startWebsite(t *testing.T) *website {
 	t.Helper()
+	w := newWebsite()
+	w.Start()
+	t.Cleanup(w.Close)
+	return w
+}
+
+// newWebsite makes a website that is not started yet.
+func newWebsite() *website {
 	w := &website{}
 	w.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/callback" {
@@ -36,11 +46,13 @@ func startWebsite(t *testing.T) *website {
 		w.mu.Lock()
 		w.visited = append(w.visited, r.URL.Query())
 		w.mu.Unlock()
+		if w.home != "" {
+			http.Redirect(rw, r, w.home, http.StatusFound)
+			return
+		}
 		rw.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(rw, `<!doctype html><link rel="icon" href="data:,"><h1>The app</h1>`)
 	}))
-	t.Cleanup(w.Close)
-	w.Start()
 	return w
 }
 
@@ -347,7 +359,7 @@ func TestFlowInBrowser(t *testing.T) {
 }
 
 // Forms work where a browser says least about where they come from: over plain http on a
-// network, and to the app of a machine's IPv6 address.
+// network.
 func TestFlowOnPlainNetwork(t *testing.T) {
 	s := newSystem(t)
 	site := startWebsite(t)
@@ -363,4 +375,45 @@ func TestFlowOnPlainNetwork(t *testing.T) {
 	g.do("opening the logout page", chromedp.Navigate(g.base+"/logout"))
 	g.presses("Log out")
 	g.sees("Logged out")
+}
+
+// A native app may listen on IPv6 (RFC 8252 §7.3), which policies cannot name.
+func TestFlowToAppOnIPv6(t *testing.T) {
+	listener, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		leftOut(t, "an app that listens on IPv6")
+	}
+	site := newWebsite()
+	site.Listener.Close()
+	site.Listener = listener
+	site.Start()
+	t.Cleanup(site.Close)
+	s := startDemo(t)
+	native := s.register(t, "native", "http://[::1]/callback", "--public")
+	native.redirectURI = site.URL + "/callback"
+	g := newGuest(t, s, site)
+	g.open(native)
+	g.login("john.doe", demoPassword)
+	g.sees("Allow access?")
+	g.presses("Allow")
+	g.cameBack("")
+}
+
+// An app may have the browser come back to one of its hosts and go on to another, which
+// to browsers is all one way that a form takes.
+func TestFlowToAppOfTwoHosts(t *testing.T) {
+	s := startDemo(t)
+	home := startWebsite(t)
+	site := newWebsite()
+	site.home = home.URL + "/callback?code=x"
+	site.Start()
+	t.Cleanup(site.Close)
+	a := s.register(t, "app", site.URL+"/callback", "--public")
+	g := newGuest(t, s, site)
+	g.open(a)
+	g.login("john.doe", demoPassword)
+	g.sees("Allow access?")
+	g.presses("Allow")
+	g.cameBack("")
+	g.check("the host", `location.origin`, home.URL)
 }

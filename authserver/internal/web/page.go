@@ -6,8 +6,8 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
-	"net/url"
 	"strconv"
+	"strings"
 )
 
 //go:embed pages
@@ -59,17 +59,13 @@ func (e *edge) render(w http.ResponseWriter, status int, name string, p page, fo
 	_, _ = w.Write(body.Bytes()) // the browser is gone if this fails
 }
 
-// formTarget is the source expression of a redirect URI for the policy: its origin, or
-// its scheme where that is an app's own.
+// formTarget is the source expression of a redirect URI for the policy: its scheme. The
+// origin would be too narrow: browsers hold every later step of the way against the
+// policy too, and apps send people on to other hosts of theirs. Nor can a policy name the
+// loopback address of IPv6.
 func formTarget(redirectURI string) string {
-	u, err := url.Parse(redirectURI)
-	if err != nil {
-		return ""
-	}
-	if u.Host == "" {
-		return u.Scheme + ":"
-	}
-	return u.Scheme + "://" + u.Host
+	scheme, _, _ := strings.Cut(redirectURI, ":")
+	return scheme + ":"
 }
 
 // message shows a page that has nothing but something to say.
