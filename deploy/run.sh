@@ -80,7 +80,7 @@ start() {
 # 1 where a server did not end well.
 stop() {
 	local status=$1 pid
-	trap '' INT TERM
+	trap '' INT TERM HUP
 	[ -z "$warnings" ] || kill "$warnings" 2>/dev/null
 	kill -INT $auth $api 2>/dev/null
 	for pid in $auth $api; do
@@ -158,7 +158,7 @@ END
 
 prepare
 refuse_second
-trap 'stop 0' INT TERM
+trap 'stop 0' INT TERM HUP
 start
 wait_ready
 show_warnings

@@ -207,7 +207,7 @@ func TestSignerFor(t *testing.T) {
 // A secret of one API is not published, and its tie says nothing about who may verify.
 func TestPublicOfTiedKeys(t *testing.T) {
 	_, _, text, _ := added(t, set(oct("a")), keyring.HS256)
-	public, err := parse(t, string(text)).Public()
+	public, err := parse(t, string(text)).Public(start)
 	if err != nil || string(public) != `{"keys":[]}` {
 		t.Errorf("%s, %v", public, err)
 	}

@@ -66,16 +66,41 @@ func checkRSA(k *rsa.PublicKey) error {
 	return nil
 }
 
-// Public returns the JWK Set of the public halves of the ring's keys. A shared secret
-// has none and is never in it.
-func (r *Ring) Public() ([]byte, error) {
-	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+// Public returns the JWK Set of the public halves of the keys that verify at now, with
+// their schedule. A shared secret has none and is never in it.
+func (r *Ring) Public(now time.Time) ([]byte, error) {
+	set := struct {
+		Keys []map[string]any `json:"keys"`
+	}{Keys: []map[string]any{}}
 	for _, k := range r.keys {
-		if k.public != nil {
-			set.Keys = append(set.Keys, jose.JSONWebKey{Key: k.public, KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"})
+		if k.public == nil || !k.verifiesAt(now) {
+			continue
 		}
+		members, err := membersOf(jose.JSONWebKey{Key: k.public, KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"})
+		if err != nil {
+			return nil, err
+		}
+		for name, at := range map[string]time.Time{"nbf": k.SignsFrom, "exp": k.VerifiesUntil} {
+			if !at.IsZero() {
+				members[name] = at.Unix()
+			}
+		}
+		if k.Audience != "" {
+			members["aud"] = k.Audience
+		}
+		set.Keys = append(set.Keys, members)
 	}
 	return json.Marshal(set)
+}
+
+// membersOf returns a key as the members of its JSON, to which others can be added.
+func membersOf(jwk jose.JSONWebKey) (map[string]any, error) {
+	text, err := json.Marshal(jwk)
+	if err != nil {
+		return nil, err
+	}
+	var members map[string]any
+	return members, json.Unmarshal(text, &members)
 }
 
 // ParsePublic is Parse for a set that came over a network: a shared secret or a private

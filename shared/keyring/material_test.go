@@ -43,7 +43,7 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%s: %v, %v", algorithm, signer, err)
 			continue
 		}
-		public, err := ring.Public()
+		public, err := ring.Public(start)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestParsePublicRefusesSecrets(t *testing.T) {
 // when it stops to answer. An unknown kid makes it look again, but not for every token.
 func TestURL(t *testing.T) {
 	ring, _ := generated(t, keyring.EdDSA)
-	public, err := ring.Public()
+	public, err := ring.Public(start)
 	if err != nil {
 		t.Fatal(err)
 	}

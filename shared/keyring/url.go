@@ -79,7 +79,8 @@ func (s *URL) Follow(ctx context.Context) {
 		switch {
 		case err != nil && ctx.Err() == nil:
 			pause = fetchRetry
-			if !failing { // once, not at every try
+			s.answered(s.Current().Len() > 0) // with no keys at all nothing can be judged
+			if !failing {                     // once, not at every try
 				s.log.WarnContext(ctx, "keys not fetched: those fetched before stay in force", "url", s.url, "error", err)
 			}
 			failing = true
@@ -126,15 +127,23 @@ func (s *URL) fetch(ctx context.Context) error {
 	if !ring.sameAs(s.ring.Load()) { // or every verified token would have to be verified again
 		s.ring.Store(ring)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.asking = false
+	s.answered(true)
 	return nil
+}
+
+// answered notes that nobody need wait for a look any more.
+func (s *URL) answered(done bool) {
+	if done {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.asking = false
+	}
 }
 
 // sameAs reports whether both rings publish the same keys with the same ids.
 func (r *Ring) sameAs(other *Ring) bool {
-	mine, err := r.Public()
-	theirs, errOther := other.Public()
+	always := time.Time{} // before any key has ended
+	mine, err := r.Public(always)
+	theirs, errOther := other.Public(always)
 	return err == nil && errOther == nil && string(mine) == string(theirs)
 }

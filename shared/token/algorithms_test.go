@@ -27,7 +27,7 @@ func halves(t *testing.T, algorithm string) (whole, public *keyring.Ring) {
 	if algorithm == keyring.HS256 {
 		return whole, whole
 	}
-	if data, err = whole.Public(); err != nil {
+	if data, err = whole.Public(start); err != nil {
 		t.Fatal(err)
 	}
 	if public, err = keyring.ParsePublic(data); err != nil {
@@ -97,7 +97,7 @@ func knownForms(t *testing.T, ring *keyring.Ring) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := ring.Public()
+	set, err := ring.Public(start)
 	if err != nil {
 		t.Fatal(err)
 	}

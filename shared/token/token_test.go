@@ -184,7 +184,7 @@ func seconds(d time.Duration) string { return fmt.Sprint(start.Add(d).Unix()) }
 // onlyKey returns the members of the one public key of a ring.
 func onlyKey(t testing.TB, ring *keyring.Ring) members {
 	t.Helper()
-	data, err := ring.Public()
+	data, err := ring.Public(start)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/keyring"
@@ -79,17 +81,15 @@ func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error 
 	if err == nil {
 		fmt.Fprintf(streams.Out, "API %s: added\n", c.Audience)
 	}
+	if err == nil && c.SecretTo != "" {
+		fmt.Fprintf(streams.Err, "note: %s holds the secrets of several APIs now: only the authorization server may have it. The API of --audience gets a file of its own: authserver key export %s PATH\n", c.KeysFile, c.KeysFile)
+	}
 	return apiError(c.Audience, err)
 }
 
 // addSecret writes the API's file first, so that a secret that signs is known to the API.
-// The ring is replaced in one step, since servers read it at any time, and keeps its mode.
 func (c *apiAddCommand) addSecret() error {
 	set, err := os.ReadFile(c.KeysFile)
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(c.KeysFile)
 	if err != nil {
 		return err
 	}
@@ -100,16 +100,35 @@ func (c *apiAddCommand) addSecret() error {
 	if err := writeNew(c.SecretTo, single, 0o600); err != nil {
 		return err
 	}
-	next := c.KeysFile + ".new"
-	if err := writeNew(next, ring, 0o600); err != nil {
+	if err := replaceFile(c.KeysFile, ring); err != nil {
 		return errors.Join(err, os.Remove(c.SecretTo))
 	}
-	err = os.Chmod(next, info.Mode().Perm())
-	if err == nil {
-		err = os.Rename(next, c.KeysFile)
+	return nil
+}
+
+// replaceFile gives a file new content in one step, since servers read it at any time,
+// and keeps its mode and its owner. A link stays one: what it leads to is replaced.
+func replaceFile(path string, data []byte) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	next := path + ".new"
+	if err := writeNew(next, data, 0o600); err != nil {
+		return err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		err = os.Chown(next, int(owner.Uid), int(owner.Gid))
+	}
+	if err = errors.Join(err, os.Chmod(next, info.Mode().Perm())); err == nil {
+		err = os.Rename(next, path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(next), os.Remove(c.SecretTo))
+		return errors.Join(err, os.Remove(next))
 	}
 	return nil
 }

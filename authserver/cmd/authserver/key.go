@@ -15,7 +15,8 @@ import (
 
 // keyCommands are the commands about signing keys.
 type keyCommands struct {
-	Init keyInitCommand `cmd:"" help:"Make a JWK Set with one new key in a new file that only its owner can read."`
+	Export keyExportCommand `cmd:"" help:"Write the keys that are tied to no API into a new file, for the API of --audience."`
+	Init   keyInitCommand   `cmd:"" help:"Make a JWK Set with one new key in a new file that only its owner can read."`
 }
 
 type keyInitCommand struct {
@@ -35,6 +36,31 @@ func (c *keyInitCommand) Run(streams program.Streams) error {
 			who = "the authorization server alone with --keys-file; the API gets --keys-url"
 		}
 		fmt.Fprintf(streams.Out, "made %s: give it to %s\n", c.Path, who)
+	}
+	return err
+}
+
+type keyExportCommand struct {
+	From string `arg:"" help:"The authorization server's JWK Set."`
+	To   string `arg:"" help:"The file to make. One that exists is left alone."`
+}
+
+// Run writes the file; it never writes over one.
+func (c *keyExportCommand) Run(streams program.Streams) error {
+	set, err := os.ReadFile(c.From)
+	if err != nil {
+		return err
+	}
+	data, err := keyring.WithoutTied(set)
+	if err != nil {
+		return program.WithCode(program.ExitUsage, fmt.Errorf("%s: %w", c.From, err))
+	}
+	err = writeNew(c.To, data, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return program.WithCode(program.ExitConflict, fmt.Errorf("%s exists already: it is left as it is", c.To))
+	}
+	if err == nil {
+		fmt.Fprintf(streams.Out, "made %s\n", c.To)
 	}
 	return err
 }

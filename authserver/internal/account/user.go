@@ -46,6 +46,8 @@ type User struct {
 	Name string
 	// PasswordHash is the bcrypt hash, in its usual text form.
 	PasswordHash string
+	// PasswordVersion counts the passwords that the user has had before this one.
+	PasswordVersion int64
 	// CreatedAt is when the user was added.
 	CreatedAt time.Time
 	// LastLoginAt is when a grant was last given; zero means never.

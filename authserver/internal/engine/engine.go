@@ -123,6 +123,7 @@ func New(cfg Config) *Engine {
 	srv.SetRefreshingScopeHandler(narrowedScope)
 	srv.SetPasswordAuthorizationHandler(func(ctx context.Context, _, username, password string) (string, error) {
 		user, err := cfg.Passwords.Check(ctx, username, password)
+		*callFrom(ctx).verified = user
 		return user.ID, err
 	})
 	return &Engine{cfg: cfg, server: srv}
@@ -152,7 +153,7 @@ func (e *Engine) Issue(r *http.Request, c client.Client) (map[string]any, error)
 	if err != nil {
 		return nil, err
 	}
-	r = r.WithContext(withCall(r.Context(), call{client: c, api: api}))
+	r = r.WithContext(withCall(r.Context(), call{client: c, api: api, verified: new(account.User)}))
 	grantType, request, err := e.server.ValidationTokenRequest(r)
 	if err != nil {
 		return nil, protocolError(err)

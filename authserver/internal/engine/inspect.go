@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
@@ -68,7 +70,7 @@ func (e *Engine) find(ctx context.Context, text string) (Inspection, error) {
 		if err != nil {
 			return Inspection{}, err
 		}
-		if verdict, _ := g.Refresh.Judge(presented, e.cfg.Now(), e.cfg.RefreshGrace); verdict != grant.Current {
+		if verdict, _ := g.Refresh.Judge(presented, e.cfg.Now(), e.cfg.RefreshGrace); verdict != grant.Current || !g.RefreshesAt(e.cfg.Now()) {
 			return Inspection{}, ErrNotActive
 		}
 		return Inspection{Grant: g}, nil
@@ -86,7 +88,22 @@ func (e *Engine) findClaims(ctx context.Context, claims *token.Claims) (Inspecti
 		return Inspection{}, ErrNotActive
 	}
 	g, err := e.grant(ctx, number)
-	return Inspection{Grant: g, Claims: claims}, err
+	if err != nil {
+		return Inspection{}, err
+	}
+	if !e.cfg.says(claims, g) {
+		return Inspection{}, ErrNotActive
+	}
+	return Inspection{Grant: g, Claims: claims}, nil
+}
+
+// says reports whether a token that says this can be one of the grant. An API that has a
+// secret of its own can sign tokens that point at any grant.
+func (c *Config) says(claims *token.Claims, g grant.Grant) bool {
+	if claims.ClientID != g.ClientID || claims.Subject != cmp.Or(g.UserID, g.ClientID) {
+		return false
+	}
+	return g.UserID == "" || slices.Equal(claims.Audience, []string{cmp.Or(g.Audience, c.Audience)})
 }
 
 func (e *Engine) grant(ctx context.Context, number int64) (grant.Grant, error) {

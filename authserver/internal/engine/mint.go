@@ -82,11 +82,13 @@ func (m *minter) start(ctx context.Context, g grant.Grant, r *http.Request) (sta
 		if err != nil {
 			return g, "", err
 		}
-		g.ExpiresAt = m.cfg.refreshedUntil(g.Refresh)
+		g.Refresh.ExpiresAt = m.cfg.refreshUntil(g.Refresh)
+		g.ExpiresAt = m.cfg.keepUntil(g.Refresh)
 	}
 	if g.Type == oauth.GrantAuthorizationCode {
 		g, err = m.redeem(ctx, g, r)
 	} else {
+		g.PasswordVersion = callFrom(ctx).verified.PasswordVersion
 		g.Number, err = m.cfg.Grants.StartGrant(ctx, g)
 	}
 	if err != nil || !refreshes {
@@ -131,6 +133,7 @@ func (m *minter) next(info *refreshed) (string, error) {
 		return "", fmt.Errorf("making a refresh token: %w", err)
 	}
 	rotated, next := info.grant.Refresh.Rotate(info.presented, seed, now, m.cfg.RefreshGrace)
+	rotated.ExpiresAt = m.cfg.refreshUntil(rotated)
 	info.rotated = rotated
 	return next.String(), nil
 }
@@ -155,16 +158,21 @@ func (m *minter) sign(g grant.Grant, user account.User) (string, error) {
 	})
 }
 
-// refreshedUntil is when a grant expires that is refreshed now: when its refresh token
-// has been idle for too long, or at its end, but not before its access token.
-func (c *Config) refreshedUntil(r grant.Refresh) time.Time {
-	now := c.Now()
-	until := now.Add(c.RefreshIdle)
+// refreshUntil is until when a refresh token is good that is given now: until it has
+// been idle for too long, or to the end of refreshing.
+func (c *Config) refreshUntil(r grant.Refresh) time.Time {
+	until := c.Now().Add(c.RefreshIdle)
 	if r.EndsAt.Before(until) {
-		until = r.EndsAt
-	}
-	if access := now.Add(c.Lifetime); until.Before(access) {
-		until = access
+		return r.EndsAt
 	}
 	return until
+}
+
+// keepUntil is until when the row of a grant is needed that is refreshed now: by its
+// refresh token or by its access token, whichever is good for longer.
+func (c *Config) keepUntil(r grant.Refresh) time.Time {
+	if access := c.Now().Add(c.Lifetime); r.ExpiresAt.Before(access) {
+		return access
+	}
+	return r.ExpiresAt
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4"
 	"github.com/go-oauth2/oauth2/v4/errors"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
@@ -17,6 +18,8 @@ type call struct {
 	client  client.Client
 	api     resource.API // the zero API is the one of the settings
 	session string
+	// verified is who has just shown a password; the handler that checks it writes it.
+	verified *account.User
 }
 
 type callKey struct{}

@@ -39,7 +39,7 @@ func (s *tokenStore) GetByRefresh(ctx context.Context, text string) (oauth2.Toke
 		return nil, err
 	}
 	verdict, current := g.Refresh.Judge(presented, s.cfg.Now(), s.cfg.RefreshGrace)
-	if g.ClientID != clientFrom(ctx).ID || !g.ActiveAt(s.cfg.Now()) || (verdict != grant.Current && verdict != grant.Recent) {
+	if g.ClientID != clientFrom(ctx).ID || !g.RefreshesAt(s.cfg.Now()) || (verdict != grant.Current && verdict != grant.Recent) {
 		return nil, liberrors.ErrInvalidRefreshToken
 	}
 	info := models.NewToken()
@@ -61,7 +61,7 @@ func (s *tokenStore) Create(ctx context.Context, info oauth2.TokenInfo) error {
 	if !ok || r.verdict != grant.Current {
 		return nil
 	}
-	won, err := s.cfg.Grants.RotateRefresh(ctx, r.grant.Number, r.grant.Refresh.Current, r.rotated, s.cfg.Now(), s.cfg.refreshedUntil(r.rotated))
+	won, err := s.cfg.Grants.RotateRefresh(ctx, r.grant.Number, r.grant.Refresh.Current, r.rotated, s.cfg.Now(), s.cfg.keepUntil(r.rotated))
 	if err != nil || won {
 		return err
 	}
@@ -70,7 +70,7 @@ func (s *tokenStore) Create(ctx context.Context, info oauth2.TokenInfo) error {
 		return refreshError(err)
 	}
 	verdict, current := g.Refresh.Judge(r.presented, s.cfg.Now(), s.cfg.RefreshGrace)
-	if verdict != grant.Recent || !g.ActiveAt(s.cfg.Now()) {
+	if verdict != grant.Recent || !g.RefreshesAt(s.cfg.Now()) {
 		return liberrors.ErrInvalidRefreshToken
 	}
 	r.SetRefresh(current.String())

@@ -48,11 +48,19 @@ type Grant struct {
 	ExpiresAt time.Time
 	// RevokedAt is when it was revoked; zero means never.
 	RevokedAt time.Time
+	// PasswordVersion is the version of the password with which the user gave it. Only a
+	// new grant has one, and only where a password was asked for.
+	PasswordVersion int64
 	// Session is the digest of the browser session in which it was given; empty where
 	// there was none.
 	Session string
 	// Refresh is what is kept of its refresh tokens.
 	Refresh Refresh
+}
+
+// RefreshesAt reports whether the grant is active and its refresh token good at now.
+func (g Grant) RefreshesAt(now time.Time) bool {
+	return g.ActiveAt(now) && now.Before(g.Refresh.ExpiresAt)
 }
 
 // ActiveAt reports whether the grant is neither revoked nor expired at now.

@@ -76,8 +76,10 @@ type Refresh struct {
 	Current string
 	// Trail are the tokens that were replaced lately, oldest first.
 	Trail []Replaced
-	// EndsAt is when the grant ends however often it is refreshed.
+	// EndsAt is when refreshing ends however often it is done.
 	EndsAt time.Time
+	// ExpiresAt is when refreshing ends if it is not done before.
+	ExpiresAt time.Time
 }
 
 // Replaced is a token that another has taken the place of.

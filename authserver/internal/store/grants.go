@@ -28,12 +28,25 @@ const sweepMargin = time.Minute
 // disabling a user or deleting a client misses no grant.
 func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, err error) {
 	err = s.inTx(ctx, "start grant", func(tx *sql.Tx) error {
-		if err = noteLogin(ctx, tx, g); err == nil {
-			number, err = s.insertGrant(ctx, tx, g)
+		if err := notePassword(ctx, tx, g.UserID, g.PasswordVersion, g.CreatedAt); err != nil {
+			return err
 		}
+		number, err = s.insertGrant(ctx, tx, g)
 		return err
 	})
 	return number, err
+}
+
+// notePassword notes a login with a password, and holds the user's row;
+// grant.ErrInactive if there is no such user who may, or if the password has been changed
+// since it was checked.
+func notePassword(ctx context.Context, tx *sql.Tx, userID string, version int64, now time.Time) error {
+	n, err := changed(ctx, tx, "note login",
+		"UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL AND password_version = $3", userID, seconds(now), version)
+	if err == nil && n == 0 {
+		err = grant.ErrInactive
+	}
+	return err
 }
 
 // noteLogin notes when the user gave a grant, and holds the user's row;
@@ -49,10 +62,10 @@ func noteLogin(ctx context.Context, tx *sql.Tx, g grant.Grant) error {
 
 func (s *Store) insertGrant(ctx context.Context, tx *sql.Tx, g grant.Grant) (number int64, err error) {
 	err = tx.QueryRowContext(ctx,
-		"INSERT INTO grants (type, client_id, user_id, session, audience, scope, created_at, expires_at, refresh_family, refresh_digest, refresh_ends_at) "+
-			"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM clients WHERE id = $2 "+s.dialect.keyShare+" RETURNING number",
+		"INSERT INTO grants (type, client_id, user_id, session, audience, scope, created_at, expires_at, refresh_family, refresh_digest, refresh_ends_at, refresh_expires_at) "+
+			"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM clients WHERE id = $2 "+s.dialect.keyShare+" RETURNING number",
 		string(g.Type), g.ClientID, g.UserID, g.Session, g.Audience, g.Scope.String(), seconds(g.CreatedAt), seconds(g.ExpiresAt),
-		g.Refresh.Family, g.Refresh.Current, seconds(g.Refresh.EndsAt)).Scan(&number)
+		g.Refresh.Family, g.Refresh.Current, seconds(g.Refresh.EndsAt), seconds(g.Refresh.ExpiresAt)).Scan(&number)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, grant.ErrInactive
 	}
@@ -101,9 +114,9 @@ func (s *Store) RotateRefresh(ctx context.Context, number int64, replaced string
 		return false, err
 	}
 	n, err := s.exec(ctx, "rotate refresh token",
-		"UPDATE grants SET refresh_digest = $3, refresh_trail = $4, expires_at = $5 "+
-			"WHERE number = $1 AND refresh_digest = $2 AND revoked_at IS NULL AND expires_at > $6",
-		number, replaced, r.Current, string(trail), seconds(expiresAt), seconds(now))
+		"UPDATE grants SET refresh_digest = $3, refresh_trail = $4, expires_at = $5, refresh_expires_at = $7 "+
+			"WHERE number = $1 AND refresh_digest = $2 AND revoked_at IS NULL AND refresh_expires_at > $6",
+		number, replaced, r.Current, string(trail), seconds(expiresAt), seconds(now), seconds(r.ExpiresAt))
 	return n == 1, err
 }
 
@@ -116,7 +129,7 @@ func (s *Store) RevokeGrant(ctx context.Context, number int64, now, keepUntil ti
 	return n == 1, err
 }
 
-const grantColumns = "number, type, client_id, user_id, session, audience, scope, created_at, expires_at, revoked_at, refresh_family, refresh_digest, refresh_trail, refresh_ends_at"
+const grantColumns = "number, type, client_id, user_id, session, audience, scope, created_at, expires_at, revoked_at, refresh_family, refresh_digest, refresh_trail, refresh_ends_at, refresh_expires_at"
 
 // GrantByNumber returns a grant, or grant.ErrNotFound.
 func (s *Store) GrantByNumber(ctx context.Context, number int64) (grant.Grant, error) {
@@ -127,10 +140,10 @@ func scanGrant(r row) (grant.Grant, error) {
 	var g grant.Grant
 	var grantType, scope string
 	var clientID, userID sql.NullString
-	var created, expires, revoked, ends sql.NullInt64
+	var created, expires, revoked, ends, idle sql.NullInt64
 	var trail string
 	err := r.Scan(&g.Number, &grantType, &clientID, &userID, &g.Session, &g.Audience, &scope, &created, &expires, &revoked,
-		&g.Refresh.Family, &g.Refresh.Current, &trail, &ends)
+		&g.Refresh.Family, &g.Refresh.Current, &trail, &ends, &idle)
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant.Grant{}, grant.ErrNotFound
 	}
@@ -139,7 +152,7 @@ func scanGrant(r row) (grant.Grant, error) {
 	}
 	g.Type, g.Scope = oauth.GrantType(grantType), words(scope)
 	g.ClientID, g.UserID = clientID.String, userID.String
-	g.CreatedAt, g.ExpiresAt, g.RevokedAt, g.Refresh.EndsAt = timeOf(created), timeOf(expires), timeOf(revoked), timeOf(ends)
+	g.CreatedAt, g.ExpiresAt, g.RevokedAt, g.Refresh.EndsAt, g.Refresh.ExpiresAt = timeOf(created), timeOf(expires), timeOf(revoked), timeOf(ends), timeOf(idle)
 	return g, unavailable("read grant", err)
 }
 

@@ -86,7 +86,7 @@ func (s *Store) migration(name string) (*goose.Migration, error) {
 	if err != nil {
 		return nil, errors.New(name + " does not begin with a number")
 	}
-	query := strings.NewReplacer("{{serial}}", s.dialect.serial, "{{text}}", s.dialect.text).Replace(string(text))
+	query := s.dialect.patience + strings.NewReplacer("{{serial}}", s.dialect.serial, "{{text}}", s.dialect.text).Replace(string(text))
 	run := func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, query)
 		return err

@@ -23,7 +23,10 @@ var postgres = dialect{
 	serial:     "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
 	text:       `TEXT COLLATE "C"`, // so that lists are the same everywhere, and no index depends on libc's idea of an order
 	skipLocked: "FOR UPDATE SKIP LOCKED",
-	keyShare:   "FOR KEY SHARE",
+	// A migration may take long, but must not keep everybody else waiting for a lock that
+	// it waits for itself.
+	patience: "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '5s';\n",
+	keyShare: "FOR KEY SHARE",
 	lock: func() (goose.ProviderOption, error) {
 		// As many tries as it takes: whoever waits for the lock waits for a migration.
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 3600))

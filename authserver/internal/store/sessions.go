@@ -9,14 +9,27 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
 // CreateSession stores a browser session under the digest of its cookie; some that
-// are over go with it.
-func (s *Store) CreateSession(ctx context.Context, digest, userID string, now, expiresAt time.Time) error {
-	_, err := s.exec(ctx, "create session",
-		"INSERT INTO sessions (digest, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
-		digest, userID, seconds(now), seconds(expiresAt))
+// are over go with it. It is grant.ErrInactive if the user is disabled or gone, or has
+// another password by now than the one that was checked.
+func (s *Store) CreateSession(ctx context.Context, digest string, user account.User, now, expiresAt time.Time) error {
+	err := s.inTx(ctx, "create session", func(tx *sql.Tx) error {
+		n, err := changed(ctx, tx, "hold user",
+			"UPDATE users SET last_login_at = last_login_at WHERE id = $1 AND disabled_at IS NULL AND password_version = $2", user.ID, user.PasswordVersion)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return grant.ErrInactive
+		}
+		_, err = changed(ctx, tx, "create session",
+			"INSERT INTO sessions (digest, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+			digest, user.ID, seconds(now), seconds(expiresAt))
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -29,8 +42,8 @@ func (s *Store) CreateSession(ctx context.Context, digest, userID string, now, e
 // ReplaceSession puts a new session of the user in the place of an old one, in the same
 // browser. What the user gave in the old one goes on in the new one, so that a logout
 // finds it; what another user gave there does not.
-func (s *Store) ReplaceSession(ctx context.Context, old, digest, userID string, now, expiresAt time.Time) error {
-	if err := s.CreateSession(ctx, digest, userID, now, expiresAt); err != nil {
+func (s *Store) ReplaceSession(ctx context.Context, old, digest string, user account.User, now, expiresAt time.Time) error {
+	if err := s.CreateSession(ctx, digest, user, now, expiresAt); err != nil {
 		return err
 	}
 	return s.inTx(ctx, "replace session", func(tx *sql.Tx) error {
@@ -38,7 +51,7 @@ func (s *Store) ReplaceSession(ctx context.Context, old, digest, userID string, 
 			return err
 		}
 		for _, table := range []string{"codes", "grants"} {
-			_, err := changed(ctx, tx, "keep "+table, "UPDATE "+table+" SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3", old, digest, userID)
+			_, err := changed(ctx, tx, "keep "+table, "UPDATE "+table+" SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3", old, digest, user.ID)
 			if err != nil {
 				return err
 			}
@@ -70,10 +83,17 @@ func (s *Store) SessionUser(ctx context.Context, digest string, now time.Time) (
 // DeleteSession ends a session, and, if asked to, all grants given in it.
 func (s *Store) DeleteSession(ctx context.Context, digest string, grantsToo bool, now time.Time) error {
 	return s.inTx(ctx, "delete session", func(tx *sql.Tx) error {
+		// The user comes first: a code that is being redeemed has made its grant by then, or
+		// finds no session any more.
+		_, err := changed(ctx, tx, "hold user",
+			"UPDATE users SET last_login_at = last_login_at WHERE id = (SELECT user_id FROM sessions WHERE digest = $1)", digest)
+		if err != nil {
+			return err
+		}
 		if _, err := changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", digest); err != nil || !grantsToo {
 			return err
 		}
-		_, err := changed(ctx, tx, "revoke grants",
+		_, err = changed(ctx, tx, "revoke grants",
 			"UPDATE grants SET revoked_at = $2 WHERE session = $1 AND session <> '' AND revoked_at IS NULL", digest, seconds(now))
 		return err
 	})
@@ -122,23 +142,24 @@ func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) 
 // ErrNoConsent says that the user has allowed the client nothing.
 var ErrNoConsent = errors.New("no such consent")
 
-// RevokeConsent forgets what a user has allowed a client and revokes the grants that
-// came of it; ErrNoConsent if that is nothing.
+// RevokeConsent forgets what a user has allowed a client and revokes all grants that the
+// user gave it, also those that no consent was asked for; ErrNoConsent if there is
+// nothing of either kind.
 func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now time.Time) error {
 	return s.inTx(ctx, "revoke consent", func(tx *sql.Tx) error {
-		n, err := changed(ctx, tx, "revoke consent", "DELETE FROM consents WHERE user_id = $1 AND client_id = $2", userID, clientID)
+		forgotten, err := changed(ctx, tx, "revoke consent", "DELETE FROM consents WHERE user_id = $1 AND client_id = $2", userID, clientID)
 		if err != nil {
 			return err
-		}
-		if n == 0 {
-			return ErrNoConsent
 		}
 		_, err = changed(ctx, tx, "delete codes", "DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND redeemed_at IS NULL", userID, clientID)
 		if err != nil {
 			return err
 		}
-		_, err = changed(ctx, tx, "revoke grants",
+		revoked, err := changed(ctx, tx, "revoke grants",
 			"UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL", userID, clientID, seconds(now))
+		if err == nil && forgotten+revoked == 0 {
+			err = ErrNoConsent
+		}
 		return err
 	})
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
-const userColumns = "id, username, name, password_hash, created_at, last_login_at, disabled_at"
+const userColumns = "id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at"
 
 // CreateUser adds a user; account.ErrExists if the username is taken.
 func (s *Store) CreateUser(ctx context.Context, u account.User) error {
 	return s.execOne(ctx, "create user", account.ErrExists,
-		"INSERT INTO users ("+userColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (username) DO NOTHING",
-		u.ID, u.Username, u.Name, u.PasswordHash, seconds(u.CreatedAt), seconds(u.LastLoginAt), seconds(u.DisabledAt))
+		"INSERT INTO users ("+userColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (username) DO NOTHING",
+		u.ID, u.Username, u.Name, u.PasswordHash, u.PasswordVersion, seconds(u.CreatedAt), seconds(u.LastLoginAt), seconds(u.DisabledAt))
 }
 
 // UserByUsername returns a user, or account.ErrNotFound.
@@ -38,7 +38,7 @@ func (s *Store) Users(ctx context.Context) ([]account.User, error) {
 func (s *Store) SetPassword(ctx context.Context, username, hash string, now time.Time) error {
 	return s.inTx(ctx, "set password", func(tx *sql.Tx) error {
 		return endSessions(ctx, tx, "set password", username, now,
-			"UPDATE users SET password_hash = $2 WHERE username = $1", username, hash)
+			"UPDATE users SET password_hash = $2, password_version = password_version + 1 WHERE username = $1", username, hash)
 	})
 }
 
@@ -71,8 +71,9 @@ func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) 
 	})
 }
 
-// endSessions changes a user, ends the user's browser sessions and revokes the user's grants. The change comes first:
-// it locks the user's row, so that no grant is made in between.
+// endSessions changes a user, ends the user's browser sessions and revokes the user's
+// grants. The change comes first: it locks the user's row, so that no grant is made in
+// between.
 func endSessions(ctx context.Context, tx *sql.Tx, doing, username string, now time.Time, update string, args ...any) error {
 	n, err := changed(ctx, tx, doing, update, args...)
 	if err != nil {
@@ -104,7 +105,7 @@ type row interface{ Scan(...any) error }
 func scanUser(r row) (account.User, error) {
 	var u account.User
 	var created, login, disabled sql.NullInt64
-	err := r.Scan(&u.ID, &u.Username, &u.Name, &u.PasswordHash, &created, &login, &disabled)
+	err := r.Scan(&u.ID, &u.Username, &u.Name, &u.PasswordHash, &u.PasswordVersion, &created, &login, &disabled)
 	if errors.Is(err, sql.ErrNoRows) {
 		return account.User{}, account.ErrNotFound
 	}

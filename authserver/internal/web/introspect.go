@@ -49,7 +49,7 @@ func describe(found engine.Inspection, issuer string) map[string]any {
 	}
 	if found.Claims == nil {
 		members["scope"] = found.Grant.Scope.String()
-		members["exp"] = found.Grant.ExpiresAt.Unix()
+		members["exp"] = found.Grant.Refresh.ExpiresAt.Unix()
 		members["iat"] = found.Grant.CreatedAt.Unix()
 		return members
 	}

@@ -10,7 +10,11 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
+
+// errorIncorrect is the one text for all that is typed in vain.
+const errorIncorrect = "That username and password do not belong together. Upper and lower case matter."
 
 // showLogin shows the login page for an authorization request.
 func (e *edge) showLogin(w http.ResponseWriter, status int, a *authorization, query string, p page) {
@@ -30,7 +34,7 @@ func (e *edge) login(w http.ResponseWriter, r *http.Request) error {
 	var throttled *account.ThrottledError
 	switch {
 	case errors.Is(err, account.ErrIncorrect):
-		typed.Error = "That username and password do not belong together. Upper and lower case matter."
+		typed.Error = errorIncorrect
 		e.showLogin(w, http.StatusBadRequest, a, query, typed)
 		return nil
 	case errors.As(err, &throttled):
@@ -46,7 +50,12 @@ func (e *edge) login(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
-	if err := e.startSession(w, r, user); err != nil {
+	if err = e.startSession(w, r, user); errors.Is(err, grant.ErrInactive) { // the password was changed meanwhile
+		typed.Error = errorIncorrect
+		e.showLogin(w, http.StatusBadRequest, a, query, typed)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	leave(w, "/authorize?"+afterLogin(query))

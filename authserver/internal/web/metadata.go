@@ -42,7 +42,7 @@ func (e *edge) metadata(w http.ResponseWriter, _ *http.Request) (map[string]any,
 // jwks is the JWK Set of the keys that everybody may know. Shared secrets are not in
 // it, so it is empty where there is nothing else.
 func (e *edge) jwks(w http.ResponseWriter, _ *http.Request) (map[string]any, error) {
-	set, err := e.cfg.Keys.Current().Public()
+	set, err := e.cfg.Keys.Current().Public(e.cfg.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -21,8 +21,8 @@ const sessionLifetime = 12 * time.Hour
 // Sessions keeps browser sessions and what users have allowed in them. A session is
 // known by a digest of its cookie.
 type Sessions interface {
-	CreateSession(ctx context.Context, digest, userID string, now, expiresAt time.Time) error
-	ReplaceSession(ctx context.Context, old, digest, userID string, now, expiresAt time.Time) error
+	CreateSession(ctx context.Context, digest string, user account.User, now, expiresAt time.Time) error
+	ReplaceSession(ctx context.Context, old, digest string, user account.User, now, expiresAt time.Time) error
 	// SessionUser returns who is logged in and since when, or account.ErrNotFound.
 	SessionUser(ctx context.Context, digest string, now time.Time) (account.User, time.Time, error)
 	DeleteSession(ctx context.Context, digest string, grantsToo bool, now time.Time) error
@@ -68,20 +68,18 @@ func (e *edge) session(r *http.Request) (session, error) {
 // startSession logs a browser in. The session is always a new one, and an old one ends:
 // a cookie that somebody has planted is worth nothing after a login.
 func (e *edge) startSession(w http.ResponseWriter, r *http.Request, user account.User) error {
-	old, err := e.session(r)
-	if err != nil {
-		return err
-	}
 	raw := make([]byte, 32)
 	if _, err := rand.Read(raw); err != nil {
 		return err
 	}
 	value := base64.RawURLEncoding.EncodeToString(raw)
 	digest, now := grant.Digest(value), e.cfg.Now()
-	if old.digest == "" {
-		err = e.cfg.Sessions.CreateSession(r.Context(), digest, user.ID, now, now.Add(sessionLifetime))
+	// The session before may be over by now; what was given in it goes on all the same.
+	old, err := r.Cookie(e.cookieName())
+	if err != nil {
+		err = e.cfg.Sessions.CreateSession(r.Context(), digest, user, now, now.Add(sessionLifetime))
 	} else {
-		err = e.cfg.Sessions.ReplaceSession(r.Context(), old.digest, digest, user.ID, now, now.Add(sessionLifetime))
+		err = e.cfg.Sessions.ReplaceSession(r.Context(), grant.Digest(old.Value), digest, user, now, now.Add(sessionLifetime))
 	}
 	if err != nil {
 		return err

@@ -99,7 +99,14 @@ func New(ctx context.Context, s Settings, log *slog.Logger) (*httpserver.Server,
 // openKeys opens the one source of keys that is set.
 func (s *Settings) openKeys(ctx context.Context, log *slog.Logger) (keyring.Source, error) {
 	if s.KeysURL == "" {
-		return s.Keys.Open(ctx, log)
+		keys, err := s.Keys.Open(ctx, log)
+		if err != nil {
+			return nil, err
+		}
+		if other, ok := keys.Current().TiedElsewhere(s.Audience); ok {
+			return nil, fmt.Errorf("--keys-file (HALLPASS_KEYS_FILE) holds the secret of another API, %s, which this one must not have: 'authserver key export' makes a file without it", other)
+		}
+		return keys, nil
 	}
 	if s.Keys != (keyring.Settings{}) {
 		return nil, errors.New("--keys-url (HALLPASS_KEYS_URL) is set beside a shared secret: set one of them")

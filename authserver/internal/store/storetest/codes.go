@@ -151,18 +151,19 @@ func testRedeemUnknown(t *testing.T, s *store.Store) {
 func testRedeemRollsBack(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
-	must(t, s.DisableUser(ctx, u.Username, start))
 	g := grantOf(addCode(t, s, "code", u, c))
+	must(t, s.DisableUser(ctx, u.Username, start))
 	_, err := s.RedeemCode(ctx, "code", g)
 	expect(t, "redeeming for a disabled user", err, grant.ErrInactive)
 	gone := g
 	gone.ClientID = "nobody"
 	must(t, s.EnableUser(ctx, u.Username))
-	_, err = s.RedeemCode(ctx, "code", gone)
+	g = grantOf(addCode(t, s, "code again", u, c)) // the one before went with its session
+	_, err = s.RedeemCode(ctx, "code again", gone)
 	expect(t, "redeeming for a client that is gone", err, grant.ErrInactive)
 	expectUser(t, s, u) // no login was noted
 
-	number, err := s.RedeemCode(ctx, "code", g)
+	number, err := s.RedeemCode(ctx, "code again", g)
 	must(t, err)
 	g.Number = number
 	expectGrant(t, s, g)

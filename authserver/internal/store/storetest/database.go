@@ -95,9 +95,11 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		_, err := s.RedeemCode(ctx, "x", grant.Grant{})
 		return err
 	},
-	"CreateSession": func(ctx context.Context, s *store.Store) error { return s.CreateSession(ctx, "x", "x", start, start) },
+	"CreateSession": func(ctx context.Context, s *store.Store) error {
+		return s.CreateSession(ctx, "x", account.User{ID: "x"}, start, start)
+	},
 	"ReplaceSession": func(ctx context.Context, s *store.Store) error {
-		return s.ReplaceSession(ctx, "x", "y", "x", start, start)
+		return s.ReplaceSession(ctx, "x", "y", account.User{ID: "x"}, start, start)
 	},
 	"SessionUser": func(ctx context.Context, s *store.Store) error {
 		_, _, err := s.SessionUser(ctx, "x", start)

@@ -3,7 +3,9 @@ package storetest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +24,7 @@ var raceTests = []test{
 	{"every failure counts", testRaceOfFailures},
 	{"one of many replaces a hash", testRaceForHash},
 	{"no grant survives a new password", testPasswordDuringLogins},
+	{"no grant survives a logout that ends the apps", testLogoutDuringRedemptions},
 	{"no grant survives disabling its user", func(t *testing.T, s *store.Store) {
 		endDuringLogins(t, s, func(ctx context.Context) error { return s.DisableUser(ctx, "john.doe", start) })
 	}},
@@ -214,23 +217,35 @@ func endDuringLogins(t *testing.T, s *store.Store, end func(context.Context) err
 	same(t, "active grants", int64(0), active)
 }
 
-// A new password ends what was begun with the old one, and refuses nothing.
+// A new password ends what was begun with the old one, and what begins with it later.
 func testPasswordDuringLogins(t *testing.T, s *store.Store) {
-	l := newLogins(t, s)
-	done := make(chan struct{})
-	var before []int64
+	endDuringLogins(t, s, func(ctx context.Context) error { return s.SetPassword(ctx, "john.doe", "another hash", start) })
+}
+
+// A logout that ends the apps' access, too, ends what the codes of the session have
+// given, and every one that is redeemed later is unknown.
+func testLogoutDuringRedemptions(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	var codes []grant.Code
+	for i := range 4 * racers {
+		codes = append(codes, addCode(t, s, "code "+strconv.Itoa(i), u, c))
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	for _, err := range atOnce(ctx, racers, func(ctx context.Context, i int) error {
-		if i > 0 {
-			return l.run(ctx, done)
+	errs := atOnce(ctx, len(codes)+1, func(ctx context.Context, i int) error {
+		if i == len(codes) {
+			return s.DeleteSession(ctx, codes[0].Session, true, start)
 		}
-		defer close(done)
-		err := l.first(ctx)
-		before = l.soFar()
-		return cmp.Or(err, s.SetPassword(ctx, "john.doe", "another hash", start))
-	}) {
+		_, err := s.RedeemCode(ctx, codes[i].Digest, grantOf(codes[i]))
+		if errors.Is(err, grant.ErrCodeUnknown) {
+			return nil
+		}
+		return err
+	})
+	for _, err := range errs {
 		must(t, err)
 	}
-	l.expectRevoked(t, before)
+	active, err := s.ActiveGrants(t.Context(), start)
+	must(t, err)
+	same(t, "active grants", int64(0), active)
 }

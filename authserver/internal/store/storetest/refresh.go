@@ -33,7 +33,7 @@ const idle = 30 * 24 * time.Hour
 
 // newRefresh is what is kept of a first refresh token.
 func newRefresh() grant.Refresh {
-	return grant.Refresh{Family: "family", Current: "first", EndsAt: start.Add(6 * idle)}
+	return grant.Refresh{Family: "family", Current: "first", EndsAt: start.Add(6 * idle), ExpiresAt: start.Add(6 * idle)}
 }
 
 // addRefreshable starts a grant with a refresh token.
@@ -48,7 +48,7 @@ func addRefreshable(t testing.TB, s *store.Store, u account.User, c client.Clien
 func rotated(r grant.Refresh, next string, at time.Time) grant.Refresh {
 	trail := append([]grant.Replaced{}, r.Trail...)
 	trail = append(trail, grant.Replaced{Digest: r.Current, Seed: []byte("\x00\xff seed of " + next), At: at.UnixMilli()})
-	return grant.Refresh{Family: r.Family, Current: next, Trail: trail, EndsAt: r.EndsAt}
+	return grant.Refresh{Family: r.Family, Current: next, Trail: trail, EndsAt: r.EndsAt, ExpiresAt: r.ExpiresAt}
 }
 
 func testRefreshRoundTrip(t *testing.T, s *store.Store) {
@@ -67,7 +67,7 @@ func testRefreshRoundTrip(t *testing.T, s *store.Store) {
 		g.Refresh, g.ExpiresAt = next, until
 		expectGrant(t, s, g)
 	}
-	bare := grant.Refresh{Family: g.Refresh.Family, Current: "without a trail", EndsAt: g.Refresh.EndsAt}
+	bare := grant.Refresh{Family: g.Refresh.Family, Current: "without a trail", EndsAt: g.Refresh.EndsAt, ExpiresAt: g.Refresh.ExpiresAt}
 	_, err := s.RotateRefresh(t.Context(), g.Number, g.Refresh.Current, bare, start, g.ExpiresAt)
 	must(t, err)
 	g.Refresh = bare
@@ -88,14 +88,14 @@ func testRotateRefused(t *testing.T, s *store.Store) {
 		current string
 		now     time.Time
 	}{
-		"another digest":          {g.Number, "second", start},
-		"no digest":               {g.Number, "", start},
-		"the family's digest":     {g.Number, "family", start},
-		"of an expired grant":     {g.Number, "first", g.ExpiresAt},
-		"of a revoked grant":      {revoked.Number, "first", start},
-		"of a grant without one":  {without.Number, "first", start},
-		"of a grant never given":  {1 << 40, "first", start},
-		"of another one's number": {0, "first", start},
+		"another digest":           {g.Number, "second", start},
+		"no digest":                {g.Number, "", start},
+		"the family's digest":      {g.Number, "family", start},
+		"of a grant that was idle": {g.Number, "first", g.Refresh.ExpiresAt},
+		"of a revoked grant":       {revoked.Number, "first", start},
+		"of a grant without one":   {without.Number, "first", start},
+		"of a grant never given":   {1 << 40, "first", start},
+		"of another one's number":  {0, "first", start},
 	} {
 		ok, err := s.RotateRefresh(ctx, tt.number, tt.current, next, tt.now, start.Add(idle))
 		must(t, err)
@@ -106,7 +106,7 @@ func testRotateRefused(t *testing.T, s *store.Store) {
 	for _, unchanged := range []grant.Grant{g, revoked, without} {
 		expectGrant(t, s, unchanged)
 	}
-	ok, err := s.RotateRefresh(ctx, g.Number, "first", next, g.ExpiresAt.Add(-time.Second), start.Add(idle))
+	ok, err := s.RotateRefresh(ctx, g.Number, "first", next, g.Refresh.ExpiresAt.Add(-time.Second), start.Add(idle))
 	must(t, err)
 	same(t, "rotated in the last second", true, ok)
 }

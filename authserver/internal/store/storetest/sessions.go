@@ -34,7 +34,9 @@ const sessionLength = 12 * time.Hour
 
 func addSession(t testing.TB, s *store.Store, digest string, u account.User) {
 	t.Helper()
-	must(t, s.CreateSession(t.Context(), digest, u.ID, start, start.Add(sessionLength)))
+	now, err := s.UserByID(t.Context(), u.ID) // who has just shown the password of now
+	must(t, err)
+	must(t, s.CreateSession(t.Context(), digest, now, start, start.Add(sessionLength)))
 }
 
 // expectSession checks whether somebody is logged in in a session at start.
@@ -64,7 +66,7 @@ func testSession(t *testing.T, s *store.Store) {
 	for _, digest := range []string{"", "John's", "john's ", "john_s", "nobody's"} {
 		expectSession(t, s, digest, account.ErrNotFound)
 	}
-	if s.CreateSession(t.Context(), "john's", other.ID, start, start.Add(sessionLength)) == nil {
+	if s.CreateSession(t.Context(), "john's", other, start, start.Add(sessionLength)) == nil {
 		t.Error("two sessions have one digest")
 	}
 }
@@ -92,8 +94,14 @@ func testSessionsEnd(t *testing.T, s *store.Store) {
 
 	// A login that was on its way when the user was disabled makes no session either.
 	must(t, s.DisableUser(ctx, "disabled", start))
-	addSession(t, s, "late", account.User{ID: account.IDPrefix + "disabled"})
+	late, err := s.UserByUsername(ctx, "disabled")
+	must(t, err)
+	expect(t, "a session of a disabled user", s.CreateSession(ctx, "late", late, start, start.Add(sessionLength)), grant.ErrInactive)
 	expectSession(t, s, "late", account.ErrNotFound)
+
+	// Nor does one that began with the password before.
+	must(t, s.SetPassword(ctx, "jane.smith", "hash", start))
+	expect(t, "a session by an old password", s.CreateSession(ctx, "old", kept, start, start.Add(sessionLength)), grant.ErrInactive)
 }
 
 // addSessionGrant starts a grant in a session.
@@ -136,7 +144,7 @@ func testReplaceSession(t *testing.T, s *store.Store) {
 	old := code.Session
 	mine, others := addSessionGrant(t, s, old, john, c), addSessionGrant(t, s, old, jane, c)
 	now := start.Add(time.Second)
-	must(t, s.ReplaceSession(ctx, old, "new", john.ID, now, now.Add(sessionLength)))
+	must(t, s.ReplaceSession(ctx, old, "new", john, now, now.Add(sessionLength)))
 	expectSession(t, s, old, account.ErrNotFound)
 	_, since, err := s.SessionUser(ctx, "new", now)
 	must(t, err)
@@ -151,7 +159,7 @@ func testReplaceSession(t *testing.T, s *store.Store) {
 	}
 
 	loose := addGrant(t, s, john, c)
-	must(t, s.ReplaceSession(ctx, "", "newer", john.ID, now, now.Add(sessionLength))) // there was none
+	must(t, s.ReplaceSession(ctx, "", "newer", john, now, now.Add(sessionLength))) // there was none
 	expectSession(t, s, "new", nil)
 	expectSession(t, s, "newer", nil)
 	expectGrant(t, s, loose)
@@ -171,7 +179,7 @@ func testSweepSessions(t *testing.T, s *store.Store) {
 	}
 	now := start.Add(sessionLength + time.Second)
 	for i := range stale / 2 { // each takes more than one with it
-		must(t, s.CreateSession(t.Context(), "new "+strconv.Itoa(i), u.ID, now, now.Add(sessionLength)))
+		must(t, s.CreateSession(t.Context(), "new "+strconv.Itoa(i), u, now, now.Add(sessionLength)))
 	}
 	for i := range stale {
 		expectSession(t, s, "stale "+strconv.Itoa(i), account.ErrNotFound) // though it is not over at start

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -145,13 +146,21 @@ func testSetPassword(t *testing.T, s *store.Store) {
 	changed := start.Add(time.Minute)
 	must(t, s.SetPassword(t.Context(), u.Username, "another hash", changed))
 
-	u.PasswordHash, u.LastLoginAt = "another hash", start
+	u.PasswordHash, u.PasswordVersion, u.LastLoginAt = "another hash", 1, start
 	expectUser(t, s, u)
 	g.RevokedAt = changed
 	expectGrant(t, s, g)
 
+	// A login that began with the old one gives nothing any more.
+	_, err := s.StartGrant(t.Context(), newGrant(u, c))
+	expect(t, "a login by the old password", err, grant.ErrInactive)
+
 	// It is the old sessions that end, once, and not those to come.
-	later := addGrant(t, s, u, c)
+	later := newGrant(u, c)
+	later.PasswordVersion = u.PasswordVersion
+	later.Number, err = s.StartGrant(t.Context(), later)
+	must(t, err)
+	later.PasswordVersion = 0 // it is compared, not kept
 	must(t, s.DisableUser(t.Context(), u.Username, changed.Add(time.Minute)))
 	expectGrant(t, s, g)
 	later.RevokedAt = changed.Add(time.Minute)
