@@ -34,7 +34,7 @@ func measureRequests(ctx context.Context, h *house, o options) (rows []row, err 
 		return nil, err
 	}
 	defer api.stopInto(&err)
-	plan := load.Plan{Address: api.address, Requests: requests, Connections: connections, Duration: time.Second}
+	plan := load.Plan{Address: api.address, Requests: requests, Connections: connections, Duration: time.Second, Spin: true}
 	if err := api.until(ctx, func() error { _, err := load.Run(ctx, once(plan)); return err }); err != nil {
 		return nil, err
 	}

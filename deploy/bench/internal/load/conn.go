@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
+	"syscall"
+	"time"
 )
 
 // maxAnswer is the longest answer that is read, in bytes.
@@ -17,38 +20,79 @@ var (
 	contentLength = []byte("\r\nContent-Length: ")
 )
 
-// conn is one connection and the answer that is being read from it.
+// conn is one connection, what it sends, and the answer that is being read from it.
 type conn struct {
 	net.Conn
-	buf [maxAnswer]byte
+	request []byte
+	count   int       // requests sent
+	sent    time.Time // when the last one was
+	done    bool
+
+	raw  syscall.RawConn // nil when reads wait
+	buf  [maxAnswer]byte
+	read int // bytes of the answer that are in buf
+	want int // bytes of the answer in all; 0 until its head is complete
 }
 
-// roundTrip sends the request and reads the whole answer. Any answer but a 200 with
-// a Content-Length is an error that shows its first line.
-func (c *conn) roundTrip(request []byte) error {
-	if _, err := c.Write(request); err != nil {
-		return err
+// setSpin makes reads return at once, with or without something read.
+func (c *conn) setSpin(spin bool) (err error) {
+	if spin {
+		c.raw, err = c.Conn.(*net.TCPConn).SyscallConn()
 	}
-	read, want := 0, 0
-	for want == 0 || read < want {
-		if read == len(c.buf) {
-			return fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
-		}
-		n, err := c.Read(c.buf[read:])
-		read += n
-		if err != nil {
-			return fmt.Errorf("after %d bytes of the answer: %w", read, err)
-		}
-		if want == 0 {
-			if want, err = answerLength(c.buf[:read]); err != nil {
-				return err
-			}
+	return err
+}
+
+// send sends the request once more; it is now.
+func (c *conn) send(now time.Time) error {
+	c.count, c.sent, c.read, c.want = c.count+1, now, 0, 0
+	_, err := c.Write(c.request)
+	return err
+}
+
+// receive reads once and reports whether the answer is complete. Any answer but a
+// 200 with a Content-Length is an error that shows its first line.
+func (c *conn) receive() (complete bool, err error) {
+	n, err := c.readSome(c.buf[c.read:])
+	c.read += n
+	if err != nil {
+		return false, fmt.Errorf("after %d bytes of the answer: %w", c.read, err)
+	}
+	if c.want == 0 {
+		if c.want, err = answerLength(c.buf[:c.read]); err != nil {
+			return false, err
 		}
 	}
-	if read > want {
-		return fmt.Errorf("%d bytes follow the answer", read-want)
+	switch {
+	case c.want > 0 && c.read > c.want:
+		return false, fmt.Errorf("%d bytes follow the answer", c.read-c.want)
+	case c.want == 0 && c.read == len(c.buf) || c.want > len(c.buf):
+		return false, fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
 	}
-	return nil
+	return c.want > 0 && c.read == c.want, nil
+}
+
+// readSome is Read, which does not wait when the connection spins: zero then means
+// that there is nothing yet.
+func (c *conn) readSome(b []byte) (n int, err error) {
+	if c.raw == nil {
+		return c.Read(b)
+	}
+	var readErr error
+	err = c.raw.Read(func(fd uintptr) bool {
+		n, readErr = syscall.Read(int(fd), b)
+		return true // whatever came: do not wait for more
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case errors.Is(readErr, syscall.EAGAIN) || errors.Is(readErr, syscall.EINTR):
+		return 0, nil
+	case readErr != nil:
+		return 0, readErr
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
 }
 
 // answerLength returns how many bytes the answer has whose beginning this is, or

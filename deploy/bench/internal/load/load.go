@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -38,6 +39,13 @@ type Plan struct {
 	Duration time.Duration
 	// Count is how many requests each connection sends.
 	Count int
+	// Spin makes the generator look for answers without a pause, on as many CPUs as
+	// GOMAXPROCS says, where it would sleep until one comes. Sleeping spares the CPU,
+	// but to wake a process is work, in a virtual machine even much, and it is work of
+	// the server that answers: the slower the server, the more often the generator
+	// sleeps, and the more the server pays for that. So two servers can only be
+	// compared with a generator that is always awake.
+	Spin bool
 }
 
 // Result is what came of a plan.
@@ -86,12 +94,13 @@ func Run(ctx context.Context, p Plan) (Result, error) {
 	defer stop()
 
 	start := time.Now()
-	times := make([][]time.Duration, len(conns))
+	groups := p.groups(conns)
+	times := make([][]time.Duration, len(groups))
 	var workers sync.WaitGroup
-	for i, c := range conns {
+	for i, group := range groups {
 		workers.Go(func() {
 			var err error
-			if times[i], err = c.work(p, p.Requests[i%len(p.Requests)], start); err != nil {
+			if times[i], err = p.work(group, start); err != nil {
 				cancel(err)
 			}
 		})
@@ -114,11 +123,12 @@ func dial(ctx context.Context, p Plan) ([]*conn, error) {
 	}
 	conns := make([]*conn, 0, p.Connections)
 	dialer := net.Dialer{Timeout: patience}
-	for range p.Connections {
+	for len(conns) < p.Connections {
 		raw, err := dialer.DialContext(ctx, "tcp", p.Address)
 		if err == nil {
-			conns = append(conns, &conn{Conn: raw})
-			err = raw.SetDeadline(time.Now().Add(duration + patience))
+			c := &conn{Conn: raw, request: p.Requests[len(conns)%len(p.Requests)]}
+			conns = append(conns, c)
+			err = errors.Join(raw.SetDeadline(time.Now().Add(duration+patience)), c.setSpin(p.Spin))
 		}
 		if err != nil {
 			closeAll(conns)
@@ -134,20 +144,50 @@ func closeAll(conns []*conn) {
 	}
 }
 
-// work sends the request again and again, and returns how long each took.
-func (c *conn) work(p Plan, request []byte, start time.Time) ([]time.Duration, error) {
-	end := start.Add(p.Duration)
+// groups says which connections a worker looks after: one, whose answers it waits
+// for, or its share of all.
+func (p Plan) groups(conns []*conn) [][]*conn {
+	size := 1
+	if p.Spin {
+		size = (len(conns) + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0)
+	}
+	return slices.Collect(slices.Chunk(conns, size))
+}
+
+// work keeps a request under way on every connection of the group until the plan
+// ends, and returns how long each took.
+func (p Plan) work(group []*conn, start time.Time) ([]time.Duration, error) {
 	times := make([]time.Duration, 0, 1<<12)
-	for sent := time.Now(); p.Duration == 0 || sent.Before(end); {
-		if p.Count > 0 && len(times) == p.Count {
-			break
+	for _, c := range group {
+		if err := c.send(time.Now()); err != nil {
+			return nil, err
 		}
-		if err := c.roundTrip(request); err != nil {
-			return nil, fmt.Errorf("request %d of a connection: %w", len(times)+1, err)
+	}
+	for open := len(group); open > 0; {
+		for _, c := range group {
+			if c.done {
+				continue
+			}
+			complete, err := c.receive()
+			if err != nil {
+				return nil, fmt.Errorf("request %d of a connection: %w", c.count, err)
+			}
+			if !complete {
+				continue
+			}
+			now := time.Now()
+			times = append(times, now.Sub(c.sent))
+			if c.done = p.over(c, now.Sub(start)); c.done {
+				open--
+			} else if err := c.send(now); err != nil {
+				return nil, err
+			}
 		}
-		answered := time.Now()
-		times = append(times, answered.Sub(sent))
-		sent = answered
 	}
 	return times, nil
+}
+
+// over reports whether the connection has sent what it should.
+func (p Plan) over(c *conn, elapsed time.Duration) bool {
+	return p.Count > 0 && c.count >= p.Count || p.Duration > 0 && elapsed >= p.Duration
 }
