@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -50,7 +49,7 @@ func newHouse(t *testing.T) *house {
 		Hasher: newHasher(t, bcrypt.MinCost),
 		Gate:   account.NewGate(2, 100),
 		Now:    func() time.Time { return h.now },
-		Log:    slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log:    slog.New(slog.DiscardHandler),
 	}
 	return h
 }

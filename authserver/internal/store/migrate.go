@@ -86,8 +86,13 @@ func (s *Store) migration(name string) (*goose.Migration, error) {
 	if err != nil {
 		return nil, errors.New(name + " does not begin with a number")
 	}
-	query := s.dialect.patience + strings.NewReplacer("{{serial}}", s.dialect.serial, "{{text}}", s.dialect.text).Replace(string(text))
+	query := strings.NewReplacer("{{serial}}", s.dialect.serial, "{{text}}", s.dialect.text).Replace(string(text))
 	run := func(ctx context.Context, tx *sql.Tx) error {
+		for _, setting := range s.dialect.patience {
+			if _, err := tx.ExecContext(ctx, setting); err != nil {
+				return err
+			}
+		}
 		_, err := tx.ExecContext(ctx, query)
 		return err
 	}

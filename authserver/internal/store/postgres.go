@@ -25,7 +25,7 @@ var postgres = dialect{
 	skipLocked: "FOR UPDATE SKIP LOCKED",
 	// A migration may take long, but must not keep everybody else waiting for a lock that
 	// it waits for itself.
-	patience: "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '5s';\n",
+	patience: []string{"SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '5s'"},
 	keyShare: "FOR KEY SHARE",
 	lock: func() (goose.ProviderOption, error) {
 		// As many tries as it takes: whoever waits for the lock waits for a migration.

@@ -24,12 +24,13 @@ func (e *edge) consent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case s.digest == "" || s.user.ID != form.Get("user") || a.problem != nil:
+	asked := s.digest != "" && s.user.ID == form.Get("user") && a.problem == nil
+	if asked && form.Get("decision") != "allow" {
+		return e.refuse(w, a, errAccessDenied)
+	}
+	if !asked {
 		leave(w, "/authorize?"+query)
 		return nil
-	case form.Get("decision") != "allow":
-		return e.refuse(w, a, errAccessDenied)
 	}
 	if err := e.rememberConsent(r, a, s); err != nil {
 		return err
