@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -59,6 +60,12 @@ type Streams struct {
 	Err io.Writer
 }
 
+// gcPercent is how much a program may allocate, in percent of what it holds, before it
+// collects its garbage. A server holds some MiB only: to collect each time that they
+// have doubled, as Go does by default, took a tenth of the time of a request, and what
+// it saved was about 10 MiB.
+const gcPercent = 400
+
 // Program describes a program to Main.
 type Program struct {
 	// Name is what the user types.
@@ -77,6 +84,9 @@ type Program struct {
 // context that commands get ends at SIGTERM, and at SIGINT with the cause
 // httpserver.ErrStopNow; a second signal ends the program at once.
 func (p Program) Main(args []string, streams Streams) int {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 2)
