@@ -24,7 +24,8 @@ fi
 # that does not know them.
 reasons=$(mktemp)
 trap 'rm -f "$reasons"' EXIT
-go test -v -count=1 $race "$@" | awk -v reasons="$reasons" -f deploy/test.awk
+# The whole-system tests take minutes; ten would be too few on a busy machine.
+go test -v -count=1 -timeout=40m $race "$@" | awk -v reasons="$reasons" -f deploy/test.awk
 status=$?
 
 while IFS= read -r reason; do left_out+=("$reason"); done < <(sort -u "$reasons")
