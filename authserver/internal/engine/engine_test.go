@@ -301,9 +301,11 @@ func TestSupports(t *testing.T) {
 	}
 }
 
-// What happens between the check of the password and the making of the token counts.
+// What happens between the check of the password and the making of the token counts,
+// a new password too.
 func TestIssueToSomebodyWhoIsNoMore(t *testing.T) {
 	for name, end := range map[string]func(b *bench) error{
+		"password":       func(b *bench) error { return b.data.SetPassword(t.Context(), "john.doe", "hash", b.now) },
 		"disabled":       func(b *bench) error { return b.data.DisableUser(t.Context(), "john.doe", b.now) },
 		"deleted":        func(b *bench) error { return b.data.DeleteUser(t.Context(), "john.doe", b.now) },
 		"client deleted": func(b *bench) error { return b.data.DeleteClient(t.Context(), "app", b.now) },

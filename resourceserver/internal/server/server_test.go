@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
@@ -94,6 +95,42 @@ func TestWrongSettings(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), secret[1:]) {
 			t.Errorf("%s: the secret is in %q", name, err)
+		}
+	}
+}
+
+// An API must not have the secret of another one: it could sign tokens for it. Its own
+// and those that are tied to none are welcome.
+func TestKeysOfAnotherAPI(t *testing.T) {
+	set, err := keyring.Generate(keyring.HS256, time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := settings(t)
+	const other = "https://billing.example"
+	for _, audience := range []string{s.Audience, other} {
+		set, _, err = keyring.Add(set, keyring.HS256, audience, time.Now(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Keys = keyring.Settings{KeysFile: filepath.Join(t.TempDir(), "keys.json")}
+		if err := os.WriteFile(s.Keys.KeysFile, set, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := server.New(t.Context(), s, slog.New(slog.DiscardHandler))
+		if audience == s.Audience {
+			if err != nil {
+				t.Errorf("with a key of its own: %v", err)
+			}
+			continue
+		}
+		if err == nil {
+			t.Fatal("accepted with a key of another API")
+		}
+		for _, want := range []string{"--keys-file", "HALLPASS_KEYS_FILE", other, "authserver key export"} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q does not say %q", err, want)
+			}
 		}
 	}
 }

@@ -1,0 +1,79 @@
+package engine_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+)
+
+// newRefreshBench is a bench whose access tokens live longer than a refresh token may be
+// idle: an hour, and three hours in all.
+func newRefreshBench(t *testing.T) *bench {
+	t.Helper()
+	b := newBench(t)
+	b.cfg.Lifetime, b.cfg.RefreshIdle, b.cfg.RefreshLifetime = 2*time.Hour, time.Hour, 3*time.Hour
+	b.app.Grants = append(b.app.Grants, oauth.GrantRefreshToken)
+	return b
+}
+
+// expectActive checks whether a token is good, by its introspection.
+func expectActive(t *testing.T, what string, e *engine.Engine, raw any, want error) {
+	t.Helper()
+	if _, err := e.Inspect(t.Context(), raw.(string)); !errors.Is(err, want) {
+		t.Errorf("%s: %v, want %v", what, err, want)
+	}
+}
+
+// RFC 9700 §4.14.2: refreshing ends, however often it is done and however long the
+// access tokens live.
+func TestRefreshingEnds(t *testing.T) {
+	b := newRefreshBench(t)
+	e := engine.New(b.cfg)
+	began := b.now
+	answer, err := e.Issue(request(), b.app)
+	must(t, err)
+	for b.now.Sub(began) < 150*time.Minute {
+		b.now = b.now.Add(50 * time.Minute)
+		answer, err = e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+		must(t, err)
+		found, err := e.Inspect(t.Context(), answer["refresh_token"].(string))
+		must(t, err)
+		want := b.now.Add(time.Hour)
+		if end := began.Add(3 * time.Hour); end.Before(want) {
+			want = end
+		}
+		if got := found.Grant.Refresh.ExpiresAt; !got.Equal(want) {
+			t.Errorf("after %v it is good until %v, want %v", b.now.Sub(began), got, want)
+		}
+	}
+	b.now = began.Add(3*time.Hour - time.Second)
+	expectActive(t, "the refresh token before its end", e, answer["refresh_token"], nil)
+	b.now = began.Add(3 * time.Hour)
+	expectActive(t, "the refresh token at its end", e, answer["refresh_token"], engine.ErrNotActive)
+	expectActive(t, "the access token at that time", e, answer["access_token"], nil)
+	after, err := e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+	refusedAs(t, "refreshing at the end", after, err, oauth.CodeInvalidGrant)
+}
+
+// A refresh token that nobody uses ends, though its access token is good for longer.
+func TestIdleRefreshTokenEnds(t *testing.T) {
+	b := newRefreshBench(t)
+	e := engine.New(b.cfg)
+	answer, err := e.Issue(request(), b.app)
+	must(t, err)
+	for range 2 { // the first refresh token, and a later one
+		began := b.now
+		b.now = began.Add(time.Hour)
+		late, err := e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+		refusedAs(t, "refreshing after an hour", late, err, oauth.CodeInvalidGrant)
+		expectActive(t, "the refresh token after an hour", e, answer["refresh_token"], engine.ErrNotActive)
+		expectActive(t, "the access token after an hour", e, answer["access_token"], nil)
+		b.now = began.Add(time.Hour - time.Second)
+		answer, err = e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+		must(t, err)
+	}
+}
