@@ -26,6 +26,7 @@ var consentTests = []test{
 	{"what was allowed last is what is allowed", testSetConsent},
 	{"consents are listed by client", testConsentsInOrder},
 	{"revoking a consent ends what came of it, and nothing else", testRevokeConsent},
+	{"revoking ends what a client got without a consent", testRevokeWithoutConsent},
 	{"consents go with their user and their client", testConsentsCascade},
 }
 
@@ -255,6 +256,22 @@ func testRevokeConsent(t *testing.T, s *store.Store) {
 	expectConsent(t, s, john, app, nil)
 	expectConsent(t, s, john, other, scope)
 	expectConsent(t, s, jane, app, scope)
+}
+
+// A client of the house is given grants without a consent.
+func testRevokeWithoutConsent(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
+	app, other := addClient(t, s, "app"), addClient(t, s, "other")
+	first, second := addGrant(t, s, john, app), addGrant(t, s, john, app)
+	kept := []grant.Grant{addGrant(t, s, john, other), addGrant(t, s, jane, app)}
+	revoked := start.Add(time.Minute)
+	must(t, s.RevokeConsent(ctx, john.ID, app.ID, revoked))
+	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), store.ErrNoConsent)
+	first.RevokedAt, second.RevokedAt = revoked, revoked
+	for _, g := range append(kept, first, second) {
+		expectGrant(t, s, g)
+	}
 }
 
 func testConsentsCascade(t *testing.T, s *store.Store) {
