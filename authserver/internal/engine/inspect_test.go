@@ -1,0 +1,106 @@
+package engine_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/token"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+)
+
+// forger registers billing with a secret of its own, lets the engine take tokens for any
+// API, as the program does, and returns the signer that billing can make of its secret.
+func forger(t *testing.T, b *bench) *token.Signer {
+	t.Helper()
+	must(t, b.data.CreateAPI(t.Context(), billing))
+	set, err := keyring.Generate(keyring.HS256, b.now, rand.Reader)
+	must(t, err)
+	set, single, err := keyring.Add(set, keyring.HS256, billing.Audience, b.now, rand.Reader)
+	must(t, err)
+	ring, err := keyring.Parse(set)
+	must(t, err)
+	own, err := keyring.Parse(single)
+	must(t, err)
+	b.cfg.Signer = &token.Signer{Keys: ring, Audience: audience, Now: b.cfg.Now}
+	b.cfg.Verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, InsecureAnyAudience: true, CacheSize: -1, Now: b.cfg.Now})
+	must(t, err)
+	return &token.Signer{Keys: own, Audience: audience, Now: b.cfg.Now}
+}
+
+// An API that has a secret of its own can sign a pointer at any grant. It learns nothing
+// by that and ends nothing.
+func TestForgedPointers(t *testing.T) {
+	b := newBench(t)
+	signer := forger(t, b)
+	e := engine.New(b.cfg)
+	for _, api := range []string{billing.Audience, audience} { // grants 1 and 2
+		_, err := e.Issue(request("resource", api), b.app)
+		must(t, err)
+	}
+	for name, tt := range map[string]struct {
+		grant  int64
+		change func(*token.Claims)
+		want   error
+	}{
+		"what the grant says":          {1, func(*token.Claims) {}, nil},
+		"another client":               {1, func(c *token.Claims) { c.ClientID = "other" }, engine.ErrNotActive},
+		"another user":                 {1, func(c *token.Claims) { c.Subject = "usr_other" }, engine.ErrNotActive},
+		"the client in a user's place": {1, func(c *token.Claims) { c.Subject = c.ClientID }, engine.ErrNotActive},
+		"another API's grant":          {2, func(*token.Claims) {}, engine.ErrNotActive},
+		"a grant that is not there":    {3, func(*token.Claims) {}, engine.ErrNotActive},
+	} {
+		g, err := b.data.GrantByNumber(t.Context(), min(tt.grant, 2))
+		must(t, err)
+		g.Number = tt.grant
+		claims := &token.Claims{
+			Issuer: issuer, Subject: b.user.ID, Audience: []string{billing.Audience}, ClientID: "app", ID: "forged",
+			IssuedAt: b.now, ExpiresAt: b.now.Add(time.Minute), Scope: oauth.Scope{"profile"}, Status: g.Status(issuer),
+		}
+		tt.change(claims)
+		raw, err := signer.Sign(claims)
+		must(t, err)
+		if _, err := b.cfg.Verifier.Verify(raw); err != nil {
+			t.Fatalf("%s: the forgery is not signed well: %v", name, err)
+		}
+		expectActive(t, name, e, raw, tt.want)
+		if _, err := e.InspectClaims(t.Context(), claims); !errors.Is(err, tt.want) {
+			t.Errorf("%s, verified before: %v, want %v", name, err, tt.want)
+		}
+		if tt.want == nil {
+			continue
+		}
+		if err := e.Revoke(t.Context(), b.app, raw); err != nil {
+			t.Errorf("revoking %s: %v", name, err)
+		}
+		b.expectGrants(2)
+	}
+}
+
+// A token that is for more than the API of its grant is not one of it either.
+func TestClaimsOfAnotherAudience(t *testing.T) {
+	b := newBench(t)
+	e := engine.New(b.cfg)
+	answer, err := e.Issue(request(), b.app)
+	must(t, err)
+	claims := b.claims(answer)
+	for _, tt := range []struct {
+		audience []string
+		want     error
+	}{
+		{[]string{audience}, nil},
+		{[]string{billing.Audience}, engine.ErrNotActive},
+		{[]string{audience, billing.Audience}, engine.ErrNotActive},
+		{nil, engine.ErrNotActive},
+	} {
+		forged := *claims
+		forged.Audience = tt.audience
+		if _, err := e.InspectClaims(t.Context(), &forged); !errors.Is(err, tt.want) {
+			t.Errorf("%v: %v, want %v", tt.audience, err, tt.want)
+		}
+	}
+}
