@@ -9,14 +9,23 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite", in Go alone
+	driver "modernc.org/sqlite" // in Go alone
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // sqliteReaders is how many connections read at once. Each holds its own page
 // cache, so there are few.
 const sqliteReaders = 4
+
+// busyTimeout is how long a writer waits for another one, and busyPause how often it
+// looks where SQLite itself does not wait.
+const (
+	busyTimeout = 5 * time.Second
+	busyPause   = 10 * time.Millisecond
+)
 
 var sqlite = dialect{goose: goose.DialectSQLite3, serial: "INTEGER PRIMARY KEY AUTOINCREMENT", text: "TEXT"}
 
@@ -38,10 +47,23 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 	s.write.SetMaxOpenConns(1)
 	s.read.SetMaxOpenConns(sqliteReaders)
 	s.read.SetMaxIdleConns(sqliteReaders)
-	if err := s.write.PingContext(ctx); err != nil {
+	if err := connect(ctx, s.write); err != nil {
 		return nil, unavailable("open "+path, errors.Join(err, s.Close()))
 	}
 	return s, nil
+}
+
+// connect makes the first connection. Programs that open a new file at the same moment
+// disturb each other where they turn WAL on: SQLite does not wait for that lock.
+func connect(ctx context.Context, db *sql.DB) error {
+	for start := time.Now(); ; {
+		err := db.PingContext(ctx)
+		var reason *driver.Error
+		if !errors.As(err, &reason) || reason.Code() != sqlite3.SQLITE_BUSY || time.Since(start) > busyTimeout {
+			return err
+		}
+		time.Sleep(busyPause)
+	}
 }
 
 // createPrivately makes the file if there is none, for its owner alone: SQLite
@@ -60,11 +82,11 @@ func createPrivately(path string) error {
 }
 
 // sqliteDSN is the driver's name of the file with what every connection is set to.
-// Writers wait for each other up to five seconds; every commit is on the disk when
-// it is answered, because a revocation that a power cut undoes is none.
+// Every commit is on the disk when it is answered, because a revocation that a power
+// cut undoes is none.
 func sqliteDSN(path, lock string) string {
 	options := url.Values{
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "foreign_keys(1)", "synchronous(FULL)"},
+		"_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "foreign_keys(1)", "synchronous(FULL)"},
 		"_txlock": {lock},
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + options.Encode()
