@@ -22,6 +22,11 @@ import (
 // connection, an answer is waited for.
 const patience = 5 * time.Second
 
+// lookInterval is how long a generator that spins does nothing when it has found no
+// answer: to look takes the lock of a connection, for which the server would have to
+// wait. Other requests are under way meanwhile.
+const lookInterval = 20 * time.Microsecond
+
 // maxDuration bounds a plan that ends by count.
 const maxDuration = time.Minute
 
@@ -164,6 +169,7 @@ func (p Plan) work(group []*conn, start time.Time) ([]time.Duration, error) {
 		}
 	}
 	for open := len(group); open > 0; {
+		before := len(times)
 		for _, c := range group {
 			if c.done {
 				continue
@@ -183,8 +189,18 @@ func (p Plan) work(group []*conn, start time.Time) ([]time.Duration, error) {
 				return nil, err
 			}
 		}
+		if p.Spin && len(times) == before {
+			stayAwake(lookInterval)
+		}
 	}
 	return times, nil
+}
+
+// stayAwake does nothing for as long as d, and does not sleep.
+func stayAwake(d time.Duration) {
+	for start := time.Now(); time.Since(start) < d; {
+		continue
+	}
 }
 
 // over reports whether the connection has sent what it should.
