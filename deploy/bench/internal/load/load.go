@@ -168,32 +168,41 @@ func (p Plan) work(group []*conn, start time.Time) ([]time.Duration, error) {
 			return nil, err
 		}
 	}
-	for open := len(group); open > 0; {
+	for open := slices.Clone(group); len(open) > 0; {
 		before := len(times)
-		for _, c := range group {
-			if c.done {
-				continue
-			}
-			complete, err := c.receive()
+		for _, c := range open {
+			took, answered, err := p.turn(c, start)
 			if err != nil {
-				return nil, fmt.Errorf("request %d of a connection: %w", c.count, err)
-			}
-			if !complete {
-				continue
-			}
-			now := time.Now()
-			times = append(times, now.Sub(c.sent))
-			if c.done = p.over(c, now.Sub(start)); c.done {
-				open--
-			} else if err := c.send(now); err != nil {
 				return nil, err
+			}
+			if answered {
+				times = append(times, took)
 			}
 		}
 		if p.Spin && len(times) == before {
 			stayAwake(lookInterval)
 		}
+		open = slices.DeleteFunc(open, func(c *conn) bool { return c.done })
 	}
 	return times, nil
+}
+
+// turn looks once at a connection. Where its answer is there, it says how long
+// that took, and sends the next request unless the plan is over for it.
+func (p Plan) turn(c *conn, start time.Time) (took time.Duration, answered bool, err error) {
+	answered, err = c.receive()
+	if err != nil {
+		return 0, false, fmt.Errorf("request %d of a connection: %w", c.count, err)
+	}
+	if !answered {
+		return 0, false, nil
+	}
+	now := time.Now()
+	took = now.Sub(c.sent)
+	if c.done = p.over(c, now.Sub(start)); c.done {
+		return took, true, nil
+	}
+	return took, true, c.send(now)
 }
 
 // stayAwake does nothing for as long as d, and does not sleep.
