@@ -201,25 +201,15 @@ func keyID(jwk jose.JSONWebKey) (string, error) {
 // error is ErrBadRing if the set is not one, or has a key for the API already, or if
 // no API is named.
 func Add(set []byte, algorithm, audience string, now time.Time, random io.Reader) (ring, single []byte, err error) {
-	old, err := Parse(set)
+	old, doc, keys, err := open(set)
 	if err != nil {
 		return nil, nil, err
 	}
 	if audience == "" {
 		return nil, nil, fmt.Errorf("%w: the API that the key is for is not named", ErrBadRing)
 	}
-	for _, k := range old.keys {
-		if k.Audience == audience {
-			return nil, nil, fmt.Errorf("%w: it has a key for %s already", ErrBadRing, audience)
-		}
-	}
-	var doc map[string]json.RawMessage
-	var keys []json.RawMessage
-	if err = json.Unmarshal(set, &doc); err == nil {
-		err = json.Unmarshal(doc["keys"], &keys)
-	}
-	if err != nil || len(keys) != old.Len() { // Parse is content with "Keys" too
-		return nil, nil, fmt.Errorf("%w: it is not JSON of the form {\"keys\": [...]}", ErrBadRing)
+	if old.TiedTo(audience) {
+		return nil, nil, fmt.Errorf("%w: it has a key for %s already", ErrBadRing, audience)
 	}
 	key, err := newKey(algorithm, audience, now, random)
 	if err != nil {

@@ -111,6 +111,33 @@ func TestWithoutTied(t *testing.T) {
 	}
 }
 
+// What is not of the API stays as it is written, in the keys and beside them.
+func TestRemove(t *testing.T) {
+	const mine, others = "https://a.example", "https://b.example"
+	kept := []string{oct("a", `"large":12345678901234567890`), oct("b", `"aud":"`+others+`"`)}
+	text := strings.Replace(set(kept[0], oct("c", `"aud":"`+mine+`"`), kept[1], oct("d", `"aud":"`+mine+`"`)), "{", `{"note":"of the file",`, 1)
+	if ring := parse(t, text); !ring.TiedTo(mine) || !ring.TiedTo(others) || ring.TiedTo("https://c.example") || ring.TiedTo("") {
+		t.Error("TiedTo does not find the keys of APIs, or others")
+	}
+	got, err := keyring.Remove([]byte(text), mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(kept, raws(t, got)); diff != "" || !strings.Contains(string(got), `"note": "of the file"`) {
+		t.Errorf("left is %s (-want +got):\n%s", got, diff)
+	}
+	for _, nobody := range []string{"https://c.example", ""} {
+		if all, err := keyring.Remove(got, nobody); err != nil || string(all) != string(got) {
+			t.Errorf("without the keys of %q: %v, %s", nobody, err, all)
+		}
+	}
+	for name, text := range map[string]string{"nothing left": set(oct("a", `"aud":"`+mine+`"`)), "no JSON": "x", "a bad key": set(oct("a"), oct("a"))} {
+		if got, err := keyring.Remove([]byte(text), mine); !errors.Is(err, keyring.ErrBadRing) || len(got) != 0 {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+}
+
 func TestTiedElsewhere(t *testing.T) {
 	const mine, others = "https://a.example", "https://b.example"
 	forA, forB := oct("a", `"aud":"`+mine+`"`), oct("b", `"aud":"`+others+`"`)

@@ -31,11 +31,7 @@ func (s *Signer) Sign(c *Claims) (string, error) {
 	if name := w.missing(); name != "" {
 		return "", fmt.Errorf("token without the claim %s is not signed", name)
 	}
-	now := time.Now
-	if s.Now != nil {
-		now = s.Now
-	}
-	key, err := s.key(c.Audience, now())
+	key, err := s.key(c.Audience, s.now())
 	if err != nil {
 		return "", err
 	}
@@ -47,6 +43,19 @@ func (s *Signer) Sign(c *Claims) (string, error) {
 		return "", fmt.Errorf("signing a token: %w", err)
 	}
 	return signed, nil
+}
+
+// CanSign reports whether there is a key for tokens of this audience now.
+func (s *Signer) CanSign(audience string) bool {
+	_, err := s.key([]string{audience}, s.now())
+	return err == nil
+}
+
+func (s *Signer) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
 }
 
 // key picks the key for tokens of this audience.

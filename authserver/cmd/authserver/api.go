@@ -24,7 +24,7 @@ import (
 type apiCommands struct {
 	Add    apiAddCommand    `cmd:"" help:"Register an API beside the one of --audience. Clients name it as resource (RFC 8707)."`
 	List   apiListCommand   `cmd:"" help:"List all registered APIs."`
-	Delete apiDeleteCommand `cmd:"" help:"Delete an API: no token for it is issued any more."`
+	Delete apiDeleteCommand `cmd:"" help:"Delete an API and its secret: no token for it is issued any more, and none that was is accepted."`
 }
 
 // apiError gives an error about an API its exit code and the API's audience.
@@ -81,10 +81,28 @@ func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error 
 	if err == nil {
 		fmt.Fprintf(streams.Out, "API %s: added\n", c.Audience)
 	}
-	if err == nil && c.SecretTo != "" {
+	switch {
+	case err != nil:
+	case c.SecretTo != "":
 		fmt.Fprintf(streams.Err, "note: %s holds the secrets of several APIs now: only the authorization server may have it. The API of --audience gets a file of its own: authserver key export %s PATH\n", c.KeysFile, c.KeysFile)
+	case !c.hasKey():
+		fmt.Fprintf(streams.Err, "note: no token for this API is issued until the server has a key for it: one of its own (delete the API, and add it again with --secret-to), or an asymmetric one (authserver key init --algorithm EdDSA)\n")
 	}
 	return apiError(c.Audience, err)
+}
+
+// hasKey reports whether the keys file is known and has a key for tokens of the API.
+func (c *apiAddCommand) hasKey() bool {
+	set, err := os.ReadFile(c.KeysFile)
+	if err != nil {
+		return false
+	}
+	ring, err := keyring.Parse(set)
+	if err != nil {
+		return false
+	}
+	_, err = ring.SignerFor(c.Audience, time.Now())
+	return err == nil
 }
 
 // addSecret writes the API's file first, so that a secret that signs is known to the API.
@@ -136,15 +154,43 @@ func replaceFile(path string, data []byte) error {
 type apiDeleteCommand struct {
 	server.Database `embed:""`
 	Audience        string `arg:"" help:"Identifier of the API."`
+	KeysFile        string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"The authorization server's JWK Set, from which the API's own secret is removed."`
 }
 
-// Run deletes the API.
+// Run deletes the API, and then its secret: in the other order a failure would leave an
+// API that is registered and gets no tokens.
 func (c *apiDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
 	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DeleteAPI(ctx, c.Audience) })
-	if err == nil {
-		fmt.Fprintf(streams.Out, "API %s: deleted\n", c.Audience)
+	if err != nil {
+		return apiError(c.Audience, err)
 	}
-	return apiError(c.Audience, err)
+	fmt.Fprintf(streams.Out, "API %s: deleted\n", c.Audience)
+	if err := c.removeSecret(streams); err != nil {
+		return apiError(c.Audience, fmt.Errorf("the API is deleted, its secret is still in the file: %w", err))
+	}
+	return nil
+}
+
+func (c *apiDeleteCommand) removeSecret(streams program.Streams) error {
+	if c.KeysFile == "" {
+		return nil
+	}
+	set, err := os.ReadFile(c.KeysFile)
+	if err != nil {
+		return err
+	}
+	ring, err := keyring.Parse(set)
+	if err != nil || !ring.TiedTo(c.Audience) {
+		return err
+	}
+	left, err := keyring.Remove(set, c.Audience)
+	if err == nil {
+		err = replaceFile(c.KeysFile, left)
+	}
+	if err == nil {
+		fmt.Fprintf(streams.Out, "%s: the API's secret is removed\n", c.KeysFile)
+	}
+	return err
 }
 
 // shownAPI is an API as list prints it.

@@ -21,20 +21,25 @@ const CodeInvalidTarget oauth.ErrorCode = "invalid_target"
 // Errors about the API that a token is asked for.
 var (
 	errTarget = &oauth.Error{Code: CodeInvalidTarget, Description: "resource names no API that is registered here"}
+	errNoKey  = &oauth.Error{Code: CodeInvalidTarget, Description: "the API that resource names is registered here, but has no key that signs its tokens yet"}
 	errGone   = &oauth.Error{Code: CodeInvalidTarget, Description: "the API that was granted is not registered any more"}
 	errOther  = &oauth.Error{Code: CodeInvalidTarget, Description: "resource names another API than the one that was granted"}
 )
 
 // Target finds the API that a client names as resource; naming none means the one of
-// the settings, for which the zero API stands. One that is not registered is
-// invalid_target.
+// the settings, for which the zero API stands. One that is not registered, or has no key
+// that may sign its tokens, is invalid_target: a secret is never lent to another API.
 func (e *Engine) Target(ctx context.Context, audience string) (resource.API, error) {
 	if audience == "" || audience == e.cfg.Audience {
 		return resource.API{}, nil
 	}
 	api, err := e.cfg.APIs.APIByAudience(ctx, audience)
-	if errors.Is(err, resource.ErrNotFound) {
+	switch {
+	case errors.Is(err, resource.ErrNotFound):
 		return resource.API{}, errTarget
+	case err == nil && !e.cfg.Signer.CanSign(api.Audience):
+		e.cfg.Log.WarnContext(ctx, "no token for an API: give it a secret of its own by 'api add --secret-to', or the server an asymmetric key", "api", api.Audience)
+		return resource.API{}, errNoKey
 	}
 	return api, err
 }

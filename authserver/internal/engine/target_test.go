@@ -65,7 +65,7 @@ func TestScope(t *testing.T) {
 // RFC 8707 §2: letter by letter.
 func TestTarget(t *testing.T) {
 	b := newBench(t)
-	must(t, b.data.CreateAPI(t.Context(), billing))
+	withBilling(t, b)
 	e := engine.New(b.cfg)
 	for named, want := range map[string]resource.API{"": {}, audience: {}, billing.Audience: billing} {
 		got, err := e.Target(t.Context(), named)
@@ -191,7 +191,6 @@ func TestIssueForAnAPIWithoutAKey(t *testing.T) {
 	b := newBench(t)
 	must(t, b.data.CreateAPI(t.Context(), billing))
 	answer, err := engine.New(b.cfg).Issue(request("resource", billing.Audience), b.app)
-	if !errors.Is(err, keyring.ErrNoSigner) || answer != nil {
-		t.Errorf("got %v, %v", answer, err)
-	}
+	refusedAs(t, "an API without a key", answer, err, engine.CodeInvalidTarget)
+	b.expectGrants(0)
 }
