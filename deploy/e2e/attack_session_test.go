@@ -205,3 +205,42 @@ func TestAttackEndlessLogin(t *testing.T) {
 		})
 	}
 }
+
+// What is allowed at one API is not allowed at another, whose scopes may mean more though
+// they have the same names; and the page says which one is meant (RFC 8707 §3).
+func TestAttackConsentAtAnotherAPI(t *testing.T) {
+	const bank = "https://bank.example"
+	s := newSystem(t)
+	s.admin(t, "", "migrate")
+	s.admin(t, "", "api", "add", bank, "--name", "The Bank", "--scope", appScope, "--keys-file", s.keysFile, "--secret-to", s.keysFile+".bank")
+	s.startAuthserver(t, "--demo")
+	s.admin(t, "", "scope", "describe", "items:read", "See <your> items")
+	a := s.register(t, "app", "https://app.example/callback", "--public")
+	john := s.visit(t, a)
+	allow := func(page answer) string {
+		t.Helper()
+		return john.post("/consent", append(formFields(page.body), "decision", "allow")...).location(t).String()
+	}
+	page := john.authorize(a)
+	page.checkPage(t, http.StatusOK, "Allow access?")
+	if strings.Contains(page.body, "The Bank") || !strings.Contains(page.body, "See &lt;your&gt; items") || !strings.Contains(page.body, "See your name and your username") {
+		t.Errorf("the page of the API of the settings:\n%s", page.body)
+	}
+	john.get(allow(page)).location(t)
+	john.authorize(a).location(t) // once allowed, it is not asked for again
+
+	page = john.authorize(a, "resource", bank)
+	page.checkPage(t, http.StatusOK, "Allow access?")
+	if !strings.Contains(page.body, "<strong>The Bank</strong>") {
+		t.Errorf("the page does not name the API:\n%s", page.body)
+	}
+	silent := john.authorize(a, "resource", bank, "prompt", "none").location(t)
+	if code := silent.Query().Get("error"); code != "consent_required" {
+		t.Errorf("prompt=none is answered with %s", silent)
+	}
+	john.get(allow(page)).location(t)
+	john.authorize(a, "resource", bank).location(t)
+	if got := s.admin(t, "", "consent", "list", "john.doe"); !strings.Contains(got, bank) {
+		t.Errorf("consent list says:\n%s", got)
+	}
+}

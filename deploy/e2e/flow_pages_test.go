@@ -254,7 +254,7 @@ func TestFlowInBrowser(t *testing.T) {
 		g.open(third, "scope", "profile")
 		g.login("john.doe", demoPassword)
 		g.sees("Allow access?")
-		if text := g.eval(`document.querySelector("main").innerText`); !strings.Contains(text, "Third App") || !strings.Contains(text, "John Doe") || !strings.Contains(text, "profile") {
+		if text := g.eval(`document.querySelector("main").innerText`); !strings.Contains(text, "Third App") || !strings.Contains(text, "John Doe") || !strings.Contains(text, "See your name and your username") {
 			t.Errorf("the page does not say who asks whom for what: %s", text)
 		}
 		g.presses("Allow")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type consentListCommand struct {
 // shownConsent is a consent as list prints it.
 type shownConsent struct {
 	Client    string    `json:"client_id"`
+	Audience  string    `json:"audience,omitempty"` // none: the API of --audience
 	Scope     string    `json:"scope"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
@@ -43,14 +45,14 @@ func (c *consentListCommand) Run(ctx context.Context, streams program.Streams) e
 		shown := []shownConsent{}
 		rows := [][]any{}
 		for _, given := range consents {
-			v := shownConsent{given.ClientID, given.Scope.String(), given.UpdatedAt}
+			v := shownConsent{given.ClientID, given.Audience, given.Scope.String(), given.UpdatedAt}
 			shown = append(shown, v)
-			rows = append(rows, []any{v.Client, v.Scope, when(&v.UpdatedAt)})
+			rows = append(rows, []any{v.Client, cmp.Or(v.Audience, "-"), v.Scope, when(&v.UpdatedAt)})
 		}
 		if c.JSON {
 			return printJSON(streams.Out, shown)
 		}
-		return printTable(streams.Out, []any{"CLIENT", "SCOPE", "SINCE"}, rows)
+		return printTable(streams.Out, []any{"CLIENT", "API", "SCOPE", "SINCE"}, rows)
 	})
 	return userError(c.Username, err)
 }

@@ -31,8 +31,9 @@ var (
 	ErrNotFound = errors.New("no such API")
 	// ErrExists says that the identifier is taken.
 	ErrExists = errors.New("an API of this identifier exists already")
-	// ErrBad says that an API cannot be registered like this; the text says why.
-	ErrBad = errors.New("API not usable")
+	// ErrBad says that an API or a description cannot be stored like this; the text
+	// says why.
+	ErrBad = errors.New("not usable")
 )
 
 // API is a protected resource.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -27,6 +28,9 @@ var demoUsers = []struct{ username, password, name string }{
 
 // demoScope is what the API next door asks for.
 var demoScope = oauth.Scope{"profile", "items:read"}
+
+// demoDescription is what the scope means that this server knows nothing of.
+var demoDescription = resource.ScopeDescription{Scope: "items:read", Text: "See your items"}
 
 // seedDemo makes the demo users and the demo client if the database has no users
 // and no clients. Two servers may do so at once: whoever comes second finds what it
@@ -45,6 +49,9 @@ func seedDemo(ctx context.Context, data *store.Store, hasher *account.Hasher, no
 		Scope: demoScope, FirstParty: true, CreatedAt: now,
 	}
 	if err := data.CreateClient(ctx, c); err != nil && !errors.Is(err, client.ErrExists) {
+		return err
+	}
+	if err := data.DescribeScope(ctx, demoDescription); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx) // each hash takes a quarter of a second

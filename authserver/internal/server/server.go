@@ -133,6 +133,7 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 		Clients:        data,
 		Passwords:      login,
 		Sessions:       data,
+		Scopes:         data,
 		Tokens:         tokens,
 		Verifier:       verifier,
 		Keys:           keys,

@@ -72,8 +72,7 @@ func (e *edge) authorize(w http.ResponseWriter, r *http.Request) error {
 	case asks && silent:
 		return e.refuse(w, a, errConsentRequired)
 	case asks:
-		e.showConsent(w, a, s, r.URL.RawQuery)
-		return nil
+		return e.showConsent(w, r, a, s)
 	}
 	return e.sendCode(w, r, a, s)
 }
@@ -195,7 +194,7 @@ func (e *edge) needsConsent(r *http.Request, a *authorization, s session) (bool,
 	if a.client.FirstParty {
 		return false, nil
 	}
-	allowed, err := e.cfg.Sessions.ConsentedScope(r.Context(), s.user.ID, a.client.ID)
+	allowed, err := e.cfg.Sessions.ConsentedScope(r.Context(), s.user.ID, a.client.ID, a.api.Audience)
 	_, missing := allowed.Missing(a.scope...)
 	return missing || len(allowed) == 0, err
 }

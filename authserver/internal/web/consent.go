@@ -1,16 +1,43 @@
 package web
 
 import (
+	"context"
 	"net/http"
+	"slices"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 // showConsent asks the user whether the client may have what it asks for.
-func (e *edge) showConsent(w http.ResponseWriter, a *authorization, s session, query string) {
+func (e *edge) showConsent(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
+	scopes, err := e.describe(r.Context(), a.scope)
+	if err != nil {
+		return err
+	}
 	e.render(w, http.StatusOK, "consent", page{
-		Title: "Allow access", Client: a.client.Name, User: s.user.Name, UserID: s.user.ID, Scopes: a.scope, Continue: query,
+		Title: "Allow access", Client: a.client.Name, API: a.api.Name, User: s.user.Name, UserID: s.user.ID, Scopes: scopes, Continue: r.URL.RawQuery,
 	}, formTarget(a.redirectURI))
+	return nil
+}
+
+// describe says what a scope means, token by token; the text is empty where nobody has
+// said so.
+func (e *edge) describe(ctx context.Context, scope oauth.Scope) ([]resource.ScopeDescription, error) {
+	known, err := e.cfg.Scopes.ScopeDescriptions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var described []resource.ScopeDescription
+	for _, t := range scope {
+		d := resource.ScopeDescription{Scope: t}
+		if i := slices.IndexFunc(known, func(k resource.ScopeDescription) bool { return k.Scope == t }); i >= 0 {
+			d = known[i]
+		}
+		described = append(described, d)
+	}
+	return described, nil
 }
 
 // consent is POST /consent, sent by the consent page. Without a session, or with that of
@@ -39,9 +66,9 @@ func (e *edge) consent(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// rememberConsent adds what is allowed now to what was allowed before.
+// rememberConsent adds what is allowed now to what was allowed before at the same API.
 func (e *edge) rememberConsent(r *http.Request, a *authorization, s session) error {
-	before, err := e.cfg.Sessions.ConsentedScope(r.Context(), s.user.ID, a.client.ID)
+	before, err := e.cfg.Sessions.ConsentedScope(r.Context(), s.user.ID, a.client.ID, a.api.Audience)
 	if err != nil {
 		return err
 	}
@@ -51,5 +78,5 @@ func (e *edge) rememberConsent(r *http.Request, a *authorization, s session) err
 			scope = append(scope, t)
 		}
 	}
-	return e.cfg.Sessions.SetConsent(r.Context(), s.user.ID, a.client.ID, scope, e.cfg.Now())
+	return e.cfg.Sessions.SetConsent(r.Context(), s.user.ID, a.client.ID, a.api.Audience, scope, e.cfg.Now())
 }

@@ -11,7 +11,15 @@ const publicly = "public, max-age=60"
 
 // metadata is what clients need to know (RFC 8414 §2). It is true because it is made
 // of what the server does: the grant types are those that the engine supports.
-func (e *edge) metadata(w http.ResponseWriter, _ *http.Request) (map[string]any, error) {
+func (e *edge) metadata(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+	scopes, err := e.cfg.Scopes.ScopeDescriptions(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	names := []string{}
+	for _, d := range scopes {
+		names = append(names, d.Scope)
+	}
 	w.Header().Set("Cache-Control", publicly)
 	secrets := []string{"client_secret_basic", "client_secret_post"}
 	anyClient := append(secrets, "none")
@@ -25,6 +33,7 @@ func (e *edge) metadata(w http.ResponseWriter, _ *http.Request) (map[string]any,
 		"userinfo_endpoint":      issuer + "/userinfo",
 		"jwks_uri":               issuer + "/jwks.json",
 
+		"scopes_supported":         names, // those that are described
 		"grant_types_supported":    e.cfg.Tokens.GrantTypes(),
 		"response_types_supported": []string{"code"},
 		"response_modes_supported": []string{"query"},

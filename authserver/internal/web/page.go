@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 //go:embed pages
@@ -26,14 +28,15 @@ var pages = func() map[string]*template.Template {
 type page struct {
 	Title  string
 	Client string // the name of the client that is waiting
+	API    string // the name of the API it asks for; empty for that of the settings
 	User   string // who is logged in
 	Error  string // what went wrong with a form, shown beside it
 	Text   string // of a message
 
-	UserID   string   // who is logged in, for the form
-	Username string   // typed before
-	Scopes   []string // asked for
-	Continue string   // the query of the authorization request to go on with
+	UserID   string                      // who is logged in, for the form
+	Username string                      // typed before
+	Scopes   []resource.ScopeDescription // asked for
+	Continue string                      // the query of the authorization request to go on with
 }
 
 // render shows a page. The policy forbids scripts, frames and everything from elsewhere.

@@ -28,6 +28,11 @@ type Clients interface {
 	ClientByID(ctx context.Context, id string) (client.Client, error)
 }
 
+// Scopes knows what scopes mean; the order is theirs.
+type Scopes interface {
+	ScopeDescriptions(ctx context.Context) ([]resource.ScopeDescription, error)
+}
+
 // Tokens issues, shows and revokes tokens; *engine.Engine does.
 type Tokens interface {
 	Supports(oauth.GrantType) bool
@@ -57,6 +62,7 @@ type Config struct {
 	Clients   Clients
 	Passwords engine.Passwords
 	Sessions  Sessions
+	Scopes    Scopes
 	Tokens    Tokens
 	Verifier  *token.Verifier
 	Keys      keyring.Source

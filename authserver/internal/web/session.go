@@ -26,8 +26,8 @@ type Sessions interface {
 	// SessionUser returns who is logged in and since when, or account.ErrNotFound.
 	SessionUser(ctx context.Context, digest string, now time.Time) (account.User, time.Time, error)
 	DeleteSession(ctx context.Context, digest string, grantsToo bool, now time.Time) error
-	ConsentedScope(ctx context.Context, userID, clientID string) (oauth.Scope, error)
-	SetConsent(ctx context.Context, userID, clientID string, scope oauth.Scope, now time.Time) error
+	ConsentedScope(ctx context.Context, userID, clientID, audience string) (oauth.Scope, error)
+	SetConsent(ctx context.Context, userID, clientID, audience string, scope oauth.Scope, now time.Time) error
 }
 
 // session is who is logged in in a browser; the zero session is nobody.

@@ -158,7 +158,7 @@ func (s *site) config() web.Config {
 	login := &account.Login{Store: s.data, Hasher: hasher, Gate: s.gate, Now: s.clock, Log: log}
 	return web.Config{
 		IssuerURL: issuer, DefaultClient: demo,
-		Clients: s.data, Passwords: login, Sessions: s.data, Verifier: s.verifier, Keys: ring,
+		Clients: s.data, Passwords: login, Sessions: s.data, Scopes: s.data, Verifier: s.verifier, Keys: ring,
 		Tokens: engine.New(engine.Config{
 			Issuer: issuer, Audience: audience, Lifetime: lifetime,
 			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,

@@ -105,15 +105,23 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		_, _, err := s.SessionUser(ctx, "x", start)
 		return err
 	},
-	"DeleteSession":  func(ctx context.Context, s *store.Store) error { return s.DeleteSession(ctx, "x", true, start) },
-	"ConsentedScope": func(ctx context.Context, s *store.Store) error { _, err := s.ConsentedScope(ctx, "x", "x"); return err },
-	"SetConsent":     func(ctx context.Context, s *store.Store) error { return s.SetConsent(ctx, "x", "x", nil, start) },
-	"Consents":       func(ctx context.Context, s *store.Store) error { _, err := s.Consents(ctx, "x"); return err },
-	"RevokeConsent":  func(ctx context.Context, s *store.Store) error { return s.RevokeConsent(ctx, "x", "x", start) },
-	"CreateAPI":      func(ctx context.Context, s *store.Store) error { return s.CreateAPI(ctx, newAPI("x")) },
-	"APIByAudience":  func(ctx context.Context, s *store.Store) error { _, err := s.APIByAudience(ctx, "x"); return err },
-	"APIs":           func(ctx context.Context, s *store.Store) error { _, err := s.APIs(ctx); return err },
-	"DeleteAPI":      func(ctx context.Context, s *store.Store) error { return s.DeleteAPI(ctx, "x") },
+	"DeleteSession": func(ctx context.Context, s *store.Store) error { return s.DeleteSession(ctx, "x", true, start) },
+	"ConsentedScope": func(ctx context.Context, s *store.Store) error {
+		_, err := s.ConsentedScope(ctx, "x", "x", "")
+		return err
+	},
+	"SetConsent":    func(ctx context.Context, s *store.Store) error { return s.SetConsent(ctx, "x", "x", "", nil, start) },
+	"Consents":      func(ctx context.Context, s *store.Store) error { _, err := s.Consents(ctx, "x"); return err },
+	"RevokeConsent": func(ctx context.Context, s *store.Store) error { return s.RevokeConsent(ctx, "x", "x", start) },
+	"DescribeScope": func(ctx context.Context, s *store.Store) error {
+		return s.DescribeScope(ctx, resource.ScopeDescription{Scope: "x", Text: "x"})
+	},
+	"ScopeDescriptions": func(ctx context.Context, s *store.Store) error { _, err := s.ScopeDescriptions(ctx); return err },
+	"ForgetScope":       func(ctx context.Context, s *store.Store) error { return s.ForgetScope(ctx, "x") },
+	"CreateAPI":         func(ctx context.Context, s *store.Store) error { return s.CreateAPI(ctx, newAPI("x")) },
+	"APIByAudience":     func(ctx context.Context, s *store.Store) error { _, err := s.APIByAudience(ctx, "x"); return err },
+	"APIs":              func(ctx context.Context, s *store.Store) error { _, err := s.APIs(ctx); return err },
+	"DeleteAPI":         func(ctx context.Context, s *store.Store) error { return s.DeleteAPI(ctx, "x") },
 }
 
 // A database that is gone must never be taken for a missing row: a login would be

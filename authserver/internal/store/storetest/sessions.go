@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hallpass-auth/hallpass/shared/oauth"
-
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
@@ -20,14 +18,6 @@ var sessionTests = []test{
 	{"a session takes the place of another", testReplaceSession},
 	{"grants without a session are no session's", testGrantsWithoutSession},
 	{"sessions that are over are swept", testSweepSessions},
-}
-
-var consentTests = []test{
-	{"what was allowed last is what is allowed", testSetConsent},
-	{"consents are listed by client", testConsentsInOrder},
-	{"revoking a consent ends what came of it, and nothing else", testRevokeConsent},
-	{"revoking ends what a client got without a consent", testRevokeWithoutConsent},
-	{"consents go with their user and their client", testConsentsCascade},
 }
 
 // sessionLength is how long the sessions of these tests last.
@@ -188,108 +178,4 @@ func testSweepSessions(t *testing.T, s *store.Store) {
 	for i := range stale / 2 {
 		expectSession(t, s, "new "+strconv.Itoa(i), nil)
 	}
-}
-
-// expectConsent checks what a user has allowed a client.
-func expectConsent(t testing.TB, s *store.Store, u account.User, c client.Client, want oauth.Scope) {
-	t.Helper()
-	got, err := s.ConsentedScope(t.Context(), u.ID, c.ID)
-	must(t, err)
-	same(t, "what "+u.Username+" allows "+c.ID, want, got)
-}
-
-// The store replaces: what is to stay is for the caller to name again.
-func testSetConsent(t *testing.T, s *store.Store) {
-	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
-	second := addClient(t, s, "second")
-	expectConsent(t, s, u, c, nil)
-	for i, scope := range []oauth.Scope{{"profile"}, {"profile", "items:read"}, {"items:read"}, {"items:read"}, nil} {
-		at := start.Add(time.Duration(i) * time.Minute)
-		must(t, s.SetConsent(t.Context(), u.ID, c.ID, scope, at))
-		expectConsent(t, s, u, c, scope)
-		all, err := s.Consents(t.Context(), u.ID)
-		must(t, err)
-		same(t, "consents", []store.Consent{{ClientID: c.ID, Scope: scope, UpdatedAt: at}}, all)
-	}
-	expectConsent(t, s, other, c, nil)
-	expectConsent(t, s, u, second, nil)
-}
-
-func testConsentsInOrder(t *testing.T, s *store.Store) {
-	u, other := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
-	ordered := []string{"10", "9", "App", "app", "app-2", "app2", "zoo"}
-	want := []store.Consent{}
-	for i := range ordered { // not in the order in which they are listed
-		id := ordered[(i*3)%len(ordered)]
-		must(t, s.SetConsent(t.Context(), u.ID, addClient(t, s, id).ID, oauth.Scope{"profile"}, start))
-		want = append(want, store.Consent{ClientID: ordered[i], Scope: oauth.Scope{"profile"}, UpdatedAt: start})
-	}
-	got, err := s.Consents(t.Context(), u.ID)
-	must(t, err)
-	same(t, "consents", want, got)
-	got, err = s.Consents(t.Context(), other.ID)
-	must(t, err)
-	same(t, "consents of another user", []store.Consent{}, got)
-}
-
-func testRevokeConsent(t *testing.T, s *store.Store) {
-	ctx := t.Context()
-	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
-	app, other := addClient(t, s, "app"), addClient(t, s, "other")
-	scope := oauth.Scope{"profile"}
-	for _, u := range []account.User{john, jane} {
-		for _, c := range []client.Client{app, other} {
-			must(t, s.SetConsent(ctx, u.ID, c.ID, scope, start))
-		}
-	}
-	first, second := addGrant(t, s, john, app), addGrant(t, s, john, app)
-	kept := []grant.Grant{addGrant(t, s, john, other), addGrant(t, s, jane, app), addGrant(t, s, jane, other)}
-	revoked := start.Add(time.Minute)
-	must(t, s.RevokeConsent(ctx, john.ID, app.ID, revoked))
-	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), store.ErrNoConsent)
-	expect(t, "revoking what was never given", s.RevokeConsent(ctx, john.ID, "nobody", revoked), store.ErrNoConsent)
-
-	first.RevokedAt, second.RevokedAt = revoked, revoked
-	for _, g := range append(kept, first, second) {
-		expectGrant(t, s, g)
-	}
-	expectConsent(t, s, john, app, nil)
-	expectConsent(t, s, john, other, scope)
-	expectConsent(t, s, jane, app, scope)
-}
-
-// A client of the house is given grants without a consent.
-func testRevokeWithoutConsent(t *testing.T, s *store.Store) {
-	ctx := t.Context()
-	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
-	app, other := addClient(t, s, "app"), addClient(t, s, "other")
-	first, second := addGrant(t, s, john, app), addGrant(t, s, john, app)
-	kept := []grant.Grant{addGrant(t, s, john, other), addGrant(t, s, jane, app)}
-	revoked := start.Add(time.Minute)
-	must(t, s.RevokeConsent(ctx, john.ID, app.ID, revoked))
-	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), store.ErrNoConsent)
-	first.RevokedAt, second.RevokedAt = revoked, revoked
-	for _, g := range append(kept, first, second) {
-		expectGrant(t, s, g)
-	}
-}
-
-func testConsentsCascade(t *testing.T, s *store.Store) {
-	ctx := t.Context()
-	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
-	app, other := addClient(t, s, "app"), addClient(t, s, "other")
-	for _, u := range []account.User{john, jane} {
-		for _, c := range []client.Client{app, other} {
-			must(t, s.SetConsent(ctx, u.ID, c.ID, oauth.Scope{"profile"}, start))
-		}
-	}
-	must(t, s.DeleteClient(ctx, app.ID, start))
-	must(t, s.DeleteUser(ctx, john.Username, start))
-	for _, u := range []account.User{john, jane} {
-		expectConsent(t, s, u, app, nil)
-	}
-	expectConsent(t, s, john, other, nil)
-	expectConsent(t, s, jane, other, oauth.Scope{"profile"})
-	addClient(t, s, app.ID) // of the same id, but not the one that was allowed
-	expectConsent(t, s, jane, app, nil)
 }

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/program"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/server"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+// scopeCommands are the commands about what scopes mean. A scope needs no description to
+// be one; users are then asked with its bare name.
+type scopeCommands struct {
+	Describe scopeDescribeCommand `cmd:"" help:"Say what a scope means. Users read it when they are asked, and clients find the scope in the metadata."`
+	List     scopeListCommand     `cmd:"" help:"List the scopes that are described."`
+	Forget   scopeForgetCommand   `cmd:"" help:"Remove the description of a scope. The scope itself stays."`
+}
+
+// scopeError gives an error about a scope its exit code and the scope.
+func scopeError(scope string, err error) error {
+	switch {
+	case errors.Is(err, resource.ErrNoScope):
+		return program.WithCode(program.ExitNotFound, fmt.Errorf("%s: %w", scope, err))
+	case errors.Is(err, resource.ErrBad), errors.Is(err, oauth.ErrInvalidScope):
+		return program.WithCode(program.ExitUsage, err)
+	}
+	return err
+}
+
+type scopeDescribeCommand struct {
+	server.Database `embed:""`
+	Scope           string `arg:"" help:"The scope."`
+	Text            string `arg:"" help:"What it lets an app do, beginning with a verb: 'See your invoices'."`
+}
+
+// Run stores the description.
+func (c *scopeDescribeCommand) Run(ctx context.Context, streams program.Streams) error {
+	d := resource.ScopeDescription{Scope: c.Scope, Text: c.Text}
+	if err := d.Validate(); err != nil {
+		return scopeError(c.Scope, err)
+	}
+	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DescribeScope(ctx, d) })
+	if err == nil {
+		fmt.Fprintf(streams.Out, "scope %s: described\n", c.Scope)
+	}
+	return err
+}
+
+type scopeForgetCommand struct {
+	server.Database `embed:""`
+	Scope           string `arg:"" help:"The scope."`
+}
+
+// Run removes the description.
+func (c *scopeForgetCommand) Run(ctx context.Context, streams program.Streams) error {
+	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.ForgetScope(ctx, c.Scope) })
+	if err == nil {
+		fmt.Fprintf(streams.Out, "scope %s: forgotten\n", c.Scope)
+	}
+	return scopeError(c.Scope, err)
+}
+
+// shownScope is a description as list prints it.
+type shownScope struct {
+	Scope       string `json:"scope"`
+	Description string `json:"description"`
+}
+
+type scopeListCommand struct {
+	server.Database `embed:""`
+	JSON            bool `help:"Print JSON."`
+}
+
+// Run lists the descriptions.
+func (c *scopeListCommand) Run(ctx context.Context, streams program.Streams) error {
+	return withStore(ctx, c.Database, func(s *store.Store) error {
+		described, err := s.ScopeDescriptions(ctx)
+		if err != nil {
+			return err
+		}
+		shown := []shownScope{}
+		rows := [][]any{}
+		for _, d := range described {
+			shown = append(shown, shownScope{d.Scope, d.Text})
+			rows = append(rows, []any{d.Scope, d.Text})
+		}
+		if c.JSON {
+			return printJSON(streams.Out, shown)
+		}
+		return printTable(streams.Out, []any{"SCOPE", "DESCRIPTION"}, rows)
+	})
+}

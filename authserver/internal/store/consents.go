@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+)
+
+// ConsentedScope returns what the user has allowed the client before at one API, or, with
+// no audience, at that of the server's settings; nothing if that is nothing.
+func (s *Store) ConsentedScope(ctx context.Context, userID, clientID, audience string) (oauth.Scope, error) {
+	var scope string
+	err := s.read.QueryRowContext(ctx, "SELECT scope FROM consents WHERE user_id = $1 AND client_id = $2 AND audience = $3",
+		userID, clientID, audience).Scan(&scope)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return words(scope), unavailable("read consent", err)
+}
+
+// SetConsent remembers what the user allows the client at an API, in place of what was
+// allowed there before.
+func (s *Store) SetConsent(ctx context.Context, userID, clientID, audience string, scope oauth.Scope, now time.Time) error {
+	_, err := s.exec(ctx, "set consent",
+		`INSERT INTO consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
+		 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = $4, updated_at = $5`,
+		userID, clientID, audience, scope.String(), seconds(now))
+	return err
+}
+
+// Consent is what a user has allowed a client at one API; an empty audience means that of
+// the server's settings.
+type Consent struct {
+	ClientID  string
+	Audience  string
+	Scope     oauth.Scope
+	UpdatedAt time.Time
+}
+
+// Consents returns what the user has allowed, by client and API.
+func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) {
+	return list(ctx, s.read, "list consents", func(r row) (Consent, error) {
+		var c Consent
+		var scope string
+		var updated sql.NullInt64
+		err := r.Scan(&c.ClientID, &c.Audience, &scope, &updated)
+		c.Scope, c.UpdatedAt = words(scope), timeOf(updated)
+		return c, unavailable("list consents", err)
+	}, "SELECT client_id, audience, scope, updated_at FROM consents WHERE user_id = $1 ORDER BY client_id, audience", userID)
+}
+
+// ErrNoConsent says that the user has allowed the client nothing.
+var ErrNoConsent = errors.New("no such consent")
+
+// RevokeConsent forgets what a user has allowed a client at any API and revokes all grants that the
+// user gave it, also those that no consent was asked for; ErrNoConsent if there is
+// nothing of either kind.
+func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now time.Time) error {
+	return s.inTx(ctx, "revoke consent", func(tx *sql.Tx) error {
+		forgotten, err := changed(ctx, tx, "revoke consent", "DELETE FROM consents WHERE user_id = $1 AND client_id = $2", userID, clientID)
+		if err != nil {
+			return err
+		}
+		_, err = changed(ctx, tx, "delete codes", "DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND redeemed_at IS NULL", userID, clientID)
+		if err != nil {
+			return err
+		}
+		revoked, err := changed(ctx, tx, "revoke grants",
+			"UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL", userID, clientID, seconds(now))
+		if err == nil && forgotten+revoked == 0 {
+			err = ErrNoConsent
+		}
+		return err
+	})
+}

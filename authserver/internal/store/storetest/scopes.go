@@ -1,0 +1,64 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+var scopeTests = []test{
+	{"the scope of this server is described", testScopeOfServer},
+	{"what was said of a scope last is what it means", testDescribeScope},
+	{"scopes are listed in byte order", testScopesInOrder},
+	{"forgetting what a scope means", testForgetScope},
+}
+
+// ownScope is what every new database says of the one scope that the server itself
+// gives a meaning to.
+var ownScope = resource.ScopeDescription{Scope: "profile", Text: "See your name and your username"}
+
+// expectScopes checks which scopes are described, and how.
+func expectScopes(t testing.TB, s *store.Store, want ...resource.ScopeDescription) {
+	t.Helper()
+	got, err := s.ScopeDescriptions(t.Context())
+	must(t, err)
+	same(t, "scopes", want, got)
+}
+
+func testScopeOfServer(t *testing.T, s *store.Store) { expectScopes(t, s, ownScope) }
+
+func testDescribeScope(t *testing.T, s *store.Store) {
+	for _, text := range []string{"See your items", "Jürgens „Dinge“ 😀", "See your items"} {
+		d := resource.ScopeDescription{Scope: "items:read", Text: text}
+		must(t, s.DescribeScope(t.Context(), d))
+		expectScopes(t, s, d, ownScope)
+	}
+	changed := resource.ScopeDescription{Scope: ownScope.Scope, Text: "Know who you are"}
+	must(t, s.DescribeScope(t.Context(), changed))
+	expectScopes(t, s, resource.ScopeDescription{Scope: "items:read", Text: "See your items"}, changed)
+}
+
+func testScopesInOrder(t *testing.T, s *store.Store) {
+	must(t, s.ForgetScope(t.Context(), ownScope.Scope))
+	ordered := []string{"A", "a", "a:b", "ab", "b"}
+	want := []resource.ScopeDescription{}
+	for i := range ordered { // not in the order in which they are listed
+		must(t, s.DescribeScope(t.Context(), resource.ScopeDescription{Scope: ordered[(i*3)%len(ordered)], Text: "Do it"}))
+		want = append(want, resource.ScopeDescription{Scope: ordered[i], Text: "Do it"})
+	}
+	expectScopes(t, s, want...)
+}
+
+func testForgetScope(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	for _, scope := range []string{"Profile", "profil", "%", ""} {
+		expect(t, "forgetting "+scope, s.ForgetScope(ctx, scope), resource.ErrNoScope)
+	}
+	expectScopes(t, s, ownScope)
+	must(t, s.ForgetScope(ctx, ownScope.Scope))
+	expect(t, "forgetting twice", s.ForgetScope(ctx, ownScope.Scope), resource.ErrNoScope)
+	got, err := s.ScopeDescriptions(ctx)
+	must(t, err)
+	same(t, "scopes", []resource.ScopeDescription{}, got)
+}

@@ -1,0 +1,41 @@
+package web_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+)
+
+// metadata asks for the document of RFC 8414.
+func (s *site) metadata() answer {
+	s.t.Helper()
+	return s.send(s.request("", func(r *http.Request) {
+		r.Method, r.URL.Path = http.MethodGet, "/.well-known/oauth-authorization-server"
+	}))
+}
+
+// CHECKLIST 65: the scopes of the metadata are those that have a description, and
+// nothing is said of them where that cannot be known.
+func TestScopesOfTheMetadata(t *testing.T) {
+	s := newSite(t)
+	for _, want := range [][]any{{"profile"}, {"items:read", "profile"}} {
+		got := s.metadata()
+		var document map[string]any
+		if err := json.Unmarshal([]byte(got.text), &document); got.status != http.StatusOK || err != nil {
+			t.Fatalf("%d, %v: %s", got.status, err, got.text)
+		}
+		if diff := cmp.Diff(want, document["scopes_supported"]); diff != "" || document["issuer"] != issuer {
+			t.Errorf("issuer %v, scopes (-want +got):\n%s", document["issuer"], diff)
+		}
+		s.must(s.data.DescribeScope(t.Context(), resource.ScopeDescription{Scope: "items:read", Text: "See your items"}))
+	}
+	s.must(s.data.Close())
+	got := s.metadata()
+	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || got.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("without a database: %d %v", got.status, got.header)
+	}
+}
