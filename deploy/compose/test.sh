@@ -119,10 +119,10 @@ load() {
 
 # under_load COMMAND... runs a command in the middle of a steady load of calls of the
 # API, of reads from the authorization server and of logins, then says how they were
-# answered.
+# answered, and whether the command succeeded.
 loggers=2
 under_load() {
-	local i
+	local i status
 	rm -f "$work/stop"
 	for i in calls reads logins; do : >"$work/$i"; done
 	for i in $(seq 5); do load "$work/calls" "$api/users/me" -H "Authorization: Bearer $token" & done
@@ -130,10 +130,12 @@ under_load() {
 	for i in $(seq $loggers); do load "$work/logins" "$auth/token" -d username=kim -d "password=$password" & done
 	sleep 3
 	"$@"
+	status=$?
 	sleep 4
 	touch "$work/stop"
 	wait
 	say "      API calls: $(tally calls); key sets: $(tally reads); logins: $(tally logins)"
+	return $status
 }
 
 # lost KIND [STATUS] prints how many requests of a kind got neither 200 nor STATUS.
@@ -146,6 +148,18 @@ tally() { sort "$work/$1" | uniq -c | awk '{ printf "%s%d x %s", sep, $1, $2; se
 # applies: it does not after docker kill.
 kill_hard() {
 	docker run --rm --pid=host --network none --entrypoint sh "$database_image" -c "kill -9 $(docker inspect -f '{{.State.Pid}}' "$1")"
+}
+
+# rotate gives the servers a new key, and waits until it signs.
+rotate() {
+	quietly "${compose[@]}" run --rm -T init key rotate /var/lib/hallpass/keys/keys.json --signs-after 5s && wait_for 60 signs_anew
+}
+
+# signs_anew tells whether a login's token names another key than the first one's.
+signs_anew() {
+	local fresh
+	fresh=$(login kim "$password" | token_of)
+	[ -n "$fresh" ] && [ "${fresh%%.*}" != "${token%%.*}" ]
 }
 
 # try_connect NETWORK HOST PORT tells whether a container there can connect.
@@ -293,6 +307,13 @@ check "all replicas are healthy" wait_for 60 eval 'all_healthy authserver 2 && a
 check "every API replica got requests" each_got_some resourceserver /users/me
 check "every authorization server got logins" each_got_some authserver /token
 
+### Rotation
+
+check "the key is rotated by a command" under_load rotate
+check "no API call, no login and no key set failed" [ "$(lost calls) $(lost logins) $(lost reads)" = '0 0 0' ]
+check "a token of the new key is good" answers 200 '"kim"' "$(me "$(login kim "$password" | token_of)")"
+check "and so is one of the key before it" answers 200 '"john.doe"' "$(me "$token")"
+
 ### Crashes
 
 victim=$(replicas resourceserver | head -n 1)
@@ -318,7 +339,7 @@ check "down" quietly "${compose[@]}" down
 check "nothing is left of it but the volumes" [ -z "$(docker ps -aq --filter "label=com.docker.compose.project=$project")$(docker network ls -q --filter "label=com.docker.compose.project=$project")" ]
 start || give_up "it does not start again"
 check "after down and up, kim logs in as before" [ -n "$(login kim "$password" | token_of)" ]
-check "a token from before is still good: the key is the same" answers 200 '"john.doe"' "$(me "$token")"
+check "a token from before is still good: the keys are the same" answers 200 '"john.doe"' "$(me "$token")"
 
 ### End
 

@@ -126,11 +126,12 @@ func (r *Ring) SignerFor(audience string, now time.Time) (*Key, error) {
 	return r.latest(now, func(k *Key) bool { return k.Audience == "" && k.Algorithm != HS256 })
 }
 
-// latest returns the key that signs, of those that fit.
+// latest returns the key that signs, of those that fit: the one that has begun last, or of
+// two that have begun together the one that comes later in the set.
 func (r *Ring) latest(now time.Time, fits func(*Key) bool) (*Key, error) {
 	var signer *Key
 	for _, k := range r.keys {
-		if fits(k) && k.signsAt(now) && (signer == nil || k.SignsFrom.After(signer.SignsFrom)) {
+		if fits(k) && k.signsAt(now) && (signer == nil || !k.SignsFrom.Before(signer.SignsFrom)) {
 			signer = k
 		}
 	}

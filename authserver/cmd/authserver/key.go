@@ -17,6 +17,8 @@ import (
 type keyCommands struct {
 	Export keyExportCommand `cmd:"" help:"Write the keys that are tied to no API into a new file, for the API of --audience."`
 	Init   keyInitCommand   `cmd:"" help:"Make a JWK Set with one new key in a new file that only its owner can read."`
+	List   keyListCommand   `cmd:"" help:"List the keys of a JWK Set, and what each is doing."`
+	Rotate keyRotateCommand `cmd:"" help:"Add a key that takes over from those before it, which servers that run notice."`
 }
 
 type keyInitCommand struct {

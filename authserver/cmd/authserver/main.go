@@ -22,7 +22,7 @@ type commands struct {
 	API         apiCommands                `cmd:"" name:"api" help:"APIs that tokens are for: add, list, delete."`
 	Scope       scopeCommands              `cmd:"" help:"What scopes mean, in the words of the consent page: describe, list, forget."`
 	Consent     consentCommands            `cmd:"" help:"What users have allowed clients: list, revoke."`
-	Key         keyCommands                `cmd:"" help:"Signing keys: init, export."`
+	Key         keyCommands                `cmd:"" help:"Signing keys: init, list, rotate, export."`
 	Init        initCommand                `cmd:"" help:"Make the secrets that a first start needs, where they are missing."`
 	Migrate     migrateCommand             `cmd:"" help:"Bring the database's schema up to date. serve does so too."`
 	Healthcheck program.HealthcheckCommand `cmd:"" help:"Ask a running server whether it is ready."`

@@ -59,7 +59,7 @@ func TestRefreshingEnds(t *testing.T) {
 	refusedAs(t, "refreshing at the end", after, err, oauth.CodeInvalidGrant)
 }
 
-// A refresh token that nobody uses ends, though its access token is good for longer.
+// CHECKLIST 26: a refresh token that nobody uses ends, though its access token is good for longer.
 func TestIdleRefreshTokenEnds(t *testing.T) {
 	b := newRefreshBench(t)
 	e := engine.New(b.cfg)

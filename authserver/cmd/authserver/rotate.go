@@ -1,0 +1,156 @@
+package main
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/program"
+)
+
+// clockMargin is how much longer a key verifies than the last token it has signed is
+// good for: verifiers allow clocks to differ by a minute at the most.
+const clockMargin = time.Minute
+
+type keyRotateCommand struct {
+	Path        string        `arg:"" help:"The authorization server's JWK Set."`
+	Also        []string      `placeholder:"PATH" sep:"none" help:"File of an API that holds the same keys ('key export' or 'api add' made it), to change with it. Repeat for more."`
+	API         string        `name:"api" placeholder:"AUDIENCE" help:"Rotate the secret of this API, instead of the key that is tied to none."`
+	Algorithm   string        `enum:",HS256,EdDSA,ES256,RS256" default:"" help:"Algorithm of the new key. By default that of the key before it."`
+	SignsAfter  time.Duration `default:"5m" help:"How long until the new key signs: until every server and API has read it (${default})."`
+	Lifetime    time.Duration `name:"access-token-lifetime" env:"HALLPASS_ACCESS_TOKEN_LIFETIME" default:"30m" help:"How long tokens of the keys before it are good: as serve has it (${default})."`
+	Compromised bool          `help:"Somebody else knows the keys before it: the new key signs at once, and no token that is out is good any more."`
+}
+
+// Validate is called by kong before anything runs.
+func (c *keyRotateCommand) Validate() error {
+	if c.SignsAfter < 0 || c.Lifetime < 0 {
+		return errors.New("--signs-after and --access-token-lifetime (HALLPASS_ACCESS_TOKEN_LIFETIME) must not be negative")
+	}
+	return nil
+}
+
+// Run adds the key. The files of APIs come first: a key that signs is known to them.
+func (c *keyRotateCommand) Run(streams program.Streams) error {
+	now := time.Now()
+	ring, err := readRing(c.Path)
+	if err != nil {
+		return keyError(fmt.Errorf("nothing is changed: %w", err))
+	}
+	next, err := c.successor(ring, now)
+	if err != nil {
+		return keyError(err)
+	}
+	paths := append(append([]string{}, c.Also...), c.Path)
+	rotated := map[string][]byte{}
+	for _, path := range paths { // all are made before any is written
+		if rotated[path], err = rotate(path, next, now); err != nil {
+			return keyError(fmt.Errorf("nothing is changed: %w", err))
+		}
+	}
+	for _, path := range paths {
+		if err := replaceFile(path, rotated[path]); err != nil {
+			return keyError(err)
+		}
+		fmt.Fprintf(streams.Out, "%s: rotated\n", path)
+	}
+	fmt.Fprintf(streams.Out, "the key %s (%s) signs from %s; those before it verify until %s\n",
+		next.ID, next.Algorithm, next.SignsFrom.UTC().Format(time.RFC3339), next.Retires.UTC().Format(time.RFC3339))
+	if _, several := ring.TiedElsewhere(""); several && next.Algorithm == keyring.HS256 && len(c.Also) == 0 {
+		fmt.Fprintf(streams.Err, "note: an API that has its secret in a file of its own needs the new one before it signs: --also PATH\n")
+	}
+	return nil
+}
+
+// successor makes the new key, of the kind of the one that signs now if no other is
+// asked for.
+func (c *keyRotateCommand) successor(ring *keyring.Ring, now time.Time) (*keyring.Successor, error) {
+	algorithm := c.Algorithm
+	for _, k := range ring.Keys() {
+		if k.Audience == c.API && ring.StateOf(k, now) == keyring.Signing {
+			algorithm = cmp.Or(algorithm, k.Algorithm)
+		}
+	}
+	signsFrom, retires := now.Add(c.SignsAfter), now.Add(c.SignsAfter+c.Lifetime+clockMargin)
+	if c.Compromised {
+		signsFrom, retires = now, now
+	}
+	return keyring.NewSuccessor(cmp.Or(algorithm, keyring.HS256), c.API, signsFrom, retires, rand.Reader)
+}
+
+// rotate returns what the file is to become; the error names the file.
+func rotate(path string, next *keyring.Successor, now time.Time) ([]byte, error) {
+	set, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	rotated, err := keyring.Rotate(set, next, now)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return rotated, nil
+}
+
+// readRing reads a JWK Set; the error names the file.
+func readRing(path string) (*keyring.Ring, error) {
+	set, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := keyring.Parse(set)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return ring, nil
+}
+
+// keyError gives an error about a file of keys its exit code.
+func keyError(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return program.WithCode(program.ExitConflict, err)
+	case errors.Is(err, keyring.ErrBadRing), errors.Is(err, keyring.ErrWeakKey):
+		return program.WithCode(program.ExitUsage, err)
+	}
+	return err
+}
+
+// shownKey is a key as list prints it, without what it is made of.
+type shownKey struct {
+	ID            string        `json:"kid"`
+	Algorithm     string        `json:"alg"`
+	Audience      string        `json:"aud,omitempty"` // none: tied to no API
+	State         keyring.State `json:"state"`
+	SignsFrom     *time.Time    `json:"signs_from,omitempty"`
+	VerifiesUntil *time.Time    `json:"verifies_until,omitempty"`
+}
+
+type keyListCommand struct {
+	Path string `arg:"" help:"The JWK Set."`
+	JSON bool   `help:"Print JSON."`
+}
+
+// Run lists the keys.
+func (c *keyListCommand) Run(streams program.Streams) error {
+	ring, err := readRing(c.Path)
+	if err != nil {
+		return keyError(err)
+	}
+	now := time.Now()
+	shown := []shownKey{}
+	rows := [][]any{}
+	for _, k := range ring.Keys() {
+		v := shownKey{k.ID, k.Algorithm, k.Audience, ring.StateOf(k, now), optional(k.SignsFrom), optional(k.VerifiesUntil)}
+		shown = append(shown, v)
+		rows = append(rows, []any{v.ID, v.Algorithm, cmp.Or(v.Audience, "-"), v.State, when(v.SignsFrom), when(v.VerifiesUntil)})
+	}
+	if c.JSON {
+		return printJSON(streams.Out, shown)
+	}
+	return printTable(streams.Out, []any{"KID", "ALG", "API", "STATE", "SIGNS FROM", "VERIFIES UNTIL"}, rows)
+}
