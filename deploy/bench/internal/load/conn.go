@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -24,6 +25,7 @@ var (
 type conn struct {
 	net.Conn
 	request []byte
+	next    *link     // nil when all requests are the same
 	count   int       // requests sent
 	sent    time.Time // when the last one was
 	done    bool
@@ -38,6 +40,15 @@ type conn struct {
 func (c *conn) setSpin(spin bool) (err error) {
 	if spin {
 		c.raw, err = c.Conn.(*net.TCPConn).SyscallConn()
+	}
+	return err
+}
+
+// setFollow gives the connection a request of its own, which changes with each answer.
+func (c *conn) setFollow(name string) (err error) {
+	if name != "" {
+		c.request = slices.Clone(c.request)
+		c.next, err = newLink(c.request, name)
 	}
 	return err
 }

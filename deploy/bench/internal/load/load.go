@@ -38,6 +38,11 @@ type Plan struct {
 	// Requests are whole requests as they go over the wire. Connection i sends the
 	// request i, modulo their number, again and again.
 	Requests [][]byte
+	// Follow names a parameter that the form of every request has and every answer has
+	// the next value of, as a member of JSON; each connection then sends what the last
+	// answer gave it. There must be a request for each connection. Empty means that all
+	// requests of a connection are the same.
+	Follow string
 	// Connections is how many are open; each has one request under way.
 	Connections int
 	// Duration is how long new requests are sent.
@@ -61,6 +66,9 @@ type Result struct {
 	Elapsed time.Duration
 	// Latencies has the time of every request, in ascending order.
 	Latencies []time.Duration
+	// Next are the requests that the connections would send next: where the plan
+	// follows answers, another plan goes on with these.
+	Next [][]byte
 }
 
 // PerSecond returns the requests answered in a second.
@@ -73,6 +81,8 @@ func (p Plan) validate() error {
 		return errors.New("load.Plan.Requests is empty")
 	case p.Connections < 1:
 		return errors.New("load.Plan.Connections must be 1 or more")
+	case p.Follow != "" && len(p.Requests) < p.Connections:
+		return errors.New("load.Plan.Requests must be one for each connection where answers are followed")
 	case p.Duration < 0 || p.Duration > maxDuration:
 		return fmt.Errorf("load.Plan.Duration must be between 0 and %v", maxDuration)
 	case p.Count < 0 || p.Duration == 0 && p.Count == 0:
@@ -117,7 +127,11 @@ func Run(ctx context.Context, p Plan) (Result, error) {
 	}
 	all := slices.Concat(times...)
 	slices.Sort(all)
-	return Result{Requests: len(all), Elapsed: elapsed, Latencies: all}, nil
+	result := Result{Requests: len(all), Elapsed: elapsed, Latencies: all}
+	for _, c := range conns {
+		result.Next = append(result.Next, c.request)
+	}
+	return result, nil
 }
 
 // dial opens the connections of the plan and bounds how long they live.
@@ -133,7 +147,7 @@ func dial(ctx context.Context, p Plan) ([]*conn, error) {
 		if err == nil {
 			c := &conn{Conn: raw, request: p.Requests[len(conns)%len(p.Requests)]}
 			conns = append(conns, c)
-			err = errors.Join(raw.SetDeadline(time.Now().Add(duration+patience)), c.setSpin(p.Spin))
+			err = errors.Join(raw.SetDeadline(time.Now().Add(duration+patience)), c.setSpin(p.Spin), c.setFollow(p.Follow))
 		}
 		if err != nil {
 			closeAll(conns)
@@ -199,6 +213,11 @@ func (p Plan) turn(c *conn, start time.Time) (took time.Duration, answered bool,
 	}
 	now := time.Now()
 	took = now.Sub(c.sent)
+	if c.next != nil {
+		if err := c.next.follow(c.buf[:c.read]); err != nil {
+			return 0, false, fmt.Errorf("request %d of a connection: %w", c.count, err)
+		}
+	}
 	if c.done = p.over(c, now.Sub(start)); c.done {
 		return took, true, nil
 	}
