@@ -34,7 +34,8 @@ type answer struct {
 }
 
 // serveFloor reads a floor from in and answers every request with its answer until
-// ctx ends: what net/http costs, and nothing else.
+// ctx ends: what net/http costs to read a request, with its form if it has one, and to
+// send an answer, and nothing else.
 func serveFloor(ctx context.Context, in io.Reader) error {
 	var f floor
 	if err := json.NewDecoder(in).Decode(&f); err != nil {
@@ -58,7 +59,13 @@ func (a answer) handler() http.Handler {
 	for name, values := range a.Header {
 		fields = append(fields, field{name, values})
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			if err := r.ParseForm(); err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+		}
 		h := w.Header()
 		for _, f := range fields {
 			h[f.name] = f.values

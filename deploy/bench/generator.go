@@ -31,6 +31,7 @@ type generated struct {
 	Requests  int
 	PerSecond float64
 	P50, P99  time.Duration
+	Next      [][]byte // load.Result.Next
 }
 
 // generate follows the load.Plan read from in and writes what came of it to out.
@@ -48,20 +49,27 @@ func generate(ctx context.Context, in io.Reader, out io.Writer) error {
 		PerSecond: result.PerSecond(),
 		P50:       load.Percentile(result.Latencies, 50),
 		P99:       load.Percentile(result.Latencies, 99),
+		Next:      result.Next,
 	})
 }
 
 // runGenerator runs the plan in another process.
 func (h *house) runGenerator(ctx context.Context, plan load.Plan) (generated, error) {
 	var result generated
+	return result, h.runSelf(ctx, generatorMode, generatorCPUs(), plan, &result)
+}
+
+// runSelf runs this program in another mode, on so many CPUs, and reads what it
+// reports into report.
+func (h *house) runSelf(ctx context.Context, mode string, cpus int, plan, report any) error {
 	input, err := json.Marshal(plan)
 	if err != nil {
-		return result, err
+		return err
 	}
-	c := process.Command{Path: h.self, Args: []string{generatorMode}, Env: maxProcs(generatorCPUs()), Stdin: bytes.NewReader(input)}
+	c := process.Command{Path: h.self, Args: []string{mode}, Env: maxProcs(cpus), Stdin: bytes.NewReader(input)}
 	output, err := process.Run(ctx, c)
 	if err != nil {
-		return result, err
+		return err
 	}
-	return result, json.Unmarshal(output, &result)
+	return json.Unmarshal(output, report)
 }

@@ -28,8 +28,10 @@ const (
 const (
 	issuer   = "http://127.0.0.1:9000"
 	audience = "http://127.0.0.1:8000"
-	username = "john.doe"
-	password = "securepassword" // of the demo user
+
+	demoClient = "demo"
+	username   = "john.doe"
+	password   = "securepassword" // of the demo user
 )
 
 // readyTimeout is how long a server may take until it answers.
@@ -86,6 +88,9 @@ func (h *house) remove() {
 func (h *house) program(name string) string { return filepath.Join(h.bin, name) }
 func (h *house) keysFile() string           { return filepath.Join(h.dir, "keys.json") }
 
+// sqlite is the URL of a database in our folder.
+func (h *house) sqlite(name string) string { return "sqlite:" + filepath.Join(h.dir, name+".db") }
+
 // server is a running server and where it listens.
 type server struct {
 	*process.Process
@@ -133,7 +138,7 @@ func (h *house) startAPI(cpus int) (*server, error) {
 // startAuth runs the authorization server on a database with the demo users, which
 // the first call makes. Its address is not the issuer, and it need not be.
 func (h *house) startAuth(cpus int) (*server, error) {
-	return h.startServer(authserver, cpus, "--demo", "--database-url", "sqlite:"+filepath.Join(h.dir, "hallpass.db"), "--bcrypt-cost", strconv.Itoa(bcryptCost))
+	return h.startServer(authserver, cpus, "--demo", "--database-url", h.sqlite("hallpass"), "--bcrypt-cost", strconv.Itoa(bcryptCost))
 }
 
 // stop ends the server. Where it did not end well, the error has the end of its log.
@@ -189,7 +194,7 @@ func sampleClaims(id string, now time.Time) *token.Claims {
 		Issuer:    issuer,
 		Subject:   "usr_0198c5a0-0000-7000-8000-000000000001",
 		Audience:  []string{audience},
-		ClientID:  "demo",
+		ClientID:  demoClient,
 		ID:        id,
 		IssuedAt:  now,
 		ExpiresAt: now.Add(30 * time.Minute),
@@ -206,6 +211,8 @@ func (h *house) describe(o options) string {
 	fmt.Fprintf(&b, "Hallpass %s, %s, %s/%s, %d CPUs%s.\n", h.version, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), cpuModel())
 	fmt.Fprintf(&b, "Requests: each server with GOMAXPROCS=%d, the load generator with %d and %d connections, on loopback; %d rounds of %v, in turns.\n",
 		serverCPUs(), generatorCPUs(), connections, o.rounds, o.round)
+	fmt.Fprintf(&b, "Endpoints of the authorization server: likewise, %d rounds; its settings are the defaults but for %s.\n", o.endpointRounds(), strings.Join(endpointSettings, " "))
+	b.WriteString("PostgreSQL runs on the same machine, without syncing to disk, and the generator sleeps between answers, to leave it CPU.\n")
 	fmt.Fprintf(&b, "Logins: %d clients, %d rounds, in turns. Ratios are the median (smallest to largest) of the rounds.\n\n", runtime.NumCPU(), loginRounds)
 	return b.String()
 }

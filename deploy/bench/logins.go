@@ -63,9 +63,15 @@ func measureLogins(ctx context.Context, h *house, _ options) (rows []row, err er
 
 // loginRequest is the login of the demo user.
 func loginRequest() []byte {
-	form := url.Values{"grant_type": {"password"}, "client_id": {"demo"}, "username": {username}, "password": {password}}.Encode()
-	return fmt.Appendf(nil, "POST /token HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: */*\r\n"+
-		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(form), form)
+	return formRequest("/token", "", url.Values{"grant_type": {"password"}, "client_id": {demoClient}, "username": {username}, "password": {password}})
+}
+
+// formRequest is a POST of the form as it goes over the wire. The header is further
+// lines, each with its end.
+func formRequest(path, header string, form url.Values) []byte {
+	body := form.Encode()
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: */*\r\n%s"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", path, header, len(body), body)
 }
 
 // compareHashes compares the demo user's password with its hash as often as a round

@@ -31,6 +31,7 @@ type part struct {
 
 var parts = []part{
 	{"requests", measureRequests},
+	{"endpoints", measureEndpoints},
 	{"logins", measureLogins},
 	{"tokens", measureTokens},
 	{"start", measureStart},
@@ -53,6 +54,8 @@ func main() {
 		err = serveFloor(ctx, os.Stdin)
 	case len(os.Args) == 2 && os.Args[1] == generatorMode:
 		err = generate(ctx, os.Stdin, os.Stdout)
+	case len(os.Args) == 2 && os.Args[1] == statementMode:
+		err = runStatements(ctx, os.Stdin, os.Stdout)
 	default:
 		err = run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	}
@@ -81,7 +84,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 		}
 		return nil
 	})
-	flags.IntVar(&o.rounds, "rounds", 25, "how often requests are measured, in turns with their floor")
+	flags.IntVar(&o.rounds, "rounds", 25, "how often requests are measured, in turns with their floor; the endpoints of the authorization server a third of it")
 	flags.DurationVar(&o.round, "round", 600*time.Millisecond, "how long one round of requests takes, up to 30s")
 	flags.StringVar(&o.profile, "profile", "", "write a CPU profile of the resource server under load to this file")
 	if err := flags.Parse(args); err != nil {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/deploy/bench/internal/load"
-	"github.com/hallpass-auth/hallpass/deploy/bench/internal/process"
 )
 
 // Goals of a request.
@@ -14,6 +13,18 @@ const (
 	leastRate = 0.90          // of the floor's requests a second
 	mostCPU   = 1 / leastRate // times the floor's CPU time for a request
 )
+
+// warmUp is how long a server has load before it is measured: its request ids have
+// grown to their usual length by then.
+const warmUp = time.Second
+
+// contestant is a server that is measured, what is sent to it, and what came of it,
+// round by round.
+type contestant struct {
+	*server
+	plan    load.Plan
+	samples []sample
+}
 
 // sample is what one round of one server gave.
 type sample struct {
@@ -34,32 +45,30 @@ func measureRequests(ctx context.Context, h *house, o options) (rows []row, err 
 		return nil, err
 	}
 	defer api.stopInto(&err)
-	plan := load.Plan{Address: api.address, Requests: requests, Connections: connections, Duration: time.Second, Spin: true}
+	plan := load.Plan{Address: api.address, Requests: requests, Connections: connections, Spin: true}
 	if err := api.until(ctx, func() error { _, err := load.Run(ctx, once(plan)); return err }); err != nil {
 		return nil, err
 	}
-	if _, err := h.runGenerator(ctx, plan); err != nil { // warms up, and lets request ids grow to their usual length
+	ours := &contestant{server: api, plan: plan}
+	if _, err := h.load(ctx, ours, warmUp); err != nil {
 		return nil, err
 	}
-	floor, err := h.startFloor(ctx, api.address, requests[0])
+	bare, err := h.startFloor(ctx, api.address, requests[0])
 	if err != nil {
 		return nil, err
 	}
-	defer floor.stopInto(&err)
-	plan.Address = floor.address
-	if _, err := h.runGenerator(ctx, plan); err != nil {
+	defer bare.stopInto(&err)
+	floor := &contestant{server: bare, plan: plan}
+	if _, err := h.load(ctx, floor, warmUp); err != nil {
 		return nil, err
 	}
-	plan.Duration = o.round
-	ours, floors, err := h.inTurns(ctx, plan, api, floor, o.rounds)
-	if err != nil {
+	if err := inTurns(ctx, o.rounds, h.round(floor, o.round), h.round(ours, o.round)); err != nil {
 		return nil, err
 	}
 	if o.profile != "" {
-		plan.Address = api.address
 		err = h.writeProfile(ctx, plan, api.admin, o.profile)
 	}
-	return requestRows(ours, floors), err
+	return requestRows(ours.samples, floor.samples), err
 }
 
 // requestsForMe returns a request for each connection, each with a token of its own.
@@ -81,73 +90,90 @@ func once(p load.Plan) load.Plan {
 	return p
 }
 
-// inTurns measures both servers in one round after another.
-func (h *house) inTurns(ctx context.Context, plan load.Plan, api, floor *server, rounds int) (ours, floors []sample, err error) {
+// turn measures one thing once.
+type turn func(ctx context.Context) error
+
+// inTurns takes all the turns in one round after another, so that what disturbs the
+// machine disturbs them all.
+func inTurns(ctx context.Context, rounds int, turns ...turn) error {
 	for range rounds {
-		for _, s := range []struct {
-			*server
-			samples *[]sample
-		}{{floor, &floors}, {api, &ours}} {
-			plan.Address = s.address
-			one, err := h.sample(ctx, plan, s.Process)
-			if err != nil {
-				return nil, nil, err
+		for _, take := range turns {
+			if err := take(ctx); err != nil {
+				return err
 			}
-			*s.samples = append(*s.samples, one)
 		}
 	}
-	return ours, floors, nil
+	return nil
 }
 
-// sample runs the plan once against the process.
-func (h *house) sample(ctx context.Context, plan load.Plan, p *process.Process) (sample, error) {
-	before, err := p.CPU()
-	if err != nil {
-		return sample{}, err
-	}
+// load puts the contestant under load. The next load goes on where this one ended.
+func (h *house) load(ctx context.Context, c *contestant, duration time.Duration) (generated, error) {
+	plan := c.plan
+	plan.Address, plan.Duration = c.address, duration
 	result, err := h.runGenerator(ctx, plan)
 	if err != nil {
-		return sample{}, err
+		return generated{}, err
 	}
-	after, err := p.CPU()
-	if err != nil {
-		return sample{}, err
-	}
-	memory, err := p.Memory()
-	return sample{
-		perSecond: result.PerSecond,
-		cpu:       (after - before) / time.Duration(result.Requests),
-		p50:       result.P50,
-		p99:       result.P99,
-		memory:    memory.Resident,
-	}, err
+	c.plan.Requests = result.Next
+	return result, nil
 }
 
-// requestRows turns the samples, round by round, into lines of the table.
-func requestRows(ours, floors []sample) []row {
-	rate := func(s sample) float64 { return s.perSecond }
-	cpu := func(s sample) float64 { return float64(s.cpu) }
-	rates, cpus := ratios(ours, floors, rate), ratios(ours, floors, cpu)
-	micro := func(of func(sample) float64) func([]sample) string {
-		return func(s []sample) string { return fmt.Sprintf("%.1f µs", middle(s, of)/1e3) }
-	}
-	line := func(what string, show func([]sample) string, r load.Spread[float64], goal string) row {
-		return row{what, show(ours), show(floors), ratioText(r), goal}
-	}
-	p50 := func(s sample) float64 { return float64(s.p50) }
-	p99 := func(s sample) float64 { return float64(s.p99) }
-	memory := func(s sample) float64 { return float64(s.memory) }
-	return []row{
-		{what: "**GET /users/me** (floor: a bare net/http handler, same answer)"},
-		line("requests a second", func(s []sample) string { return fmt.Sprintf("%.0f", middle(s, rate)) }, rates,
-			verdict(fmt.Sprintf("%.2f or more", leastRate), rates.Median >= leastRate)),
-		line("server CPU for a request", micro(cpu), cpus,
-			verdict(fmt.Sprintf("%.2f or less", mostCPU), cpus.Median <= mostCPU)),
-		line("latency, median", micro(p50), ratios(ours, floors, p50), ""),
-		line("latency, 99th percentile", micro(p99), ratios(ours, floors, p99), ""),
-		line("memory under load", func(s []sample) string { return mebibytes(int64(middle(s, memory))) }, ratios(ours, floors, memory), ""),
+// round is the turn of the contestant: one more sample.
+func (h *house) round(c *contestant, duration time.Duration) turn {
+	return func(ctx context.Context) error {
+		before, err := c.CPU()
+		if err != nil {
+			return err
+		}
+		result, err := h.load(ctx, c, duration)
+		if err != nil {
+			return err
+		}
+		after, err := c.CPU()
+		if err != nil {
+			return err
+		}
+		memory, err := c.Memory()
+		c.samples = append(c.samples, sample{
+			perSecond: result.PerSecond,
+			cpu:       (after - before) / time.Duration(result.Requests),
+			p50:       result.P50,
+			p99:       result.P99,
+			memory:    memory.Resident,
+		})
+		return err
 	}
 }
+
+// requestRows are the lines about GET /users/me, with its goals.
+func requestRows(ours, floors []sample) []row {
+	rows := compared("**GET /users/me** (floor: a bare net/http handler, same answer)", ours, floors)
+	rate, cpu := ratios(ours, floors, perSecond).Median, ratios(ours, floors, cpuTime).Median
+	rows[1].goal = verdict(fmt.Sprintf("%.2f or more", leastRate), rate >= leastRate)
+	rows[2].goal = verdict(fmt.Sprintf("%.2f or less", mostCPU), cpu <= mostCPU)
+	return rows
+}
+
+func perSecond(s sample) float64 { return s.perSecond }
+func cpuTime(s sample) float64   { return float64(s.cpu) }
+
+// compared turns the samples, round by round, into lines of the table below a heading.
+func compared(heading string, ours, floors []sample) []row {
+	micro := func(f float64) string { return fmt.Sprintf("%.1f µs", f/1e3) }
+	line := func(what string, of func(sample) float64, show func(float64) string) row {
+		return row{what, show(middle(ours, of)), show(middle(floors, of)), ratioText(ratios(ours, floors, of)), ""}
+	}
+	return []row{
+		{what: heading},
+		line("requests a second", perSecond, wholeNumber),
+		line("server CPU for a request", cpuTime, micro),
+		line("latency, median", func(s sample) float64 { return float64(s.p50) }, micro),
+		line("latency, 99th percentile", func(s sample) float64 { return float64(s.p99) }, micro),
+		line("memory under load", func(s sample) float64 { return float64(s.memory) }, func(f float64) string { return mebibytes(int64(f)) }),
+	}
+}
+
+func wholeNumber(f float64) string { return fmt.Sprintf("%.0f", f) }
 
 // middle is the median of one figure of the samples.
 func middle(samples []sample, of func(sample) float64) float64 {
