@@ -2,34 +2,20 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/hallpass-auth/hallpass/deploy/bench/internal/load"
-	"github.com/hallpass-auth/hallpass/deploy/bench/internal/process"
 	"github.com/hallpass-auth/hallpass/deploy/bench/internal/statement"
 	"github.com/hallpass-auth/hallpass/shared/postgrestest"
-	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
 // statementMode is the argument that makes this program run SQL and nothing else, on
 // the CPUs that a server gets.
 const statementMode = "statements"
-
-// endpointSettings are those of the authorization server that are not its defaults. A
-// login that is refreshed all the time would remember 64 replaced tokens within the
-// grace, where one that is refreshed every half hour has one; and the logins that are
-// made beforehand, which are not measured, would take long.
-var endpointSettings = []string{"--refresh-grace=0s", "--bcrypt-cost=10"}
-
-// service is the client that acts for itself and asks about tokens.
-const service = "service"
 
 // endpoint is a kind of request to the authorization server, and its SQL.
 type endpoint struct {
@@ -45,15 +31,15 @@ var endpoints = []endpoint{
 	{"POST /introspect", statement.Introspect, "", introspectRequests},
 }
 
-// endpointRounds is how many rounds there are of each endpoint.
-func (o options) endpointRounds() int { return max(1, o.rounds/3) }
+// endpointRounds is how many rounds there are of each endpoint: a quarter, rounded up.
+func (o options) endpointRounds() int { return (o.rounds + 3) / 4 }
 
 // measureEndpoints compares requests to the authorization server with a bare handler
 // that sends the same, and with the SQL that each needs on the same database.
 func measureEndpoints(ctx context.Context, h *house, o options) ([]row, error) {
 	inSQLite, err := h.measureOn(ctx, h.sqlite("endpoints"), func(a *authority, e endpoint) ([]row, error) { return h.besideAll(ctx, a, e, o) })
 	if err != nil {
-		return nil, err
+		return slices.Concat(inSQLite...), err
 	}
 	inPostgres, err := h.measurePostgres(ctx, o)
 	var rows []row
@@ -103,7 +89,7 @@ func (h *house) measureOn(ctx context.Context, database string, measure func(*au
 func (h *house) besideAll(ctx context.Context, a *authority, e endpoint, o options) (rows []row, err error) {
 	ours := &contestant{server: a.server, plan: e.plan(a)}
 	ours.plan.Spin = true
-	if _, err := h.load(ctx, ours, warmUp); err != nil {
+	if _, err := h.load(ctx, ours, o.round); err != nil { // warms up
 		return nil, err
 	}
 	model := e.requests(a, a.model())
@@ -114,7 +100,7 @@ func (h *house) besideAll(ctx context.Context, a *authority, e endpoint, o optio
 	defer bare.stopInto(&err)
 	floor := &contestant{server: bare, plan: ours.plan}
 	floor.plan.Requests = slices.Repeat(model, connections)
-	if _, err := h.load(ctx, floor, warmUp); err != nil {
+	if _, err := h.load(ctx, floor, o.round); err != nil {
 		return nil, err
 	}
 	alone := &statements{plan: e.statements(a, o)}
@@ -128,7 +114,7 @@ func (h *house) besideAll(ctx context.Context, a *authority, e endpoint, o optio
 // besideSQL compares an endpoint with its SQL alone.
 func (h *house) besideSQL(ctx context.Context, a *authority, e endpoint, o options) ([]row, error) {
 	ours := &contestant{server: a.server, plan: e.plan(a)}
-	if _, err := h.load(ctx, ours, warmUp); err != nil {
+	if _, err := h.load(ctx, ours, o.round); err != nil {
 		return nil, err
 	}
 	alone := &statements{plan: e.statements(a, o)}
@@ -191,123 +177,4 @@ func (e endpoint) statements(a *authority, o options) statement.Plan {
 		plan.Grants = append(plan.Grants, l.grant)
 	}
 	return plan
-}
-
-// authority is a running authorization server, and what it gave beforehand.
-type authority struct {
-	*server
-	database string // its URL
-	secret   string // of the service
-	logins   []login
-}
-
-// Each connection of the generator has a login of its own, and so has each of as many
-// workers that run statements, which ends its refresh tokens. One more makes the
-// answer for the floor.
-
-func (a *authority) loaded() []login { return a.logins[:connections] }
-func (a *authority) set() []login    { return a.logins[connections : 2*connections] }
-func (a *authority) model() []login  { return a.logins[2*connections:] }
-
-// login is what a user's login gave.
-type login struct {
-	access, refresh string
-	grant           int64
-}
-
-// startAuthority runs an authorization server on the database, registers the service
-// and logs in.
-func (h *house) startAuthority(ctx context.Context, database string) (a *authority, err error) {
-	s, err := h.startServer(authserver, serverCPUs(), append([]string{"--demo", "--database-url", database}, endpointSettings...)...)
-	if err != nil {
-		return nil, err
-	}
-	a = &authority{server: s, database: database}
-	if err := a.furnish(ctx, h); err != nil {
-		return nil, errors.Join(err, s.stop())
-	}
-	return a, nil
-}
-
-func (a *authority) furnish(ctx context.Context, h *house) error {
-	if err := a.untilReady(ctx); err != nil {
-		return err
-	}
-	secret, err := process.Run(ctx, process.Command{Path: h.program(authserver), Args: []string{
-		"client", "add", service, "--grant", "client_credentials", "--scope", "items:read", "--introspects", "--database-url", a.database,
-	}})
-	if err != nil {
-		return err
-	}
-	a.secret = strings.TrimSpace(string(secret))
-	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: h.keys, Issuer: issuer, Audience: audience})
-	if err != nil {
-		return err
-	}
-	for range 2*connections + 1 {
-		l, err := logIn(ctx, a.address, verifier)
-		if err != nil {
-			return err
-		}
-		a.logins = append(a.logins, l)
-	}
-	return nil
-}
-
-// logIn logs the demo user in and refreshes once, so that the grant is like all that
-// have been refreshed before.
-func logIn(ctx context.Context, address string, verifier *token.Verifier) (l login, err error) {
-	request := loginRequest()
-	for range 2 {
-		a, err := ask(ctx, address, request)
-		if err != nil {
-			return login{}, err
-		}
-		var members struct {
-			Access  string `json:"access_token"`
-			Refresh string `json:"refresh_token"`
-		}
-		if err := json.Unmarshal(a.Body, &members); err != nil {
-			return login{}, err
-		}
-		l.access, l.refresh = members.Access, members.Refresh
-		request = refreshRequest(l.refresh)
-	}
-	claims, err := verifier.Verify(l.access)
-	if err != nil {
-		return login{}, err
-	}
-	if claims.Status == nil {
-		return login{}, errors.New("the access token does not say which grant it is of")
-	}
-	l.grant = claims.Status.Index // in the first list, where a new database begins, the place is the grant's number
-	return l, nil
-}
-
-func refreshRequest(refresh string) []byte {
-	return formRequest("/token", "", url.Values{"grant_type": {"refresh_token"}, "client_id": {demoClient}, "refresh_token": {refresh}})
-}
-
-func refreshRequests(_ *authority, logins []login) (requests [][]byte) {
-	for _, l := range logins {
-		requests = append(requests, refreshRequest(l.refresh))
-	}
-	return requests
-}
-
-func serviceRequests(a *authority, _ []login) [][]byte {
-	return [][]byte{formRequest("/token", a.authorization(), url.Values{"grant_type": {"client_credentials"}})}
-}
-
-func introspectRequests(a *authority, logins []login) (requests [][]byte) {
-	for _, l := range logins {
-		requests = append(requests, formRequest("/introspect", a.authorization(), url.Values{"token": {l.access}}))
-	}
-	return requests
-}
-
-// authorization is the header by which the service authenticates.
-func (a *authority) authorization() string {
-	credentials := url.QueryEscape(service) + ":" + url.QueryEscape(a.secret)
-	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(credentials)) + "\r\n"
 }

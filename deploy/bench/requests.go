@@ -14,10 +14,6 @@ const (
 	mostCPU   = 1 / leastRate // times the floor's CPU time for a request
 )
 
-// warmUp is how long a server has load before it is measured: its request ids have
-// grown to their usual length by then.
-const warmUp = time.Second
-
 // contestant is a server that is measured, what is sent to it, and what came of it,
 // round by round.
 type contestant struct {
@@ -50,7 +46,7 @@ func measureRequests(ctx context.Context, h *house, o options) (rows []row, err 
 		return nil, err
 	}
 	ours := &contestant{server: api, plan: plan}
-	if _, err := h.load(ctx, ours, warmUp); err != nil {
+	if _, err := h.load(ctx, ours, o.round); err != nil { // warms up, and lets request ids grow to their usual length
 		return nil, err
 	}
 	bare, err := h.startFloor(ctx, api.address, requests[0])
@@ -59,7 +55,7 @@ func measureRequests(ctx context.Context, h *house, o options) (rows []row, err 
 	}
 	defer bare.stopInto(&err)
 	floor := &contestant{server: bare, plan: plan}
-	if _, err := h.load(ctx, floor, warmUp); err != nil {
+	if _, err := h.load(ctx, floor, o.round); err != nil {
 		return nil, err
 	}
 	if err := inTurns(ctx, o.rounds, h.round(floor, o.round), h.round(ours, o.round)); err != nil {
