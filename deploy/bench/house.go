@@ -212,7 +212,7 @@ func (h *house) describe(o options) string {
 	fmt.Fprintf(&b, "Requests: each server with GOMAXPROCS=%d, the load generator with %d and %d connections, on loopback; %d rounds of %v, in turns.\n",
 		serverCPUs(), generatorCPUs(), connections, o.rounds, o.round)
 	fmt.Fprintf(&b, "Endpoints of the authorization server: likewise, %d rounds; its settings are the defaults but for %s.\n", o.endpointRounds(), strings.Join(endpointSettings, " "))
-	b.WriteString("PostgreSQL runs on the same machine, without syncing to disk, and the generator sleeps between answers, to leave it CPU.\n")
+	b.WriteString("The SQL alone: its statements prepared, by as many workers as there are connections. PostgreSQL runs on the same machine, without syncing to disk, and the generator sleeps between answers, to leave it CPU.\n")
 	fmt.Fprintf(&b, "Logins: %d clients, %d rounds, in turns. Ratios are the median (smallest to largest) of the rounds.\n\n", runtime.NumCPU(), loginRounds)
 	return b.String()
 }
