@@ -153,17 +153,19 @@ func (e *Engine) Issue(r *http.Request, c client.Client) (map[string]any, error)
 	if err != nil {
 		return nil, err
 	}
-	r = r.WithContext(withCall(r.Context(), call{client: c, api: api, verified: new(account.User)}))
-	grantType, request, err := e.server.ValidationTokenRequest(r)
+	asked := call{client: c, api: api, verified: new(account.User)}
+	ctx := withCall(r.Context(), asked)
+	grantType, request, err := e.server.ValidationTokenRequest(r.WithContext(ctx))
 	if err != nil {
 		return nil, protocolError(err)
 	}
 	if grantType == oauth2.Refreshing {
-		if err := e.refuseStolen(r.Context(), request.Refresh); err != nil {
+		if asked.refresh, err = e.unlessStolen(ctx, request.Refresh); err != nil {
 			return nil, protocolError(err)
 		}
+		ctx = withCall(ctx, asked)
 	}
-	info, err := e.server.GetAccessToken(r.Context(), grantType, request)
+	info, err := e.server.GetAccessToken(ctx, grantType, request)
 	if err != nil {
 		return nil, protocolError(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
@@ -20,6 +21,15 @@ type call struct {
 	session string
 	// verified is who has just shown a password; the handler that checks it writes it.
 	verified *account.User
+	// refresh is the refresh token that is presented, if it is one of ours.
+	refresh presented
+}
+
+// presented is a refresh token and the grant that it names, whatever it is to it.
+type presented struct {
+	text  string
+	token grant.RefreshToken
+	grant grant.Grant
 }
 
 type callKey struct{}

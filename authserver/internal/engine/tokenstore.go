@@ -32,13 +32,14 @@ type refreshed struct {
 type tokenStore struct{ cfg Config }
 
 // GetByRefresh finds the grant of a refresh token that is good, for the client that
-// is asking. It changes nothing.
+// is asking: it is the one presented, which was looked up before. It changes nothing.
 func (s *tokenStore) GetByRefresh(ctx context.Context, text string) (oauth2.TokenInfo, error) {
-	presented, g, err := s.cfg.grantOfRefresh(ctx, text)
-	if err != nil {
-		return nil, err
+	refresh := callFrom(ctx).refresh
+	if text == "" || refresh.text != text {
+		return nil, liberrors.ErrInvalidRefreshToken
 	}
-	verdict, current := g.Refresh.Judge(presented, s.cfg.Now(), s.cfg.RefreshGrace)
+	g := refresh.grant
+	verdict, current := g.Refresh.Judge(refresh.token, s.cfg.Now(), s.cfg.RefreshGrace)
 	if g.ClientID != clientFrom(ctx).ID || !g.RefreshesAt(s.cfg.Now()) || (verdict != grant.Current && verdict != grant.Recent) {
 		return nil, liberrors.ErrInvalidRefreshToken
 	}
@@ -47,7 +48,7 @@ func (s *tokenStore) GetByRefresh(ctx context.Context, text string) (oauth2.Toke
 	info.SetClientID(g.ClientID)
 	info.SetUserID(g.UserID)
 	info.SetScope(g.Scope.String())
-	return &refreshed{Token: info, grant: g, presented: presented, current: current, verdict: verdict}, nil
+	return &refreshed{Token: info, grant: g, presented: refresh.token, current: current, verdict: verdict}, nil
 }
 
 // Create makes what the generator prepared hold. The grant of a new token is there
@@ -77,21 +78,25 @@ func (s *tokenStore) Create(ctx context.Context, info oauth2.TokenInfo) error {
 	return nil
 }
 
-// refuseStolen revokes the grant of a refresh token that was replaced too long ago:
-// of the two who have had it, one is a thief, and nobody can tell which (OAuth 2.1
-// §4.3.1). It is a step of its own, since looking a token up must not change anything.
-func (e *Engine) refuseStolen(ctx context.Context, text string) error {
-	presented, g, err := e.cfg.grantOfRefresh(ctx, text)
+// unlessStolen looks a refresh token up, and revokes its grant if it was replaced too
+// long ago: of the two who have had it, one is a thief, and nobody can tell which (OAuth
+// 2.1 §4.3.1). It is a step of its own, since to the library looking up changes nothing.
+func (e *Engine) unlessStolen(ctx context.Context, text string) (presented, error) {
+	token, err := grant.ParseRefreshToken(text)
 	if err != nil {
-		return err
+		return presented{}, liberrors.ErrInvalidRefreshToken
 	}
-	if verdict, _ := g.Refresh.Judge(presented, e.cfg.Now(), e.cfg.RefreshGrace); verdict != grant.Stolen {
-		return nil
+	g, err := e.cfg.Grants.GrantByNumber(ctx, token.Number)
+	if err != nil {
+		return presented{}, refreshError(err)
+	}
+	if verdict, _ := g.Refresh.Judge(token, e.cfg.Now(), e.cfg.RefreshGrace); verdict != grant.Stolen {
+		return presented{text, token, g}, nil
 	}
 	if err := e.cfg.revokeAsStolen(ctx, g.Number, "refresh_token_reuse"); err != nil {
-		return err
+		return presented{}, err
 	}
-	return liberrors.ErrInvalidRefreshToken
+	return presented{}, liberrors.ErrInvalidRefreshToken
 }
 
 // revokeAsStolen revokes a grant because something that it gave was used twice, and
@@ -103,17 +108,6 @@ func (c *Config) revokeAsStolen(ctx context.Context, number int64, event string)
 			"event", event, "grant", number, "client", clientFrom(ctx).ID)
 	}
 	return err
-}
-
-// grantOfRefresh finds the grant that a refresh token names, whatever the token is
-// to it.
-func (c *Config) grantOfRefresh(ctx context.Context, text string) (grant.RefreshToken, grant.Grant, error) {
-	presented, err := grant.ParseRefreshToken(text)
-	if err != nil {
-		return presented, grant.Grant{}, liberrors.ErrInvalidRefreshToken
-	}
-	g, err := c.Grants.GrantByNumber(ctx, presented.Number)
-	return presented, g, refreshError(err)
 }
 
 // refreshError is what the library understands when a grant is gone.

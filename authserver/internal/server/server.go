@@ -104,7 +104,7 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 	if err != nil {
 		return nil, err
 	}
-	anyVerifier, err := token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, Audience: s.Audience, InsecureAnyAudience: true, CacheSize: -1})
+	anyVerifier, err := token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, Audience: s.Audience, InsecureAnyAudience: true})
 	if err != nil {
 		return nil, err
 	}
