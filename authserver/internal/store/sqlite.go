@@ -38,10 +38,10 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{dialect: sqlite}
-	if s.write, err = sql.Open("sqlite", sqliteDSN(path, "immediate")); err != nil {
+	if s.write, err = sqlitePool(path, "immediate"); err != nil {
 		return nil, unavailable("open "+path, err)
 	}
-	if s.read, err = sql.Open("sqlite", sqliteDSN(path, "deferred")); err != nil {
+	if s.read, err = sqlitePool(path, "deferred"); err != nil {
 		return nil, unavailable("open "+path, errors.Join(err, s.write.Close()))
 	}
 	s.write.SetMaxOpenConns(1)
@@ -51,6 +51,16 @@ func openSQLite(ctx context.Context, path string) (*Store, error) {
 		return nil, unavailable("open "+path, errors.Join(err, s.Close()))
 	}
 	return s, nil
+}
+
+// sqlitePool makes a pool of connections to the file; lock says when a transaction takes
+// the lock for writing.
+func sqlitePool(path, lock string) (*sql.DB, error) {
+	connector, err := driver.NewConnector(sqliteDSN(path, lock))
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(preparing{connector}), nil
 }
 
 // connect makes the first connection. Programs that open a new file at the same moment
