@@ -48,10 +48,6 @@ func (a *clientAuth) authenticate(r *http.Request, form url.Values) (client.Clie
 		}
 		given.id = a.defaultClient
 	}
-	guesser := given.id[:min(len(given.id), client.MaxID)] + " " + host(r.RemoteAddr)
-	if err := a.guesses.check(guesser); err != nil {
-		return client.Client{}, err
-	}
 	c, err := a.clients.ClientByID(r.Context(), given.id)
 	if err != nil && !errors.Is(err, client.ErrNotFound) {
 		return client.Client{}, err
@@ -62,11 +58,11 @@ func (a *clientAuth) authenticate(r *http.Request, form url.Values) (client.Clie
 		}
 		return c, nil
 	}
-	if !c.VerifySecret(given.secret) { // for an unknown client too: it costs the same
-		a.guesses.failed(guesser)
-		return client.Client{}, errClient
+	if c.VerifySecret(given.secret) { // for an unknown client too: it costs the same
+		return c, nil
 	}
-	return c, nil
+	guesser := given.id[:min(len(given.id), client.MaxID)] + " " + host(r.RemoteAddr)
+	return client.Client{}, cmp.Or(a.guesses.failed(guesser), error(errClient))
 }
 
 // readCredentials reads them from the Authorization header or from the body, never

@@ -9,17 +9,17 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
-// Limits on guessing a client's secret (RFC 6749 §10.10). Secrets have 256 random
-// bits, so this is less about guesses that might hit than about what they cost.
+// Limits on guessing a client's secret (RFC 6749 §10.10).
 const (
 	guessBurst    = 20
 	guessInterval = time.Second
 	maxGuessers   = 10_000
 )
 
-// guessLimiter slows down whoever fails to authenticate as a client. A guesser is a
-// client id and an address, so that nobody locks a client out for others. It lives
-// in memory: each replica counts for itself.
+// guessLimiter tells whoever fails to authenticate as a client to wait. It is never asked
+// about the right secret: with 256 random bits nobody finds that by guessing, and the
+// client must not be kept out by whoever shares its address. A guesser is a client id and an address.
+// It lives in memory: each replica counts for itself.
 type guessLimiter struct {
 	now func() time.Time
 
@@ -31,19 +31,10 @@ func newGuessLimiter(now func() time.Time) *guessLimiter {
 	return &guessLimiter{now: now, guessers: map[string]*rate.Limiter{}}
 }
 
-// check returns a *account.ThrottledError if the guesser has failed too often.
-func (g *guessLimiter) check(guesser string) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if l, ok := g.guessers[guesser]; ok && l.TokensAt(g.now()) < 1 {
-		return &account.ThrottledError{Wait: guessInterval}
-	}
-	return nil
-}
-
-// failed counts a failure. When there are too many guessers, those that have been
-// quiet long enough are forgotten, and if there are none, all are.
-func (g *guessLimiter) failed(guesser string) {
+// failed counts a failure. It returns a *account.ThrottledError if there were too many
+// before. When there are too many guessers, those that have been quiet long enough are
+// forgotten, and if there are none, all are.
+func (g *guessLimiter) failed(guesser string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.now()
@@ -62,5 +53,8 @@ func (g *guessLimiter) failed(guesser string) {
 		l = rate.NewLimiter(rate.Every(guessInterval), guessBurst)
 		g.guessers[guesser] = l
 	}
-	l.AllowN(now, 1)
+	if !l.AllowN(now, 1) {
+		return &account.ThrottledError{Wait: guessInterval}
+	}
+	return nil
 }

@@ -12,21 +12,26 @@ func TestGuessLimiterIsBounded(t *testing.T) {
 	now := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 	g := newGuessLimiter(func() time.Time { return now })
 	for i := range maxGuessers - 1 {
-		g.failed(strconv.Itoa(i))
+		_ = g.failed(strconv.Itoa(i))
 	}
 	now = now.Add(guessInterval) // all of them are quiet again
 	for range guessBurst {
-		g.failed("busy")
+		if err := g.failed("busy"); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if g.check("busy") == nil {
+	if g.failed("busy") == nil {
 		t.Fatal("the busy one is not limited")
 	}
-	g.failed("one more")
-	if len(g.guessers) != 2 || g.check("busy") == nil {
-		t.Errorf("%d guessers are known, and the busy one is limited: %v", len(g.guessers), g.check("busy"))
+	_ = g.failed("one more")
+	if len(g.guessers) != 2 {
+		t.Errorf("%d guessers are known, want the busy one and one more", len(g.guessers))
+	}
+	if g.failed("busy") == nil {
+		t.Error("the busy one is forgotten")
 	}
 	for i := range 2 * maxGuessers {
-		g.failed(strconv.Itoa(i))
+		_ = g.failed(strconv.Itoa(i))
 		if len(g.guessers) > maxGuessers {
 			t.Fatalf("%d guessers are known", len(g.guessers))
 		}
