@@ -24,7 +24,7 @@ type commands struct {
 	Consent     consentCommands            `cmd:"" help:"What users have allowed clients: list, revoke."`
 	Key         keyCommands                `cmd:"" help:"Signing keys: init, list, rotate, export."`
 	Init        initCommand                `cmd:"" help:"Make the secrets that a first start needs, where they are missing."`
-	Migrate     migrateCommand             `cmd:"" help:"Bring the database's schema up to date. serve does so too."`
+	Migrate     migrateCommand             `cmd:"" help:"Make the database where there is none, and bring its schema up to date. serve does so too."`
 	Healthcheck program.HealthcheckCommand `cmd:"" help:"Ask a running server whether it is ready."`
 	Version     program.VersionCommand     `cmd:"" help:"Print the version."`
 }

@@ -44,7 +44,7 @@ func TestCommands(t *testing.T) {
 			} {
 				env.Setenv(name, value)
 			}
-			return nil
+			return makeDatabase(env.Getenv("HALLPASS_DATABASE_URL"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status":  status,
@@ -60,6 +60,16 @@ func TestCommands(t *testing.T) {
 			"signs":   signs,
 		},
 	})
+}
+
+// makeDatabase makes the database that scripts begin with: only migrate and serve would.
+func makeDatabase(url string) error {
+	s, err := store.Open(context.Background(), url, store.DefaultPool)
+	if err != nil {
+		return err
+	}
+	_, err = s.Migrate(context.Background())
+	return errors.Join(err, s.Close())
 }
 
 // noRaceSleep is a setting of the race detector: every program that it watches would

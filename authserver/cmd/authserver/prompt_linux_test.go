@@ -115,8 +115,15 @@ func (x *terminal) expectEnd(code int, says string) {
 }
 
 func TestPrompt(t *testing.T) {
-	database := "--database-url=sqlite:" + filepath.Join(t.TempDir(), "hallpass.db")
+	url := "sqlite:" + filepath.Join(t.TempDir(), "hallpass.db")
+	database := "--database-url=" + url
 	x := atTerminal(t, "user", "add", "john.doe", database)
+	x.expectEnd(2, "there is no database") // before anything is asked
+
+	if err := makeDatabase(url); err != nil {
+		t.Fatal(err)
+	}
+	x = atTerminal(t, "user", "add", "john.doe", database)
 	x.answer("New password: ", "securepassword\n")
 	x.answer("Once more: ", "securepassword\n")
 	x.expectEnd(0, "user john.doe: added")

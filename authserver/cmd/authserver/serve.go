@@ -36,18 +36,20 @@ type migrateCommand struct {
 
 // Run migrates and prints the version of the schema.
 func (c *migrateCommand) Run(ctx context.Context, streams program.Streams) error {
-	return withStore(ctx, c.Database, func(s *store.Store) error {
-		version, err := s.Migrate(ctx)
-		if err == nil {
-			fmt.Fprintf(streams.Out, "schema version %d\n", version)
-		}
+	s, err := server.OpenStore(ctx, c.Database)
+	if err != nil {
 		return err
-	})
+	}
+	version, err := s.Migrate(ctx)
+	if err == nil {
+		fmt.Fprintf(streams.Out, "schema version %d\n", version)
+	}
+	return errors.Join(err, s.Close())
 }
 
-// withStore opens the database, runs work and closes the database.
+// withStore opens the database, which must be there, runs work and closes the database.
 func withStore(ctx context.Context, d server.Database, work func(*store.Store) error) error {
-	s, err := server.OpenStore(ctx, d)
+	s, err := server.OpenExistingStore(ctx, d)
 	if err != nil {
 		return err
 	}

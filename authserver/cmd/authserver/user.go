@@ -93,7 +93,7 @@ func (c *userAddCommand) Validate() error {
 	return cmp.Or(c.Database.Validate(), c.bcryptCost.Validate())
 }
 
-// Run adds the user. The name is checked before the password is asked for.
+// Run adds the user. What can be wrong before the password is asked for is found before.
 func (c *userAddCommand) Run(ctx context.Context, streams program.Streams) error {
 	if c.Name == "" {
 		c.Name = c.Username
@@ -102,10 +102,12 @@ func (c *userAddCommand) Run(ctx context.Context, streams program.Streams) error
 	if err != nil {
 		return userError(c.Username, err)
 	}
-	if user.PasswordHash, err = c.newHash(ctx, streams, c.Username); err != nil {
-		return userError(c.Username, err)
-	}
-	return c.do(ctx, streams, "added", func(s *store.Store) error { return s.CreateUser(ctx, user) })
+	return c.do(ctx, streams, "added", func(s *store.Store) error {
+		if user.PasswordHash, err = c.newHash(ctx, streams, c.Username); err != nil {
+			return err
+		}
+		return s.CreateUser(ctx, user)
+	})
 }
 
 type userPasswordCommand struct {
@@ -120,11 +122,11 @@ func (c *userPasswordCommand) Validate() error {
 
 // Run sets the password.
 func (c *userPasswordCommand) Run(ctx context.Context, streams program.Streams) error {
-	hash, err := c.newHash(ctx, streams, c.Username)
-	if err != nil {
-		return userError(c.Username, err)
-	}
 	return c.do(ctx, streams, "password set", func(s *store.Store) error {
+		hash, err := c.newHash(ctx, streams, c.Username)
+		if err != nil {
+			return err
+		}
 		return s.SetPassword(ctx, c.Username, hash, time.Now())
 	})
 }

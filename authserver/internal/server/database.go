@@ -42,14 +42,28 @@ func (d *Database) Validate() error {
 	return nil
 }
 
-// OpenStore opens the database of the settings and brings its schema up to date.
-// Errors name the setting.
+// OpenStore opens the database of the settings, made where there is none, and brings its
+// schema up to date. Errors name the setting.
 func OpenStore(ctx context.Context, d Database) (*store.Store, error) {
+	return d.open(ctx, store.Open)
+}
+
+// OpenExistingStore is OpenStore for commands on what is there: a path that is mistyped
+// must not become one more database.
+func OpenExistingStore(ctx context.Context, d Database) (*store.Store, error) {
+	s, err := d.open(ctx, store.OpenExisting)
+	if errors.Is(err, store.ErrNoDatabase) {
+		err = program.WithCode(program.ExitUsage, fmt.Errorf("%w; 'authserver migrate' makes it, and so does 'authserver serve'", err))
+	}
+	return s, err
+}
+
+func (d Database) open(ctx context.Context, open func(context.Context, string, store.Pool) (*store.Store, error)) (*store.Store, error) {
 	password, err := d.password()
 	if err != nil {
 		return nil, program.WithCode(program.ExitUsage, err)
 	}
-	s, err := store.Open(ctx, d.DatabaseURL, store.Pool{
+	s, err := open(ctx, d.DatabaseURL, store.Pool{
 		Password:         password,
 		Connections:      d.DatabaseConnections,
 		ConnectTimeout:   d.DatabaseConnectTimeout,

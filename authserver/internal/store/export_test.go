@@ -18,7 +18,7 @@ func (s *Store) SetBusyTimeout(ctx context.Context, d time.Duration) error {
 // OpenRecording opens a SQLite database whose every statement is shown to record first,
 // as the program wrote it.
 func OpenRecording(ctx context.Context, path string, record func(query string)) (*Store, error) {
-	s, err := openSQLite(ctx, path)
+	s, err := openSQLite(ctx, path, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -10,7 +11,7 @@ import (
 // onConnection opens a database and takes the connection that writes.
 func onConnection(t *testing.T) (*Store, *sql.Conn) {
 	t.Helper()
-	s, err := openSQLite(t.Context(), filepath.Join(t.TempDir(), "hallpass.db"))
+	s, err := openSQLite(t.Context(), filepath.Join(t.TempDir(), "hallpass.db"), os.O_CREATE)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,12 +29,14 @@ const (
 
 var sqlite = dialect{goose: goose.DialectSQLite3, serial: "INTEGER PRIMARY KEY AUTOINCREMENT", text: "TEXT"}
 
-func openSQLite(ctx context.Context, path string) (*Store, error) {
+// openSQLite opens the file; with os.O_CREATE as the flag it makes one where there is none,
+// with 0 it does not.
+func openSQLite(ctx context.Context, path string, flag int) (*Store, error) {
 	path, err := filepath.Abs(path) // to SQLite, some relative ones are not files: ":memory:" is none
 	if err != nil {
 		return nil, unavailable("open "+path, err)
 	}
-	if err := createPrivately(path); err != nil {
+	if err := checkFile(path, flag); err != nil {
 		return nil, err
 	}
 	s := &Store{dialect: sqlite}
@@ -76,11 +78,13 @@ func connect(ctx context.Context, db *sql.DB) error {
 	}
 }
 
-// createPrivately makes the file if there is none, for its owner alone: SQLite
-// itself would let others read it. It also finds out early, and in plain words,
-// what is wrong with a path.
-func createPrivately(path string) error {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// checkFile finds out early, and in plain words, what is wrong with a path. A file that it
+// makes is its owner's alone: SQLite itself would let others read it.
+func checkFile(path string, flag int) error {
+	file, err := os.OpenFile(path, os.O_RDWR|flag, 0o600)
+	if flag&os.O_CREATE == 0 && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w at %s", ErrNoDatabase, path)
+	}
 	if err != nil {
 		var pathError *fs.PathError
 		if errors.As(err, &pathError) {

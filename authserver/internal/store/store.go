@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -17,6 +18,8 @@ var (
 	// ErrURL says that a database URL cannot be used. The URL is not in the error:
 	// it may hold a password.
 	ErrURL = errors.New("database URL not usable")
+	// ErrNoDatabase says that there is no file of a database.
+	ErrNoDatabase = errors.New("there is no database")
 	// ErrNewerSchema says that a newer version of the program has changed the schema.
 	ErrNewerSchema = errors.New("the schema of the database is newer than this program")
 	// ErrUnreachable says that the server of the database does not answer, or does not
@@ -67,10 +70,19 @@ type Store struct {
 // is none, or postgres://..., whose server is reached through the pool. It does not
 // migrate: see Migrate.
 func Open(ctx context.Context, url string, pool Pool) (*Store, error) {
+	return open(ctx, url, pool, os.O_CREATE)
+}
+
+// OpenExisting is Open that makes no file: where there is none, it is ErrNoDatabase.
+func OpenExisting(ctx context.Context, url string, pool Pool) (*Store, error) {
+	return open(ctx, url, pool, 0)
+}
+
+func open(ctx context.Context, url string, pool Pool, flag int) (*Store, error) {
 	scheme, rest, _ := strings.Cut(url, ":")
 	switch {
 	case scheme == "sqlite" && rest != "":
-		return openSQLite(ctx, rest)
+		return openSQLite(ctx, rest, flag)
 	case scheme == "sqlite":
 		return nil, fmt.Errorf("%w: sqlite: needs the path of a file, like sqlite:hallpass.db", ErrURL)
 	case scheme == "postgres" || scheme == "postgresql":
