@@ -78,7 +78,7 @@ func (d Database) open(ctx context.Context, open func(context.Context, string, s
 		return s, nil
 	}
 	err = fmt.Errorf("--database-url (HALLPASS_DATABASE_URL): %w", err)
-	if errors.Is(err, store.ErrURL) {
+	if errors.Is(err, store.ErrURL) || errors.Is(err, store.ErrPermissions) {
 		err = program.WithCode(program.ExitUsage, err)
 	}
 	return nil, err

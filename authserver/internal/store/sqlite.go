@@ -79,7 +79,9 @@ func connect(ctx context.Context, db *sql.DB) error {
 }
 
 // checkFile finds out early, and in plain words, what is wrong with a path. A file that it
-// makes is its owner's alone: SQLite itself would let others read it.
+// makes is its owner's alone: SQLite itself would let others read it. One that others can
+// reach is refused, since it holds password hashes. What the file's group can do is for
+// its owner to know: Kubernetes gives the files of a volume to the group of a pod.
 func checkFile(path string, flag int) error {
 	file, err := os.OpenFile(path, os.O_RDWR|flag, 0o600)
 	if flag&os.O_CREATE == 0 && errors.Is(err, fs.ErrNotExist) {
@@ -92,7 +94,15 @@ func checkFile(path string, flag int) error {
 		}
 		return fmt.Errorf("%w: %s cannot be written: %w", ErrUnavailable, path, err)
 	}
-	return file.Close()
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return unavailable("open "+path, err)
+	}
+	if mode := info.Mode().Perm(); mode&0o007 != 0 {
+		return fmt.Errorf("%w: the mode of %s is %04o: run chmod 600 on it", ErrPermissions, path, mode)
+	}
+	return nil
 }
 
 // sqliteDSN is the driver's name of the file with what every connection is set to.

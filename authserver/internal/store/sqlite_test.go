@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"io/fs"
@@ -79,6 +80,40 @@ func TestSQLiteFilesArePrivate(t *testing.T) {
 		if info.Mode().Perm() != 0o600 {
 			t.Errorf("%s has mode %v", file, info.Mode())
 		}
+	}
+}
+
+// A file that others can reach is refused, and left as it is; its group is its owner's
+// affair.
+func TestSQLiteRefusesFilesOfOthers(t *testing.T) {
+	for mode, good := range map[fs.FileMode]bool{
+		0o600: true, 0o640: true, 0o660: true,
+		0o644: false, 0o666: false, 0o604: false, 0o602: false, 0o601: false,
+	} {
+		t.Run(mode.String(), func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "hallpass.db")
+			s := mustOpen(t, path)
+			if _, err := s.Migrate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			chmod(t, path, mode)
+			for _, open := range []func(context.Context, string, store.Pool) (*store.Store, error){store.Open, store.OpenExisting} {
+				s, err := open(t.Context(), "sqlite:"+path, store.DefaultPool)
+				if good && err == nil {
+					err = s.Ping(t.Context())
+					_ = s.Close()
+				}
+				if good && err != nil {
+					t.Error(err)
+				}
+				if !good && (!errors.Is(err, store.ErrPermissions) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "chmod 600")) {
+					t.Errorf("the error is %v: it should be ErrPermissions, name %s and say what to do", err, path)
+				}
+			}
+			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != mode {
+				t.Errorf("the mode is %v now, %v", info.Mode(), err)
+			}
+		})
 	}
 }
 
@@ -162,14 +197,14 @@ func TestSQLiteRefusesPaths(t *testing.T) {
 		}, "permission denied"},
 		{"a file that is not ours to write", func(t *testing.T, dir string) string { return file(t, dir, "", 0o444) }, "permission denied"},
 		{"a file with no room for a log beside it", func(t *testing.T, dir string) string {
-			path := file(t, dir, "", 0o666)
+			path := file(t, dir, "", 0o660)
 			chmod(t, dir, 0o555)
 			return path
 		}, "readonly database"},
 		{"not a database", func(t *testing.T, dir string) string {
-			return file(t, dir, strings.Repeat("not a database\n", 100), 0o666)
+			return file(t, dir, strings.Repeat("not a database\n", 100), 0o660)
 		}, "file is not a database"},
-		{"too short for a database", func(t *testing.T, dir string) string { return file(t, dir, "not a database", 0o666) }, "file is not a database"},
+		{"too short for a database", func(t *testing.T, dir string) string { return file(t, dir, "not a database", 0o660) }, "file is not a database"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -20,6 +20,8 @@ var (
 	ErrURL = errors.New("database URL not usable")
 	// ErrNoDatabase says that there is no file of a database.
 	ErrNoDatabase = errors.New("there is no database")
+	// ErrPermissions says that everybody on the machine can reach the file of a database.
+	ErrPermissions = errors.New("others can read or change the file")
 	// ErrNewerSchema says that a newer version of the program has changed the schema.
 	ErrNewerSchema = errors.New("the schema of the database is newer than this program")
 	// ErrUnreachable says that the server of the database does not answer, or does not
