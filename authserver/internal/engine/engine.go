@@ -149,6 +149,14 @@ func (e *Engine) GrantTypes() []oauth.GrantType {
 // it. The error is an *oauth.Error where the protocol has a word for it, else one
 // of package account or of the store.
 func (e *Engine) Issue(r *http.Request, c client.Client) (map[string]any, error) {
+	answer, err := e.issue(r, c)
+	if err != nil {
+		return nil, issueError(oauth.GrantType(r.FormValue("grant_type")), err)
+	}
+	return answer, nil
+}
+
+func (e *Engine) issue(r *http.Request, c client.Client) (map[string]any, error) {
 	api, err := e.Target(r.Context(), r.FormValue("resource"))
 	if err != nil {
 		return nil, err
@@ -157,17 +165,17 @@ func (e *Engine) Issue(r *http.Request, c client.Client) (map[string]any, error)
 	ctx := withCall(r.Context(), asked)
 	grantType, request, err := e.server.ValidationTokenRequest(r.WithContext(ctx))
 	if err != nil {
-		return nil, protocolError(err)
+		return nil, err
 	}
 	if grantType == oauth2.Refreshing {
 		if asked.refresh, err = e.unlessStolen(ctx, request.Refresh); err != nil {
-			return nil, protocolError(err)
+			return nil, err
 		}
 		ctx = withCall(ctx, asked)
 	}
 	info, err := e.server.GetAccessToken(ctx, grantType, request)
 	if err != nil {
-		return nil, protocolError(err)
+		return nil, err
 	}
 	return e.server.GetTokenData(info), nil
 }

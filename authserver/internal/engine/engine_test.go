@@ -319,7 +319,8 @@ func TestIssueToSomebodyWhoIsNoMore(t *testing.T) {
 				return user, end(b)
 			})
 			answer, err := engine.New(b.cfg).Issue(request(), b.app)
-			if !errors.Is(err, oauth.ErrInvalidGrant) || answer != nil {
+			var got *oauth.Error
+			if !errors.As(err, &got) || got.Description != "Incorrect username or password" || answer != nil {
 				t.Errorf("got %v, %v", answer, err)
 			}
 			b.expectGrants(0)

@@ -18,6 +18,9 @@ var errIncorrect = oauth.ErrInvalidGrant.Describe("Incorrect username or passwor
 // the reason.
 var errNotGood = oauth.ErrInvalidGrant.Describe("the code or refresh token is unknown, expired, used, revoked, or was issued to another client, redirect URI or verifier")
 
+// errNoClient is the answer to a client that is no more.
+var errNoClient = oauth.ErrInvalidClient.Describe("client authentication failed")
+
 // protocolErrors says which error of the library or of the domain means which one
 // of the protocol. The library's own statuses and texts are not used: several are
 // against RFC 6749 §5.2.
@@ -26,12 +29,11 @@ var protocolErrors = []struct {
 	to   *oauth.Error
 }{
 	{account.ErrIncorrect, errIncorrect},
-	{grant.ErrInactive, errIncorrect},
 	{liberrors.ErrInvalidRefreshToken, errNotGood},
 	{liberrors.ErrInvalidAuthorizeCode, errNotGood},
 	{liberrors.ErrInvalidCodeChallenge, errNotGood},
 	{liberrors.ErrInvalidRequest, oauth.ErrInvalidRequest.Describe("a parameter that the grant type needs is missing")},
-	{liberrors.ErrInvalidClient, oauth.ErrInvalidClient.Describe("client authentication failed")},
+	{liberrors.ErrInvalidClient, errNoClient},
 	{liberrors.ErrInvalidGrant, errNotGood},
 	{liberrors.ErrUnauthorizedClient, oauth.ErrUnauthorizedClient},
 	{liberrors.ErrUnsupportedGrantType, oauth.ErrUnsupportedGrantType},
@@ -47,4 +49,19 @@ func protocolError(err error) error {
 		}
 	}
 	return err
+}
+
+// issueError is protocolError for the token endpoint. A user or client who has gone since
+// the request was checked is answered as one moment before: it depends on what the request
+// has shown.
+func issueError(grantType oauth.GrantType, err error) error {
+	switch {
+	case !errors.Is(err, grant.ErrInactive):
+		return protocolError(err)
+	case grantType == oauth.GrantPassword:
+		return errIncorrect
+	case grantType == oauth.GrantClientCredentials:
+		return errNoClient
+	}
+	return errNotGood
 }

@@ -1,13 +1,7 @@
 package engine_test
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -21,25 +15,9 @@ import (
 // have expired by then. One that nobody has used just expires.
 func TestReplayOfExpiredCode(t *testing.T) {
 	b := newBench(t)
-	b.app.Grants = []oauth.GrantType{oauth.GrantAuthorizationCode}
+	b.session()
 	e := engine.New(b.cfg)
-	verifier := strings.Repeat("v", 43)
-	sum := sha256.Sum256([]byte(verifier))
-	must(t, b.data.CreateSession(t.Context(), "session", b.user, b.now, b.now.Add(time.Hour)))
-	redemption := func() *http.Request {
-		const uri = "https://app.example/callback"
-		r := httptest.NewRequest(http.MethodGet, "/authorize", nil)
-		r.Form = url.Values{
-			"response_type": {"code"}, "client_id": {"app"}, "redirect_uri": {uri},
-			"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
-		}
-		to, err := e.Authorize(r, b.app, engine.Consent{UserID: b.user.ID, Session: "session", Scope: b.app.Scope})
-		must(t, err)
-		u, err := url.Parse(to)
-		must(t, err)
-		return request("grant_type", "authorization_code", "code", u.Query().Get("code"), "redirect_uri", uri, "code_verifier", verifier)
-	}
-	used, unused := redemption(), redemption()
+	used, unused := b.redemption(e), b.redemption(e)
 	_, err := e.Issue(used, b.app)
 	must(t, err)
 	b.expectGrants(1)
