@@ -30,10 +30,12 @@ func TestAttackCodeInWrongHands(t *testing.T) {
 		{"verifier too short", a, []string{"code_verifier", verifier[:42]}, 400, "invalid_request"},
 		{"verifier too long", a, []string{"code_verifier", strings.Repeat("x", 129)}, 400, "invalid_request"},
 		{"verifier of other characters", a, []string{"code_verifier", verifier + "+"}, 400, "invalid_request"},
-		{"no redirect URI", a, []string{"redirect_uri", "-"}, 400, "invalid_request"},
 		{"another redirect URI", a, []string{"redirect_uri", "https://evil.example/callback"}, 400, "invalid_grant"},
 		{"redirect URI with a slash more", a, []string{"redirect_uri", a.redirectURI + "/"}, 400, "invalid_grant"},
 		{"another client", other, nil, 400, "invalid_grant"},
+		{"another client, no redirect URI", other, []string{"redirect_uri", "-"}, 400, "invalid_grant"},
+		{"no redirect URI, no verifier", a, []string{"redirect_uri", "-", "code_verifier", "-"}, 400, "invalid_request"},
+		{"no redirect URI, the verifier of another", a, []string{"redirect_uri", "-", "code_verifier", strings.Repeat("x", 43)}, 400, "invalid_grant"},
 		{"another client, which has a secret", confidential, nil, 400, "invalid_grant"},
 		{"a client that may not redeem codes", a, []string{"client_id", "demo"}, 400, "unauthorized_client"},
 		{"an unknown client", a, []string{"client_id", "nobody"}, 401, "invalid_client"},
@@ -59,6 +61,10 @@ func TestAttackCodeInWrongHands(t *testing.T) {
 			send(t, s.authURL, r).checkRefused(t, http.StatusBadRequest, row.code)
 		})
 	}
+	t.Run("but the redirect URI may be left out, as by clients of OAuth 2.1", func(t *testing.T) {
+		send(t, s.authURL, a.redemption(john.code(a), "redirect_uri", "-")).tokens(t)
+		send(t, s.authURL, a.redemption(john.code(a), "redirect_uri", "")).tokens(t)
+	})
 	t.Run("a confidential client's code without its secret", func(t *testing.T) {
 		code := john.code(confidential)
 		send(t, s.authURL, confidential.redemption(code, "client_secret", "-")).checkRefused(t, http.StatusUnauthorized, "invalid_client")

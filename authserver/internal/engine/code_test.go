@@ -80,3 +80,35 @@ func TestServiceThatIsNoMore(t *testing.T) {
 		t.Errorf("got %v, %v, want invalid_client", answer, err)
 	}
 }
+
+// CHECKLIST 37: a code is bound to its redirect URI. A request may leave it out, as those
+// of OAuth 2.1 do (draft-ietf-oauth-v2-1 §10.2), but not name another, nor do without the
+// verifier.
+func TestRedirectURIOfACode(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change []string
+		want   error
+	}{
+		"the right one":              {nil, nil},
+		"none":                       {[]string{"redirect_uri", ""}, nil},
+		"another":                    {[]string{"redirect_uri", "https://evil.example/callback"}, oauth.ErrInvalidGrant},
+		"another end":                {[]string{"redirect_uri", callback + "/"}, oauth.ErrInvalidGrant},
+		"none, another verifier":     {[]string{"redirect_uri", "", "code_verifier", strings.Repeat("w", 43)}, oauth.ErrInvalidGrant},
+		"none, no verifier":          {[]string{"redirect_uri", "", "code_verifier", ""}, oauth.ErrInvalidRequest},
+		"none, another code":         {[]string{"redirect_uri", "", "code", "hpc_x"}, oauth.ErrInvalidGrant},
+		"none, the code of a client": {[]string{"redirect_uri", "", "client_id", "other"}, oauth.ErrInvalidGrant},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.session()
+			e := engine.New(b.cfg)
+			r, by := b.redemption(e, tt.change...), b.app
+			if id := r.FormValue("client_id"); id != "" {
+				by.ID = id
+			}
+			if answer, err := e.Issue(r, by); !errors.Is(err, tt.want) || (err == nil) != (answer != nil) {
+				t.Errorf("got %v, %v, want %v", answer, err, tt.want)
+			}
+		})
+	}
+}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
+	liberrors "github.com/go-oauth2/oauth2/v4/errors"
 	"github.com/go-oauth2/oauth2/v4/manage"
 	"github.com/go-oauth2/oauth2/v4/server"
 
@@ -161,6 +163,9 @@ func (e *Engine) issue(r *http.Request, c client.Client) (map[string]any, error)
 	if err != nil {
 		return nil, err
 	}
+	if err := e.completeRedirect(r); err != nil {
+		return nil, err
+	}
 	asked := call{client: c, api: api, verified: new(account.User)}
 	ctx := withCall(r.Context(), asked)
 	grantType, request, err := e.server.ValidationTokenRequest(r.WithContext(ctx))
@@ -178,6 +183,24 @@ func (e *Engine) issue(r *http.Request, c client.Client) (map[string]any, error)
 		return nil, err
 	}
 	return e.server.GetTokenData(info), nil
+}
+
+// completeRedirect adds the redirect URI of the code to a request that has none, since the
+// library wants one. Clients of OAuth 2.1 leave it out: the code verifier, without which
+// no code is good here, does what it was for (draft-ietf-oauth-v2-1 §10.2). One that is
+// sent must be the right one, as RFC 6749 §4.1.3 wants.
+func (e *Engine) completeRedirect(r *http.Request) error {
+	if r.FormValue("grant_type") != string(oauth.GrantAuthorizationCode) || r.FormValue("redirect_uri") != "" {
+		return nil
+	}
+	c, err := e.cfg.Grants.CodeByDigest(r.Context(), grant.Digest(r.FormValue("code")))
+	if errors.Is(err, grant.ErrCodeUnknown) {
+		return liberrors.ErrInvalidAuthorizeCode
+	}
+	if err == nil {
+		r.Form.Set("redirect_uri", c.RedirectURI)
+	}
+	return err
 }
 
 // grantScope puts what the client may have in place of what it asks for.

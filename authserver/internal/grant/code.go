@@ -36,7 +36,8 @@ type Code struct {
 	ClientID, UserID, Session string
 	// Audience is the API that it is for; empty for the one of the server's settings.
 	Audience string
-	// RedirectURI is where it was sent; it must be named again when it is redeemed.
+	// RedirectURI is where it was sent. Whoever redeems it may leave the URI out, but not
+	// name another one.
 	RedirectURI string
 	// Scope is what the user allowed.
 	Scope oauth.Scope

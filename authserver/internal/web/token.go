@@ -13,10 +13,9 @@ import (
 
 // required are the parameters that a grant type cannot do without.
 var required = map[oauth.GrantType][]string{
-	oauth.GrantAuthorizationCode: {"code", "redirect_uri", "code_verifier"},
-
-	oauth.GrantPassword:     {"username", "password"},
-	oauth.GrantRefreshToken: {"refresh_token"},
+	oauth.GrantAuthorizationCode: {"code", "code_verifier"},
+	oauth.GrantPassword:          {"username", "password"},
+	oauth.GrantRefreshToken:      {"refresh_token"},
 }
 
 // token is POST /token (RFC 6749 §3.2), a pipeline: form, client, grant type,
