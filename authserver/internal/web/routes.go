@@ -95,6 +95,7 @@ func New(cfg Config) http.Handler {
 		{"/.well-known/oauth-authorization-server", api, everybody, methods{"GET": e.endpoint("metadata", e.metadata)}},
 		{"/jwks.json", api, everybody, methods{"GET": e.endpoint("jwks", e.jwks)}},
 
+		{"/", page, nobody, methods{"GET": e.pageHandler("home", e.home)}},
 		{"/authorize", page, nobody, methods{"GET": e.pageHandler("authorize", e.authorize)}},
 		{"/login", page, nobody, methods{"POST": e.pageHandler("login", e.login)}},
 		{"/consent", page, nobody, methods{"POST": e.pageHandler("consent", e.consent)}},
@@ -104,16 +105,14 @@ func New(cfg Config) http.Handler {
 
 	router := mux.NewRouter().SkipClean(true) // mux would redirect POST //token with 301
 	for _, route := range routes {
-		handler := route.methods.handler()
+		handler := route.methods.handler(http.HandlerFunc(notAllowed))
 		if route.page {
-			handler = e.sameOrigin(handler)
+			handler = e.sameOrigin(route.methods.handler(http.HandlerFunc(e.notAllowedPage)))
 		}
 		router.Path(route.path).Handler(httpserver.CORS(route.origins, route.methods.names()...)(handler))
 	}
 	router.Use(nameRoute)
-	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		problem.Write(w, http.StatusNotFound, "Not Found")
-	})
+	router.NotFoundHandler = http.HandlerFunc(e.notFound)
 	return router
 }
 
@@ -137,9 +136,9 @@ func (m methods) names() []string {
 	return names
 }
 
-// handler answers every other method with 405 and the Allow that RFC 9110 §15.5.6
-// wants, which mux leaves out.
-func (m methods) handler() http.Handler {
+// handler answers every other method with the Allow that RFC 9110 §15.5.6 wants, which mux
+// leaves out, and what other adds to it.
+func (m methods) handler(other http.Handler) http.Handler {
 	allow := strings.Join(m.names(), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		method := r.Method
@@ -151,8 +150,13 @@ func (m methods) handler() http.Handler {
 			return
 		}
 		w.Header().Set("Allow", allow)
-		problem.Write(w, http.StatusMethodNotAllowed, "Method Not Allowed")
+		other.ServeHTTP(w, r)
 	})
+}
+
+// notAllowed answers for a method that an endpoint does not have.
+func notAllowed(w http.ResponseWriter, _ *http.Request) {
+	problem.Write(w, http.StatusMethodNotAllowed, "Method Not Allowed")
 }
 
 // sameOrigin refuses forms that a page of another site has made a browser send.

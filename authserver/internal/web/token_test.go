@@ -144,7 +144,7 @@ func TestTokenMethods(t *testing.T) {
 			t.Errorf("%s: %d, Allow %q", method, a.status, a.header.Get("Allow"))
 		}
 	}
-	for _, path := range []string{"//token", "/token/", "/Token", "/x/../token", "/./token", "/token/x", "/"} {
+	for _, path := range []string{"//token", "/token/", "/Token", "/x/../token", "/./token", "/token/x"} {
 		a := s.send(s.request(login(), func(r *http.Request) { r.URL.Path = path }))
 		if a.status != http.StatusNotFound || a.header.Get("Location") != "" {
 			t.Errorf("%s: %d, Location %q", path, a.status, a.header.Get("Location"))
