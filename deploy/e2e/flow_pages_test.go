@@ -89,6 +89,13 @@ func (g *guest) in(t *testing.T) *guest {
 func newGuest(t *testing.T, s *system, site *website) *guest {
 	t.Helper()
 	g := &guest{page: newPage(t), base: s.authURL, site: site}
+	g.looksAt(t)
+	return g
+}
+
+// looksAt makes the page one that somebody looks at.
+func (g *guest) looksAt(t *testing.T) {
+	t.Helper()
 	err := chromedp.Listen(g.ctx, func(event any) {
 		if added, ok := event.(*log.EventEntryAdded); ok && added.Entry.Source == log.EntrySourceSecurity {
 			t.Errorf("the browser complains: %s", added.Entry.Text)
@@ -101,7 +108,6 @@ func newGuest(t *testing.T, s *system, site *website) *guest {
 		_, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 		return err
 	}))
-	return g
 }
 
 // open opens the authorization endpoint as the app asks to, with changes.

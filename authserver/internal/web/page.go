@@ -56,8 +56,11 @@ func (e *edge) render(w http.ResponseWriter, status int, name string, p page, fo
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "same-origin") // not "no-referrer": browsers would send our own forms with "Origin: null"
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
+	// Not on the way to an app, which it would part from the popup that it shows a login in.
+	if len(formTargets) == 0 {
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes()) // the browser is gone if this fails
 }
