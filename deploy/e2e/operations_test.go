@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -185,6 +187,41 @@ func TestExitCodes(t *testing.T) {
 			}
 			if got.code != 0 && !strings.HasPrefix(got.stderr, row.program+": ") {
 				t.Errorf("the error is not a line that begins with the program's name: %q", got.stderr)
+			}
+		})
+	}
+}
+
+// A server warns of variables that are nearly settings of its own, but not of those that
+// are somebody else's: all of them may stand in one environment.
+func TestSettingsOfOthersAreNoMisspellings(t *testing.T) {
+	variables := regexp.MustCompile(`HALLPASS_[A-Z_]+`)
+	var all strings.Builder
+	for _, name := range []string{".env.example", "docker-compose.yml", filepath.Join("deploy", "run.sh")} {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	help := map[string]string{}
+	for _, program := range []string{"authserver", "resourceserver"} {
+		help[program] = mustCommand(t, "", program, "serve", "--help")
+		all.WriteString(help[program])
+	}
+	for program, own := range help {
+		t.Run(program, func(t *testing.T) {
+			env := []string{"HALLPASS_AUDIENZ=x"}
+			for _, name := range variables.FindAllString(all.String(), -1) {
+				if !strings.Contains(own, name) {
+					env = append(env, name+"=x")
+				}
+			}
+			cmd := exec.CommandContext(t.Context(), filepath.Join(bin, program), "serve", "--token-secret", "short")
+			cmd.Env = cleanEnv(env...)
+			out, err := cmd.CombinedOutput()
+			if err == nil || strings.Count(string(out), "misspelt") != 1 || !strings.Contains(string(out), "variable=HALLPASS_AUDIENZ setting=HALLPASS_AUDIENCE") {
+				t.Errorf("with %v: %v, want one warning:\n%s", env, err, out)
 			}
 		})
 	}

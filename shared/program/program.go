@@ -73,7 +73,7 @@ type Program struct {
 	// Description is the first paragraph of --help.
 	Description string
 	// Commands is a pointer to a struct that kong reads. Each command's Run may
-	// take a context.Context and Streams. The value of a flag with the tag
+	// take a context.Context, Streams and Misspellings. The value of a flag with the tag
 	// secret:"" is never repeated in a message.
 	Commands any
 	// Vars are kong variables for the help and defaults of the settings.
@@ -135,7 +135,7 @@ func (p Program) run(ctx context.Context, args []string, streams Streams) (code 
 	}
 	command, err := parser.Parse(args)
 	if err == nil {
-		err = command.Run()
+		err = command.Run(misspellings(os.Environ(), parser.Model.Node))
 	} else {
 		err = WithCode(ExitUsage, fmt.Errorf("%s (%s --help tells more)", usageMessage(err, parser.Model.Node), p.Name))
 	}

@@ -37,11 +37,12 @@ type serveCommand struct {
 	Work                string           `env:"HALLPASS_WORK" help:"What to do; its name begins the next one's."`
 	Workers             int              `env:"HALLPASS_WORKERS" default:"4" help:"How many (${default})."`
 
-	ran *serveCommand
+	ran      *serveCommand
+	misspelt program.Misspellings
 }
 
-func (c *serveCommand) Run(ctx context.Context, streams program.Streams) error {
-	c.ran = c
+func (c *serveCommand) Run(ctx context.Context, streams program.Streams, misspelt program.Misspellings) error {
+	c.ran, c.misspelt = c, misspelt
 	if _, err := c.Keys.Open(ctx, slog.New(slog.DiscardHandler)); err != nil {
 		return program.WithCode(program.ExitUsage, err)
 	}
@@ -185,6 +186,47 @@ func TestWrongSettingOfAnotherCommand(t *testing.T) {
 	t.Setenv("HALLPASS_DRAIN_DELAY", "abc")
 	if got := run(t, "version"); got.code != program.ExitOK {
 		t.Errorf("exit code %d, message %q", got.code, got.err)
+	}
+}
+
+// A variable that is nearly a setting is told to the command, whichever end of its name is
+// wrong; what is of other programs is not.
+func TestMisspeltVariables(t *testing.T) {
+	for variable, setting := range map[string]string{
+		"HALLPASS_LISTN":              "HALLPASS_LISTEN",
+		"HALLPASS_LITSEN":             "HALLPASS_LISTEN",
+		"HALLPASS_LISTEN_":            "HALLPASS_LISTEN",
+		"HALPASS_LISTEN":              "HALLPASS_LISTEN",
+		"HALLPASS-ADMIN-LISTEN":       "HALLPASS_ADMIN_LISTEN",
+		"HALLPASS_ALLOWED_ORIGIN":     "HALLPASS_ALLOWED_ORIGINS",
+		"HALLPASS_ALLOWED_ORIGINS_EX": "",
+		"HALLPASS_WORKER":             "HALLPASS_WORKERS",
+		"HALLPASS_LISTEN":             "",
+		"HALLPASS_WORK":               "",
+		"HALLPASS_BIN":                "",
+		"HALLPASS_ISSUER":             "",
+		"LISTEN":                      "",
+	} {
+		t.Run(variable, func(t *testing.T) {
+			t.Setenv("HALLPASS_TOKEN_SECRET", secret)
+			t.Setenv(variable, "127.0.0.1:1")
+			got := run(t, "serve")
+			if got.code != program.ExitOK {
+				t.Fatalf("exit code %d, message %q", got.code, got.err)
+			}
+			var want program.Misspellings
+			if setting != "" {
+				want = program.Misspellings{{Variable: variable, Setting: setting}}
+			}
+			if diff := cmp.Diff(want, got.serve.misspelt); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			var log bytes.Buffer
+			got.serve.misspelt.Warn(t.Context(), slog.New(slog.NewTextHandler(&log, nil)))
+			if (strings.Contains(log.String(), "level=WARN") && strings.Contains(log.String(), "setting="+setting)) != (setting != "") || strings.Contains(log.String(), "127.0.0.1") {
+				t.Errorf("the log says %q", log.String())
+			}
+		})
 	}
 }
 

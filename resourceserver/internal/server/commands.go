@@ -21,10 +21,11 @@ type ServeCommand struct {
 }
 
 // Run serves until ctx ends.
-func (c *ServeCommand) Run(ctx context.Context, streams program.Streams) error {
+func (c *ServeCommand) Run(ctx context.Context, streams program.Streams, misspelt program.Misspellings) error {
 	log := httpserver.NewLogger(streams.Err, c.HTTP)
 	defer log.Close()
 	slog.SetDefault(log.Logger)
+	misspelt.Warn(ctx, log.Logger)
 	server, err := New(ctx, c.Settings, log.Logger)
 	if err != nil {
 		return program.WithCode(program.ExitUsage, err)
