@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/bcrypt"
@@ -76,6 +77,9 @@ func repeats(s string) bool {
 // behind a Gate.
 type Hasher struct {
 	cost int
+
+	mu      sync.Mutex
+	highest int // cost of what was compared, and cost at least
 }
 
 // NewHasher returns a Hasher of the given cost. A cost that bcrypt does not know
@@ -84,7 +88,7 @@ func NewHasher(cost int) (*Hasher, error) {
 	if cost < bcrypt.MinCost || cost > bcrypt.MaxCost {
 		return nil, bcrypt.InvalidCostError(cost)
 	}
-	return &Hasher{cost: cost}, nil
+	return &Hasher{cost: cost, highest: cost}, nil
 }
 
 // Hash returns the hash of a password. One of more than 72 bytes is
@@ -106,17 +110,27 @@ func (h *Hasher) Hash(password string) (string, error) {
 // password must not be told from an unknown user by the time it takes.
 func (h *Hasher) matches(hash, password string) bool {
 	cost, err := bcrypt.Cost([]byte(hash))
+	highest := h.raise(cost)
 	if err != nil || len(password) > maxPassword {
-		burn(h.cost)
+		burn(highest)
 		return false
 	}
 	if bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil {
 		return true
 	}
-	for ; cost < h.cost; cost++ { // 2^c + 2^c + 2^(c+1) + ... = 2^h.cost
+	for ; cost < highest; cost++ { // 2^c + 2^c + 2^(c+1) + ... = 2^highest
 		burn(cost)
 	}
 	return false
+}
+
+// raise returns the cost of a refusal: the highest of all hashes that have been compared,
+// which may be above the one of the settings, where that was lowered.
+func (h *Hasher) raise(cost int) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.highest = max(h.highest, cost)
+	return h.highest
 }
 
 // burn takes as long as one comparison of the given cost.

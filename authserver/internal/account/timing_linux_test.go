@@ -16,8 +16,25 @@ import (
 // above all else a login does.
 func TestRefusalsCostTheSame(t *testing.T) {
 	const cost = 6
-	h := newHouse(t)
-	h.Hasher = newHasher(t, cost)
+	t.Run("at the cost of the settings", func(t *testing.T) {
+		h := newHouse(t)
+		h.Hasher = newHasher(t, cost)
+		refusalsCostTheSame(h, cost)
+	})
+	t.Run("after it was lowered", func(t *testing.T) {
+		h := newHouse(t)
+		h.Hasher = newHasher(t, bcrypt.MinCost)
+		h.add("from before", cost)
+		if _, err := h.Check(t.Context(), "from before", right); err != nil {
+			t.Fatal(err)
+		}
+		refusalsCostTheSame(h, cost)
+	})
+}
+
+// refusalsCostTheSame checks it with users whose hashes have this cost, or less.
+func refusalsCostTheSame(h *house, cost int) {
+	h.t.Helper()
 	h.add("current", cost)
 	h.add("weak", bcrypt.MinCost)
 	h.add("weaker", cost-1)
@@ -25,8 +42,8 @@ func TestRefusalsCostTheSame(t *testing.T) {
 	h.add("disabled and weak", bcrypt.MinCost)
 	h.addHash("broken", "not a hash")
 	for _, username := range []string{"disabled", "disabled and weak"} {
-		if err := h.store.DisableUser(t.Context(), username, h.now); err != nil {
-			t.Fatal(err)
+		if err := h.store.DisableUser(h.t.Context(), username, h.now); err != nil {
+			h.t.Fatal(err)
 		}
 	}
 	base := cpuTime(h, "current", wrong)
@@ -36,7 +53,7 @@ func TestRefusalsCostTheSame(t *testing.T) {
 		{"disabled", right}, {"disabled", wrong}, {"disabled and weak", right}, {"disabled and weak", wrong},
 	} {
 		if ratio := float64(cpuTime(h, tt.username, tt.password)) / float64(base); ratio < 0.7 || ratio > 1.4 {
-			t.Errorf("%s with %q costs %.2f of a wrong password", tt.username, tt.password, ratio)
+			h.t.Errorf("%s with %q costs %.2f of a wrong password", tt.username, tt.password, ratio)
 		}
 	}
 }
