@@ -203,11 +203,20 @@ func TestIssueToTheAuthenticatedClient(t *testing.T) {
 	b.expectGrants(1)
 }
 
-// expectGrants checks how many grants are alive.
-func (b *bench) expectGrants(want int64) {
+// expectGrants checks how many grants are alive, of the first hundred.
+func (b *bench) expectGrants(want int) {
 	b.t.Helper()
-	got, err := b.data.ActiveGrants(b.t.Context(), b.now)
-	must(b.t, err)
+	got := 0
+	for number := range int64(100) {
+		g, err := b.data.GrantByNumber(b.t.Context(), number+1)
+		if errors.Is(err, grant.ErrNotFound) {
+			continue
+		}
+		must(b.t, err)
+		if g.RevokedAt.IsZero() && !g.ExpiresAt.Before(b.now) {
+			got++
+		}
+	}
 	if got != want {
 		b.t.Errorf("%d active grants, want %d", got, want)
 	}

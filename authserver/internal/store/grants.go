@@ -155,10 +155,3 @@ func scanGrant(r row) (grant.Grant, error) {
 	g.CreatedAt, g.ExpiresAt, g.RevokedAt, g.Refresh.EndsAt, g.Refresh.ExpiresAt = timeOf(created), timeOf(expires), timeOf(revoked), timeOf(ends), timeOf(idle)
 	return g, unavailable("read grant", err)
 }
-
-// ActiveGrants returns how many grants are neither expired nor revoked at now.
-func (s *Store) ActiveGrants(ctx context.Context, now time.Time) (int64, error) {
-	var n int64
-	err := s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM grants WHERE expires_at >= $1 AND revoked_at IS NULL", seconds(now)).Scan(&n)
-	return n, unavailable("count grants", err)
-}

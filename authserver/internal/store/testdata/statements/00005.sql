@@ -24,7 +24,6 @@ INSERT INTO grants (type, client_id, user_id, session, audience, scope, created_
 INSERT INTO scopes (name, description) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET description = $2;
 INSERT INTO sessions (digest, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4);
 INSERT INTO users (id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (username) DO NOTHING;
-SELECT COUNT(*) FROM grants WHERE expires_at >= $1 AND revoked_at IS NULL;
 SELECT EXISTS (SELECT 1 FROM users);
 SELECT audience, name, scope, created_at FROM apis ORDER BY audience;
 SELECT audience, name, scope, created_at FROM apis WHERE audience = $1;
