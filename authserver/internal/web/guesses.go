@@ -18,8 +18,8 @@ const (
 
 // guessLimiter tells whoever fails to authenticate as a client to wait. It is never asked
 // about the right secret: with 256 random bits nobody finds that by guessing, and the
-// client must not be kept out by whoever shares its address. A guesser is a client id and an address.
-// It lives in memory: each replica counts for itself.
+// client must not be kept out by whoever shares its address. A guesser is a client id and
+// an address. It lives in memory: each replica counts for itself.
 type guessLimiter struct {
 	now func() time.Time
 
