@@ -31,7 +31,7 @@ func (s *Signer) Sign(c *Claims) (string, error) {
 	if name := w.missing(); name != "" {
 		return "", fmt.Errorf("token without the claim %s is not signed", name)
 	}
-	key, err := s.key(c.Audience, s.now())
+	key, err := s.Key(c.Audience)
 	if err != nil {
 		return "", err
 	}
@@ -47,7 +47,7 @@ func (s *Signer) Sign(c *Claims) (string, error) {
 
 // CanSign reports whether there is a key for tokens of this audience now.
 func (s *Signer) CanSign(audience string) bool {
-	_, err := s.key([]string{audience}, s.now())
+	_, err := s.Key([]string{audience})
 	return err == nil
 }
 
@@ -58,13 +58,15 @@ func (s *Signer) now() time.Time {
 	return s.Now()
 }
 
-// key picks the key for tokens of this audience.
-func (s *Signer) key(audience []string, now time.Time) (*keyring.Key, error) {
-	ring := s.Keys.Current()
+// Key returns the key that signs tokens for this audience now, or keyring.ErrNoSigner. A
+// status list that such tokens point at is to be signed with it too: whoever can verify
+// the one can then verify the other.
+func (s *Signer) Key(audience []string) (*keyring.Key, error) {
+	ring, now := s.Keys.Current(), s.now()
 	switch {
 	case s.Audience == "" || slices.Equal(audience, []string{s.Audience}):
 		return ring.Signer(now)
-	case len(audience) > 1: // whoever shares the secret of one could forge for the others
+	case len(audience) != 1: // whoever shares the secret of one could forge for the others
 		return nil, keyring.ErrNoSigner
 	}
 	return ring.SignerFor(audience[0], now)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -32,10 +31,11 @@ var (
 	ErrUnavailable = errors.New("token cannot be judged")
 )
 
-// Revocations tells whether a token has been revoked. Revoked is asked on every
-// request, must answer from memory, and must be safe for concurrent use. An error
-// means that it does not know; the token is then neither accepted nor called
-// invalid.
+// Revocations tells whether a token has been revoked; *statuslist.Client does. Revoked
+// is asked on every request, must answer from memory but for a short wait where it has
+// nothing in memory yet, and must be safe for concurrent use. An error means that it does
+// not know; the token is then neither accepted nor called invalid. Only one that wraps
+// ErrInvalid means that it never will be known.
 type Revocations interface {
 	Revoked(*Claims) (bool, error)
 }
@@ -122,7 +122,7 @@ func (v *Verifier) Audience() string { return v.cfg.Audience }
 
 // Verify returns what the token says if it is to be accepted now. Otherwise the
 // error is ErrInvalid, or ErrUnavailable where a later try may succeed. It does no
-// I/O. The claims are shared: do not change them.
+// I/O of its own. The claims are shared: do not change them.
 func (v *Verifier) Verify(raw string) (*Claims, error) {
 	now := v.cfg.Now()
 	digest := digestOf(raw)
@@ -160,6 +160,9 @@ func (v *Verifier) inForce(c *Claims, now time.Time) (*Claims, error) {
 		return c, nil
 	}
 	revoked, err := v.cfg.Revocations.Revoked(c)
+	if errors.Is(err, ErrInvalid) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -178,7 +181,7 @@ func (v *Verifier) judge(raw string) (verified, error) {
 	var key *keyring.Key
 	_, err := v.parser.ParseWithClaims(raw, &w, func(t *jwt.Token) (any, error) {
 		var err error
-		if key, err = v.keyFor(t); err != nil {
+		if key, err = keyring.ForHeader(v.cfg.Keys, t.Header, Type, v.cfg.Now()); err != nil {
 			return nil, err
 		}
 		return key.VerificationKey(), nil
@@ -186,7 +189,7 @@ func (v *Verifier) judge(raw string) (verified, error) {
 	if errors.Is(err, jwt.ErrTokenMalformed) {
 		err = jwt.ErrTokenMalformed // what it wraps quotes the claims
 	}
-	if errors.Is(err, errKeysPending) {
+	if errors.Is(err, keyring.ErrPending) {
 		return verified{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if err != nil {
@@ -213,43 +216,6 @@ func (v *Verifier) mayBeFor(key *keyring.Key, audience []string) bool {
 		only = v.cfg.Audience
 	}
 	return only == "" || slices.Equal(audience, []string{only})
-}
-
-// Reasons for which a header is refused.
-var (
-	errType        = errors.New("typ is not " + Type)
-	errCritical    = errors.New("crit names an extension, and none is supported")
-	errUnknownKey  = errors.New("kid names no key that verifies now")
-	errKeysPending = errors.New("kid names no key that is known here yet")
-	errAlgorithm   = errors.New("alg is not the one of the key")
-)
-
-// pending is a source of keys that may soon know more of them. Pending starts to ask
-// for them, unless it has done so lately, and reports whether the answer is still out.
-type pending interface{ Pending() bool }
-
-// keyFor picks the key by the token's header. Nothing else in the header is
-// believed: jku, jwk, x5u and x5c are not looked at (RFC 8725 §3.10).
-func (v *Verifier) keyFor(t *jwt.Token) (*keyring.Key, error) {
-	typ, _ := t.Header["typ"].(string)
-	if typ = strings.ToLower(typ); strings.TrimPrefix(typ, "application/") != Type {
-		return nil, errType // RFC 9068 §4
-	}
-	if _, ok := t.Header["crit"]; ok {
-		return nil, errCritical // RFC 7515 §4.1.11
-	}
-	kid, _ := t.Header["kid"].(string)
-	key, ok := v.cfg.Keys.Current().Verifier(kid, v.cfg.Now())
-	if !ok {
-		if p, asks := v.cfg.Keys.(pending); asks && p.Pending() {
-			return nil, errKeysPending
-		}
-		return nil, errUnknownKey
-	}
-	if t.Method.Alg() != key.Algorithm {
-		return nil, errAlgorithm // RFC 8725 §3.1
-	}
-	return key, nil
 }
 
 // checkForm accepts the compact serialization and nothing else: three non-empty

@@ -1,0 +1,457 @@
+package statuslist_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/statuslist"
+	"github.com/hallpass-auth/hallpass/shared/token"
+)
+
+// publisher is an authorization server that publishes one list. It is asked without a
+// network, so that time can be a test's own.
+type publisher struct {
+	t    *testing.T
+	ring *keyring.Ring
+
+	mu      sync.Mutex
+	list    statuslist.Token
+	answer  func(*http.Request) *http.Response // in place of the list, if set
+	asked   []*http.Request
+	version int
+	slow    time.Duration
+}
+
+// RoundTrip implements http.RoundTripper.
+func (p *publisher) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.mu.Lock()
+	p.asked = append(p.asked, r)
+	slow := p.slow
+	p.mu.Unlock()
+	select {
+	case <-time.After(slow):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.answer != nil {
+		if resp := p.answer(r); resp != nil {
+			return resp, nil
+		}
+		return nil, errors.New("connection refused")
+	}
+	tag := fmt.Sprintf(`W/"%d"`, p.version)
+	if r.Header.Get("If-None-Match") == tag {
+		return respond(http.StatusNotModified, ""), nil
+	}
+	resp := respond(http.StatusOK, sign(p.t, p.list, signer(p.t, p.ring)))
+	resp.Header.Set("ETag", tag)
+	resp.Header.Set("Cache-Control", "no-store") // which must not matter: ttl and exp rule
+	return resp, nil
+}
+
+func respond(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// publish changes what is published.
+func (p *publisher) publish(indices ...int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.version++
+	p.list.List, p.list.IssuedAt, p.list.ExpiresAt = listOf(64, indices...), time.Now(), time.Now().Add(time.Hour)
+}
+
+// instead sets the answer in place of the list; nil: there is none at all.
+func (p *publisher) instead(answer func(*http.Request) *http.Response) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answer = answer
+}
+
+// requests returns what was asked since the last call.
+func (p *publisher) requests() []*http.Request {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	asked := p.asked
+	p.asked = nil
+	return asked
+}
+
+func down(*http.Request) *http.Response { return nil }
+
+// open starts a publisher and a client of it; change has the last word on its
+// configuration. It is called in a bubble of synctest.
+func open(t *testing.T, change func(*statuslist.Config)) (*publisher, *statuslist.Client, *bytes.Buffer) {
+	t.Helper()
+	time.Sleep(time.Until(start)) // of the bubble
+	p := &publisher{t: t, ring: ringOf(t, secret), list: newToken()}
+	p.publish()
+	var lines bytes.Buffer
+	cfg := statuslist.Config{Keys: p.ring, Issuer: issuer, Audience: audience, Transport: p, Log: slog.New(slog.NewTextHandler(&lines, nil))}
+	if change != nil {
+		change(&cfg)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(func() {
+		cancel()
+		synctest.Wait()
+	})
+	c, err := statuslist.Open(ctx, cfg)
+	return p, must(t, c, err), &lines
+}
+
+func claims(uri string, index int64) *token.Claims {
+	return &token.Claims{Status: &token.Status{URI: uri, Index: index}}
+}
+
+// expect checks what the client says about a bit.
+func expect(t *testing.T, c *statuslist.Client, index int64, want bool) {
+	t.Helper()
+	if got, err := c.Revoked(claims(uri, index)); got != want || err != nil {
+		t.Errorf("index %d: revoked %v %v, want %v", index, got, err, want)
+	}
+}
+
+// expectUnknown checks that the client cannot tell, and that this is nobody's fault.
+func expectUnknown(t *testing.T, c *statuslist.Client, uri string) {
+	t.Helper()
+	if got, err := c.Revoked(claims(uri, 1)); got || err == nil || errors.Is(err, token.ErrInvalid) {
+		t.Errorf("revoked %v %v, want an error that is not ErrInvalid", got, err)
+	}
+}
+
+// The first token that points at a list has it fetched, once; the ttl has it fetched
+// again, in the background; what has not changed is not sent again.
+func TestClientFollowsTheList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c, _ := open(t, nil)
+		if len(p.requests()) != 0 {
+			t.Error("fetched before anybody asked")
+		}
+		expect(t, c, 17, false)
+		if n := len(p.requests()); n != 1 {
+			t.Errorf("%d fetches for the first token", n)
+		}
+		p.publish(17)
+		time.Sleep(time.Second) // the ttl
+		expect(t, c, 17, true)
+		expect(t, c, 18, false)
+
+		synctest.Wait()
+		p.requests()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		asked := p.requests()
+		if len(asked) < 10 || len(asked) > 21 {
+			t.Errorf("%d fetches in 10 seconds at a ttl of one", len(asked))
+		}
+		for _, r := range asked {
+			if r.Header.Get("If-None-Match") != `W/"2"` || r.Header.Get("Accept") != statuslist.MediaType || r.URL.String() != uri {
+				t.Errorf("asked %s with %v", r.URL, r.Header)
+			}
+		}
+		expect(t, c, 17, true)
+	})
+}
+
+// However many requests wait for a list, it is fetched once at a time.
+func TestClientFetchesOnceWhoeverWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c, _ := open(t, nil)
+		p.slow = 2 * time.Second
+		p.publish(17)
+		began := time.Now()
+		var waiting sync.WaitGroup
+		for range 50 {
+			waiting.Go(func() { expect(t, c, 17, true) })
+		}
+		waiting.Wait()
+		if n, took := len(p.requests()), time.Since(began); n != 1 || took != p.slow {
+			t.Errorf("%d fetches, waited %v", n, took)
+		}
+	})
+}
+
+// A request does not wait for ever, and later ones not at all.
+func TestClientThatIsNotAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c, _ := open(t, nil)
+		p.slow = time.Hour
+		began := time.Now()
+		expectUnknown(t, c, uri)
+		if took := time.Since(began); took != 3*time.Second {
+			t.Errorf("waited %v", took)
+		}
+		time.Sleep(10 * time.Second) // the fetch has been given up by now
+		began = time.Now()
+		expectUnknown(t, c, uri)
+		if took := time.Since(began); took != 0 {
+			t.Errorf("waited %v again", took)
+		}
+		p.mu.Lock()
+		p.slow = 0
+		p.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		expect(t, c, 17, false)
+	})
+}
+
+// A list that cannot be fetched any more answers until its exp, and no longer; then it is
+// an error, until it can be fetched again. Each is logged once, and counted.
+func TestClientOutlivesAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c, log := open(t, nil)
+		p.publish(17)
+		expect(t, c, 17, true)
+		p.instead(down)
+		time.Sleep(59 * time.Minute)
+		expect(t, c, 17, true)
+		expect(t, c, 18, false)
+		if err := c.Ready(); err != nil {
+			t.Errorf("not ready while the list answers: %v", err)
+		}
+		stats := c.Stats()
+		if stats.Lists != 1 || stats.Failures < 3000 || stats.Oldest < 58*time.Minute {
+			t.Errorf("stats %+v", stats)
+		}
+		time.Sleep(2 * time.Minute)
+		expectUnknown(t, c, uri)
+		if c.Ready() == nil {
+			t.Error("ready with a list that has run out")
+		}
+		p.instead(nil)
+		p.publish(18)
+		time.Sleep(2 * time.Second)
+		expect(t, c, 17, false)
+		expect(t, c, 18, true)
+		if err := c.Ready(); err != nil {
+			t.Errorf("not ready again: %v", err)
+		}
+		for _, line := range []string{"stays in force", "answered with 503", "fetched again"} {
+			if n := strings.Count(log.String(), line); n != 1 {
+				t.Errorf("%q is logged %d times:\n%s", line, n, log)
+			}
+		}
+	})
+}
+
+// A list that has never been fetched is an error, that heals by itself.
+func TestClientStartsDuringAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c, _ := open(t, nil)
+		p.instead(down)
+		expectUnknown(t, c, uri)
+		if err := c.Ready(); err != nil {
+			t.Errorf("one list that cannot be fetched makes the API not ready: %v", err)
+		}
+		p.instead(nil)
+		time.Sleep(2 * time.Second)
+		expect(t, c, 17, false)
+	})
+}
+
+// exp rules also where the server says that nothing has changed.
+func TestClientDoesNotBelieve304BeyondExp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c, _ := open(t, nil)
+		expect(t, c, 17, false)
+		p.instead(func(*http.Request) *http.Response { return respond(http.StatusNotModified, "") })
+		time.Sleep(59 * time.Minute)
+		expect(t, c, 17, false)
+		time.Sleep(2 * time.Minute)
+		expectUnknown(t, c, uri)
+	})
+}
+
+// What is no answer leaves the copy of before in force.
+func TestClientRefusesAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c, _ := open(t, nil)
+		p.publish(17)
+		expect(t, c, 17, true)
+		text := func(status int, body string) func(*http.Request) *http.Response {
+			return func(*http.Request) *http.Response { return respond(status, body) }
+		}
+		other, forged := newToken(), signer(t, ringOf(t, strings.ToUpper(secret)))
+		other.ExpiresAt = start.Add(24 * time.Hour)
+		foreign := other
+		foreign.URI = issuer + "/status-lists/4"
+		for name, answer := range map[string]func(*http.Request) *http.Response{
+			"an error": text(http.StatusInternalServerError, ""),
+			"gone":     text(http.StatusNotFound, ""),
+			"a redirect": func(*http.Request) *http.Response {
+				r := respond(http.StatusFound, "")
+				r.Header.Set("Location", "https://evil.example")
+				return r
+			},
+			"no JWT":       text(http.StatusOK, "<html>"),
+			"a forgery":    text(http.StatusOK, sign(t, other, forged)),
+			"another list": text(http.StatusOK, sign(t, foreign, signer(t, p.ring))),
+			"one too long": text(http.StatusOK, sign(t, other, signer(t, p.ring))+strings.Repeat(" ", 512<<10)),
+		} {
+			synctest.Wait()
+			p.requests()
+			p.instead(answer)
+			time.Sleep(3 * time.Second)
+			expect(t, c, 17, true)
+			synctest.Wait()
+			for _, r := range p.requests() {
+				if r.URL.String() != uri {
+					t.Errorf("%s: followed to %s", name, r.URL)
+				}
+			}
+		}
+	})
+}
+
+// CHECKLIST 66: what does not point at a bit of one of the issuer's lists is refused, and
+// nothing else is ever fetched.
+func TestClientRefusesPointers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c, _ := open(t, nil)
+		for _, bad := range []string{
+			"", issuer, issuer + "/status-lists", issuer + "/status-lists/", issuer + "/status-lists3", issuer + "/token",
+			"https://evil.example/status-lists/3", issuer + ".evil.example/status-lists/3", issuer + "@evil.example/status-lists/3",
+			issuer + "/status-lists/../token", issuer + "/status-lists/3/..", issuer + "/status-lists/%2e%2e/token", issuer + "/status-lists//evil",
+			issuer + "/status-lists/3?x=y", issuer + "/status-lists/3#x", issuer + "/status-lists/3 ", issuer + "/status-lists/3\n", issuer + `/status-lists/3\x`,
+		} {
+			if _, err := c.Revoked(claims(bad, 1)); !errors.Is(err, token.ErrInvalid) {
+				t.Errorf("%q: %v, want ErrInvalid", bad, err)
+			}
+		}
+		if asked := p.requests(); len(asked) > 0 {
+			t.Errorf("fetched %s", asked[0].URL)
+		}
+		for _, index := range []int64{-1, 64, 1 << 40} {
+			if _, err := c.Revoked(claims(uri, index)); !errors.Is(err, token.ErrInvalid) {
+				t.Errorf("index %d: %v, want ErrInvalid", index, err)
+			}
+		}
+		if revoked, err := c.Revoked(&token.Claims{}); revoked || err != nil {
+			t.Errorf("a token without a pointer: %v %v", revoked, err)
+		}
+	})
+}
+
+// An API that knows the issuer by another address fetches from there, and compares with
+// the issuer.
+func TestClientWithAnotherAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c, _ := open(t, func(cfg *statuslist.Config) { cfg.URL = "http://authserver:9000/status-lists" })
+		p.publish(17)
+		expect(t, c, 17, true)
+		if got := p.requests()[0].URL.String(); got != "http://authserver:9000/status-lists/3" {
+			t.Errorf("fetched %s", got)
+		}
+	})
+}
+
+// The number of lists is bounded; one more is refused, and said once. Lists that nobody
+// asks for make room.
+func TestClientBoundsItsLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c, log := open(t, nil)
+		p.instead(func(r *http.Request) *http.Response {
+			list := newToken()
+			list.URI, list.ExpiresAt, list.TTL = r.URL.String(), time.Now().Add(3*time.Hour), time.Hour
+			return respond(http.StatusOK, sign(t, list, signer(t, p.ring)))
+		})
+		name := func(n int) string { return fmt.Sprintf("%s/status-lists/%d", issuer, n) }
+		for n := range 256 {
+			if _, err := c.Revoked(claims(name(n), 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 {
+			expectUnknown(t, c, name(256))
+		}
+		if n := strings.Count(log.String(), "too many status lists"); n != 1 || c.Stats().Lists != 256 {
+			t.Errorf("said %d times, %d lists", n, c.Stats().Lists)
+		}
+		time.Sleep(2 * time.Hour)
+		if got := c.Stats().Lists; got != 0 {
+			t.Errorf("%d lists are kept that nobody asks for", got)
+		}
+		if revoked, err := c.Revoked(claims(name(256), 1)); revoked || err != nil {
+			t.Errorf("where there is room again: %v %v", revoked, err)
+		}
+	})
+}
+
+// A list that nobody asks for is not forgotten as long as it answers and could not be
+// fetched again.
+func TestClientForgetsNothingDuringAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c, _ := open(t, nil)
+		p.mu.Lock()
+		p.list.ExpiresAt = time.Now().Add(2 * time.Hour)
+		p.mu.Unlock()
+		expect(t, c, 1, false)
+		p.instead(down)
+		time.Sleep(119 * time.Minute)
+		if got := c.Stats().Lists; got != 1 {
+			t.Errorf("%d lists are kept", got)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := c.Stats().Lists; got != 0 {
+			t.Errorf("%d lists are kept that have run out", got)
+		}
+	})
+}
+
+func TestOpenRefuses(t *testing.T) {
+	good := statuslist.Config{Keys: ringOf(t, secret), Issuer: issuer, Audience: audience}
+	for field, change := range map[string]func(*statuslist.Config){
+		"Keys":       func(c *statuslist.Config) { c.Keys = nil },
+		"Issuer":     func(c *statuslist.Config) { c.Issuer = "" },
+		"Audience":   func(c *statuslist.Config) { c.Audience = "" },
+		"a URL":      func(c *statuslist.Config) { c.URL = "authserver:9000" },
+		"\"ftp:":     func(c *statuslist.Config) { c.URL = "ftp://authserver/status-lists" },
+		"/?x=y\" is": func(c *statuslist.Config) { c.URL = "http://authserver/?x=y" },
+	} {
+		cfg := good
+		change(&cfg)
+		if _, err := statuslist.Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	if _, err := statuslist.Open(t.Context(), good); err != nil {
+		t.Error(err)
+	}
+}
+
+// A look at a known list costs next to nothing: it is done on every request.
+func BenchmarkRevoked(b *testing.B) {
+	ring := ringOf(b, secret)
+	list := newToken(17)
+	list.ExpiresAt = time.Now().Add(time.Hour)
+	raw := sign(b, list, signer(b, ring))
+	c, err := statuslist.Open(b.Context(), statuslist.Config{Keys: ring, Issuer: issuer, Audience: audience, Transport: roundTripper(func() *http.Response {
+		return respond(http.StatusOK, raw)
+	})})
+	must(b, c, err)
+	pointer := claims(uri, 18)
+	b.ReportAllocs()
+	for b.Loop() {
+		if revoked, err := c.Revoked(pointer); revoked || err != nil {
+			b.Fatal(revoked, err)
+		}
+	}
+}
+
+type roundTripper func() *http.Response
+
+func (f roundTripper) RoundTrip(*http.Request) (*http.Response, error) { return f(), nil }

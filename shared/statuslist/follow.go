@@ -1,0 +1,191 @@
+package statuslist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/token"
+)
+
+// How lists are fetched.
+const (
+	fetchTimeout = 5 * time.Second
+	fetchRetry   = time.Second            // after a failure
+	fetchPause   = time.Minute            // where the list does not say a ttl
+	fetchAtLeast = 100 * time.Millisecond // between two fetches, whatever it says
+)
+
+// maxAnswer bounds the signed form, in bytes: twice that of a list of MaxSize in which
+// every bit is random.
+const maxAnswer = 512 << 10
+
+// followed is a list that is kept fresh.
+type followed struct {
+	uri, address string
+	held         atomic.Pointer[held] // nil before the first success
+	tried        chan struct{}        // closed after the first try
+	asked        atomic.Int64         // when somebody last asked, in seconds since 1970
+}
+
+// held is a copy of a list.
+type held struct {
+	Token
+	etag      string
+	confirmed time.Time // when it was fetched, or last found to be unchanged
+}
+
+func (h *held) expired(now time.Time) bool {
+	return !now.Before(h.ExpiresAt.Add(token.DefaultLeeway))
+}
+
+// pause is how long to wait before the next fetch. A copy is to be neither older than its
+// ttl nor past its exp, and fetching takes a while, so half of either has to do.
+func (h *held) pause(now time.Time) time.Duration {
+	pause := fetchPause
+	if h.TTL > 0 {
+		pause = h.TTL / 2
+	}
+	return max(min(pause, h.ExpiresAt.Sub(now)/2), fetchAtLeast)
+}
+
+// ask notes that somebody asks.
+func (l *followed) ask(now time.Time) {
+	if s := now.Unix(); l.asked.Load() != s { // or every request would write the same memory
+		l.asked.Store(s)
+	}
+}
+
+// idle reports whether nobody has asked for long.
+func (l *followed) idle(now time.Time) bool {
+	return now.Unix()-l.asked.Load() > int64(idleTime.Seconds())
+}
+
+// wait returns the copy, and waits for the first try to fetch it.
+func (l *followed) wait() (*held, error) {
+	if h := l.held.Load(); h != nil {
+		return h, nil
+	}
+	patience := time.NewTimer(firstWait)
+	defer patience.Stop()
+	select {
+	case <-l.tried:
+	case <-patience.C:
+	}
+	if h := l.held.Load(); h != nil {
+		return h, nil
+	}
+	return nil, errNeverFetched
+}
+
+// follow fetches a list now and then again and again, until ctx ends or nobody asks for
+// it any more.
+func (c *Client) follow(ctx context.Context, l *followed) {
+	state := fresh
+	for first := true; ; first = false {
+		err := c.fetch(ctx, l)
+		if first {
+			close(l.tried)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		now := c.cfg.Now()
+		h := l.held.Load()
+		if l.idle(now) && (err == nil || h == nil || h.expired(now)) {
+			c.forget(l)
+			return
+		}
+		state = c.report(ctx, l, state, err)
+		pause := fetchRetry
+		if err == nil {
+			pause = h.pause(now)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// state is what was last said about a list.
+type state int
+
+const (
+	fresh  state = iota
+	stale        // it cannot be fetched, and the copy still answers
+	absent       // it cannot be fetched, and there is nothing that answers
+)
+
+// report logs what has become of a list, once and not at every try.
+func (c *Client) report(ctx context.Context, l *followed, before state, err error) state {
+	now := fresh
+	h := l.held.Load()
+	switch {
+	case err != nil && (h == nil || h.expired(c.cfg.Now())):
+		now = absent
+	case err != nil:
+		now = stale
+	}
+	if err != nil {
+		c.failures.Add(1)
+	}
+	if now == before {
+		return now
+	}
+	switch now {
+	case absent:
+		c.cfg.Log.ErrorContext(ctx, "status list not fetched: tokens that point at it are answered with 503", "uri", l.uri, "from", l.address, "error", err)
+	case stale:
+		c.cfg.Log.WarnContext(ctx, "status list not fetched: the copy of before stays in force, and revocations do not arrive", "uri", l.uri, "from", l.address, "until", h.ExpiresAt, "error", err)
+	case fresh:
+		c.cfg.Log.InfoContext(ctx, "status list fetched again", "uri", l.uri)
+	}
+	return now
+}
+
+// fetch makes the published list the copy that is held.
+func (c *Client) fetch(ctx context.Context, l *followed) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.address, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", MediaType)
+	before := l.held.Load()
+	if before != nil && before.etag != "" && !before.expired(c.cfg.Now()) {
+		req.Header.Set("If-None-Match", before.etag)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotModified && req.Header.Get("If-None-Match") != "" {
+		same := *before
+		same.confirmed = c.cfg.Now()
+		l.held.Store(&same)
+		return nil
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the answer is %s", resp.Status)
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return err
+	}
+	if len(raw) > maxAnswer {
+		return errors.New("the answer is too large")
+	}
+	now := c.cfg.Now()
+	t, err := Verify(string(raw), Expected{URI: l.uri, Keys: c.cfg.Keys, Audience: c.cfg.Audience, Now: now})
+	if err != nil {
+		return err
+	}
+	l.held.Store(&held{Token: t, etag: resp.Header.Get("ETag"), confirmed: now})
+	return nil
+}

@@ -1,0 +1,94 @@
+package statuslist
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// MaxSize is the size of the longest list that is decoded, in tokens: 128 KiB of memory.
+const MaxSize = 1 << 20
+
+// ErrEncoding says that a text is not an encoded list, or one longer than MaxSize.
+var ErrEncoding = errors.New("not an encoded status list")
+
+// List is a list of bits: whether each of the tokens that it is about is revoked. It may
+// be read by many at once while nobody changes it.
+type List struct {
+	bits []byte // the first token is the least significant bit of the first byte
+}
+
+// NewList returns a list in which nothing is revoked, for so many tokens, rounded up to
+// whole bytes.
+func NewList(size int) *List { return &List{bits: make([]byte, (size+7)/8)} }
+
+// Size returns how many tokens the list is about.
+func (l *List) Size() int { return 8 * len(l.bits) }
+
+// Revoke sets the bit of a token. An index outside the list changes nothing.
+func (l *List) Revoke(index int64) {
+	if l.has(index) {
+		l.bits[index/8] |= 1 << (index % 8)
+	}
+}
+
+// Revoked returns the bit of a token; ok is false for an index outside the list.
+func (l *List) Revoked(index int64) (revoked, ok bool) {
+	if !l.has(index) {
+		return false, false
+	}
+	return l.bits[index/8]>>(index%8)&1 == 1, true
+}
+
+func (l *List) has(index int64) bool { return index >= 0 && index < int64(l.Size()) }
+
+// Encode returns the list compressed (DEFLATE in the ZLIB format, RFC 1950, at the highest
+// level), in base64url: the member lst.
+func (l *List) Encode() string {
+	var b bytes.Buffer
+	w, err := zlib.NewWriterLevel(&b, zlib.BestCompression)
+	if err == nil {
+		_, err = w.Write(l.bits)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(err) // the level is a good one, and memory takes whatever is written
+	}
+	return base64.RawURLEncoding.EncodeToString(b.Bytes())
+}
+
+// Decode is the inverse of Encode; anything else is ErrEncoding. It never holds more of
+// what is decompressed than a list of MaxSize.
+func Decode(text string) (*List, error) {
+	compressed, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder overlooks
+		return nil, fmt.Errorf("%w: it is not base64url without padding", ErrEncoding)
+	}
+	rest := bytes.NewReader(compressed)
+	z, err := zlib.NewReader(rest)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
+	}
+	bits := make([]byte, MaxSize/8+1) // one more, which must stay empty
+	n := 0
+	for err == nil && n < len(bits) {
+		var more int
+		more, err = z.Read(bits[n:])
+		n += more
+	}
+	switch {
+	case n == len(bits):
+		return nil, fmt.Errorf("%w: it is longer than %d tokens", ErrEncoding, MaxSize)
+	case !errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
+	case rest.Len() > 0:
+		return nil, fmt.Errorf("%w: something follows it", ErrEncoding)
+	}
+	return &List{bits: bits[:n:n]}, nil
+}
