@@ -56,9 +56,8 @@ type Grants interface {
 	// RotateRefresh replaces the refresh token whose digest is replaced, if it still is
 	// the current one of an active grant, and reports whether it was.
 	RotateRefresh(ctx context.Context, number int64, replaced string, r grant.Refresh, now, expiresAt time.Time) (bool, error)
-	// RevokeGrant ends a grant, keeps its row until the given time, and reports whether
-	// it was active.
-	RevokeGrant(ctx context.Context, number int64, now, keepUntil time.Time) (bool, error)
+	// RevokeGrant ends a grant, and reports whether it was active.
+	RevokeGrant(ctx context.Context, number int64, now time.Time) (bool, error)
 }
 
 // Config says what tokens are to say and who answers the library's questions; all

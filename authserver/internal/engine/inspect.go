@@ -153,9 +153,7 @@ func (e *Engine) grantOf(ctx context.Context, text string) (grant.Grant, error) 
 	return g, nil
 }
 
-// revoke ends a grant, keeps its row until its last access token has expired, and
-// reports whether it was active.
+// revoke ends a grant, and reports whether it was active.
 func (c *Config) revoke(ctx context.Context, number int64) (bool, error) {
-	now := c.Now()
-	return c.Grants.RevokeGrant(ctx, number, now, now.Add(c.Lifetime))
+	return c.Grants.RevokeGrant(ctx, number, c.Now())
 }

@@ -21,6 +21,10 @@ const listPath = "/status-lists/"
 // ListSize is how many grants share one status list.
 const ListSize = 1 << 20
 
+// MaxTokenLifetime is the longest that an access token may live. So long after its end the
+// number of a grant has to be known as that of a revoked one.
+const MaxTokenLifetime = 24 * time.Hour
+
 // ErrNotFound says that there is no grant of this number, or none any more.
 var ErrNotFound = errors.New("no such grant")
 

@@ -14,6 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
 // Defaults of settings whose help says them; kong reads them as variables.
@@ -28,7 +29,7 @@ var Defaults = map[string]string{
 // Bounds of settings.
 const (
 	minLifetime = time.Minute
-	maxLifetime = 24 * time.Hour
+	maxLifetime = grant.MaxTokenLifetime
 	maxGrace    = 5 * time.Minute
 	maxWorkers  = 1024
 	maxQueue    = 100_000

@@ -52,7 +52,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) erro
 			return client.ErrNotFound
 		}
 		_, err = changed(ctx, tx, "revoke grants",
-			"UPDATE grants SET revoked_at = $1 WHERE client_id IS NULL AND revoked_at IS NULL", seconds(now))
+			"UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE client_id IS NULL AND revoked_at IS NULL", seconds(now), revokedUntil(now))
 		return err
 	})
 }

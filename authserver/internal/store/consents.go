@@ -69,7 +69,7 @@ func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now 
 			return err
 		}
 		revoked, err := changed(ctx, tx, "revoke grants",
-			"UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL", userID, clientID, seconds(now))
+			"UPDATE grants SET revoked_at = $3, expires_at = $4 WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL", userID, clientID, seconds(now), revokedUntil(now))
 		if err == nil && forgotten+revoked == 0 {
 			err = ErrNoConsent
 		}

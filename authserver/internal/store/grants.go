@@ -120,15 +120,6 @@ func (s *Store) RotateRefresh(ctx context.Context, number int64, replaced string
 	return n == 1, err
 }
 
-// RevokeGrant marks a grant as revoked, and keeps it until the given time, when the
-// last token of it has expired. It reports whether it was active before.
-func (s *Store) RevokeGrant(ctx context.Context, number int64, now, keepUntil time.Time) (bool, error) {
-	n, err := s.exec(ctx, "revoke grant",
-		"UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE number = $1 AND revoked_at IS NULL",
-		number, seconds(now), seconds(keepUntil))
-	return n == 1, err
-}
-
 const grantColumns = "number, type, client_id, user_id, session, audience, scope, created_at, expires_at, revoked_at, refresh_family, refresh_digest, refresh_trail, refresh_ends_at, refresh_expires_at"
 
 // GrantByNumber returns a grant, or grant.ErrNotFound.

@@ -92,7 +92,7 @@ func (s *Store) DeleteSession(ctx context.Context, digest string, grantsToo bool
 			return err
 		}
 		_, err = changed(ctx, tx, "revoke grants",
-			"UPDATE grants SET revoked_at = $2 WHERE session = $1 AND session <> '' AND revoked_at IS NULL", digest, seconds(now))
+			"UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE session = $1 AND session <> '' AND revoked_at IS NULL", digest, seconds(now), revokedUntil(now))
 		return err
 	})
 }

@@ -87,8 +87,8 @@ func endSessions(ctx context.Context, tx *sql.Tx, doing, username string, now ti
 		return err
 	}
 	_, err = changed(ctx, tx, "revoke grants",
-		"UPDATE grants SET revoked_at = $2 WHERE revoked_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $1)",
-		username, seconds(now))
+		"UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE revoked_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $1)",
+		username, seconds(now), revokedUntil(now))
 	return err
 }
 

@@ -126,9 +126,11 @@ func testDeleteClient(t *testing.T, s *store.Store) {
 	expect(t, "reading a deleted client", err, client.ErrNotFound)
 	expect(t, "deleting a client twice", s.DeleteClient(t.Context(), "app", deleted), client.ErrNotFound)
 
-	ended.ClientID, ended.RevokedAt = "", deleted
+	ended = revokedAt(ended, deleted)
+	ended.ClientID = ""
 	expectGrant(t, s, ended)
-	revoked.ClientID, revoked.RevokedAt = "", start.Add(time.Second) // the first time counts
+	revoked = revokedAt(revoked, start.Add(time.Second)) // the first time counts
+	revoked.ClientID = ""
 	expectGrant(t, s, revoked)
 	expectGrant(t, s, kept)
 }

@@ -107,7 +107,7 @@ func testRevokeConsent(t *testing.T, s *store.Store) {
 	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), store.ErrNoConsent)
 	expect(t, "revoking what was never given", s.RevokeConsent(ctx, john.ID, "nobody", revoked), store.ErrNoConsent)
 
-	first.RevokedAt, second.RevokedAt = revoked, revoked
+	first, second = revokedAt(first, revoked), revokedAt(second, revoked)
 	for _, g := range append(kept, first, second) {
 		expectGrant(t, s, g)
 	}
@@ -126,7 +126,7 @@ func testRevokeWithoutConsent(t *testing.T, s *store.Store) {
 	revoked := start.Add(time.Minute)
 	must(t, s.RevokeConsent(ctx, john.ID, app.ID, revoked))
 	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), store.ErrNoConsent)
-	first.RevokedAt, second.RevokedAt = revoked, revoked
+	first, second = revokedAt(first, revoked), revokedAt(second, revoked)
 	for _, g := range append(kept, first, second) {
 		expectGrant(t, s, g)
 	}

@@ -83,9 +83,11 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		return err
 	},
 	"RevokeGrant": func(ctx context.Context, s *store.Store) error {
-		_, err := s.RevokeGrant(ctx, 1, start, start)
+		_, err := s.RevokeGrant(ctx, 1, start)
 		return err
 	},
+	"RevokedSince": func(ctx context.Context, s *store.Store) error { _, err := s.RevokedSince(ctx, start); return err },
+	"LastGrant":    func(ctx context.Context, s *store.Store) error { _, err := s.LastGrant(ctx); return err },
 	"CreateCode":   func(ctx context.Context, s *store.Store) error { return s.CreateCode(ctx, grant.Code{Digest: "x"}) },
 	"CodeByDigest": func(ctx context.Context, s *store.Store) error { _, err := s.CodeByDigest(ctx, "x"); return err },
 	"RedeemCode": func(ctx context.Context, s *store.Store) error {

@@ -110,7 +110,7 @@ func testSweepGrants(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	revoked := addGrant(t, s, addUser(t, s, "jane.smith"), c)
 	must(t, s.DisableUser(t.Context(), "jane.smith", start))
-	revoked.RevokedAt = start
+	revoked = revokedAt(revoked, start)
 
 	const stale = 10
 	var old []grant.Grant

@@ -79,8 +79,8 @@ func testRotateRefused(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	g, revoked, without := addRefreshable(t, s, u, c), addRefreshable(t, s, u, c), addGrant(t, s, u, c)
-	revoked.RevokedAt, revoked.ExpiresAt = start, start.Add(lifetime)
-	_, err := s.RevokeGrant(ctx, revoked.Number, revoked.RevokedAt, revoked.ExpiresAt)
+	revoked = revokedAt(revoked, start)
+	_, err := s.RevokeGrant(ctx, revoked.Number, revoked.RevokedAt)
 	must(t, err)
 	next := rotated(newRefresh(), "second", start)
 	for name, tt := range map[string]struct {
@@ -144,7 +144,7 @@ func testRaceToRotateAndRevoke(t *testing.T, s *store.Store) {
 		g := addRefreshable(t, s, u, c)
 		for _, err := range atOnce(t.Context(), 2, func(ctx context.Context, i int) error {
 			if i == 0 {
-				_, err := s.RevokeGrant(ctx, g.Number, start, start.Add(lifetime))
+				_, err := s.RevokeGrant(ctx, g.Number, start)
 				return err
 			}
 			_, err := s.RotateRefresh(ctx, g.Number, "first", rotated(newRefresh(), "second", start), start, start.Add(idle))
@@ -154,7 +154,7 @@ func testRaceToRotateAndRevoke(t *testing.T, s *store.Store) {
 		}
 		got, err := s.GrantByNumber(t.Context(), g.Number)
 		must(t, err)
-		if got.RevokedAt.IsZero() || !got.ExpiresAt.Equal(start.Add(lifetime)) {
+		if got.RevokedAt.IsZero() || !got.ExpiresAt.Equal(start.Add(grant.MaxTokenLifetime)) {
 			t.Errorf("revoked at %v, kept until %v", got.RevokedAt, got.ExpiresAt)
 		}
 	}
@@ -165,15 +165,15 @@ func testRevokeGrant(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	g, other := addRefreshable(t, s, u, c), addRefreshable(t, s, u, c)
 	revoked := start.Add(time.Minute)
-	was, err := s.RevokeGrant(ctx, g.Number, revoked, revoked.Add(lifetime))
+	was, err := s.RevokeGrant(ctx, g.Number, revoked)
 	must(t, err)
 	same(t, "was active", true, was)
 	for _, number := range []int64{g.Number, 0, -1, 1 << 40} {
-		was, err = s.RevokeGrant(ctx, number, revoked.Add(time.Hour), revoked.Add(2*time.Hour))
+		was, err = s.RevokeGrant(ctx, number, revoked.Add(time.Hour))
 		must(t, err)
 		same(t, "was active", false, was)
 	}
-	g.RevokedAt, g.ExpiresAt = revoked, revoked.Add(lifetime)
+	g = revokedAt(g, revoked)
 	expectGrant(t, s, g)
 	expectGrant(t, s, other)
 }
@@ -182,7 +182,7 @@ func testRaceToRevoke(t *testing.T, s *store.Store) {
 	g := addRefreshable(t, s, addUser(t, s, "john.doe"), addClient(t, s, "app"))
 	var active atomic.Int64
 	for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
-		was, err := s.RevokeGrant(ctx, g.Number, start, start.Add(lifetime))
+		was, err := s.RevokeGrant(ctx, g.Number, start)
 		if was {
 			active.Add(1)
 		}
@@ -219,14 +219,14 @@ func testServiceGrant(t *testing.T, s *store.Store) {
 	}
 
 	revoked := start.Add(time.Hour)
-	_, err := s.RevokeGrant(t.Context(), number, revoked, revoked.Add(lifetime))
+	_, err := s.RevokeGrant(t.Context(), number, revoked)
 	must(t, err)
 	next := serviceGrant(t, s, "service", revoked)
 	if next <= number {
 		t.Errorf("after grant %d was revoked came grant %d", number, next)
 	}
 	same(t, "number once more", next, serviceGrant(t, s, "service", revoked))
-	want.RevokedAt, want.ExpiresAt = revoked, revoked.Add(lifetime)
+	want = revokedAt(want, revoked)
 	expectGrant(t, s, want)
 }
 
@@ -270,7 +270,7 @@ func testRaceForServiceGrant(t *testing.T, s *store.Store) {
 			t.Errorf("grant %d came after grant %d", number, last)
 		}
 		last = number
-		_, err := s.RevokeGrant(t.Context(), number, start, start.Add(lifetime))
+		_, err := s.RevokeGrant(t.Context(), number, start)
 		must(t, err)
 	}
 }

@@ -120,7 +120,7 @@ func testDeleteSession(t *testing.T, s *store.Store) {
 	expectSession(t, s, "alone", account.ErrNotFound)
 	expectSession(t, s, "with grants", account.ErrNotFound)
 	expectSession(t, s, "another", nil)
-	first.RevokedAt, second.RevokedAt = ended, ended
+	first, second = revokedAt(first, ended), revokedAt(second, ended)
 	for _, g := range []grant.Grant{left, other, first, second} {
 		expectGrant(t, s, g)
 	}

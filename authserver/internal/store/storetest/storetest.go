@@ -30,7 +30,7 @@ import (
 // to date; open sees to it that the store is closed at the end of the test. A test
 // may close it earlier.
 func Run(t *testing.T, open func(testing.TB) *store.Store) {
-	for _, group := range [][]test{storeTests, userTests, clientTests, grantTests, refreshTests, codeTests, sessionTests, consentTests, apiTests, scopeTests, loginTests, raceTests} {
+	for _, group := range [][]test{storeTests, userTests, clientTests, grantTests, revocationTests, refreshTests, codeTests, sessionTests, consentTests, apiTests, scopeTests, loginTests, raceTests} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
 		}
@@ -104,6 +104,12 @@ func newGrant(u account.User, c client.Client) grant.Grant {
 func addGrant(t testing.TB, s *store.Store, u account.User, c client.Client) grant.Grant {
 	t.Helper()
 	return startGrant(t, s, newGrant(u, c))
+}
+
+// revokedAt is what is kept of a grant that was revoked at a time, however it was.
+func revokedAt(g grant.Grant, at time.Time) grant.Grant {
+	g.RevokedAt, g.ExpiresAt = at, at.Add(grant.MaxTokenLifetime)
+	return g
 }
 
 func startGrant(t testing.TB, s *store.Store, g grant.Grant) grant.Grant {

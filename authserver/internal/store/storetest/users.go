@@ -148,7 +148,7 @@ func testSetPassword(t *testing.T, s *store.Store) {
 
 	u.PasswordHash, u.PasswordVersion, u.LastLoginAt = "another hash", 1, start
 	expectUser(t, s, u)
-	g.RevokedAt = changed
+	g = revokedAt(g, changed)
 	expectGrant(t, s, g)
 
 	// A login that began with the old one gives nothing any more.
@@ -163,7 +163,7 @@ func testSetPassword(t *testing.T, s *store.Store) {
 	later.PasswordVersion = 0 // it is compared, not kept
 	must(t, s.DisableUser(t.Context(), u.Username, changed.Add(time.Minute)))
 	expectGrant(t, s, g)
-	later.RevokedAt = changed.Add(time.Minute)
+	later = revokedAt(later, changed.Add(time.Minute))
 	expectGrant(t, s, later)
 }
 
@@ -175,7 +175,7 @@ func testDisable(t *testing.T, s *store.Store) {
 	must(t, s.DisableUser(t.Context(), u.Username, disabled))
 	must(t, s.DisableUser(t.Context(), u.Username, disabled.Add(time.Hour)))
 
-	g.RevokedAt = disabled
+	g = revokedAt(g, disabled)
 	expectGrant(t, s, g)
 	again := u
 	again.DisabledAt = disabled // the first time counts
@@ -196,7 +196,8 @@ func testDeleteUser(t *testing.T, s *store.Store) {
 	deleted := start.Add(time.Minute)
 	must(t, s.DeleteUser(t.Context(), u.Username, deleted))
 
-	g.UserID, g.RevokedAt = "", deleted
+	g = revokedAt(g, deleted)
+	g.UserID = ""
 	expectGrant(t, s, g)
 	_, err := s.UserByID(t.Context(), u.ID)
 	expect(t, "reading a deleted user", err, account.ErrNotFound)

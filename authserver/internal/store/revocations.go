@@ -1,0 +1,36 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+)
+
+// revokedUntil is until when the row of a grant is kept that is revoked now, so that its
+// bit stays set: its last access token has expired by then, whatever lifetime the server
+// was set to that signed it. Everything that revokes sets it.
+func revokedUntil(now time.Time) sql.NullInt64 { return seconds(now.Add(grant.MaxTokenLifetime)) }
+
+// RevokeGrant marks a grant as revoked, and reports whether it was not before.
+func (s *Store) RevokeGrant(ctx context.Context, number int64, now time.Time) (bool, error) {
+	n, err := s.exec(ctx, "revoke grant",
+		"UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE number = $1 AND revoked_at IS NULL",
+		number, seconds(now), revokedUntil(now))
+	return n == 1, err
+}
+
+// RevokedSince returns the numbers of the grants that were revoked at that second or
+// later, of those that are kept. It reads an index and nothing else.
+func (s *Store) RevokedSince(ctx context.Context, since time.Time) ([]int64, error) {
+	return list(ctx, s.read, "list revoked grants", func(r row) (number int64, err error) {
+		return number, unavailable("list revoked grants", r.Scan(&number))
+	}, "SELECT number FROM grants WHERE revoked_at >= $1", seconds(since))
+}
+
+// LastGrant returns the highest number that a grant has; zero if there is none.
+func (s *Store) LastGrant(ctx context.Context) (number int64, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(number), 0) FROM grants").Scan(&number)
+	return number, unavailable("find last grant", err)
+}
