@@ -97,6 +97,7 @@ func TestRoomsLookOneWay(t *testing.T) {
 	above := map[string][]string{
 		"internal/store":  {"internal/engine", "internal/web", "internal/server", "net/http"},
 		"internal/engine": {"internal/store", "internal/web", "internal/server"},
+		"internal/status": {"internal/store", "internal/engine", "internal/web", "internal/server", "net/http"},
 		"internal/web":    {"internal/server"},
 		"internal/server": {"cmd"},
 	}

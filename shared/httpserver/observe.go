@@ -35,6 +35,14 @@ func SetRoute(w http.ResponseWriter, template string) {
 	}
 }
 
+// SetRoutine says that requests like this one come all the time, and that a line for each
+// would hide the others: the log has it at the level of debugging, unless it fails.
+func SetRoutine(w http.ResponseWriter) {
+	if rec, ok := w.(*recorder); ok {
+		rec.routine = true
+	}
+}
+
 type requestIDKey struct{}
 
 // RequestID returns the id of the request that ctx belongs to, or nothing outside
@@ -169,8 +177,11 @@ func (o *observer) record(rec *recorder, r *http.Request, start time.Time) {
 		time: start.Add(took), level: slog.LevelInfo, method: r.Method, path: r.URL.Path,
 		status: status, bytes: rec.bytes, took: took, from: r.RemoteAddr, id: rec.id,
 	}
-	if status >= http.StatusInternalServerError {
+	switch {
+	case status >= http.StatusInternalServerError:
 		line.level = slog.LevelError
+	case rec.routine && status < http.StatusBadRequest:
+		line.level = slog.LevelDebug
 	}
 	rec.line = line.log(r.Context(), o.log, rec.line[:0])
 }
@@ -187,11 +198,12 @@ func knownMethod(method string) string {
 // recorder notes what was answered.
 type recorder struct {
 	http.ResponseWriter
-	route  string
-	status int
-	bytes  int64
-	id     string // of the request
-	line   []byte // memory for the log line, kept for the next request
+	route   string
+	routine bool
+	status  int
+	bytes   int64
+	id      string // of the request
+	line    []byte // memory for the log line, kept for the next request
 }
 
 func (rec *recorder) WriteHeader(status int) {

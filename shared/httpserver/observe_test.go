@@ -50,6 +50,31 @@ func TestRequestLog(t *testing.T) {
 	}
 }
 
+// What comes all the time is logged when it fails, and does not hide the rest.
+func TestRoutineRequests(t *testing.T) {
+	r := start(t, httpserver.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/other" {
+			httpserver.SetRoutine(w)
+		}
+		if r.URL.Path == "/fails" {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	})})
+	for _, path := range []string{"/routine", "/fails", "/other"} {
+		r.do(http.MethodGet, r.public+path, nil)
+	}
+	if err := r.stop(httpserver.ErrStopNow); err != nil {
+		t.Fatal(err)
+	}
+	var logged []any
+	for _, line := range r.log.with(t, "request") {
+		logged = append(logged, line["path"])
+	}
+	if diff := cmp.Diff([]any{"/fails", "/other"}, logged); diff != "" {
+		t.Errorf("logged (-want +got):\n%s", diff)
+	}
+}
+
 // The id of a request is in its answer, in its context and in every line about it;
 // no two are alike, and a client cannot choose it.
 func TestRequestID(t *testing.T) {

@@ -3,6 +3,7 @@ package statuslist
 import (
 	"bytes"
 	"compress/zlib"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -45,6 +46,9 @@ func (l *List) Revoked(index int64) (revoked, ok bool) {
 }
 
 func (l *List) has(index int64) bool { return index >= 0 && index < int64(l.Size()) }
+
+// Digest returns a hash of the bits, which is the same for equal lists.
+func (l *List) Digest() [sha256.Size]byte { return sha256.Sum256(l.bits) }
 
 // Encode returns the list compressed (DEFLATE in the ZLIB format, RFC 1950, at the highest
 // level), in base64url: the member lst.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
@@ -83,7 +84,7 @@ func (e *Engine) find(ctx context.Context, text string) (Inspection, error) {
 }
 
 func (e *Engine) findClaims(ctx context.Context, claims *token.Claims) (Inspection, error) {
-	number, ok := grant.NumberOf(e.cfg.Issuer, claims.Status)
+	number, ok := grant.NumberOf(e.cfg.Issuer, e.cfg.target(claims), claims.Status)
 	if !ok {
 		return Inspection{}, ErrNotActive
 	}
@@ -95,6 +96,15 @@ func (e *Engine) findClaims(ctx context.Context, claims *token.Claims) (Inspecti
 		return Inspection{}, ErrNotActive
 	}
 	return Inspection{Grant: g, Claims: claims}, nil
+}
+
+// target returns the API that a token is for, as a grant says it: empty for the one of
+// the settings.
+func (c *Config) target(claims *token.Claims) string {
+	if slices.Equal(claims.Audience, []string{c.Audience}) {
+		return ""
+	}
+	return strings.Join(claims.Audience, " ") // no API has a space in its name
 }
 
 // says reports whether a token that says this can be one of the grant. An API that has a

@@ -7,19 +7,10 @@ package grant
 
 import (
 	"errors"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
-	"github.com/hallpass-auth/hallpass/shared/token"
 )
-
-// listPath is where status lists are, below the issuer.
-const listPath = "/status-lists/"
-
-// ListSize is how many grants share one status list.
-const ListSize = 1 << 20
 
 // MaxTokenLifetime is the longest that an access token may live. So long after its end the
 // number of a grant has to be known as that of a revoked one.
@@ -69,26 +60,3 @@ func (g Grant) RefreshesAt(now time.Time) bool {
 
 // ActiveAt reports whether the grant is neither revoked nor expired at now.
 func (g Grant) ActiveAt(now time.Time) bool { return g.RevokedAt.IsZero() && now.Before(g.ExpiresAt) }
-
-// Status returns the pointer that tokens of the grant carry: where the bit is that
-// revokes them, in a list below the issuer.
-func (g Grant) Status(issuer string) *token.Status {
-	return &token.Status{
-		Index: g.Number % ListSize,
-		URI:   issuer + listPath + strconv.FormatInt(g.Number/ListSize, 10),
-	}
-}
-
-// NumberOf is the inverse of Status: the number of the grant whose tokens carry this
-// pointer. It is false for a pointer that Status does not make.
-func NumberOf(issuer string, s *token.Status) (number int64, ok bool) {
-	if s == nil || s.Index < 0 || s.Index >= ListSize {
-		return 0, false
-	}
-	list, err := strconv.ParseInt(strings.TrimPrefix(s.URI, issuer+listPath), 10, 44)
-	if err != nil || list < 0 {
-		return 0, false
-	}
-	g := Grant{Number: list*ListSize + s.Index}
-	return g.Number, *g.Status(issuer) == *s
-}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/status"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
@@ -108,6 +109,7 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 	if err != nil {
 		return nil, err
 	}
+	signer := &token.Signer{Keys: keys, Audience: s.Audience}
 	login := &account.Login{Store: data, Hasher: hasher, Gate: gate, Now: time.Now, Log: log}
 	tokens := engine.New(engine.Config{
 		Issuer:          s.Issuer,
@@ -120,7 +122,7 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 		Users:           data,
 		Grants:          data,
 		APIs:            data,
-		Signer:          &token.Signer{Keys: keys, Audience: s.Audience},
+		Signer:          signer,
 		Verifier:        anyVerifier,
 		Now:             time.Now,
 		Random:          rand.Reader,
@@ -135,11 +137,15 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 		Sessions:       data,
 		Scopes:         data,
 		Tokens:         tokens,
-		Verifier:       verifier,
-		Keys:           keys,
-		Now:            time.Now,
-		Log:            log,
-		Registry:       registry,
+		StatusLists: status.NewProvider(status.Config{
+			Issuer: s.Issuer, Audience: s.Audience, Lifetime: s.AccessTokenLifetime,
+			Grants: data, APIs: data, Signer: signer, Now: time.Now,
+		}),
+		Verifier: verifier,
+		Keys:     keys,
+		Now:      time.Now,
+		Log:      log,
+		Registry: registry,
 	}), nil
 }
 

@@ -36,11 +36,16 @@ func (e *edge) endpoint(name string, answer func(http.ResponseWriter, *http.Requ
 			writeJSON(w, http.StatusOK, members)
 			return
 		}
-		f := failureOf(err)
-		e.answers.WithLabelValues(name, string(f.code)).Inc()
-		if f.unexpected {
-			e.cfg.Log.ErrorContext(r.Context(), "request failed", "endpoint", name, "error", err)
-		}
-		f.write(w, e.cfg.IssuerURL)
+		e.fail(w, r, name, err)
 	})
+}
+
+// fail answers with an error, counts it, and logs what is unexpected.
+func (e *edge) fail(w http.ResponseWriter, r *http.Request, endpoint string, err error) {
+	f := failureOf(err)
+	e.answers.WithLabelValues(endpoint, string(f.code)).Inc()
+	if f.unexpected {
+		e.cfg.Log.ErrorContext(r.Context(), "request failed", "endpoint", endpoint, "error", err)
+	}
+	f.write(w, e.cfg.IssuerURL)
 }

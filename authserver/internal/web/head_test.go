@@ -8,7 +8,7 @@ import (
 // RFC 9110 §9.1: HEAD is answered wherever GET is, and alike (§9.3.2).
 func TestHeadIsAnsweredLikeGet(t *testing.T) {
 	s := newSite(t)
-	for _, path := range []string{"/.well-known/oauth-authorization-server", "/jwks.json", "/authorize", "/logout", "/style.css", "/userinfo"} {
+	for _, path := range []string{"/.well-known/oauth-authorization-server", "/jwks.json", "/status-lists", "/status-lists/0", "/authorize", "/logout", "/style.css", "/userinfo"} {
 		ask := func(method string) answer {
 			return s.send(s.request("", func(r *http.Request) { r.Method, r.URL.Path = method, path }))
 		}

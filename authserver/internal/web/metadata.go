@@ -3,6 +3,8 @@ package web
 import (
 	"encoding/json"
 	"net/http"
+
+	"github.com/hallpass-auth/hallpass/shared/statuslist"
 )
 
 // publicly is how long everybody may keep what is the same for everybody: shorter than
@@ -32,6 +34,8 @@ func (e *edge) metadata(w http.ResponseWriter, r *http.Request) (map[string]any,
 		"introspection_endpoint": issuer + "/introspect",
 		"userinfo_endpoint":      issuer + "/userinfo",
 		"jwks_uri":               issuer + "/jwks.json",
+
+		"status_list_aggregation_endpoint": issuer + statuslist.Path,
 
 		"scopes_supported":         names, // those that are described
 		"grant_types_supported":    e.cfg.Tokens.GrantTypes(),

@@ -16,6 +16,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/problem"
+	"github.com/hallpass-auth/hallpass/shared/statuslist"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
@@ -64,10 +65,12 @@ type Config struct {
 	Sessions  Sessions
 	Scopes    Scopes
 	Tokens    Tokens
-	Verifier  *token.Verifier
-	Keys      keyring.Source
-	Now       func() time.Time
-	Log       *slog.Logger
+	// StatusLists tells APIs what is revoked.
+	StatusLists StatusLists
+	Verifier    *token.Verifier
+	Keys        keyring.Source
+	Now         func() time.Time
+	Log         *slog.Logger
 	// Registry gets the counters of the endpoints.
 	Registry prometheus.Registerer
 }
@@ -94,6 +97,9 @@ func New(cfg Config) http.Handler {
 		{"/userinfo", api, apps, methods{"GET": http.HandlerFunc(e.userinfo)}},
 		{"/.well-known/oauth-authorization-server", api, everybody, methods{"GET": e.endpoint("metadata", e.metadata)}},
 		{"/jwks.json", api, everybody, methods{"GET": e.endpoint("jwks", e.jwks)}},
+		{statuslist.Path, api, nobody, methods{"GET": e.endpoint("status_lists", e.statusLists)}},
+		{statuslist.Path + "/{list}", api, nobody, methods{"GET": http.HandlerFunc(e.statusList)}},
+		{statuslist.Path + "/{list}/{api}", api, nobody, methods{"GET": http.HandlerFunc(e.statusList)}},
 
 		{"/", page, nobody, methods{"GET": e.pageHandler("home", e.home)}},
 		{"/authorize", page, nobody, methods{"GET": e.pageHandler("authorize", e.authorize)}},

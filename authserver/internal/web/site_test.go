@@ -29,6 +29,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/status"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
@@ -70,6 +71,7 @@ type site struct {
 	gate     *account.Gate
 	registry *prometheus.Registry
 	verifier *token.Verifier
+	ring     *keyring.Ring
 	log      *logBuffer
 	secrets  map[string]string // of confidential clients, by id
 
@@ -148,6 +150,7 @@ func (s *site) config() web.Config {
 	s.hidden = append(s.hidden, secret)
 	ring, err := keyring.FromSecret(secret)
 	s.must(err)
+	s.ring = ring
 	s.verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: s.clock, Leeway: -1})
 	s.must(err)
 	anyVerifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, InsecureAnyAudience: true, CacheSize: -1, Now: s.clock})
@@ -155,6 +158,7 @@ func (s *site) config() web.Config {
 	hasher, err := account.NewHasher(bcrypt.MinCost)
 	s.must(err)
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	signer := &token.Signer{Keys: ring, Audience: audience, Now: s.clock}
 	login := &account.Login{Store: s.data, Hasher: hasher, Gate: s.gate, Now: s.clock, Log: log}
 	return web.Config{
 		IssuerURL: issuer, DefaultClient: demo,
@@ -163,8 +167,11 @@ func (s *site) config() web.Config {
 			Issuer: issuer, Audience: audience, Lifetime: lifetime,
 			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
 			Passwords: login, Users: s.data, Grants: s.data, APIs: s.data,
-			Signer: &token.Signer{Keys: ring, Audience: audience, Now: s.clock}, Verifier: anyVerifier,
+			Signer: signer, Verifier: anyVerifier,
 			Now: s.clock, Random: rand.Reader, Log: log,
+		}),
+		StatusLists: status.NewProvider(status.Config{
+			Issuer: issuer, Audience: audience, Lifetime: lifetime, Grants: s.data, APIs: s.data, Signer: signer, Now: s.clock,
 		}),
 		Now: s.clock, Log: log, Registry: s.registry,
 	}
@@ -319,6 +326,14 @@ type answer struct {
 	header http.Header
 	text   string
 	body   map[string]any
+}
+
+// decode reads the answer as JSON.
+func (a answer) decode(into any) {
+	a.t.Helper()
+	if err := json.Unmarshal([]byte(a.text), into); err != nil {
+		a.t.Fatalf("status %d, and %q is not JSON: %v", a.status, a.text, err)
+	}
 }
 
 // codes are the error codes that each status may have.

@@ -1,0 +1,450 @@
+package status_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/statuslist"
+	"github.com/hallpass-auth/hallpass/shared/token"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/status"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+const (
+	issuer   = "https://login.example"
+	audience = "https://api.example"
+	billing  = "https://billing.example"
+	lifetime = 30 * time.Minute
+)
+
+// place is a database with a user and a client, and a clock that tests move. It counts the
+// looks at its grants, and can be told to fail.
+type place struct {
+	t *testing.T
+	*store.Store
+	user   account.User
+	client client.Client
+	ring   *keyring.Ring
+	first  int64 // what is added to the number of every grant
+
+	mu     sync.Mutex
+	now    time.Time
+	looks  atomic.Int64
+	broken atomic.Bool
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	p := &place{t: t, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
+	var err error
+	p.Store, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), store.DefaultPool)
+	p.must(err)
+	t.Cleanup(func() { p.must(p.Close()) })
+	_, err = p.Migrate(t.Context())
+	p.must(err)
+	p.user, err = account.New("john.doe", "John Doe", "hash", p.now)
+	p.must(err)
+	p.must(p.CreateUser(t.Context(), p.user))
+	p.client = client.Client{ID: "app", Name: "app", Grants: []oauth.GrantType{oauth.GrantPassword}, Scope: oauth.Scope{"profile"}, CreatedAt: p.now}
+	p.must(p.CreateClient(t.Context(), p.client))
+	set, err := keyring.Generate(keyring.HS256, p.now.AddDate(0, 0, -1), rand.Reader)
+	p.must(err)
+	p.ring, err = keyring.Parse(set)
+	p.must(err)
+	return p
+}
+
+func (p *place) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *place) clock() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now
+}
+
+func (p *place) wait(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = p.now.Add(d)
+}
+
+var errBroken = errors.New("broken")
+
+// RevokedSince counts the looks.
+func (p *place) RevokedSince(ctx context.Context, since time.Time) ([]int64, error) {
+	p.looks.Add(1)
+	if p.broken.Load() {
+		return nil, errBroken
+	}
+	numbers, err := p.Store.RevokedSince(ctx, since)
+	for i := range numbers {
+		numbers[i] += p.first
+	}
+	return numbers, err
+}
+
+// LastGrant is that of the store, moved.
+func (p *place) LastGrant(ctx context.Context) (int64, error) {
+	last, err := p.Store.LastGrant(ctx)
+	return last + p.first, err
+}
+
+// provider returns one of possibly several that publish what is in the database.
+func (p *place) provider(change ...func(*status.Config)) *status.Provider {
+	cfg := status.Config{
+		Issuer: issuer, Audience: audience, Lifetime: lifetime, Grants: p, APIs: p,
+		Signer: &token.Signer{Keys: p.ring, Audience: audience, Now: p.clock}, Now: p.clock,
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	return status.NewProvider(cfg)
+}
+
+// grant starts a grant and returns its number.
+func (p *place) grant() int64 {
+	p.t.Helper()
+	number, err := p.StartGrant(p.t.Context(), grant.Grant{
+		Type: oauth.GrantPassword, ClientID: p.client.ID, UserID: p.user.ID, CreatedAt: p.clock(), ExpiresAt: p.clock().AddDate(1, 0, 0),
+	})
+	p.must(err)
+	return number
+}
+
+func (p *place) revoke(number int64, at time.Time) {
+	p.t.Helper()
+	_, err := p.RevokeGrant(p.t.Context(), number, at)
+	p.must(err)
+}
+
+// form asks a provider for a list that must be there.
+func (p *place) form(provider *status.Provider, l grant.List) status.Form {
+	p.t.Helper()
+	form, err := provider.Form(p.t.Context(), l)
+	p.must(err)
+	return form
+}
+
+// read verifies a form as an API does.
+func (p *place) read(form status.Form, l grant.List, keys keyring.Source) statuslist.Token {
+	p.t.Helper()
+	api := l.Audience
+	if api == "" {
+		api = audience
+	}
+	said, err := statuslist.Verify(form.Text, statuslist.Expected{URI: l.URI(issuer), Keys: keys, Audience: api, Now: p.clock()})
+	p.must(err)
+	return said
+}
+
+// expect checks which grants are revoked, by the first list for the API of the settings.
+func (p *place) expect(provider *status.Provider, want ...int64) {
+	p.t.Helper()
+	list := p.read(p.form(provider, grant.List{}), grant.List{}, p.ring).List
+	var got []int64
+	for i := range int64(list.Size()) {
+		if revoked, _ := list.Revoked(i); revoked {
+			got = append(got, i)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		p.t.Errorf("revoked (-want +got):\n%s", diff)
+	}
+}
+
+// A list says what was revoked; a look finds what came since the one before it.
+func TestForm(t *testing.T) {
+	p := newPlace(t)
+	provider := p.provider()
+	first, second, third := p.grant(), p.grant(), p.grant()
+	p.revoke(second, p.clock())
+	p.expect(provider, second)
+	said := p.read(p.form(provider, grant.List{}), grant.List{}, p.ring)
+	if said.TTL != time.Second || !said.IssuedAt.Equal(p.clock()) || said.List.Size() != grant.ListSize {
+		t.Errorf("ttl %v, issued at %v, %d bits", said.TTL, said.IssuedAt, said.List.Size())
+	}
+	p.revoke(first, p.clock())
+	p.wait(200 * time.Millisecond)
+	p.expect(provider, first, second)
+	p.wait(time.Hour)
+	p.revoke(third, p.clock())
+	p.expect(provider, first, second, third)
+}
+
+// However many ask, the database is looked at five times a second at the most.
+func TestFormIsMadeOnceForAll(t *testing.T) {
+	p := newPlace(t)
+	provider := p.provider()
+	p.grant()
+	p.form(provider, grant.List{})
+	before := p.looks.Load()
+	p.wait(time.Second)
+	var asking sync.WaitGroup
+	for range 50 {
+		asking.Go(func() {
+			if _, err := provider.Form(t.Context(), grant.List{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	asking.Wait()
+	for range 10 {
+		p.wait(20 * time.Millisecond)
+		p.form(provider, grant.List{})
+	}
+	if got := p.looks.Load() - before; got != 2 {
+		t.Errorf("%d looks within 200 milliseconds, want 2", got)
+	}
+}
+
+// What has not changed has the same tag, on every server. A consumer that fetches where
+// the tag differs always has a list that is good for as long as a token lives.
+func TestETag(t *testing.T) {
+	p := newPlace(t)
+	provider, other := p.provider(), p.provider()
+	number := p.grant()
+	has := p.form(provider, grant.List{})
+	tags := map[string]bool{has.ETag: true}
+	for range 120 {
+		p.wait(53 * time.Second)
+		form := p.form(provider, grant.List{})
+		if again := p.form(other, grant.List{}); again.ETag != form.ETag {
+			t.Fatalf("two servers have the tags %s and %s", form.ETag, again.ETag)
+		}
+		if form.ETag != has.ETag {
+			has, tags[form.ETag] = form, true
+		}
+		if left := p.read(has, grant.List{}, p.ring).ExpiresAt.Sub(p.clock()); left < lifetime {
+			t.Fatalf("a list that is said to be unchanged expires in %v", left)
+		}
+	}
+	if len(tags) < 14 || len(tags) > 16 { // 120 times 53 seconds, in quarters of half an hour
+		t.Errorf("%d tags though nothing has changed", len(tags))
+	}
+	p.revoke(number, p.clock())
+	p.wait(time.Second)
+	if form := p.form(provider, grant.List{}); tags[form.ETag] {
+		t.Error("a revocation does not change the tag")
+	}
+}
+
+// A server whose clock is slow revokes in the past of the others: within what clocks may
+// differ this is found at once, and in any case when all is looked at anew.
+func TestFormWithClocksThatDiffer(t *testing.T) {
+	p := newPlace(t)
+	provider := p.provider()
+	slow, slower := p.grant(), p.grant()
+	p.expect(provider)
+	p.wait(10 * time.Second)
+	p.expect(provider)
+	p.revoke(slow, p.clock().Add(-30*time.Second))
+	p.revoke(slower, p.clock().Add(-time.Hour))
+	p.wait(time.Second)
+	p.expect(provider, slow)
+	p.wait(time.Minute)
+	p.expect(provider, slow, slower)
+	p.wait(-time.Hour) // our own clock is put back
+	number := p.grant()
+	p.revoke(number, p.clock())
+	p.expect(provider, slow, slower, number)
+}
+
+// A bit is set for as long as an access token may live, and then forgotten.
+func TestFormForgets(t *testing.T) {
+	p := newPlace(t)
+	provider := p.provider()
+	number := p.grant()
+	p.revoke(number, p.clock())
+	p.wait(grant.MaxTokenLifetime)
+	p.expect(provider, number)
+	p.wait(3 * time.Minute)
+	p.expect(provider)
+}
+
+// There is a list as soon as a grant of it has been made, and not before.
+func TestFormOfListsThatAreNotThere(t *testing.T) {
+	p := newPlace(t)
+	provider := p.provider()
+	missing := func(l grant.List) {
+		t.Helper()
+		if form, err := provider.Form(t.Context(), l); !errors.Is(err, status.ErrNotFound) {
+			t.Errorf("%+v: %q %v, want ErrNotFound", l, form.Text, err)
+		}
+	}
+	missing(grant.List{})
+	p.wait(50 * time.Millisecond)
+	number := p.grant()
+	p.revoke(number, p.clock())
+	p.expect(provider, number)
+	missing(grant.List{Number: 1})
+	missing(grant.List{Number: 1 << 43})
+	missing(grant.List{Audience: billing})
+	missing(grant.List{Audience: audience}) // its lists name no API
+
+	p.first = grant.ListSize - number // so that the next is the first of the next list
+	p.grant()
+	p.wait(50 * time.Millisecond)
+	next := grant.List{Number: 1}
+	said := p.read(p.form(provider, next), next, p.ring)
+	if revoked, ok := said.List.Revoked(0); !revoked || !ok {
+		t.Error("the first grant of the second list is not revoked")
+	}
+	uris, err := provider.URIs(t.Context(), "")
+	p.must(err)
+	if diff := cmp.Diff([]string{issuer + "/status-lists/0", issuer + "/status-lists/1"}, uris); diff != "" {
+		t.Errorf("URIs (-want +got):\n%s", diff)
+	}
+	missing(grant.List{Number: 2})
+}
+
+// Requests for lists that are not there look at the database too, but not each of them.
+func TestFormOfNothingIsCheap(t *testing.T) {
+	p := newPlace(t)
+	provider := p.provider()
+	p.grant()
+	for range 100 {
+		_, _ = provider.Form(t.Context(), grant.List{Number: 1})
+		p.wait(time.Millisecond)
+	}
+	if got := p.looks.Load(); got > 6 {
+		t.Errorf("%d looks in 100 milliseconds", got)
+	}
+}
+
+// The list for an API is signed with the key of its tokens. Whoever has another API's
+// secret can neither read it nor make one for it.
+func TestFormForAnAPI(t *testing.T) {
+	p := newPlace(t)
+	set, err := keyring.Generate(keyring.HS256, p.now.AddDate(0, 0, -1), rand.Reader)
+	p.must(err)
+	set, single, err := keyring.Add(set, keyring.HS256, billing, p.now, rand.Reader)
+	p.must(err)
+	p.ring, err = keyring.Parse(set)
+	p.must(err)
+	own, err := keyring.Parse(single)
+	p.must(err)
+	shared, err := keyring.WithoutTied(set)
+	p.must(err)
+	first, err := keyring.Parse(shared)
+	p.must(err)
+	provider := p.provider()
+	number := p.grant()
+	p.revoke(number, p.clock())
+	l := grant.List{Audience: billing}
+	if _, err := provider.Form(t.Context(), l); !errors.Is(err, status.ErrNotFound) {
+		t.Errorf("an API that is not registered: %v", err)
+	}
+	for _, name := range []string{billing, "https://keyless.example"} {
+		p.must(p.CreateAPI(t.Context(), resource.API{Audience: name, Name: name, Scope: oauth.Scope{"x"}, CreatedAt: p.now}))
+	}
+	p.wait(50 * time.Millisecond)
+	if revoked, _ := p.read(p.form(provider, l), l, own).List.Revoked(number); !revoked {
+		t.Error("the API does not learn of the revocation")
+	}
+	if _, err := provider.Form(t.Context(), grant.List{Audience: "https://keyless.example"}); !errors.Is(err, status.ErrNotFound) {
+		t.Errorf("an API without a key: %v", err)
+	}
+	if _, err := statuslist.Verify(p.form(provider, l).Text, statuslist.Expected{URI: l.URI(issuer), Keys: first, Audience: audience, Now: p.clock()}); err == nil {
+		t.Error("the first API can verify what is for the other")
+	}
+	p.expect(provider, number)
+	uris, err := provider.URIs(t.Context(), billing)
+	p.must(err)
+	if !slices.Equal(uris, []string{l.URI(issuer)}) {
+		t.Errorf("URIs: %v", uris)
+	}
+	if _, err := provider.URIs(t.Context(), "https://nobody.example"); !errors.Is(err, status.ErrNotFound) {
+		t.Errorf("URIs of an API that is not registered: %v", err)
+	}
+}
+
+// When the key changes, the list is signed with the new one at once.
+func TestFormAfterARotation(t *testing.T) {
+	p := newPlace(t)
+	next, err := keyring.FromSecret("0123456789abcdef0123456789abcdef")
+	p.must(err)
+	var keys atomic.Pointer[keyring.Ring]
+	keys.Store(p.ring)
+	provider := p.provider(func(cfg *status.Config) { cfg.Signer.Keys = source{&keys} })
+	p.grant()
+	before := p.form(provider, grant.List{})
+	keys.Store(next)
+	after := p.form(provider, grant.List{})
+	p.read(after, grant.List{}, next)
+	if before.ETag == after.ETag {
+		t.Error("another key, and the same tag")
+	}
+}
+
+type source struct{ ring *atomic.Pointer[keyring.Ring] }
+
+func (s source) Current() *keyring.Ring { return s.ring.Load() }
+
+// A database that fails is an error, and no list without revocations.
+func TestFormWithoutADatabase(t *testing.T) {
+	p := newPlace(t)
+	provider := p.provider()
+	number := p.grant()
+	p.expect(provider)
+	p.revoke(number, p.clock())
+	p.broken.Store(true)
+	p.wait(time.Second)
+	if form, err := provider.Form(t.Context(), grant.List{}); !errors.Is(err, errBroken) {
+		t.Errorf("%q %v", form.Text, err)
+	}
+	p.broken.Store(false)
+	p.wait(2 * time.Hour)
+	p.expect(provider, number)
+}
+
+// A request that is given up does not wait for its turn.
+func TestFormIsGivenUp(t *testing.T) {
+	p := newPlace(t)
+	p.grant()
+	holding, release := make(chan struct{}), make(chan struct{})
+	provider := p.provider(func(cfg *status.Config) {
+		cfg.Grants = &slow{place: p, holding: holding, release: release}
+	})
+	var asking sync.WaitGroup
+	asking.Go(func() { p.form(provider, grant.List{}) })
+	<-holding
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := provider.Form(ctx, grant.List{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	close(release)
+	asking.Wait()
+}
+
+type slow struct {
+	*place
+	holding, release chan struct{}
+}
+
+func (s *slow) RevokedSince(ctx context.Context, since time.Time) ([]int64, error) {
+	close(s.holding)
+	<-s.release
+	return s.place.RevokedSince(ctx, since)
+}

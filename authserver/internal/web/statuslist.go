@@ -1,0 +1,69 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/problem"
+	"github.com/hallpass-auth/hallpass/shared/statuslist"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/status"
+)
+
+// StatusLists publishes which grants are revoked; *status.Provider does.
+type StatusLists interface {
+	// Form returns the signed form of a list, or status.ErrNotFound.
+	Form(ctx context.Context, l grant.List) (status.Form, error)
+	// URIs returns where the lists for an API are, or status.ErrNotFound; no audience means
+	// the API of the settings.
+	URIs(ctx context.Context, audience string) ([]string, error)
+}
+
+// errNoLists is the answer about an API that nobody knows (RFC 8707 §2).
+var errNoLists = &oauth.Error{Code: engine.CodeInvalidTarget, Description: "resource names no API that is registered here"}
+
+// statusList is GET of the URI of a list. It is asked several times a second by every
+// API, which is why it does not fill the log.
+func (e *edge) statusList(w http.ResponseWriter, r *http.Request) {
+	httpserver.SetRoutine(w)
+	form, err := status.Form{}, status.ErrNotFound
+	if l, ok := grant.ParseList("", r.URL.EscapedPath()); ok {
+		form, err = e.cfg.StatusLists.Form(r.Context(), l)
+	}
+	if errors.Is(err, status.ErrNotFound) {
+		e.answers.WithLabelValues("status_list", "not_found").Inc()
+		problem.Write(w, http.StatusNotFound, "Not Found")
+		return
+	}
+	if err != nil {
+		e.fail(w, r, "status_list", err)
+		return
+	}
+	e.answers.WithLabelValues("status_list", "ok").Inc()
+	h := w.Header()
+	h.Set("Content-Type", statuslist.MediaType)
+	h.Set("ETag", form.ETag)
+	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(status.TTL.Seconds())))
+	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(form.Text)) // answers If-None-Match
+}
+
+// statusLists says which lists there are for an API (Token Status List, section "Status
+// List Aggregation"): that of the settings, or the one named as resource (RFC 8707).
+func (e *edge) statusLists(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+	uris, err := e.cfg.StatusLists.URIs(r.Context(), r.URL.Query().Get("resource"))
+	if errors.Is(err, status.ErrNotFound) {
+		return nil, errNoLists
+	}
+	if err == nil {
+		w.Header().Set("Cache-Control", publicly)
+	}
+	return map[string]any{"status_lists": uris}, err
+}

@@ -1,0 +1,150 @@
+package web_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/statuslist"
+	"github.com/hallpass-auth/hallpass/shared/token"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+)
+
+// get asks for something of the site.
+func (s *site) get(path string, changes ...change) answer {
+	s.t.Helper()
+	r := s.request("", append([]change{func(r *http.Request) {
+		r.Method = http.MethodGet
+		r.URL.Path, r.URL.RawQuery, _ = strings.Cut(path, "?")
+	}}, changes...)...)
+	return s.send(r)
+}
+
+// revoked fetches the list that a token points at, and returns its bit.
+func (s *site) revoked(claims *token.Claims) bool {
+	s.t.Helper()
+	path, ok := strings.CutPrefix(claims.Status.URI, issuer)
+	got := s.get(path)
+	if !ok || got.status != http.StatusOK || got.header.Get("Content-Type") != "application/statuslist+jwt" {
+		s.t.Fatalf("%s: %d %v", claims.Status.URI, got.status, got.header)
+	}
+	list, err := statuslist.Verify(got.text, statuslist.Expected{URI: claims.Status.URI, Keys: s.ring, Audience: audience, Now: s.clock()})
+	s.must(err)
+	revoked, ok := list.List.Revoked(claims.Status.Index)
+	if !ok {
+		s.t.Fatalf("index %d is outside the list", claims.Status.Index)
+	}
+	return revoked
+}
+
+// CHECKLIST 63: revoking ends access tokens: whoever looks at the list knows a moment
+// later.
+func TestStatusList(t *testing.T) {
+	s := newSite(t)
+	first := s.expectOK("login", s.post(login()))
+	raw := s.post(login()).body["access_token"].(string)
+	second, err := s.verifier.Verify(raw)
+	s.must(err)
+	if s.revoked(first) || s.revoked(second) {
+		t.Error("a new token is revoked")
+	}
+	got := s.send(s.request("token="+raw+"&client_id="+demo, func(r *http.Request) { r.URL.Path = "/revoke" }))
+	if got.status != http.StatusOK {
+		t.Fatalf("revoke: %d %s", got.status, got.text)
+	}
+	s.wait(200 * time.Millisecond)
+	if s.revoked(first) || !s.revoked(second) {
+		t.Error("the list is not that of the revocations")
+	}
+	s.must(s.data.DeleteUser(t.Context(), john, s.clock()))
+	s.wait(200 * time.Millisecond)
+	if !s.revoked(first) {
+		t.Error("the token of a deleted user is not revoked")
+	}
+}
+
+// RFC 9110 §13.1.2: what is known already is not sent again; weak tags compare as equal.
+func TestStatusListIsSentOnce(t *testing.T) {
+	s := newSite(t)
+	s.post(login())
+	full := s.get("/status-lists/0")
+	tag := full.header.Get("ETag")
+	if full.status != http.StatusOK || !strings.HasPrefix(tag, `W/"`) || full.header.Get("Cache-Control") != "public, max-age=1" {
+		t.Fatalf("%d %v", full.status, full.header)
+	}
+	for value, want := range map[string]int{
+		tag: http.StatusNotModified, `"x", ` + tag: http.StatusNotModified, strings.TrimPrefix(tag, "W/"): http.StatusNotModified,
+		`W/"x"`: http.StatusOK, "": http.StatusOK,
+	} {
+		got := s.get("/status-lists/0", header("If-None-Match", value))
+		if got.status != want || got.header.Get("ETag") != tag || got.header.Get("Cache-Control") == "" || (want == http.StatusNotModified) != (got.text == "") {
+			t.Errorf("If-None-Match %s: %d %v", value, got.status, got.header)
+		}
+	}
+}
+
+func TestStatusListsThatAreNotThere(t *testing.T) {
+	s := newSite(t)
+	if got := s.get("/status-lists/0"); got.status != http.StatusNotFound {
+		t.Errorf("before any grant: %d %s", got.status, got.text)
+	}
+	s.wait(time.Second)
+	s.post(login())
+	if got := s.get("/status-lists/0"); got.status != http.StatusOK {
+		t.Errorf("after the first: %d %s", got.status, got.text)
+	}
+	for _, path := range []string{"1", "00", "-1", "x", "0/", "0/x", "0/aHR0cHM6Ly9iaWxsaW5nLmV4YW1wbGU", "0/eA/eA", "99999999999999999999", "%30"} {
+		if got := s.get("/status-lists/" + path); got.status != http.StatusNotFound {
+			t.Errorf("%s: %d %s", path, got.status, got.text)
+		}
+	}
+}
+
+// Without its data the server does not say that nothing is revoked.
+func TestStatusListWithoutADatabase(t *testing.T) {
+	s := newSite(t)
+	s.post(login())
+	s.must(s.data.Close())
+	got := s.get("/status-lists/0")
+	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || got.header.Get("ETag") != "" {
+		t.Errorf("%d %v %s", got.status, got.header, got.text)
+	}
+}
+
+// Token Status List, section "Status List Aggregation": the metadata says where all the
+// lists are found.
+func TestStatusListAggregation(t *testing.T) {
+	s := newSite(t)
+	const billing = "https://billing.example/?a=1&b=2"
+	s.must(s.data.CreateAPI(t.Context(), resource.API{Audience: billing, Name: "Billing", Scope: oauth.Scope{"x"}, CreatedAt: s.clock()}))
+	s.post(login())
+	var metadata struct {
+		Lists string `json:"status_list_aggregation_endpoint"`
+	}
+	s.get("/.well-known/oauth-authorization-server").decode(&metadata)
+	path, ok := strings.CutPrefix(metadata.Lists, issuer)
+	if !ok {
+		t.Fatalf("the endpoint is %q", metadata.Lists)
+	}
+	for query, want := range map[string][]string{
+		"":                      {issuer + "/status-lists/0"},
+		"?resource=" + audience: {issuer + "/status-lists/0"},
+		"?resource=https%3A%2F%2Fbilling.example%2F%3Fa%3D1%26b%3D2": {issuer + "/status-lists/0/aHR0cHM6Ly9iaWxsaW5nLmV4YW1wbGUvP2E9MSZiPTI"},
+	} {
+		var found struct {
+			Lists []string `json:"status_lists"`
+		}
+		s.get(path + query).decode(&found)
+		if !slices.Equal(found.Lists, want) {
+			t.Errorf("%s: %v, want %v", query, found.Lists, want)
+		}
+	}
+	got := s.get(path + "?resource=https://nobody.example")
+	if got.status != http.StatusBadRequest || !strings.Contains(got.text, "invalid_target") {
+		t.Errorf("%d %s", got.status, got.text)
+	}
+}
