@@ -36,6 +36,7 @@ prepare() {
 		[ -e "$HALLPASS_KEYS_FILE" ] || "$BIN_DIR/authserver" key init "$HALLPASS_KEYS_FILE" >/dev/null || exit 1
 	fi
 	export HALLPASS_ISSUER=${HALLPASS_ISSUER:-$(url "$AUTH_LISTEN")}
+	export HALLPASS_STATUS_LISTS_URL=${HALLPASS_STATUS_LISTS_URL:-$(url "$AUTH_LISTEN")/status-lists}
 	export HALLPASS_AUDIENCE=${HALLPASS_AUDIENCE:-$(url "$API_LISTEN")}
 	export HALLPASS_DATABASE_URL=${HALLPASS_DATABASE_URL:-sqlite:$VAR_DIR/hallpass.db}
 	unset HALLPASS_LISTEN HALLPASS_ADMIN_LISTEN

@@ -20,9 +20,6 @@ import (
 // maxLists bounds how many lists a client keeps: 32 MiB of them, for 268 million grants.
 const maxLists = 256
 
-// firstWait is how long a request waits for a list that nobody has asked for before.
-const firstWait = 3 * time.Second
-
 // idleTime is after how long a list that nobody asks for is forgotten.
 const idleTime = time.Hour
 
@@ -90,6 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	case cfg.URL == "":
 		cfg.URL = cfg.Issuer + Path
 	}
+	cfg.URL = strings.TrimSuffix(cfg.URL, "/")
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%q is not a URL like https://login.example.com%s", cfg.URL, Path)

@@ -171,7 +171,7 @@ func TestClientFollowsTheList(t *testing.T) {
 func TestClientFetchesOnceWhoeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, _ := open(t, nil)
-		p.slow = 2 * time.Second
+		p.slow = time.Second
 		p.publish(17)
 		began := time.Now()
 		var waiting sync.WaitGroup
@@ -192,7 +192,7 @@ func TestClientThatIsNotAnswered(t *testing.T) {
 		p.slow = time.Hour
 		began := time.Now()
 		expectUnknown(t, c, uri)
-		if took := time.Since(began); took != 3*time.Second {
+		if took := time.Since(began); took < 2*time.Second || took > 2200*time.Millisecond {
 			t.Errorf("waited %v", took)
 		}
 		time.Sleep(10 * time.Second) // the fetch has been given up by now
@@ -224,7 +224,7 @@ func TestClientOutlivesAnOutage(t *testing.T) {
 			t.Errorf("not ready while the list answers: %v", err)
 		}
 		stats := c.Stats()
-		if stats.Lists != 1 || stats.Failures < 3000 || stats.Oldest < 58*time.Minute {
+		if stats.Lists != 1 || stats.Failures < 6000 || stats.Oldest < 58*time.Minute {
 			t.Errorf("stats %+v", stats)
 		}
 		time.Sleep(2 * time.Minute)
@@ -244,6 +244,25 @@ func TestClientOutlivesAnOutage(t *testing.T) {
 			if n := strings.Count(log.String(), line); n != 1 {
 				t.Errorf("%q is logged %d times:\n%s", line, n, log)
 			}
+		}
+	})
+}
+
+// The first request has the patience that a server needs which is just starting.
+func TestClientWaitsForAServerThatStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c, log := open(t, nil)
+		p.publish(17)
+		begun := time.Now().Add(500 * time.Millisecond)
+		p.instead(func(*http.Request) *http.Response {
+			if time.Now().Before(begun) {
+				return respond(http.StatusServiceUnavailable, "")
+			}
+			return respond(http.StatusOK, sign(t, p.list, signer(t, p.ring)))
+		})
+		expect(t, c, 17, true)
+		if failures := c.Stats().Failures; failures != 5 || log.Len() > 0 {
+			t.Errorf("%d failures, and the log says:\n%s", failures, log)
 		}
 	})
 }
@@ -350,7 +369,7 @@ func TestClientRefusesPointers(t *testing.T) {
 // the issuer.
 func TestClientWithAnotherAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, c, _ := open(t, func(cfg *statuslist.Config) { cfg.URL = "http://authserver:9000/status-lists" })
+		p, c, _ := open(t, func(cfg *statuslist.Config) { cfg.URL = "http://authserver:9000/status-lists/" })
 		p.publish(17)
 		expect(t, c, 17, true)
 		if got := p.requests()[0].URL.String(); got != "http://authserver:9000/status-lists/3" {

@@ -14,10 +14,11 @@ import (
 
 // How lists are fetched.
 const (
-	fetchTimeout = 5 * time.Second
-	fetchRetry   = time.Second            // after a failure
+	fetchTimeout = 2 * time.Second
+	firstTries   = 2 * time.Second        // while requests wait, which are the first to ask
+	fetchRetry   = time.Second / 2        // after a failure
 	fetchPause   = time.Minute            // where the list does not say a ttl
-	fetchAtLeast = 100 * time.Millisecond // between two fetches, whatever it says
+	fetchAtLeast = 100 * time.Millisecond // between two fetches, whatever it says, and between the first tries
 )
 
 // maxAnswer bounds the signed form, in bytes: twice that of a list of MaxSize in which
@@ -28,7 +29,7 @@ const maxAnswer = 512 << 10
 type followed struct {
 	uri, address string
 	held         atomic.Pointer[held] // nil before the first success
-	tried        chan struct{}        // closed after the first try
+	tried        chan struct{}        // closed when it is held, or could not be fetched so far
 	asked        atomic.Int64         // when somebody last asked, in seconds since 1970
 }
 
@@ -65,17 +66,10 @@ func (l *followed) idle(now time.Time) bool {
 	return now.Unix()-l.asked.Load() > int64(idleTime.Seconds())
 }
 
-// wait returns the copy, and waits for the first try to fetch it.
+// wait returns the copy. It waits for the first tries to fetch it: a server that is just
+// starting may need a moment.
 func (l *followed) wait() (*held, error) {
-	if h := l.held.Load(); h != nil {
-		return h, nil
-	}
-	patience := time.NewTimer(firstWait)
-	defer patience.Stop()
-	select {
-	case <-l.tried:
-	case <-patience.C:
-	}
+	<-l.tried
 	if h := l.held.Load(); h != nil {
 		return h, nil
 	}
@@ -85,17 +79,10 @@ func (l *followed) wait() (*held, error) {
 // follow fetches a list now and then again and again, until ctx ends or nobody asks for
 // it any more.
 func (c *Client) follow(ctx context.Context, l *followed) {
-	state := fresh
-	for first := true; ; first = false {
-		err := c.fetch(ctx, l)
-		if first {
-			close(l.tried)
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		now := c.cfg.Now()
-		h := l.held.Load()
+	err := c.fetchFirst(ctx, l)
+	close(l.tried)
+	for state := fresh; ctx.Err() == nil; err = c.fetch(ctx, l) {
+		now, h := c.cfg.Now(), l.held.Load()
 		if l.idle(now) && (err == nil || h == nil || h.expired(now)) {
 			c.forget(l)
 			return
@@ -105,11 +92,25 @@ func (c *Client) follow(ctx context.Context, l *followed) {
 		if err == nil {
 			pause = h.pause(now)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
+		sleep(ctx, pause)
+	}
+}
+
+// fetchFirst tries to fetch a list for as long as requests wait for it.
+func (c *Client) fetchFirst(ctx context.Context, l *followed) (err error) {
+	for began := time.Now(); ctx.Err() == nil && time.Since(began) < firstTries; sleep(ctx, fetchAtLeast) {
+		if err = c.fetch(ctx, l); err == nil {
+			return nil
 		}
+	}
+	return err
+}
+
+// sleep waits, or for the end of ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 
@@ -132,9 +133,6 @@ func (c *Client) report(ctx context.Context, l *followed, before state, err erro
 	case err != nil:
 		now = stale
 	}
-	if err != nil {
-		c.failures.Add(1)
-	}
 	if now == before {
 		return now
 	}
@@ -149,8 +147,16 @@ func (c *Client) report(ctx context.Context, l *followed, before state, err erro
 	return now
 }
 
-// fetch makes the published list the copy that is held.
+// fetch makes the published list the copy that is held, and counts where it cannot.
 func (c *Client) fetch(ctx context.Context, l *followed) error {
+	err := c.tryToFetch(ctx, l)
+	if err != nil {
+		c.failures.Add(1)
+	}
+	return err
+}
+
+func (c *Client) tryToFetch(ctx context.Context, l *followed) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.address, nil)
 	if err != nil {
 		return err

@@ -151,7 +151,7 @@ func bad(t testing.TB) map[string]string {
 		"wrong checksum":     encode(append(raw[:len(raw)-1:len(raw)-1], raw[len(raw)-1]^1)),
 		"something after it": encode(append(raw[:len(raw):len(raw)], 0)),
 		"one byte too long":  compress(t, make([]byte, statuslist.MaxSize/8+1)),
-		"a bomb of 8 MiB":   compress(t, make([]byte, 8<<20)),
+		"a bomb of 8 MiB":    compress(t, make([]byte, 8<<20)),
 	}
 }
 

@@ -136,7 +136,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"no bits":                   mint(t, key, none, list(nil, listOf(64).Encode())),
 		"no list":                   mint(t, key, none, map[string]any{"status_list": nil}),
 		"a list that is none":       mint(t, key, none, list(1, "x")),
-		"the list of 8 MiB":        mint(t, key, none, list(1, compress(t, make([]byte, 8<<20)))),
+		"the list of 8 MiB":         mint(t, key, none, list(1, compress(t, make([]byte, 8<<20)))),
 		"something behind the list": good + "x",
 	} {
 		if got, err := statuslist.Verify(raw, expected(ring)); !errors.Is(err, statuslist.ErrToken) {

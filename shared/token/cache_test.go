@@ -117,6 +117,20 @@ func TestRevocationIsJudgedEveryTime(t *testing.T) {
 	}
 }
 
+// What can never be learned makes a token invalid: the caller need not come back.
+func TestRevocationThatCannotBeKnown(t *testing.T) {
+	v := verifier(t, func(cfg *token.VerifierConfig) {
+		cfg.Revocations = revocations(func(*token.Claims) (bool, error) {
+			return false, fmt.Errorf("%w: there is no such bit", token.ErrInvalid)
+		})
+	})
+	raw := sign(t, goodRing(t), goodClaims())
+	refused(t, v, raw, token.ErrInvalid)
+	if _, err := v.Verify(raw); errors.Is(err, token.ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+}
+
 // Nobody is asked about a token that is not good, and expiry wins.
 func TestRevocationIsAskedLast(t *testing.T) {
 	now := newClock()

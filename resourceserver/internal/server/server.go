@@ -12,22 +12,27 @@ import (
 	"log/slog"
 	"net/url"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hallpass-auth/hallpass/resourceserver/internal/api"
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
+	"github.com/hallpass-auth/hallpass/shared/statuslist"
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
 // Settings are those of the resource API. The tags are read by kong.
 type Settings struct {
-	HTTP     httpserver.Settings `embed:""`
-	Keys     keyring.Settings    `embed:""`
-	KeysURL  string              `group:"Keys" env:"HALLPASS_KEYS_URL" placeholder:"URL" help:"JWK Set of the authorization server's public keys (its /jwks.json), in place of a shared secret: then nothing that this server has could sign a token."`
-	Issuer   string              `group:"Tokens" env:"HALLPASS_ISSUER" default:"http://127.0.0.1:9000" placeholder:"URL" help:"Authorization server whose tokens are accepted; written exactly as there (${default})."`
-	Audience string              `group:"Tokens" env:"HALLPASS_AUDIENCE" default:"http://127.0.0.1:8000" placeholder:"URL" help:"Identifier of this API, which a token must name; best the URL that clients call it by (${default})."`
-	Docs     bool                `group:"Server" env:"HALLPASS_DOCS" default:"true" negatable:"" help:"Serve /docs, /redoc and /openapi.json (on by default)."`
+	HTTP    httpserver.Settings `embed:""`
+	Keys    keyring.Settings    `embed:""`
+	KeysURL string              `group:"Keys" env:"HALLPASS_KEYS_URL" placeholder:"URL" help:"JWK Set of the authorization server's public keys (its /jwks.json), in place of a shared secret: then nothing that this server has could sign a token."`
+
+	Issuer         string `group:"Tokens" env:"HALLPASS_ISSUER" default:"http://127.0.0.1:9000" placeholder:"URL" help:"Authorization server whose tokens are accepted; written exactly as there (${default})."`
+	Audience       string `group:"Tokens" env:"HALLPASS_AUDIENCE" default:"http://127.0.0.1:8000" placeholder:"URL" help:"Identifier of this API, which a token must name; best the URL that clients call it by (${default})."`
+	StatusListsURL string `group:"Tokens" env:"HALLPASS_STATUS_LISTS_URL" placeholder:"URL" help:"Where the authorization server's lists of revoked tokens are, if this server reaches it by another address than everybody else. By default ISSUER/status-lists."`
+	Docs           bool   `group:"Server" env:"HALLPASS_DOCS" default:"true" negatable:"" help:"Serve /docs, /redoc and /openapi.json (on by default)."`
 }
 
 // Validate checks what kong cannot; the error names the setting.
@@ -65,7 +70,7 @@ func validateAudience(audience string) error {
 }
 
 // New returns the server that the settings describe, not yet listening. A keys file
-// is followed until ctx ends. Errors name the setting and never hold a secret.
+// and status lists are followed until ctx ends. Errors name the setting and never hold a secret.
 func New(ctx context.Context, s Settings, log *slog.Logger) (*httpserver.Server, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
@@ -74,7 +79,11 @@ func New(ctx context.Context, s Settings, log *slog.Logger) (*httpserver.Server,
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, Audience: s.Audience})
+	lists, err := statuslist.Open(ctx, statuslist.Config{Keys: keys, Issuer: s.Issuer, Audience: s.Audience, URL: s.StatusListsURL, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("--status-lists-url (HALLPASS_STATUS_LISTS_URL): %w", err)
+	}
+	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, Audience: s.Audience, Revocations: lists})
 	if err != nil {
 		return nil, err
 	}
@@ -87,11 +96,13 @@ func New(ctx context.Context, s Settings, log *slog.Logger) (*httpserver.Server,
 	if err != nil {
 		return nil, err
 	}
+	registry := httpserver.NewRegistry(program.Version)
+	registry.MustRegister(listMetrics(lists)...)
 	return &httpserver.Server{
 		Settings: s.HTTP,
 		Handler:  handler,
-		Ready:    ready(keys),
-		Registry: httpserver.NewRegistry(program.Version),
+		Ready:    ready(keys, lists),
+		Registry: registry,
 		Log:      log,
 	}, nil
 }
@@ -119,12 +130,31 @@ func (s *Settings) openKeys(ctx context.Context, log *slog.Logger) (keyring.Sour
 	return keys, nil
 }
 
-// ready tells whether tokens can be judged.
-func ready(keys keyring.Source) func(context.Context) error {
+// ready tells whether tokens can be judged. No list need be known for that: each is
+// fetched for the first token that points at it.
+func ready(keys keyring.Source, lists *statuslist.Client) func(context.Context) error {
 	return func(context.Context) error {
 		if ring := keys.Current(); ring == nil || ring.Len() == 0 {
 			return errors.New("there are no keys to verify tokens with")
 		}
-		return nil
+		return lists.Ready()
+	}
+}
+
+// listMetrics tell how fresh is what is known of revocations.
+func listMetrics(lists *statuslist.Client) []prometheus.Collector {
+	return []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "hallpass_status_lists",
+			Help: "Status lists that are kept fresh.",
+		}, func() float64 { return float64(lists.Stats().Lists) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "hallpass_status_list_age_seconds",
+			Help: "Time since the status list was confirmed that was not for the longest; revocations since then may not be known.",
+		}, func() float64 { return lists.Stats().Oldest.Seconds() }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "hallpass_status_list_failures_total",
+			Help: "Tries to fetch a status list that failed.",
+		}, func() float64 { return float64(lists.Stats().Failures) }),
 	}
 }

@@ -77,6 +77,8 @@ func TestWrongSettings(t *testing.T) {
 		"no key":                    {func(s *server.Settings) { s.Keys = keyring.Settings{} }, []string{"--keys-file", "HALLPASS_TOKEN_SECRET"}},
 		"both keys":                 {func(s *server.Settings) { s.Keys.KeysFile = "keys.json" }, []string{"--keys-file", "--token-secret"}},
 		"31-byte secret":            {func(s *server.Settings) { s.Keys.TokenSecret = secret[1:] }, []string{"--token-secret", "HALLPASS_TOKEN_SECRET", "31 bytes"}},
+		"lists without a scheme":    {func(s *server.Settings) { s.StatusListsURL = "authserver:9000/status-lists" }, []string{"--status-lists-url", "HALLPASS_STATUS_LISTS_URL"}},
+		"lists with a query":        {func(s *server.Settings) { s.StatusListsURL = "http://authserver/?x=y" }, []string{"--status-lists-url", "HALLPASS_STATUS_LISTS_URL"}},
 		"keys file missing":         {func(s *server.Settings) { s.Keys = keyring.Settings{KeysFile: filepath.Join(dir, "none")} }, []string{"--keys-file", "HALLPASS_KEYS_FILE"}},
 		"keys file world-readable":  {func(s *server.Settings) { s.Keys = keyring.Settings{KeysFile: readable} }, []string{"--keys-file", "HALLPASS_KEYS_FILE", "chmod"}},
 		"keys file without content": {func(s *server.Settings) { s.Keys = keyring.Settings{KeysFile: empty} }, []string{"--keys-file", "HALLPASS_KEYS_FILE"}},
@@ -205,18 +207,23 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// sign returns a token that the server with these keys and settings accepts.
-func sign(t *testing.T, keys []byte, s server.Settings) string {
+// sign returns a token that the server with these keys and settings accepts, but for
+// changes.
+func sign(t *testing.T, keys []byte, s server.Settings, changes ...func(*token.Claims)) string {
 	t.Helper()
 	ring, err := keyring.Parse(keys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := (&token.Signer{Keys: ring}).Sign(&token.Claims{
+	claims := &token.Claims{
 		Issuer: s.Issuer, Subject: "usr_1", Audience: []string{s.Audience}, ClientID: "c", ID: "j",
 		IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour),
 		Scope: oauth.Scope{"profile", "items:read"}, Username: "john.doe",
-	})
+	}
+	for _, change := range changes {
+		change(claims)
+	}
+	raw, err := (&token.Signer{Keys: ring}).Sign(claims)
 	if err != nil {
 		t.Fatal(err)
 	}
