@@ -1,0 +1,158 @@
+package e2e_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// soon is how long a revocation may take on a machine that is busy with other tests. What
+// it took is logged: it should be less than a second.
+const soon = 5 * time.Second
+
+// expectEverywhere asks every API who the token's user is; all must answer with the status.
+func (c *cluster) expectEverywhere(t *testing.T, what, accessToken string, status int) {
+	t.Helper()
+	for _, m := range c.api {
+		if got := send(t, "http://"+m.address+":9000", get("/users/me", "Bearer "+accessToken)); got.status != status {
+			t.Errorf("%s at %s: %d %s, want %d", what, m.address, got.status, got.body, status)
+		}
+	}
+}
+
+// refusedEverywhere waits until every API refuses a token as invalid, and returns how long
+// that took. Until then it must be accepted: whoever has it is never told to come back.
+func (c *cluster) refusedEverywhere(t *testing.T, accessToken string) time.Duration {
+	t.Helper()
+	began := time.Now()
+	var asking sync.WaitGroup
+	for _, m := range c.api {
+		asking.Go(func() {
+			for {
+				got, err := try(t.Context(), "http://"+m.address+":9000", get("/users/me", "Bearer "+accessToken))
+				switch {
+				case err == nil && got.status == http.StatusUnauthorized && strings.Contains(got.header.Get("WWW-Authenticate"), `error="invalid_token"`):
+					return
+				case err != nil || got.status != http.StatusOK:
+					t.Errorf("%s: %d %s %v", m.address, got.status, got.body, err)
+					return
+				case time.Since(began) > soon:
+					t.Errorf("%s still accepts the token after %v", m.address, soon)
+					return
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+		})
+	}
+	asking.Wait()
+	return time.Since(began)
+}
+
+// ending is a way in which a login ends: it logs in, and returns the access token and what
+// ends it.
+type ending func(t *testing.T, c *cluster) (accessToken string, end func())
+
+// byCommand logs a new user in; a command of an administrator ends it.
+func byCommand(name, input string, args ...string) ending {
+	return func(t *testing.T, c *cluster) (string, func()) {
+		c.admin(t, "correct horse\n", "user", "add", name)
+		return c.login(t, name, "correct horse"), func() { c.admin(t, input, append(args, name)...) }
+	}
+}
+
+// byRequest logs John in to a new app; a request to one authorization server, and not by
+// way of the proxy, ends it.
+func byRequest(id string, request func(a app, code string, got tokens) request) ending {
+	return func(t *testing.T, c *cluster) (string, func()) {
+		a := c.register(t, id, "https://app.example/callback", "--public", "--first-party")
+		code := c.visit(t, a).code(a)
+		got := send(t, c.authURL, a.redemption(code)).tokens(t)
+		return got.access, func() { send(t, "http://"+c.auth[0].address+":9000", request(a, code, got)) }
+	}
+}
+
+func revoking(a app, token string) request {
+	r := a.tokenForm(url.Values{"token": {token}}, nil)
+	r.path = "/revoke"
+	return r
+}
+
+var endings = map[string]ending{
+	"user disable":      byCommand("ada", "", "user", "disable"),
+	"user delete":       byCommand("bea", "", "user", "delete"),
+	"user set-password": byCommand("cleo", "battery staple\n", "user", "set-password"),
+	"POST /revoke of the access token": byRequest("app1", func(a app, _ string, got tokens) request {
+		return revoking(a, got.access)
+	}),
+	"POST /revoke of the refresh token": byRequest("app2", func(a app, _ string, got tokens) request {
+		return revoking(a, got.refresh)
+	}),
+	"a code used twice": byRequest("app3", func(a app, code string, _ tokens) request { return a.redemption(code) }),
+	"a refresh token used after its successors": func(t *testing.T, c *cluster) (string, func()) {
+		a := c.register(t, "app4", "https://app.example/callback", "--public", "--first-party")
+		first := c.loginTo(t, a)
+		last := first
+		for range 70 { // more than are remembered
+			last = send(t, c.authURL, a.refreshing(last.refresh)).tokens(t)
+		}
+		return last.access, func() { send(t, "http://"+c.auth[1].address+":9000", a.refreshing(first.refresh)) }
+	},
+	"client delete": func(t *testing.T, c *cluster) (string, func()) {
+		a := c.register(t, "app5", "https://app.example/callback", "--public", "--first-party")
+		return c.loginTo(t, a).access, func() { c.admin(t, "", "client", "delete", a.id) }
+	},
+	"consent revoke": func(t *testing.T, c *cluster) (string, func()) {
+		a := c.register(t, "app6", "https://app.example/callback", "--public")
+		return c.loginTo(t, a).access, func() { c.admin(t, "", "consent", "revoke", "john.doe", a.id) }
+	},
+	"a logout from everything": func(t *testing.T, c *cluster) (string, func()) {
+		a := c.register(t, "app7", "https://app.example/callback", "--public", "--first-party")
+		john := c.visit(t, a)
+		got := send(t, c.authURL, a.redemption(john.code(a))).tokens(t)
+		return got.access, func() { john.post("/logout", "apps", "end").location(t) }
+	},
+}
+
+// Whatever ends a login, and at whichever authorization server: every API refuses its
+// access token within about a second, and nobody else's.
+func TestClusterRevocation(t *testing.T) {
+	c := startCluster(t)
+	other := c.login(t, "jane.smith", "anothersecurepass")
+	for what, begin := range endings {
+		t.Run(what, func(t *testing.T) {
+			token, end := begin(t, c)
+			c.expectEverywhere(t, "a new token", token, http.StatusOK)
+			end()
+			t.Logf("refused everywhere after %v", c.refusedEverywhere(t, token).Round(time.Millisecond))
+			c.expectEverywhere(t, "the token of another login", other, http.StatusOK)
+		})
+	}
+}
+
+// An API that starts while no authorization server runs asks for patience, and needs
+// nobody's help once one runs again.
+func TestClusterAPIStartsDuringAnOutage(t *testing.T) {
+	c := startCluster(t)
+	token := c.login(t, "john.doe", demoPassword)
+	c.expectEverywhere(t, "a token", token, http.StatusOK)
+	for _, m := range c.auth {
+		m.process.signal(t, syscall.SIGINT)
+		m.process.wait(t)
+	}
+	late := c.api[0]
+	late.process.stop(t)
+	late.start(t)
+	call := get("/users/me", "Bearer "+token)
+	for range 3 {
+		got := send(t, "http://"+late.address+":9000", call)
+		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || got.header.Get("WWW-Authenticate") != "" {
+			t.Errorf("without a list: %d %v %s, want 503 with Retry-After", got.status, got.header, got.body)
+		}
+	}
+	c.auth[0].start(t)
+	until(t, "the API to accept the token", func() bool { return send(t, "http://"+late.address+":9000", call).status == http.StatusOK }, late.process)
+}
