@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -155,4 +156,56 @@ func TestClusterAPIStartsDuringAnOutage(t *testing.T) {
 	}
 	c.auth[0].start(t)
 	until(t, "the API to accept the token", func() bool { return send(t, "http://"+late.address+":9000", call).status == http.StatusOK }, late.process)
+}
+
+// Every API learns what was revoked by a list that it can verify itself: with its own
+// secret, or with public keys.
+func TestRevocationAtSeveralAPIs(t *testing.T) {
+	for algorithm, keys := range map[string]func(s *system, ownSecret string) (first, second []string){
+		"HS256": func(s *system, ownSecret string) (first, second []string) {
+			mustCommand(t, "", "authserver", "key", "export", s.keysFile, ownSecret+".first")
+			return []string{"--keys-file", ownSecret + ".first"}, []string{"--keys-file", ownSecret}
+		},
+		"EdDSA": func(s *system, _ string) (first, second []string) {
+			public := []string{"--keys-url", s.authURL + "/jwks.json"}
+			return public, public
+		},
+	} {
+		t.Run(algorithm, func(t *testing.T) {
+			s := newSystem(t)
+			s.keysFile = filepath.Join(t.TempDir(), "keys.json")
+			mustCommand(t, "", "authserver", "key", "init", "--algorithm", algorithm, s.keysFile)
+			const bank = "https://bank.example"
+			s.admin(t, "", "migrate")
+			register := []string{"api", "add", bank, "--scope", appScope}
+			ownSecret := s.keysFile + ".bank"
+			if algorithm == "HS256" {
+				register = append(register, "--keys-file", s.keysFile, "--secret-to", ownSecret)
+			}
+			s.admin(t, "", register...)
+			s.startAuthserver(t, "--demo")
+			first, second := keys(s, ownSecret)
+			addresses := freeAddresses(t, 4)
+			at := map[string]string{s.apiURL: "http://" + addresses[0], bank: "http://" + addresses[2]}
+			for i, api := range []string{s.apiURL, bank} {
+				args := append([]string{"serve", "--issuer", s.authURL, "--audience", api, "--listen", addresses[2*i], "--admin-listen", addresses[2*i+1]}, [][]string{first, second}[i]...)
+				serve(t, "resourceserver", addresses[2*i+1], args...)
+			}
+			call := func(api, token string) int { return send(t, at[api], get("/users/me", "Bearer "+token)).status }
+
+			tokens := map[string]string{}
+			for api := range at {
+				got := send(t, s.authURL, form("username", "john.doe", "password", demoPassword, "resource", api))
+				tokens[api] = got.text(t, "access_token")
+				if status := call(api, tokens[api]); status != http.StatusOK {
+					t.Errorf("%s answers %d", api, status)
+				}
+			}
+			s.admin(t, "", "user", "disable", "john.doe")
+			for api, token := range tokens {
+				until(t, api+" to refuse the token", func() bool { return call(api, token) == http.StatusUnauthorized }, s.authserver)
+			}
+			s.authserver.stop(t)
+		})
+	}
 }
