@@ -152,7 +152,7 @@ Log in, then call the API:
   TOKEN=\$(curl -sS $login -d username=john.doe -d password=securepassword | sed -n 's/.*"access_token": *"\([^"]*\)".*/\1/p')
   curl -sS $call/users/me -H "Authorization: Bearer \$TOKEN" -w '\n'
 
-Every request is in $VAR_DIR/*.log; warnings are shown here. Ctrl-C stops both servers.
+Requests are in $VAR_DIR/*.log; warnings are shown here. Ctrl-C stops both servers.
 
 END
 }

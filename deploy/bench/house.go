@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -42,6 +43,8 @@ type house struct {
 	bin, self string
 	dir       string
 	keys      *keyring.File
+	lists     *http.Server
+	listsURL  string
 	version   string
 }
 
@@ -76,12 +79,18 @@ func (h *house) furnish(ctx context.Context) error {
 	if _, err := process.Run(ctx, process.Command{Path: h.program(authserver), Args: []string{"key", "init", h.keysFile()}}); err != nil {
 		return err
 	}
-	h.keys, err = keyring.Open(h.keysFile())
+	if h.keys, err = keyring.Open(h.keysFile()); err != nil {
+		return err
+	}
+	h.listsURL, err = h.publishList()
 	return err
 }
 
-// remove deletes the folder.
+// remove ends what the house does itself and deletes the folder.
 func (h *house) remove() {
+	if h.lists != nil {
+		_ = h.lists.Close() // it ends with the program in any case
+	}
 	_ = os.RemoveAll(h.dir) // a folder that stays in the system's own for such things does no harm
 }
 
@@ -132,7 +141,7 @@ func (h *house) start(s *server, c process.Command) (*server, error) {
 
 // startAPI runs the resource server with everything on: log, metrics, cache, docs.
 func (h *house) startAPI(cpus int) (*server, error) {
-	return h.startServer(resourceserver, cpus)
+	return h.startServer(resourceserver, cpus, "--status-lists-url", h.listsURL)
 }
 
 // startAuth runs the authorization server on a database with the demo users, which
@@ -201,7 +210,7 @@ func sampleClaims(id string, now time.Time) *token.Claims {
 		Scope:     oauth.Scope{"profile", "items:read"},
 		Username:  username,
 		Name:      "John Doe",
-		Status:    &token.Status{Index: 1, URI: issuer + "/status/1"},
+		Status:    &token.Status{Index: tokenIndex, URI: listURI},
 	}
 }
 

@@ -4,7 +4,9 @@
 // neither the reading of the header, nor the judging of the token, nor the wording
 // of the challenge in its own code. It works with any router that speaks net/http.
 //
-//	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience})
+//	lists, err := statuslist.Open(ctx, statuslist.Config{Keys: ring, Issuer: issuer, Audience: audience})
+//	...
+//	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Revocations: lists})
 //	...
 //	http.Handle("GET /reports", bearer.Require(verifier, "reports:read")(reports))
 package bearer

@@ -1,6 +1,7 @@
 package bearer_test
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/statuslist"
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
@@ -23,7 +25,9 @@ func Example() {
 
 	ring, err := keyring.FromSecret("the secret that both tiers share, 32 bytes or more")
 	check(err)
-	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: "https://login.example.com", Audience: "https://api.example.com"})
+	lists, err := statuslist.Open(context.Background(), statuslist.Config{Keys: ring, Issuer: "https://login.example.com", Audience: "https://api.example.com"})
+	check(err)
+	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: "https://login.example.com", Audience: "https://api.example.com", Revocations: lists})
 	check(err)
 	http.Handle("GET /reports", bearer.Require(verifier, "reports:read")(http.HandlerFunc(reports)))
 

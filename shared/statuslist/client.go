@@ -208,16 +208,3 @@ func (c *Client) Stats() Stats {
 	}
 	return s
 }
-
-// Ready returns an error if a list that could be told before cannot any more.
-func (c *Client) Ready() error {
-	now := c.cfg.Now()
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	for _, l := range c.lists {
-		if held := l.held.Load(); held != nil && held.expired(now) {
-			return fmt.Errorf("the status list %s has run out and cannot be fetched", l.uri)
-		}
-	}
-	return nil
-}

@@ -220,26 +220,17 @@ func TestClientOutlivesAnOutage(t *testing.T) {
 		time.Sleep(59 * time.Minute)
 		expect(t, c, 17, true)
 		expect(t, c, 18, false)
-		if err := c.Ready(); err != nil {
-			t.Errorf("not ready while the list answers: %v", err)
-		}
 		stats := c.Stats()
 		if stats.Lists != 1 || stats.Failures < 6000 || stats.Oldest < 58*time.Minute {
 			t.Errorf("stats %+v", stats)
 		}
 		time.Sleep(2 * time.Minute)
 		expectUnknown(t, c, uri)
-		if c.Ready() == nil {
-			t.Error("ready with a list that has run out")
-		}
 		p.instead(nil)
 		p.publish(18)
 		time.Sleep(2 * time.Second)
 		expect(t, c, 17, false)
 		expect(t, c, 18, true)
-		if err := c.Ready(); err != nil {
-			t.Errorf("not ready again: %v", err)
-		}
 		for _, line := range []string{"stays in force", "answered with 503", "fetched again"} {
 			if n := strings.Count(log.String(), line); n != 1 {
 				t.Errorf("%q is logged %d times:\n%s", line, n, log)
@@ -273,9 +264,6 @@ func TestClientStartsDuringAnOutage(t *testing.T) {
 		p, c, _ := open(t, nil)
 		p.instead(down)
 		expectUnknown(t, c, uri)
-		if err := c.Ready(); err != nil {
-			t.Errorf("one list that cannot be fetched makes the API not ready: %v", err)
-		}
 		p.instead(nil)
 		time.Sleep(2 * time.Second)
 		expect(t, c, 17, false)
