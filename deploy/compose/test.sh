@@ -273,6 +273,12 @@ check "the API refuses a token that was tampered with" answers 401 '' "$(me "${t
 password="of kim, made at $(date +%s)"
 check "a user is added by a command in a container" quietly "${compose[@]}" exec -T authserver authserver user add kim < <(echo "$password")
 check "kim logs in" [ -n "$(login kim "$password" | token_of)" ]
+kims=$(login kim "$password" | token_of)
+check "kim calls the API" answers 200 '"kim"' "$(me "$kims")"
+check "kim is disabled" quietly "${compose[@]}" exec -T authserver authserver user disable kim
+check "a moment later the API refuses what kim had" wait_for 5 eval 'answers 401 "" "$(me "$kims")"'
+check "john.doe is not concerned" answers 200 '"john.doe"' "$(me "$token")"
+check "kim is enabled again" quietly "${compose[@]}" exec -T authserver authserver user enable kim
 
 ### What is kept apart
 

@@ -59,8 +59,8 @@ type VerifierConfig struct {
 	// CacheSize is how many verified tokens are remembered, at the most, rounded up
 	// to an even number; zero means DefaultCacheSize, and a negative one none.
 	CacheSize int
-	// Revocations is asked about every token that is good otherwise; nil means that
-	// no token is ever revoked.
+	// Revocations is asked about every token that is good otherwise: statuslist.Open returns
+	// one. Nil means that no token is ever revoked.
 	Revocations Revocations
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
