@@ -122,7 +122,8 @@ load() {
 # answered, and whether the command succeeded.
 loggers=2
 under_load() {
-	local i status
+	local i status began
+	began=$(date +%s)
 	rm -f "$work/stop"
 	for i in calls reads logins; do : >"$work/$i"; done
 	for i in $(seq 5); do load "$work/calls" "$api/users/me" -H "Authorization: Bearer $token" & done
@@ -135,7 +136,13 @@ under_load() {
 	touch "$work/stop"
 	wait
 	say "      API calls: $(tally calls); key sets: $(tally reads); logins: $(tally logins)"
+	[ "$(lost calls 503) $(lost logins 503) $(lost reads 503)" = '0 0 0' ] || complaints "$began"
 	return $status
+}
+
+# complaints SINCE prints why Caddy could not answer a request.
+complaints() {
+	docker logs --since "$1" "$(replicas caddy)" 2>&1 | sed -n 's/.*"level":"error".*"msg":"\([^"]*\)".*/      Caddy: \1/p' | sort | uniq -c
 }
 
 # lost KIND [STATUS] prints how many requests of a kind got neither 200 nor STATUS.
