@@ -13,7 +13,7 @@ import (
 // no audience, at that of the server's settings; nothing if that is nothing.
 func (s *Store) ConsentedScope(ctx context.Context, userID, clientID, audience string) (oauth.Scope, error) {
 	var scope string
-	err := s.read.QueryRowContext(ctx, "SELECT scope FROM consents WHERE user_id = $1 AND client_id = $2 AND audience = $3",
+	err := s.read.QueryRowContext(ctx, "SELECT scope FROM api_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3",
 		userID, clientID, audience).Scan(&scope)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
@@ -25,7 +25,7 @@ func (s *Store) ConsentedScope(ctx context.Context, userID, clientID, audience s
 // allowed there before.
 func (s *Store) SetConsent(ctx context.Context, userID, clientID, audience string, scope oauth.Scope, now time.Time) error {
 	_, err := s.exec(ctx, "set consent",
-		`INSERT INTO consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
+		`INSERT INTO api_consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
 		 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = $4, updated_at = $5`,
 		userID, clientID, audience, scope.String(), seconds(now))
 	return err
@@ -49,7 +49,7 @@ func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) 
 		err := r.Scan(&c.ClientID, &c.Audience, &scope, &updated)
 		c.Scope, c.UpdatedAt = words(scope), timeOf(updated)
 		return c, unavailable("list consents", err)
-	}, "SELECT client_id, audience, scope, updated_at FROM consents WHERE user_id = $1 ORDER BY client_id, audience", userID)
+	}, "SELECT client_id, audience, scope, updated_at FROM api_consents WHERE user_id = $1 ORDER BY client_id, audience", userID)
 }
 
 // ErrNoConsent says that the user has allowed the client nothing.
@@ -60,7 +60,7 @@ var ErrNoConsent = errors.New("no such consent")
 // nothing of either kind.
 func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now time.Time) error {
 	return s.inTx(ctx, "revoke consent", func(tx *sql.Tx) error {
-		forgotten, err := changed(ctx, tx, "revoke consent", "DELETE FROM consents WHERE user_id = $1 AND client_id = $2", userID, clientID)
+		forgotten, err := changed(ctx, tx, "revoke consent", "DELETE FROM api_consents WHERE user_id = $1 AND client_id = $2", userID, clientID)
 		if err != nil {
 			return err
 		}

@@ -72,10 +72,15 @@ func (s *Store) insertGrant(ctx context.Context, tx *sql.Tx, g grant.Grant) (num
 	if err != nil {
 		return 0, unavailable("start grant", err)
 	}
-	_, err = changed(ctx, tx, "sweep grants",
+	return number, s.sweepGrants(ctx, tx, g.CreatedAt)
+}
+
+// sweepGrants deletes some grants that are of no use any more.
+func (s *Store) sweepGrants(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	_, err := changed(ctx, tx, "sweep grants",
 		"DELETE FROM grants WHERE number IN (SELECT number FROM grants WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
-		seconds(g.CreatedAt.Add(-sweepMargin)), sweepSize)
-	return number, err
+		seconds(now.Add(-sweepMargin)), sweepSize)
+	return err
 }
 
 // never is when the grant of a service expires: year 9999, the last that every
@@ -91,10 +96,16 @@ func (s *Store) ServiceGrant(ctx context.Context, clientID string, now time.Time
 	if !errors.Is(err, sql.ErrNoRows) {
 		return number, unavailable("find service grant", err)
 	}
-	_, err = s.exec(ctx, "make service grant",
-		"INSERT INTO grants (type, client_id, scope, created_at, expires_at) SELECT 'client_credentials', id, '', $2, $3 FROM clients WHERE id = $1 "+
-			s.dialect.keyShare+" ON CONFLICT DO NOTHING",
-		clientID, seconds(now), seconds(never))
+	err = s.inTx(ctx, "make service grant", func(tx *sql.Tx) error {
+		_, err := changed(ctx, tx, "make service grant",
+			"INSERT INTO grants (type, client_id, scope, created_at, expires_at) SELECT 'client_credentials', id, '', $2, $3 FROM clients WHERE id = $1 "+
+				s.dialect.keyShare+" ON CONFLICT DO NOTHING",
+			clientID, seconds(now), seconds(never))
+		if err != nil {
+			return err
+		}
+		return s.sweepGrants(ctx, tx, now)
+	})
 	if err != nil {
 		return 0, err
 	}

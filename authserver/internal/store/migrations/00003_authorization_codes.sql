@@ -34,13 +34,11 @@ CREATE TABLE codes (
 
 CREATE INDEX codes_by_end ON codes (expires_at);
 
--- What a user has allowed a client at one API, once and for all; an empty audience
--- means the API of the server's settings.
+-- What a user has allowed a client, once and for all.
 CREATE TABLE consents (
     user_id    {{text}} NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     client_id  {{text}} NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
-    audience   {{text}} NOT NULL,
     scope      {{text}} NOT NULL,
     updated_at BIGINT NOT NULL,
-    PRIMARY KEY (user_id, client_id, audience)
+    PRIMARY KEY (user_id, client_id)
 );

@@ -20,6 +20,7 @@ var grantTests = []test{
 	{"there is no grant of a number never given", testNoGrant},
 	{"numbers grow, and none is given twice", testNumbersGrow},
 	{"grants that are of no use any more are swept", testSweepGrants},
+	{"and so are those of services, where no user ever logs in", testSweepServiceGrants},
 }
 
 func testGrantRoundTrip(t *testing.T, s *store.Store) {
@@ -103,6 +104,28 @@ func testNumbersGrow(t *testing.T, s *store.Store) {
 		} else {
 			expect(t, "a live grant", err, nil)
 		}
+	}
+}
+
+func testSweepServiceGrants(t *testing.T, s *store.Store) {
+	c := addClient(t, s, "service")
+	var numbers []int64
+	for i := range 6 {
+		at := start.Add(time.Duration(i) * 48 * time.Hour)
+		number, err := s.ServiceGrant(t.Context(), c.ID, at)
+		must(t, err)
+		numbers = append(numbers, number)
+		revoked, err := s.RevokeGrant(t.Context(), number, at)
+		must(t, err)
+		same(t, "revoked", true, revoked)
+	}
+	for i, number := range numbers { // the last but one went with the last
+		_, err := s.GrantByNumber(t.Context(), number)
+		want := grant.ErrNotFound
+		if i == len(numbers)-1 {
+			want = nil
+		}
+		expect(t, "the grant of an earlier time", err, want)
 	}
 }
 

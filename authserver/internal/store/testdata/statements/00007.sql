@@ -1,8 +1,8 @@
+DELETE FROM api_consents WHERE user_id = $1 AND client_id = $2;
 DELETE FROM apis WHERE audience = $1;
 DELETE FROM clients WHERE id = $1;
 DELETE FROM codes WHERE digest IN (SELECT digest FROM codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 );
 DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND redeemed_at IS NULL;
-DELETE FROM consents WHERE user_id = $1 AND client_id = $2;
 DELETE FROM failed_logins WHERE account = $1;
 DELETE FROM failed_logins WHERE account IN (SELECT account FROM failed_logins WHERE last_at < $1 ORDER BY last_at LIMIT $2 );
 DELETE FROM grants WHERE number IN (SELECT number FROM grants WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 );
@@ -11,11 +11,11 @@ DELETE FROM sessions WHERE digest = $1;
 DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 );
 DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE username = $1);
 DELETE FROM users WHERE username = $1;
+INSERT INTO api_consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
+		 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = $4, updated_at = $5;
 INSERT INTO apis (audience, name, scope, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (audience) DO NOTHING;
 INSERT INTO clients (id, name, secret_digest, grant_types, scope, first_party, introspects, redirect_uris, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING;
 INSERT INTO codes (digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
-INSERT INTO consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
-		 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = $4, updated_at = $5;
 INSERT INTO failed_logins (account, count, last_at) VALUES ($1, 1, $2)
 		 ON CONFLICT (account) DO UPDATE SET last_at = $2,
 		 count = CASE WHEN failed_logins.last_at < $3 THEN 1 ELSE failed_logins.count + 1 END;
@@ -24,10 +24,11 @@ INSERT INTO grants (type, client_id, user_id, session, audience, scope, created_
 INSERT INTO scopes (name, description) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET description = $2;
 INSERT INTO sessions (digest, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4);
 INSERT INTO users (id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (username) DO NOTHING;
+SELECT COALESCE(MAX(number), 0) FROM grants;
 SELECT EXISTS (SELECT 1 FROM users);
 SELECT audience, name, scope, created_at FROM apis ORDER BY audience;
 SELECT audience, name, scope, created_at FROM apis WHERE audience = $1;
-SELECT client_id, audience, scope, updated_at FROM consents WHERE user_id = $1 ORDER BY client_id, audience;
+SELECT client_id, audience, scope, updated_at FROM api_consents WHERE user_id = $1 ORDER BY client_id, audience;
 SELECT count, last_at FROM failed_logins WHERE account = $1;
 SELECT digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at FROM codes WHERE digest = $1;
 SELECT grant_number FROM codes WHERE digest = $1;
@@ -39,19 +40,20 @@ SELECT id, username, name, password_hash, password_version, created_at, last_log
 SELECT id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at FROM users WHERE username = $1;
 SELECT name, description FROM scopes ORDER BY name;
 SELECT number FROM grants WHERE client_id = $1 AND type = 'client_credentials' AND revoked_at IS NULL;
+SELECT number FROM grants WHERE revoked_at >= $1;
 SELECT number, type, client_id, user_id, session, audience, scope, created_at, expires_at, revoked_at, refresh_family, refresh_digest, refresh_trail, refresh_ends_at, refresh_expires_at FROM grants WHERE number = $1;
-SELECT scope FROM consents WHERE user_id = $1 AND client_id = $2 AND audience = $3;
+SELECT scope FROM api_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3;
 SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2;
 UPDATE clients SET secret_digest = $2 WHERE id = $1 AND secret_digest <> '';
 UPDATE codes SET grant_number = $2 WHERE digest = $1;
 UPDATE codes SET redeemed_at = $2 WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) RETURNING session;
 UPDATE codes SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3;
 UPDATE grants SET refresh_digest = $3, refresh_trail = $4, expires_at = $5, refresh_expires_at = $7 WHERE number = $1 AND refresh_digest = $2 AND revoked_at IS NULL AND refresh_expires_at > $6;
-UPDATE grants SET revoked_at = $1 WHERE client_id IS NULL AND revoked_at IS NULL;
-UPDATE grants SET revoked_at = $2 WHERE revoked_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $1);
-UPDATE grants SET revoked_at = $2 WHERE session = $1 AND session <> '' AND revoked_at IS NULL;
+UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE client_id IS NULL AND revoked_at IS NULL;
 UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE number = $1 AND revoked_at IS NULL;
-UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL;
+UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE revoked_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $1);
+UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE session = $1 AND session <> '' AND revoked_at IS NULL;
+UPDATE grants SET revoked_at = $3, expires_at = $4 WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL;
 UPDATE grants SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3;
 UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1;
 UPDATE users SET disabled_at = NULL WHERE username = $1;
