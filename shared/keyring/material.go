@@ -70,27 +70,36 @@ func checkRSA(k *rsa.PublicKey) error {
 // their schedule. A shared secret has none and is never in it.
 func (r *Ring) Public(now time.Time) ([]byte, error) {
 	set := struct {
-		Keys []map[string]any `json:"keys"`
-	}{Keys: []map[string]any{}}
+		Keys []json.RawMessage `json:"keys"`
+	}{Keys: []json.RawMessage{}}
 	for _, k := range r.keys {
 		if k.public == nil || !k.verifiesAt(now) {
 			continue
 		}
-		members, err := membersOf(jose.JSONWebKey{Key: k.public, KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"})
+		half, err := publicHalf(k)
 		if err != nil {
 			return nil, err
 		}
-		for name, at := range map[string]time.Time{"nbf": k.SignsFrom, "exp": k.VerifiesUntil} {
-			if !at.IsZero() {
-				members[name] = at.Unix()
-			}
-		}
-		if k.Audience != "" {
-			members["aud"] = k.Audience
-		}
-		set.Keys = append(set.Keys, members)
+		set.Keys = append(set.Keys, half)
 	}
 	return json.Marshal(set)
+}
+
+// publicHalf writes the public half of a key that has one, with its schedule.
+func publicHalf(k *Key) (json.RawMessage, error) {
+	members, err := membersOf(jose.JSONWebKey{Key: k.public, KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"})
+	if err != nil {
+		return nil, err
+	}
+	for name, at := range map[string]time.Time{"nbf": k.SignsFrom, "exp": k.VerifiesUntil} {
+		if !at.IsZero() {
+			members[name] = at.Unix()
+		}
+	}
+	if k.Audience != "" {
+		members["aud"] = k.Audience
+	}
+	return json.Marshal(members)
 }
 
 // membersOf returns a key as the members of its JSON, to which others can be added.
@@ -198,8 +207,8 @@ func keyID(jwk jose.JSONWebKey) (string, error) {
 
 // Add makes a new key for the tokens of one API, and returns the JWK Set given with the
 // key added, and a set of that key alone for the API. Other keys keep their text. The
-// error is ErrBadRing if the set is not one, or has a key for the API already, or if
-// no API is named.
+// error is ErrBadRing if the set is not one, or has a key for the API that is not
+// retired, or if no API is named.
 func Add(set []byte, algorithm, audience string, now time.Time, random io.Reader) (ring, single []byte, err error) {
 	old, doc, keys, err := open(set)
 	if err != nil {
@@ -208,7 +217,7 @@ func Add(set []byte, algorithm, audience string, now time.Time, random io.Reader
 	if audience == "" {
 		return nil, nil, fmt.Errorf("%w: the API that the key is for is not named", ErrBadRing)
 	}
-	if old.TiedTo(audience) {
+	if old.tiedTo(audience) {
 		return nil, nil, fmt.Errorf("%w: it has a key for %s already", ErrBadRing, audience)
 	}
 	key, err := newKey(algorithm, audience, now, random)

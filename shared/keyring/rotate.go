@@ -43,6 +43,17 @@ func NewSuccessor(algorithm, audience string, signsFrom, retires time.Time, rand
 	return &Successor{ID: key.ID, Algorithm: algorithm, Audience: audience, SignsFrom: key.SignsFrom, Retires: retires, jwk: jwk}, nil
 }
 
+// ForAPI returns the successor as an API needs it: without the private half, if it has one.
+func (s *Successor) ForAPI() (*Successor, error) {
+	key, err := parseKey(s.jwk)
+	if err != nil || key.public == nil {
+		return s, err
+	}
+	half := *s
+	half.jwk, err = publicHalf(key)
+	return &half, err
+}
+
 // Rotate returns a JWK Set with the successor in it and an end to the keys that it takes
 // over from: those that are tied to the same API, or, like it, to none. An end that they
 // have already stays if it is earlier; those that would begin to sign after it, and have
@@ -75,11 +86,8 @@ func Rotate(set []byte, s *Successor, now time.Time) ([]byte, error) {
 			rotated = append(rotated, jwk)
 		}
 	}
-	switch {
-	case !found && s.Audience == "":
-		return nil, fmt.Errorf("%w: all its keys are tied to APIs: there is none to take over from", ErrBadRing)
-	case !found:
-		return nil, fmt.Errorf("%w: it has no key for %s to take over from", ErrBadRing, s.Audience)
+	if !found {
+		return nil, noneFor(s.Audience)
 	}
 	return writeSet(doc, append(rotated, s.jwk)...)
 }

@@ -4,50 +4,69 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 )
 
-// WithoutTied returns the JWK Set of the keys that are tied to no API, each as it is
-// written, and of nothing else. A set that Parse refuses is refused, and one that would
-// be empty is ErrBadRing.
-func WithoutTied(set []byte) ([]byte, error) {
-	_, keys, err := keep(set, func(k *Key) bool { return k.Audience == "" })
+// ForAPI returns what an API needs of a JWK Set: of the keys that are tied to it, or, with
+// no audience, of those that are tied to none, the shared secrets as they are written, and
+// the public half of the others. Nothing else of the set is in it. A set that Parse
+// refuses is refused, and one that would be empty is ErrBadRing.
+func ForAPI(set []byte, audience string) ([]byte, error) {
+	ring, _, keys, err := open(set)
 	if err != nil {
 		return nil, err
 	}
-	return writeSet(nil, keys...)
-}
-
-// Remove takes the keys that are tied to an API out of a JWK Set, and returns what is
-// left, all as it is written. A set that Parse refuses is refused, and one that would be
-// empty is ErrBadRing.
-func Remove(set []byte, audience string) ([]byte, error) {
-	doc, keys, err := keep(set, func(k *Key) bool { return k.Audience == "" || k.Audience != audience })
-	if err != nil {
-		return nil, err
+	var verifying []json.RawMessage
+	for i, k := range ring.keys {
+		if k.Audience != audience {
+			continue
+		}
+		jwk := keys[i]
+		if k.public != nil {
+			if jwk, err = publicHalf(k); err != nil {
+				return nil, err
+			}
+		}
+		verifying = append(verifying, jwk)
 	}
-	return writeSet(doc, keys...)
+	if len(verifying) == 0 {
+		return nil, noneFor(audience)
+	}
+	return writeSet(nil, verifying...)
 }
 
-// keep returns the members of a set, and those of its keys that are wanted.
-func keep(set []byte, wanted func(*Key) bool) (doc map[string]json.RawMessage, kept []json.RawMessage, err error) {
+// noneFor says that a set has no key for an API.
+func noneFor(audience string) error {
+	if audience == "" {
+		return fmt.Errorf("%w: all its keys are tied to APIs", ErrBadRing)
+	}
+	return fmt.Errorf("%w: it has no key for %s", ErrBadRing, audience)
+}
+
+// Retire gives the keys that are tied to an API an end, and returns the JWK Set and
+// whether that changed anything. An earlier end stays, and so does all else. A set that
+// Parse refuses is refused.
+func Retire(set []byte, audience string, end time.Time) (retired []byte, changed bool, err error) {
 	ring, doc, keys, err := open(set)
 	if err != nil {
-		return nil, nil, err
+		return nil, false, err
 	}
 	for i, k := range ring.keys {
-		if wanted(k) {
-			kept = append(kept, keys[i])
+		if audience == "" || k.Audience != audience || !k.verifiesAt(end) {
+			continue
+		}
+		changed = true
+		if keys[i], err = retire(keys[i], end); err != nil {
+			return nil, false, err
 		}
 	}
-	if len(kept) == 0 {
-		return nil, nil, fmt.Errorf("%w: all its keys are tied to APIs", ErrBadRing)
-	}
-	return doc, kept, nil
+	retired, err = writeSet(doc, keys...)
+	return retired, changed, err
 }
 
-// TiedTo reports whether a key of the ring is tied to the API.
-func (r *Ring) TiedTo(audience string) bool {
-	return slices.ContainsFunc(r.keys, func(k *Key) bool { return audience != "" && k.Audience == audience })
+// tiedTo reports whether a key of the ring is tied to the API and not retired.
+func (r *Ring) tiedTo(audience string) bool {
+	return slices.ContainsFunc(r.keys, func(k *Key) bool { return k.Audience == audience && k.VerifiesUntil.IsZero() })
 }
 
 // open reads a JWK Set that is to be written again: its ring, its members, and its keys

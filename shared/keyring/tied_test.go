@@ -1,6 +1,7 @@
 package keyring_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,11 +86,11 @@ func TestPublicHasTheSchedule(t *testing.T) {
 }
 
 // An API gets every key but those of others, as they are written.
-func TestWithoutTied(t *testing.T) {
+func TestForAPI(t *testing.T) {
 	kept := []string{oct("a", `"nbf":1700000000`, `"note":"kept","large":12345678901234567890`), oct("c")}
 	tied := oct("b", `"aud":"https://b.example"`)
 	for name, text := range map[string]string{"mixed": set(kept[0], tied, kept[1]), "nothing tied": set(kept...)} {
-		got, err := keyring.WithoutTied([]byte(text))
+		got, err := keyring.ForAPI([]byte(text), "")
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -101,7 +102,7 @@ func TestWithoutTied(t *testing.T) {
 		}
 	}
 	for name, text := range map[string]string{"all tied": set(tied), "no JSON": "x", "no keys": set(), "a bad key": set(oct("a"), oct("a"))} {
-		got, err := keyring.WithoutTied([]byte(text))
+		got, err := keyring.ForAPI([]byte(text), "")
 		if !errors.Is(err, keyring.ErrBadRing) || len(got) != 0 {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
@@ -111,28 +112,67 @@ func TestWithoutTied(t *testing.T) {
 	}
 }
 
-// What is not of the API stays as it is written, in the keys and beside them.
-func TestRemove(t *testing.T) {
+// An API gets the public half of what it cannot be let sign with, and of its own keys alone.
+func TestForAPIGetsNoPrivateHalf(t *testing.T) {
 	const mine, others = "https://a.example", "https://b.example"
-	kept := []string{oct("a", `"large":12345678901234567890`), oct("b", `"aud":"`+others+`"`)}
-	text := strings.Replace(set(kept[0], oct("c", `"aud":"`+mine+`"`), kept[1], oct("d", `"aud":"`+mine+`"`)), "{", `{"note":"of the file",`, 1)
-	if ring := parse(t, text); !ring.TiedTo(mine) || !ring.TiedTo(others) || ring.TiedTo("https://c.example") || ring.TiedTo("") {
-		t.Error("TiedTo does not find the keys of APIs, or others")
-	}
-	got, err := keyring.Remove([]byte(text), mine)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(kept, raws(t, got)); diff != "" || !strings.Contains(string(got), `"note": "of the file"`) {
-		t.Errorf("left is %s (-want +got):\n%s", got, diff)
-	}
-	for _, nobody := range []string{"https://c.example", ""} {
-		if all, err := keyring.Remove(got, nobody); err != nil || string(all) != string(got) {
-			t.Errorf("without the keys of %q: %v, %s", nobody, err, all)
+	secret := oct("secret", `"aud":"`+mine+`"`)
+	for _, algorithm := range []string{keyring.EdDSA, keyring.ES256, keyring.RS256} {
+		whole, err := keyring.Generate(algorithm, start, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asymmetric := raws(t, whole)[0]
+		tied := strings.Replace(asymmetric, "{", `{"aud":"`+others+`",`, 1)
+		untied, err := keyring.ForAPI([]byte(set(asymmetric, secret)), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, err := keyring.ForAPI([]byte(set(tied, oct("other"))), others)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, got := range map[string][]byte{"untied": untied, "tied": own} {
+			ring := parse(t, string(got))
+			if keys := ring.Keys(); len(keys) != 1 || keys[0].SigningKey() != nil || keys[0].Algorithm != algorithm || !keys[0].SignsFrom.Equal(start) {
+				t.Errorf("%s, %s: %s", algorithm, what, got)
+			}
 		}
 	}
-	for name, text := range map[string]string{"nothing left": set(oct("a", `"aud":"`+mine+`"`)), "no JSON": "x", "a bad key": set(oct("a"), oct("a"))} {
-		if got, err := keyring.Remove([]byte(text), mine); !errors.Is(err, keyring.ErrBadRing) || len(got) != 0 {
+	got, err := keyring.ForAPI([]byte(set(oct("a"), secret)), mine)
+	if diff := cmp.Diff([]string{secret}, raws(t, got)); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if got, err := keyring.ForAPI([]byte(set(oct("a"), secret)), others); !errors.Is(err, keyring.ErrBadRing) || got != nil {
+		t.Errorf("an API without a key: %s, %v", got, err)
+	}
+}
+
+// What is not of the API stays as it is written, in the keys and beside them.
+func TestRetire(t *testing.T) {
+	const mine, others = "https://a.example", "https://b.example"
+	end := start.Add(24 * time.Hour)
+	kept := []string{oct("a", `"large":12345678901234567890`), oct("b", `"aud":"`+others+`"`), oct("c", `"aud":"`+mine+`"`, `"exp":`+fmt.Sprint(start.Unix()))}
+	text := strings.Replace(set(append(kept, oct("d", `"aud":"`+mine+`"`))...), "{", `{"note":"of the file",`, 1)
+	got, changed, err := keyring.Retire([]byte(text), mine, end)
+	if err != nil || !changed {
+		t.Fatal(changed, err)
+	}
+	if diff := cmp.Diff(kept, raws(t, got)[:3]); diff != "" || !strings.Contains(string(got), `"note": "of the file"`) {
+		t.Errorf("left is %s (-want +got):\n%s", got, diff)
+	}
+	if d := parse(t, string(got)).Keys()[3]; d.ID != "d" || !d.VerifiesUntil.Equal(end) {
+		t.Errorf("%v ends at %v, want %v", d, d.VerifiesUntil, end)
+	}
+	for _, nobody := range []string{"https://c.example", "", mine} {
+		if again, changed, err := keyring.Retire(got, nobody, end); err != nil || changed || string(again) != string(got) {
+			t.Errorf("the keys of %q: %v, %v, %s", nobody, changed, err, again)
+		}
+	}
+	if _, single, err := keyring.Add(got, keyring.HS256, mine, start, rand.Reader); err != nil || len(single) == 0 {
+		t.Errorf("another key for the API: %v", err)
+	}
+	for name, text := range map[string]string{"no JSON": "x", "a bad key": set(oct("a"), oct("a"))} {
+		if got, changed, err := keyring.Retire([]byte(text), mine, end); !errors.Is(err, keyring.ErrBadRing) || changed || len(got) != 0 {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}

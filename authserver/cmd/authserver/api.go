@@ -1,20 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -24,7 +24,7 @@ import (
 type apiCommands struct {
 	Add    apiAddCommand    `cmd:"" help:"Register an API beside the one of --audience. Clients name it as resource (RFC 8707)."`
 	List   apiListCommand   `cmd:"" help:"List all registered APIs."`
-	Delete apiDeleteCommand `cmd:"" help:"Delete an API and its secret: no token for it is issued any more, and none that was is accepted."`
+	Delete apiDeleteCommand `cmd:"" help:"Delete an API: no token for it is issued any more, and all that were are revoked."`
 }
 
 // apiError gives an error about an API its exit code and the API's audience.
@@ -107,46 +107,20 @@ func (c *apiAddCommand) hasKey() bool {
 
 // addSecret writes the API's file first, so that a secret that signs is known to the API.
 func (c *apiAddCommand) addSecret() error {
-	set, err := os.ReadFile(c.KeysFile)
+	keys, err := startReplacing(c.KeysFile)
 	if err != nil {
 		return err
 	}
-	ring, single, err := keyring.Add(set, keyring.HS256, c.Audience, time.Now(), rand.Reader)
+	defer keys.drop()
+	ring, single, err := keyring.Add(keys.content, keyring.HS256, c.Audience, time.Now(), rand.Reader)
 	if err != nil {
 		return err
 	}
 	if err := writeNew(c.SecretTo, single, 0o600); err != nil {
 		return err
 	}
-	if err := replaceFile(c.KeysFile, ring); err != nil {
+	if err := keys.replace(ring); err != nil {
 		return errors.Join(err, os.Remove(c.SecretTo))
-	}
-	return nil
-}
-
-// replaceFile gives a file new content in one step, since servers read it at any time,
-// and keeps its mode and its owner. A link stays one: what it leads to is replaced.
-func replaceFile(path string, data []byte) error {
-	path, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	next := path + ".new"
-	if err := writeNew(next, data, 0o600); err != nil {
-		return err
-	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-		err = os.Chown(next, int(owner.Uid), int(owner.Gid))
-	}
-	if err = errors.Join(err, os.Chmod(next, info.Mode().Perm())); err == nil {
-		err = os.Rename(next, path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(next))
 	}
 	return nil
 }
@@ -154,43 +128,51 @@ func replaceFile(path string, data []byte) error {
 type apiDeleteCommand struct {
 	server.Database `embed:""`
 	Audience        string `arg:"" help:"Identifier of the API."`
-	KeysFile        string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"The authorization server's JWK Set, from which the API's own secret is removed."`
+	KeysFile        string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"The authorization server's JWK Set, in which the API's own secret gets an end: a day from now, when the last token of it has expired."`
 }
 
-// Run deletes the API, and then its secret: in the other order a failure would leave an
-// API that is registered and gets no tokens.
+// Run deletes the API, and then gives its secret an end: until then the server signs the
+// list with it that tells the API of the end of its tokens. The secret is seen to also
+// where the API is deleted already, so that the command can be run again.
 func (c *apiDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
 	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DeleteAPI(ctx, c.Audience) })
-	if err != nil {
+	if err == nil {
+		fmt.Fprintf(streams.Out, "API %s: deleted\n", c.Audience)
+	} else if !errors.Is(err, resource.ErrNotFound) {
 		return apiError(c.Audience, err)
 	}
-	fmt.Fprintf(streams.Out, "API %s: deleted\n", c.Audience)
-	if err := c.removeSecret(streams); err != nil {
-		return apiError(c.Audience, fmt.Errorf("the API is deleted, its secret is still in the file: %w", err))
+	retired, keyErr := c.retireSecret(streams)
+	switch {
+	case keyErr != nil && err == nil:
+		return apiError(c.Audience, fmt.Errorf("the API is deleted, its secret is still in the file: %w", keyErr))
+	case keyErr != nil || err != nil && !retired:
+		return apiError(c.Audience, cmp.Or(keyErr, err))
+	case c.KeysFile == "":
+		fmt.Fprintf(streams.Err, "note: if the API has a secret of its own, run this again with --keys-file (HALLPASS_KEYS_FILE) to give it an end\n")
 	}
 	return nil
 }
 
-func (c *apiDeleteCommand) removeSecret(streams program.Streams) error {
+// retireSecret reports whether there was a secret to give an end to.
+func (c *apiDeleteCommand) retireSecret(streams program.Streams) (bool, error) {
 	if c.KeysFile == "" {
-		return nil
+		return false, nil
 	}
-	set, err := os.ReadFile(c.KeysFile)
+	keys, err := startReplacing(c.KeysFile)
 	if err != nil {
-		return err
+		return false, err
 	}
-	ring, err := keyring.Parse(set)
-	if err != nil || !ring.TiedTo(c.Audience) {
-		return err
+	defer keys.drop()
+	end := time.Now().Add(grant.MaxTokenLifetime)
+	retired, changed, err := keyring.Retire(keys.content, c.Audience, end)
+	if err != nil || !changed {
+		return false, err
 	}
-	left, err := keyring.Remove(set, c.Audience)
-	if err == nil {
-		err = replaceFile(c.KeysFile, left)
+	if err := keys.replace(retired); err != nil {
+		return false, err
 	}
-	if err == nil {
-		fmt.Fprintf(streams.Out, "%s: the API's secret is removed\n", c.KeysFile)
-	}
-	return err
+	fmt.Fprintf(streams.Out, "%s: the API's secret ends at %s\n", c.KeysFile, end.UTC().Format(time.RFC3339))
+	return true, nil
 }
 
 // shownAPI is an API as list prints it.

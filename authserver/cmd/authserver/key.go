@@ -15,7 +15,7 @@ import (
 
 // keyCommands are the commands about signing keys.
 type keyCommands struct {
-	Export keyExportCommand `cmd:"" help:"Write the keys that are tied to no API into a new file, for the API of --audience."`
+	Export keyExportCommand `cmd:"" help:"Write what one API needs of the keys into a new file: shared secrets, and the public half of other keys."`
 	Init   keyInitCommand   `cmd:"" help:"Make a JWK Set with one new key in a new file that only its owner can read."`
 	List   keyListCommand   `cmd:"" help:"List the keys of a JWK Set, and what each is doing."`
 	Rotate keyRotateCommand `cmd:"" help:"Add a key that takes over from those before it, which servers that run notice."`
@@ -45,6 +45,7 @@ func (c *keyInitCommand) Run(streams program.Streams) error {
 type keyExportCommand struct {
 	From string `arg:"" help:"The authorization server's JWK Set."`
 	To   string `arg:"" help:"The file to make. One that exists is left alone."`
+	API  string `name:"api" placeholder:"AUDIENCE" help:"The registered API that the file is for. By default the one of the servers' --audience, whose keys are tied to none."`
 }
 
 // Run writes the file; it never writes over one.
@@ -53,7 +54,7 @@ func (c *keyExportCommand) Run(streams program.Streams) error {
 	if err != nil {
 		return err
 	}
-	data, err := keyring.WithoutTied(set)
+	data, err := keyring.ForAPI(set, c.API)
 	if err != nil {
 		return program.WithCode(program.ExitUsage, fmt.Errorf("%s: %w", c.From, err))
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/keyring"
@@ -19,11 +20,12 @@ const clockMargin = time.Minute
 
 type keyRotateCommand struct {
 	Path        string        `arg:"" help:"The authorization server's JWK Set."`
-	Also        []string      `placeholder:"PATH" sep:"none" help:"File of an API that holds the same keys ('key export' or 'api add' made it), to change with it. Repeat for more."`
+	Also        []string      `placeholder:"PATH" sep:"none" help:"File of an API that holds the same keys ('key export' or 'api add' made it), to change with it. It gets no private key. Repeat for more."`
 	API         string        `name:"api" placeholder:"AUDIENCE" help:"Rotate the secret of this API, instead of the key that is tied to none."`
 	Algorithm   string        `enum:",HS256,EdDSA,ES256,RS256" default:"" help:"Algorithm of the new key. By default that of the key before it."`
 	SignsAfter  time.Duration `default:"5m" help:"How long until the new key signs: until every server and API has read it (${default})."`
 	Lifetime    time.Duration `name:"access-token-lifetime" env:"HALLPASS_ACCESS_TOKEN_LIFETIME" default:"30m" help:"How long tokens of the keys before it are good: as serve has it (${default})."`
+	Later       bool          `help:"Do without --also: the API's file is made anew, by 'key export', before the new key signs."`
 	Compromised bool          `help:"Somebody else knows the keys before it: the new key signs at once, and no token that is out is good any more."`
 }
 
@@ -37,35 +39,67 @@ func (c *keyRotateCommand) Validate() error {
 
 // Run adds the key. The files of APIs come first: a key that signs is known to them.
 func (c *keyRotateCommand) Run(streams program.Streams) error {
-	now := time.Now()
-	ring, err := readRing(c.Path)
-	if err != nil {
-		return keyError(fmt.Errorf("nothing is changed: %w", err))
-	}
-	next, err := c.successor(ring, now)
-	if err != nil {
-		return keyError(err)
-	}
-	paths := append(append([]string{}, c.Also...), c.Path)
-	rotated := map[string][]byte{}
-	for _, path := range paths { // all are made before any is written
-		if rotated[path], err = rotate(path, next, now); err != nil {
-			return keyError(fmt.Errorf("nothing is changed: %w", err))
+	var files []*replacement
+	for _, path := range append(slices.Clone(c.Also), c.Path) {
+		file, err := startReplacing(path)
+		if err != nil {
+			return unchanged(err)
 		}
+		defer file.drop()
+		files = append(files, file)
 	}
-	for _, path := range paths {
-		if err := replaceFile(path, rotated[path]); err != nil {
-			return keyError(err)
+	next, rotated, err := c.rotate(files, time.Now())
+	if err != nil {
+		return unchanged(err)
+	}
+	for i, file := range files {
+		if err := file.replace(rotated[i]); err != nil {
+			return err
 		}
-		fmt.Fprintf(streams.Out, "%s: rotated\n", path)
+		fmt.Fprintf(streams.Out, "%s: rotated\n", file.path)
 	}
 	fmt.Fprintf(streams.Out, "the key %s (%s) signs from %s; those before it verify until %s\n",
 		next.ID, next.Algorithm, next.SignsFrom.UTC().Format(time.RFC3339), next.Retires.UTC().Format(time.RFC3339))
-	if _, several := ring.TiedElsewhere(""); several && next.Algorithm == keyring.HS256 && len(c.Also) == 0 {
-		fmt.Fprintf(streams.Err, "note: an API that has its secret in a file of its own needs the new one before it signs: --also PATH\n")
-	}
 	return nil
 }
+
+// unchanged says so of an error before anything is written.
+func unchanged(err error) error { return keyError(fmt.Errorf("nothing is changed: %w", err)) }
+
+// rotate makes the new key and what each file becomes with it. The last file is the
+// authorization server's; the others get no private half.
+func (c *keyRotateCommand) rotate(files []*replacement, now time.Time) (next *keyring.Successor, rotated [][]byte, err error) {
+	own := len(files) - 1
+	ring, err := keyring.Parse(files[own].content)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", files[own].path, err)
+	}
+	if next, err = c.successor(ring, now); err != nil {
+		return nil, nil, err
+	}
+	if _, apart := ring.TiedElsewhere(""); apart && next.Algorithm == keyring.HS256 && len(c.Also) == 0 && !c.Later {
+		return nil, nil, errApart
+	}
+	half, err := next.ForAPI()
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, file := range files {
+		successor := half
+		if i == own {
+			successor = next
+		}
+		set, err := keyring.Rotate(file.content, successor, now)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", file.path, err)
+		}
+		rotated = append(rotated, set)
+	}
+	return next, rotated, nil
+}
+
+// errApart says that an API would not get the key it verifies with.
+var errApart = program.WithCode(program.ExitUsage, errors.New("several APIs have secrets here, so each has a file of its own, and would refuse the tokens of a key that is not in it: name the API's file by --also PATH, or say --later if you make it anew by 'key export' before the new key signs"))
 
 // successor makes the new key, of the kind of the one that signs now if no other is
 // asked for.
@@ -81,19 +115,6 @@ func (c *keyRotateCommand) successor(ring *keyring.Ring, now time.Time) (*keyrin
 		signsFrom, retires = now, now
 	}
 	return keyring.NewSuccessor(cmp.Or(algorithm, keyring.HS256), c.API, signsFrom, retires, rand.Reader)
-}
-
-// rotate returns what the file is to become; the error names the file.
-func rotate(path string, next *keyring.Successor, now time.Time) ([]byte, error) {
-	set, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	rotated, err := keyring.Rotate(set, next, now)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return rotated, nil
 }
 
 // readRing reads a JWK Set; the error names the file.
