@@ -65,13 +65,16 @@ other_addresses() {
 # start launches both servers. With -m each gets a process group of its own, so that
 # Ctrl-C reaches this script alone, which then tells them.
 start() {
-	local port=${API_LISTEN##*:}
+	local port=${API_LISTEN##*:} api_keys=${HALLPASS_KEYS_FILE:-}
+	# Where there are several APIs, this one may not have the others' secrets: see
+	# README.md.
+	[ ! -e "$VAR_DIR/api-keys.json" ] || [ "$api_keys" != "$VAR_DIR/keys.json" ] || api_keys=$VAR_DIR/api-keys.json
 	set -m
 	"$BIN_DIR/authserver" serve --demo --listen "$AUTH_LISTEN" --admin-listen "$AUTH_ADMIN_LISTEN" \
 		--allowed-origins "${HALLPASS_ALLOWED_ORIGINS:-http://127.0.0.1:$port,http://localhost:$port}" \
 		>"$VAR_DIR/authserver.log" 2>&1 &
 	auth=$!
-	"$BIN_DIR/resourceserver" serve --listen "$API_LISTEN" --admin-listen "$API_ADMIN_LISTEN" \
+	HALLPASS_KEYS_FILE=$api_keys "$BIN_DIR/resourceserver" serve --listen "$API_LISTEN" --admin-listen "$API_ADMIN_LISTEN" \
 		>"$VAR_DIR/resourceserver.log" 2>&1 &
 	api=$!
 	set +m

@@ -17,7 +17,7 @@ const watchInterval = 2 * time.Second
 // that does not use it fills the fields in. Exactly one must be set.
 type Settings struct {
 	TokenSecret string `group:"Keys" env:"HALLPASS_TOKEN_SECRET" secret:"" placeholder:"SECRET" help:"One shared secret of 32 bytes or more that signs and verifies tokens. Set it in the environment: other users of the machine see a program's flags."`
-	KeysFile    string `group:"Keys" env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"File with a JWK Set of shared secrets ('authserver key init' makes one), read again when it changes."`
+	KeysFile    string `group:"Keys" env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"File with a JWK Set ('authserver key init' makes one), read again when it changes."`
 }
 
 // Open returns the source that the settings name. A keys file is followed until

@@ -344,7 +344,7 @@ func TestFormForAnAPI(t *testing.T) {
 	p.must(err)
 	own, err := keyring.Parse(single)
 	p.must(err)
-	shared, err := keyring.WithoutTied(set)
+	shared, err := keyring.ForAPI(set, "")
 	p.must(err)
 	first, err := keyring.Parse(shared)
 	p.must(err)
