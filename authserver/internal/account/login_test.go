@@ -79,7 +79,7 @@ func (h *house) addHash(username, hash string) account.User {
 // check logs in.
 func (h *house) check(username, password string) error {
 	h.t.Helper()
-	u, err := h.Check(h.t.Context(), username, password)
+	u, err := h.Check(h.t.Context(), account.Attempt{Username: username, Password: password})
 	if (err == nil && u.Username != username) || (err != nil && u != account.User{}) {
 		h.t.Errorf("%s: the user is %+v beside the error %v", username, u, err)
 	}
@@ -216,7 +216,7 @@ func TestCheckGivenUp(t *testing.T) {
 	h.add("john.doe", bcrypt.MinCost)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := h.Check(ctx, "john.doe", right); !errors.Is(err, context.Canceled) || errors.Is(err, account.ErrIncorrect) {
+	if _, err := h.Check(ctx, account.Attempt{Username: "john.doe", Password: right}); !errors.Is(err, context.Canceled) || errors.Is(err, account.ErrIncorrect) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -234,7 +234,7 @@ func TestFailureCountsAfterHangingUp(t *testing.T) {
 			}
 			return h.now
 		}
-		if _, err := h.Check(ctx, "john.doe", wrong); !errors.Is(err, account.ErrIncorrect) || ctx.Err() == nil {
+		if _, err := h.Check(ctx, account.Attempt{Username: "john.doe", Password: wrong}); !errors.Is(err, account.ErrIncorrect) || ctx.Err() == nil {
 			t.Fatalf("got %v, and the context says %v", err, ctx.Err())
 		}
 	}

@@ -130,7 +130,7 @@ func TestParallelGuesses(t *testing.T) {
 		for i := range guesses {
 			group.Go(func() {
 				<-begin
-				_, errs[i] = h.Check(t.Context(), username, wrong)
+				_, errs[i] = h.Check(t.Context(), account.Attempt{Username: username, Password: wrong})
 			})
 		}
 		close(begin)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
 // CHECKLIST 15: every way to be refused costs the same work, whatever the cost is of
@@ -25,7 +27,7 @@ func TestRefusalsCostTheSame(t *testing.T) {
 		h := newHouse(t)
 		h.Hasher = newHasher(t, bcrypt.MinCost)
 		h.add("from before", cost)
-		if _, err := h.Check(t.Context(), "from before", right); err != nil {
+		if _, err := h.Check(t.Context(), account.Attempt{Username: "from before", Password: right}); err != nil {
 			t.Fatal(err)
 		}
 		refusalsCostTheSame(h, cost)
@@ -66,7 +68,7 @@ func cpuTime(h *house, username, password string) time.Duration {
 	least := time.Hour
 	for range 3 {
 		before := threadTime(h.t)
-		if _, err := h.Check(h.t.Context(), username, password); err == nil || waitOf(err) > 0 {
+		if _, err := h.Check(h.t.Context(), account.Attempt{Username: username, Password: password}); err == nil || waitOf(err) > 0 {
 			h.t.Fatalf("%s with %q: %v", username, password, err)
 		}
 		least = min(least, threadTime(h.t)-before)

@@ -28,7 +28,7 @@ const tokenType = "bearer"
 
 // Passwords checks a username and password; *account.Login does.
 type Passwords interface {
-	Check(ctx context.Context, username, password string) (account.User, error)
+	Check(ctx context.Context, a account.Attempt) (account.User, error)
 }
 
 // Users finds the user a token is about, or account.ErrNotFound.
@@ -123,7 +123,9 @@ func New(cfg Config) *Engine {
 	srv.SetClientScopeHandler(grantScope)
 	srv.SetRefreshingScopeHandler(narrowedScope)
 	srv.SetPasswordAuthorizationHandler(func(ctx context.Context, _, username, password string) (string, error) {
-		user, err := cfg.Passwords.Check(ctx, username, password)
+		user, err := cfg.Passwords.Check(ctx, account.Attempt{
+			Username: username, Password: password, ClientID: clientFrom(ctx).ID, GrantType: oauth.GrantPassword,
+		})
 		*callFrom(ctx).verified = user
 		return user.ID, err
 	})

@@ -38,10 +38,10 @@ const (
 )
 
 // passwords is a function in the place of *account.Login.
-type passwords func(ctx context.Context, username, password string) (account.User, error)
+type passwords func(ctx context.Context, a account.Attempt) (account.User, error)
 
-func (p passwords) Check(ctx context.Context, username, password string) (account.User, error) {
-	return p(ctx, username, password)
+func (p passwords) Check(ctx context.Context, a account.Attempt) (account.User, error) {
+	return p(ctx, a)
 }
 
 // bench is an engine on a database with one user and two clients.
@@ -254,7 +254,7 @@ func TestIssueErrors(t *testing.T) {
 		{context.Canceled, context.Canceled},
 	} {
 		b := newBench(t)
-		b.cfg.Passwords = passwords(func(context.Context, string, string) (account.User, error) { return account.User{}, tt.from })
+		b.cfg.Passwords = passwords(func(context.Context, account.Attempt) (account.User, error) { return account.User{}, tt.from })
 		answer, err := engine.New(b.cfg).Issue(request(), b.app)
 		if !errors.Is(err, tt.want) || answer != nil {
 			t.Errorf("%v became %v with %v, want %v", tt.from, err, answer, tt.want)
@@ -269,7 +269,7 @@ func TestIssueErrors(t *testing.T) {
 
 func TestIssueUnhashableError(t *testing.T) {
 	b := newBench(t)
-	b.cfg.Passwords = passwords(func(context.Context, string, string) (account.User, error) {
+	b.cfg.Passwords = passwords(func(context.Context, account.Attempt) (account.User, error) {
 		return account.User{}, unhashable{[]error{errors.New("x")}}
 	})
 	_, err := engine.New(b.cfg).Issue(request(), b.app)
@@ -322,8 +322,8 @@ func TestIssueToSomebodyWhoIsNoMore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			login := b.cfg.Passwords
-			b.cfg.Passwords = passwords(func(ctx context.Context, username, password string) (account.User, error) {
-				user, err := login.Check(ctx, username, password)
+			b.cfg.Passwords = passwords(func(ctx context.Context, a account.Attempt) (account.User, error) {
+				user, err := login.Check(ctx, a)
 				must(t, err)
 				return user, end(b)
 			})
@@ -341,8 +341,8 @@ func TestIssueToSomebodyWhoIsNoMore(t *testing.T) {
 func TestIssueWithoutADatabase(t *testing.T) {
 	b := newBench(t)
 	login := b.cfg.Passwords
-	b.cfg.Passwords = passwords(func(ctx context.Context, username, password string) (account.User, error) {
-		user, err := login.Check(ctx, username, password)
+	b.cfg.Passwords = passwords(func(ctx context.Context, a account.Attempt) (account.User, error) {
+		user, err := login.Check(ctx, a)
 		must(t, err)
 		return user, b.data.Close()
 	})

@@ -2,8 +2,10 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -32,16 +34,57 @@ type clientAuth struct {
 	clients       Clients
 	defaultClient string
 	guesses       *guessLimiter
+	log           *slog.Logger
 }
 
 // authenticate returns the client of the request. A confidential client must prove
 // itself, whatever the grant; a public one must not have a secret to offer. A
-// request that names no client means the default client, which is public.
+// request that names no client means the default client, which is public. The log says
+// why one fails.
 func (a *clientAuth) authenticate(r *http.Request, form url.Values) (client.Client, error) {
 	given, err := readCredentials(r, form)
-	if err != nil {
-		return client.Client{}, err
+	var c client.Client
+	if err == nil {
+		c, err = a.identify(r, given)
 	}
+	if err == nil {
+		return c, nil
+	}
+	if f := failureOf(err); f.code == oauth.CodeInvalidClient || f.status == http.StatusTooManyRequests {
+		a.record(r.Context(), c, given, err)
+	}
+	return client.Client{}, err
+}
+
+// record leaves a line in the log for whoever watches over the clients. It names those
+// that exist only: what is sent for an id may be a secret.
+func (a *clientAuth) record(ctx context.Context, c client.Client, given credentials, err error) {
+	fields := []any{"event", "client_authentication_failed"}
+	if c.ID != "" {
+		fields = append(fields, "client", c.ID)
+	}
+	a.log.WarnContext(ctx, "client authentication failed", append(fields, "reason", whyNot(c, given, err))...)
+}
+
+// whyNot tells in the log what the answer does not.
+func whyNot(c client.Client, given credentials, err error) string {
+	var protocol *oauth.Error
+	switch {
+	case errors.As(err, &protocol) && protocol != errClient:
+		return protocol.Description // of the form of the request, and a fixed text
+	case c.ID == "":
+		return "unknown client"
+	case c.Public():
+		return "a secret from a public client"
+	case given.secret == "":
+		return "no secret"
+	}
+	return "wrong secret"
+}
+
+// identify is authenticate for credentials that have been read. Beside an error stands
+// the client that they name, if there is one.
+func (a *clientAuth) identify(r *http.Request, given credentials) (client.Client, error) {
 	if !given.named() {
 		if a.defaultClient == "" {
 			return client.Client{}, oauth.ErrInvalidClient.Describe("the request names no client: send client_id, or a client id and secret in an Authorization: Basic header")
@@ -54,7 +97,7 @@ func (a *clientAuth) authenticate(r *http.Request, form url.Values) (client.Clie
 	}
 	if c.ID != "" && c.Public() {
 		if given.secret != "" { // no guess, since there is nothing to find: it must not slow others down
-			return client.Client{}, errClient
+			return c, errClient
 		}
 		return c, nil
 	}
@@ -62,7 +105,7 @@ func (a *clientAuth) authenticate(r *http.Request, form url.Values) (client.Clie
 		return c, nil
 	}
 	guesser := given.id[:min(len(given.id), client.MaxID)] + " " + host(r.RemoteAddr)
-	return client.Client{}, cmp.Or(a.guesses.failed(guesser), error(errClient))
+	return c, cmp.Or(a.guesses.failed(guesser), error(errClient))
 }
 
 // readCredentials reads them from the Authorization header or from the body, never

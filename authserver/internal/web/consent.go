@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -78,5 +79,10 @@ func (e *edge) rememberConsent(r *http.Request, a *authorization, s session) err
 			scope = append(scope, t)
 		}
 	}
-	return e.cfg.Sessions.SetConsent(r.Context(), s.user.ID, a.client.ID, a.api.Audience, scope, e.cfg.Now())
+	if err := e.cfg.Sessions.SetConsent(r.Context(), s.user.ID, a.client.ID, a.api.Audience, scope, e.cfg.Now()); err != nil {
+		return err
+	}
+	e.cfg.Log.InfoContext(r.Context(), "consent given", "event", "consent",
+		"user", s.user.ID, "client", a.client.ID, "api", cmp.Or(a.api.Audience, e.cfg.Verifier.Audience()), "scope", scope.String())
+	return nil
 }

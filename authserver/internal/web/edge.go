@@ -16,7 +16,7 @@ type edge struct {
 func newEdge(cfg Config) *edge {
 	e := &edge{
 		cfg:  cfg,
-		auth: &clientAuth{clients: cfg.Clients, defaultClient: cfg.DefaultClient, guesses: newGuessLimiter(cfg.Now)},
+		auth: &clientAuth{clients: cfg.Clients, defaultClient: cfg.DefaultClient, guesses: newGuessLimiter(cfg.Now), log: cfg.Log},
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hallpass_oauth_requests_total",
 			Help: "Requests to the OAuth endpoints by endpoint and result: ok, or the error code of the answer.",

@@ -19,10 +19,10 @@ import (
 )
 
 // passwords is a function in the place of *account.Login.
-type passwords func(ctx context.Context, username, password string) (account.User, error)
+type passwords func(ctx context.Context, a account.Attempt) (account.User, error)
 
-func (p passwords) Check(ctx context.Context, username, password string) (account.User, error) {
-	return p(ctx, username, password)
+func (p passwords) Check(ctx context.Context, a account.Attempt) (account.User, error) {
+	return p(ctx, a)
 }
 
 // loginForm is what the login page sends for a client that wants a code.
@@ -45,10 +45,10 @@ func TestPasswordChangedDuringLogin(t *testing.T) {
 			var s *site
 			s = newSite(t, func(cfg *web.Config) {
 				before := cfg.Passwords
-				cfg.Passwords = passwords(func(ctx context.Context, username, password string) (account.User, error) {
-					user, err := before.Check(ctx, username, password)
+				cfg.Passwords = passwords(func(ctx context.Context, a account.Attempt) (account.User, error) {
+					user, err := before.Check(ctx, a)
 					if err == nil && changed {
-						err = s.data.SetPassword(ctx, username, "hash", s.clock())
+						err = s.data.SetPassword(ctx, a.Username, "hash", s.clock())
 					}
 					return user, err
 				})

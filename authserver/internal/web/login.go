@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
@@ -30,7 +32,7 @@ func (e *edge) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	typed := page{Username: form.Get("username")}
-	user, err := e.checkPassword(r, form)
+	user, err := e.checkPassword(r, a.client.ID, form)
 	var throttled *account.ThrottledError
 	switch {
 	case errors.Is(err, account.ErrIncorrect):
@@ -63,11 +65,13 @@ func (e *edge) login(w http.ResponseWriter, r *http.Request) error {
 }
 
 // checkPassword checks what was typed. A field that is empty is as wrong as any.
-func (e *edge) checkPassword(r *http.Request, form url.Values) (account.User, error) {
+func (e *edge) checkPassword(r *http.Request, clientID string, form url.Values) (account.User, error) {
 	if form.Get("username") == "" || form.Get("password") == "" {
 		return account.User{}, account.ErrIncorrect
 	}
-	return e.cfg.Passwords.Check(r.Context(), form.Get("username"), form.Get("password"))
+	return e.cfg.Passwords.Check(r.Context(), account.Attempt{
+		Username: form.Get("username"), Password: form.Get("password"), ClientID: clientID, GrantType: oauth.GrantAuthorizationCode,
+	})
 }
 
 // readPageForm reads a form of one of our pages, and the authorization request that it

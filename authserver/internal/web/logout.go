@@ -30,9 +30,11 @@ func (e *edge) logout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if s.digest != "" {
-		if err := e.cfg.Sessions.DeleteSession(r.Context(), s.digest, form.Get("apps") == "end", e.cfg.Now()); err != nil {
+		everywhere := form.Get("apps") == "end"
+		if err := e.cfg.Sessions.DeleteSession(r.Context(), s.digest, everywhere, e.cfg.Now()); err != nil {
 			return err
 		}
+		e.cfg.Log.InfoContext(r.Context(), "logged out", "event", "logout", "user", s.user.ID, "apps_too", everywhere)
 	}
 	http.SetCookie(w, e.cookie("", -1))
 	leave(w, "/logout")

@@ -1,0 +1,120 @@
+package web_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+)
+
+// events returns the lines of the log that tell of something, each from its level on and
+// without what differs between any two runs.
+func (s *site) events() []string {
+	var lines []string
+	userID := regexp.MustCompile(`usr_[0-9a-f-]+`)
+	for line := range strings.Lines(s.log.String()) {
+		if strings.Contains(line, "event=") {
+			_, said, _ := strings.Cut(strings.TrimSpace(line), " ")
+			lines = append(lines, userID.ReplaceAllString(said, "usr_x"))
+		}
+	}
+	return lines
+}
+
+func (s *site) expectEvents(want ...string) {
+	s.t.Helper()
+	if diff := cmp.Diff(want, s.events()); diff != "" {
+		s.t.Errorf("events in the log (-want +got):\n%s", diff)
+	}
+}
+
+// The log tells what the answers do not: who logs in, and why somebody cannot. A name
+// that is nobody's is not in it, since it may be a password.
+func TestLoginsAreInTheLog(t *testing.T) {
+	const mistyped = "what-was-typed-into-the-wrong-field"
+	s := newSite(t)
+	s.hide(mistyped)
+	s.expectOK("login", s.post(login()))
+	s.post(login("password", guess))
+	s.post(login("username", mistyped))
+	s.post(login("username", disabled))
+	s.post(login("client_id", public, "grant_type", "password", "password", guess))
+	for range 9 {
+		s.post(login("username", "nobody"))
+	}
+	s.post(login("username", "nobody"))
+	s.post(login("username", "nobody"))
+	const by = ` client=demo grant_type=password`
+	unknown := `level=WARN msg="login failed"` + by + ` event=login_failed reason="unknown user"`
+	want := []string{
+		`level=INFO msg="logged in"` + by + ` user=usr_x event=login`,
+		`level=WARN msg="login failed"` + by + ` user=usr_x event=login_failed reason="wrong password"`,
+		unknown,
+		`level=WARN msg="login failed"` + by + ` user=usr_x event=login_failed reason="disabled user"`,
+		`level=WARN msg="login failed" client=spa grant_type=password user=usr_x event=login_failed reason="wrong password"`,
+	}
+	for range 10 {
+		want = append(want, unknown)
+	}
+	s.expectEvents(append(want, `level=WARN msg="login failed"`+by+` event=login_failed reason=throttled`)...)
+}
+
+// Nor is the id of a client that is none, since it may be a secret.
+func TestFailedClientsAreInTheLog(t *testing.T) {
+	s := newSite(t)
+	secret := s.secrets[backend]
+	s.post(asPassword(), basic(backend, secret))
+	s.post(asPassword("client_id", backend, "client_secret", guess))
+	s.post(asPassword("client_id", backend))
+	s.post(asPassword("client_id", secret, "client_secret", backend))
+	s.post(asPassword("client_id", public, "client_secret", guess))
+	s.post(login(), header("Authorization", "Bearer "+secret))
+	const failed = `level=WARN msg="client authentication failed" event=client_authentication_failed `
+	s.expectEvents(
+		`level=INFO msg="logged in" client=backend grant_type=password user=usr_x event=login`,
+		failed+`client=backend reason="wrong secret"`,
+		failed+`client=backend reason="no secret"`,
+		failed+`reason="unknown client"`,
+		failed+`client=spa reason="a secret from a public client"`,
+		failed+`reason="the Authorization header must be Basic with base64 of client id, colon and secret, the two form-encoded"`,
+	)
+}
+
+// What a user does on the pages is in the log as well.
+func TestPagesAreInTheLog(t *testing.T) {
+	s := newSite(t)
+	s.must(s.data.CreateClient(t.Context(), client.Client{
+		ID: "code-app", Name: "Code App", Grants: []oauth.GrantType{oauth.GrantAuthorizationCode}, Scope: oauth.Scope{"profile"},
+		RedirectURIs: []string{"https://app.example/back"}, CreatedAt: s.clock(),
+	}))
+	r := loginForm()
+	s.must(r.ParseForm())
+	query := r.PostForm.Get("continue")
+	cookie, _, _ := strings.Cut(s.serve(loginForm()).header.Get("Set-Cookie"), ";")
+	s.hide(cookie[strings.Index(cookie, "=")+1:])
+	user, err := s.data.UserByUsername(t.Context(), john)
+	s.must(err)
+	submit := func(path string, form url.Values) {
+		r := httptest.NewRequest(http.MethodPost, issuer+path, strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Cookie", cookie)
+		if got := s.serve(r); got.status != http.StatusSeeOther {
+			t.Errorf("%s: %d %s", path, got.status, got.text)
+		}
+	}
+	submit("/consent", url.Values{"continue": {query}, "user": {user.ID}, "decision": {"allow"}})
+	submit("/logout", url.Values{"apps": {"end"}})
+	s.expectEvents(
+		`level=INFO msg="logged in" client=code-app grant_type=authorization_code user=usr_x event=login`,
+		`level=INFO msg="consent given" event=consent user=usr_x client=code-app api=https://api.example scope=profile`,
+		`level=INFO msg="logged out" event=logout user=usr_x apps_too=true`,
+	)
+}
