@@ -19,7 +19,7 @@ func newEdge(cfg Config) *edge {
 		auth: &clientAuth{clients: cfg.Clients, defaultClient: cfg.DefaultClient, guesses: newGuessLimiter(cfg.Now), log: cfg.Log},
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hallpass_oauth_requests_total",
-			Help: "Requests to the OAuth endpoints by endpoint and result: ok, or the error code of the answer.",
+			Help: "Requests to the OAuth endpoints by endpoint and result: ok, the error code of the answer, or no_token.",
 		}, []string{"endpoint", "result"}),
 	}
 	cfg.Registry.MustRegister(e.answers)
@@ -40,12 +40,17 @@ func (e *edge) endpoint(name string, answer func(http.ResponseWriter, *http.Requ
 	})
 }
 
-// fail answers with an error, counts it, and logs what is unexpected.
+// fail answers with an error of the protocol.
 func (e *edge) fail(w http.ResponseWriter, r *http.Request, endpoint string, err error) {
+	e.failed(r, endpoint, err).write(w, e.cfg.IssuerURL)
+}
+
+// failed counts an error, logs it if it is unexpected, and returns what to answer.
+func (e *edge) failed(r *http.Request, endpoint string, err error) failure {
 	f := failureOf(err)
 	e.answers.WithLabelValues(endpoint, string(f.code)).Inc()
 	if f.unexpected {
 		e.cfg.Log.ErrorContext(r.Context(), "request failed", "endpoint", endpoint, "error", err)
 	}
-	f.write(w, e.cfg.IssuerURL)
+	return f
 }

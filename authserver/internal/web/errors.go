@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/problem"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -61,14 +62,24 @@ func (f failure) write(w http.ResponseWriter, realm string) {
 	if f.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Basic realm="`+oauth.DescriptionText(realm)+`"`)
 	}
-	if f.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(f.retryAfter))
-	}
+	f.setRetryAfter(w)
 	body := map[string]any{"error": f.code}
 	if f.text != "" {
 		body["error_description"] = f.text
 	}
 	writeJSON(w, f.status, body)
+}
+
+// writeProblem answers with a problem document (RFC 9457), as protected resources do.
+func (f failure) writeProblem(w http.ResponseWriter) {
+	f.setRetryAfter(w)
+	problem.Write(w, f.status, f.text)
+}
+
+func (f failure) setRetryAfter(w http.ResponseWriter) {
+	if f.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(f.retryAfter))
+	}
 }
 
 // writeJSON answers with headers that keep tokens out of caches (RFC 6749 §5.1), unless

@@ -283,13 +283,17 @@ func TestRequestGivenUp(t *testing.T) {
 	}
 }
 
-func TestMetricsOfTheTokenEndpoint(t *testing.T) {
+func TestMetricsOfTheEndpoints(t *testing.T) {
 	s := newSite(t)
 	s.post(login())
 	s.post(login())
 	s.post(login("password", guess))
 	s.post(login("client_id", "nobody-"+strings.Repeat("x", 50)))
 	s.post("")
+	r := httptest.NewRequest(http.MethodGet, issuer+"/userinfo", nil)
+	s.serve(r)
+	r.Header.Set("Authorization", "Bearer "+guess)
+	s.serve(r)
 	got := map[string]float64{}
 	families, err := s.registry.Gather()
 	s.must(err)
@@ -303,7 +307,8 @@ func TestMetricsOfTheTokenEndpoint(t *testing.T) {
 		}
 	}
 	const name = "hallpass_oauth_requests_total token "
-	want := map[string]float64{name + "ok": 2, name + "invalid_grant": 1, name + "invalid_client": 1, name + "invalid_request": 1}
+	const userinfo = "hallpass_oauth_requests_total userinfo "
+	want := map[string]float64{userinfo + "no_token": 1, userinfo + "invalid_token": 1, name + "ok": 2, name + "invalid_grant": 1, name + "invalid_client": 1, name + "invalid_request": 1}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
-	"github.com/hallpass-auth/hallpass/shared/problem"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
 )
@@ -17,25 +16,20 @@ const scopeProfile = "profile"
 // userinfo is GET /userinfo: who the user of the access token is, as much of it as the
 // token's scope shows. It is a protected resource: its refusals are those of RFC 6750.
 func (e *edge) userinfo(w http.ResponseWriter, r *http.Request) {
+	const name = "userinfo"
 	claims, refusal := bearer.Authenticate(e.cfg.Verifier, r)
 	if refusal != nil {
-		e.answers.WithLabelValues("userinfo", string(refusal.Code)).Inc()
-		refusal.Write(w)
+		e.refuseToken(w, name, refusal)
 		return
 	}
 	found, err := e.cfg.Tokens.InspectClaims(r.Context(), claims)
 	switch {
 	case errors.Is(err, engine.ErrNotActive) || (err == nil && found.Username == ""):
-		e.answers.WithLabelValues("userinfo", string(oauth.CodeInvalidToken)).Inc()
-		bearer.InvalidToken(e.cfg.Verifier).Write(w)
+		e.refuseToken(w, name, bearer.InvalidToken(e.cfg.Verifier))
 	case err != nil:
-		f := failureOf(err)
-		e.answers.WithLabelValues("userinfo", string(f.code)).Inc()
-		e.cfg.Log.ErrorContext(r.Context(), "request failed", "endpoint", "userinfo", "error", err)
-		w.Header().Set("Retry-After", "2")
-		problem.Write(w, f.status, f.text)
+		e.failed(r, name, err).writeProblem(w)
 	default:
-		e.answers.WithLabelValues("userinfo", "ok").Inc()
+		e.answers.WithLabelValues(name, "ok").Inc()
 		members := map[string]any{"sub": claims.Subject}
 		if claims.Scope.Has(scopeProfile) {
 			members["preferred_username"] = found.Username
@@ -43,4 +37,19 @@ func (e *edge) userinfo(w http.ResponseWriter, r *http.Request) {
 		}
 		writeJSON(w, http.StatusOK, members)
 	}
+}
+
+// refuseToken answers with a refusal and counts it. Without credentials there is no error
+// code (RFC 6750 §3.1), nor is there where a token cannot be judged.
+func (e *edge) refuseToken(w http.ResponseWriter, endpoint string, refusal *bearer.Refusal) {
+	result := refusal.Code
+	switch {
+	case result != "":
+	case refusal.Status == http.StatusServiceUnavailable:
+		result = oauth.CodeTemporarilyUnavailable
+	default:
+		result = "no_token"
+	}
+	e.answers.WithLabelValues(endpoint, string(result)).Inc()
+	refusal.Write(w)
 }
