@@ -1,6 +1,8 @@
 package keyring_test
 
 import (
+	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -13,9 +15,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
@@ -149,6 +153,55 @@ func TestURL(t *testing.T) {
 	if asked.Load() > before+1 || source.Current() != first {
 		t.Errorf("%d looks; the keys changed: %v", asked.Load()-before, source.Current() != first)
 	}
+}
+
+// What is logged is true: nothing stays in force where nothing was ever fetched, and a
+// server that has no public key at all says so, also when it could not be reached at first.
+func TestURLWarnings(t *testing.T) {
+	ring, _ := generated(t, keyring.EdDSA)
+	public, err := ring.Public(start)
+	mustNot(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		answers := []string{"", "", `{"keys":[]}`, `{"keys":[]}`, string(public), "", ""}
+		var asked int
+		var log bytes.Buffer
+		source, err := keyring.NewURL("http://login.test/jwks.json", slog.New(slog.NewTextHandler(&log, nil)))
+		mustNot(t, err)
+		keyring.SetTransport(source, roundTrip(func() string { asked++; return answers[min(asked, len(answers))-1] }))
+		ctx, cancel := context.WithCancel(t.Context())
+		go source.Follow(ctx)
+		time.Sleep(3 * time.Minute)
+		cancel()
+		synctest.Wait()
+		var told []string
+		for line := range strings.Lines(log.String()) {
+			_, said, _ := strings.Cut(line, "msg=")
+			told = append(told, strings.TrimSpace(said))
+		}
+		const url = ` url=http://login.test/jwks.json`
+		want := []string{
+			`"keys not fetched: no token can be judged before they are"` + url + ` error="the answer is 503 Service Unavailable"`,
+			`"keys not fetched: no token can be judged before they are"` + url + ` error="the authorization server publishes no public key: it signs with a shared secret; use --keys-file (HALLPASS_KEYS_FILE)"`,
+			`"keys fetched after all"` + url,
+			`"keys not fetched: those fetched before stay in force"` + url + ` error="the answer is 503 Service Unavailable"`,
+		}
+		if diff := cmp.Diff(want, told); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// roundTrip answers requests with a text, or with 503 where that is empty.
+type roundTrip func() string
+
+func (f roundTrip) RoundTrip(*http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	if text := f(); text != "" {
+		_, _ = w.WriteString(text)
+	} else {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	return w.Result(), nil
 }
 
 // eventually waits for what another goroutine does.

@@ -39,6 +39,9 @@ var (
 	ErrNoSigner = errors.New("no key of the ring may sign now")
 )
 
+// errEmpty is the ErrBadRing of a set without a key.
+var errEmpty = fmt.Errorf("%w: it holds no keys", ErrBadRing)
+
 // Key is one key of a ring. It is immutable; two lookups that give the same
 // pointer mean the same key.
 type Key struct {
@@ -262,7 +265,7 @@ func unixTime(seconds *int64) time.Time {
 // newRing checks what must hold for every ring, wherever it came from.
 func newRing(keys []*Key) (*Ring, error) {
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("%w: it holds no keys", ErrBadRing)
+		return nil, errEmpty
 	}
 	byID := make(map[string]*Key, len(keys))
 	for i, k := range keys {

@@ -22,6 +22,9 @@ const (
 	fetchTimeout     = 5 * time.Second
 )
 
+// errNonePublished is what an authorization server with a shared secret makes of a fetch.
+var errNonePublished = errors.New("the authorization server publishes no public key: it signs with a shared secret; use --keys-file (HALLPASS_KEYS_FILE)")
+
 // URL is a Source of public keys that follows a JWK Set published by an authorization
 // server. It never fetches on a request's behalf: requests that bring an unknown kid
 // make it look again, in the background, one look at a time. It is safe for concurrent
@@ -72,7 +75,7 @@ func (s *URL) Pending() bool {
 // Follow fetches the keys now, at intervals, and when Pending asks for it, until ctx
 // ends. Keys that could be fetched before stay good while it fails. Call it once.
 func (s *URL) Follow(ctx context.Context) {
-	failing := false
+	var failure error // the last one that was told
 	for {
 		pause := fetchInterval
 		err := s.fetch(ctx)
@@ -80,15 +83,15 @@ func (s *URL) Follow(ctx context.Context) {
 		case err != nil && ctx.Err() == nil:
 			pause = fetchRetry
 			s.answered(s.Current().Len() > 0) // with no keys at all nothing can be judged
-			if !failing {                     // once, not at every try
-				s.log.WarnContext(ctx, "keys not fetched: those fetched before stay in force", "url", s.url, "error", err)
+			if failure == nil || errors.Is(err, errNonePublished) && !errors.Is(failure, errNonePublished) {
+				s.warn(ctx, err) // once, not at every try
+				failure = err
 			}
-			failing = true
 		case err == nil:
-			if failing {
-				s.log.InfoContext(ctx, "keys fetched again", "url", s.url)
+			if failure != nil {
+				s.log.InfoContext(ctx, "keys fetched after all", "url", s.url)
 			}
-			failing = false
+			failure = nil
 		}
 		select {
 		case <-ctx.Done():
@@ -97,6 +100,15 @@ func (s *URL) Follow(ctx context.Context) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// warn says what it means that a fetch failed.
+func (s *URL) warn(ctx context.Context, err error) {
+	if s.Current().Len() == 0 {
+		s.log.WarnContext(ctx, "keys not fetched: no token can be judged before they are", "url", s.url, "error", err)
+		return
+	}
+	s.log.WarnContext(ctx, "keys not fetched: those fetched before stay in force", "url", s.url, "error", err)
 }
 
 // fetch makes the published keys current.
@@ -121,6 +133,9 @@ func (s *URL) fetch(ctx context.Context) error {
 		return errors.New("the answer is too large")
 	}
 	ring, err := ParsePublic(data)
+	if errors.Is(err, errEmpty) {
+		return errNonePublished
+	}
 	if err != nil {
 		return err
 	}
