@@ -29,7 +29,7 @@ func (s Settings) Open(ctx context.Context, log *slog.Logger) (Source, error) {
 	case s.KeysFile != "":
 		file, err := Open(s.KeysFile)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("--keys-file (HALLPASS_KEYS_FILE) %s: %w; 'authserver key init %s' makes it", s.KeysFile, err, s.KeysFile)
+			return nil, fmt.Errorf("--keys-file (HALLPASS_KEYS_FILE) %s: %w; 'authserver key init %s' makes one for the authorization server, whose APIs then need the same", s.KeysFile, err, s.KeysFile)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("--keys-file (HALLPASS_KEYS_FILE) %s: %w", s.KeysFile, err)
@@ -43,5 +43,5 @@ func (s Settings) Open(ctx context.Context, log *slog.Logger) (Source, error) {
 		}
 		return ring, nil
 	}
-	return nil, errors.New("no key: set --keys-file (HALLPASS_KEYS_FILE) to a file made by 'authserver key init PATH', or HALLPASS_TOKEN_SECRET to the output of 'openssl rand -hex 32'")
+	return nil, errors.New("no key: set --keys-file (HALLPASS_KEYS_FILE) to the authorization server's file, which 'authserver key init PATH' makes, or HALLPASS_TOKEN_SECRET to a secret that it shares with its APIs, which 'openssl rand -hex 32' makes; where it has a key pair, an API needs neither but --keys-url (HALLPASS_KEYS_URL)")
 }
