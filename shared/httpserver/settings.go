@@ -31,6 +31,9 @@ func (s *Settings) Validate() error {
 			return fmt.Errorf("%s must be HOST:PORT, not %q", a.setting, a.value)
 		}
 	}
+	if clash(s.Listen, s.AdminListen) {
+		return fmt.Errorf("--listen (HALLPASS_LISTEN) and --admin-listen (HALLPASS_ADMIN_LISTEN) must be two addresses, not %s and %s: set another port for one of them", s.Listen, s.AdminListen)
+	}
 	for _, origin := range s.AllowedOrigins {
 		if origin == "*" {
 			continue
@@ -47,4 +50,20 @@ func (s *Settings) Validate() error {
 		return fmt.Errorf("--drain-delay (HALLPASS_DRAIN_DELAY) and --stop-timeout (HALLPASS_STOP_TIMEOUT) must not be negative")
 	}
 	return nil
+}
+
+// clash reports whether two listeners cannot have these addresses at once.
+func clash(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	if portA != portB || portA == "0" || portA == "" { // the system gives each a port of its own
+		return false
+	}
+	return hostA == hostB || everyAddress(hostA) || everyAddress(hostB)
+}
+
+// everyAddress reports whether a listener on this host takes all addresses of the machine.
+func everyAddress(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
 }

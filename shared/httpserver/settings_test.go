@@ -32,6 +32,11 @@ func TestSettingsValidate(t *testing.T) {
 		{"origin with a user", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"https://me@app.example"} }, "--allowed-origins (HALLPASS_ALLOWED_ORIGINS)"},
 		{"the second origin", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"https://a.example", "file://b"} }, `not "file://b"`},
 		{"proxy by name", func(s *httpserver.Settings) { s.TrustedProxies = []string{"caddy"} }, "--trusted-proxies (HALLPASS_TRUSTED_PROXIES)"},
+		{"one address", func(s *httpserver.Settings) { s.AdminListen = s.Listen }, "--listen (HALLPASS_LISTEN) and --admin-listen (HALLPASS_ADMIN_LISTEN)"},
+		{"one among all", func(s *httpserver.Settings) { s.Listen = ":8001" }, "must be two addresses"},
+		{"one among all of IPv6", func(s *httpserver.Settings) { s.AdminListen = "[::]:8000" }, "must be two addresses"},
+		{"one port of two addresses", func(s *httpserver.Settings) { s.AdminListen = "127.0.0.2:8000" }, ""},
+		{"any two ports", func(s *httpserver.Settings) { s.Listen, s.AdminListen = "127.0.0.1:0", "127.0.0.1:0" }, ""},
 		{"negative delay", func(s *httpserver.Settings) { s.DrainDelay = -1 }, "--drain-delay (HALLPASS_DRAIN_DELAY)"},
 		{"negative timeout", func(s *httpserver.Settings) { s.StopTimeout = -1 }, "--stop-timeout (HALLPASS_STOP_TIMEOUT)"},
 	}
