@@ -10,7 +10,6 @@ package resource
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 	"unicode"
@@ -19,11 +18,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
 
-// maxAudience and maxName bound an identifier and a name, in bytes.
-const (
-	maxAudience = 255
-	maxName     = 128
-)
+// maxName bounds a name, in bytes.
+const maxName = 128
 
 // Errors about APIs.
 var (
@@ -50,9 +46,10 @@ type API struct {
 
 // Validate checks what must hold for every API that is registered. The error is ErrBad.
 func (a API) Validate() error {
+	if err := oauth.ValidateAudience(a.Audience); err != nil {
+		return fmt.Errorf("%w: %w", ErrBad, err)
+	}
 	switch {
-	case !identifies(a.Audience):
-		return fmt.Errorf("%w: the audience must be an absolute URI in its plain form of at most %d bytes, without a fragment (RFC 8707 section 2) or a user, not %q", ErrBad, maxAudience, a.Audience)
 	case a.Name == "" || len(a.Name) > maxName || !utf8.ValidString(a.Name):
 		return fmt.Errorf("%w: the name must be 1 to %d bytes of UTF-8", ErrBad, maxName)
 	case strings.ContainsFunc(a.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
@@ -61,16 +58,4 @@ func (a API) Validate() error {
 		return fmt.Errorf("%w: it has no scope, so its tokens would allow nothing", ErrBad)
 	}
 	return nil
-}
-
-// identifies reports whether a text can be the identifier of an API. It is compared
-// letter by letter, and so must not be one that a client's library might rewrite.
-func identifies(audience string) bool {
-	u, err := url.Parse(audience)
-	if err != nil || !u.IsAbs() || u.User != nil || strings.Contains(audience, "#") {
-		return false
-	}
-	web := u.Scheme == "https" || u.Scheme == "http"
-	strange := strings.ContainsFunc(audience, func(r rune) bool { return r <= ' ' || r > '~' })
-	return len(audience) <= maxAudience && !strange && u.String() == audience && (!web || u.Hostname() != "")
 }

@@ -16,10 +16,7 @@ func good() resource.API {
 }
 
 func TestValidateAccepts(t *testing.T) {
-	for _, audience := range []string{
-		"https://api.example", "https://api.example/", "https://api.example:8443/v1?tenant=1", "http://api.internal", "https://[::1]/",
-		"urn:example:api", "api:items", "https://a.example/" + strings.Repeat("x", 255-len("https://a.example/")),
-	} {
+	for _, audience := range []string{"https://api.example", "urn:example:api"} {
 		a := good()
 		a.Audience = audience
 		if err := a.Validate(); err != nil {
@@ -35,16 +32,9 @@ func TestValidateAccepts(t *testing.T) {
 	}
 }
 
-// RFC 8707 §2: an absolute URI without a fragment. In the plain form, since it is
-// compared letter by letter.
+// oauth.ValidateAudience has the rule.
 func TestValidateRefusesAudiences(t *testing.T) {
-	for _, audience := range []string{
-		"", "api", "/api", "//api.example", "api.example", ":", "https://api.example#", "https://api.example#x", "https://api.example/#",
-		" https://api.example", "https://api.example ", "https://api.example/a b", "https://api.example\n", "https://api.example/\x00", "https://api.example/\x1b[31m",
-		"HTTPS://api.example", "https://api.example/%zz", "https://api.example/ü", "https://bücher.example", "https://api.example/?q=\u00a0", "urn:a b", "urn:ü",
-		"https://user:geheim@api.example", "https://", "https:///x", "https://:443", "https:api.example",
-		"https://a.example/" + strings.Repeat("x", 255),
-	} {
+	for _, audience := range []string{"", "api", "https://api.example#x", "https://user:geheim@api.example", "https://a.example/" + strings.Repeat("x", 255)} {
 		a := good()
 		a.Audience = audience
 		if err := a.Validate(); !errors.Is(err, resource.ErrBad) || !strings.Contains(err.Error(), "audience") {

@@ -67,9 +67,10 @@ func (s *Settings) Validate() error {
 	if u, err := url.Parse(s.Issuer); err != nil || u.Path != "" {
 		return fmt.Errorf("--issuer (HALLPASS_ISSUER): %q must have no path: the server needs a host of its own, because its pages and its metadata are at the root", s.Issuer)
 	}
+	if err := oauth.ValidateAudience(s.Audience); err != nil {
+		return fmt.Errorf("--audience (HALLPASS_AUDIENCE): %w", err)
+	}
 	switch {
-	case s.Audience == "":
-		return fmt.Errorf("--audience (HALLPASS_AUDIENCE) must not be empty")
 	case s.AccessTokenLifetime < minLifetime || s.AccessTokenLifetime > maxLifetime:
 		return fmt.Errorf("--access-token-lifetime (HALLPASS_ACCESS_TOKEN_LIFETIME) must be from %v to %v, not %v", minLifetime, maxLifetime, s.AccessTokenLifetime)
 	case s.RefreshIdle < minLifetime:
