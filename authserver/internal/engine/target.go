@@ -60,7 +60,11 @@ func Scope(c client.Client, api resource.API, asked oauth.Scope) (oauth.Scope, e
 		asked = allowed
 	}
 	if name, missing := allowed.Missing(asked...); missing {
-		return nil, oauth.ErrInvalidScope.Describe("this client may not ask for the scope " + name)
+		text := "this client may not ask for the scope " + name
+		if api.Audience != "" {
+			text += " of that API"
+		}
+		return nil, oauth.ErrInvalidScope.Describe(text)
 	}
 	if len(asked) == 0 && api.Audience != "" {
 		return nil, oauth.ErrInvalidScope.Describe("this client has no scope of that API")

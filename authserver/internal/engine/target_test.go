@@ -35,11 +35,11 @@ func TestScope(t *testing.T) {
 		{client: "a b c", api: "b c d", asked: "", want: "b c"},
 		{client: "a b c", api: "c b", asked: "", want: "b c"},
 		{client: "a b c", api: "b c d", asked: "c", want: "c"},
-		{client: "a b c", api: "b c d", asked: "a", says: "a"},
-		{client: "a b c", api: "b c d", asked: "b d", says: "d"},
+		{client: "a b c", api: "b c d", asked: "a", says: "the scope a of that API"},
+		{client: "a b c", api: "b c d", asked: "b d", says: "the scope d of that API"},
 		{client: "a b c", api: "x y", asked: "", says: "no scope of that API"},
-		{client: "a b c", api: "x y", asked: "x", says: "x"},
-		{client: "a b c", api: "x y", asked: "a", says: "a"},
+		{client: "a b c", api: "x y", asked: "x", says: "x of that API"},
+		{client: "a b c", api: "x y", asked: "a", says: "a of that API"},
 	} {
 		c := client.Client{Scope: strings.Fields(tt.client)}
 		api := resource.API{}
