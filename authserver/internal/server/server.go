@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -99,7 +98,7 @@ func warnOfPasswordGrant(ctx context.Context, data *store.Store, log *slog.Logge
 // handler connects the rooms of the house: web in front of engine in front of
 // account and store.
 func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account.Hasher, registry *prometheus.Registry, log *slog.Logger) (http.Handler, error) {
-	gate := account.NewGate(cmp.Or(s.PasswordWorkers, runtime.GOMAXPROCS(0)), s.PasswordQueue)
+	gate := account.NewGate(s.PasswordWorkers, s.PasswordQueue)
 	registry.MustRegister(gateMetrics(gate)...)
 	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, Audience: s.Audience})
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
@@ -24,6 +26,8 @@ var Defaults = map[string]string{
 	"issuer":       "http://127.0.0.1:9000",
 	"audience":     "http://127.0.0.1:8000",
 	"database_url": "sqlite:hallpass.db",
+
+	"password_workers": strconv.Itoa(min(runtime.GOMAXPROCS(0), maxWorkers)),
 }
 
 // Bounds of settings.
@@ -51,7 +55,7 @@ type Settings struct {
 
 	DefaultClient   string `group:"Logins" env:"HALLPASS_DEFAULT_CLIENT" placeholder:"ID" help:"Public client that a token request means which names none. None by default: such a request is refused."`
 	BcryptCost      int    `group:"Logins" env:"HALLPASS_BCRYPT_COST" default:"12" help:"Cost of password hashes, 10 to 16; one more doubles the time of a login (${default})."`
-	PasswordWorkers int    `group:"Logins" env:"HALLPASS_PASSWORD_WORKERS" placeholder:"N" help:"How many passwords are checked at once. By default as many as there are CPUs."`
+	PasswordWorkers int    `group:"Logins" env:"HALLPASS_PASSWORD_WORKERS" default:"${password_workers}" help:"How many passwords are checked at once; by default as many as there are CPUs (${default})."`
 	PasswordQueue   int    `group:"Logins" env:"HALLPASS_PASSWORD_QUEUE" default:"64" help:"How many more logins may wait; any further is told to come back, with 503 (${default})."`
 	Demo            bool   `group:"Logins" env:"HALLPASS_DEMO" help:"In an empty database, make two users whose passwords everybody knows, and the client demo, which becomes the default client. Only to try things out."`
 }
@@ -81,7 +85,7 @@ func (s *Settings) Validate() error {
 		return fmt.Errorf("--refresh-grace (HALLPASS_REFRESH_GRACE) must be from 0s to %v, not %v", maxGrace, s.RefreshGrace)
 	case s.BcryptCost < account.MinCost || s.BcryptCost > account.MaxCost:
 		return fmt.Errorf("--bcrypt-cost (HALLPASS_BCRYPT_COST) must be from %d to %d, not %d", account.MinCost, account.MaxCost, s.BcryptCost)
-	case s.PasswordWorkers < 0 || s.PasswordWorkers > maxWorkers:
+	case s.PasswordWorkers < 1 || s.PasswordWorkers > maxWorkers:
 		return fmt.Errorf("--password-workers (HALLPASS_PASSWORD_WORKERS) must be from 1 to %d, not %d", maxWorkers, s.PasswordWorkers)
 	case s.PasswordQueue < 1 || s.PasswordQueue > maxQueue:
 		return fmt.Errorf("--password-queue (HALLPASS_PASSWORD_QUEUE) must be from 1 to %d, not %d", maxQueue, s.PasswordQueue)
