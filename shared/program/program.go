@@ -133,13 +133,25 @@ func (p Program) run(ctx context.Context, args []string, streams Streams) (code 
 	if err != nil {
 		panic(err) // the struct's tags are wrong: no input can cause this
 	}
-	command, err := parser.Parse(args)
+	command, err := parser.Parse(customary(args))
 	if err == nil {
 		err = command.Run(misspellings(os.Environ(), parser.Model.Node))
 	} else {
 		err = WithCode(ExitUsage, fmt.Errorf("%s (%s --help tells more)", usageMessage(err, parser.Model.Node), p.Name))
 	}
 	return p.report(err, streams.Err)
+}
+
+// customary puts the words of these programs in the place of what people try first
+// everywhere: --version and help.
+func customary(args []string) []string {
+	switch {
+	case len(args) == 1 && args[0] == "--version":
+		return []string{"version"}
+	case len(args) > 0 && args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	}
+	return args
 }
 
 // usageMessage is what kong says about the arguments, with the environment variable

@@ -270,6 +270,17 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// help is --help, of the program and of a command.
+func TestHelpAsACommand(t *testing.T) {
+	for _, words := range [][]string{{"help", "--help"}, {"help serve", "serve --help"}} {
+		got, want := run(t, strings.Fields(words[0])...), run(t, strings.Fields(words[1])...)
+		if got.code != program.ExitOK || got.out != want.out || got.out == "" || got.serve != nil {
+			t.Errorf("%s: exit code %d, %q%s, want what %s says", words[0], got.code, got.err, got.out, words[1])
+		}
+	}
+	wantUsage(t, run(t, "help", "serv"), "unexpected argument serv")
+}
+
 // The settings stand in their groups, each with its default and its variable.
 func TestHelpGroupsTheSettings(t *testing.T) {
 	got := run(t, "serve", "--help")
@@ -293,9 +304,12 @@ func TestVersion(t *testing.T) {
 	before := program.Version
 	defer func() { program.Version = before }()
 	program.Version = "v1.2.3"
-	if diff := cmp.Diff(result{out: "v1.2.3\n"}, run(t, "version"), cmp.AllowUnexported(result{})); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	for _, word := range []string{"version", "--version"} {
+		if diff := cmp.Diff(result{out: "v1.2.3\n"}, run(t, word), cmp.AllowUnexported(result{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", word, diff)
+		}
 	}
+	wantUsage(t, run(t, "--version", "now"), "unknown flag --version")
 }
 
 // An error of a command is printed once, on one line, and has its exit code.
