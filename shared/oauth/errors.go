@@ -33,14 +33,12 @@ type Error struct {
 
 // The protocol errors, without a description. Add one with Describe.
 var (
-	ErrInvalidRequest         = &Error{Code: CodeInvalidRequest}
-	ErrInvalidClient          = &Error{Code: CodeInvalidClient}
-	ErrInvalidGrant           = &Error{Code: CodeInvalidGrant}
-	ErrUnauthorizedClient     = &Error{Code: CodeUnauthorizedClient}
-	ErrUnsupportedGrantType   = &Error{Code: CodeUnsupportedGrantType}
-	ErrInvalidScope           = &Error{Code: CodeInvalidScope}
-	ErrServerError            = &Error{Code: CodeServerError}
-	ErrTemporarilyUnavailable = &Error{Code: CodeTemporarilyUnavailable}
+	ErrInvalidRequest       = &Error{Code: CodeInvalidRequest}
+	ErrInvalidClient        = &Error{Code: CodeInvalidClient}
+	ErrInvalidGrant         = &Error{Code: CodeInvalidGrant}
+	ErrUnauthorizedClient   = &Error{Code: CodeUnauthorizedClient}
+	ErrUnsupportedGrantType = &Error{Code: CodeUnsupportedGrantType}
+	ErrInvalidScope         = &Error{Code: CodeInvalidScope}
 )
 
 // Describe returns a copy of e that carries text for the developer of the

@@ -55,7 +55,7 @@ func userError(username string, err error) error {
 
 // bcryptCost is the setting of the commands that hash a password.
 type bcryptCost struct {
-	BcryptCost int `env:"HALLPASS_BCRYPT_COST" default:"12" help:"Cost of the password hash, 10 to 16 (${default})."`
+	BcryptCost int `env:"HALLPASS_BCRYPT_COST" default:"${bcrypt_cost}" help:"Cost of the password hash, 10 to 16 (${default})."`
 }
 
 // Validate is called by kong before anything runs.

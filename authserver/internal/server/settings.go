@@ -27,6 +27,7 @@ var Defaults = map[string]string{
 	"audience":     "http://127.0.0.1:8000",
 	"database_url": "sqlite:hallpass.db",
 
+	"bcrypt_cost":      strconv.Itoa(account.DefaultCost),
 	"password_workers": strconv.Itoa(min(runtime.GOMAXPROCS(0), maxWorkers)),
 }
 
@@ -54,7 +55,7 @@ type Settings struct {
 	RefreshGrace    time.Duration `group:"Tokens" env:"HALLPASS_REFRESH_GRACE" default:"10s" help:"How long after its use a refresh token is still answered, with the same successor: 0s to 5m (${default})."`
 
 	DefaultClient   string `group:"Logins" env:"HALLPASS_DEFAULT_CLIENT" placeholder:"ID" help:"Public client that a token request means which names none. None by default: such a request is refused."`
-	BcryptCost      int    `group:"Logins" env:"HALLPASS_BCRYPT_COST" default:"12" help:"Cost of password hashes, 10 to 16; one more doubles the time of a login (${default})."`
+	BcryptCost      int    `group:"Logins" env:"HALLPASS_BCRYPT_COST" default:"${bcrypt_cost}" help:"Cost of password hashes, 10 to 16; one more doubles the time of a login (${default})."`
 	PasswordWorkers int    `group:"Logins" env:"HALLPASS_PASSWORD_WORKERS" default:"${password_workers}" help:"How many passwords are checked at once; by default as many as there are CPUs (${default})."`
 	PasswordQueue   int    `group:"Logins" env:"HALLPASS_PASSWORD_QUEUE" default:"64" help:"How many more logins may wait; any further is told to come back, with 503 (${default})."`
 	Demo            bool   `group:"Logins" env:"HALLPASS_DEMO" help:"In an empty database, make two users whose passwords everybody knows, and the client demo, which becomes the default client. Only to try things out."`

@@ -13,7 +13,7 @@ import (
 
 // showConsent asks the user whether the client may have what it asks for.
 func (e *edge) showConsent(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
-	scopes, err := e.describe(r.Context(), a.scope)
+	scopes, err := e.describeScopes(r.Context(), a.scope)
 	if err != nil {
 		return err
 	}
@@ -23,9 +23,9 @@ func (e *edge) showConsent(w http.ResponseWriter, r *http.Request, a *authorizat
 	return nil
 }
 
-// describe says what a scope means, token by token; the text is empty where nobody has
+// describeScopes says what a scope means, token by token; the text is empty where nobody has
 // said so.
-func (e *edge) describe(ctx context.Context, scope oauth.Scope) ([]resource.ScopeDescription, error) {
+func (e *edge) describeScopes(ctx context.Context, scope oauth.Scope) ([]resource.ScopeDescription, error) {
 	known, err := e.cfg.Scopes.ScopeDescriptions(ctx)
 	if err != nil {
 		return nil, err

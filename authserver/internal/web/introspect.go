@@ -33,11 +33,11 @@ func (e *edge) introspect(w http.ResponseWriter, r *http.Request) (map[string]an
 	if err != nil {
 		return nil, err
 	}
-	return describe(found, e.cfg.IssuerURL), nil
+	return introspection(found, e.cfg.IssuerURL), nil
 }
 
-// describe writes what is known about a good token in the members of RFC 7662 §2.2.
-func describe(found engine.Inspection, issuer string) map[string]any {
+// introspection is what is known about a good token, in the members of RFC 7662 §2.2.
+func introspection(found engine.Inspection, issuer string) map[string]any {
 	members := map[string]any{
 		"active":    true,
 		"iss":       issuer,

@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
 )
@@ -24,7 +25,7 @@ func (e *edge) metadata(w http.ResponseWriter, r *http.Request) (map[string]any,
 	}
 	w.Header().Set("Cache-Control", publicly)
 	secrets := []string{"client_secret_basic", "client_secret_post"}
-	anyClient := append(secrets, "none")
+	anyClient := slices.Concat(secrets, []string{"none"})
 	issuer := e.cfg.IssuerURL
 	return map[string]any{
 		"issuer":                 issuer,
