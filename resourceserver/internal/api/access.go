@@ -51,23 +51,12 @@ func (a access) guard(v *token.Verifier, serve serve) http.HandlerFunc {
 		}
 		caller, refusal := bearer.Authenticate(v, r, a.scopes...)
 		if refusal == nil && a.user && caller.Username == "" {
-			refusal = noUser(v.Audience())
+			refusal = bearer.InvalidToken(v) // to this route a token without a user is as bad as one of an unknown user
 		}
 		if refusal != nil {
 			refusal.Write(w)
 			return
 		}
 		serve(w, r, caller)
-	}
-}
-
-// noUser refuses a token that is good but has no user behind it, in the words for
-// a token whose user is unknown: to this route it is the same.
-func noUser(audience string) *bearer.Refusal {
-	return &bearer.Refusal{
-		Status:   http.StatusUnauthorized,
-		Code:     oauth.CodeInvalidToken,
-		Detail:   "Could not validate credentials",
-		Audience: audience,
 	}
 }
