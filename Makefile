@@ -9,13 +9,13 @@ LDFLAGS := -s -w -X github.com/hallpass-auth/hallpass/shared/program.Version=$(V
 .PHONY: help build run test test-compose test-deps lint bench clean
 
 help: ## List these targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 build: ## Build bin/authserver and bin/resourceserver: static, without cgo
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/ \
 		./authserver/cmd/authserver ./resourceserver/cmd/resourceserver
 
-run: build ## Run both servers with demo users, until Ctrl-C (AUTH_LISTEN= and API_LISTEN= set other addresses)
+run: build ## Run both servers with demo users, until Ctrl-C (set AUTH_LISTEN=, API_LISTEN=, AUTH_ADMIN_LISTEN=, API_ADMIN_LISTEN=, VAR_DIR=)
 	@deploy/run.sh
 
 test: build ## Run every test of every module
