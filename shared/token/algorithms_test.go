@@ -134,6 +134,9 @@ func TestUnknownKeyWhileKeysAreFetched(t *testing.T) {
 	}
 	source.pending = false
 	refused(t, v, unknown, token.ErrInvalid)
+	if _, err := v.Verify(unknown); err.Error() != token.ErrInvalid.Error()+": kid names no key that verifies now" {
+		t.Errorf("the log would say %q", err)
+	}
 
 	source.pending, source.asked = true, 0
 	remembered(t, v, minted(t, goodHeader(), goodPayload()))

@@ -179,13 +179,16 @@ func (v *Verifier) judge(raw string) (verified, error) {
 	}
 	var w wire
 	var key *keyring.Key
+	var noKey error
 	_, err := v.parser.ParseWithClaims(raw, &w, func(t *jwt.Token) (any, error) {
-		var err error
-		if key, err = keyring.ForHeader(v.cfg.Keys, t.Header, Type, v.cfg.Now()); err != nil {
-			return nil, err
+		if key, noKey = keyring.ForHeader(v.cfg.Keys, t.Header, Type, v.cfg.Now()); noKey != nil {
+			return nil, noKey
 		}
 		return key.VerificationKey(), nil
 	})
+	if noKey != nil {
+		err = noKey // without the library's words for it, which are about its own inside
+	}
 	if errors.Is(err, jwt.ErrTokenMalformed) {
 		err = jwt.ErrTokenMalformed // what it wraps quotes the claims
 	}
