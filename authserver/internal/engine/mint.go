@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 // seedSize is the number of random bytes that lead from a refresh token to the next.
@@ -37,12 +39,11 @@ func (m *minter) Token(ctx context.Context, data *oauth2.GenerateBasic, _ bool) 
 	if err != nil {
 		return "", "", err
 	}
-	named := data.Request.FormValue("resource")
 	g := grant.Grant{Audience: callFrom(ctx).api.Audience, ClientID: data.Client.GetID(), UserID: data.UserID, Scope: scope, CreatedAt: m.cfg.Now()}
 	switch info, ok := data.TokenInfo.(*refreshed); {
 	case ok:
 		g.Number, g.Audience = info.grant.Number, info.grant.Audience
-		if err = m.cfg.sameTarget(ctx, named, g.Audience); err == nil {
+		if g.Scope, err = m.refreshedScope(ctx, g, data.Request); err == nil {
 			refresh, err = m.next(info)
 		}
 	case data.UserID == "":
@@ -54,8 +55,23 @@ func (m *minter) Token(ctx context.Context, data *oauth2.GenerateBasic, _ bool) 
 	if err != nil {
 		return "", "", err
 	}
+	data.TokenInfo.SetScope(g.Scope.String()) // for the answer
 	access, err = m.sign(g, user)
 	return access, refresh, err
+}
+
+// refreshedScope returns what a refreshed token may allow. What the client has lost since
+// the grant was given is left out, unless it asks for that by name: this is refused, as it
+// is in a request for a new grant.
+func (m *minter) refreshedScope(ctx context.Context, g grant.Grant, r *http.Request) (oauth.Scope, error) {
+	api, err := m.cfg.sameTarget(ctx, r.FormValue("resource"), g.Audience)
+	if err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(r.FormValue("scope")) != "" {
+		return Scope(clientFrom(ctx), api, g.Scope)
+	}
+	return remainingScope(clientFrom(ctx), api, g.Scope)
 }
 
 // user finds the user that a token is about; there is none behind a service. A user
@@ -103,8 +119,12 @@ func (m *minter) start(ctx context.Context, g grant.Grant, r *http.Request) (sta
 func (m *minter) redeem(ctx context.Context, g grant.Grant, r *http.Request) (grant.Grant, error) {
 	digest := grant.Digest(r.FormValue("code"))
 	c, err := m.cfg.Grants.CodeByDigest(ctx, digest)
+	var api resource.API
 	if err == nil {
-		err = m.cfg.sameTarget(ctx, r.FormValue("resource"), c.Audience)
+		api, err = m.cfg.sameTarget(ctx, r.FormValue("resource"), c.Audience)
+	}
+	if err == nil {
+		g.Scope, err = remainingScope(clientFrom(ctx), api, c.Scope)
 	}
 	if err == nil {
 		g.Audience = c.Audience

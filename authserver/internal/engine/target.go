@@ -47,15 +47,7 @@ func (e *Engine) Target(ctx context.Context, audience string) (resource.API, err
 // Scope returns what a client may have of what it asks for: it is all or an error. Asking
 // for nothing means all that the client may have of the API (RFC 6749 §3.3).
 func Scope(c client.Client, api resource.API, asked oauth.Scope) (oauth.Scope, error) {
-	allowed := c.Scope
-	if api.Audience != "" {
-		allowed = nil
-		for _, t := range c.Scope {
-			if api.Scope.Has(t) {
-				allowed = append(allowed, t)
-			}
-		}
-	}
+	allowed := allowedScope(c, api)
 	if len(asked) == 0 {
 		asked = allowed
 	}
@@ -72,18 +64,50 @@ func Scope(c client.Client, api resource.API, asked oauth.Scope) (oauth.Scope, e
 	return asked, nil
 }
 
-// sameTarget refuses a resource that is not the API of the grant or code at hand. It
-// need not be named again, but it must be registered still.
-func (c *Config) sameTarget(ctx context.Context, named, granted string) error {
+// allowedScope is what a client may have of an API at the most.
+func allowedScope(c client.Client, api resource.API) oauth.Scope {
+	if api.Audience == "" {
+		return c.Scope
+	}
+	return common(c.Scope, api.Scope)
+}
+
+// errNothingLeft sends a client back to its user: what a new login gives is what the
+// client may have now.
+var errNothingLeft = oauth.ErrInvalidGrant.Describe("nothing of the scope that was granted is allowed to this client any more")
+
+// remainingScope returns what is left to a client of what was granted: since then it, or
+// the API, may have been changed. The grant itself stays as it was given.
+func remainingScope(c client.Client, api resource.API, granted oauth.Scope) (oauth.Scope, error) {
+	left := common(granted, allowedScope(c, api))
+	if len(left) == 0 && len(granted) > 0 {
+		return nil, errNothingLeft
+	}
+	return left, nil
+}
+
+// common returns what is in both scopes, in the order of a.
+func common(a, b oauth.Scope) (both oauth.Scope) {
+	for _, t := range a {
+		if b.Has(t) {
+			both = append(both, t)
+		}
+	}
+	return both
+}
+
+// sameTarget returns the API of the grant or code at hand, and refuses a resource that is
+// another one. It need not be named again, but it must be registered still.
+func (c *Config) sameTarget(ctx context.Context, named, granted string) (resource.API, error) {
 	if named != "" && named != granted && (named != c.Audience || granted != "") {
-		return errOther
+		return resource.API{}, errOther
 	}
 	if granted == "" {
-		return nil
+		return resource.API{}, nil
 	}
-	_, err := c.APIs.APIByAudience(ctx, granted)
+	api, err := c.APIs.APIByAudience(ctx, granted)
 	if errors.Is(err, resource.ErrNotFound) {
-		return errGone
+		err = errGone
 	}
-	return err
+	return api, err
 }

@@ -1,0 +1,113 @@
+package engine_test
+
+import (
+	"testing"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+)
+
+// RFC 6749 §6: what a client may have is asked at each refresh, and not only when the
+// grant is given. The grant keeps its scope, in case that the client gets it back.
+func TestRefreshByAClientThatWasNarrowed(t *testing.T) {
+	b := newRefreshBench(t)
+	e := engine.New(b.cfg)
+	answer, err := e.Issue(request(), b.app)
+	must(t, err)
+	for _, tt := range []struct {
+		now, asked, want string
+		refused          oauth.ErrorCode
+	}{
+		{now: "profile", want: "profile"},
+		{now: "items:read admin", want: "items:read"},
+		{now: "items:read", asked: "items:read", want: "items:read"},
+		{now: "items:read", asked: " ", want: "items:read"},
+		{now: "items:read", asked: "profile", refused: oauth.CodeInvalidScope},
+		{now: "items:read", asked: "items:read profile", refused: oauth.CodeInvalidScope},
+		{now: "admin", refused: oauth.CodeInvalidGrant},
+		{now: "admin", asked: "admin", refused: oauth.CodeInvalidScope},
+		{now: "profile items:read admin", want: "profile items:read"},
+	} {
+		b.app.Scope, err = oauth.ParseScope(tt.now)
+		must(t, err)
+		next, err := e.Issue(request(refreshing(answer["refresh_token"], "scope", tt.asked)...), b.app)
+		if tt.refused != "" {
+			refusedAs(t, "refreshing with "+tt.now, next, err, tt.refused)
+			continue
+		}
+		must(t, err)
+		if next["scope"] != tt.want || b.claims(next).Scope.String() != tt.want {
+			t.Errorf("%+v: the scope is %q, in the token %q", tt, next["scope"], b.claims(next).Scope)
+		}
+		answer = next
+	}
+}
+
+// The same where it is the API that allows less than it did.
+func TestRefreshForAnAPIThatWasNarrowed(t *testing.T) {
+	b := newBench(t)
+	verifier := withBilling(t, b)
+	b.app.Scope = append(b.app.Scope, "invoices:read")
+	e := engine.New(b.cfg)
+	answer, err := e.Issue(request("resource", billing.Audience), b.app)
+	must(t, err)
+	for _, tt := range []struct {
+		now, asked, want string
+		refused          oauth.ErrorCode
+	}{
+		{now: "profile", want: "profile"},
+		{now: "profile", asked: "invoices:read", refused: oauth.CodeInvalidScope},
+		{now: "invoices:write", refused: oauth.CodeInvalidGrant},
+		{now: "items:read profile invoices:read", want: "profile invoices:read"},
+	} {
+		replaceAPI(t, b, tt.now)
+		next, err := e.Issue(request(refreshing(answer["refresh_token"], "scope", tt.asked)...), b.app)
+		if tt.refused != "" {
+			refusedAs(t, "refreshing with "+tt.now, next, err, tt.refused)
+			continue
+		}
+		must(t, err)
+		claims, err := verifier.Verify(next["access_token"].(string))
+		must(t, err)
+		if next["scope"] != tt.want || claims.Scope.String() != tt.want {
+			t.Errorf("%+v: the scope is %q, in the token %q", tt, next["scope"], claims.Scope)
+		}
+		answer = next
+	}
+}
+
+func replaceAPI(t *testing.T, b *bench, scope string) {
+	t.Helper()
+	changed := billing
+	var err error
+	changed.Scope, err = oauth.ParseScope(scope)
+	must(t, err)
+	must(t, b.data.DeleteAPI(t.Context(), billing.Audience))
+	must(t, b.data.CreateAPI(t.Context(), changed))
+}
+
+// What a user allowed a minute ago may be more than the client may have now.
+func TestCodeOfAClientThatWasNarrowed(t *testing.T) {
+	for now, want := range map[string]string{"items:read profile": "profile items:read", "items:read": "items:read", "admin": ""} {
+		b := newBench(t)
+		b.session()
+		e := engine.New(b.cfg)
+		r := b.redemption(e)
+		var err error
+		b.app.Scope, err = oauth.ParseScope(now)
+		must(t, err)
+		answer, err := e.Issue(r, b.app)
+		if want == "" {
+			refusedAs(t, "redeeming with "+now, answer, err, oauth.CodeInvalidGrant)
+			b.expectGrants(0)
+			continue
+		}
+		must(t, err)
+		g, err := b.data.GrantByNumber(t.Context(), 1)
+		must(t, err)
+		if answer["scope"] != want || b.claims(answer).Scope.String() != want || g.Scope.String() != want {
+			t.Errorf("%s: the answer is %v, the grant %+v", now, answer, g)
+		}
+	}
+}
