@@ -27,6 +27,29 @@ func (s *Store) APIs(ctx context.Context) ([]resource.API, error) {
 	return list(ctx, s.read, "list APIs", scanAPI, "SELECT "+apiColumns+" FROM apis ORDER BY audience")
 }
 
+// UpdateAPI changes an API as change says, and returns what it has become;
+// resource.ErrNotFound if there is none, or the error of change. An API that somebody else
+// changes meanwhile is read again, so change may be called several times. Its audience and
+// the time of its registration stay as they are.
+func (s *Store) UpdateAPI(ctx context.Context, audience string, change func(resource.API) (resource.API, error)) (resource.API, error) {
+	for {
+		was, err := s.APIByAudience(ctx, audience)
+		if err != nil {
+			return resource.API{}, err
+		}
+		is, err := change(was)
+		if err != nil {
+			return resource.API{}, err
+		}
+		is.Audience, is.CreatedAt = was.Audience, was.CreatedAt
+		n, err := s.exec(ctx, "update API", "UPDATE apis SET name = $2, scope = $3 WHERE audience = $1 AND name = $4 AND scope = $5",
+			audience, is.Name, is.Scope.String(), was.Name, was.Scope.String())
+		if err != nil || n == 1 {
+			return is, err
+		}
+	}
+}
+
 // DeleteAPI removes an API, after which no token for it is issued;
 // resource.ErrNotFound if there is none.
 func (s *Store) DeleteAPI(ctx context.Context, audience string) error {

@@ -31,6 +31,36 @@ func (s *Store) Clients(ctx context.Context) ([]client.Client, error) {
 	return list(ctx, s.read, "list clients", scanClient, "SELECT "+clientColumns+" FROM clients ORDER BY id")
 }
 
+// UpdateClient changes a client as change says, and returns what it has become;
+// client.ErrNotFound if there is none, or the error of change. A client that somebody else
+// changes meanwhile is read again, so change may be called several times. Its id, its
+// secret and the time of its registration stay as they are.
+func (s *Store) UpdateClient(ctx context.Context, id string, change func(client.Client) (client.Client, error)) (client.Client, error) {
+	for {
+		was, err := s.ClientByID(ctx, id)
+		if err != nil {
+			return client.Client{}, err
+		}
+		is, err := change(was)
+		if err != nil {
+			return client.Client{}, err
+		}
+		is.ID, is.SecretDigest, is.CreatedAt = was.ID, was.SecretDigest, was.CreatedAt
+		n, err := s.exec(ctx, "update client",
+			"UPDATE clients SET name = $3, grant_types = $4, scope = $5, first_party = $6, introspects = $7, redirect_uris = $8 "+
+				"WHERE id = $1 AND secret_digest = $2 AND name = $9 AND grant_types = $10 AND scope = $11 AND first_party = $12 AND introspects = $13 AND redirect_uris = $14",
+			append([]any{id, was.SecretDigest}, append(clientSettings(is), clientSettings(was)...)...)...)
+		if err != nil || n == 1 {
+			return is, err
+		}
+	}
+}
+
+// clientSettings are the columns of a client that can be changed.
+func clientSettings(c client.Client) []any {
+	return []any{c.Name, grantList(c.Grants), c.Scope.String(), number(c.FirstParty), number(c.Introspects), strings.Join(c.RedirectURIs, " ")}
+}
+
 // SetClientSecret replaces the digest of a confidential client's secret;
 // client.ErrNotFound if there is no such client, or if it is public.
 func (s *Store) SetClientSecret(ctx context.Context, id, digest string) error {

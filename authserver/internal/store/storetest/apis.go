@@ -16,6 +16,8 @@ var apiTests = []test{
 	{"an API comes back as it went in", testAPIRoundTrip},
 	{"an audience is taken once", testAPITaken},
 	{"APIs are listed by audience, in byte order", testAPIsInOrder},
+	{"changing an API", testUpdateAPI},
+	{"changes of one API at once", testRaceToUpdateAPI},
 	{"deleting an API", testDeleteAPI},
 	{"one of many takes an audience", testRaceForAudience},
 }
@@ -74,6 +76,47 @@ func testAPIsInOrder(t *testing.T, s *store.Store) {
 		want = append(want, newAPI(audience))
 	}
 	same(t, "APIs", want, apis)
+}
+
+func testUpdateAPI(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	want, other := addAPI(t, s, "https://api.example"), addAPI(t, s, "https://other.example")
+	want.Name, want.Scope = "Another name", oauth.Scope{"b", "a"}
+	got, err := s.UpdateAPI(ctx, want.Audience, func(resource.API) (resource.API, error) {
+		return resource.API{Audience: other.Audience, Name: want.Name, Scope: want.Scope, CreatedAt: start.Add(time.Hour)}, nil
+	})
+	must(t, err)
+	same(t, "the API that is returned", want, got)
+	expectAPI(t, s, want)
+	expectAPI(t, s, other)
+
+	_, err = s.UpdateAPI(ctx, want.Audience, func(resource.API) (resource.API, error) { return resource.API{}, resource.ErrBad })
+	expect(t, "a change that is refused", err, resource.ErrBad)
+	_, err = s.UpdateAPI(ctx, "https://nowhere.example", func(a resource.API) (resource.API, error) { return a, nil })
+	expect(t, "changing none", err, resource.ErrNotFound)
+	expectAPI(t, s, want)
+}
+
+// Each adds to what is there, and none undoes what another one did.
+func testRaceToUpdateAPI(t *testing.T, s *store.Store) {
+	addAPI(t, s, "https://api.example")
+	want := oauth.Scope{"items:read"}
+	for i := range racers {
+		want = append(want, "scope:"+string(rune('a'+i)))
+	}
+	for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, i int) error {
+		_, err := s.UpdateAPI(ctx, "https://api.example", func(a resource.API) (resource.API, error) {
+			a.Scope = append(a.Scope, want[i+1])
+			return a, nil
+		})
+		return err
+	}) {
+		must(t, err)
+	}
+	got, err := s.APIByAudience(t.Context(), "https://api.example")
+	must(t, err)
+	slices.Sort(got.Scope)
+	same(t, "scope", want, got.Scope)
 }
 
 func testDeleteAPI(t *testing.T, s *store.Store) {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +20,9 @@ var clientTests = []test{
 	{"a client id is never a user's", testClientID},
 	{"clients are listed by id, in byte order", testClientsInOrder},
 	{"what needs a client says when there is none", testNoClient},
+	{"changing a client", testUpdateClient},
+	{"a change that is refused", testUpdateClientRefused},
+	{"changes of one client at once", testRaceToUpdateClient},
 	{"a new secret, for a confidential client only", testSetClientSecret},
 	{"deleting a client", testDeleteClient},
 }
@@ -92,8 +96,79 @@ func testNoClient(t *testing.T, s *store.Store) {
 		_, err := s.ClientByID(ctx, id)
 		expect(t, "ClientByID "+id, err, client.ErrNotFound)
 	}
+	_, err := s.UpdateClient(ctx, "nobody", func(client.Client) (client.Client, error) {
+		t.Error("there is a client to change")
+		return client.Client{}, nil
+	})
+	expect(t, "UpdateClient", err, client.ErrNotFound)
 	expect(t, "SetClientSecret", s.SetClientSecret(ctx, "nobody", "digest"), client.ErrNotFound)
 	expect(t, "DeleteClient", s.DeleteClient(ctx, "nobody", start), client.ErrNotFound)
+}
+
+// expectClient checks what the database says about a client.
+func expectClient(t testing.TB, s *store.Store, want client.Client) {
+	t.Helper()
+	got, err := s.ClientByID(t.Context(), want.ID)
+	must(t, err)
+	same(t, "client "+want.ID, want, got)
+}
+
+// A change leaves the logins and the secret alone.
+func testUpdateClient(t *testing.T, s *store.Store) {
+	c, other := addClient(t, s, "app"), addClient(t, s, "other")
+	g := addGrant(t, s, addUser(t, s, "john.doe"), c)
+	want := c
+	want.Name, want.FirstParty, want.Introspects = "Another name", true, true
+	want.Grants = []oauth.GrantType{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}
+	want.Scope, want.RedirectURIs = oauth.Scope{"b", "a"}, []string{"https://app.example/cb", "http://127.0.0.1/"}
+	for _, want := range []client.Client{want, c} { // there and back
+		got, err := s.UpdateClient(t.Context(), "app", func(client.Client) (client.Client, error) {
+			impostor := want
+			impostor.ID, impostor.SecretDigest, impostor.CreatedAt = "other", "", start.Add(time.Hour)
+			return impostor, nil
+		})
+		must(t, err)
+		same(t, "the client that is returned", want, got)
+		expectClient(t, s, want)
+		expectClient(t, s, other)
+	}
+	expectGrant(t, s, g)
+}
+
+func testUpdateClientRefused(t *testing.T, s *store.Store) {
+	want := addClient(t, s, "app")
+	_, err := s.UpdateClient(t.Context(), "app", func(c client.Client) (client.Client, error) {
+		c.Name = "Another name"
+		return c, client.ErrBad
+	})
+	expect(t, "a change that is refused", err, client.ErrBad)
+	expectClient(t, s, want)
+}
+
+// Each adds to what is there, and none undoes what another one did.
+func testRaceToUpdateClient(t *testing.T, s *store.Store) {
+	addClient(t, s, "app")
+	want := []string{}
+	for i := range racers {
+		want = append(want, "https://"+string(rune('a'+i))+".example/")
+	}
+	for _, err := range atOnce(t.Context(), racers+1, func(ctx context.Context, i int) error {
+		if i == racers {
+			return s.SetClientSecret(ctx, "app", "another digest")
+		}
+		_, err := s.UpdateClient(ctx, "app", func(c client.Client) (client.Client, error) {
+			c.RedirectURIs = append(c.RedirectURIs, want[i])
+			return c, nil
+		})
+		return err
+	}) {
+		must(t, err)
+	}
+	got, err := s.ClientByID(t.Context(), "app")
+	must(t, err)
+	slices.Sort(got.RedirectURIs)
+	same(t, "redirect URIs", want, got.RedirectURIs)
+	same(t, "secret", "another digest", got.SecretDigest)
 }
 
 func testSetClientSecret(t *testing.T, s *store.Store) {

@@ -44,6 +44,8 @@ SELECT number FROM grants WHERE revoked_at >= $1;
 SELECT number, type, client_id, user_id, session, audience, scope, created_at, expires_at, revoked_at, refresh_family, refresh_digest, refresh_trail, refresh_ends_at, refresh_expires_at FROM grants WHERE number = $1;
 SELECT scope FROM api_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3;
 SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2;
+UPDATE apis SET name = $2, scope = $3 WHERE audience = $1 AND name = $4 AND scope = $5;
+UPDATE clients SET name = $3, grant_types = $4, scope = $5, first_party = $6, introspects = $7, redirect_uris = $8 WHERE id = $1 AND secret_digest = $2 AND name = $9 AND grant_types = $10 AND scope = $11 AND first_party = $12 AND introspects = $13 AND redirect_uris = $14;
 UPDATE clients SET secret_digest = $2 WHERE id = $1 AND secret_digest <> '';
 UPDATE codes SET grant_number = $2 WHERE digest = $1;
 UPDATE codes SET redeemed_at = $2 WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) RETURNING session;
