@@ -24,6 +24,7 @@ import (
 type apiCommands struct {
 	Add    apiAddCommand    `cmd:"" help:"Register an API beside the one of --audience. Clients name it as resource (RFC 8707)."`
 	List   apiListCommand   `cmd:"" help:"List all registered APIs."`
+	Set    apiSetCommand    `cmd:"" help:"Change the name or the scope of an API."`
 	Delete apiDeleteCommand `cmd:"" help:"Delete an API: no token for it is issued any more, and all that were are revoked."`
 }
 

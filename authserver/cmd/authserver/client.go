@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ type clientCommands struct {
 	Add          clientAddCommand    `cmd:"" help:"Register a client. Its secret, if it is to have one, is made and printed once."`
 	List         clientListCommand   `cmd:"" help:"List all clients."`
 	Show         clientShowCommand   `cmd:"" help:"Show one client."`
+	Set          clientSetCommand    `cmd:"" help:"Change a client. Its secret, its logins and what users have allowed it stay."`
 	RotateSecret clientRotateCommand `cmd:"" help:"Give a client a new secret, printed once; the old one stops working."`
 	Delete       clientDeleteCommand `cmd:"" help:"Delete a client and end all sessions with it."`
 }
@@ -55,6 +57,9 @@ type clientAddCommand struct {
 	FirstParty   bool     `help:"It belongs to whoever runs this server."`
 }
 
+// passwordNote is for whoever lets a client use the password grant.
+const passwordNote = "note: with the password grant this client sees its users' passwords (RFC 9700 section 2.4): allow it to your own apps only"
+
 // Run registers the client. The secret is all that goes to standard output, so that
 // a script can take it from there.
 func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) error {
@@ -77,7 +82,7 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 	}
 	fmt.Fprintf(streams.Err, "client %s: added\n", c.ID)
 	if registered.Allows(oauth.GrantPassword) {
-		fmt.Fprintln(streams.Err, "note: with the password grant this client sees its users' passwords (RFC 9700 section 2.4): allow it to your own apps only")
+		fmt.Fprintln(streams.Err, passwordNote)
 	}
 	return printSecret(streams, secret)
 }
@@ -87,16 +92,21 @@ func (c *clientAddCommand) client(now time.Time) (client.Client, error) {
 	if err != nil {
 		return client.Client{}, err
 	}
-	registered := client.Client{ID: c.ID, Name: c.Name, Scope: scope, RedirectURIs: c.RedirectURI, Introspects: c.Introspects, FirstParty: c.FirstParty, CreatedAt: now}
+	registered := client.Client{ID: c.ID, Name: c.Name, Grants: grantTypes(c.Grant), Scope: scope, RedirectURIs: c.RedirectURI, Introspects: c.Introspects, FirstParty: c.FirstParty, CreatedAt: now}
 	if registered.Name == "" {
 		registered.Name = c.ID
 	}
-	for _, g := range c.Grant {
-		if !registered.Allows(oauth.GrantType(g)) {
-			registered.Grants = append(registered.Grants, oauth.GrantType(g))
+	return registered, nil
+}
+
+// grantTypes returns each of the grant types once.
+func grantTypes(names []string) (types []oauth.GrantType) {
+	for _, name := range names {
+		if t := oauth.GrantType(name); !slices.Contains(types, t) {
+			types = append(types, t)
 		}
 	}
-	return registered, nil
+	return types
 }
 
 // printSecret prints a new secret, if there is one.

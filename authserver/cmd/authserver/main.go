@@ -18,8 +18,8 @@ Exit codes: 0 done, 1 failed, 2 wrong command line or setting, 3 not found, 4 ex
 type commands struct {
 	Serve       serveCommand               `cmd:"" help:"Run the server until SIGTERM or Ctrl-C."`
 	User        userCommands               `cmd:"" help:"Users: add, list, show, set-password, disable, enable, delete."`
-	Client      clientCommands             `cmd:"" help:"Clients: add, list, show, rotate-secret, delete."`
-	API         apiCommands                `cmd:"" name:"api" help:"APIs that tokens are for: add, list, delete."`
+	Client      clientCommands             `cmd:"" help:"Clients: add, list, show, set, rotate-secret, delete."`
+	API         apiCommands                `cmd:"" name:"api" help:"APIs that tokens are for: add, list, set, delete."`
 	Scope       scopeCommands              `cmd:"" help:"What scopes mean, in the words of the consent page: describe, list, forget."`
 	Consent     consentCommands            `cmd:"" help:"What users have allowed clients: list, revoke."`
 	Key         keyCommands                `cmd:"" help:"Signing keys: init, list, rotate, export."`
