@@ -23,7 +23,7 @@ type clientCommands struct {
 	List         clientListCommand   `cmd:"" help:"List all clients."`
 	Show         clientShowCommand   `cmd:"" help:"Show one client."`
 	Set          clientSetCommand    `cmd:"" help:"Change a client. Its secret, its logins and what users have allowed it stay."`
-	RotateSecret clientRotateCommand `cmd:"" help:"Give a client a new secret, printed once; the old one stops working."`
+	RotateSecret clientRotateCommand `cmd:"" help:"Give a client a new secret, printed once; the old one stops working, tokens that are out do not."`
 	Delete       clientDeleteCommand `cmd:"" help:"Delete a client and end all sessions with it."`
 }
 
@@ -121,6 +121,7 @@ func printSecret(streams program.Streams, secret string) error {
 
 type clientRotateCommand struct {
 	clientTarget `embed:""`
+	Revoke       bool `help:"Also end all logins with the client and all tokens that it was given, for when somebody else knows the old secret. Without this, they stay good."`
 }
 
 // Run replaces the secret.
@@ -136,6 +137,9 @@ func (c *clientRotateCommand) Run(ctx context.Context, streams program.Streams) 
 		}
 		if err != nil {
 			return err
+		}
+		if c.Revoke {
+			return s.ReplaceClientSecret(ctx, c.ID, digest, time.Now())
 		}
 		return s.SetClientSecret(ctx, c.ID, digest)
 	})

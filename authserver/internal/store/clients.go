@@ -68,6 +68,28 @@ func (s *Store) SetClientSecret(ctx context.Context, id, digest string) error {
 		"UPDATE clients SET secret_digest = $2 WHERE id = $1 AND secret_digest <> ''", id, digest)
 }
 
+// ReplaceClientSecret is SetClientSecret that also revokes all grants given to the client:
+// whoever knew the old secret may hold tokens. The client's row comes first: a grant that
+// is being made right now is waited for. Codes stay, since nobody can redeem one without
+// the new secret.
+func (s *Store) ReplaceClientSecret(ctx context.Context, id, digest string, now time.Time) error {
+	return s.inTx(ctx, "replace client secret", func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, "SELECT id FROM clients WHERE id = $1 AND secret_digest <> '' "+s.dialect.forUpdate, id).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return client.ErrNotFound
+		}
+		if err != nil {
+			return unavailable("replace client secret", err)
+		}
+		if _, err := changed(ctx, tx, "set client secret", "UPDATE clients SET secret_digest = $2 WHERE id = $1", id, digest); err != nil {
+			return err
+		}
+		_, err = changed(ctx, tx, "revoke grants",
+			"UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE client_id = $1 AND revoked_at IS NULL", id, seconds(now), revokedUntil(now))
+		return err
+	})
+}
+
 // DeleteClient removes a client and revokes all grants given to it;
 // client.ErrNotFound if there is none. A grant that is being made right now either
 // is there before the client goes, or is refused by the foreign key: so every grant

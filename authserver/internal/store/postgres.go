@@ -25,8 +25,9 @@ var postgres = dialect{
 	skipLocked: "FOR UPDATE SKIP LOCKED",
 	// A migration may take long, but must not keep everybody else waiting for a lock that
 	// it waits for itself.
-	patience: []string{"SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '5s'"},
-	keyShare: "FOR KEY SHARE",
+	patience:  []string{"SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '5s'"},
+	keyShare:  "FOR KEY SHARE",
+	forUpdate: "FOR UPDATE",
 	lock: func() (goose.ProviderOption, error) {
 		// As many tries as it takes: whoever waits for the lock waits for a migration.
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 3600))

@@ -40,6 +40,7 @@ type dialect struct {
 	patience   []string                             //  begins a migration: how long it may take
 	skipLocked string                               // makes a SELECT leave out rows that another transaction holds
 	keyShare   string                               // makes a SELECT hold its rows against deletion
+	forUpdate  string                               // makes a SELECT hold its rows against keyShare too
 	lock       func() (goose.ProviderOption, error) // keeps processes from migrating at once; nil where the engine does
 }
 

@@ -24,6 +24,7 @@ var clientTests = []test{
 	{"a change that is refused", testUpdateClientRefused},
 	{"changes of one client at once", testRaceToUpdateClient},
 	{"a new secret, for a confidential client only", testSetClientSecret},
+	{"a new secret that ends what the client was given", testReplaceClientSecret},
 	{"deleting a client", testDeleteClient},
 }
 
@@ -102,6 +103,7 @@ func testNoClient(t *testing.T, s *store.Store) {
 	})
 	expect(t, "UpdateClient", err, client.ErrNotFound)
 	expect(t, "SetClientSecret", s.SetClientSecret(ctx, "nobody", "digest"), client.ErrNotFound)
+	expect(t, "ReplaceClientSecret", s.ReplaceClientSecret(ctx, "nobody", "digest", start), client.ErrNotFound)
 	expect(t, "DeleteClient", s.DeleteClient(ctx, "nobody", start), client.ErrNotFound)
 }
 
@@ -187,6 +189,42 @@ func testSetClientSecret(t *testing.T, s *store.Store) {
 		must(t, err)
 		same(t, "client "+want.ID, want, got)
 	}
+}
+
+func testReplaceClientSecret(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c, other := addUser(t, s, "john.doe"), addClient(t, s, "app"), addClient(t, s, "other")
+	ended, kept := addGrant(t, s, u, c), addGrant(t, s, u, other)
+	revoked := addGrant(t, s, addUser(t, s, "jane.smith"), c)
+	must(t, s.DisableUser(ctx, "jane.smith", start.Add(time.Second)))
+	service, err := s.ServiceGrant(ctx, c.ID, start)
+	must(t, err)
+
+	replaced := start.Add(time.Minute)
+	must(t, s.ReplaceClientSecret(ctx, c.ID, "another digest", replaced))
+	c.SecretDigest = "another digest"
+	expectClient(t, s, c)
+	expectClient(t, s, other)
+	expectGrant(t, s, revokedAt(ended, replaced))
+	expectGrant(t, s, kept)
+	expectGrant(t, s, revokedAt(revoked, start.Add(time.Second))) // the first time counts
+	g, err := s.GrantByNumber(ctx, service)
+	must(t, err)
+	same(t, "when the service's grant was revoked", replaced, g.RevokedAt)
+	next, err := s.ServiceGrant(ctx, c.ID, replaced)
+	must(t, err)
+	if next == service {
+		t.Error("the service got its old grant back")
+	}
+	expectGrant(t, s, addGrant(t, s, u, c)) // a login with the new secret
+
+	public := newClient("public")
+	public.SecretDigest = ""
+	must(t, s.CreateClient(ctx, public))
+	ofPublic := addGrant(t, s, u, public)
+	expect(t, "a secret for a public client", s.ReplaceClientSecret(ctx, "public", "digest", replaced), client.ErrNotFound)
+	expectClient(t, s, public)
+	expectGrant(t, s, ofPublic)
 }
 
 func testDeleteClient(t *testing.T, s *store.Store) {
