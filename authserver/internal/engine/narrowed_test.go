@@ -1,11 +1,13 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 // RFC 6749 §6: what a client may have is asked at each refresh, and not only when the
@@ -29,8 +31,7 @@ func TestRefreshByAClientThatWasNarrowed(t *testing.T) {
 		{now: "admin", asked: "admin", refused: oauth.CodeInvalidScope},
 		{now: "profile items:read admin", want: "profile items:read"},
 	} {
-		b.app.Scope, err = oauth.ParseScope(tt.now)
-		must(t, err)
+		b.app.Scope = strings.Fields(tt.now)
 		next, err := e.Issue(request(refreshing(answer["refresh_token"], "scope", tt.asked)...), b.app)
 		if tt.refused != "" {
 			refusedAs(t, "refreshing with "+tt.now, next, err, tt.refused)
@@ -61,7 +62,11 @@ func TestRefreshForAnAPIThatWasNarrowed(t *testing.T) {
 		{now: "invoices:write", refused: oauth.CodeInvalidGrant},
 		{now: "items:read profile invoices:read", want: "profile invoices:read"},
 	} {
-		replaceAPI(t, b, tt.now)
+		_, err := b.data.UpdateAPI(t.Context(), billing.Audience, func(a resource.API) (resource.API, error) {
+			a.Scope = strings.Fields(tt.now)
+			return a, nil
+		})
+		must(t, err)
 		next, err := e.Issue(request(refreshing(answer["refresh_token"], "scope", tt.asked)...), b.app)
 		if tt.refused != "" {
 			refusedAs(t, "refreshing with "+tt.now, next, err, tt.refused)
@@ -77,16 +82,6 @@ func TestRefreshForAnAPIThatWasNarrowed(t *testing.T) {
 	}
 }
 
-func replaceAPI(t *testing.T, b *bench, scope string) {
-	t.Helper()
-	changed := billing
-	var err error
-	changed.Scope, err = oauth.ParseScope(scope)
-	must(t, err)
-	must(t, b.data.DeleteAPI(t.Context(), billing.Audience))
-	must(t, b.data.CreateAPI(t.Context(), changed))
-}
-
 // What a user allowed a minute ago may be more than the client may have now.
 func TestCodeOfAClientThatWasNarrowed(t *testing.T) {
 	for now, want := range map[string]string{"items:read profile": "profile items:read", "items:read": "items:read", "admin": ""} {
@@ -94,9 +89,7 @@ func TestCodeOfAClientThatWasNarrowed(t *testing.T) {
 		b.session()
 		e := engine.New(b.cfg)
 		r := b.redemption(e)
-		var err error
-		b.app.Scope, err = oauth.ParseScope(now)
-		must(t, err)
+		b.app.Scope = strings.Fields(now)
 		answer, err := e.Issue(r, b.app)
 		if want == "" {
 			refusedAs(t, "redeeming with "+now, answer, err, oauth.CodeInvalidGrant)
