@@ -36,6 +36,11 @@ type Users interface {
 	UserByID(ctx context.Context, id string) (account.User, error)
 }
 
+// Clients finds a client, or client.ErrNotFound.
+type Clients interface {
+	ClientByID(ctx context.Context, id string) (client.Client, error)
+}
+
 // Grants keeps grants. Its methods are safe for concurrent use.
 type Grants interface {
 	// StartGrant stores a grant that a user gives and returns its number, or
@@ -76,6 +81,7 @@ type Config struct {
 
 	Passwords Passwords
 	Users     Users
+	Clients   Clients
 	Grants    Grants
 	APIs      APIs
 	Signer    *token.Signer

@@ -88,7 +88,7 @@ func newBench(t *testing.T) *bench {
 		Issuer: issuer, Audience: audience, Lifetime: lifetime,
 		RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
 		Passwords: &account.Login{Store: b.data, Hasher: hasher, Gate: account.NewGate(2, 100), Now: clock, Log: log},
-		Users:     b.data, Grants: b.data, APIs: b.data, Signer: &token.Signer{Keys: ring, Audience: audience}, Verifier: verifier,
+		Users:     b.data, Clients: b.data, Grants: b.data, APIs: b.data, Signer: &token.Signer{Keys: ring, Audience: audience}, Verifier: verifier,
 		Now: clock, Random: rand.Reader, Log: log,
 	}
 	return b
@@ -334,6 +334,35 @@ func TestIssueToSomebodyWhoIsNoMore(t *testing.T) {
 			}
 			b.expectGrants(0)
 		})
+	}
+}
+
+// A new secret ends what the old one gets, also in the requests that it was shown in
+// before and that are answered after.
+func TestIssueWhileTheSecretIsReplaced(t *testing.T) {
+	b := newBench(t)
+	c := b.app
+	c.ID, c.SecretDigest, c.CreatedAt = "confidential", "digest", b.now
+	c.Grants = append(c.Grants, oauth.GrantRefreshToken, oauth.GrantClientCredentials)
+	must(t, b.data.CreateClient(t.Context(), c))
+	e := engine.New(b.cfg)
+	service := func() *http.Request { return request("grant_type", "client_credentials") }
+	_, err := e.Issue(service(), c)
+	must(t, err)
+	answer, err := e.Issue(request(), c)
+	must(t, err)
+
+	must(t, b.data.ReplaceClientSecret(t.Context(), c.ID, "another digest", b.now))
+	for name, r := range map[string]*http.Request{"password": request(), "service": service()} {
+		late, err := e.Issue(r, c)
+		refusedAs(t, name, late, err, oauth.CodeInvalidClient)
+	}
+	c.SecretDigest = "another digest"
+	late, err := e.Issue(request(refreshing(answer["refresh_token"])...), c)
+	refusedAs(t, "refreshing what is revoked", late, err, oauth.CodeInvalidGrant)
+	for _, r := range []*http.Request{request(), service()} {
+		_, err := e.Issue(r, c)
+		must(t, err)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
@@ -52,12 +53,30 @@ func (m *minter) Token(ctx context.Context, data *oauth2.GenerateBasic, _ bool) 
 		g.Type = oauth.GrantType(data.Request.FormValue("grant_type"))
 		g, refresh, err = m.start(ctx, g, data.Request)
 	}
+	if err == nil {
+		err = m.sameSecret(ctx)
+	}
 	if err != nil {
 		return "", "", err
 	}
 	data.TokenInfo.SetScope(g.Scope.String()) // for the answer
 	access, err = m.sign(g, user)
 	return access, refresh, err
+}
+
+// sameSecret refuses a client whose secret has been replaced since it was authenticated:
+// the new one may be there to end what the old one gets. It is asked once the grant is
+// there, so that a grant that was too late to be revoked gives no token.
+func (m *minter) sameSecret(ctx context.Context) error {
+	shown := clientFrom(ctx)
+	if shown.Public() {
+		return nil
+	}
+	c, err := m.cfg.Clients.ClientByID(ctx, shown.ID)
+	if errors.Is(err, client.ErrNotFound) || (err == nil && c.SecretDigest != shown.SecretDigest) {
+		return liberrors.ErrInvalidClient
+	}
+	return err
 }
 
 // refreshedScope returns what a refreshed token may allow. What the client has lost since

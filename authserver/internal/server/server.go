@@ -119,6 +119,7 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 		RefreshGrace:    s.RefreshGrace,
 		Passwords:       login,
 		Users:           data,
+		Clients:         data,
 		Grants:          data,
 		APIs:            data,
 		Signer:          signer,

@@ -166,7 +166,7 @@ func (s *site) config() web.Config {
 		Tokens: engine.New(engine.Config{
 			Issuer: issuer, Audience: audience, Lifetime: lifetime,
 			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
-			Passwords: login, Users: s.data, Grants: s.data, APIs: s.data,
+			Passwords: login, Users: s.data, Clients: s.data, Grants: s.data, APIs: s.data,
 			Signer: signer, Verifier: anyVerifier,
 			Now: s.clock, Random: rand.Reader, Log: log,
 		}),
