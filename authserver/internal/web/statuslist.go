@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -51,7 +50,8 @@ func (e *edge) statusList(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", statuslist.MediaType)
 	h.Set("ETag", form.ETag)
-	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(status.TTL.Seconds())))
+	// Several caches in between, each with a second of its own, would hold up a revocation.
+	h.Set("Cache-Control", "no-cache")
 	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(form.Text)) // answers If-None-Match
 }
 
