@@ -158,8 +158,8 @@ func (c *Client) list(uri string) (*followed, error) {
 		c.full = true
 		return nil, errTooMany
 	}
-	l = &followed{uri: uri, address: address, tried: make(chan struct{})}
-	l.ask(c.cfg.Now())
+	l = &followed{uri: uri, address: address, began: c.cfg.Now(), tried: make(chan struct{})}
+	l.ask(l.began)
 	c.lists[uri] = l
 	c.keep(l)
 	return l, nil
@@ -188,8 +188,9 @@ func (c *Client) address(uri string) (address string, ok bool) {
 type Stats struct {
 	// Lists is how many lists are kept.
 	Lists int
-	// Oldest is how long ago the one list was confirmed that was not for the longest time;
-	// zero if there is none.
+	// Oldest is how long ago the one list was confirmed that was not for the longest time; for
+	// one that could not be fetched yet, how long ago it was first asked for. Zero if there is
+	// no list.
 	Oldest time.Duration
 	// Failures is how many fetches have failed since the start.
 	Failures uint64
@@ -202,9 +203,7 @@ func (c *Client) Stats() Stats {
 	defer c.mu.RUnlock()
 	s := Stats{Lists: len(c.lists), Failures: c.failures.Load()}
 	for _, l := range c.lists {
-		if held := l.held.Load(); held != nil {
-			s.Oldest = max(s.Oldest, now.Sub(held.confirmed))
-		}
+		s.Oldest = max(s.Oldest, now.Sub(l.confirmed()))
 	}
 	return s
 }

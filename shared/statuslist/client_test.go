@@ -258,15 +258,26 @@ func TestClientWaitsForAServerThatStarts(t *testing.T) {
 	})
 }
 
-// A list that has never been fetched is an error, that heals by itself.
+// A list that has never been fetched is an error, that heals by itself, and it is as old as
+// the first question: to whoever watches the age it must not look fresh.
 func TestClientStartsDuringAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, _ := open(t, nil)
+		if got := c.Stats().Oldest; got != 0 {
+			t.Errorf("%v old before anybody asked", got)
+		}
 		p.instead(down)
 		expectUnknown(t, c, uri)
+		time.Sleep(10 * time.Second)
+		if got := c.Stats().Oldest; got < 10*time.Second || got > 13*time.Second {
+			t.Errorf("%v old, where none has been fetched for 12 seconds", got)
+		}
 		p.instead(nil)
 		time.Sleep(2 * time.Second)
 		expect(t, c, 17, false)
+		if got := c.Stats().Oldest; got > time.Second {
+			t.Errorf("%v old when it has been fetched", got)
+		}
 	})
 }
 

@@ -28,6 +28,7 @@ const maxAnswer = 512 << 10
 // followed is a list that is kept fresh.
 type followed struct {
 	uri, address string
+	began        time.Time            // when somebody first asked
 	held         atomic.Pointer[held] // nil before the first success
 	tried        chan struct{}        // closed when it is held, or could not be fetched so far
 	asked        atomic.Int64         // when somebody last asked, in seconds since 1970
@@ -64,6 +65,15 @@ func (l *followed) ask(now time.Time) {
 // idle reports whether nobody has asked for long.
 func (l *followed) idle(now time.Time) bool {
 	return now.Unix()-l.asked.Load() > int64(idleTime.Seconds())
+}
+
+// confirmed returns since when nobody knows what has been revoked: a list that was never
+// fetched is no better than one that has not been since it was asked for.
+func (l *followed) confirmed() time.Time {
+	if h := l.held.Load(); h != nil {
+		return h.confirmed
+	}
+	return l.began
 }
 
 // wait returns the copy. It waits for the first tries to fetch it: a server that is just

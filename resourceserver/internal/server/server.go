@@ -151,7 +151,7 @@ func listMetrics(lists *statuslist.Client) []prometheus.Collector {
 		}, func() float64 { return float64(lists.Stats().Lists) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hallpass_status_list_age_seconds",
-			Help: "Time since the status list was confirmed that was not for the longest; revocations since then may not be known.",
+			Help: "Time since the status list was confirmed that was not for the longest, or first asked for if it never was; revocations since then may not be known.",
 		}, func() float64 { return lists.Stats().Oldest.Seconds() }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "hallpass_status_list_failures_total",
