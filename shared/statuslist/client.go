@@ -27,6 +27,7 @@ const idleTime = time.Hour
 var (
 	errNeverFetched = errors.New("its status list has not been fetched yet")
 	errExpired      = errors.New("its status list has run out and cannot be fetched")
+	errEnded        = errors.New("the key of its status list has ended, and none of another key has been fetched yet")
 	errTooMany      = fmt.Errorf("its status list is one more than the %d that are kept", maxLists)
 )
 
@@ -61,7 +62,7 @@ type Config struct {
 // it first meets a token that points at it, and keeps it fresh in the background: by the
 // list's own ttl and exp, whatever the HTTP answer says about caching. Once a list is known,
 // no request waits for a fetch; and while the authorization server is down, a list answers
-// until it expires. It is safe for concurrent use.
+// until it or its key expires. It is safe for concurrent use.
 type Client struct {
 	cfg  Config
 	http *http.Client
@@ -124,8 +125,11 @@ func (c *Client) Revoked(claims *token.Claims) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if held.expired(now) {
-		return false, errExpired
+	if err := c.inForce(held, now); err != nil {
+		if errors.Is(err, errEnded) {
+			l.hasten()
+		}
+		return false, err
 	}
 	revoked, ok := held.List.Revoked(claims.Status.Index)
 	if !ok {
@@ -158,7 +162,7 @@ func (c *Client) list(uri string) (*followed, error) {
 		c.full = true
 		return nil, errTooMany
 	}
-	l = &followed{uri: uri, address: address, began: c.cfg.Now(), tried: make(chan struct{})}
+	l = &followed{uri: uri, address: address, began: c.cfg.Now(), tried: make(chan struct{}), hurry: make(chan struct{}, 1)}
 	l.ask(l.began)
 	c.lists[uri] = l
 	c.keep(l)

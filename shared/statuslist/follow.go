@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
-
-	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
 // How lists are fetched.
@@ -32,27 +30,7 @@ type followed struct {
 	held         atomic.Pointer[held] // nil before the first success
 	tried        chan struct{}        // closed when it is held, or could not be fetched so far
 	asked        atomic.Int64         // when somebody last asked, in seconds since 1970
-}
-
-// held is a copy of a list.
-type held struct {
-	Token
-	etag      string
-	confirmed time.Time // when it was fetched, or last found to be unchanged
-}
-
-func (h *held) expired(now time.Time) bool {
-	return !now.Before(h.ExpiresAt.Add(token.DefaultLeeway))
-}
-
-// pause is how long to wait before the next fetch. A copy is to be neither older than its
-// ttl nor past its exp, and fetching takes a while, so half of either has to do.
-func (h *held) pause(now time.Time) time.Duration {
-	pause := fetchPause
-	if h.TTL > 0 {
-		pause = h.TTL / 2
-	}
-	return max(min(pause, h.ExpiresAt.Sub(now)/2), fetchAtLeast)
+	hurry        chan struct{}        // holds a value when somebody has found the copy's key ended
 }
 
 // ask notes that somebody asks.
@@ -65,6 +43,14 @@ func (l *followed) ask(now time.Time) {
 // idle reports whether nobody has asked for long.
 func (l *followed) idle(now time.Time) bool {
 	return now.Unix()-l.asked.Load() > int64(idleTime.Seconds())
+}
+
+// hasten ends the pause before the next fetch.
+func (l *followed) hasten() {
+	select {
+	case l.hurry <- struct{}{}:
+	default: // somebody was faster
+	}
 }
 
 // confirmed returns since when nobody knows what has been revoked: a list that was never
@@ -93,22 +79,22 @@ func (c *Client) follow(ctx context.Context, l *followed) {
 	close(l.tried)
 	for state := fresh; ctx.Err() == nil; err = c.fetch(ctx, l) {
 		now, h := c.cfg.Now(), l.held.Load()
-		if l.idle(now) && (err == nil || h == nil || h.expired(now)) {
+		if l.idle(now) && (err == nil || h == nil || c.inForce(h, now) != nil) {
 			c.forget(l)
 			return
 		}
 		state = c.report(ctx, l, state, err)
-		pause := fetchRetry
 		if err == nil {
-			pause = h.pause(now)
+			sleep(ctx, h.pause(now), l.hurry)
+		} else {
+			sleep(ctx, fetchRetry, nil) // however many hurry
 		}
-		sleep(ctx, pause)
 	}
 }
 
 // fetchFirst tries to fetch a list for as long as requests wait for it.
 func (c *Client) fetchFirst(ctx context.Context, l *followed) (err error) {
-	for began := time.Now(); ctx.Err() == nil && time.Since(began) < firstTries; sleep(ctx, fetchAtLeast) {
+	for began := time.Now(); ctx.Err() == nil && time.Since(began) < firstTries; sleep(ctx, fetchAtLeast, nil) {
 		if err = c.fetch(ctx, l); err == nil {
 			return nil
 		}
@@ -116,10 +102,11 @@ func (c *Client) fetchFirst(ctx context.Context, l *followed) (err error) {
 	return err
 }
 
-// sleep waits, or for the end of ctx.
-func sleep(ctx context.Context, d time.Duration) {
+// sleep waits, but no longer than until ctx ends or somebody is in a hurry.
+func sleep(ctx context.Context, d time.Duration, hurry <-chan struct{}) {
 	select {
 	case <-ctx.Done():
+	case <-hurry:
 	case <-time.After(d):
 	}
 }
@@ -138,7 +125,7 @@ func (c *Client) report(ctx context.Context, l *followed, before state, err erro
 	now := fresh
 	h := l.held.Load()
 	switch {
-	case err != nil && (h == nil || h.expired(c.cfg.Now())):
+	case err != nil && (h == nil || c.inForce(h, c.cfg.Now()) != nil):
 		now = absent
 	case err != nil:
 		now = stale
@@ -173,7 +160,7 @@ func (c *Client) tryToFetch(ctx context.Context, l *followed) error {
 	}
 	req.Header.Set("Accept", MediaType)
 	before := l.held.Load()
-	if before != nil && before.etag != "" && !before.expired(c.cfg.Now()) {
+	if before != nil && before.etag != "" && c.inForce(before, c.cfg.Now()) == nil {
 		req.Header.Set("If-None-Match", before.etag)
 	}
 	resp, err := c.http.Do(req)
@@ -184,6 +171,9 @@ func (c *Client) tryToFetch(ctx context.Context, l *followed) error {
 	if resp.StatusCode == http.StatusNotModified && req.Header.Get("If-None-Match") != "" {
 		same := *before
 		same.confirmed = c.cfg.Now()
+		if err := c.inForce(&same, same.confirmed); err != nil {
+			return err // it has ended meanwhile, and a 304 is not signed
+		}
 		l.held.Store(&same)
 		return nil
 	}
@@ -198,10 +188,10 @@ func (c *Client) tryToFetch(ctx context.Context, l *followed) error {
 		return errors.New("the answer is too large")
 	}
 	now := c.cfg.Now()
-	t, err := Verify(string(raw), Expected{URI: l.uri, Keys: c.cfg.Keys, Audience: c.cfg.Audience, Now: now})
+	t, key, err := verify(string(raw), Expected{URI: l.uri, Keys: c.cfg.Keys, Audience: c.cfg.Audience, Now: now})
 	if err != nil {
 		return err
 	}
-	l.held.Store(&held{Token: t, etag: resp.Header.Get("ETag"), confirmed: now})
+	l.held.Store(&held{Token: t, key: key, etag: resp.Header.Get("ETag"), confirmed: now})
 	return nil
 }

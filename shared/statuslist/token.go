@@ -92,7 +92,14 @@ type Expected struct {
 // Verify returns what a signed list says if it is the one expected; otherwise the error
 // is ErrToken.
 func Verify(raw string, want Expected) (Token, error) {
+	t, _, err := verify(raw, want)
+	return t, err
+}
+
+// verify is Verify, and says which key it was.
+func verify(raw string, want Expected) (Token, *keyring.Key, error) {
 	var w wire
+	var key *keyring.Key
 	parser := jwt.NewParser(
 		jwt.WithValidMethods(keyring.Algorithms),
 		jwt.WithSubject(want.URI),
@@ -102,8 +109,8 @@ func Verify(raw string, want Expected) (Token, error) {
 		jwt.WithStrictDecoding(),
 	)
 	_, err := parser.ParseWithClaims(raw, &w, func(t *jwt.Token) (any, error) {
-		key, err := keyring.ForHeader(want.Keys, t.Header, Type, want.Now)
-		if err != nil {
+		var err error
+		if key, err = keyring.ForHeader(want.Keys, t.Header, Type, want.Now); err != nil {
 			return nil, err
 		}
 		if key.Audience != "" && key.Audience != want.Audience {
@@ -115,9 +122,10 @@ func Verify(raw string, want Expected) (Token, error) {
 		err = jwt.ErrTokenMalformed // what it wraps quotes the claims
 	}
 	if err != nil {
-		return Token{}, fmt.Errorf("%w: %w", ErrToken, err)
+		return Token{}, nil, fmt.Errorf("%w: %w", ErrToken, err)
 	}
-	return w.token()
+	t, err := w.token()
+	return t, key, err
 }
 
 // token turns the wire form of what was signed by the right key into a Token.
