@@ -17,7 +17,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// maxLists bounds how many lists a client keeps: 32 MiB of them, for 268 million grants.
+// maxLists bounds how many lists a client keeps: 32 MiB of them, for 268 million grants, and
+// for a moment as much again for each server that has not said yet what another one has.
 const maxLists = 256
 
 // idleTime is after how long a list that nobody asks for is forgotten.
@@ -125,17 +126,11 @@ func (c *Client) Revoked(claims *token.Claims) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := c.inForce(held, now); err != nil {
-		if errors.Is(err, errEnded) {
-			l.hasten()
-		}
-		return false, err
+	revoked, err := c.bit(held, claims.Status.Index, now)
+	if errors.Is(err, errEnded) {
+		l.hasten()
 	}
-	revoked, ok := held.List.Revoked(claims.Status.Index)
-	if !ok {
-		return false, errIndex
-	}
-	return revoked, nil
+	return revoked, err
 }
 
 // list returns the list of this URI, which is followed from now on.

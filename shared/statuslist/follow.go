@@ -79,7 +79,7 @@ func (c *Client) follow(ctx context.Context, l *followed) {
 	close(l.tried)
 	for state := fresh; ctx.Err() == nil; err = c.fetch(ctx, l) {
 		now, h := c.cfg.Now(), l.held.Load()
-		if l.idle(now) && (err == nil || h == nil || c.inForce(h, now) != nil) {
+		if l.idle(now) && (err == nil || h == nil || c.inForce(h.latest(), now) != nil) {
 			c.forget(l)
 			return
 		}
@@ -125,7 +125,7 @@ func (c *Client) report(ctx context.Context, l *followed, before state, err erro
 	now := fresh
 	h := l.held.Load()
 	switch {
-	case err != nil && (h == nil || c.inForce(h, c.cfg.Now()) != nil):
+	case err != nil && (h == nil || c.inForce(h.latest(), c.cfg.Now()) != nil):
 		now = absent
 	case err != nil:
 		now = stale
@@ -137,7 +137,7 @@ func (c *Client) report(ctx context.Context, l *followed, before state, err erro
 	case absent:
 		c.cfg.Log.ErrorContext(ctx, "status list not fetched: tokens that point at it are answered with 503", "uri", l.uri, "from", l.address, "error", err)
 	case stale:
-		c.cfg.Log.WarnContext(ctx, "status list not fetched: the copy of before stays in force, and revocations do not arrive", "uri", l.uri, "from", l.address, "until", h.ExpiresAt, "error", err)
+		c.cfg.Log.WarnContext(ctx, "status list not fetched: the copy of before stays in force, and revocations do not arrive", "uri", l.uri, "from", l.address, "until", h.latest().ExpiresAt, "error", err)
 	case fresh:
 		c.cfg.Log.InfoContext(ctx, "status list fetched again", "uri", l.uri)
 	}
@@ -160,8 +160,8 @@ func (c *Client) tryToFetch(ctx context.Context, l *followed) error {
 	}
 	req.Header.Set("Accept", MediaType)
 	before := l.held.Load()
-	if before != nil && before.etag != "" && c.inForce(before, c.cfg.Now()) == nil {
-		req.Header.Set("If-None-Match", before.etag)
+	if before != nil && before.latest().etag != "" && c.inForce(before.latest(), c.cfg.Now()) == nil {
+		req.Header.Set("If-None-Match", before.latest().etag)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -169,29 +169,39 @@ func (c *Client) tryToFetch(ctx context.Context, l *followed) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNotModified && req.Header.Get("If-None-Match") != "" {
-		same := *before
-		same.confirmed = c.cfg.Now()
-		if err := c.inForce(&same, same.confirmed); err != nil {
+		now := c.cfg.Now()
+		if err := c.inForce(before.latest(), now); err != nil {
 			return err // it has ended meanwhile, and a 304 is not signed
 		}
-		l.held.Store(&same)
+		l.held.Store(&held{forms: before.forms, confirmed: now})
 		return nil
 	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("the answer is %s", resp.Status)
 	}
+	h, err := c.read(resp, l, before)
+	if errors.Is(err, errOlder) && c.cfg.Now().Sub(before.confirmed) < patience {
+		return nil // and nothing is confirmed
+	}
+	if err == nil {
+		l.held.Store(h)
+	}
+	return err
+}
+
+// read returns the copy to hold in place of the one before when a form has been sent.
+func (c *Client) read(resp *http.Response, l *followed, before *held) (*held, error) {
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(raw) > maxAnswer {
-		return errors.New("the answer is too large")
+		return nil, errors.New("the answer is too large")
 	}
 	now := c.cfg.Now()
 	t, key, err := verify(string(raw), Expected{URI: l.uri, Keys: c.cfg.Keys, Audience: c.cfg.Audience, Now: now})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	l.held.Store(&held{Token: t, key: key, etag: resp.Header.Get("ETag"), confirmed: now})
-	return nil
+	return c.join(before, newForm(t, key, resp.Header.Get("ETag"), now), now)
 }

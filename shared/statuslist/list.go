@@ -47,6 +47,21 @@ func (l *List) Revoked(index int64) (revoked, ok bool) {
 
 func (l *List) has(index int64) bool { return index >= 0 && index < int64(l.Size()) }
 
+// within reports whether all that is revoked in l is so in one of the others, too.
+func (l *List) within(others []*List) bool {
+	for i, more := range l.bits {
+		for _, o := range others {
+			if i < len(o.bits) {
+				more &^= o.bits[i]
+			}
+		}
+		if more != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Digest returns a hash of the bits, which is the same for equal lists.
 func (l *List) Digest() [sha256.Size]byte { return sha256.Sum256(l.bits) }
 

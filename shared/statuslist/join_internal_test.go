@@ -1,0 +1,38 @@
+package statuslist
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+)
+
+// However long servers contradict each other, a copy grows by what they say and not by how
+// often; and what one of them repeats of the other is held once.
+func TestJoinIsBounded(t *testing.T) {
+	ring, err := keyring.FromSecret("0123456789abcdef0123456789abcdef")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+	key, err := ring.Signer(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Client{cfg: Config{Keys: ring}}
+	var h *held
+	for n := range 1000 {
+		list := NewList(64)
+		list.Revoke(int64(n % 3))
+		at := now.Add(time.Duration(n) * 10 * time.Millisecond).Truncate(time.Second)
+		if h, err = c.join(h, newForm(Token{IssuedAt: at, ExpiresAt: now.Add(time.Hour), List: list}, key, "", at), at); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(h.forms); got > 3 {
+			t.Fatalf("%d forms after %d of three servers", got, n+1)
+		}
+	}
+	if len(h.forms) != 3 {
+		t.Errorf("%d forms of three servers that contradict each other", len(h.forms))
+	}
+}
