@@ -75,7 +75,7 @@ func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error 
 			return nil
 		}
 		if err := c.addSecret(); err != nil {
-			return errors.Join(err, s.DeleteAPI(ctx, a.Audience))
+			return errors.Join(err, s.DeleteAPI(ctx, a.Audience, time.Now()))
 		}
 		return nil
 	})
@@ -136,7 +136,7 @@ type apiDeleteCommand struct {
 // list with it that tells the API of the end of its tokens. The secret is seen to also
 // where the API is deleted already, so that the command can be run again.
 func (c *apiDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
-	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DeleteAPI(ctx, c.Audience) })
+	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DeleteAPI(ctx, c.Audience, time.Now()) })
 	if err == nil {
 		fmt.Fprintf(streams.Out, "API %s: deleted\n", c.Audience)
 	} else if !errors.Is(err, resource.ErrNotFound) {

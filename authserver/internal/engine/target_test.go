@@ -167,21 +167,24 @@ func TestIssueForAnUnknownAPI(t *testing.T) {
 	b.expectGrants(0)
 }
 
-// Once an API is deleted, nothing that was granted for it gives tokens.
+// Once an API is deleted, nothing that was granted for it gives tokens, even if it is
+// registered again.
 func TestRefreshForADeletedAPI(t *testing.T) {
 	b := newBench(t)
 	withBilling(t, b)
 	e := engine.New(b.cfg)
 	answer, err := e.Issue(request("resource", billing.Audience), b.app)
 	must(t, err)
-	must(t, b.data.DeleteAPI(t.Context(), billing.Audience))
-	for _, named := range []string{"", billing.Audience} {
+	must(t, b.data.DeleteAPI(t.Context(), billing.Audience, b.cfg.Now()))
+	for named, want := range map[string]oauth.ErrorCode{"": oauth.CodeInvalidGrant, billing.Audience: engine.CodeInvalidTarget} {
 		other, err := e.Issue(request(refreshing(answer["refresh_token"], "resource", named)...), b.app)
-		refusedAs(t, "refreshing for "+named, other, err, engine.CodeInvalidTarget)
+		refusedAs(t, "refreshing for "+named, other, err, want)
 	}
 	must(t, b.data.CreateAPI(t.Context(), billing))
-	if _, err := e.Issue(request(refreshing(answer["refresh_token"])...), b.app); err != nil {
-		t.Errorf("after it was registered again: %v", err)
+	other, err := e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+	refusedAs(t, "refreshing after it was registered again", other, err, oauth.CodeInvalidGrant)
+	if _, err := e.Issue(request("resource", billing.Audience), b.app); err != nil {
+		t.Errorf("a new login after it was registered again: %v", err)
 	}
 }
 

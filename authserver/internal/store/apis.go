@@ -4,27 +4,40 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 const apiColumns = "audience, name, scope, created_at"
 
-// CreateAPI registers an API; resource.ErrExists if its audience is taken.
+// CreateAPI registers an API; resource.ErrExists if its audience is taken. That of a
+// deleted one is not.
 func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
-	return s.execOne(ctx, "create API", resource.ErrExists,
-		"INSERT INTO apis ("+apiColumns+") VALUES ($1, $2, $3, $4) ON CONFLICT (audience) DO NOTHING",
-		a.Audience, a.Name, a.Scope.String(), seconds(a.CreatedAt))
+	return s.inTx(ctx, "create API", func(tx *sql.Tx) error {
+		if err := s.sweepAPIs(ctx, tx, a.CreatedAt); err != nil {
+			return err
+		}
+		n, err := changed(ctx, tx, "create API",
+			"INSERT INTO apis ("+apiColumns+") VALUES ($1, $2, $3, $4) ON CONFLICT (audience) "+
+				"DO UPDATE SET name = excluded.name, scope = excluded.scope, created_at = excluded.created_at, deleted_at = NULL WHERE apis.deleted_at IS NOT NULL",
+			a.Audience, a.Name, a.Scope.String(), seconds(a.CreatedAt))
+		if err == nil && n == 0 {
+			err = resource.ErrExists
+		}
+		return err
+	})
 }
 
 // APIByAudience returns an API, or resource.ErrNotFound.
 func (s *Store) APIByAudience(ctx context.Context, audience string) (resource.API, error) {
-	return scanAPI(s.read.QueryRowContext(ctx, "SELECT "+apiColumns+" FROM apis WHERE audience = $1", audience))
+	return scanAPI(s.read.QueryRowContext(ctx, "SELECT "+apiColumns+" FROM apis WHERE audience = $1 AND deleted_at IS NULL", audience))
 }
 
 // APIs returns all registered APIs by audience.
 func (s *Store) APIs(ctx context.Context) ([]resource.API, error) {
-	return list(ctx, s.read, "list APIs", scanAPI, "SELECT "+apiColumns+" FROM apis ORDER BY audience")
+	return list(ctx, s.read, "list APIs", scanAPI, "SELECT "+apiColumns+" FROM apis WHERE deleted_at IS NULL ORDER BY audience")
 }
 
 // UpdateAPI changes an API as change says, and returns what it has become;
@@ -42,7 +55,7 @@ func (s *Store) UpdateAPI(ctx context.Context, audience string, change func(reso
 			return resource.API{}, err
 		}
 		is.Audience, is.CreatedAt = was.Audience, was.CreatedAt
-		n, err := s.exec(ctx, "update API", "UPDATE apis SET name = $2, scope = $3 WHERE audience = $1 AND name = $4 AND scope = $5",
+		n, err := s.exec(ctx, "update API", "UPDATE apis SET name = $2, scope = $3 WHERE audience = $1 AND name = $4 AND scope = $5 AND deleted_at IS NULL",
 			audience, is.Name, is.Scope.String(), was.Name, was.Scope.String())
 		if err != nil || n == 1 {
 			return is, err
@@ -50,10 +63,52 @@ func (s *Store) UpdateAPI(ctx context.Context, audience string, change func(reso
 	}
 }
 
-// DeleteAPI removes an API, after which no token for it is issued;
-// resource.ErrNotFound if there is none.
-func (s *Store) DeleteAPI(ctx context.Context, audience string) error {
-	return s.execOne(ctx, "delete API", resource.ErrNotFound, "DELETE FROM apis WHERE audience = $1", audience)
+// DeleteAPI deletes an API, after which no token for it is issued, and revokes all grants
+// for it; resource.ErrNotFound if there is none. Audiences goes on to tell of it.
+func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) error {
+	return s.inTx(ctx, "delete API", func(tx *sql.Tx) error {
+		n, err := changed(ctx, tx, "delete API", "UPDATE apis SET deleted_at = $2 WHERE audience = $1 AND deleted_at IS NULL", audience, seconds(now))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return resource.ErrNotFound
+		}
+		_, err = changed(ctx, tx, "revoke grants",
+			"UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE audience = $1 AND audience <> '' AND revoked_at IS NULL",
+			audience, seconds(now), revokedUntil(now))
+		if err != nil {
+			return err
+		}
+		return s.sweepAPIs(ctx, tx, now)
+	})
+}
+
+// Audiences returns the audiences of all APIs that are registered, with true, and of those
+// that were deleted at that second or later, with false. It may forget what was deleted
+// longer ago than a token lives.
+func (s *Store) Audiences(ctx context.Context, deletedSince time.Time) (map[string]bool, error) {
+	rows, err := list(ctx, s.read, "list audiences", func(r row) (a audienceRow, err error) {
+		return a, unavailable("list audiences", r.Scan(&a.audience, &a.deleted))
+	}, "SELECT audience, deleted_at FROM apis WHERE deleted_at IS NULL OR deleted_at >= $1", seconds(deletedSince))
+	audiences := map[string]bool{}
+	for _, a := range rows {
+		audiences[a.audience] = !a.deleted.Valid
+	}
+	return audiences, err
+}
+
+type audienceRow struct {
+	audience string
+	deleted  sql.NullInt64
+}
+
+// sweepAPIs removes what is left of the APIs whose tokens have all expired.
+func (s *Store) sweepAPIs(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	_, err := changed(ctx, tx, "sweep APIs",
+		"DELETE FROM apis WHERE audience IN (SELECT audience FROM apis WHERE deleted_at < $1 "+s.dialect.skipLocked+")",
+		seconds(now.Add(-grant.MaxTokenLifetime-sweepMargin)))
+	return err
 }
 
 func scanAPI(r row) (resource.API, error) {

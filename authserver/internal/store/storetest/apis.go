@@ -8,6 +8,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -19,7 +20,10 @@ var apiTests = []test{
 	{"changing an API", testUpdateAPI},
 	{"changes of one API at once", testRaceToUpdateAPI},
 	{"deleting an API", testDeleteAPI},
+	{"deleting an API revokes the grants for it", testDeleteAPIRevokes},
+	{"a deleted API is told of while its tokens live", testAudiences},
 	{"one of many takes an audience", testRaceForAudience},
+	{"one of many deletes an API and one takes its audience again", testRaceForDeletedAudience},
 }
 
 // newAPI returns an API that is not in the database yet.
@@ -123,13 +127,96 @@ func testDeleteAPI(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	addAPI(t, s, "https://api.example")
 	kept := addAPI(t, s, "https://api.example/v2")
-	must(t, s.DeleteAPI(ctx, "https://api.example"))
+	must(t, s.DeleteAPI(ctx, "https://api.example", start))
 	for _, audience := range []string{"https://api.example", "https://api.example/", "https://API.example/v2", "https://api.example/v_", "%", ""} {
 		_, err := s.APIByAudience(ctx, audience)
 		expect(t, "reading "+audience, err, resource.ErrNotFound)
-		expect(t, "deleting "+audience, s.DeleteAPI(ctx, audience), resource.ErrNotFound)
+		expect(t, "deleting "+audience, s.DeleteAPI(ctx, audience, start), resource.ErrNotFound)
 	}
 	expectAPI(t, s, kept)
+	apis, err := s.APIs(ctx)
+	must(t, err)
+	same(t, "APIs", []resource.API{kept}, apis)
+}
+
+// Deleting an API ends the grants for it, and no others.
+func testDeleteAPIRevokes(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	addAPI(t, s, "https://api.example")
+	addAPI(t, s, "https://api.example/v2")
+	var grants []grant.Grant
+	for _, audience := range []string{"https://api.example", "https://api.example", "https://api.example/v2", ""} {
+		g := newGrant(u, c)
+		g.Audience = audience
+		grants = append(grants, startGrant(t, s, g))
+	}
+	at := start.Add(time.Minute)
+	_, err := s.RevokeGrant(t.Context(), grants[0].Number, start)
+	must(t, err)
+	must(t, s.DeleteAPI(t.Context(), "https://api.example", at))
+	same(t, "revoked by it", []int64{grants[1].Number}, revokedSince(t, s, at))
+	expectGrant(t, s, revokedAt(grants[0], start))
+	expectGrant(t, s, revokedAt(grants[1], at))
+	expectGrant(t, s, grants[2])
+	expectGrant(t, s, grants[3])
+	must(t, s.CreateAPI(t.Context(), newAPI("https://api.example")))
+	expectGrant(t, s, revokedAt(grants[1], at))
+}
+
+// An API that was deleted is told of for as long as its tokens may live, and may be
+// registered again.
+func testAudiences(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	audiences := func(want map[string]bool, since time.Time) {
+		t.Helper()
+		got, err := s.Audiences(ctx, since)
+		must(t, err)
+		same(t, "audiences", want, got)
+	}
+	audiences(map[string]bool{}, start)
+	addAPI(t, s, "urn:a")
+	addAPI(t, s, "urn:b")
+	must(t, s.DeleteAPI(ctx, "urn:b", start))
+	audiences(map[string]bool{"urn:a": true, "urn:b": false}, start)
+	audiences(map[string]bool{"urn:a": true}, start.Add(time.Second))
+
+	again := newAPI("urn:b")
+	again.Name, again.Scope, again.CreatedAt = "Another", oauth.Scope{"x"}, start.Add(time.Hour)
+	must(t, s.CreateAPI(ctx, again))
+	expectAPI(t, s, again)
+	expect(t, "taking it once more", s.CreateAPI(ctx, newAPI("urn:b")), resource.ErrExists)
+	expectAPI(t, s, again)
+	audiences(map[string]bool{"urn:a": true, "urn:b": true}, start)
+
+	for _, audience := range []string{"urn:a", "urn:b"} {
+		must(t, s.DeleteAPI(ctx, audience, start))
+	}
+	addAPIAt(t, s, "urn:c", start.Add(grant.MaxTokenLifetime))
+	audiences(map[string]bool{"urn:a": false, "urn:b": false, "urn:c": true}, time.Unix(0, 0))
+	addAPIAt(t, s, "urn:d", start.Add(grant.MaxTokenLifetime+2*time.Minute))
+	audiences(map[string]bool{"urn:c": true, "urn:d": true}, time.Unix(0, 0))
+}
+
+func addAPIAt(t testing.TB, s *store.Store, audience string, now time.Time) {
+	t.Helper()
+	a := newAPI(audience)
+	a.CreatedAt = now
+	must(t, s.CreateAPI(t.Context(), a))
+}
+
+func testRaceForDeletedAudience(t *testing.T, s *store.Store) {
+	addAPI(t, s, "https://api.example")
+	for i := range 4 {
+		now := start.AddDate(0, 0, 2*i)
+		oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
+			return s.DeleteAPI(ctx, "https://api.example", now)
+		}), resource.ErrNotFound)
+		oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
+			a := newAPI("https://api.example")
+			a.CreatedAt = now.AddDate(0, 0, i%2*2) // every other time the row is one to sweep
+			return s.CreateAPI(ctx, a)
+		}), resource.ErrExists)
+	}
 }
 
 func testRaceForAudience(t *testing.T, s *store.Store) {

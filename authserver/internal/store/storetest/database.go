@@ -120,7 +120,8 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	"CreateAPI":         func(ctx context.Context, s *store.Store) error { return s.CreateAPI(ctx, newAPI("x")) },
 	"APIByAudience":     func(ctx context.Context, s *store.Store) error { _, err := s.APIByAudience(ctx, "x"); return err },
 	"APIs":              func(ctx context.Context, s *store.Store) error { _, err := s.APIs(ctx); return err },
-	"DeleteAPI":         func(ctx context.Context, s *store.Store) error { return s.DeleteAPI(ctx, "x") },
+	"DeleteAPI":         func(ctx context.Context, s *store.Store) error { return s.DeleteAPI(ctx, "x", start) },
+	"Audiences":         func(ctx context.Context, s *store.Store) error { _, err := s.Audiences(ctx, start); return err },
 }
 
 // A database that is gone must never be taken for a missing row: a login would be

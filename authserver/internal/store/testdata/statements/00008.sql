@@ -1,5 +1,5 @@
 DELETE FROM api_consents WHERE user_id = $1 AND client_id = $2;
-DELETE FROM apis WHERE audience = $1;
+DELETE FROM apis WHERE audience IN (SELECT audience FROM apis WHERE deleted_at < $1 );
 DELETE FROM clients WHERE id = $1;
 DELETE FROM codes WHERE digest IN (SELECT digest FROM codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 );
 DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND redeemed_at IS NULL;
@@ -13,7 +13,7 @@ DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE username = $1);
 DELETE FROM users WHERE username = $1;
 INSERT INTO api_consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
 		 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = $4, updated_at = $5;
-INSERT INTO apis (audience, name, scope, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (audience) DO NOTHING;
+INSERT INTO apis (audience, name, scope, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT (audience) DO UPDATE SET name = excluded.name, scope = excluded.scope, created_at = excluded.created_at, deleted_at = NULL WHERE apis.deleted_at IS NOT NULL;
 INSERT INTO clients (id, name, secret_digest, grant_types, scope, first_party, introspects, redirect_uris, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING;
 INSERT INTO codes (digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 INSERT INTO failed_logins (account, count, last_at) VALUES ($1, 1, $2)
@@ -26,8 +26,9 @@ INSERT INTO sessions (digest, user_id, created_at, expires_at) VALUES ($1, $2, $
 INSERT INTO users (id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (username) DO NOTHING;
 SELECT COALESCE(MAX(number), 0) FROM grants;
 SELECT EXISTS (SELECT 1 FROM users);
-SELECT audience, name, scope, created_at FROM apis ORDER BY audience;
-SELECT audience, name, scope, created_at FROM apis WHERE audience = $1;
+SELECT audience, deleted_at FROM apis WHERE deleted_at IS NULL OR deleted_at >= $1;
+SELECT audience, name, scope, created_at FROM apis WHERE audience = $1 AND deleted_at IS NULL;
+SELECT audience, name, scope, created_at FROM apis WHERE deleted_at IS NULL ORDER BY audience;
 SELECT client_id, audience, scope, updated_at FROM api_consents WHERE user_id = $1 ORDER BY client_id, audience;
 SELECT count, last_at FROM failed_logins WHERE account = $1;
 SELECT digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at FROM codes WHERE digest = $1;
@@ -45,7 +46,8 @@ SELECT number FROM grants WHERE revoked_at >= $1;
 SELECT number, type, client_id, user_id, session, audience, scope, created_at, expires_at, revoked_at, refresh_family, refresh_digest, refresh_trail, refresh_ends_at, refresh_expires_at FROM grants WHERE number = $1;
 SELECT scope FROM api_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3;
 SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2;
-UPDATE apis SET name = $2, scope = $3 WHERE audience = $1 AND name = $4 AND scope = $5;
+UPDATE apis SET deleted_at = $2 WHERE audience = $1 AND deleted_at IS NULL;
+UPDATE apis SET name = $2, scope = $3 WHERE audience = $1 AND name = $4 AND scope = $5 AND deleted_at IS NULL;
 UPDATE clients SET name = $3, grant_types = $4, scope = $5, first_party = $6, introspects = $7, redirect_uris = $8 WHERE id = $1 AND secret_digest = $2 AND name = $9 AND grant_types = $10 AND scope = $11 AND first_party = $12 AND introspects = $13 AND redirect_uris = $14;
 UPDATE clients SET secret_digest = $2 WHERE id = $1;
 UPDATE clients SET secret_digest = $2 WHERE id = $1 AND secret_digest <> '';
@@ -54,6 +56,7 @@ UPDATE codes SET redeemed_at = $2 WHERE digest = $1 AND redeemed_at IS NULL AND 
 UPDATE codes SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3;
 UPDATE grants SET refresh_digest = $3, refresh_trail = $4, expires_at = $5, refresh_expires_at = $7 WHERE number = $1 AND refresh_digest = $2 AND revoked_at IS NULL AND refresh_expires_at > $6;
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE client_id IS NULL AND revoked_at IS NULL;
+UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE audience = $1 AND audience <> '' AND revoked_at IS NULL;
 UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE client_id = $1 AND revoked_at IS NULL;
 UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE number = $1 AND revoked_at IS NULL;
 UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE revoked_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $1);
