@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -91,21 +92,21 @@ func (p *place) wait(d time.Duration) {
 
 var errBroken = errors.New("broken")
 
-// RevokedSince counts the looks.
-func (p *place) RevokedSince(ctx context.Context, since time.Time) ([]int64, error) {
-	p.looks.Add(1)
+// RevokedAfter is that of the store, with its numbers moved.
+func (p *place) RevokedAfter(ctx context.Context, at time.Time, number int64, limit int) ([]int64, time.Time, error) {
 	if p.broken.Load() {
-		return nil, errBroken
+		return nil, time.Time{}, errBroken
 	}
-	numbers, err := p.Store.RevokedSince(ctx, since)
+	numbers, last, err := p.Store.RevokedAfter(ctx, at, number-p.first, limit)
 	for i := range numbers {
 		numbers[i] += p.first
 	}
-	return numbers, err
+	return numbers, last, err
 }
 
-// LastGrant is that of the store, moved.
+// LastGrant is that of the store, moved. It counts the looks.
 func (p *place) LastGrant(ctx context.Context) (int64, error) {
+	p.looks.Add(1)
 	last, err := p.Store.LastGrant(ctx)
 	return last + p.first, err
 }
@@ -125,8 +126,14 @@ func (p *place) provider(change ...func(*status.Config)) *status.Provider {
 // grant starts a grant and returns its number.
 func (p *place) grant() int64 {
 	p.t.Helper()
+	return p.grantFor("")
+}
+
+// grantFor starts a grant for an API.
+func (p *place) grantFor(audience string) int64 {
+	p.t.Helper()
 	number, err := p.StartGrant(p.t.Context(), grant.Grant{
-		Type: oauth.GrantPassword, ClientID: p.client.ID, UserID: p.user.ID, CreatedAt: p.clock(), ExpiresAt: p.clock().AddDate(1, 0, 0),
+		Type: oauth.GrantPassword, ClientID: p.client.ID, UserID: p.user.ID, Audience: audience, CreatedAt: p.clock(), ExpiresAt: p.clock().AddDate(1, 0, 0),
 	})
 	p.must(err)
 	return number
@@ -251,7 +258,9 @@ func TestETag(t *testing.T) {
 
 // A server whose clock is slow revokes in the past of the others: within what clocks may
 // differ this is found at once, and in any case when all is looked at anew.
-func TestFormWithClocksThatDiffer(t *testing.T) {
+func TestFormWithClocksThatDiffer(t *testing.T) { synctest.Test(t, testFormWithClocksThatDiffer) }
+
+func testFormWithClocksThatDiffer(t *testing.T) {
 	p := newPlace(t)
 	provider := p.provider()
 	slow, slower := p.grant(), p.grant()
@@ -262,7 +271,9 @@ func TestFormWithClocksThatDiffer(t *testing.T) {
 	p.revoke(slower, p.clock().Add(-time.Hour))
 	p.wait(time.Second)
 	p.expect(provider, slow)
-	p.wait(time.Minute)
+	p.wait(3 * time.Minute)
+	p.form(provider, grant.List{}) // beside which all is read anew
+	synctest.Wait()
 	p.expect(provider, slow, slower)
 	p.wait(-time.Hour) // our own clock is put back
 	number := p.grant()
@@ -271,7 +282,9 @@ func TestFormWithClocksThatDiffer(t *testing.T) {
 }
 
 // A bit is set for as long as an access token may live, and then forgotten.
-func TestFormForgets(t *testing.T) {
+func TestFormForgets(t *testing.T) { synctest.Test(t, testFormForgets) }
+
+func testFormForgets(t *testing.T) {
 	p := newPlace(t)
 	provider := p.provider()
 	number := p.grant()
@@ -279,6 +292,8 @@ func TestFormForgets(t *testing.T) {
 	p.wait(grant.MaxTokenLifetime)
 	p.expect(provider, number)
 	p.wait(3 * time.Minute)
+	p.form(provider, grant.List{}) // beside which all is read anew
+	synctest.Wait()
 	p.expect(provider)
 }
 
@@ -379,6 +394,50 @@ func TestFormForAnAPI(t *testing.T) {
 	}
 }
 
+// After an API is deleted, its list says that all is revoked, for as long as a token for it
+// may live. If it is registered again, only what was granted before is.
+func TestFormForADeletedAPI(t *testing.T) {
+	p := newPlace(t)
+	set, err := keyring.Generate(keyring.EdDSA, p.now.AddDate(0, 0, -1), rand.Reader)
+	p.must(err)
+	p.ring, err = keyring.Parse(set)
+	p.must(err)
+	provider := p.provider()
+	number, l := p.grantFor(billing), grant.List{Audience: billing}
+	other := p.grant()
+	api := resource.API{Audience: billing, Name: billing, Scope: oauth.Scope{"x"}, CreatedAt: p.now}
+	says := func(want ...bool) {
+		t.Helper()
+		p.wait(200 * time.Millisecond)
+		list := p.read(p.form(provider, l), l, p.ring).List
+		for i, n := range []int64{number, other, grant.ListSize - 1} {
+			if revoked, _ := list.Revoked(n); revoked != want[i] {
+				t.Errorf("grant %d: revoked %v, want %v", n, revoked, want[i])
+			}
+		}
+	}
+	p.must(p.CreateAPI(t.Context(), api))
+	says(false, false, false)
+	p.must(p.DeleteAPI(t.Context(), billing, p.clock()))
+	says(true, true, true)
+	uris, err := provider.URIs(t.Context(), billing)
+	p.must(err)
+	if !slices.Equal(uris, []string{l.URI(issuer)}) {
+		t.Errorf("URIs: %v", uris)
+	}
+	p.expect(provider, number)
+
+	p.must(p.CreateAPI(t.Context(), api))
+	says(true, false, false)
+	p.must(p.DeleteAPI(t.Context(), billing, p.clock()))
+	p.wait(grant.MaxTokenLifetime)
+	says(true, true, true)
+	p.wait(2 * time.Minute)
+	if _, err := provider.Form(t.Context(), l); !errors.Is(err, status.ErrNotFound) {
+		t.Errorf("an API that was deleted long ago: %v", err)
+	}
+}
+
 // When the key changes, the list is signed with the new one at once.
 func TestFormAfterARotation(t *testing.T) {
 	p := newPlace(t)
@@ -416,35 +475,4 @@ func TestFormWithoutADatabase(t *testing.T) {
 	p.broken.Store(false)
 	p.wait(2 * time.Hour)
 	p.expect(provider, number)
-}
-
-// A request that is given up does not wait for its turn.
-func TestFormIsGivenUp(t *testing.T) {
-	p := newPlace(t)
-	p.grant()
-	holding, release := make(chan struct{}), make(chan struct{})
-	provider := p.provider(func(cfg *status.Config) {
-		cfg.Grants = &slow{place: p, holding: holding, release: release}
-	})
-	var asking sync.WaitGroup
-	asking.Go(func() { p.form(provider, grant.List{}) })
-	<-holding
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := provider.Form(ctx, grant.List{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
-	}
-	close(release)
-	asking.Wait()
-}
-
-type slow struct {
-	*place
-	holding, release chan struct{}
-}
-
-func (s *slow) RevokedSince(ctx context.Context, since time.Time) ([]int64, error) {
-	close(s.holding)
-	<-s.release
-	return s.place.RevokedSince(ctx, since)
 }

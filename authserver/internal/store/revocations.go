@@ -21,12 +21,19 @@ func (s *Store) RevokeGrant(ctx context.Context, number int64, now time.Time) (b
 	return n == 1, err
 }
 
-// RevokedSince returns the numbers of the grants that were revoked at that second or
-// later, of those that are kept. It reads an index and nothing else.
-func (s *Store) RevokedSince(ctx context.Context, since time.Time) ([]int64, error) {
-	return list(ctx, s.read, "list revoked grants", func(r row) (number int64, err error) {
-		return number, unavailable("list revoked grants", r.Scan(&number))
-	}, "SELECT number FROM grants WHERE revoked_at >= $1", seconds(since))
+// RevokedAfter returns the numbers of grants that were revoked, of those that are kept, in
+// the order of when they were and then of their numbers: the first ones that come after
+// this second and number, limit at the most, and when the last of them was revoked. From
+// there on the next ones are to be had. It reads an index from the right place on, however
+// many were revoked before, or in the same second.
+func (s *Store) RevokedAfter(ctx context.Context, at time.Time, number int64, limit int) (numbers []int64, last time.Time, err error) {
+	var second sql.NullInt64
+	numbers, err = list(ctx, s.read, "list revoked grants", func(r row) (number int64, err error) {
+		return number, unavailable("list revoked grants", r.Scan(&number, &second))
+	}, "SELECT number, revoked_at FROM grants WHERE revoked_at = $1 AND number > $2 "+
+		"UNION ALL SELECT number, revoked_at FROM grants WHERE revoked_at > $1 ORDER BY revoked_at, number LIMIT $3",
+		at.Unix(), number, limit)
+	return numbers, timeOf(second), err
 }
 
 // LastGrant returns the highest number that a grant has; zero if there is none.

@@ -86,7 +86,10 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		_, err := s.RevokeGrant(ctx, 1, start)
 		return err
 	},
-	"RevokedSince": func(ctx context.Context, s *store.Store) error { _, err := s.RevokedSince(ctx, start); return err },
+	"RevokedAfter": func(ctx context.Context, s *store.Store) error {
+		_, _, err := s.RevokedAfter(ctx, start, 0, 1)
+		return err
+	},
 	"LastGrant":    func(ctx context.Context, s *store.Store) error { _, err := s.LastGrant(ctx); return err },
 	"CreateCode":   func(ctx context.Context, s *store.Store) error { return s.CreateCode(ctx, grant.Code{Digest: "x"}) },
 	"CodeByDigest": func(ctx context.Context, s *store.Store) error { _, err := s.CodeByDigest(ctx, "x"); return err },

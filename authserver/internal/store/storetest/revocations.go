@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 var revocationTests = []test{
 	{"whatever ends a grant, its number is known", testRevokedSince},
+	{"revoked grants are found page by page", testRevokedAfter},
 	{"the number of a revoked grant is known until its last token has expired", testRevokedUntil},
 	{"the last grant is the highest number", testLastGrant},
 }
@@ -20,10 +22,37 @@ var revocationTests = []test{
 // revokedSince returns the numbers of the grants that were revoked since, in order.
 func revokedSince(t testing.TB, s *store.Store, since time.Time) []int64 {
 	t.Helper()
-	numbers, err := s.RevokedSince(t.Context(), since)
+	numbers, _, err := s.RevokedAfter(t.Context(), since, 0, 1000)
 	must(t, err)
 	slices.Sort(numbers)
 	return numbers
+}
+
+// However many were revoked in one second, page after page finds each of them once.
+func testRevokedAfter(t *testing.T, s *store.Store) {
+	const seconds, each = 3, 5
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	want := make([]int64, seconds*each)
+	for i := range seconds * each {
+		number := addGrant(t, s, u, c).Number
+		want[i%seconds*each+i/seconds] = number
+		_, err := s.RevokeGrant(t.Context(), number, start.Add(time.Duration(i%seconds)*time.Second))
+		must(t, err)
+	}
+	addGrant(t, s, u, c)
+	for limit := 1; limit <= len(want)+1; limit++ {
+		var got []int64
+		for at, after := start, int64(0); ; {
+			numbers, last, err := s.RevokedAfter(t.Context(), at, after, limit)
+			must(t, err)
+			if len(numbers) == 0 {
+				break
+			}
+			got = append(got, numbers...)
+			at, after = last, numbers[len(numbers)-1]
+		}
+		same(t, "revoked, "+strconv.Itoa(limit)+" at a time", want, got)
+	}
 }
 
 // endings are all that ends grants. Each gets a user, a client and a session of theirs,

@@ -42,7 +42,7 @@ SELECT id, username, name, password_hash, password_version, created_at, last_log
 SELECT id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at FROM users WHERE username = $1;
 SELECT name, description FROM scopes ORDER BY name;
 SELECT number FROM grants WHERE client_id = $1 AND type = 'client_credentials' AND revoked_at IS NULL;
-SELECT number FROM grants WHERE revoked_at >= $1;
+SELECT number, revoked_at FROM grants WHERE revoked_at = $1 AND number > $2 UNION ALL SELECT number, revoked_at FROM grants WHERE revoked_at > $1 ORDER BY revoked_at, number LIMIT $3;
 SELECT number, type, client_id, user_id, session, audience, scope, created_at, expires_at, revoked_at, refresh_family, refresh_digest, refresh_trail, refresh_ends_at, refresh_expires_at FROM grants WHERE number = $1;
 SELECT scope FROM api_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3;
 SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2;
