@@ -25,9 +25,10 @@ var postgres = dialect{
 	skipLocked: "FOR UPDATE SKIP LOCKED",
 	// A migration may take long, but must not keep everybody else waiting for a lock that
 	// it waits for itself.
-	patience:  []string{"SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '5s'"},
-	keyShare:  "FOR KEY SHARE",
-	forUpdate: "FOR UPDATE",
+	patience:     []string{"SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '5s'"},
+	keyShare:     "FOR KEY SHARE",
+	forUpdate:    "FOR UPDATE",
+	revokedAfter: "SELECT number, revoked_at FROM grants WHERE revoked_at >= $1 AND (revoked_at, number) > ($1, $2)",
 	lock: func() (goose.ProviderOption, error) {
 		// As many tries as it takes: whoever waits for the lock waits for a migration.
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 3600))

@@ -30,9 +30,7 @@ func (s *Store) RevokedAfter(ctx context.Context, at time.Time, number int64, li
 	var second sql.NullInt64
 	numbers, err = list(ctx, s.read, "list revoked grants", func(r row) (number int64, err error) {
 		return number, unavailable("list revoked grants", r.Scan(&number, &second))
-	}, "SELECT number, revoked_at FROM grants WHERE revoked_at = $1 AND number > $2 "+
-		"UNION ALL SELECT number, revoked_at FROM grants WHERE revoked_at > $1 ORDER BY revoked_at, number LIMIT $3",
-		at.Unix(), number, limit)
+	}, s.dialect.revokedAfter+" ORDER BY revoked_at, number LIMIT $3", at.Unix(), number, limit)
 	return numbers, timeOf(second), err
 }
 

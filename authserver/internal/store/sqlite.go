@@ -27,7 +27,13 @@ const (
 	busyPause   = 10 * time.Millisecond
 )
 
-var sqlite = dialect{goose: goose.DialectSQLite3, serial: "INTEGER PRIMARY KEY AUTOINCREMENT", text: "TEXT"}
+var sqlite = dialect{
+	goose:  goose.DialectSQLite3,
+	serial: "INTEGER PRIMARY KEY AUTOINCREMENT",
+	text:   "TEXT",
+	revokedAfter: "SELECT number, revoked_at FROM grants WHERE revoked_at = $1 AND number > $2 " +
+		"UNION ALL SELECT number, revoked_at FROM grants WHERE revoked_at > $1",
+}
 
 // openSQLite opens the file; with os.O_CREATE as the flag it makes one where there is none,
 // with 0 it does not.

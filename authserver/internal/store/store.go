@@ -42,6 +42,10 @@ type dialect struct {
 	keyShare   string                               // makes a SELECT hold its rows against deletion
 	forUpdate  string                               // makes a SELECT hold its rows against keyShare too
 	lock       func() (goose.ProviderOption, error) // keeps processes from migrating at once; nil where the engine does
+	// revokedAfter selects the revoked grants after a second and number. Each engine answers
+	// its own way to say so from the index alone, and with the other's it reads far too much:
+	// SQLite all of that second again, PostgreSQL all that was revoked later.
+	revokedAfter string
 }
 
 // Pool says how a server of a database is used. It means nothing to SQLite, which
