@@ -193,17 +193,26 @@ func TestRevocationAtSeveralAPIs(t *testing.T) {
 			}
 			call := func(api, token string) int { return send(t, at[api], get("/users/me", "Bearer "+token)).status }
 
-			tokens := map[string]string{}
-			for api := range at {
-				got := send(t, s.authURL, form("username", "john.doe", "password", demoPassword, "resource", api))
-				tokens[api] = got.text(t, "access_token")
-				if status := call(api, tokens[api]); status != http.StatusOK {
-					t.Errorf("%s answers %d", api, status)
+			login := func(username, password string) map[string]string {
+				tokens := map[string]string{}
+				for api := range at {
+					got := send(t, s.authURL, form("username", username, "password", password, "resource", api))
+					tokens[api] = got.text(t, "access_token")
+					if status := call(api, tokens[api]); status != http.StatusOK {
+						t.Errorf("%s answers %d", api, status)
+					}
 				}
+				return tokens
 			}
+			johns, janes := login("john.doe", demoPassword), login("jane.smith", "anothersecurepass")
 			s.admin(t, "", "user", "disable", "john.doe")
-			for api, token := range tokens {
+			for api, token := range johns {
 				until(t, api+" to refuse the token", func() bool { return call(api, token) == http.StatusUnauthorized }, s.authserver)
+			}
+			s.admin(t, "", "api", "delete", bank, "--keys-file", s.keysFile)
+			until(t, "the deleted API to refuse its tokens", func() bool { return call(bank, janes[bank]) == http.StatusUnauthorized }, s.authserver)
+			if status := call(s.apiURL, janes[s.apiURL]); status != http.StatusOK {
+				t.Errorf("the other API answers %d", status)
 			}
 			s.authserver.stop(t)
 		})

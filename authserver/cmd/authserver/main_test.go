@@ -32,7 +32,7 @@ func TestCommands(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Deadline:            time.Now().Add(3 * time.Minute), // for a server that starts where it should refuse to
+		Deadline:            time.Now().Add(10 * time.Minute), // for a server that starts where it should refuse to
 		Setup: func(env *testscript.Env) error {
 			for name, value := range map[string]string{
 				"HALLPASS_DATABASE_URL": "sqlite:" + env.WorkDir + "/hallpass.db",

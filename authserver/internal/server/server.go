@@ -139,7 +139,7 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 		Tokens:         tokens,
 		StatusLists: status.NewProvider(status.Config{
 			Issuer: s.Issuer, Audience: s.Audience, Lifetime: s.AccessTokenLifetime,
-			Grants: data, APIs: data, Signer: signer, Now: time.Now,
+			Grants: data, APIs: data, Signer: signer, Now: time.Now, Log: log,
 		}),
 		Verifier: verifier,
 		Keys:     keys,

@@ -37,7 +37,7 @@ type dialect struct {
 	goose      goose.Dialect
 	serial     string                               // a primary key that numbers rows and never gives a number twice
 	text       string                               // the type of text that is ordered by its bytes, whatever the server's language
-	patience   []string                             //  begins a migration: how long it may take
+	patience   []string                             // statements that begin a migration: how long it may take
 	skipLocked string                               // makes a SELECT leave out rows that another transaction holds
 	keyShare   string                               // makes a SELECT hold its rows against deletion
 	forUpdate  string                               // makes a SELECT hold its rows against keyShare too

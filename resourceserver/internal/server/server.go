@@ -49,22 +49,14 @@ func (s *Settings) Validate() error {
 	return nil
 }
 
-// validateAudience accepts any name, since what a token says is compared with it
-// and nothing else; but a URL must be one that metadata can be published for
-// (RFC 9728 §1.2).
+// validateAudience accepts what the authorization server does, but a URL must also be one
+// that metadata can be published for (RFC 9728 §1.2).
 func validateAudience(audience string) error {
-	if audience == "" {
-		return errors.New("it must not be empty: a token has to name the API that it is for")
+	if err := oauth.ValidateAudience(audience); err != nil {
+		return err
 	}
-	u, err := url.Parse(audience)
-	if err != nil {
-		return fmt.Errorf("%q is neither a URL nor a name", audience)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil
-	}
-	if u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return errors.New("a URL must have a host, and no user, query or fragment (RFC 9728 section 1.2)")
+	if u, err := url.Parse(audience); err != nil || ((u.Scheme == "http" || u.Scheme == "https") && (u.RawQuery != "" || u.ForceQuery)) {
+		return errors.New("a URL must have no query (RFC 9728 section 1.2)")
 	}
 	return nil
 }

@@ -67,6 +67,8 @@ func TestWrongSettings(t *testing.T) {
 		"issuer empty":              {func(s *server.Settings) { s.Issuer = "" }, []string{"--issuer", "HALLPASS_ISSUER"}},
 		"issuer with a query":       {func(s *server.Settings) { s.Issuer = "https://login.example?x=1" }, []string{"--issuer", "HALLPASS_ISSUER"}},
 		"issuer with a fragment":    {func(s *server.Settings) { s.Issuer = "https://login.example#x" }, []string{"--issuer", "HALLPASS_ISSUER"}},
+		"audience of two words":     {func(s *server.Settings) { s.Audience = "a b" }, []string{"--audience", "HALLPASS_AUDIENCE", "absolute URI"}},
+		"audience that is no URI":   {func(s *server.Settings) { s.Audience = "hallpass-api" }, []string{"--audience", "HALLPASS_AUDIENCE", "absolute URI"}},
 		"audience empty":            {func(s *server.Settings) { s.Audience = "" }, []string{"--audience", "HALLPASS_AUDIENCE"}},
 		"audience with a fragment":  {func(s *server.Settings) { s.Audience = "https://api.example#x" }, []string{"--audience", "HALLPASS_AUDIENCE"}},
 		"audience with a query":     {func(s *server.Settings) { s.Audience = "https://api.example?x" }, []string{"--audience", "HALLPASS_AUDIENCE"}},
@@ -137,8 +139,8 @@ func TestKeysOfAnotherAPI(t *testing.T) {
 	}
 }
 
-func TestAudienceNeedNotBeAURL(t *testing.T) {
-	for _, audience := range []string{"hallpass-api", "urn:example:api", "https://api.example/v1"} {
+func TestAudienceNeedNotBeOfTheWeb(t *testing.T) {
+	for _, audience := range []string{"urn:example:api", "https://api.example/v1"} {
 		s := settings(t)
 		s.Audience = audience
 		if _, err := server.New(t.Context(), s, slog.New(slog.DiscardHandler)); err != nil {
