@@ -119,6 +119,9 @@ func (s *slow) RevokedAfter(ctx context.Context, at time.Time, number int64, lim
 	took := s.page + time.Duration(len(rest))*s.row
 	s.pages, s.most, s.busy, err = s.pages+1, max(s.most, len(rest)), s.busy+took, s.err
 	s.mu.Unlock()
+	if took == 0 { // the race detector of Go 1.26 breaks down over timers that are over as they begin (its issue 78156)
+		return numbers, last, err
+	}
 	select {
 	case <-ctx.Done():
 		return nil, last, ctx.Err()
