@@ -82,7 +82,7 @@ func (s *Server) Start() error {
 	if err != nil {
 		return err
 	}
-	attributes.Pdeathsig = syscall.SIGQUIT // no server outlives the test program, even a killed one
+	dieWithParent(attributes)
 	s.process.SysProcAttr, s.process.Dir = attributes, s.dir
 	var said bytes.Buffer
 	s.process.Stdout, s.process.Stderr = &said, &said

@@ -1,22 +1,17 @@
 package postgrestest
 
 import (
-	"errors"
 	"os"
+	"sync"
 	"testing"
 )
 
 // A server starts, takes statements, keeps its data over a restart, and leaves
 // nothing behind.
 func TestServer(t *testing.T) {
-	s, err := New()
-	if errors.Is(err, ErrNotInstalled) && os.Getenv("CI") != "true" {
-		t.Skip("PostgreSQL is not installed")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	url, err := s.Database()
+	start := sync.OnceValues(New)
+	url := Database(t, start)
+	s, err := start()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,22 +30,10 @@ func TestMain(m *testing.M) {
 // postgres is the one server of all tests; each has a database of its own.
 var postgres = sync.OnceValues(postgrestest.New)
 
-// postgresURL makes an empty database. Where there is no PostgreSQL the test is left
-// out, which continuous integration does not allow.
+// postgresURL makes an empty database.
 func postgresURL(t testing.TB) string {
 	t.Helper()
-	server, err := postgres()
-	if errors.Is(err, postgrestest.ErrNotInstalled) && os.Getenv("CI") != "true" {
-		t.Skip("left out: PostgreSQL is not installed")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	url, err := server.Database()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return url
+	return postgrestest.Database(t, postgres)
 }
 
 func freshPostgres(t testing.TB) *store.Store {

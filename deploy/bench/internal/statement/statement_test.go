@@ -2,7 +2,6 @@ package statement_test
 
 import (
 	"database/sql"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,17 +44,7 @@ var engines = map[string]engine{
 		return "sqlite:" + path, "file:" + strings.NewReplacer(" ", "%20", "?", "%3F").Replace(path)
 	}},
 	"PostgreSQL": {"pgx", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", `TEXT COLLATE "C"`, func(t *testing.T) (string, string) {
-		server, err := postgres()
-		if errors.Is(err, postgrestest.ErrNotInstalled) && os.Getenv("CI") != "true" {
-			t.Skip("left out: PostgreSQL is not installed")
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		url, err := server.Database()
-		if err != nil {
-			t.Fatal(err)
-		}
+		url := postgrestest.Database(t, postgres)
 		return url, url
 	}},
 }
