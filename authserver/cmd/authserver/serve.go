@@ -41,7 +41,7 @@ func (c *migrateCommand) Run(ctx context.Context, streams program.Streams) error
 	if err != nil {
 		return err
 	}
-	version, err := s.Migrate(ctx)
+	version, err := s.Schema(ctx)
 	if err == nil {
 		fmt.Fprintf(streams.Out, "schema version %d\n", version)
 	}

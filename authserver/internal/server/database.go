@@ -45,20 +45,25 @@ func (d *Database) Validate() error {
 // OpenStore opens the database of the settings, made where there is none, and brings its
 // schema up to date. Errors name the setting.
 func OpenStore(ctx context.Context, d Database) (*store.Store, error) {
-	return d.open(ctx, store.Open)
+	return d.open(ctx, store.Open, (*store.Store).Migrate)
 }
 
 // OpenExistingStore is OpenStore for commands on what is there: a path that is mistyped
-// must not become one more database.
+// must not become one more database, and to add a user must not change the schema under
+// servers of the version before.
 func OpenExistingStore(ctx context.Context, d Database) (*store.Store, error) {
-	s, err := d.open(ctx, store.OpenExisting)
-	if errors.Is(err, store.ErrNoDatabase) {
+	s, err := d.open(ctx, store.OpenExisting, (*store.Store).Schema)
+	switch {
+	case errors.Is(err, store.ErrNoDatabase):
 		err = program.WithCode(program.ExitUsage, fmt.Errorf("%w; 'authserver migrate' makes it, and so does 'authserver serve'", err))
+	case errors.Is(err, store.ErrOlderSchema):
+		err = fmt.Errorf("%w; 'authserver migrate' brings it up to date, and so does 'authserver serve'", err)
 	}
 	return s, err
 }
 
-func (d Database) open(ctx context.Context, open func(context.Context, string, store.Pool) (*store.Store, error)) (*store.Store, error) {
+// open opens the database and sees to its schema.
+func (d Database) open(ctx context.Context, open func(context.Context, string, store.Pool) (*store.Store, error), schema func(*store.Store, context.Context) (int64, error)) (*store.Store, error) {
 	password, err := d.password()
 	if err != nil {
 		return nil, program.WithCode(program.ExitUsage, err)
@@ -70,7 +75,7 @@ func (d Database) open(ctx context.Context, open func(context.Context, string, s
 		StatementTimeout: d.DatabaseStatementTimeout,
 	})
 	if err == nil {
-		if _, err = s.Migrate(ctx); err != nil {
+		if _, err = schema(s, ctx); err != nil {
 			_ = s.Close() // the first error is the one that matters
 		}
 	}

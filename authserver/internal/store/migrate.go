@@ -38,12 +38,28 @@ func (s *Store) Migrate(ctx context.Context) (version int64, err error) {
 	if err != nil {
 		return 0, unavailable("migrate", err)
 	}
-	current, known, err := provider.GetVersions(ctx)
+	return schema(ctx, provider)
+}
+
+// Schema returns the version of the schema and changes nothing. One that is not the
+// program's own is ErrNewerSchema or ErrOlderSchema.
+func (s *Store) Schema(ctx context.Context) (version int64, err error) {
+	provider, err := s.migrations()
 	if err != nil {
-		return 0, unavailable("migrate", err)
+		return 0, err
 	}
-	if current > known {
+	return schema(ctx, provider)
+}
+
+func schema(ctx context.Context, provider *goose.Provider) (version int64, err error) {
+	current, known, err := provider.GetVersions(ctx)
+	switch {
+	case err != nil:
+		return 0, unavailable("read the version of the schema", err)
+	case current > known:
 		return current, fmt.Errorf("%w: version %d, and the program knows versions up to %d: run the newer program", ErrNewerSchema, current, known)
+	case current < known:
+		return current, fmt.Errorf("%w: version %d, and the program needs version %d", ErrOlderSchema, current, known)
 	}
 	return current, nil
 }

@@ -24,6 +24,8 @@ var (
 	ErrPermissions = errors.New("others can read or change the file")
 	// ErrNewerSchema says that a newer version of the program has changed the schema.
 	ErrNewerSchema = errors.New("the schema of the database is newer than this program")
+	// ErrOlderSchema says that the schema must be migrated before this program can use it.
+	ErrOlderSchema = errors.New("the schema of the database is older than this program")
 	// ErrUnreachable says that the server of the database does not answer, or does not
 	// let us in. It may start a little later than we do.
 	ErrUnreachable = errors.New("cannot connect to the database")

@@ -40,8 +40,10 @@ func testMigrateAgain(t *testing.T, s *store.Store) {
 	must(t, err)
 	second, err := s.Migrate(t.Context())
 	must(t, err)
-	if first < 1 || second != first {
-		t.Errorf("the schema has version %d, then %d", first, second)
+	seen, err := s.Schema(t.Context())
+	must(t, err)
+	if first < 1 || second != first || seen != first {
+		t.Errorf("the schema has version %d, then %d, and looks like %d", first, second, seen)
 	}
 	expectGrant(t, s, g)
 }
@@ -51,6 +53,7 @@ func testMigrateAgain(t *testing.T, s *store.Store) {
 var calls = map[string]func(context.Context, *store.Store) error{
 	"Ping":           func(ctx context.Context, s *store.Store) error { return s.Ping(ctx) },
 	"Migrate":        func(ctx context.Context, s *store.Store) error { _, err := s.Migrate(ctx); return err },
+	"Schema":         func(ctx context.Context, s *store.Store) error { _, err := s.Schema(ctx); return err },
 	"CreateUser":     func(ctx context.Context, s *store.Store) error { return s.CreateUser(ctx, newUser("x")) },
 	"UserByUsername": func(ctx context.Context, s *store.Store) error { _, err := s.UserByUsername(ctx, "x"); return err },
 	"UserByID":       func(ctx context.Context, s *store.Store) error { _, err := s.UserByID(ctx, "x"); return err },
