@@ -31,6 +31,9 @@ type Database struct {
 
 // Validate checks what kong cannot; the error names the setting.
 func (d *Database) Validate() error {
+	if err := store.CheckURL(d.DatabaseURL); err != nil {
+		return fmt.Errorf("--database-url (HALLPASS_DATABASE_URL): %w", err)
+	}
 	switch {
 	case d.DatabaseConnections < 1 || d.DatabaseConnections > 1000:
 		return fmt.Errorf("--database-connections (HALLPASS_DATABASE_CONNECTIONS) must be from 1 to 1000, not %d", d.DatabaseConnections)

@@ -6,7 +6,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,12 +38,21 @@ var postgres = dialect{
 	},
 }
 
-// openPostgres opens a pool. It is ErrURL if the URL cannot be understood, and
-// ErrUnreachable if the database does not answer.
-func openPostgres(ctx context.Context, url string, pool Pool) (*Store, error) {
+// parsePostgres reads the URL. The error is ErrURL: pgx's own may quote a password.
+func parsePostgres(url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("%w: it must be like postgres://user:password@host:5432/database", ErrURL)
+	}
+	return config, nil
+}
+
+// openPostgres opens a pool. It is ErrURL if the URL cannot be understood, and
+// ErrUnreachable if the database does not answer.
+func openPostgres(ctx context.Context, url string, pool Pool) (*Store, error) {
+	config, err := parsePostgres(url)
+	if err != nil {
+		return nil, err
 	}
 	config.Password = cmp.Or(pool.Password, config.Password)
 	config.ConnectTimeout = pool.ConnectTimeout
@@ -61,15 +72,23 @@ func openPostgres(ctx context.Context, url string, pool Pool) (*Store, error) {
 }
 
 // withoutURL drops what pgx says about the connection it tried (user, host and
-// database), and keeps why that failed.
+// database), and keeps why that failed: in one line, and once where it failed in the
+// same way with TLS and without.
 func withoutURL(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
 		err = inner
 	}
+	tries, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return err
+	}
+	var reasons []string
+	for _, try := range tries.Unwrap() {
+		if reason := try.Error(); !slices.Contains(reasons, reason) {
+			reasons = append(reasons, reason)
+		}
+	}
+	return errors.New(strings.Join(reasons, "; "))
 }
 
 // closeAll closes the pools that a Store has; both names may mean the same one.

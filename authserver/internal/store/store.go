@@ -88,16 +88,31 @@ func OpenExisting(ctx context.Context, url string, pool Pool) (*Store, error) {
 }
 
 func open(ctx context.Context, url string, pool Pool, flag int) (*Store, error) {
+	if err := CheckURL(url); err != nil {
+		return nil, err
+	}
+	if path, ok := strings.CutPrefix(url, sqliteScheme); ok {
+		return openSQLite(ctx, path, flag)
+	}
+	return openPostgres(ctx, url, pool)
+}
+
+const sqliteScheme = "sqlite:"
+
+// CheckURL tells whether Open can understand the URL, and opens nothing. The error is
+// ErrURL.
+func CheckURL(url string) error {
 	scheme, rest, _ := strings.Cut(url, ":")
 	switch {
 	case scheme == "sqlite" && rest != "":
-		return openSQLite(ctx, rest, flag)
+		return nil
 	case scheme == "sqlite":
-		return nil, fmt.Errorf("%w: sqlite: needs the path of a file, like sqlite:hallpass.db", ErrURL)
+		return fmt.Errorf("%w: sqlite: needs the path of a file, like sqlite:hallpass.db", ErrURL)
 	case scheme == "postgres" || scheme == "postgresql":
-		return openPostgres(ctx, url, pool)
+		_, err := parsePostgres(url)
+		return err
 	}
-	return nil, fmt.Errorf("%w: it must be sqlite:PATH or postgres://user:password@host:5432/database", ErrURL)
+	return fmt.Errorf("%w: it must be sqlite:PATH or postgres://user:password@host:5432/database", ErrURL)
 }
 
 // Close closes the database.
