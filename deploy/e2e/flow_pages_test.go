@@ -164,10 +164,10 @@ func (g *guest) login(username, password string) {
 	g.types(username + kb.Tab + password + kb.Enter)
 }
 
-// presses presses a button.
+// presses presses a button, or follows a link.
 func (g *guest) presses(button string) {
 	g.t.Helper()
-	g.do("pressing "+button, chromedp.Click(chromedp.Search(`//button[normalize-space()="`+button+`"]`)))
+	g.do("pressing "+button, chromedp.Click(chromedp.Search(`//*[self::button or self::a][normalize-space()="`+button+`"]`)))
 }
 
 // cameBack checks what the browser brought to the app: a code, or an error.
@@ -282,6 +282,21 @@ func TestFlowInBrowser(t *testing.T) {
 		g.cameBack("access_denied")
 		g.open(deniable)
 		g.sees("Allow access?") // not remembered
+	})
+	t.Run("somebody else", func(t *testing.T) {
+		g := g.in(t)
+		g.open(deniable, "prompt", "consent")
+		g.login("john.doe", demoPassword)
+		g.sees("Allow access?")
+		g.presses("Log in as somebody else")
+		g.sees("Log in")
+		g.login("jane.smith", "anothersecurepass")
+		g.sees("Allow access?")
+		if text := g.eval(`document.querySelector("main").innerText`); !strings.Contains(text, "Jane Smith") || strings.Contains(text, "John Doe") {
+			t.Errorf("the page asks somebody else than Jane Smith: %s", text)
+		}
+		g.presses("Allow")
+		s.callMe(t, redeem(t, deniable, g.cameBack("")).access, "Jane Smith")
 	})
 	t.Run("back button", func(t *testing.T) {
 		g := g.in(t)

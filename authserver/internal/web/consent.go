@@ -3,8 +3,10 @@ package web
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
@@ -17,8 +19,11 @@ func (e *edge) showConsent(w http.ResponseWriter, r *http.Request, a *authorizat
 	if err != nil {
 		return err
 	}
+	again := maps.Clone(a.form)
+	again.Set("prompt", strings.Join(append([]string{"login"}, a.prompt...), " "))
 	e.render(w, http.StatusOK, "consent", page{
 		Title: "Allow access", Client: a.client.Name, API: a.api.Name, User: s.user.Name, UserID: s.user.ID, Scopes: scopes, Continue: r.URL.RawQuery,
+		LoginAgain: "/authorize?" + again.Encode(),
 	}, formTarget(a.redirectURI))
 	return nil
 }

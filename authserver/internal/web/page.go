@@ -33,10 +33,11 @@ type page struct {
 	Error  string // what went wrong with a form, shown beside it
 	Text   string // of a message
 
-	UserID   string                      // who is logged in, for the form
-	Username string                      // typed before
-	Scopes   []resource.ScopeDescription // asked for
-	Continue string                      // the query of the authorization request to go on with
+	UserID     string                      // who is logged in, for the form
+	Username   string                      // typed before
+	Scopes     []resource.ScopeDescription // asked for
+	Continue   string                      // the query of the authorization request to go on with
+	LoginAgain string                      // where somebody else logs in to go on with it
 }
 
 // render shows a page. The policy forbids scripts, frames and everything from elsewhere.
