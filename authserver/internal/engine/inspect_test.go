@@ -1,12 +1,10 @@
 package engine_test
 
 import (
-	"crypto/rand"
 	"errors"
 	"testing"
 	"time"
 
-	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
@@ -17,16 +15,8 @@ import (
 // API, as the program does, and returns the signer that billing can make of its secret.
 func forger(t *testing.T, b *bench) *token.Signer {
 	t.Helper()
-	must(t, b.data.CreateAPI(t.Context(), billing))
-	set, err := keyring.Generate(keyring.HS256, b.now, rand.Reader)
-	must(t, err)
-	set, single, err := keyring.Add(set, keyring.HS256, billing.Audience, b.now, rand.Reader)
-	must(t, err)
-	ring, err := keyring.Parse(set)
-	must(t, err)
-	own, err := keyring.Parse(single)
-	must(t, err)
-	b.cfg.Signer = &token.Signer{Keys: ring, Audience: audience, Now: b.cfg.Now}
+	ring, own := addBilling(t, b)
+	var err error
 	b.cfg.Verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, InsecureAnyAudience: true, CacheSize: -1, Now: b.cfg.Now})
 	must(t, err)
 	return &token.Signer{Keys: own, Audience: audience, Now: b.cfg.Now}

@@ -86,20 +86,29 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-// withBilling registers billing, gives it a secret of its own, and lets the client
-// refresh. It returns the verifier of billing, which has that secret alone.
-func withBilling(t *testing.T, b *bench) *token.Verifier {
+// addBilling registers billing, gives it a secret of its own and lets the engine sign with
+// that. It returns the keys of the server and those of billing.
+func addBilling(t *testing.T, b *bench) (ring, own *keyring.Ring) {
 	t.Helper()
 	must(t, b.data.CreateAPI(t.Context(), billing))
 	set, err := keyring.Generate(keyring.HS256, b.now, rand.Reader)
 	must(t, err)
 	set, single, err := keyring.Add(set, keyring.HS256, billing.Audience, b.now, rand.Reader)
 	must(t, err)
-	ring, err := keyring.Parse(set)
+	ring, err = keyring.Parse(set)
 	must(t, err)
-	own, err := keyring.Parse(single)
+	own, err = keyring.Parse(single)
 	must(t, err)
 	b.cfg.Signer = &token.Signer{Keys: ring, Audience: audience, Now: b.cfg.Now}
+	return ring, own
+}
+
+// withBilling adds billing and lets the client refresh. It returns the verifier of
+// billing, which has its own secret alone.
+func withBilling(t *testing.T, b *bench) *token.Verifier {
+	t.Helper()
+	ring, own := addBilling(t, b)
+	var err error
 	b.app.Grants = append(b.app.Grants, oauth.GrantRefreshToken)
 	b.cfg.Verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: b.cfg.Now})
 	must(t, err)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/status"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
@@ -55,6 +56,9 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 			}
 			data = opened
 			if err := s.checkClients(ctx, data, hasher, log); err != nil {
+				return nil, err
+			}
+			if err := warnOfRegisteredAudience(ctx, data, s.Audience, log); err != nil {
 				return nil, err
 			}
 			return handler(s, keys, data, hasher, registry, log)
@@ -93,6 +97,19 @@ func warnOfPasswordGrant(ctx context.Context, data *store.Store, log *slog.Logge
 		}
 	}
 	return nil
+}
+
+// warnOfRegisteredAudience says when the API of the settings is registered as one more: its
+// tokens are as the settings say, and what is registered of it would be waited for in vain.
+func warnOfRegisteredAudience(ctx context.Context, data *store.Store, audience string, log *slog.Logger) error {
+	_, err := data.APIByAudience(ctx, audience)
+	if errors.Is(err, resource.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		log.WarnContext(ctx, "the API of --audience (HALLPASS_AUDIENCE) is registered too, and its scopes and secret there are not used: 'authserver api delete' removes it", "audience", audience)
+	}
+	return err
 }
 
 // handler connects the rooms of the house: web in front of engine in front of
