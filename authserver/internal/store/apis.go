@@ -15,7 +15,7 @@ const apiColumns = "audience, name, scope, created_at"
 // CreateAPI registers an API; resource.ErrExists if its audience is taken. That of a
 // deleted one is not.
 func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
-	return s.inTx(ctx, "create API", func(tx *sql.Tx) error {
+	return s.inTx(ctx, "create API", func(ctx context.Context, tx *sql.Tx) error {
 		if err := s.sweepAPIs(ctx, tx, a.CreatedAt); err != nil {
 			return err
 		}
@@ -32,7 +32,7 @@ func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
 
 // APIByAudience returns an API, or resource.ErrNotFound.
 func (s *Store) APIByAudience(ctx context.Context, audience string) (resource.API, error) {
-	return scanAPI(s.read.QueryRowContext(ctx, "SELECT "+apiColumns+" FROM apis WHERE audience = $1 AND deleted_at IS NULL", audience))
+	return one(ctx, s.read, scanAPI, "SELECT "+apiColumns+" FROM apis WHERE audience = $1 AND deleted_at IS NULL", audience)
 }
 
 // APIs returns all registered APIs by audience.
@@ -66,7 +66,7 @@ func (s *Store) UpdateAPI(ctx context.Context, audience string, change func(reso
 // DeleteAPI deletes an API, after which no token for it is issued, and revokes all grants
 // for it; resource.ErrNotFound if there is none. Audiences goes on to tell of it.
 func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) error {
-	return s.inTx(ctx, "delete API", func(tx *sql.Tx) error {
+	return s.inTx(ctx, "delete API", func(ctx context.Context, tx *sql.Tx) error {
 		n, err := changed(ctx, tx, "delete API", "UPDATE apis SET deleted_at = $2 WHERE audience = $1 AND deleted_at IS NULL", audience, seconds(now))
 		if err != nil {
 			return err
@@ -74,10 +74,7 @@ func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) e
 		if n == 0 {
 			return resource.ErrNotFound
 		}
-		_, err = changed(ctx, tx, "revoke grants",
-			"UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE audience = $1 AND audience <> '' AND revoked_at IS NULL",
-			audience, seconds(now), revokedUntil(now))
-		if err != nil {
+		if _, err := revokeGrants(ctx, tx, now, "audience = $3 AND audience <> ''", audience); err != nil {
 			return err
 		}
 		return s.sweepAPIs(ctx, tx, now)

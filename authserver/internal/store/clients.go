@@ -23,7 +23,7 @@ func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
 
 // ClientByID returns a client, or client.ErrNotFound.
 func (s *Store) ClientByID(ctx context.Context, id string) (client.Client, error) {
-	return scanClient(s.read.QueryRowContext(ctx, "SELECT "+clientColumns+" FROM clients WHERE id = $1", id))
+	return one(ctx, s.read, scanClient, "SELECT "+clientColumns+" FROM clients WHERE id = $1", id)
 }
 
 // Clients returns all clients by id.
@@ -73,7 +73,7 @@ func (s *Store) SetClientSecret(ctx context.Context, id, digest string) error {
 // is being made right now is waited for. Codes stay, since nobody can redeem one without
 // the new secret.
 func (s *Store) ReplaceClientSecret(ctx context.Context, id, digest string, now time.Time) error {
-	return s.inTx(ctx, "replace client secret", func(tx *sql.Tx) error {
+	return s.inTx(ctx, "replace client secret", func(ctx context.Context, tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, "SELECT id FROM clients WHERE id = $1 AND secret_digest <> '' "+s.dialect.forUpdate, id).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return client.ErrNotFound
@@ -84,8 +84,7 @@ func (s *Store) ReplaceClientSecret(ctx context.Context, id, digest string, now 
 		if _, err := changed(ctx, tx, "set client secret", "UPDATE clients SET secret_digest = $2 WHERE id = $1", id, digest); err != nil {
 			return err
 		}
-		_, err = changed(ctx, tx, "revoke grants",
-			"UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE client_id = $1 AND revoked_at IS NULL", id, seconds(now), revokedUntil(now))
+		_, err = revokeGrants(ctx, tx, now, "client_id = $3", id)
 		return err
 	})
 }
@@ -95,7 +94,7 @@ func (s *Store) ReplaceClientSecret(ctx context.Context, id, digest string, now 
 // is there before the client goes, or is refused by the foreign key: so every grant
 // without a client is one to revoke.
 func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) error {
-	return s.inTx(ctx, "delete client", func(tx *sql.Tx) error {
+	return s.inTx(ctx, "delete client", func(ctx context.Context, tx *sql.Tx) error {
 		n, err := changed(ctx, tx, "delete client", "DELETE FROM clients WHERE id = $1", id)
 		if err != nil {
 			return err
@@ -103,8 +102,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) erro
 		if n == 0 {
 			return client.ErrNotFound
 		}
-		_, err = changed(ctx, tx, "revoke grants",
-			"UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE client_id IS NULL AND revoked_at IS NULL", seconds(now), revokedUntil(now))
+		_, err = revokeGrants(ctx, tx, now, "client_id IS NULL")
 		return err
 	})
 }

@@ -32,9 +32,9 @@ func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, er
 	var c grant.Code
 	var scope string
 	var created, expires sql.NullInt64
-	err := s.read.QueryRowContext(ctx,
-		"SELECT digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at FROM codes WHERE digest = $1", digest).
-		Scan(&c.Digest, &c.ClientID, &c.UserID, &c.Session, &c.Audience, &c.RedirectURI, &scope, &c.Challenge, &created, &expires)
+	err := s.read.scanRow(ctx,
+		"SELECT digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at FROM codes WHERE digest = $1", []any{digest},
+		&c.Digest, &c.ClientID, &c.UserID, &c.Session, &c.Audience, &c.RedirectURI, &scope, &c.Challenge, &created, &expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant.Code{}, grant.ErrCodeUnknown
 	}
@@ -51,7 +51,7 @@ func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, er
 // being redeemed either ends the code or finds the grant. Then comes the client, whose
 // end takes its codes with it: the other way round, the two would wait for each other.
 func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (number int64, err error) {
-	err = s.inTx(ctx, "redeem code", func(tx *sql.Tx) error {
+	err = s.inTx(ctx, "redeem code", func(ctx context.Context, tx *sql.Tx) error {
 		if err := noteLogin(ctx, tx, g); err != nil {
 			return err
 		}

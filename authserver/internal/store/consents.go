@@ -13,8 +13,8 @@ import (
 // no audience, at that of the server's settings; nothing if that is nothing.
 func (s *Store) ConsentedScope(ctx context.Context, userID, clientID, audience string) (oauth.Scope, error) {
 	var scope string
-	err := s.read.QueryRowContext(ctx, "SELECT scope FROM api_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3",
-		userID, clientID, audience).Scan(&scope)
+	err := s.read.scanRow(ctx, "SELECT scope FROM api_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3",
+		[]any{userID, clientID, audience}, &scope)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -59,7 +59,7 @@ var ErrNoConsent = errors.New("no such consent")
 // user gave it, also those that no consent was asked for; ErrNoConsent if there is
 // nothing of either kind.
 func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now time.Time) error {
-	return s.inTx(ctx, "revoke consent", func(tx *sql.Tx) error {
+	return s.inTx(ctx, "revoke consent", func(ctx context.Context, tx *sql.Tx) error {
 		forgotten, err := changed(ctx, tx, "revoke consent", "DELETE FROM api_consents WHERE user_id = $1 AND client_id = $2", userID, clientID)
 		if err != nil {
 			return err
@@ -68,8 +68,7 @@ func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now 
 		if err != nil {
 			return err
 		}
-		revoked, err := changed(ctx, tx, "revoke grants",
-			"UPDATE grants SET revoked_at = $3, expires_at = $4 WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL", userID, clientID, seconds(now), revokedUntil(now))
+		revoked, err := revokeGrants(ctx, tx, now, "user_id = $3 AND client_id = $4", userID, clientID)
 		if err == nil && forgotten+revoked == 0 {
 			err = ErrNoConsent
 		}

@@ -31,7 +31,7 @@ func OpenRecording(ctx context.Context, path string, record func(query string)) 
 		db.SetMaxOpenConns(1)
 		return db
 	}
-	s.write, s.read = open("immediate"), open("deferred")
+	s.write, s.read = pool{open("immediate"), sqlitePatience}, pool{open("deferred"), sqlitePatience}
 	return s, nil
 }
 
@@ -69,4 +69,9 @@ type recordedConn struct {
 func (c *recordedConn) Prepare(query string) (driver.Stmt, error) {
 	c.record(query)
 	return c.Conn.Prepare(query)
+}
+
+// SetPatience changes how long a call may take.
+func (s *Store) SetPatience(patience time.Duration) {
+	s.write.patience, s.read.patience = patience, patience
 }

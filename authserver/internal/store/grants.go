@@ -27,7 +27,7 @@ const sweepMargin = time.Minute
 // inserts the grant the other. Each holds the row until the grant is there, so that
 // disabling a user or deleting a client misses no grant.
 func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, err error) {
-	err = s.inTx(ctx, "start grant", func(tx *sql.Tx) error {
+	err = s.inTx(ctx, "start grant", func(ctx context.Context, tx *sql.Tx) error {
 		if err := notePassword(ctx, tx, g.UserID, g.PasswordVersion, g.CreatedAt); err != nil {
 			return err
 		}
@@ -92,11 +92,11 @@ var never = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 // if the client is gone.
 func (s *Store) ServiceGrant(ctx context.Context, clientID string, now time.Time) (number int64, err error) {
 	const find = "SELECT number FROM grants WHERE client_id = $1 AND type = 'client_credentials' AND revoked_at IS NULL"
-	err = s.read.QueryRowContext(ctx, find, clientID).Scan(&number)
+	err = s.read.scanRow(ctx, find, []any{clientID}, &number)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return number, unavailable("find service grant", err)
 	}
-	err = s.inTx(ctx, "make service grant", func(tx *sql.Tx) error {
+	err = s.inTx(ctx, "make service grant", func(ctx context.Context, tx *sql.Tx) error {
 		_, err := changed(ctx, tx, "make service grant",
 			"INSERT INTO grants (type, client_id, scope, created_at, expires_at) SELECT 'client_credentials', id, '', $2, $3 FROM clients WHERE id = $1 "+
 				s.dialect.keyShare+" ON CONFLICT DO NOTHING",
@@ -109,7 +109,7 @@ func (s *Store) ServiceGrant(ctx context.Context, clientID string, now time.Time
 	if err != nil {
 		return 0, err
 	}
-	err = s.write.QueryRowContext(ctx, find, clientID).Scan(&number)
+	err = s.write.scanRow(ctx, find, []any{clientID}, &number)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, grant.ErrInactive
 	}
@@ -135,7 +135,7 @@ const grantColumns = "number, type, client_id, user_id, session, audience, scope
 
 // GrantByNumber returns a grant, or grant.ErrNotFound.
 func (s *Store) GrantByNumber(ctx context.Context, number int64) (grant.Grant, error) {
-	return scanGrant(s.read.QueryRowContext(ctx, "SELECT "+grantColumns+" FROM grants WHERE number = $1", number))
+	return one(ctx, s.read, scanGrant, "SELECT "+grantColumns+" FROM grants WHERE number = $1", number)
 }
 
 func scanGrant(r row) (grant.Grant, error) {

@@ -13,7 +13,7 @@ import (
 func (s *Store) FailedLogins(ctx context.Context, key string) (account.Failures, error) {
 	var f account.Failures
 	var last sql.NullInt64
-	err := s.read.QueryRowContext(ctx, "SELECT count, last_at FROM failed_logins WHERE account = $1", key).Scan(&f.Count, &last)
+	err := s.read.scanRow(ctx, "SELECT count, last_at FROM failed_logins WHERE account = $1", []any{key}, &f.Count, &last)
 	if errors.Is(err, sql.ErrNoRows) {
 		return account.Failures{}, nil
 	}

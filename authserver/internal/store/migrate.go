@@ -87,7 +87,7 @@ func (s *Store) migrations() (*goose.Provider, error) {
 		}
 		options = append(options, lock)
 	}
-	return goose.NewProvider(s.dialect.goose, s.write, nil, options...)
+	return goose.NewProvider(s.dialect.goose, s.write.DB, nil, options...)
 }
 
 // migration makes a step of one file: its text, with the engine's words put in, run

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,22 +48,25 @@ func parsePostgres(url string) (*pgx.ConnConfig, error) {
 
 // openPostgres opens a pool. It is ErrURL if the URL cannot be understood, and
 // ErrUnreachable if the database does not answer.
-func openPostgres(ctx context.Context, url string, pool Pool) (*Store, error) {
+func openPostgres(ctx context.Context, url string, limits Pool) (*Store, error) {
 	config, err := parsePostgres(url)
 	if err != nil {
 		return nil, err
 	}
-	config.Password = cmp.Or(pool.Password, config.Password)
-	config.ConnectTimeout = pool.ConnectTimeout
-	config.RuntimeParams["statement_timeout"] = strconv.FormatInt(pool.StatementTimeout.Milliseconds(), 10)
+	config.Password = cmp.Or(limits.Password, config.Password)
+	config.ConnectTimeout = limits.ConnectTimeout
+	config.RuntimeParams["statement_timeout"] = strconv.FormatInt(limits.StatementTimeout.Milliseconds(), 10)
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "hallpass"
 	}
 	db := stdlib.OpenDB(*config)
-	db.SetMaxOpenConns(pool.Connections)
-	db.SetMaxIdleConns(pool.Connections)
+	db.SetMaxOpenConns(limits.Connections)
+	db.SetMaxIdleConns(limits.Connections)
 	db.SetConnMaxIdleTime(idleTime)
-	s := &Store{dialect: postgres, write: db, read: db}
+	// Each statement may need a new connection first. The server itself ends a statement
+	// that takes too long, if it is there to do so.
+	connections := pool{DB: db, patience: limits.ConnectTimeout + limits.StatementTimeout}
+	s := &Store{dialect: postgres, write: connections, read: connections}
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrUnreachable, withoutURL(err)), s.Close())
 	}
@@ -92,7 +94,7 @@ func withoutURL(err error) error {
 }
 
 // closeAll closes the pools that a Store has; both names may mean the same one.
-func closeAll(write, read *sql.DB) error {
+func closeAll(write, read pool) error {
 	if write == read {
 		return write.Close()
 	}

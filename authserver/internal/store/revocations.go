@@ -8,16 +8,24 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
+// revokeWhere begins the statement that revokes grants: when, and until when their rows are
+// kept, are its first two arguments, and which grants is the rest of its text.
+const revokeWhere = "UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND "
+
 // revokedUntil is until when the row of a grant is kept that is revoked now, so that its
 // bit stays set: its last access token has expired by then, whatever lifetime the server
-// was set to that signed it. Everything that revokes sets it.
+// was set to that signed it.
 func revokedUntil(now time.Time) sql.NullInt64 { return seconds(now.Add(grant.MaxTokenLifetime)) }
+
+// revokeGrants revokes the active grants for which the condition holds, whose arguments
+// begin with $3, and returns how many they were.
+func revokeGrants(ctx context.Context, tx *sql.Tx, now time.Time, condition string, args ...any) (int64, error) {
+	return changed(ctx, tx, "revoke grants", revokeWhere+condition, append([]any{seconds(now), revokedUntil(now)}, args...)...)
+}
 
 // RevokeGrant marks a grant as revoked, and reports whether it was not before.
 func (s *Store) RevokeGrant(ctx context.Context, number int64, now time.Time) (bool, error) {
-	n, err := s.exec(ctx, "revoke grant",
-		"UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE number = $1 AND revoked_at IS NULL",
-		number, seconds(now), revokedUntil(now))
+	n, err := s.exec(ctx, "revoke grant", revokeWhere+"number = $3", seconds(now), revokedUntil(now), number)
 	return n == 1, err
 }
 
@@ -36,6 +44,6 @@ func (s *Store) RevokedAfter(ctx context.Context, at time.Time, number int64, li
 
 // LastGrant returns the highest number that a grant has; zero if there is none.
 func (s *Store) LastGrant(ctx context.Context) (number int64, err error) {
-	err = s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(number), 0) FROM grants").Scan(&number)
+	err = s.read.scanRow(ctx, "SELECT COALESCE(MAX(number), 0) FROM grants", nil, &number)
 	return number, unavailable("find last grant", err)
 }

@@ -14,7 +14,7 @@ import (
 // are over go with it. It is grant.ErrInactive if the user is disabled or gone, or has
 // another password by now than the one that was checked.
 func (s *Store) CreateSession(ctx context.Context, digest string, user account.User, now, expiresAt time.Time) error {
-	err := s.inTx(ctx, "create session", func(tx *sql.Tx) error {
+	err := s.inTx(ctx, "create session", func(ctx context.Context, tx *sql.Tx) error {
 		n, err := changed(ctx, tx, "hold user",
 			"UPDATE users SET last_login_at = last_login_at WHERE id = $1 AND disabled_at IS NULL AND password_version = $2", user.ID, user.PasswordVersion)
 		if err != nil {
@@ -44,7 +44,7 @@ func (s *Store) ReplaceSession(ctx context.Context, old, digest string, user acc
 	if err := s.CreateSession(ctx, digest, user, now, expiresAt); err != nil {
 		return err
 	}
-	return s.inTx(ctx, "replace session", func(tx *sql.Tx) error {
+	return s.inTx(ctx, "replace session", func(ctx context.Context, tx *sql.Tx) error {
 		if _, err := changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", old); err != nil {
 			return err
 		}
@@ -63,8 +63,7 @@ func (s *Store) ReplaceSession(ctx context.Context, old, digest string, user acc
 func (s *Store) SessionUser(ctx context.Context, digest string, now time.Time) (account.User, time.Time, error) {
 	var userID string
 	var created sql.NullInt64
-	err := s.read.QueryRowContext(ctx, "SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2", digest, seconds(now)).
-		Scan(&userID, &created)
+	err := s.read.scanRow(ctx, "SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2", []any{digest, seconds(now)}, &userID, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return account.User{}, time.Time{}, account.ErrNotFound
 	}
@@ -80,7 +79,7 @@ func (s *Store) SessionUser(ctx context.Context, digest string, now time.Time) (
 
 // DeleteSession ends a session, and, if asked to, all grants given in it.
 func (s *Store) DeleteSession(ctx context.Context, digest string, grantsToo bool, now time.Time) error {
-	return s.inTx(ctx, "delete session", func(tx *sql.Tx) error {
+	return s.inTx(ctx, "delete session", func(ctx context.Context, tx *sql.Tx) error {
 		// The user comes first: a code that is being redeemed has made its grant by then, or
 		// finds no session any more.
 		_, err := changed(ctx, tx, "hold user",
@@ -91,8 +90,7 @@ func (s *Store) DeleteSession(ctx context.Context, digest string, grantsToo bool
 		if _, err := changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", digest); err != nil || !grantsToo {
 			return err
 		}
-		_, err = changed(ctx, tx, "revoke grants",
-			"UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE session = $1 AND session <> '' AND revoked_at IS NULL", digest, seconds(now), revokedUntil(now))
+		_, err = revokeGrants(ctx, tx, now, "session = $3 AND session <> ''", digest)
 		return err
 	})
 }

@@ -27,6 +27,9 @@ const (
 	busyPause   = 10 * time.Millisecond
 )
 
+// sqlitePatience is how long a call may take, with the wait for the others that write.
+const sqlitePatience = 2 * busyTimeout
+
 var sqlite = dialect{
 	goose:  goose.DialectSQLite3,
 	serial: "INTEGER PRIMARY KEY AUTOINCREMENT",
@@ -45,17 +48,17 @@ func openSQLite(ctx context.Context, path string, flag int) (*Store, error) {
 	if err := checkFile(path, flag); err != nil {
 		return nil, err
 	}
-	s := &Store{dialect: sqlite}
-	if s.write, err = sqlitePool(path, "immediate"); err != nil {
+	s := &Store{dialect: sqlite, write: pool{patience: sqlitePatience}, read: pool{patience: sqlitePatience}}
+	if s.write.DB, err = sqlitePool(path, "immediate"); err != nil {
 		return nil, unavailable("open "+path, err)
 	}
-	if s.read, err = sqlitePool(path, "deferred"); err != nil {
+	if s.read.DB, err = sqlitePool(path, "deferred"); err != nil {
 		return nil, unavailable("open "+path, errors.Join(err, s.write.Close()))
 	}
 	s.write.SetMaxOpenConns(1)
 	s.read.SetMaxOpenConns(sqliteReaders)
 	s.read.SetMaxIdleConns(sqliteReaders)
-	if err := connect(ctx, s.write); err != nil {
+	if err := connect(ctx, s.write.DB); err != nil {
 		return nil, unavailable("open "+path, errors.Join(err, s.Close()))
 	}
 	return s, nil

@@ -59,7 +59,8 @@ type Pool struct {
 	Connections int
 	// ConnectTimeout bounds the making of a connection.
 	ConnectTimeout time.Duration
-	// StatementTimeout bounds one statement; the server itself ends it.
+	// StatementTimeout bounds one statement; the server itself ends it. A call to the Store
+	// takes at most this and ConnectTimeout together, even where the server is silent.
 	StatementTimeout time.Duration
 }
 
@@ -71,30 +72,74 @@ var DefaultPool = Pool{Connections: 10, ConnectTimeout: 5 * time.Second, Stateme
 // is.
 type Store struct {
 	dialect dialect
-	write   *sql.DB // SQLite has one writer at a time: a pool of one is the fairest queue
-	read    *sql.DB
+	write   pool // SQLite has one writer at a time: a pool of one is the fairest queue
+	read    pool
 }
+
+// pool is the connections to a database, and how long the work of one call may take: with
+// the wait for a connection, and where the server or the network is dead and says nothing.
+type pool struct {
+	*sql.DB
+	patience time.Duration
+}
+
+// scanRow runs a query for one row and scans it into variables.
+func (p pool) scanRow(ctx context.Context, query string, args []any, into ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, p.patience)
+	defer cancel()
+	return p.QueryRowContext(ctx, query, args...).Scan(into...)
+}
+
+// one runs a query for one row and scans it.
+func one[T any](ctx context.Context, p pool, scan func(row) (T, error), query string, args ...any) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.patience)
+	defer cancel()
+	return scan(p.QueryRowContext(ctx, query, args...))
+}
+
+// list runs a query and scans every row of it.
+func list[T any](ctx context.Context, p pool, doing string, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.patience)
+	defer cancel()
+	rows, err := p.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, unavailable(doing, err)
+	}
+	defer rows.Close()
+	items := []T{}
+	for rows.Next() {
+		item, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, unavailable(doing, rows.Err())
+}
+
+// row is what *sql.Row and *sql.Rows share.
+type row interface{ Scan(...any) error }
 
 // Open opens the database of the URL: sqlite:PATH, whose file is made where there
 // is none, or postgres://..., whose server is reached through the pool. It does not
 // migrate: see Migrate.
-func Open(ctx context.Context, url string, pool Pool) (*Store, error) {
-	return open(ctx, url, pool, os.O_CREATE)
+func Open(ctx context.Context, url string, limits Pool) (*Store, error) {
+	return open(ctx, url, limits, os.O_CREATE)
 }
 
 // OpenExisting is Open that makes no file: where there is none, it is ErrNoDatabase.
-func OpenExisting(ctx context.Context, url string, pool Pool) (*Store, error) {
-	return open(ctx, url, pool, 0)
+func OpenExisting(ctx context.Context, url string, limits Pool) (*Store, error) {
+	return open(ctx, url, limits, 0)
 }
 
-func open(ctx context.Context, url string, pool Pool, flag int) (*Store, error) {
+func open(ctx context.Context, url string, limits Pool, flag int) (*Store, error) {
 	if err := CheckURL(url); err != nil {
 		return nil, err
 	}
 	if path, ok := strings.CutPrefix(url, sqliteScheme); ok {
 		return openSQLite(ctx, path, flag)
 	}
-	return openPostgres(ctx, url, pool)
+	return openPostgres(ctx, url, limits)
 }
 
 const sqliteScheme = "sqlite:"
@@ -121,7 +166,7 @@ func (s *Store) Close() error { return closeAll(s.write, s.read) }
 // Ping reports whether the database answers, by reading from it.
 func (s *Store) Ping(ctx context.Context) error {
 	var exists any // a boolean in one engine, a number in the other
-	return unavailable("ping", s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM users)").Scan(&exists))
+	return unavailable("ping", s.read.scanRow(ctx, "SELECT EXISTS (SELECT 1 FROM users)", nil, &exists))
 }
 
 // unavailable wraps an error of the driver; nil stays nil.
@@ -134,6 +179,8 @@ func unavailable(doing string, err error) error {
 
 // exec runs one statement and returns how many rows it changed.
 func (s *Store) exec(ctx context.Context, doing, query string, args ...any) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.write.patience)
+	defer cancel()
 	result, err := s.write.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, unavailable(doing, err)
@@ -154,13 +201,15 @@ func (s *Store) execOne(ctx context.Context, doing string, missing error, query 
 
 // inTx runs steps in one transaction, which is rolled back if any fails. An error
 // of the steps comes back as it is if it is of the domain.
-func (s *Store) inTx(ctx context.Context, doing string, steps func(*sql.Tx) error) error {
+func (s *Store) inTx(ctx context.Context, doing string, steps func(context.Context, *sql.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.write.patience)
+	defer cancel()
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return unavailable(doing, err)
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
-	if err := steps(tx); err != nil {
+	if err := steps(ctx, tx); err != nil {
 		return err
 	}
 	return unavailable(doing, tx.Commit())

@@ -20,12 +20,12 @@ func (s *Store) CreateUser(ctx context.Context, u account.User) error {
 
 // UserByUsername returns a user, or account.ErrNotFound.
 func (s *Store) UserByUsername(ctx context.Context, username string) (account.User, error) {
-	return scanUser(s.read.QueryRowContext(ctx, "SELECT "+userColumns+" FROM users WHERE username = $1", username))
+	return one(ctx, s.read, scanUser, "SELECT "+userColumns+" FROM users WHERE username = $1", username)
 }
 
 // UserByID returns a user, or account.ErrNotFound.
 func (s *Store) UserByID(ctx context.Context, id string) (account.User, error) {
-	return scanUser(s.read.QueryRowContext(ctx, "SELECT "+userColumns+" FROM users WHERE id = $1", id))
+	return one(ctx, s.read, scanUser, "SELECT "+userColumns+" FROM users WHERE id = $1", id)
 }
 
 // Users returns all users by username.
@@ -36,7 +36,7 @@ func (s *Store) Users(ctx context.Context) ([]account.User, error) {
 // SetPassword gives a user a new hash and revokes all grants that the user gave
 // (RFC 9700 §4.14.2); account.ErrNotFound if there is none.
 func (s *Store) SetPassword(ctx context.Context, username, hash string, now time.Time) error {
-	return s.inTx(ctx, "set password", func(tx *sql.Tx) error {
+	return s.inTx(ctx, "set password", func(ctx context.Context, tx *sql.Tx) error {
 		return endSessions(ctx, tx, "set password", username, now,
 			"UPDATE users SET password_hash = $2, password_version = password_version + 1 WHERE username = $1", username, hash)
 	})
@@ -45,7 +45,7 @@ func (s *Store) SetPassword(ctx context.Context, username, hash string, now time
 // DisableUser keeps a user from logging in and revokes all grants that the user
 // gave; account.ErrNotFound if there is none. Disabling twice keeps the first time.
 func (s *Store) DisableUser(ctx context.Context, username string, now time.Time) error {
-	return s.inTx(ctx, "disable user", func(tx *sql.Tx) error {
+	return s.inTx(ctx, "disable user", func(ctx context.Context, tx *sql.Tx) error {
 		return endSessions(ctx, tx, "disable user", username, now,
 			"UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1", username, seconds(now))
 	})
@@ -60,7 +60,7 @@ func (s *Store) EnableUser(ctx context.Context, username string) error {
 // DeleteUser removes a user and revokes all grants that the user gave;
 // account.ErrNotFound if there is none.
 func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) error {
-	return s.inTx(ctx, "delete user", func(tx *sql.Tx) error {
+	return s.inTx(ctx, "delete user", func(ctx context.Context, tx *sql.Tx) error {
 		err := endSessions(ctx, tx, "delete user", username, now,
 			"UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1", username, seconds(now))
 		if err != nil {
@@ -86,9 +86,7 @@ func endSessions(ctx context.Context, tx *sql.Tx, doing, username string, now ti
 	if err != nil {
 		return err
 	}
-	_, err = changed(ctx, tx, "revoke grants",
-		"UPDATE grants SET revoked_at = $2, expires_at = $3 WHERE revoked_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $1)",
-		username, seconds(now), revokedUntil(now))
+	_, err = revokeGrants(ctx, tx, now, "user_id = (SELECT id FROM users WHERE username = $3)", username)
 	return err
 }
 
@@ -99,9 +97,6 @@ func (s *Store) ReplaceHash(ctx context.Context, userID, old, new string) error 
 	return err
 }
 
-// row is what *sql.Row and *sql.Rows share.
-type row interface{ Scan(...any) error }
-
 func scanUser(r row) (account.User, error) {
 	var u account.User
 	var created, login, disabled sql.NullInt64
@@ -111,22 +106,4 @@ func scanUser(r row) (account.User, error) {
 	}
 	u.CreatedAt, u.LastLoginAt, u.DisabledAt = timeOf(created), timeOf(login), timeOf(disabled)
 	return u, unavailable("read user", err)
-}
-
-// list runs a query and scans every row of it.
-func list[T any](ctx context.Context, db *sql.DB, doing string, scan func(row) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, unavailable(doing, err)
-	}
-	defer rows.Close()
-	items := []T{}
-	for rows.Next() {
-		item, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, item)
-	}
-	return items, unavailable(doing, rows.Err())
 }
