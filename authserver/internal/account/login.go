@@ -63,7 +63,7 @@ func (l *Login) Check(ctx context.Context, a Attempt) (User, error) {
 
 // check is Check without the log. Beside ErrIncorrect stands the user whose name it was.
 func (l *Login) check(ctx context.Context, a Attempt) (User, error) {
-	key := throttleKey(a.Username)
+	key := ThrottleKey(a.Username)
 	if _, err := l.failures(ctx, key); err != nil {
 		return User{}, err
 	}

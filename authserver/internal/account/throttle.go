@@ -57,9 +57,9 @@ func (f Failures) wait(now time.Time) time.Duration {
 	return max(f.LastAt.Add(pause).Sub(now), 0)
 }
 
-// throttleKey stands for a username in the table of failures: the names that
+// ThrottleKey returns what stands for a username in the table of failures: the names that
 // people mistype include their passwords, which must not be stored.
-func throttleKey(username string) string {
+func ThrottleKey(username string) string {
 	sum := sha256.Sum256([]byte(username))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

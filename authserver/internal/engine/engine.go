@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
-	liberrors "github.com/go-oauth2/oauth2/v4/errors"
 	"github.com/go-oauth2/oauth2/v4/manage"
 	"github.com/go-oauth2/oauth2/v4/server"
 
@@ -201,9 +199,6 @@ func (e *Engine) completeRedirect(r *http.Request) error {
 		return nil
 	}
 	c, err := e.cfg.Grants.CodeByDigest(r.Context(), grant.Digest(r.FormValue("code")))
-	if errors.Is(err, grant.ErrCodeUnknown) {
-		return liberrors.ErrInvalidAuthorizeCode
-	}
 	if err == nil {
 		r.Form.Set("redirect_uri", c.RedirectURI)
 	}

@@ -29,6 +29,9 @@ var protocolErrors = []struct {
 	to   *oauth.Error
 }{
 	{account.ErrIncorrect, errIncorrect},
+	{grant.ErrNotFound, errNotGood},
+	{grant.ErrCodeUnknown, errNotGood},
+	{grant.ErrCodeUsed, errNotGood},
 	{liberrors.ErrInvalidRefreshToken, errNotGood},
 	{liberrors.ErrInvalidAuthorizeCode, errNotGood},
 	{liberrors.ErrInvalidCodeChallenge, errNotGood},

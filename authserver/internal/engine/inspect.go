@@ -13,6 +13,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 // ErrNotActive says that a token is not good: unknown, expired, revoked or replaced.
@@ -95,7 +96,20 @@ func (e *Engine) findClaims(ctx context.Context, claims *token.Claims) (Inspecti
 	if !e.cfg.says(claims, g) {
 		return Inspection{}, ErrNotActive
 	}
-	return Inspection{Grant: g, Claims: claims}, nil
+	return Inspection{Grant: g, Claims: claims}, e.registered(ctx, e.cfg.target(claims))
+}
+
+// registered is ErrNotActive for an API that has been deleted: with it all of its tokens
+// end, also those of a service, whose grant goes on for others.
+func (e *Engine) registered(ctx context.Context, audience string) error {
+	if audience == "" {
+		return nil
+	}
+	_, err := e.cfg.APIs.APIByAudience(ctx, audience)
+	if errors.Is(err, resource.ErrNotFound) {
+		return ErrNotActive
+	}
+	return err
 }
 
 // target returns the API that a token is for, as a grant says it: empty for the one of

@@ -20,7 +20,6 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
-	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 // seedSize is the number of random bytes that lead from a refresh token to the next.
@@ -138,24 +137,20 @@ func (m *minter) start(ctx context.Context, g grant.Grant, r *http.Request) (sta
 func (m *minter) redeem(ctx context.Context, g grant.Grant, r *http.Request) (grant.Grant, error) {
 	digest := grant.Digest(r.FormValue("code"))
 	c, err := m.cfg.Grants.CodeByDigest(ctx, digest)
-	var api resource.API
-	if err == nil {
-		api, err = m.cfg.sameTarget(ctx, r.FormValue("resource"), c.Audience)
+	if err != nil {
+		return g, err
 	}
-	if err == nil {
-		g.Scope, err = remainingScope(clientFrom(ctx), api, c.Scope)
+	api, err := m.cfg.sameTarget(ctx, r.FormValue("resource"), c.Audience)
+	if err != nil {
+		return g, err
 	}
-	if err == nil {
-		g.Audience = c.Audience
-		if g.Number, err = m.cfg.Grants.RedeemCode(ctx, digest, g); err == nil {
-			return g, nil
-		}
+	if g.Scope, err = remainingScope(clientFrom(ctx), api, c.Scope); err != nil {
+		return g, err
 	}
+	g.Audience = c.Audience
+	g.Number, err = m.cfg.Grants.RedeemCode(ctx, digest, g)
 	if errors.Is(err, grant.ErrCodeUsed) {
-		err = m.cfg.revokeAsStolen(ctx, g.Number, "code_reuse")
-	}
-	if err == nil || errors.Is(err, grant.ErrCodeUnknown) {
-		err = liberrors.ErrInvalidAuthorizeCode
+		err = cmp.Or(m.cfg.revokeAsStolen(ctx, g.Number, "code_reuse"), err)
 	}
 	return g, err
 }
@@ -208,9 +203,10 @@ func (c *Config) refreshUntil(r grant.Refresh) time.Time {
 }
 
 // keepUntil is until when the row of a grant is needed that is refreshed now: by its
-// refresh token or by its access token, whichever is good for longer.
+// refresh token or by its last access token, whichever is good for longer. The last one may
+// come of the token that is replaced now, up to the end of its grace.
 func (c *Config) keepUntil(r grant.Refresh) time.Time {
-	if access := c.Now().Add(c.Lifetime); r.ExpiresAt.Before(access) {
+	if access := c.Now().Add(c.RefreshGrace + c.Lifetime); r.ExpiresAt.Before(access) {
 		return access
 	}
 	return r.ExpiresAt

@@ -59,6 +59,26 @@ func TestRefreshingEnds(t *testing.T) {
 	refusedAs(t, "refreshing at the end", after, err, oauth.CodeInvalidGrant)
 }
 
+// Whatever ends a login finds its grant for as long as any of its access tokens is good:
+// also the last one that a replaced refresh token gives, at the end of its grace.
+func TestGrantLastsAsLongAsItsTokens(t *testing.T) {
+	b := newRefreshBench(t)
+	b.cfg.RefreshGrace = 5 * time.Minute
+	e := engine.New(b.cfg)
+	first, err := e.Issue(request(), b.app)
+	must(t, err)
+	_, err = e.Issue(request(refreshing(first["refresh_token"])...), b.app)
+	must(t, err)
+	b.now = b.now.Add(b.cfg.RefreshGrace - time.Second)
+	last, err := e.Issue(request(refreshing(first["refresh_token"])...), b.app)
+	must(t, err)
+	stored, err := b.data.GrantByNumber(t.Context(), 1)
+	must(t, err)
+	if until := b.claims(last).ExpiresAt; stored.ExpiresAt.Before(until) {
+		t.Errorf("the grant is kept until %v, and its access token is good until %v", stored.ExpiresAt, until)
+	}
+}
+
 // CHECKLIST 26: a refresh token that nobody uses ends, though its access token is good for longer.
 func TestIdleRefreshTokenEnds(t *testing.T) {
 	b := newRefreshBench(t)

@@ -30,15 +30,24 @@ var (
 // the settings, for which the zero API stands. One that is not registered, or has no key
 // that may sign its tokens, is invalid_target: a secret is never lent to another API.
 func (e *Engine) Target(ctx context.Context, audience string) (resource.API, error) {
-	if audience == "" || audience == e.cfg.Audience {
+	if audience == e.cfg.Audience {
+		audience = ""
+	}
+	return e.cfg.signable(ctx, audience, errTarget)
+}
+
+// signable returns an API that tokens can be made for; where it is not registered, the
+// error is missing.
+func (c *Config) signable(ctx context.Context, audience string, missing error) (resource.API, error) {
+	if audience == "" {
 		return resource.API{}, nil
 	}
-	api, err := e.cfg.APIs.APIByAudience(ctx, audience)
+	api, err := c.APIs.APIByAudience(ctx, audience)
 	switch {
 	case errors.Is(err, resource.ErrNotFound):
-		return resource.API{}, errTarget
-	case err == nil && !e.cfg.Signer.CanSign(api.Audience):
-		e.cfg.Log.WarnContext(ctx, "no token for an API: give it a secret of its own by 'api add --secret-to', or the server an asymmetric key", "api", api.Audience)
+		return resource.API{}, missing
+	case err == nil && !c.Signer.CanSign(api.Audience):
+		c.Log.WarnContext(ctx, "no token for an API: give it a secret of its own by 'api add --secret-to', or the server an asymmetric key", "api", api.Audience)
 		return resource.API{}, errNoKey
 	}
 	return api, err
@@ -97,17 +106,10 @@ func common(a, b oauth.Scope) (both oauth.Scope) {
 }
 
 // sameTarget returns the API of the grant or code at hand, and refuses a resource that is
-// another one. It need not be named again, but it must be registered still.
+// another one. It need not be named again, but it must be registered still, and have a key.
 func (c *Config) sameTarget(ctx context.Context, named, granted string) (resource.API, error) {
 	if named != "" && named != granted && (named != c.Audience || granted != "") {
 		return resource.API{}, errOther
 	}
-	if granted == "" {
-		return resource.API{}, nil
-	}
-	api, err := c.APIs.APIByAudience(ctx, granted)
-	if errors.Is(err, resource.ErrNotFound) {
-		err = errGone
-	}
-	return api, err
+	return c.signable(ctx, granted, errGone)
 }

@@ -197,6 +197,48 @@ func TestRefreshForADeletedAPI(t *testing.T) {
 	}
 }
 
+// With an API the tokens of services for it end too, though their grant goes on.
+func TestInspectServiceTokenForADeletedAPI(t *testing.T) {
+	b := newBench(t)
+	forger(t, b)
+	service := client.Client{ID: "service", Name: "Service", SecretDigest: "digest", Grants: []oauth.GrantType{oauth.GrantClientCredentials}, Scope: b.app.Scope, CreatedAt: b.now}
+	must(t, b.data.CreateClient(t.Context(), service))
+	e := engine.New(b.cfg)
+	tokens := map[string]any{}
+	for _, api := range []string{billing.Audience, audience} {
+		answer, err := e.Issue(request("grant_type", "client_credentials", "resource", api), service)
+		must(t, err)
+		tokens[api] = answer["access_token"]
+		expectActive(t, "a token for "+api, e, tokens[api], nil)
+	}
+	must(t, b.data.DeleteAPI(t.Context(), billing.Audience, b.now))
+	expectActive(t, "a token for the deleted API", e, tokens[billing.Audience], engine.ErrNotActive)
+	expectActive(t, "a token for the other API", e, tokens[audience], nil)
+	must(t, b.data.CreateAPI(t.Context(), billing))
+	expectActive(t, "the token of before, when the API is registered again", e, tokens[billing.Audience], engine.ErrNotActive)
+	answer, err := e.Issue(request("grant_type", "client_credentials", "resource", billing.Audience), service)
+	must(t, err)
+	expectActive(t, "a new token", e, answer["access_token"], nil)
+}
+
+// An API whose key has gone gets no tokens, and what was granted for it is not used up.
+func TestGrantForAnAPIWhoseKeyHasGone(t *testing.T) {
+	b := newBench(t)
+	withBilling(t, b)
+	e := engine.New(b.cfg)
+	answer, err := e.Issue(request("resource", billing.Audience), b.app)
+	must(t, err)
+	withKey := b.cfg.Signer
+	ring, err := keyring.FromSecret(strings.Repeat("k", keyring.MinSecret))
+	must(t, err)
+	b.cfg.Signer = &token.Signer{Keys: ring, Audience: audience}
+	refused, err := engine.New(b.cfg).Issue(request(refreshing(answer["refresh_token"])...), b.app)
+	refusedAs(t, "refreshing", refused, err, engine.CodeInvalidTarget)
+	b.cfg.Signer = withKey
+	_, err = engine.New(b.cfg).Issue(request(refreshing(answer["refresh_token"])...), b.app)
+	must(t, err)
+}
+
 // A shared secret is never lent to another API: without a key of its own there is no
 // token for it.
 func TestIssueForAnAPIWithoutAKey(t *testing.T) {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/go-oauth2/oauth2/v4"
@@ -68,7 +67,7 @@ func (s *tokenStore) Create(ctx context.Context, info oauth2.TokenInfo) error {
 	}
 	g, err := s.cfg.Grants.GrantByNumber(ctx, r.grant.Number)
 	if err != nil {
-		return refreshError(err)
+		return err
 	}
 	verdict, current := g.Refresh.Judge(r.presented, s.cfg.Now(), s.cfg.RefreshGrace)
 	if verdict != grant.Recent || !g.RefreshesAt(s.cfg.Now()) {
@@ -88,7 +87,7 @@ func (e *Engine) unlessStolen(ctx context.Context, text string) (presented, erro
 	}
 	g, err := e.cfg.Grants.GrantByNumber(ctx, token.Number)
 	if err != nil {
-		return presented{}, refreshError(err)
+		return presented{}, err
 	}
 	if verdict, _ := g.Refresh.Judge(token, e.cfg.Now(), e.cfg.RefreshGrace); verdict != grant.Stolen {
 		return presented{text, token, g}, nil
@@ -106,14 +105,6 @@ func (c *Config) revokeAsStolen(ctx context.Context, number int64, event string)
 	if active {
 		c.Log.WarnContext(ctx, "used a second time: the grant is revoked, since it may be in the wrong hands",
 			"event", event, "grant", number, "client", clientFrom(ctx).ID)
-	}
-	return err
-}
-
-// refreshError is what the library understands when a grant is gone.
-func refreshError(err error) error {
-	if errors.Is(err, grant.ErrNotFound) {
-		return liberrors.ErrInvalidRefreshToken
 	}
 	return err
 }
@@ -144,9 +135,6 @@ func (s *tokenStore) createCode(ctx context.Context, info oauth2.TokenInfo) erro
 // even when the code would have expired.
 func (s *tokenStore) GetByCode(ctx context.Context, code string) (oauth2.TokenInfo, error) {
 	c, err := s.cfg.Grants.CodeByDigest(ctx, grant.Digest(code))
-	if errors.Is(err, grant.ErrCodeUnknown) {
-		return nil, liberrors.ErrInvalidAuthorizeCode
-	}
 	if err != nil {
 		return nil, err
 	}

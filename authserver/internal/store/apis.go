@@ -13,10 +13,13 @@ import (
 const apiColumns = "audience, name, scope, created_at"
 
 // CreateAPI registers an API; resource.ErrExists if its audience is taken. That of a
-// deleted one is not.
+// deleted one is not. What was issued for that one stays revoked.
 func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
 	return s.inTx(ctx, "create API", func(ctx context.Context, tx *sql.Tx) error {
 		if err := s.sweepAPIs(ctx, tx, a.CreatedAt); err != nil {
+			return err
+		}
+		if err := revokeForDeleted(ctx, tx, a.Audience, a.CreatedAt); err != nil {
 			return err
 		}
 		n, err := changed(ctx, tx, "create API",
@@ -28,6 +31,15 @@ func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
 		}
 		return err
 	})
+}
+
+// revokeForDeleted revokes what could come back with an API that was deleted lately: until
+// now its lists have said that everything is revoked. The grant of a service is for all
+// APIs; each service gets a new one with its next token.
+func revokeForDeleted(ctx context.Context, tx *sql.Tx, audience string, now time.Time) error {
+	_, err := revokeGrants(ctx, tx, now,
+		"(audience = $3 AND audience <> '' OR type = 'client_credentials') AND EXISTS (SELECT 1 FROM apis WHERE apis.audience = $3 AND apis.deleted_at IS NOT NULL)", audience)
+	return err
 }
 
 // APIByAudience returns an API, or resource.ErrNotFound.

@@ -38,8 +38,10 @@ func (s *Store) RecordFailure(ctx context.Context, key string, now, forgetBefore
 	return err
 }
 
+const clearFailures = "DELETE FROM failed_logins WHERE account = $1"
+
 // ClearFailures forgets the failures under the key.
 func (s *Store) ClearFailures(ctx context.Context, key string) error {
-	_, err := s.exec(ctx, "clear failed logins", "DELETE FROM failed_logins WHERE account = $1", key)
+	_, err := s.exec(ctx, "clear failed logins", clearFailures, key)
 	return err
 }

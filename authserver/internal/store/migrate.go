@@ -48,20 +48,36 @@ func (s *Store) Schema(ctx context.Context) (version int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	var tables int
+	if err := s.read.scanRow(ctx, s.dialect.versions, nil, &tables); err != nil {
+		return 0, unavailable("read the version of the schema", err)
+	}
+	if tables == 0 { // goose would make one
+		sources := provider.ListSources()
+		return 0, schemaError(0, sources[len(sources)-1].Version)
+	}
 	return schema(ctx, provider)
 }
 
+// schema returns the version of the schema, of which there is one.
 func schema(ctx context.Context, provider *goose.Provider) (version int64, err error) {
 	current, known, err := provider.GetVersions(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, unavailable("read the version of the schema", err)
-	case current > known:
-		return current, fmt.Errorf("%w: version %d, and the program knows versions up to %d: run the newer program", ErrNewerSchema, current, known)
-	case current < known:
-		return current, fmt.Errorf("%w: version %d, and the program needs version %d", ErrOlderSchema, current, known)
 	}
-	return current, nil
+	return current, schemaError(current, known)
+}
+
+// schemaError says what is wrong with a version of the schema, for a program that knows
+// another one.
+func schemaError(current, known int64) error {
+	switch {
+	case current > known:
+		return fmt.Errorf("%w: version %d, and the program knows versions up to %d: run the newer program", ErrNewerSchema, current, known)
+	case current < known:
+		return fmt.Errorf("%w: version %d, and the program needs version %d", ErrOlderSchema, current, known)
+	}
+	return nil
 }
 
 func (s *Store) migrations() (*goose.Provider, error) {

@@ -27,6 +27,7 @@ var postgres = dialect{
 	// A migration may take long, but must not keep everybody else waiting for a lock that
 	// it waits for itself.
 	patience:     []string{"SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '5s'"},
+	versions:     "SELECT COUNT(to_regclass('" + goose.DefaultTablename + "'))",
 	keyShare:     "FOR KEY SHARE",
 	forUpdate:    "FOR UPDATE",
 	revokedAfter: "SELECT number, revoked_at FROM grants WHERE revoked_at >= $1 AND (revoked_at, number) > ($1, $2)",

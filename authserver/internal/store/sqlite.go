@@ -31,9 +31,10 @@ const (
 const sqlitePatience = 2 * busyTimeout
 
 var sqlite = dialect{
-	goose:  goose.DialectSQLite3,
-	serial: "INTEGER PRIMARY KEY AUTOINCREMENT",
-	text:   "TEXT",
+	goose:    goose.DialectSQLite3,
+	serial:   "INTEGER PRIMARY KEY AUTOINCREMENT",
+	text:     "TEXT",
+	versions: "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '" + goose.DefaultTablename + "'",
 	revokedAfter: "SELECT number, revoked_at FROM grants WHERE revoked_at = $1 AND number > $2 " +
 		"UNION ALL SELECT number, revoked_at FROM grants WHERE revoked_at > $1",
 }

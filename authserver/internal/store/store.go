@@ -48,6 +48,7 @@ type dialect struct {
 	// its own way to say so from the index alone, and with the other's it reads far too much:
 	// SQLite all of that second again, PostgreSQL all that was revoked later.
 	revokedAfter string
+	versions     string // counts the tables that hold the version of the schema
 }
 
 // Pool says how a server of a database is used. It means nothing to SQLite, which

@@ -33,12 +33,18 @@ func (s *Store) Users(ctx context.Context) ([]account.User, error) {
 	return list(ctx, s.read, "list users", scanUser, "SELECT "+userColumns+" FROM users ORDER BY username")
 }
 
-// SetPassword gives a user a new hash and revokes all grants that the user gave
-// (RFC 9700 §4.14.2); account.ErrNotFound if there is none.
+// SetPassword gives a user a new hash, forgets the failed logins of before, which were about
+// another password, and revokes all grants that the user gave (RFC 9700 §4.14.2);
+// account.ErrNotFound if there is none.
 func (s *Store) SetPassword(ctx context.Context, username, hash string, now time.Time) error {
 	return s.inTx(ctx, "set password", func(ctx context.Context, tx *sql.Tx) error {
-		return endSessions(ctx, tx, "set password", username, now,
+		err := endSessions(ctx, tx, "set password", username, now,
 			"UPDATE users SET password_hash = $2, password_version = password_version + 1 WHERE username = $1", username, hash)
+		if err != nil {
+			return err
+		}
+		_, err = changed(ctx, tx, "clear failed logins", clearFailures, account.ThrottleKey(username))
+		return err
 	})
 }
 

@@ -159,8 +159,23 @@ func testDeleteAPIRevokes(t *testing.T, s *store.Store) {
 	expectGrant(t, s, revokedAt(grants[1], at))
 	expectGrant(t, s, grants[2])
 	expectGrant(t, s, grants[3])
+	// A service's grant is for all APIs: when the API comes back, only a new one is good.
+	number, err := s.ServiceGrant(t.Context(), c.ID, start)
+	must(t, err)
+	addAPI(t, s, "https://api.example/v3")
+	same(t, "a service's grant beside a new API", false, isRevoked(t, s, number))
 	must(t, s.CreateAPI(t.Context(), newAPI("https://api.example")))
 	expectGrant(t, s, revokedAt(grants[1], at))
+	same(t, "a service's grant of before", true, isRevoked(t, s, number))
+	expectGrant(t, s, grants[2])
+	expectGrant(t, s, grants[3])
+}
+
+func isRevoked(t testing.TB, s *store.Store, number int64) bool {
+	t.Helper()
+	g, err := s.GrantByNumber(t.Context(), number)
+	must(t, err)
+	return !g.RevokedAt.IsZero()
 }
 
 // An API that was deleted is told of for as long as its tokens may live, and may be

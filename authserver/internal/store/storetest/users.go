@@ -144,7 +144,15 @@ func testSetPassword(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	g := addGrant(t, s, u, c)
 	changed := start.Add(time.Minute)
+	for _, name := range []string{u.Username, "jane.smith"} {
+		must(t, s.RecordFailure(t.Context(), account.ThrottleKey(name), start, start))
+	}
 	must(t, s.SetPassword(t.Context(), u.Username, "another hash", changed))
+	for name, want := range map[string]int{u.Username: 0, "jane.smith": 1} {
+		failed, err := s.FailedLogins(t.Context(), account.ThrottleKey(name))
+		must(t, err)
+		same(t, "failed logins of "+name, want, failed.Count)
+	}
 
 	u.PasswordHash, u.PasswordVersion, u.LastLoginAt = "another hash", 1, start
 	expectUser(t, s, u)

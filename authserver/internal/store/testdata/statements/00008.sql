@@ -55,6 +55,7 @@ UPDATE codes SET grant_number = $2 WHERE digest = $1;
 UPDATE codes SET redeemed_at = $2 WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) RETURNING session;
 UPDATE codes SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3;
 UPDATE grants SET refresh_digest = $3, refresh_trail = $4, expires_at = $5, refresh_expires_at = $7 WHERE number = $1 AND refresh_digest = $2 AND revoked_at IS NULL AND refresh_expires_at > $6;
+UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND (audience = $3 AND audience <> '' OR type = 'client_credentials') AND EXISTS (SELECT 1 FROM apis WHERE apis.audience = $3 AND apis.deleted_at IS NOT NULL);
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND audience = $3 AND audience <> '';
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND client_id = $3;
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND client_id IS NULL;
