@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -27,7 +28,11 @@ func (s *Settings) Validate() error {
 		{"--listen (HALLPASS_LISTEN)", s.Listen},
 		{"--admin-listen (HALLPASS_ADMIN_LISTEN)", s.AdminListen},
 	} {
-		if _, _, err := net.SplitHostPort(a.value); err != nil {
+		_, port, err := net.SplitHostPort(a.value)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port) // a number, or the name of a service
+		}
+		if err != nil {
 			return fmt.Errorf("%s must be HOST:PORT, not %q", a.setting, a.value)
 		}
 	}
@@ -38,9 +43,8 @@ func (s *Settings) Validate() error {
 		if origin == "*" {
 			continue
 		}
-		u, err := url.Parse(origin)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || origin != u.Scheme+"://"+u.Host {
-			return fmt.Errorf("--allowed-origins (HALLPASS_ALLOWED_ORIGINS) must hold origins like https://app.example.com, without a path, not %q", origin)
+		if !isOrigin(origin) {
+			return fmt.Errorf("--allowed-origins (HALLPASS_ALLOWED_ORIGINS) must hold origins as browsers write them, like https://app.example.com, in small letters, without a path, the usual port or a *, not %q", origin)
 		}
 	}
 	if _, err := parseProxies(s.TrustedProxies); err != nil {
@@ -50,6 +54,17 @@ func (s *Settings) Validate() error {
 		return fmt.Errorf("--drain-delay (HALLPASS_DRAIN_DELAY) and --stop-timeout (HALLPASS_STOP_TIMEOUT) must not be negative")
 	}
 	return nil
+}
+
+// isOrigin reports whether a browser could send this as the origin of a page (RFC 6454
+// §6.2): another text would never match, and part of one must not stand for many.
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || s != u.Scheme+"://"+u.Host || s != strings.ToLower(s) || strings.ContainsAny(s, "*,") {
+		return false
+	}
+	usual := map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	return usual != "" && u.Port() != usual && !strings.HasSuffix(u.Host, ":")
 }
 
 // clash reports whether two listeners cannot have these addresses at once.

@@ -17,7 +17,7 @@ func TestSettingsValidate(t *testing.T) {
 		{"all interfaces", func(s *httpserver.Settings) { s.Listen = ":8000" }, ""},
 		{"IPv6", func(s *httpserver.Settings) { s.Listen = "[::1]:8000" }, ""},
 		{"origins", func(s *httpserver.Settings) {
-			s.AllowedOrigins = []string{"https://app.example", "http://127.0.0.1:5173", "http://[::1]:80"}
+			s.AllowedOrigins = []string{"https://app.example", "http://127.0.0.1:5173", "http://[::1]:8080"}
 		}, ""},
 		{"all origins", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"*"} }, ""},
 		{"proxies", func(s *httpserver.Settings) { s.TrustedProxies = []string{"10.0.0.0/8", "::1"} }, ""},
@@ -28,6 +28,13 @@ func TestSettingsValidate(t *testing.T) {
 		{"a URL", func(s *httpserver.Settings) { s.Listen = "http://127.0.0.1:80" }, "--listen (HALLPASS_LISTEN)"},
 		{"origin with a path", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"https://app.example/"} }, "--allowed-origins (HALLPASS_ALLOWED_ORIGINS)"},
 		{"origin without a scheme", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"app.example"} }, "--allowed-origins (HALLPASS_ALLOWED_ORIGINS)"},
+		{"a port of 17 bits", func(s *httpserver.Settings) { s.Listen = ":99999" }, "--listen (HALLPASS_LISTEN)"},
+		{"a negative port", func(s *httpserver.Settings) { s.AdminListen = "127.0.0.1:-1" }, "--admin-listen (HALLPASS_ADMIN_LISTEN)"},
+		{"origin with a wildcard", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"https://*"} }, `not "https://*"`},
+		{"origin with a wildcard in it", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"https://*.app.example"} }, "--allowed-origins (HALLPASS_ALLOWED_ORIGINS)"},
+		{"origin with the usual port", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"https://app.example:443"} }, "--allowed-origins (HALLPASS_ALLOWED_ORIGINS)"},
+		{"origin with a colon and no port", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"https://app.example:"} }, "--allowed-origins (HALLPASS_ALLOWED_ORIGINS)"},
+		{"origin in capitals", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"https://App.example"} }, "--allowed-origins (HALLPASS_ALLOWED_ORIGINS)"},
 		{"the null origin", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"null"} }, "--allowed-origins (HALLPASS_ALLOWED_ORIGINS)"},
 		{"origin with a user", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"https://me@app.example"} }, "--allowed-origins (HALLPASS_ALLOWED_ORIGINS)"},
 		{"the second origin", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"https://a.example", "file://b"} }, `not "file://b"`},

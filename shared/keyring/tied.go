@@ -44,23 +44,32 @@ func noneFor(audience string) error {
 }
 
 // Retire gives the keys that are tied to an API an end, and returns the JWK Set and
-// whether that changed anything. An earlier end stays, and so does all else. A set that
-// Parse refuses is refused.
-func Retire(set []byte, audience string, end time.Time) (retired []byte, changed bool, err error) {
+// whether that changed anything. Those that have not begun to sign by now are left out, lest
+// they begin. An earlier end stays, and so does all else. A set that Parse refuses is
+// refused.
+func Retire(set []byte, audience string, now, end time.Time) (retired []byte, changed bool, err error) {
 	ring, doc, keys, err := open(set)
 	if err != nil {
 		return nil, false, err
 	}
+	var left []json.RawMessage
 	for i, k := range ring.keys {
-		if audience == "" || k.Audience != audience || !k.verifiesAt(end) {
-			continue
+		jwk := keys[i]
+		if audience != "" && k.Audience == audience {
+			if k.SignsFrom.After(now) {
+				changed = true
+				continue
+			}
+			if k.verifiesAt(end) {
+				changed = true
+				if jwk, err = retire(jwk, end); err != nil {
+					return nil, false, err
+				}
+			}
 		}
-		changed = true
-		if keys[i], err = retire(keys[i], end); err != nil {
-			return nil, false, err
-		}
+		left = append(left, jwk)
 	}
-	retired, err = writeSet(doc, keys...)
+	retired, err = writeSet(doc, left...)
 	return retired, changed, err
 }
 

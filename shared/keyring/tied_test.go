@@ -152,19 +152,23 @@ func TestRetire(t *testing.T) {
 	const mine, others = "https://a.example", "https://b.example"
 	end := start.Add(24 * time.Hour)
 	kept := []string{oct("a", `"large":12345678901234567890`), oct("b", `"aud":"`+others+`"`), oct("c", `"aud":"`+mine+`"`, `"exp":`+fmt.Sprint(start.Unix()))}
-	text := strings.Replace(set(append(kept, oct("d", `"aud":"`+mine+`"`))...), "{", `{"note":"of the file",`, 1)
-	got, changed, err := keyring.Retire([]byte(text), mine, end)
+	waiting := oct("e", `"aud":"`+mine+`"`, `"nbf":`+fmt.Sprint(start.Unix()+1))
+	text := strings.Replace(set(append(kept, oct("d", `"aud":"`+mine+`"`), waiting)...), "{", `{"note":"of the file",`, 1)
+	got, changed, err := keyring.Retire([]byte(text), mine, start, end)
 	if err != nil || !changed {
 		t.Fatal(changed, err)
 	}
 	if diff := cmp.Diff(kept, raws(t, got)[:3]); diff != "" || !strings.Contains(string(got), `"note": "of the file"`) {
 		t.Errorf("left is %s (-want +got):\n%s", got, diff)
 	}
+	if keys := parse(t, string(got)).Keys(); len(keys) != 4 {
+		t.Errorf("left are %d keys, with one that has not begun to sign, want 4", len(keys))
+	}
 	if d := parse(t, string(got)).Keys()[3]; d.ID != "d" || !d.VerifiesUntil.Equal(end) {
 		t.Errorf("%v ends at %v, want %v", d, d.VerifiesUntil, end)
 	}
 	for _, nobody := range []string{"https://c.example", "", mine} {
-		if again, changed, err := keyring.Retire(got, nobody, end); err != nil || changed || string(again) != string(got) {
+		if again, changed, err := keyring.Retire(got, nobody, start, end); err != nil || changed || string(again) != string(got) {
 			t.Errorf("the keys of %q: %v, %v, %s", nobody, changed, err, again)
 		}
 	}
@@ -172,7 +176,7 @@ func TestRetire(t *testing.T) {
 		t.Errorf("another key for the API: %v", err)
 	}
 	for name, text := range map[string]string{"no JSON": "x", "a bad key": set(oct("a"), oct("a"))} {
-		if got, changed, err := keyring.Retire([]byte(text), mine, end); !errors.Is(err, keyring.ErrBadRing) || changed || len(got) != 0 {
+		if got, changed, err := keyring.Retire([]byte(text), mine, start, end); !errors.Is(err, keyring.ErrBadRing) || changed || len(got) != 0 {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}

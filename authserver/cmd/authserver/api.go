@@ -164,8 +164,9 @@ func (c *apiDeleteCommand) retireSecret(streams program.Streams) (bool, error) {
 		return false, err
 	}
 	defer keys.drop()
-	end := time.Now().Add(grant.MaxTokenLifetime)
-	retired, changed, err := keyring.Retire(keys.content, c.Audience, end)
+	now := time.Now()
+	end := now.Add(grant.MaxTokenLifetime)
+	retired, changed, err := keyring.Retire(keys.content, c.Audience, now, end)
 	if err != nil || !changed {
 		return false, err
 	}

@@ -75,6 +75,14 @@ type initCommand struct {
 	DatabasePasswordFile string `env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File for a random password for PostgreSQL, which everybody who reaches the file can read: the server of the database is another user."`
 }
 
+// Validate is called by kong before anything runs.
+func (c *initCommand) Validate() error {
+	if c.KeysFile == "" && c.DatabasePasswordFile == "" {
+		return errors.New("set --keys-file (HALLPASS_KEYS_FILE), --database-password-file (HALLPASS_DATABASE_PASSWORD_FILE) or both")
+	}
+	return nil
+}
+
 // Run makes each file that is asked for and missing.
 func (c *initCommand) Run(streams program.Streams) error {
 	for _, secret := range []struct {

@@ -75,7 +75,7 @@ func (c *keyRotateCommand) rotate(files []*replacement, now time.Time) (next *ke
 		return nil, nil, fmt.Errorf("%s: %w", files[own].path, err)
 	}
 	if next, err = c.successor(ring, now); err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%s: %w", files[own].path, err)
 	}
 	if _, apart := ring.TiedElsewhere(""); apart && next.Algorithm == keyring.HS256 && len(c.Also) == 0 && !c.Later {
 		return nil, nil, errApart
@@ -101,20 +101,30 @@ func (c *keyRotateCommand) rotate(files []*replacement, now time.Time) (next *ke
 // errApart says that an API would not get the key it verifies with.
 var errApart = program.WithCode(program.ExitUsage, errors.New("several APIs have secrets here, so each has a file of its own, and would refuse the tokens of a key that is not in it: name the API's file by --also PATH, or say --later if you make it anew by 'key export' before the new key signs"))
 
-// successor makes the new key, of the kind of the one that signs now if no other is
-// asked for.
+// errNotOurs says that a file is not the authorization server's.
+var errNotOurs = program.WithCode(program.ExitUsage, errors.New("it has public keys only, as the file of an API: name the file that the authorization server signs with, and this one by --also"))
+
+// successor makes the new key, of the kind of the newest one if no other is asked for.
 func (c *keyRotateCommand) successor(ring *keyring.Ring, now time.Time) (*keyring.Successor, error) {
-	algorithm := c.Algorithm
-	for _, k := range ring.Keys() {
-		if k.Audience == c.API && ring.StateOf(k, now) == keyring.Signing {
-			algorithm = cmp.Or(algorithm, k.Algorithm)
+	keys := slices.DeleteFunc(ring.Keys(), func(k *keyring.Key) bool { return k.Audience != c.API })
+	var newest *keyring.Key
+	for _, k := range keys {
+		if k.SigningKey() != nil && (newest == nil || !k.SignsFrom.Before(newest.SignsFrom)) {
+			newest = k
 		}
+	}
+	algorithm := cmp.Or(c.Algorithm, keyring.HS256) // of a file without any key, which Rotate refuses
+	switch {
+	case newest != nil:
+		algorithm = cmp.Or(c.Algorithm, newest.Algorithm)
+	case len(keys) > 0:
+		return nil, errNotOurs
 	}
 	signsFrom, retires := now.Add(c.SignsAfter), now.Add(c.SignsAfter+c.Lifetime+clockMargin)
 	if c.Compromised {
 		signsFrom, retires = now, now
 	}
-	return keyring.NewSuccessor(cmp.Or(algorithm, keyring.HS256), c.API, signsFrom, retires, rand.Reader)
+	return keyring.NewSuccessor(algorithm, c.API, signsFrom, retires, rand.Reader)
 }
 
 // readRing reads a JWK Set; the error names the file.

@@ -22,6 +22,8 @@ func checkRedirectURI(uri string) error {
 		return fmt.Errorf("%w: the redirect URI %q is not an absolute URI in its plain form", ErrBad, uri)
 	case u.Fragment != "" || strings.Contains(uri, "#") || u.User != nil:
 		return fmt.Errorf("%w: the redirect URI %q must have no fragment and no user (RFC 6749 section 3.1.2)", ErrBad, uri)
+	case !carriesAnswers(u):
+		return fmt.Errorf("%w: the query of the redirect URI %q must be of the form name=value&name=value, without a name that the answer has: code, state, iss or error", ErrBad, uri)
 	case strings.Contains(u.Host, "*"):
 		return fmt.Errorf("%w: the redirect URI %q has a wildcard: they are compared letter by letter, so register each (RFC 9700 section 2.1)", ErrBad, uri)
 	case u.Scheme == "https" && u.Hostname() != "":
@@ -34,6 +36,21 @@ func checkRedirectURI(uri string) error {
 		return nil
 	}
 	return fmt.Errorf("%w: the redirect URI %q must be https, http to 127.0.0.1, or of an app's private scheme like com.example.app:/callback", ErrBad, uri)
+}
+
+// carriesAnswers reports whether the parameters of an answer can be added to the query of a
+// URI, which then still has all that it had (RFC 6749 §3.1.2).
+func carriesAnswers(u *url.URL) bool {
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return false
+	}
+	for _, name := range []string{"code", "state", "iss", "error", "error_description"} {
+		if query.Has(name) {
+			return false
+		}
+	}
+	return true
 }
 
 // notOfURI reports whether a URI cannot have the character (RFC 3986 §2). Other spaces

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -73,9 +72,20 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 // that the default client can be used.
 func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *account.Hasher, log *slog.Logger) error {
 	if s.Demo {
-		s.DefaultClient = cmp.Or(s.DefaultClient, demoClient)
 		if err := seedDemo(ctx, data, hasher, time.Now(), log); err != nil {
 			return fmt.Errorf("--demo (HALLPASS_DEMO): %w", err)
+		}
+	}
+	if s.Demo && s.DefaultClient == "" {
+		// Whoever deletes it, or changes it, wants no more of it than that it is gone.
+		err := checkDefaultClient(ctx, data, demoClient)
+		switch {
+		case err == nil:
+			s.DefaultClient = demoClient
+		case errors.Is(err, store.ErrUnavailable):
+			return err
+		default:
+			log.InfoContext(ctx, "demo: a request that names no client is refused, since the client demo is not as it was made", "reason", err)
 		}
 	}
 	if err := checkDefaultClient(ctx, data, s.DefaultClient); err != nil {
