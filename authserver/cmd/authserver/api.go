@@ -87,12 +87,13 @@ func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error 
 	case c.SecretTo != "":
 		fmt.Fprintf(streams.Err, "note: %s holds the secrets of several APIs now: only the authorization server may have it. The API of --audience gets a file of its own: authserver key export %s PATH\n", c.KeysFile, c.KeysFile)
 	case !c.hasKey():
-		fmt.Fprintf(streams.Err, "note: no token for this API is issued until the server has a key for it: one of its own (delete the API, and add it again with --secret-to), or an asymmetric one (authserver key init --algorithm EdDSA)\n")
+		fmt.Fprintf(streams.Err, "note: no token for this API is issued until the server has a key for it that stays: one of its own (delete the API, and add it again with --secret-to), or an asymmetric one (authserver key init --algorithm EdDSA)\n")
 	}
 	return apiError(c.Audience, err)
 }
 
-// hasKey reports whether the keys file is known and has a key for tokens of the API.
+// hasKey reports whether the keys file is known and has a key that signs tokens for the
+// API, today and tomorrow: one that 'api delete' has given an end is gone by then.
 func (c *apiAddCommand) hasKey() bool {
 	set, err := os.ReadFile(c.KeysFile)
 	if err != nil {
@@ -102,8 +103,10 @@ func (c *apiAddCommand) hasKey() bool {
 	if err != nil {
 		return false
 	}
-	_, err = ring.SignerFor(c.Audience, time.Now())
-	return err == nil
+	now := time.Now()
+	_, today := ring.SignerFor(c.Audience, now)
+	_, tomorrow := ring.SignerFor(c.Audience, now.Add(grant.MaxTokenLifetime))
+	return today == nil && tomorrow == nil
 }
 
 // addSecret writes the API's file first, so that a secret that signs is known to the API.
