@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
@@ -28,19 +27,6 @@ type apiCommands struct {
 	Delete apiDeleteCommand `cmd:"" help:"Delete an API: no token for it is issued any more, and all that were are revoked."`
 }
 
-// apiError gives an error about an API its exit code and the API's audience.
-func apiError(audience string, err error) error {
-	switch {
-	case errors.Is(err, resource.ErrNotFound):
-		return program.WithCode(program.ExitNotFound, fmt.Errorf("%s: %w", audience, err))
-	case errors.Is(err, resource.ErrExists), errors.Is(err, fs.ErrExist):
-		return program.WithCode(program.ExitConflict, fmt.Errorf("%s: %w", audience, err))
-	case errors.Is(err, resource.ErrBad), errors.Is(err, oauth.ErrInvalidScope), errors.Is(err, keyring.ErrBadRing):
-		return program.WithCode(program.ExitUsage, err)
-	}
-	return err
-}
-
 type apiAddCommand struct {
 	server.Database `embed:""`
 	Audience        string `arg:"" help:"Identifier of the API, best its URL: aud of its tokens."`
@@ -55,14 +41,14 @@ type apiAddCommand struct {
 func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error {
 	scope, err := oauth.ParseScope(c.Scope)
 	if err != nil {
-		return apiError(c.Audience, err)
+		return exitError(c.Audience, err)
 	}
 	a := resource.API{Audience: c.Audience, Name: c.Name, Scope: scope, CreatedAt: time.Now()}
 	if a.Name == "" {
 		a.Name = a.Audience
 	}
 	if err := a.Validate(); err != nil {
-		return apiError(c.Audience, err)
+		return exitError(c.Audience, err)
 	}
 	if c.SecretTo != "" && c.KeysFile == "" {
 		return program.WithCode(program.ExitUsage, errors.New("--secret-to needs --keys-file (HALLPASS_KEYS_FILE): the file that the secret is added to"))
@@ -89,7 +75,7 @@ func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error 
 	case !c.hasKey():
 		fmt.Fprintf(streams.Err, "note: no token for this API is issued until the server has a key for it that stays: one of its own (delete the API, and add it again with --secret-to), or an asymmetric one (authserver key init --algorithm EdDSA)\n")
 	}
-	return apiError(c.Audience, err)
+	return exitError(c.Audience, err)
 }
 
 // hasKey reports whether the keys file is known and has a key that signs tokens for the
@@ -118,7 +104,7 @@ func (c *apiAddCommand) addSecret() error {
 	defer keys.drop()
 	ring, single, err := keyring.Add(keys.content, keyring.HS256, c.Audience, time.Now(), rand.Reader)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", c.KeysFile, err)
 	}
 	if err := writeNew(c.SecretTo, single, 0o600); err != nil {
 		return err
@@ -143,14 +129,14 @@ func (c *apiDeleteCommand) Run(ctx context.Context, streams program.Streams) err
 	if err == nil {
 		fmt.Fprintf(streams.Out, "API %s: deleted\n", c.Audience)
 	} else if !errors.Is(err, resource.ErrNotFound) {
-		return apiError(c.Audience, err)
+		return exitError(c.Audience, err)
 	}
 	retired, keyErr := c.retireSecret(streams)
 	switch {
 	case keyErr != nil && err == nil:
-		return apiError(c.Audience, fmt.Errorf("the API is deleted, its secret is still in the file: %w", keyErr))
+		return exitError(c.Audience, fmt.Errorf("the API is deleted, its secret is still in the file: %w", keyErr))
 	case keyErr != nil || err != nil && !retired:
-		return apiError(c.Audience, cmp.Or(keyErr, err))
+		return exitError(c.Audience, cmp.Or(keyErr, err))
 	case c.KeysFile == "":
 		fmt.Fprintf(streams.Err, "note: if the API has a secret of its own, run this again with --keys-file (HALLPASS_KEYS_FILE) to give it an end\n")
 	}
@@ -169,8 +155,11 @@ func (c *apiDeleteCommand) retireSecret(streams program.Streams) (bool, error) {
 	defer keys.drop()
 	end := time.Now().Add(grant.MaxTokenLifetime)
 	retired, changed, err := keyring.Retire(keys.content, c.Audience, end)
-	if err != nil || !changed {
-		return false, err
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", c.KeysFile, err)
+	}
+	if !changed {
+		return false, nil
 	}
 	if err := keys.replace(retired); err != nil {
 		return false, err

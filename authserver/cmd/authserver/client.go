@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,19 +32,6 @@ type clientTarget struct {
 	ID              string `arg:"" name:"id" help:"The client's id."`
 }
 
-// clientError gives an error about a client its exit code and the client's id.
-func clientError(id string, err error) error {
-	switch {
-	case errors.Is(err, client.ErrNotFound):
-		return program.WithCode(program.ExitNotFound, fmt.Errorf("%s: %w", id, err))
-	case errors.Is(err, client.ErrExists):
-		return program.WithCode(program.ExitConflict, fmt.Errorf("%s: %w", id, err))
-	case errors.Is(err, client.ErrBad), errors.Is(err, oauth.ErrInvalidScope):
-		return program.WithCode(program.ExitUsage, err)
-	}
-	return err
-}
-
 type clientAddCommand struct {
 	clientTarget `embed:""`
 	Name         string   `placeholder:"NAME" help:"What people call it. By default the id."`
@@ -65,7 +51,7 @@ const passwordNote = "note: with the password grant this client sees its users' 
 func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) error {
 	registered, err := c.client(time.Now())
 	if err != nil {
-		return clientError(c.ID, err)
+		return exitError(c.ID, err)
 	}
 	secret := ""
 	if !c.Public {
@@ -74,11 +60,11 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 		}
 	}
 	if err := registered.Validate(); err != nil {
-		return clientError(c.ID, err)
+		return exitError(c.ID, err)
 	}
 	err = withStore(ctx, c.Database, func(s *store.Store) error { return s.CreateClient(ctx, registered) })
 	if err != nil {
-		return clientError(c.ID, err)
+		return exitError(c.ID, err)
 	}
 	fmt.Fprintf(streams.Err, "client %s: added\n", c.ID)
 	if registered.Allows(oauth.GrantPassword) {
@@ -144,7 +130,7 @@ func (c *clientRotateCommand) Run(ctx context.Context, streams program.Streams) 
 		return s.SetClientSecret(ctx, c.ID, digest)
 	})
 	if err != nil {
-		return clientError(c.ID, err)
+		return exitError(c.ID, err)
 	}
 	return printSecret(streams, secret)
 }
@@ -159,7 +145,7 @@ func (c *clientDeleteCommand) Run(ctx context.Context, streams program.Streams) 
 	if err == nil {
 		fmt.Fprintf(streams.Out, "client %s: deleted\n", c.ID)
 	}
-	return clientError(c.ID, err)
+	return exitError(c.ID, err)
 }
 
 // shownClient is a client as list and show print it: without the digest.
@@ -244,5 +230,5 @@ func (c *clientShowCommand) Run(ctx context.Context, streams program.Streams) er
 			{"name", v.Name}, {"kind", v.kind()}, {"grants", v.grants()}, {"redirect URIs", strings.Join(v.RedirectURIs, " ")}, {"scope", v.Scope}, {"created", when(&v.CreatedAt)},
 		})
 	})
-	return clientError(c.ID, err)
+	return exitError(c.ID, err)
 }

@@ -41,7 +41,7 @@ func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) err
 		return err
 	})
 	if err != nil {
-		return clientError(c.ID, err)
+		return exitError(c.ID, err)
 	}
 	fmt.Fprintf(streams.Out, "client %s: changed\n", c.ID)
 	if slices.Contains(c.Grant, string(oauth.GrantPassword)) {

@@ -54,7 +54,7 @@ func (c *consentListCommand) Run(ctx context.Context, streams program.Streams) e
 		}
 		return printTable(streams.Out, []any{"CLIENT", "API", "SCOPE", "SINCE"}, rows)
 	})
-	return userError(c.Username, err)
+	return exitError(c.Username, err)
 }
 
 type consentRevokeCommand struct {
@@ -64,15 +64,15 @@ type consentRevokeCommand struct {
 
 // Run revokes the consent.
 func (c *consentRevokeCommand) Run(ctx context.Context, streams program.Streams) error {
-	err := c.do(ctx, streams, "consent to "+c.ClientID+" revoked", func(s *store.Store) error {
+	return c.do(ctx, streams, "consent to "+c.ClientID+" revoked", func(s *store.Store) error {
 		user, err := s.UserByUsername(ctx, c.Username)
 		if err != nil {
 			return err
 		}
-		return s.RevokeConsent(ctx, user.ID, c.ClientID, time.Now())
+		err = s.RevokeConsent(ctx, user.ID, c.ClientID, time.Now())
+		if errors.Is(err, store.ErrNoConsent) {
+			return fmt.Errorf("%w to %s", err, c.ClientID)
+		}
+		return err
 	})
-	if errors.Is(err, store.ErrNoConsent) {
-		return program.WithCode(program.ExitNotFound, fmt.Errorf("%s: %w to %s", c.Username, err, c.ClientID))
-	}
-	return err
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"time"
@@ -64,7 +63,7 @@ func (c *keyRotateCommand) Run(streams program.Streams) error {
 }
 
 // unchanged says so of an error before anything is written.
-func unchanged(err error) error { return keyError(fmt.Errorf("nothing is changed: %w", err)) }
+func unchanged(err error) error { return exitError("", fmt.Errorf("nothing is changed: %w", err)) }
 
 // rotate makes the new key and what each file becomes with it. The last file is the
 // authorization server's; the others get no private half.
@@ -130,17 +129,6 @@ func readRing(path string) (*keyring.Ring, error) {
 	return ring, nil
 }
 
-// keyError gives an error about a file of keys its exit code.
-func keyError(err error) error {
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return program.WithCode(program.ExitConflict, err)
-	case errors.Is(err, keyring.ErrBadRing), errors.Is(err, keyring.ErrWeakKey):
-		return program.WithCode(program.ExitUsage, err)
-	}
-	return err
-}
-
 // shownKey is a key as list prints it, without what it is made of.
 type shownKey struct {
 	ID            string        `json:"kid"`
@@ -160,7 +148,7 @@ type keyListCommand struct {
 func (c *keyListCommand) Run(streams program.Streams) error {
 	ring, err := readRing(c.Path)
 	if err != nil {
-		return keyError(err)
+		return exitError("", err)
 	}
 	now := time.Now()
 	shown := []shownKey{}
