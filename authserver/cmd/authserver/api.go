@@ -81,11 +81,7 @@ func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error 
 // hasKey reports whether the keys file is known and has a key that signs tokens for the
 // API, today and tomorrow: one that 'api delete' has given an end is gone by then.
 func (c *apiAddCommand) hasKey() bool {
-	set, err := os.ReadFile(c.KeysFile)
-	if err != nil {
-		return false
-	}
-	ring, err := keyring.Parse(set)
+	ring, err := readRing(c.KeysFile)
 	if err != nil {
 		return false
 	}
