@@ -172,6 +172,10 @@ type shownAPI struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
+func showAPI(a resource.API) shownAPI {
+	return shownAPI{a.Audience, a.Name, a.Scope.String(), a.CreatedAt}
+}
+
 type apiListCommand struct {
 	server.Database `embed:""`
 	JSON            bool `help:"Print JSON."`
@@ -184,15 +188,8 @@ func (c *apiListCommand) Run(ctx context.Context, streams program.Streams) error
 		if err != nil {
 			return err
 		}
-		shown := []shownAPI{}
-		rows := [][]any{}
-		for _, a := range apis {
-			shown = append(shown, shownAPI{a.Audience, a.Name, a.Scope.String(), a.CreatedAt})
-			rows = append(rows, []any{a.Audience, a.Name, a.Scope.String()})
-		}
-		if c.JSON {
-			return printJSON(streams.Out, shown)
-		}
-		return printTable(streams.Out, []any{"AUDIENCE", "NAME", "SCOPE"}, rows)
+		return printList(streams.Out, c.JSON, each(apis, showAPI), []any{"AUDIENCE", "NAME", "SCOPE"}, func(v shownAPI) []any {
+			return []any{v.Audience, v.Name, v.Scope}
+		})
 	})
 }

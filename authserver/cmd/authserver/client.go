@@ -196,17 +196,9 @@ func (c *clientListCommand) Run(ctx context.Context, streams program.Streams) er
 		if err != nil {
 			return err
 		}
-		shown := []shownClient{}
-		rows := [][]any{}
-		for _, registered := range clients {
-			v := showClient(registered)
-			shown = append(shown, v)
-			rows = append(rows, []any{v.ID, v.Name, v.kind(), v.grants(), v.Scope})
-		}
-		if c.JSON {
-			return printJSON(streams.Out, shown)
-		}
-		return printTable(streams.Out, []any{"ID", "NAME", "KIND", "GRANTS", "SCOPE"}, rows)
+		return printList(streams.Out, c.JSON, each(clients, showClient), []any{"ID", "NAME", "KIND", "GRANTS", "SCOPE"}, func(v shownClient) []any {
+			return []any{v.ID, v.Name, v.kind(), v.grants(), v.Scope}
+		})
 	})
 }
 

@@ -151,15 +151,10 @@ func (c *keyListCommand) Run(streams program.Streams) error {
 		return exitError("", err)
 	}
 	now := time.Now()
-	shown := []shownKey{}
-	rows := [][]any{}
-	for _, k := range ring.Keys() {
-		v := shownKey{k.ID, k.Algorithm, k.Audience, ring.StateOf(k, now), optional(k.SignsFrom), optional(k.VerifiesUntil)}
-		shown = append(shown, v)
-		rows = append(rows, []any{v.ID, v.Algorithm, cmp.Or(v.Audience, "-"), v.State, when(v.SignsFrom), when(v.VerifiesUntil)})
-	}
-	if c.JSON {
-		return printJSON(streams.Out, shown)
-	}
-	return printTable(streams.Out, []any{"KID", "ALG", "API", "STATE", "SIGNS FROM", "VERIFIES UNTIL"}, rows)
+	keys := each(ring.Keys(), func(k *keyring.Key) shownKey {
+		return shownKey{k.ID, k.Algorithm, k.Audience, ring.StateOf(k, now), optional(k.SignsFrom), optional(k.VerifiesUntil)}
+	})
+	return printList(streams.Out, c.JSON, keys, []any{"KID", "ALG", "API", "STATE", "SIGNS FROM", "VERIFIES UNTIL"}, func(v shownKey) []any {
+		return []any{v.ID, v.Algorithm, cmp.Or(v.Audience, "-"), v.State, when(v.SignsFrom), when(v.VerifiesUntil)}
+	})
 }

@@ -58,6 +58,10 @@ type shownScope struct {
 	Description string `json:"description"`
 }
 
+func showScope(d resource.ScopeDescription) shownScope {
+	return shownScope{d.Scope, d.Text}
+}
+
 type scopeListCommand struct {
 	server.Database `embed:""`
 	JSON            bool `help:"Print JSON."`
@@ -70,15 +74,8 @@ func (c *scopeListCommand) Run(ctx context.Context, streams program.Streams) err
 		if err != nil {
 			return err
 		}
-		shown := []shownScope{}
-		rows := [][]any{}
-		for _, d := range described {
-			shown = append(shown, shownScope{d.Scope, d.Text})
-			rows = append(rows, []any{d.Scope, d.Text})
-		}
-		if c.JSON {
-			return printJSON(streams.Out, shown)
-		}
-		return printTable(streams.Out, []any{"SCOPE", "DESCRIPTION"}, rows)
+		return printList(streams.Out, c.JSON, each(described, showScope), []any{"SCOPE", "DESCRIPTION"}, func(v shownScope) []any {
+			return []any{v.Scope, v.Description}
+		})
 	})
 }

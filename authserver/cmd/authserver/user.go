@@ -170,17 +170,9 @@ func (c *userListCommand) Run(ctx context.Context, streams program.Streams) erro
 		if err != nil {
 			return err
 		}
-		shown := []shownUser{}
-		rows := [][]any{}
-		for _, u := range users {
-			v := showUser(u)
-			shown = append(shown, v)
-			rows = append(rows, []any{v.Username, v.Name, v.ID, when(v.LastLoginAt), when(v.DisabledAt)})
-		}
-		if c.JSON {
-			return printJSON(streams.Out, shown)
-		}
-		return printTable(streams.Out, []any{"USERNAME", "NAME", "ID", "LAST LOGIN", "DISABLED"}, rows)
+		return printList(streams.Out, c.JSON, each(users, showUser), []any{"USERNAME", "NAME", "ID", "LAST LOGIN", "DISABLED"}, func(v shownUser) []any {
+			return []any{v.Username, v.Name, v.ID, when(v.LastLoginAt), when(v.DisabledAt)}
+		})
 	})
 }
 
