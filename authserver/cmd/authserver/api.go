@@ -36,46 +36,54 @@ type apiAddCommand struct {
 	KeysFile        string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"The authorization server's JWK Set, to which the secret is added."`
 }
 
-// Run registers the API. The secret is made last: an API without one gets no tokens, a
-// secret without an API would be left over.
+// Run registers the API.
 func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error {
-	scope, err := oauth.ParseScope(c.Scope)
+	a, err := c.api(time.Now())
 	if err != nil {
-		return exitError(c.Audience, err)
-	}
-	a := resource.API{Audience: c.Audience, Name: c.Name, Scope: scope, CreatedAt: time.Now()}
-	if a.Name == "" {
-		a.Name = a.Audience
-	}
-	if err := a.Validate(); err != nil {
 		return exitError(c.Audience, err)
 	}
 	if c.SecretTo != "" && c.KeysFile == "" {
 		return program.WithCode(program.ExitUsage, errors.New("--secret-to needs --keys-file (HALLPASS_KEYS_FILE): the file that the secret is added to"))
 	}
-	err = withStore(ctx, c.Database, func(s *store.Store) error {
-		if err := s.CreateAPI(ctx, a); err != nil {
-			return err
-		}
-		if c.SecretTo == "" {
-			return nil
-		}
-		if err := c.addSecret(); err != nil {
-			return errors.Join(err, s.DeleteAPI(ctx, a.Audience, time.Now()))
-		}
-		return nil
-	})
-	if err == nil {
-		fmt.Fprintf(streams.Out, "API %s: added\n", c.Audience)
+	if err := withStore(ctx, c.Database, func(s *store.Store) error { return c.add(ctx, s, a) }); err != nil {
+		return exitError(c.Audience, err)
 	}
+	fmt.Fprintf(streams.Out, "API %s: added\n", c.Audience)
+	fmt.Fprint(streams.Err, c.note())
+	return nil
+}
+
+// api returns what the command line describes.
+func (c *apiAddCommand) api(now time.Time) (resource.API, error) {
+	scope, err := oauth.ParseScope(c.Scope)
+	if err != nil {
+		return resource.API{}, err
+	}
+	a := resource.API{Audience: c.Audience, Name: cmp.Or(c.Name, c.Audience), Scope: scope, CreatedAt: now}
+	return a, a.Validate()
+}
+
+// add makes the secret last: an API without one gets no tokens, a secret without an API
+// would be left over.
+func (c *apiAddCommand) add(ctx context.Context, s *store.Store, a resource.API) error {
+	if err := s.CreateAPI(ctx, a); err != nil || c.SecretTo == "" {
+		return err
+	}
+	if err := c.addSecret(); err != nil {
+		return errors.Join(err, s.DeleteAPI(ctx, a.Audience, time.Now()))
+	}
+	return nil
+}
+
+// note is what whoever has added the API must do before all works; empty if nothing.
+func (c *apiAddCommand) note() string {
 	switch {
-	case err != nil:
 	case c.SecretTo != "":
-		fmt.Fprintf(streams.Err, "note: %s holds the secrets of several APIs now: only the authorization server may have it. The API of --audience gets a file of its own: authserver key export %s PATH\n", c.KeysFile, c.KeysFile)
+		return fmt.Sprintf("note: %s holds the secrets of several APIs now: only the authorization server may have it. The API of --audience gets a file of its own: authserver key export %s PATH\n", c.KeysFile, c.KeysFile)
 	case !c.hasKey():
-		fmt.Fprintf(streams.Err, "note: no token for this API is issued until the server has a key for it that stays: one of its own (delete the API, and add it again with --secret-to), or an asymmetric one (authserver key init --algorithm EdDSA)\n")
+		return "note: no token for this API is issued until the server has a key for it that stays: one of its own (delete the API, and add it again with --secret-to), or an asymmetric one (authserver key init --algorithm EdDSA)\n"
 	}
-	return exitError(c.Audience, err)
+	return ""
 }
 
 // hasKey reports whether the keys file is known and has a key that signs tokens for the
@@ -122,21 +130,33 @@ type apiDeleteCommand struct {
 // where the API is deleted already, so that the command can be run again.
 func (c *apiDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
 	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DeleteAPI(ctx, c.Audience, time.Now()) })
-	if err == nil {
-		fmt.Fprintf(streams.Out, "API %s: deleted\n", c.Audience)
-	} else if !errors.Is(err, resource.ErrNotFound) {
+	if err != nil && !errors.Is(err, resource.ErrNotFound) {
 		return exitError(c.Audience, err)
 	}
-	retired, keyErr := c.retireSecret(streams)
-	switch {
-	case keyErr != nil && err == nil:
-		return exitError(c.Audience, fmt.Errorf("the API is deleted, its secret is still in the file: %w", keyErr))
-	case keyErr != nil || err != nil && !retired:
-		return exitError(c.Audience, cmp.Or(keyErr, err))
-	case c.KeysFile == "":
-		fmt.Fprintf(streams.Err, "note: if the API has a secret of its own, run this again with --keys-file (HALLPASS_KEYS_FILE) to give it an end\n")
+	deleted := err == nil
+	if deleted {
+		fmt.Fprintf(streams.Out, "API %s: deleted\n", c.Audience)
 	}
+	retired, keyErr := c.retireSecret(streams)
+	if keyErr != nil && deleted {
+		keyErr = fmt.Errorf("the API is deleted, its secret is still in the file: %w", keyErr)
+	}
+	if keyErr != nil {
+		return exitError(c.Audience, keyErr)
+	}
+	if !deleted && !retired {
+		return exitError(c.Audience, err)
+	}
+	fmt.Fprint(streams.Err, c.note())
 	return nil
+}
+
+// note is what is left to do where no file of keys was given; empty if nothing.
+func (c *apiDeleteCommand) note() string {
+	if c.KeysFile != "" {
+		return ""
+	}
+	return "note: if the API has a secret of its own, run this again with --keys-file (HALLPASS_KEYS_FILE) to give it an end\n"
 }
 
 // retireSecret reports whether there was a secret to give an end to.
