@@ -40,7 +40,7 @@ type clientAddCommand struct {
 	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Where it may be sent back to with an authorization code, letter by letter. Repeat for more."`
 	Public       bool     `help:"It cannot keep a secret (an app on a phone, a page in a browser), so it gets none."`
 	Introspects  bool     `help:"It may ask the server about tokens (RFC 7662), as an API does."`
-	FirstParty   bool     `help:"It belongs to whoever runs this server."`
+	FirstParty   bool     `help:"It is your own app: its users are not asked for consent."`
 }
 
 // passwordNote is for whoever lets a client use the password grant.

@@ -61,7 +61,8 @@ type Client struct {
 	// Scope is what its tokens may allow at the most, and what they allow when it
 	// asks for nothing.
 	Scope oauth.Scope
-	// FirstParty says that it belongs to whoever runs this server.
+	// FirstParty says that it is an app of whoever runs this server, who has answered
+	// for its users: they are asked for consent only if it wants that (prompt=consent).
 	FirstParty bool
 	// RedirectURIs are where it may be sent back to with an authorization code.
 	RedirectURIs []string
