@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
@@ -28,19 +27,6 @@ type apiCommands struct {
 	Delete apiDeleteCommand `cmd:"" help:"Delete an API: no token for it is issued any more, and all that were are revoked."`
 }
 
-// apiError gives an error about an API its exit code and the API's audience.
-func apiError(audience string, err error) error {
-	switch {
-	case errors.Is(err, resource.ErrNotFound):
-		return program.WithCode(program.ExitNotFound, fmt.Errorf("%s: %w", audience, err))
-	case errors.Is(err, resource.ErrExists), errors.Is(err, fs.ErrExist):
-		return program.WithCode(program.ExitConflict, fmt.Errorf("%s: %w", audience, err))
-	case errors.Is(err, resource.ErrBad), errors.Is(err, oauth.ErrInvalidScope), errors.Is(err, keyring.ErrBadRing):
-		return program.WithCode(program.ExitUsage, err)
-	}
-	return err
-}
-
 type apiAddCommand struct {
 	server.Database `embed:""`
 	Audience        string `arg:"" help:"Identifier of the API, best its URL: aud of its tokens."`
@@ -50,60 +36,67 @@ type apiAddCommand struct {
 	KeysFile        string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"The authorization server's JWK Set, to which the secret is added."`
 }
 
-// Run registers the API. The secret is made last: an API without one gets no tokens, a
-// secret without an API would be left over.
+// Run registers the API.
 func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error {
-	scope, err := oauth.ParseScope(c.Scope)
+	a, err := c.api(time.Now())
 	if err != nil {
-		return apiError(c.Audience, err)
-	}
-	a := resource.API{Audience: c.Audience, Name: c.Name, Scope: scope, CreatedAt: time.Now()}
-	if a.Name == "" {
-		a.Name = a.Audience
-	}
-	if err := a.Validate(); err != nil {
-		return apiError(c.Audience, err)
+		return exitError(c.Audience, err)
 	}
 	if c.SecretTo != "" && c.KeysFile == "" {
 		return program.WithCode(program.ExitUsage, errors.New("--secret-to needs --keys-file (HALLPASS_KEYS_FILE): the file that the secret is added to"))
 	}
-	err = withStore(ctx, c.Database, func(s *store.Store) error {
-		if err := s.CreateAPI(ctx, a); err != nil {
-			return err
-		}
-		if c.SecretTo == "" {
-			return nil
-		}
-		if err := c.addSecret(); err != nil {
-			return errors.Join(err, s.DeleteAPI(ctx, a.Audience, time.Now()))
-		}
-		return nil
-	})
-	if err == nil {
-		fmt.Fprintf(streams.Out, "API %s: added\n", c.Audience)
+	if err := withStore(ctx, c.Database, func(s *store.Store) error { return c.add(ctx, s, a) }); err != nil {
+		return exitError(c.Audience, err)
 	}
-	switch {
-	case err != nil:
-	case c.SecretTo != "":
-		fmt.Fprintf(streams.Err, "note: %s holds the secrets of several APIs now: only the authorization server may have it. The API of --audience gets a file of its own: authserver key export %s PATH\n", c.KeysFile, c.KeysFile)
-	case !c.hasKey():
-		fmt.Fprintf(streams.Err, "note: no token for this API is issued until the server has a key for it: one of its own (delete the API, and add it again with --secret-to), or an asymmetric one (authserver key init --algorithm EdDSA)\n")
-	}
-	return apiError(c.Audience, err)
+	fmt.Fprintf(streams.Out, "API %s: added\n", c.Audience)
+	fmt.Fprint(streams.Err, c.note())
+	return nil
 }
 
-// hasKey reports whether the keys file is known and has a key for tokens of the API.
+// api returns what the command line describes.
+func (c *apiAddCommand) api(now time.Time) (resource.API, error) {
+	scope, err := oauth.ParseScope(c.Scope)
+	if err != nil {
+		return resource.API{}, err
+	}
+	a := resource.API{Audience: c.Audience, Name: cmp.Or(c.Name, c.Audience), Scope: scope, CreatedAt: now}
+	return a, a.Validate()
+}
+
+// add makes the secret last: an API without one gets no tokens, a secret without an API
+// would be left over.
+func (c *apiAddCommand) add(ctx context.Context, s *store.Store, a resource.API) error {
+	if err := s.CreateAPI(ctx, a); err != nil || c.SecretTo == "" {
+		return err
+	}
+	if err := c.addSecret(); err != nil {
+		return errors.Join(err, s.DeleteAPI(ctx, a.Audience, time.Now()))
+	}
+	return nil
+}
+
+// note is what whoever has added the API must do before all works; empty if nothing.
+func (c *apiAddCommand) note() string {
+	switch {
+	case c.SecretTo != "":
+		return fmt.Sprintf("note: %s holds the secrets of several APIs now: only the authorization server may have it. The API of --audience gets a file of its own: authserver key export %s PATH\n", c.KeysFile, c.KeysFile)
+	case !c.hasKey():
+		return "note: no token for this API is issued until the server has a key for it that stays: one of its own (delete the API, and add it again with --secret-to), or an asymmetric one (authserver key init --algorithm EdDSA)\n"
+	}
+	return ""
+}
+
+// hasKey reports whether the keys file is known and has a key that signs tokens for the
+// API, today and tomorrow: one that 'api delete' has given an end is gone by then.
 func (c *apiAddCommand) hasKey() bool {
-	set, err := os.ReadFile(c.KeysFile)
+	ring, err := readRing(c.KeysFile)
 	if err != nil {
 		return false
 	}
-	ring, err := keyring.Parse(set)
-	if err != nil {
-		return false
-	}
-	_, err = ring.SignerFor(c.Audience, time.Now())
-	return err == nil
+	now := time.Now()
+	_, today := ring.SignerFor(c.Audience, now)
+	_, tomorrow := ring.SignerFor(c.Audience, now.Add(grant.MaxTokenLifetime))
+	return today == nil && tomorrow == nil
 }
 
 // addSecret writes the API's file first, so that a secret that signs is known to the API.
@@ -115,7 +108,7 @@ func (c *apiAddCommand) addSecret() error {
 	defer keys.drop()
 	ring, single, err := keyring.Add(keys.content, keyring.HS256, c.Audience, time.Now(), rand.Reader)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", c.KeysFile, err)
 	}
 	if err := writeNew(c.SecretTo, single, 0o600); err != nil {
 		return err
@@ -137,21 +130,33 @@ type apiDeleteCommand struct {
 // where the API is deleted already, so that the command can be run again.
 func (c *apiDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
 	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DeleteAPI(ctx, c.Audience, time.Now()) })
-	if err == nil {
+	if err != nil && !errors.Is(err, resource.ErrNotFound) {
+		return exitError(c.Audience, err)
+	}
+	deleted := err == nil
+	if deleted {
 		fmt.Fprintf(streams.Out, "API %s: deleted\n", c.Audience)
-	} else if !errors.Is(err, resource.ErrNotFound) {
-		return apiError(c.Audience, err)
 	}
 	retired, keyErr := c.retireSecret(streams)
-	switch {
-	case keyErr != nil && err == nil:
-		return apiError(c.Audience, fmt.Errorf("the API is deleted, its secret is still in the file: %w", keyErr))
-	case keyErr != nil || err != nil && !retired:
-		return apiError(c.Audience, cmp.Or(keyErr, err))
-	case c.KeysFile == "":
-		fmt.Fprintf(streams.Err, "note: if the API has a secret of its own, run this again with --keys-file (HALLPASS_KEYS_FILE) to give it an end\n")
+	if keyErr != nil && deleted {
+		keyErr = fmt.Errorf("the API is deleted, its secret is still in the file: %w", keyErr)
 	}
+	if keyErr != nil {
+		return exitError(c.Audience, keyErr)
+	}
+	if !deleted && !retired {
+		return exitError(c.Audience, err)
+	}
+	fmt.Fprint(streams.Err, c.note())
 	return nil
+}
+
+// note is what is left to do where no file of keys was given; empty if nothing.
+func (c *apiDeleteCommand) note() string {
+	if c.KeysFile != "" {
+		return ""
+	}
+	return "note: if the API has a secret of its own, run this again with --keys-file (HALLPASS_KEYS_FILE) to give it an end\n"
 }
 
 // retireSecret reports whether there was a secret to give an end to.
@@ -167,8 +172,11 @@ func (c *apiDeleteCommand) retireSecret(streams program.Streams) (bool, error) {
 	now := time.Now()
 	end := now.Add(grant.MaxTokenLifetime)
 	retired, changed, err := keyring.Retire(keys.content, c.Audience, now, end)
-	if err != nil || !changed {
-		return false, err
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", c.KeysFile, err)
+	}
+	if !changed {
+		return false, nil
 	}
 	if err := keys.replace(retired); err != nil {
 		return false, err
@@ -185,6 +193,10 @@ type shownAPI struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
+func showAPI(a resource.API) shownAPI {
+	return shownAPI{a.Audience, a.Name, a.Scope.String(), a.CreatedAt}
+}
+
 type apiListCommand struct {
 	server.Database `embed:""`
 	JSON            bool `help:"Print JSON."`
@@ -197,15 +209,8 @@ func (c *apiListCommand) Run(ctx context.Context, streams program.Streams) error
 		if err != nil {
 			return err
 		}
-		shown := []shownAPI{}
-		rows := [][]any{}
-		for _, a := range apis {
-			shown = append(shown, shownAPI{a.Audience, a.Name, a.Scope.String(), a.CreatedAt})
-			rows = append(rows, []any{a.Audience, a.Name, a.Scope.String()})
-		}
-		if c.JSON {
-			return printJSON(streams.Out, shown)
-		}
-		return printTable(streams.Out, []any{"AUDIENCE", "NAME", "SCOPE"}, rows)
+		return printList(streams.Out, c.JSON, each(apis, showAPI), []any{"AUDIENCE", "NAME", "SCOPE"}, func(v shownAPI) []any {
+			return []any{v.Audience, v.Name, v.Scope}
+		})
 	})
 }

@@ -38,7 +38,7 @@ func (c *apiSetCommand) Run(ctx context.Context, streams program.Streams) error 
 	if err == nil {
 		fmt.Fprintf(streams.Out, "API %s: changed\n", c.Audience)
 	}
-	return apiError(c.Audience, err)
+	return exitError(c.Audience, err)
 }
 
 // change returns what an API becomes. It is checked as a new one is.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,19 +32,6 @@ type clientTarget struct {
 	ID              string `arg:"" name:"id" help:"The client's id."`
 }
 
-// clientError gives an error about a client its exit code and the client's id.
-func clientError(id string, err error) error {
-	switch {
-	case errors.Is(err, client.ErrNotFound):
-		return program.WithCode(program.ExitNotFound, fmt.Errorf("%s: %w", id, err))
-	case errors.Is(err, client.ErrExists):
-		return program.WithCode(program.ExitConflict, fmt.Errorf("%s: %w", id, err))
-	case errors.Is(err, client.ErrBad), errors.Is(err, oauth.ErrInvalidScope):
-		return program.WithCode(program.ExitUsage, err)
-	}
-	return err
-}
-
 type clientAddCommand struct {
 	clientTarget `embed:""`
 	Name         string   `placeholder:"NAME" help:"What people call it. By default the id."`
@@ -54,7 +40,7 @@ type clientAddCommand struct {
 	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Where it may be sent back to with an authorization code, letter by letter. Repeat for more."`
 	Public       bool     `help:"It cannot keep a secret (an app on a phone, a page in a browser), so it gets none."`
 	Introspects  bool     `help:"It may ask the server about tokens (RFC 7662), as an API does."`
-	FirstParty   bool     `help:"It belongs to whoever runs this server."`
+	FirstParty   bool     `help:"It is your own app: its users are not asked for consent."`
 }
 
 // passwordNote is for whoever lets a client use the password grant.
@@ -65,7 +51,7 @@ const passwordNote = "note: with the password grant this client sees its users' 
 func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) error {
 	registered, err := c.client(time.Now())
 	if err != nil {
-		return clientError(c.ID, err)
+		return exitError(c.ID, err)
 	}
 	secret := ""
 	if !c.Public {
@@ -74,11 +60,11 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 		}
 	}
 	if err := registered.Validate(); err != nil {
-		return clientError(c.ID, err)
+		return exitError(c.ID, err)
 	}
 	err = withStore(ctx, c.Database, func(s *store.Store) error { return s.CreateClient(ctx, registered) })
 	if err != nil {
-		return clientError(c.ID, err)
+		return exitError(c.ID, err)
 	}
 	fmt.Fprintf(streams.Err, "client %s: added\n", c.ID)
 	if registered.Allows(oauth.GrantPassword) {
@@ -144,7 +130,7 @@ func (c *clientRotateCommand) Run(ctx context.Context, streams program.Streams) 
 		return s.SetClientSecret(ctx, c.ID, digest)
 	})
 	if err != nil {
-		return clientError(c.ID, err)
+		return exitError(c.ID, err)
 	}
 	return printSecret(streams, secret)
 }
@@ -159,7 +145,7 @@ func (c *clientDeleteCommand) Run(ctx context.Context, streams program.Streams) 
 	if err == nil {
 		fmt.Fprintf(streams.Out, "client %s: deleted\n", c.ID)
 	}
-	return clientError(c.ID, err)
+	return exitError(c.ID, err)
 }
 
 // shownClient is a client as list and show print it: without the digest.
@@ -210,17 +196,9 @@ func (c *clientListCommand) Run(ctx context.Context, streams program.Streams) er
 		if err != nil {
 			return err
 		}
-		shown := []shownClient{}
-		rows := [][]any{}
-		for _, registered := range clients {
-			v := showClient(registered)
-			shown = append(shown, v)
-			rows = append(rows, []any{v.ID, v.Name, v.kind(), v.grants(), v.Scope})
-		}
-		if c.JSON {
-			return printJSON(streams.Out, shown)
-		}
-		return printTable(streams.Out, []any{"ID", "NAME", "KIND", "GRANTS", "SCOPE"}, rows)
+		return printList(streams.Out, c.JSON, each(clients, showClient), []any{"ID", "NAME", "KIND", "GRANTS", "SCOPE"}, func(v shownClient) []any {
+			return []any{v.ID, v.Name, v.kind(), v.grants(), v.Scope}
+		})
 	})
 }
 
@@ -244,5 +222,5 @@ func (c *clientShowCommand) Run(ctx context.Context, streams program.Streams) er
 			{"name", v.Name}, {"kind", v.kind()}, {"grants", v.grants()}, {"redirect URIs", strings.Join(v.RedirectURIs, " ")}, {"scope", v.Scope}, {"created", when(&v.CreatedAt)},
 		})
 	})
-	return clientError(c.ID, err)
+	return exitError(c.ID, err)
 }

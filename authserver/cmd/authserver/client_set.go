@@ -21,7 +21,7 @@ type clientSetCommand struct {
 	Scope        *string  `placeholder:"SCOPES" help:"Scopes that its tokens may have, separated by spaces, in place of those of now."`
 	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Where it may be sent back to, in place of all that it may be sent to now. Repeat for more; an empty one alone means nowhere."`
 	Introspects  *bool    `negatable:"" help:"Whether it may ask the server about tokens (RFC 7662)."`
-	FirstParty   *bool    `negatable:"" help:"Whether it belongs to whoever runs this server."`
+	FirstParty   *bool    `negatable:"" help:"Whether it is your own app: if so, its users are not asked for consent."`
 }
 
 // Help says what a change means for what was given before.
@@ -41,7 +41,7 @@ func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) err
 		return err
 	})
 	if err != nil {
-		return clientError(c.ID, err)
+		return exitError(c.ID, err)
 	}
 	fmt.Fprintf(streams.Out, "client %s: changed\n", c.ID)
 	if slices.Contains(c.Grant, string(oauth.GrantPassword)) {

@@ -31,6 +31,10 @@ type shownConsent struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+func showConsent(given store.Consent) shownConsent {
+	return shownConsent{given.ClientID, given.Audience, given.Scope.String(), given.UpdatedAt}
+}
+
 // Run lists the consents.
 func (c *consentListCommand) Run(ctx context.Context, streams program.Streams) error {
 	err := withStore(ctx, c.Database, func(s *store.Store) error {
@@ -42,19 +46,11 @@ func (c *consentListCommand) Run(ctx context.Context, streams program.Streams) e
 		if err != nil {
 			return err
 		}
-		shown := []shownConsent{}
-		rows := [][]any{}
-		for _, given := range consents {
-			v := shownConsent{given.ClientID, given.Audience, given.Scope.String(), given.UpdatedAt}
-			shown = append(shown, v)
-			rows = append(rows, []any{v.Client, cmp.Or(v.Audience, "-"), v.Scope, when(&v.UpdatedAt)})
-		}
-		if c.JSON {
-			return printJSON(streams.Out, shown)
-		}
-		return printTable(streams.Out, []any{"CLIENT", "API", "SCOPE", "SINCE"}, rows)
+		return printList(streams.Out, c.JSON, each(consents, showConsent), []any{"CLIENT", "API", "SCOPE", "SINCE"}, func(v shownConsent) []any {
+			return []any{v.Client, cmp.Or(v.Audience, "-"), v.Scope, when(&v.UpdatedAt)}
+		})
 	})
-	return userError(c.Username, err)
+	return exitError(c.Username, err)
 }
 
 type consentRevokeCommand struct {
@@ -64,15 +60,15 @@ type consentRevokeCommand struct {
 
 // Run revokes the consent.
 func (c *consentRevokeCommand) Run(ctx context.Context, streams program.Streams) error {
-	err := c.do(ctx, streams, "consent to "+c.ClientID+" revoked", func(s *store.Store) error {
+	return c.do(ctx, streams, "consent to "+c.ClientID+" revoked", func(s *store.Store) error {
 		user, err := s.UserByUsername(ctx, c.Username)
 		if err != nil {
 			return err
 		}
-		return s.RevokeConsent(ctx, user.ID, c.ClientID, time.Now())
+		err = s.RevokeConsent(ctx, user.ID, c.ClientID, time.Now())
+		if errors.Is(err, store.ErrNoConsent) {
+			return fmt.Errorf("%w to %s", err, c.ClientID)
+		}
+		return err
 	})
-	if errors.Is(err, store.ErrNoConsent) {
-		return program.WithCode(program.ExitNotFound, fmt.Errorf("%s: %w to %s", c.Username, err, c.ClientID))
-	}
-	return err
 }

@@ -28,18 +28,15 @@ type keyInitCommand struct {
 
 // Run makes the file; it never writes over one.
 func (c *keyInitCommand) Run(streams program.Streams) error {
-	err := writeKeys(c.Path, c.Algorithm)
-	if errors.Is(err, fs.ErrExist) {
-		return program.WithCode(program.ExitConflict, fmt.Errorf("%s exists already: it is left as it is", c.Path))
+	if err := writeKeys(c.Path, c.Algorithm); err != nil {
+		return exitError("", err)
 	}
-	if err == nil {
-		who := "both servers with --keys-file, and to nobody else"
-		if c.Algorithm != keyring.HS256 {
-			who = "the authorization server alone with --keys-file; the API gets --keys-url"
-		}
-		fmt.Fprintf(streams.Out, "made %s: give it to %s\n", c.Path, who)
+	who := "both servers with --keys-file, and to nobody else"
+	if c.Algorithm != keyring.HS256 {
+		who = "the authorization server alone with --keys-file; the API gets --keys-url"
 	}
-	return err
+	fmt.Fprintf(streams.Out, "made %s: give it to %s\n", c.Path, who)
+	return nil
 }
 
 type keyExportCommand struct {
@@ -56,16 +53,13 @@ func (c *keyExportCommand) Run(streams program.Streams) error {
 	}
 	data, err := keyring.ForAPI(set, c.API)
 	if err != nil {
-		return program.WithCode(program.ExitUsage, fmt.Errorf("%s: %w", c.From, err))
+		return exitError("", fmt.Errorf("%s: %w", c.From, err))
 	}
-	err = writeNew(c.To, data, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return program.WithCode(program.ExitConflict, fmt.Errorf("%s exists already: it is left as it is", c.To))
+	if err := writeNew(c.To, data, 0o600); err != nil {
+		return exitError("", err)
 	}
-	if err == nil {
-		fmt.Fprintf(streams.Out, "made %s\n", c.To)
-	}
-	return err
+	fmt.Fprintf(streams.Out, "made %s\n", c.To)
+	return nil
 }
 
 // initCommand makes what a first start needs in a place where nobody is there to
@@ -98,8 +92,8 @@ func (c *initCommand) Run(streams program.Streams) error {
 		switch err := secret.make(secret.path); {
 		case err == nil:
 			fmt.Fprintf(streams.Out, "made %s\n", secret.path)
-		case errors.Is(err, fs.ErrExist):
-			fmt.Fprintf(streams.Out, "%s exists already: it is left as it is\n", secret.path)
+		case errors.Is(err, errKept):
+			fmt.Fprintln(streams.Out, err)
 		default:
 			return err
 		}
@@ -123,9 +117,12 @@ func writePassword(path string) error {
 	return writeNew(path, []byte(base64.RawURLEncoding.EncodeToString(raw)+"\n"), 0o644)
 }
 
-// writeNew makes a file with this content; fs.ErrExist if it is there already.
+// writeNew makes a file with this content; errKept if it is there already.
 func writeNew(path string, data []byte, mode fs.FileMode) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s %w", path, errKept)
+	}
 	if err != nil {
 		return err
 	}

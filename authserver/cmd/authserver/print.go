@@ -30,6 +30,26 @@ func printTable(w io.Writer, head []any, rows [][]any) error {
 	return t.Flush()
 }
 
+// printList writes items as JSON, in which none are [], or as a table with a row for each.
+func printList[T any](w io.Writer, asJSON bool, items []T, head []any, row func(T) []any) error {
+	if asJSON {
+		return printJSON(w, append([]T{}, items...))
+	}
+	var rows [][]any
+	for _, item := range items {
+		rows = append(rows, row(item))
+	}
+	return printTable(w, head, rows)
+}
+
+// each returns what show makes of each item.
+func each[T, S any](items []T, show func(T) S) (shown []S) {
+	for _, item := range items {
+		shown = append(shown, show(item))
+	}
+	return shown
+}
+
 // when is a time as a table shows it.
 func when(t *time.Time) string {
 	if t == nil {

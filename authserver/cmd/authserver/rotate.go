@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"time"
@@ -64,7 +63,7 @@ func (c *keyRotateCommand) Run(streams program.Streams) error {
 }
 
 // unchanged says so of an error before anything is written.
-func unchanged(err error) error { return keyError(fmt.Errorf("nothing is changed: %w", err)) }
+func unchanged(err error) error { return exitError("", fmt.Errorf("nothing is changed: %w", err)) }
 
 // rotate makes the new key and what each file becomes with it. The last file is the
 // authorization server's; the others get no private half.
@@ -140,17 +139,6 @@ func readRing(path string) (*keyring.Ring, error) {
 	return ring, nil
 }
 
-// keyError gives an error about a file of keys its exit code.
-func keyError(err error) error {
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return program.WithCode(program.ExitConflict, err)
-	case errors.Is(err, keyring.ErrBadRing), errors.Is(err, keyring.ErrWeakKey):
-		return program.WithCode(program.ExitUsage, err)
-	}
-	return err
-}
-
 // shownKey is a key as list prints it, without what it is made of.
 type shownKey struct {
 	ID            string        `json:"kid"`
@@ -170,18 +158,13 @@ type keyListCommand struct {
 func (c *keyListCommand) Run(streams program.Streams) error {
 	ring, err := readRing(c.Path)
 	if err != nil {
-		return keyError(err)
+		return exitError("", err)
 	}
 	now := time.Now()
-	shown := []shownKey{}
-	rows := [][]any{}
-	for _, k := range ring.Keys() {
-		v := shownKey{k.ID, k.Algorithm, k.Audience, ring.StateOf(k, now), optional(k.SignsFrom), optional(k.VerifiesUntil)}
-		shown = append(shown, v)
-		rows = append(rows, []any{v.ID, v.Algorithm, cmp.Or(v.Audience, "-"), v.State, when(v.SignsFrom), when(v.VerifiesUntil)})
-	}
-	if c.JSON {
-		return printJSON(streams.Out, shown)
-	}
-	return printTable(streams.Out, []any{"KID", "ALG", "API", "STATE", "SIGNS FROM", "VERIFIES UNTIL"}, rows)
+	keys := each(ring.Keys(), func(k *keyring.Key) shownKey {
+		return shownKey{k.ID, k.Algorithm, k.Audience, ring.StateOf(k, now), optional(k.SignsFrom), optional(k.VerifiesUntil)}
+	})
+	return printList(streams.Out, c.JSON, keys, []any{"KID", "ALG", "API", "STATE", "SIGNS FROM", "VERIFIES UNTIL"}, func(v shownKey) []any {
+		return []any{v.ID, v.Algorithm, cmp.Or(v.Audience, "-"), v.State, when(v.SignsFrom), when(v.VerifiesUntil)}
+	})
 }

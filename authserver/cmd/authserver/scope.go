@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
@@ -21,17 +19,6 @@ type scopeCommands struct {
 	Forget   scopeForgetCommand   `cmd:"" help:"Remove the description of a scope. The scope itself stays."`
 }
 
-// scopeError gives an error about a scope its exit code and the scope.
-func scopeError(scope string, err error) error {
-	switch {
-	case errors.Is(err, resource.ErrNoScope):
-		return program.WithCode(program.ExitNotFound, fmt.Errorf("%s: %w", scope, err))
-	case errors.Is(err, resource.ErrBad), errors.Is(err, oauth.ErrInvalidScope):
-		return program.WithCode(program.ExitUsage, err)
-	}
-	return err
-}
-
 type scopeDescribeCommand struct {
 	server.Database `embed:""`
 	Scope           string `arg:"" help:"The scope."`
@@ -42,13 +29,13 @@ type scopeDescribeCommand struct {
 func (c *scopeDescribeCommand) Run(ctx context.Context, streams program.Streams) error {
 	d := resource.ScopeDescription{Scope: c.Scope, Text: c.Text}
 	if err := d.Validate(); err != nil {
-		return scopeError(c.Scope, err)
+		return exitError(c.Scope, err)
 	}
 	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DescribeScope(ctx, d) })
 	if err == nil {
 		fmt.Fprintf(streams.Out, "scope %s: described\n", c.Scope)
 	}
-	return err
+	return exitError(c.Scope, err)
 }
 
 type scopeForgetCommand struct {
@@ -62,13 +49,17 @@ func (c *scopeForgetCommand) Run(ctx context.Context, streams program.Streams) e
 	if err == nil {
 		fmt.Fprintf(streams.Out, "scope %s: forgotten\n", c.Scope)
 	}
-	return scopeError(c.Scope, err)
+	return exitError(c.Scope, err)
 }
 
 // shownScope is a description as list prints it.
 type shownScope struct {
 	Scope       string `json:"scope"`
 	Description string `json:"description"`
+}
+
+func showScope(d resource.ScopeDescription) shownScope {
+	return shownScope{d.Scope, d.Text}
 }
 
 type scopeListCommand struct {
@@ -83,15 +74,8 @@ func (c *scopeListCommand) Run(ctx context.Context, streams program.Streams) err
 		if err != nil {
 			return err
 		}
-		shown := []shownScope{}
-		rows := [][]any{}
-		for _, d := range described {
-			shown = append(shown, shownScope{d.Scope, d.Text})
-			rows = append(rows, []any{d.Scope, d.Text})
-		}
-		if c.JSON {
-			return printJSON(streams.Out, shown)
-		}
-		return printTable(streams.Out, []any{"SCOPE", "DESCRIPTION"}, rows)
+		return printList(streams.Out, c.JSON, each(described, showScope), []any{"SCOPE", "DESCRIPTION"}, func(v shownScope) []any {
+			return []any{v.Scope, v.Description}
+		})
 	})
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -37,20 +36,7 @@ func (t userTarget) do(ctx context.Context, streams program.Streams, done string
 	if err == nil {
 		fmt.Fprintf(streams.Out, "user %s: %s\n", t.Username, done)
 	}
-	return userError(t.Username, err)
-}
-
-// userError gives an error about a user its exit code and the user's name.
-func userError(username string, err error) error {
-	switch {
-	case errors.Is(err, account.ErrNotFound):
-		return program.WithCode(program.ExitNotFound, fmt.Errorf("%s: %w", username, err))
-	case errors.Is(err, account.ErrExists):
-		return program.WithCode(program.ExitConflict, fmt.Errorf("%s: %w", username, err))
-	case errors.Is(err, account.ErrBadName), errors.Is(err, account.ErrWeakPassword):
-		return program.WithCode(program.ExitUsage, err)
-	}
-	return err
+	return exitError(t.Username, err)
 }
 
 // bcryptCost is the setting of the commands that hash a password.
@@ -100,7 +86,7 @@ func (c *userAddCommand) Run(ctx context.Context, streams program.Streams) error
 	}
 	user, err := account.New(c.Username, c.Name, "", time.Now())
 	if err != nil {
-		return userError(c.Username, err)
+		return exitError(c.Username, err)
 	}
 	return c.do(ctx, streams, "added", func(s *store.Store) error {
 		if user.PasswordHash, err = c.newHash(ctx, streams, c.Username); err != nil {
@@ -184,17 +170,9 @@ func (c *userListCommand) Run(ctx context.Context, streams program.Streams) erro
 		if err != nil {
 			return err
 		}
-		shown := []shownUser{}
-		rows := [][]any{}
-		for _, u := range users {
-			v := showUser(u)
-			shown = append(shown, v)
-			rows = append(rows, []any{v.Username, v.Name, v.ID, when(v.LastLoginAt), when(v.DisabledAt)})
-		}
-		if c.JSON {
-			return printJSON(streams.Out, shown)
-		}
-		return printTable(streams.Out, []any{"USERNAME", "NAME", "ID", "LAST LOGIN", "DISABLED"}, rows)
+		return printList(streams.Out, c.JSON, each(users, showUser), []any{"USERNAME", "NAME", "ID", "LAST LOGIN", "DISABLED"}, func(v shownUser) []any {
+			return []any{v.Username, v.Name, v.ID, when(v.LastLoginAt), when(v.DisabledAt)}
+		})
 	})
 }
 
@@ -218,5 +196,5 @@ func (c *userShowCommand) Run(ctx context.Context, streams program.Streams) erro
 			{"name", v.Name}, {"id", v.ID}, {"created", when(&v.CreatedAt)}, {"last login", when(v.LastLoginAt)}, {"disabled", when(v.DisabledAt)},
 		})
 	})
-	return userError(c.Username, err)
+	return exitError(c.Username, err)
 }

@@ -13,10 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/label"
 )
 
 // IDPrefix begins the id of every user. No client's id may begin with it, so that
@@ -77,25 +77,9 @@ func New(username, name, passwordHash string, now time.Time) (User, error) {
 	}, nil
 }
 
-// checkName refuses what could not be typed, stored or shown again.
-func checkName(what, s string) error {
-	switch {
-	case s == "":
-		return fmt.Errorf("%w: the %s is empty", ErrBadName, what)
-	case len(s) > maxName:
-		return fmt.Errorf("%w: the %s is longer than %d bytes", ErrBadName, what, maxName)
-	case !utf8.ValidString(s):
-		return fmt.Errorf("%w: the %s is not valid UTF-8", ErrBadName, what)
-	}
-	first, _ := utf8.DecodeRuneInString(s)
-	last, _ := utf8.DecodeLastRuneInString(s)
-	if unicode.IsSpace(first) || unicode.IsSpace(last) {
-		return fmt.Errorf("%w: the %s begins or ends with a space", ErrBadName, what)
-	}
-	for _, r := range s {
-		if !unicode.IsPrint(r) {
-			return fmt.Errorf("%w: the %s has a character that cannot be printed", ErrBadName, what)
-		}
+func checkName(what, text string) error {
+	if err := label.Check(what, text, maxName); err != nil {
+		return fmt.Errorf("%w: %w", ErrBadName, err)
 	}
 	return nil
 }

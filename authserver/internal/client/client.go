@@ -17,12 +17,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/label"
 )
 
 // SecretPrefix begins every secret, so that tools that look for leaked secrets
@@ -62,7 +61,8 @@ type Client struct {
 	// Scope is what its tokens may allow at the most, and what they allow when it
 	// asks for nothing.
 	Scope oauth.Scope
-	// FirstParty says that it belongs to whoever runs this server.
+	// FirstParty says that it is an app of whoever runs this server, who has answered
+	// for its users: they are asked for consent only if it wants that (prompt=consent).
 	FirstParty bool
 	// RedirectURIs are where it may be sent back to with an authorization code.
 	RedirectURIs []string
@@ -84,15 +84,14 @@ var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // Validate checks what must hold for every client. The error is ErrBad.
 func (c Client) Validate() error {
+	badName := label.Check("name", c.Name, maxName)
 	switch {
 	case !idForm.MatchString(c.ID):
 		return fmt.Errorf("%w: the id must be 1 to 64 letters, digits, dots, dashes and underscores, and begin with a letter or digit", ErrBad)
 	case strings.HasPrefix(c.ID, account.IDPrefix):
 		return fmt.Errorf("%w: ids that begin with %s are those of users", ErrBad, account.IDPrefix)
-	case c.Name == "" || len(c.Name) > maxName || !utf8.ValidString(c.Name):
-		return fmt.Errorf("%w: the name must be 1 to %d bytes of UTF-8", ErrBad, maxName)
-	case strings.ContainsFunc(c.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return fmt.Errorf("%w: the name has a character that cannot be printed", ErrBad)
+	case badName != nil:
+		return fmt.Errorf("%w: %w", ErrBad, badName)
 	case len(c.Grants) == 0:
 		return fmt.Errorf("%w: it has no grant type, so it could never get a token", ErrBad)
 	case c.Public() && (c.Introspects || c.Allows(oauth.GrantClientCredentials)):

@@ -47,6 +47,8 @@ func TestValidateRefuses(t *testing.T) {
 	}{
 		"no name":                {func(c *client.Client) { c.Name = "" }, "name"},
 		"long name":              {func(c *client.Client) { c.Name = strings.Repeat("x", 129) }, "128"},
+		"name of spaces":         {func(c *client.Client) { c.Name = "   " }, "name begins or ends with a space"},
+		"name with outer spaces": {func(c *client.Client) { c.Name = "a " }, "name begins or ends with a space"},
 		"name not UTF-8":         {func(c *client.Client) { c.Name = "a\xff" }, "UTF-8"},
 		"name with a line break": {func(c *client.Client) { c.Name = "a\nb" }, "printed"},
 		"name with an escape":    {func(c *client.Client) { c.Name = "a\x1b[31mb" }, "printed"},

@@ -10,12 +10,11 @@ package resource
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/label"
 )
 
 // maxName bounds a name, in bytes.
@@ -49,12 +48,10 @@ func (a API) Validate() error {
 	if err := oauth.ValidateAudience(a.Audience); err != nil {
 		return fmt.Errorf("%w: %w", ErrBad, err)
 	}
-	switch {
-	case a.Name == "" || len(a.Name) > maxName || !utf8.ValidString(a.Name):
-		return fmt.Errorf("%w: the name must be 1 to %d bytes of UTF-8", ErrBad, maxName)
-	case strings.ContainsFunc(a.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return fmt.Errorf("%w: the name has a character that cannot be printed", ErrBad)
-	case len(a.Scope) == 0:
+	if err := label.Check("name", a.Name, maxName); err != nil {
+		return fmt.Errorf("%w: %w", ErrBad, err)
+	}
+	if len(a.Scope) == 0 {
 		return fmt.Errorf("%w: it has no scope, so its tokens would allow nothing", ErrBad)
 	}
 	return nil

@@ -50,6 +50,8 @@ func TestValidateRefuses(t *testing.T) {
 	}{
 		"no name":                {func(a *resource.API) { a.Name = "" }, "name"},
 		"long name":              {func(a *resource.API) { a.Name = strings.Repeat("x", 129) }, "128"},
+		"name of spaces":         {func(a *resource.API) { a.Name = "   " }, "name begins or ends with a space"},
+		"name with outer spaces": {func(a *resource.API) { a.Name = " a" }, "name begins or ends with a space"},
 		"name not UTF-8":         {func(a *resource.API) { a.Name = "a\xff" }, "UTF-8"},
 		"name with a line break": {func(a *resource.API) { a.Name = "a\nb" }, "printed"},
 		"name with an escape":    {func(a *resource.API) { a.Name = "a\x1b[31mb" }, "printed"},

@@ -3,11 +3,10 @@ package resource
 import (
 	"errors"
 	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/label"
 )
 
 // maxDescription bounds the description of a scope, in bytes: it is a line of a page.
@@ -28,15 +27,14 @@ type ScopeDescription struct {
 // oauth.ErrInvalidScope.
 func (d ScopeDescription) Validate() error {
 	scope, err := oauth.ParseScope(d.Scope)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case len(scope) != 1 || scope[0] != d.Scope:
+	}
+	if len(scope) != 1 || scope[0] != d.Scope {
 		return fmt.Errorf("%w: %q is not one scope", ErrBad, d.Scope)
-	case strings.TrimSpace(d.Text) == "" || len(d.Text) > maxDescription || !utf8.ValidString(d.Text):
-		return fmt.Errorf("%w: the description must be 1 to %d bytes of UTF-8", ErrBad, maxDescription)
-	case strings.ContainsFunc(d.Text, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return fmt.Errorf("%w: the description has a character that cannot be printed", ErrBad)
+	}
+	if err := label.Check("description", d.Text, maxDescription); err != nil {
+		return fmt.Errorf("%w: %w", ErrBad, err)
 	}
 	return nil
 }

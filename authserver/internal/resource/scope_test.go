@@ -22,6 +22,7 @@ func TestScopeDescription(t *testing.T) {
 		{"x", strings.Repeat("m", 129), resource.ErrBad},
 		{"x", "", resource.ErrBad},
 		{"x", "  ", resource.ErrBad},
+		{"x", text + " ", resource.ErrBad},
 		{"x", "two\nlines", resource.ErrBad},
 		{"x", "\u202eesrever", resource.ErrBad},
 		{"x", "not \xff UTF-8", resource.ErrBad},
