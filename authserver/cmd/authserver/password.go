@@ -25,7 +25,9 @@ func readPassword(ctx context.Context, streams program.Streams) (string, error) 
 	if f, ok := streams.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return askPassword(ctx, int(f.Fd()), streams.Err)
 	}
-	line, err := bufio.NewReader(io.LimitReader(streams.In, maxLine)).ReadString('\n')
+	line, err := interruptible(ctx, func() (string, error) {
+		return bufio.NewReader(io.LimitReader(streams.In, maxLine)).ReadString('\n')
+	})
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("reading the password from standard input: %w", err)
 	}
@@ -56,27 +58,41 @@ func askPassword(ctx context.Context, terminal int, prompts io.Writer) (string, 
 	return first, nil
 }
 
-// readHidden reads a line that is not shown while it is typed. Nothing interrupts the
-// reading itself, so at the end of ctx (Ctrl-C) it is left behind, and the terminal
-// shows again what is typed.
+// readHidden reads a line that is not shown while it is typed. When that is interrupted,
+// the terminal shows again what is typed.
 func readHidden(ctx context.Context, terminal int) (string, error) {
 	before, err := term.GetState(terminal)
 	if err != nil {
 		return "", err
 	}
+	text, err := interruptible(ctx, func() (string, error) {
+		text, err := term.ReadPassword(terminal)
+		return string(text), err
+	})
+	if errors.Is(err, errInterrupted) {
+		err = errors.Join(err, term.Restore(terminal, before))
+	}
+	return text, err
+}
+
+var errInterrupted = errors.New("interrupted: nothing was changed")
+
+// interruptible reads, or is errInterrupted at the end of ctx (Ctrl-C, SIGTERM). Nothing
+// interrupts the reading itself: it is left behind, and ends with the program.
+func interruptible(ctx context.Context, read func() (string, error)) (string, error) {
 	type line struct {
-		text []byte
+		text string
 		err  error
 	}
 	typed := make(chan line, 1)
 	go func() {
-		text, err := term.ReadPassword(terminal)
+		text, err := read()
 		typed <- line{text, err}
 	}()
 	select {
 	case l := <-typed:
-		return string(l.text), l.err
+		return l.text, l.err
 	case <-ctx.Done():
-		return "", errors.Join(errors.New("interrupted: nothing was changed"), term.Restore(terminal, before))
+		return "", errInterrupted
 	}
 }

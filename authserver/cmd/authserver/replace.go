@@ -27,7 +27,7 @@ func startReplacing(path string) (r *replacement, err error) {
 		return nil, err
 	}
 	r = &replacement{path: path}
-	if r.info, err = os.Stat(path); err != nil {
+	if r.info, err = regularFile(path); err != nil {
 		return nil, err
 	}
 	r.next, err = os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -42,6 +42,16 @@ func startReplacing(path string) (r *replacement, err error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// regularFile tells about a file, and refuses what is none: to read a pipe would wait for
+// whoever writes to it.
+func regularFile(path string) (fs.FileInfo, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	return info, err
 }
 
 // drop leaves the file as it is, unless it was replaced.

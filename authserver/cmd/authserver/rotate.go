@@ -128,6 +128,9 @@ func (c *keyRotateCommand) successor(ring *keyring.Ring, now time.Time) (*keyrin
 
 // readRing reads a JWK Set; the error names the file.
 func readRing(path string) (*keyring.Ring, error) {
+	if _, err := regularFile(path); err != nil {
+		return nil, err
+	}
 	set, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
