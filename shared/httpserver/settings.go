@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -30,7 +31,7 @@ func (s *Settings) Validate() error {
 	} {
 		_, port, err := net.SplitHostPort(a.value)
 		if err == nil {
-			_, err = net.LookupPort("tcp", port) // a number, or the name of a service
+			_, err = strconv.ParseUint(port, 10, 16)
 		}
 		if err != nil {
 			return fmt.Errorf("%s must be HOST:PORT, not %q", a.setting, a.value)
@@ -71,7 +72,7 @@ func isOrigin(s string) bool {
 func clash(a, b string) bool {
 	hostA, portA, _ := net.SplitHostPort(a)
 	hostB, portB, _ := net.SplitHostPort(b)
-	if portA != portB || portA == "0" || portA == "" { // the system gives each a port of its own
+	if portA != portB || portA == "0" { // the system gives each a port of its own
 		return false
 	}
 	return hostA == hostB || everyAddress(hostA) || everyAddress(hostB)

@@ -29,6 +29,7 @@ func TestSettingsValidate(t *testing.T) {
 		{"origin with a path", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"https://app.example/"} }, "--allowed-origins (HALLPASS_ALLOWED_ORIGINS)"},
 		{"origin without a scheme", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"app.example"} }, "--allowed-origins (HALLPASS_ALLOWED_ORIGINS)"},
 		{"a port of 17 bits", func(s *httpserver.Settings) { s.Listen = ":99999" }, "--listen (HALLPASS_LISTEN)"},
+		{"no number after the colon", func(s *httpserver.Settings) { s.Listen = "127.0.0.1:" }, "--listen (HALLPASS_LISTEN)"},
 		{"a negative port", func(s *httpserver.Settings) { s.AdminListen = "127.0.0.1:-1" }, "--admin-listen (HALLPASS_ADMIN_LISTEN)"},
 		{"origin with a wildcard", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"https://*"} }, `not "https://*"`},
 		{"origin with a wildcard in it", func(s *httpserver.Settings) { s.AllowedOrigins = []string{"https://*.app.example"} }, "--allowed-origins (HALLPASS_ALLOWED_ORIGINS)"},
