@@ -4,21 +4,27 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 )
 
 // ValidateIssuer checks an authorization server's identifier: an absolute http or
 // https URL without user, query or fragment (RFC 8414 §2). It is compared as a
-// text, so it must be written exactly alike everywhere; a slash at its end is
-// refused, because it is what most often differs.
+// text, so it must be written exactly alike everywhere: a slash at its end is
+// refused, because it is what most often differs, and so is whatever a program that
+// parses it and prints it again would change.
 func ValidateIssuer(issuer string) error {
 	u, err := url.Parse(issuer)
 	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
+	case err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http"):
 		return fmt.Errorf("%q is not a URL like https://login.example.com", issuer)
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(issuer, "#"):
 		return errors.New("it must have no user, query or fragment (RFC 8414 section 2)")
-	case u.String()[len(u.String())-1] == '/':
+	case strings.HasSuffix(u.Host, ":"):
+		return fmt.Errorf("%q has a colon after the host, and no port", issuer)
+	case strings.HasSuffix(issuer, "/"):
 		return fmt.Errorf("%q must not end in a slash", issuer)
+	case u.String() != issuer:
+		return fmt.Errorf("%q must be in its plain form, which is %q", issuer, u)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -8,7 +9,7 @@ import (
 
 // RFC 8414 §2: the issuer is a URL without query or fragment components.
 func TestValidateIssuer(t *testing.T) {
-	for _, good := range []string{"https://login.example.com", "http://127.0.0.1:9000", "https://example.com/tenant", "http://[::1]:9000"} {
+	for _, good := range []string{"https://login.example.com", "http://127.0.0.1:9000", "https://example.com/tenant", "http://[::1]:9000", "https://example.com/a%2Fb"} {
 		if err := oauth.ValidateIssuer(good); err != nil {
 			t.Errorf("%s refused: %v", good, err)
 		}
@@ -19,6 +20,22 @@ func TestValidateIssuer(t *testing.T) {
 	} {
 		if oauth.ValidateIssuer(bad) == nil {
 			t.Errorf("%q accepted", bad)
+		}
+	}
+}
+
+// It is compared letter by letter, and others look for "https:" at its beginning: what is
+// not plain is refused, and the error says why.
+func TestValidateIssuerWantsThePlainForm(t *testing.T) {
+	for bad, says := range map[string]string{
+		"HTTPS://login.example.com": `plain form, which is "https://login.example.com"`, "Http://127.0.0.1:9000": "plain form",
+		"https://login.example.com#": "no user, query or fragment", "https://login.example.com/a#": "no user, query or fragment",
+		"https://:9000": "is not a URL like", "https://:": "is not a URL like",
+		"https://login.example.com:": "no port", "https://[::1]:": "no port", "https://login.example.com:/a": "no port",
+		"https://x/y z": `plain form, which is "https://x/y%20z"`, "https://x/ü": "plain form", "https://bücher.example": "plain form",
+	} {
+		if err := oauth.ValidateIssuer(bad); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, want an error that says %q", bad, err, says)
 		}
 	}
 }
