@@ -29,6 +29,7 @@ type Consent struct {
 // redirect URI, and the user has logged in and consented.
 func (e *Engine) Authorize(r *http.Request, c client.Client, given Consent) (string, error) {
 	r = r.WithContext(withCall(r.Context(), call{client: c, api: given.API, session: given.Session}))
+	r.Method = http.MethodGet // or the library would refuse HEAD, which is answered like GET
 	request, err := e.server.ValidationAuthorizeRequest(r)
 	if err != nil {
 		return "", protocolError(err)

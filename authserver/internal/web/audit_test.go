@@ -2,17 +2,12 @@ package web_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/hallpass-auth/hallpass/shared/oauth"
-
-	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 )
 
 // events returns the lines of the log that tell of something, each from its level on and
@@ -91,26 +86,18 @@ func TestFailedClientsAreInTheLog(t *testing.T) {
 // What a user does on the pages is in the log as well.
 func TestPagesAreInTheLog(t *testing.T) {
 	s := newSite(t)
-	s.must(s.data.CreateClient(t.Context(), client.Client{
-		ID: "code-app", Name: "Code App", Grants: []oauth.GrantType{oauth.GrantAuthorizationCode}, Scope: oauth.Scope{"profile"},
-		RedirectURIs: []string{"https://app.example/back"}, CreatedAt: s.clock(),
-	}))
-	r := loginForm()
-	s.must(r.ParseForm())
-	query := r.PostForm.Get("continue")
-	cookie, _, _ := strings.Cut(s.serve(loginForm()).header.Get("Set-Cookie"), ";")
-	s.hide(cookie[strings.Index(cookie, "=")+1:])
+	s.addCodeApp()
+	cookie := s.sessionCookie()
 	user, err := s.data.UserByUsername(t.Context(), john)
 	s.must(err)
 	submit := func(path string, form url.Values) {
-		r := httptest.NewRequest(http.MethodPost, issuer+path, strings.NewReader(form.Encode()))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r := pageForm(path, form)
 		r.Header.Set("Cookie", cookie)
 		if got := s.serve(r); got.status != http.StatusSeeOther {
 			t.Errorf("%s: %d %s", path, got.status, got.text)
 		}
 	}
-	submit("/consent", url.Values{"continue": {query}, "user": {user.ID}, "decision": {"allow"}})
+	submit("/consent", url.Values{"continue": {codeRequest().Encode()}, "user": {user.ID}, "decision": {"allow"}})
 	submit("/logout", url.Values{"apps": {"end"}})
 	s.expectEvents(
 		`level=INFO msg="logged in" client=code-app grant_type=authorization_code user=usr_x event=login`,

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -25,18 +24,6 @@ func (p passwords) Check(ctx context.Context, a account.Attempt) (account.User, 
 	return p(ctx, a)
 }
 
-// loginForm is what the login page sends for a client that wants a code.
-func loginForm() *http.Request {
-	query := url.Values{
-		"response_type": {"code"}, "client_id": {"code-app"}, "redirect_uri": {"https://app.example/back"},
-		"code_challenge": {strings.Repeat("A", 43)}, "code_challenge_method": {"S256"},
-	}
-	form := url.Values{"username": {john}, "password": {password}, "continue": {query.Encode()}}
-	r := httptest.NewRequest(http.MethodPost, issuer+"/login", strings.NewReader(form.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return r
-}
-
 // CHECKLIST 27: a login that began with the old password leaves no session behind, and
 // the user is asked again.
 func TestPasswordChangedDuringLogin(t *testing.T) {
@@ -53,10 +40,7 @@ func TestPasswordChangedDuringLogin(t *testing.T) {
 					return user, err
 				})
 			})
-			s.must(s.data.CreateClient(t.Context(), client.Client{
-				ID: "code-app", Name: "Code App", Grants: []oauth.GrantType{oauth.GrantAuthorizationCode}, Scope: oauth.Scope{"profile"},
-				RedirectURIs: []string{"https://app.example/back"}, CreatedAt: s.clock(),
-			}))
+			s.addCodeApp()
 			r := loginForm()
 			if cookie != "" {
 				r.Header.Set("Cookie", cookie)

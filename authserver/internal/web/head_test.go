@@ -2,6 +2,8 @@ package web_test
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -20,5 +22,24 @@ func TestHeadIsAnsweredLikeGet(t *testing.T) {
 	refused := s.send(s.request("", func(r *http.Request) { r.Method, r.URL.Path = http.MethodPut, "/logout" }))
 	if refused.status != http.StatusMethodNotAllowed || refused.header.Get("Allow") != "GET, HEAD, POST" {
 		t.Errorf("PUT /logout: %d, Allow %q", refused.status, refused.header.Get("Allow"))
+	}
+}
+
+// The same for an authorization request that a user has answered already: both are sent
+// back to the app with a code.
+func TestHeadOfAnAuthorizationRequest(t *testing.T) {
+	s := newSite(t)
+	s.addCodeApp()
+	cookie := s.sessionCookie()
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		r := httptest.NewRequest(method, issuer+"/authorize?"+codeRequest().Encode(), nil)
+		r.Header.Set("Cookie", cookie)
+		got := s.serve(r)
+		if to := got.header.Get("Location"); got.status != http.StatusSeeOther || !strings.HasPrefix(to, "https://app.example/back?code=") {
+			t.Errorf("%s: %d to %q\n%s", method, got.status, to, got.text)
+		}
+	}
+	if strings.Contains(s.log.String(), "level=ERROR") {
+		t.Errorf("log:\n%s", s.log)
 	}
 }
