@@ -8,19 +8,24 @@ import (
 type ErrorCode string
 
 // The error codes of the token endpoint (RFC 6749 §5.2), of the authorization
-// endpoint (§4.1.2.1) as far as the token endpoint uses them too, and of a
+// endpoint (§4.1.2.1; OpenID Connect Core §3.1.2.6), of both (RFC 8707 §2), and of a
 // protected resource (RFC 6750 §3.1).
 const (
-	CodeInvalidRequest         ErrorCode = "invalid_request"
-	CodeInvalidClient          ErrorCode = "invalid_client"
-	CodeInvalidGrant           ErrorCode = "invalid_grant"
-	CodeUnauthorizedClient     ErrorCode = "unauthorized_client"
-	CodeUnsupportedGrantType   ErrorCode = "unsupported_grant_type"
-	CodeInvalidScope           ErrorCode = "invalid_scope"
-	CodeServerError            ErrorCode = "server_error"
-	CodeTemporarilyUnavailable ErrorCode = "temporarily_unavailable"
-	CodeInvalidToken           ErrorCode = "invalid_token"
-	CodeInsufficientScope      ErrorCode = "insufficient_scope"
+	CodeInvalidRequest          ErrorCode = "invalid_request"
+	CodeInvalidClient           ErrorCode = "invalid_client"
+	CodeInvalidGrant            ErrorCode = "invalid_grant"
+	CodeUnauthorizedClient      ErrorCode = "unauthorized_client"
+	CodeUnsupportedGrantType    ErrorCode = "unsupported_grant_type"
+	CodeInvalidScope            ErrorCode = "invalid_scope"
+	CodeServerError             ErrorCode = "server_error"
+	CodeTemporarilyUnavailable  ErrorCode = "temporarily_unavailable"
+	CodeAccessDenied            ErrorCode = "access_denied"
+	CodeUnsupportedResponseType ErrorCode = "unsupported_response_type"
+	CodeLoginRequired           ErrorCode = "login_required"
+	CodeConsentRequired         ErrorCode = "consent_required"
+	CodeInvalidTarget           ErrorCode = "invalid_target"
+	CodeInvalidToken            ErrorCode = "invalid_token"
+	CodeInsufficientScope       ErrorCode = "insufficient_scope"
 )
 
 // Error is a protocol error: a code that programs read and a description that

@@ -15,15 +15,14 @@ type APIs interface {
 	APIByAudience(ctx context.Context, audience string) (resource.API, error)
 }
 
-// CodeInvalidTarget is the error of RFC 8707 §2.
-const CodeInvalidTarget oauth.ErrorCode = "invalid_target"
+// ErrTarget is the answer to whoever names an API that is not registered.
+var ErrTarget = &oauth.Error{Code: oauth.CodeInvalidTarget, Description: "resource names no API that is registered here"}
 
-// Errors about the API that a token is asked for.
+// Further errors about the API that a token is asked for.
 var (
-	errTarget = &oauth.Error{Code: CodeInvalidTarget, Description: "resource names no API that is registered here"}
-	errNoKey  = &oauth.Error{Code: CodeInvalidTarget, Description: "the API that resource names is registered here, but has no key that signs its tokens yet"}
-	errGone   = &oauth.Error{Code: CodeInvalidTarget, Description: "the API that was granted is not registered any more"}
-	errOther  = &oauth.Error{Code: CodeInvalidTarget, Description: "resource names another API than the one that was granted"}
+	errNoKey = &oauth.Error{Code: oauth.CodeInvalidTarget, Description: "the API that resource names is registered here, but has no key that signs its tokens yet"}
+	errGone  = &oauth.Error{Code: oauth.CodeInvalidTarget, Description: "the API that was granted is not registered any more"}
+	errOther = &oauth.Error{Code: oauth.CodeInvalidTarget, Description: "resource names another API than the one that was granted"}
 )
 
 // Target finds the API that a client names as resource; naming none means the one of
@@ -33,7 +32,7 @@ func (e *Engine) Target(ctx context.Context, audience string) (resource.API, err
 	if audience == e.cfg.Audience {
 		audience = ""
 	}
-	return e.cfg.signable(ctx, audience, errTarget)
+	return e.cfg.signable(ctx, audience, ErrTarget)
 }
 
 // signable returns an API that tokens can be made for; where it is not registered, the

@@ -76,7 +76,7 @@ func TestTarget(t *testing.T) {
 	for _, named := range []string{"x", audience + "/", billing.Audience + "/", "HTTPS://billing.example", "https://BILLING.example", " " + billing.Audience, "%"} {
 		got, err := e.Target(t.Context(), named)
 		var refusal *oauth.Error
-		if !errors.As(err, &refusal) || refusal.Code != engine.CodeInvalidTarget || !cmp.Equal(got, resource.API{}) {
+		if !errors.As(err, &refusal) || refusal.Code != oauth.CodeInvalidTarget || !cmp.Equal(got, resource.API{}) {
 			t.Errorf("%q: %+v, %v", named, got, err)
 		}
 	}
@@ -153,7 +153,7 @@ func TestIssueForOneOfSeveralAPIs(t *testing.T) {
 	refresh := answer["refresh_token"]
 	for _, named := range []string{audience, billing.Audience + "/", "https://third.example"} {
 		other, err := e.Issue(request(refreshing(refresh, "resource", named)...), b.app)
-		refusedAs(t, "refreshing for "+named, other, err, engine.CodeInvalidTarget)
+		refusedAs(t, "refreshing for "+named, other, err, oauth.CodeInvalidTarget)
 	}
 	if _, err := e.Issue(request(refreshing(refresh, "resource", billing.Audience)...), b.app); err != nil {
 		t.Errorf("refreshing for the same: %v", err)
@@ -163,7 +163,7 @@ func TestIssueForOneOfSeveralAPIs(t *testing.T) {
 	must(t, err)
 	b.claims(answer)
 	other, err := e.Issue(request(refreshing(answer["refresh_token"], "resource", billing.Audience)...), b.app)
-	refusedAs(t, "refreshing for another API", other, err, engine.CodeInvalidTarget)
+	refusedAs(t, "refreshing for another API", other, err, oauth.CodeInvalidTarget)
 	if _, err := e.Issue(request(refreshing(answer["refresh_token"], "resource", audience)...), b.app); err != nil {
 		t.Errorf("refreshing for the one of the settings, by name: %v", err)
 	}
@@ -172,7 +172,7 @@ func TestIssueForOneOfSeveralAPIs(t *testing.T) {
 func TestIssueForAnUnknownAPI(t *testing.T) {
 	b := newBench(t)
 	answer, err := engine.New(b.cfg).Issue(request("resource", billing.Audience), b.app)
-	refusedAs(t, "an API that is not registered", answer, err, engine.CodeInvalidTarget)
+	refusedAs(t, "an API that is not registered", answer, err, oauth.CodeInvalidTarget)
 	b.expectGrants(0)
 }
 
@@ -185,7 +185,7 @@ func TestRefreshForADeletedAPI(t *testing.T) {
 	answer, err := e.Issue(request("resource", billing.Audience), b.app)
 	must(t, err)
 	must(t, b.data.DeleteAPI(t.Context(), billing.Audience, b.cfg.Now()))
-	for named, want := range map[string]oauth.ErrorCode{"": oauth.CodeInvalidGrant, billing.Audience: engine.CodeInvalidTarget} {
+	for named, want := range map[string]oauth.ErrorCode{"": oauth.CodeInvalidGrant, billing.Audience: oauth.CodeInvalidTarget} {
 		other, err := e.Issue(request(refreshing(answer["refresh_token"], "resource", named)...), b.app)
 		refusedAs(t, "refreshing for "+named, other, err, want)
 	}
@@ -233,7 +233,7 @@ func TestGrantForAnAPIWhoseKeyHasGone(t *testing.T) {
 	must(t, err)
 	b.cfg.Signer = &token.Signer{Keys: ring, Audience: audience}
 	refused, err := engine.New(b.cfg).Issue(request(refreshing(answer["refresh_token"])...), b.app)
-	refusedAs(t, "refreshing", refused, err, engine.CodeInvalidTarget)
+	refusedAs(t, "refreshing", refused, err, oauth.CodeInvalidTarget)
 	b.cfg.Signer = withKey
 	_, err = engine.New(b.cfg).Issue(request(refreshing(answer["refresh_token"])...), b.app)
 	must(t, err)
@@ -245,6 +245,6 @@ func TestIssueForAnAPIWithoutAKey(t *testing.T) {
 	b := newBench(t)
 	must(t, b.data.CreateAPI(t.Context(), billing))
 	answer, err := engine.New(b.cfg).Issue(request("resource", billing.Audience), b.app)
-	refusedAs(t, "an API without a key", answer, err, engine.CodeInvalidTarget)
+	refusedAs(t, "an API without a key", answer, err, oauth.CodeInvalidTarget)
 	b.expectGrants(0)
 }

@@ -35,12 +35,11 @@ type authorization struct {
 	problem     *oauth.Error // what else is wrong with it; told once the user is known
 }
 
-// Codes of errors at the authorization endpoint that the token endpoint does not have
-// (OpenID Connect Core §3.1.2.6).
+// What a user, or nobody being there, has to say to an authorization request.
 var (
-	errAccessDenied    = &oauth.Error{Code: "access_denied", Description: "the user did not allow it"}
-	errLoginRequired   = &oauth.Error{Code: "login_required", Description: "the user is not logged in"}
-	errConsentRequired = &oauth.Error{Code: "consent_required", Description: "the user has not allowed it yet"}
+	errAccessDenied    = &oauth.Error{Code: oauth.CodeAccessDenied, Description: "the user did not allow it"}
+	errLoginRequired   = &oauth.Error{Code: oauth.CodeLoginRequired, Description: "the user is not logged in"}
+	errConsentRequired = &oauth.Error{Code: oauth.CodeConsentRequired, Description: "the user has not allowed it yet"}
 )
 
 // authorize is GET /authorize (RFC 6749 §4.1.1): login, then consent, then a code. Each
@@ -125,7 +124,7 @@ func (a *authorization) check() *oauth.Error {
 	case form.Get("response_type") == "":
 		return bad("missing: response_type")
 	case form.Get("response_type") != "code":
-		return &oauth.Error{Code: "unsupported_response_type", Description: "response_type must be code"}
+		return &oauth.Error{Code: oauth.CodeUnsupportedResponseType, Description: "response_type must be code"}
 	case !a.client.Allows(oauth.GrantAuthorizationCode):
 		return oauth.ErrUnauthorizedClient.Describe("this client may not use the grant type authorization_code")
 	case form.Has("request") || form.Has("request_uri"):
@@ -203,6 +202,10 @@ func (e *edge) needsConsent(r *http.Request, a *authorization, s session) (bool,
 func (e *edge) sendCode(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
 	r.Form = a.form
 	uri, err := e.cfg.Tokens.Authorize(r, a.client, engine.Consent{API: a.api, UserID: s.user.ID, Session: s.digest, Scope: a.scope})
+	var refused *oauth.Error
+	if errors.As(err, &refused) {
+		return e.refuse(w, a, refused)
+	}
 	if err != nil {
 		return err
 	}
@@ -210,14 +213,14 @@ func (e *edge) sendCode(w http.ResponseWriter, r *http.Request, a *authorization
 	return nil
 }
 
-// refuse sends the browser back to the client with an error.
+// refuse sends the browser back to the client with an error. It returns a *shownError.
 func (e *edge) refuse(w http.ResponseWriter, a *authorization, reason *oauth.Error) error {
 	uri, err := e.cfg.Tokens.Refuse(a.redirectURI, a.state, reason)
 	if err != nil {
 		return err
 	}
 	leave(w, uri)
-	return nil
+	return &shownError{reason.Code}
 }
 
 // leave redirects with 303, after which no browser repeats a form that holds a password

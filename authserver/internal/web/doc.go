@@ -10,5 +10,5 @@
 //	package engine
 //
 // Whatever goes wrong on the way is an error value; errors.go alone decides what it
-// looks like in HTTP.
+// looks like in HTTP, to programs and on the pages for people.
 package web

@@ -19,7 +19,7 @@ func newEdge(cfg Config) *edge {
 		auth: &clientAuth{clients: cfg.Clients, defaultClient: cfg.DefaultClient, guesses: newGuessLimiter(cfg.Now), log: cfg.Log},
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hallpass_oauth_requests_total",
-			Help: "Requests to the OAuth endpoints by endpoint and result: ok, the error code of the answer, or no_token.",
+			Help: "Requests to the OAuth endpoints by endpoint and result: ok, the error code that the client is told, no_token, not_found, or refused for a page that only the user is told of.",
 		}, []string{"endpoint", "result"}),
 	}
 	cfg.Registry.MustRegister(e.answers)

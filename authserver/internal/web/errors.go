@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,16 +12,19 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/problem"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/status"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// failure is what an error looks like to a client.
+// failure is what an error looks like to a client, and to a person at one of the pages.
 type failure struct {
 	status     int
-	code       oauth.ErrorCode
-	text       string
-	retryAfter int  // seconds; 0 means that no Retry-After is sent
-	unexpected bool // nobody but us can do anything about it: it belongs into the log
+	code       oauth.ErrorCode // what is counted, too; where no client is told one, a word of ours
+	text       string          // for those who make the client
+	title      string          // of a page of its own; empty for most
+	forPerson  string          // what a page says in place of the text; empty where nothing else is to be said
+	retryAfter int             // seconds; 0 means that no Retry-After is sent
+	unexpected bool            // nobody but us can do anything about it: it belongs into the log
 }
 
 // statuses are those of the protocol's errors; all others are 400 (RFC 6749 §5.2).
@@ -33,6 +37,7 @@ var statuses = map[oauth.ErrorCode]int{
 func failureOf(err error) failure {
 	var protocol *oauth.Error
 	var throttled *account.ThrottledError
+	var page *pageError
 	switch {
 	case errors.As(err, &protocol):
 		status, ok := statuses[protocol.Code]
@@ -40,12 +45,20 @@ func failureOf(err error) failure {
 			status = http.StatusBadRequest
 		}
 		return failure{status: status, code: protocol.Code, text: protocol.Description}
+	case errors.As(err, &page):
+		return failure{status: http.StatusBadRequest, code: "refused", text: page.text, title: page.title, forPerson: page.text}
+	case errors.Is(err, status.ErrNotFound):
+		return failure{status: http.StatusNotFound, code: "not_found", text: "Not Found"}
+	case errors.Is(err, account.ErrIncorrect):
+		return failure{status: http.StatusBadRequest, code: oauth.CodeInvalidGrant,
+			forPerson: "That username and password do not belong together. Upper and lower case matter."}
 	case errors.As(err, &throttled):
+		in := strconv.Itoa(throttled.Seconds()) + " seconds"
 		return failure{status: http.StatusTooManyRequests, code: oauth.CodeTemporarilyUnavailable, retryAfter: throttled.Seconds(),
-			text: "too many failed attempts: try again in " + strconv.Itoa(throttled.Seconds()) + " seconds"}
+			text: "too many failed attempts: try again in " + in, forPerson: "That was wrong too often. Try again in " + in + "."}
 	case errors.Is(err, account.ErrOverloaded):
 		return failure{status: http.StatusServiceUnavailable, code: oauth.CodeTemporarilyUnavailable, retryAfter: 1,
-			text: "too many logins at once: try again in a moment"}
+			text: "too many logins at once: try again in a moment", forPerson: "Many people are logging in right now. Try again in a moment."}
 	case errors.Is(err, context.Canceled):
 		return failure{status: http.StatusServiceUnavailable, code: oauth.CodeTemporarilyUnavailable, retryAfter: 1,
 			text: "the request was given up"}
@@ -74,6 +87,12 @@ func (f failure) write(w http.ResponseWriter, realm string) {
 func (f failure) writeProblem(w http.ResponseWriter) {
 	f.setRetryAfter(w)
 	problem.Write(w, f.status, f.text)
+}
+
+// writePage answers with a page that has nothing but the error.
+func (f failure) writePage(e *edge, w http.ResponseWriter) {
+	f.setRetryAfter(w)
+	e.message(w, f.status, cmp.Or(f.title, "Something went wrong"), cmp.Or(f.forPerson, "Sorry: "+f.text+"."))
 }
 
 func (f failure) setRetryAfter(w http.ResponseWriter) {

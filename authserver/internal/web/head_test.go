@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -32,8 +31,8 @@ func TestHeadOfAnAuthorizationRequest(t *testing.T) {
 	s.addCodeApp()
 	cookie := s.sessionCookie()
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
-		r := httptest.NewRequest(method, issuer+"/authorize?"+codeRequest().Encode(), nil)
-		r.Header.Set("Cookie", cookie)
+		r := withCookie(page(), cookie)
+		r.Method = method
 		got := s.serve(r)
 		if to := got.header.Get("Location"); got.status != http.StatusSeeOther || !strings.HasPrefix(to, "https://app.example/back?code=") {
 			t.Errorf("%s: %d to %q\n%s", method, got.status, to, got.text)

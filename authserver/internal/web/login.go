@@ -5,18 +5,13 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
-	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
-
-// errorIncorrect is the one text for all that is typed in vain.
-const errorIncorrect = "That username and password do not belong together. Upper and lower case matter."
 
 // showLogin shows the login page for an authorization request.
 func (e *edge) showLogin(w http.ResponseWriter, status int, a *authorization, query string, p page) {
@@ -31,37 +26,27 @@ func (e *edge) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	typed := page{Username: form.Get("username")}
 	user, err := e.checkPassword(r, a.client.ID, form)
-	var throttled *account.ThrottledError
-	switch {
-	case errors.Is(err, account.ErrIncorrect):
-		typed.Error = errorIncorrect
-		e.showLogin(w, http.StatusBadRequest, a, query, typed)
-		return nil
-	case errors.As(err, &throttled):
-		w.Header().Set("Retry-After", strconv.Itoa(throttled.Seconds()))
-		typed.Error = "That was wrong too often. Try again in " + strconv.Itoa(throttled.Seconds()) + " seconds."
-		e.showLogin(w, http.StatusTooManyRequests, a, query, typed)
-		return nil
-	case errors.Is(err, account.ErrOverloaded):
-		w.Header().Set("Retry-After", "1")
-		typed.Error = "Many people are logging in right now. Try again in a moment."
-		e.showLogin(w, http.StatusServiceUnavailable, a, query, typed)
-		return nil
-	case err != nil:
-		return err
-	}
-	if err = e.startSession(w, r, user); errors.Is(err, grant.ErrInactive) { // the password was changed meanwhile
-		typed.Error = errorIncorrect
-		e.showLogin(w, http.StatusBadRequest, a, query, typed)
-		return nil
+	if err == nil {
+		err = e.startSession(w, r, user)
 	}
 	if err != nil {
-		return err
+		return e.failLogin(w, a, query, form.Get("username"), err)
 	}
 	leave(w, "/authorize?"+afterLogin(query))
 	return nil
+}
+
+// failLogin shows the login page again where whoever sent it can do something about the
+// error.
+func (e *edge) failLogin(w http.ResponseWriter, a *authorization, query, username string, err error) error {
+	f := failureOf(err)
+	if f.forPerson == "" {
+		return err
+	}
+	f.setRetryAfter(w)
+	e.showLogin(w, f.status, a, query, page{Username: username, Error: f.forPerson})
+	return &shownError{f.code}
 }
 
 // checkPassword checks what was typed. A field that is empty is as wrong as any.

@@ -6,8 +6,9 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
-	"strconv"
 	"strings"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
@@ -80,31 +81,29 @@ func (e *edge) message(w http.ResponseWriter, status int, title, text string) {
 	e.render(w, status, "message", page{Title: title, Text: text})
 }
 
-// pageHandler makes a handler of a function that shows pages. What it cannot show a
-// page for becomes one here; an unknown error a fixed text, logged once.
+// pageHandler makes a handler of a function that shows pages: it counts, logs what is
+// unexpected, and makes a page of an error that the function has not shown itself.
 func (e *edge) pageHandler(name string, show func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := show(w, r)
-		var bad *pageError
+		var shown *shownError
 		switch {
 		case err == nil:
 			e.answers.WithLabelValues(name, "ok").Inc()
-		case errors.As(err, &bad):
-			e.answers.WithLabelValues(name, "refused").Inc()
-			e.message(w, http.StatusBadRequest, bad.title, bad.text)
+		case errors.As(err, &shown):
+			e.answers.WithLabelValues(name, string(shown.code)).Inc()
 		default:
-			f := failureOf(err)
-			e.answers.WithLabelValues(name, string(f.code)).Inc()
-			if f.unexpected || f.status < http.StatusInternalServerError { // the edge should have seen it
-				e.cfg.Log.ErrorContext(r.Context(), "request failed", "endpoint", name, "error", err)
-			}
-			if f.retryAfter > 0 {
-				w.Header().Set("Retry-After", strconv.Itoa(f.retryAfter))
-			}
-			e.message(w, max(f.status, http.StatusInternalServerError), "Something went wrong", "Sorry: "+f.text+".")
+			e.failed(r, name, err).writePage(e, w)
 		}
 	})
 }
+
+// shownError is one that the answer tells already, in a form or to the client: it is only
+// to be counted.
+type shownError struct{ code oauth.ErrorCode }
+
+// Error returns the code.
+func (s *shownError) Error() string { return string(s.code) }
 
 // pageError is what only the user may be told, on a page here: nothing of it is sent to
 // the client, because it is not certain who that is (RFC 6749 §4.1.2.1).

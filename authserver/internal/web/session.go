@@ -19,8 +19,11 @@ import (
 const sessionLifetime = 12 * time.Hour
 
 // Sessions keeps browser sessions and what users have allowed in them. A session is
-// known by a digest of its cookie.
+// known by a digest of its cookie. The methods are safe for concurrent use.
 type Sessions interface {
+	// CreateSession logs the user in, ReplaceSession does and ends the old session. Both are
+	// grant.ErrInactive for a user who is disabled or deleted, or whose password was changed
+	// since the user was read.
 	CreateSession(ctx context.Context, digest string, user account.User, now, expiresAt time.Time) error
 	ReplaceSession(ctx context.Context, old, digest string, user account.User, now, expiresAt time.Time) error
 	// SessionUser returns who is logged in and since when, or account.ErrNotFound.
@@ -66,7 +69,8 @@ func (e *edge) session(r *http.Request) (session, error) {
 }
 
 // startSession logs a browser in. The session is always a new one, and an old one ends:
-// a cookie that somebody has planted is worth nothing after a login.
+// a cookie that somebody has planted is worth nothing after a login. A user whose password
+// was changed since it was checked is account.ErrIncorrect.
 func (e *edge) startSession(w http.ResponseWriter, r *http.Request, user account.User) error {
 	raw := make([]byte, 32)
 	if _, err := rand.Read(raw); err != nil {
@@ -80,6 +84,9 @@ func (e *edge) startSession(w http.ResponseWriter, r *http.Request, user account
 		err = e.cfg.Sessions.CreateSession(r.Context(), digest, user, now, now.Add(sessionLifetime))
 	} else {
 		err = e.cfg.Sessions.ReplaceSession(r.Context(), grant.Digest(old.Value), digest, user, now, now.Add(sessionLifetime))
+	}
+	if errors.Is(err, grant.ErrInactive) {
+		return account.ErrIncorrect
 	}
 	if err != nil {
 		return err

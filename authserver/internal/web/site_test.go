@@ -232,6 +232,27 @@ func (s *site) metrics() string {
 	return b.String()
 }
 
+// counted is how often each endpoint had which result.
+func (s *site) counted() map[string]float64 {
+	s.t.Helper()
+	families, err := s.registry.Gather()
+	s.must(err)
+	got := map[string]float64{}
+	for _, family := range families {
+		if family.GetName() != "hallpass_oauth_requests_total" {
+			s.t.Errorf("the metric %s", family.GetName())
+		}
+		for _, m := range family.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() {
+				labels = append(labels, l.GetValue())
+			}
+			got[strings.Join(labels, " ")] = m.GetCounter().GetValue()
+		}
+	}
+	return got
+}
+
 // logBuffer is a log that many goroutines write.
 type logBuffer struct {
 	mu  sync.Mutex
@@ -340,7 +361,7 @@ func (a answer) decode(into any) {
 var codes = map[int][]oauth.ErrorCode{
 	http.StatusBadRequest: {
 		oauth.CodeInvalidRequest, oauth.CodeInvalidGrant, oauth.CodeUnauthorizedClient, oauth.CodeUnsupportedGrantType, oauth.CodeInvalidScope,
-		engine.CodeInvalidTarget,
+		oauth.CodeInvalidTarget,
 	},
 	http.StatusUnauthorized:        {oauth.CodeInvalidClient},
 	http.StatusTooManyRequests:     {oauth.CodeTemporarilyUnavailable},

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
-	"github.com/hallpass-auth/hallpass/shared/oauth"
-	"github.com/hallpass-auth/hallpass/shared/problem"
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
@@ -26,9 +24,6 @@ type StatusLists interface {
 	URIs(ctx context.Context, audience string) ([]string, error)
 }
 
-// errNoLists is the answer about an API that nobody knows (RFC 8707 §2).
-var errNoLists = &oauth.Error{Code: engine.CodeInvalidTarget, Description: "resource names no API that is registered here"}
-
 // statusList is GET of the URI of a list. It is asked several times a second by every
 // API, which is why it does not fill the log.
 func (e *edge) statusList(w http.ResponseWriter, r *http.Request) {
@@ -37,13 +32,8 @@ func (e *edge) statusList(w http.ResponseWriter, r *http.Request) {
 	if l, ok := grant.ParseList("", r.URL.EscapedPath()); ok {
 		form, err = e.cfg.StatusLists.Form(r.Context(), l)
 	}
-	if errors.Is(err, status.ErrNotFound) {
-		e.answers.WithLabelValues("status_list", "not_found").Inc()
-		problem.Write(w, http.StatusNotFound, "Not Found")
-		return
-	}
 	if err != nil {
-		e.fail(w, r, "status_list", err)
+		e.failed(r, "status_list", err).writeProblem(w)
 		return
 	}
 	e.answers.WithLabelValues("status_list", "ok").Inc()
@@ -60,7 +50,7 @@ func (e *edge) statusList(w http.ResponseWriter, r *http.Request) {
 func (e *edge) statusLists(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 	uris, err := e.cfg.StatusLists.URIs(r.Context(), r.URL.Query().Get("resource"))
 	if errors.Is(err, status.ErrNotFound) {
-		return nil, errNoLists
+		return nil, engine.ErrTarget // RFC 8707 §2
 	}
 	if err == nil {
 		w.Header().Set("Cache-Control", publicly)

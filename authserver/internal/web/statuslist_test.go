@@ -103,6 +103,9 @@ func TestStatusListsThatAreNotThere(t *testing.T) {
 			t.Errorf("%s: %d %s", path, got.status, got.text)
 		}
 	}
+	if n := s.counted()["status_list not_found"]; n != 9 { // two of the paths are of no route
+		t.Errorf("counted: %v", s.counted())
+	}
 }
 
 // Without its data the server does not say that nothing is revoked.
@@ -111,8 +114,11 @@ func TestStatusListWithoutADatabase(t *testing.T) {
 	s.post(login())
 	s.must(s.data.Close())
 	got := s.get("/status-lists/0")
-	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || got.header.Get("ETag") != "" {
+	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || got.header.Get("ETag") != "" || got.header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("%d %v %s", got.status, got.header, got.text)
+	}
+	if n := s.counted()["status_list temporarily_unavailable"]; n != 1 {
+		t.Errorf("counted: %v", s.counted())
 	}
 }
 
