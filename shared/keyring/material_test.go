@@ -214,6 +214,31 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
+// Whoever can answer for the address must not be able to point to keys elsewhere, over
+// plain HTTP perhaps.
+func TestURLFollowsNoRedirect(t *testing.T) {
+	ring, _ := generated(t, keyring.EdDSA)
+	public, err := ring.Public(start)
+	mustNot(t, err)
+	var elsewhere atomic.Int64
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		elsewhere.Add(1)
+		_, _ = w.Write(public)
+	}))
+	defer target.Close()
+	server := httptest.NewServer(http.RedirectHandler(target.URL, http.StatusTemporaryRedirect))
+	defer server.Close()
+	log := new(logLines)
+	source, err := keyring.NewURL(server.URL, slog.New(slog.NewTextHandler(log, nil)))
+	mustNot(t, err)
+	go source.Follow(t.Context())
+	var said string
+	eventually(t, "the refusal", func() bool { said += log.take(); return said != "" })
+	if source.Current().Len() != 0 || elsewhere.Load() != 0 || !strings.Contains(said, "307 Temporary Redirect") {
+		t.Errorf("%d keys, %d requests elsewhere, logged %s", source.Current().Len(), elsewhere.Load(), said)
+	}
+}
+
 func TestNewURLRefuses(t *testing.T) {
 	for _, bad := range []string{"", "jwks.json", "file:///etc/passwd", "ftp://x.test/k", "https://"} {
 		if _, err := keyring.NewURL(bad, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "jwks.json") {

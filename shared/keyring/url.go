@@ -48,11 +48,15 @@ func NewURL(address string, log *slog.Logger) (*URL, error) {
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return nil, fmt.Errorf("%q is not a URL like https://login.example.com/jwks.json", address)
 	}
-	s := &URL{url: address, client: &http.Client{Timeout: fetchTimeout}, log: log, wake: make(chan struct{}, 1)}
+	s := &URL{url: address, client: &http.Client{Timeout: fetchTimeout, CheckRedirect: noRedirect}, log: log, wake: make(chan struct{}, 1)}
 	s.ring.Store(&Ring{})
 	s.asking = true // nothing has been fetched yet, so an answer is out
 	return s, nil
 }
+
+// noRedirect takes a redirect for the answer, which it is not: keys come from the address of
+// the settings, whose scheme and host somebody has chosen to trust, and from nowhere else.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Current returns the keys last fetched; none before the first time.
 func (s *URL) Current() *Ring { return s.ring.Load() }
