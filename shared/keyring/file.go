@@ -22,15 +22,21 @@ var ErrPermissions = errors.New("others can read or change the file")
 // File is a Source that follows a JWK Set in a file. It is safe for concurrent
 // use.
 type File struct {
-	path string
-	ring atomic.Pointer[Ring]
-	seen os.FileInfo // what the file looked like when it was last read; Watch's own
+	path   string
+	checks []Check
+	ring   atomic.Pointer[Ring]
+	seen   os.FileInfo // what the file looked like when it was last read; Watch's own
 }
 
+// Check is a condition that a ring must meet beyond being one: its error says which one it
+// does not. It is called by one goroutine at a time.
+type Check func(*Ring) error
+
 // Open reads the file once. It refuses a file that is missing, that users other
-// than its owner and group can reach, or that Parse refuses.
-func Open(path string) (*File, error) {
-	f := &File{path: path}
+// than its owner and group can reach, that Parse refuses, or that does not pass one of the
+// checks, which are made again whenever it is read again.
+func Open(path string, checks ...Check) (*File, error) {
+	f := &File{path: path, checks: checks}
 	if _, err := f.reload(); err != nil {
 		return nil, err
 	}
@@ -77,6 +83,11 @@ func (f *File) reload() (changed bool, err error) {
 	ring, err := readFile(f.path)
 	if err != nil {
 		return false, err
+	}
+	for _, check := range f.checks {
+		if err := check(ring); err != nil {
+			return false, err
+		}
 	}
 	f.ring.Store(ring)
 	f.seen = info

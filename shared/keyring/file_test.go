@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -121,11 +122,11 @@ func (l *logLines) take() string {
 }
 
 // watch runs test beside a watcher of a file that holds the key "first".
-func watch(t *testing.T, test func(w *watched)) {
+func watch(t *testing.T, test func(w *watched), checks ...keyring.Check) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	writeFile(t, path, set(oct("first")), 0o600)
 	synctest.Test(t, func(t *testing.T) {
-		file, err := keyring.Open(path)
+		file, err := keyring.Open(path, checks...)
 		mustNot(t, err)
 		w := &watched{t: t, path: path, file: file, log: new(logLines)}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -177,6 +178,28 @@ func TestWatchKeepsTheRingWhenTheFileBreaks(t *testing.T) {
 		writeFile(t, w.path, set(oct("second")), 0o600)
 		w.expect("second", "keys file read")
 	})
+}
+
+// A check holds for the file at its start and whenever it changes.
+func TestChecksHoldForEveryRing(t *testing.T) {
+	small := func(ring *keyring.Ring) error {
+		if ring.Len() > 1 {
+			return fmt.Errorf("%d keys are too many", ring.Len())
+		}
+		return nil
+	}
+	path := filepath.Join(t.TempDir(), "keys.json")
+	writeFile(t, path, set(oct("first"), oct("second")), 0o600)
+	if file, err := keyring.Open(path, small); err == nil || file != nil || !strings.Contains(err.Error(), "2 keys are too many") {
+		t.Errorf("Open gave %v, %v", file, err)
+	}
+	watch(t, func(w *watched) {
+		writeFile(t, w.path, set(oct("second"), oct("third")), 0o600)
+		w.expect("first", "2 keys are too many")
+		w.expect("first", "")
+		writeFile(t, w.path, set(oct("second")), 0o600)
+		w.expect("second", "keys file read")
+	}, small)
 }
 
 func TestWatchNoticesPermissions(t *testing.T) {

@@ -21,13 +21,14 @@ type Settings struct {
 }
 
 // Open returns the source that the settings name. A keys file is followed until
-// ctx ends. Errors name the setting and never hold a secret.
-func (s Settings) Open(ctx context.Context, log *slog.Logger) (Source, error) {
+// ctx ends, and must pass the checks whenever it is read. Errors name the setting and
+// never hold a secret.
+func (s Settings) Open(ctx context.Context, log *slog.Logger, checks ...Check) (Source, error) {
 	switch {
 	case s.TokenSecret != "" && s.KeysFile != "":
 		return nil, errors.New("--token-secret (HALLPASS_TOKEN_SECRET) and --keys-file (HALLPASS_KEYS_FILE) are both set: set one of them")
 	case s.KeysFile != "":
-		file, err := Open(s.KeysFile)
+		file, err := Open(s.KeysFile, checks...)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("--keys-file (HALLPASS_KEYS_FILE) %s: %w; 'authserver key init %s' makes one for the authorization server, whose APIs then need the same", s.KeysFile, err, s.KeysFile)
 		}

@@ -102,14 +102,7 @@ func New(ctx context.Context, s Settings, log *slog.Logger) (*httpserver.Server,
 // openKeys opens the one source of keys that is set.
 func (s *Settings) openKeys(ctx context.Context, log *slog.Logger) (keyring.Source, error) {
 	if s.KeysURL == "" {
-		keys, err := s.Keys.Open(ctx, log)
-		if err != nil {
-			return nil, err
-		}
-		if other, ok := keys.Current().TiedElsewhere(s.Audience); ok {
-			return nil, fmt.Errorf("--keys-file (HALLPASS_KEYS_FILE) holds the secret of another API, %s, which this one must not have: 'authserver key export' makes a file without it", other)
-		}
-		return keys, nil
+		return s.Keys.Open(ctx, log, s.noneOfAnother)
 	}
 	if s.Keys != (keyring.Settings{}) {
 		return nil, errors.New("--keys-url (HALLPASS_KEYS_URL) is set beside a shared secret: set one of them")
@@ -120,6 +113,16 @@ func (s *Settings) openKeys(ctx context.Context, log *slog.Logger) (keyring.Sour
 	}
 	go keys.Follow(ctx)
 	return keys, nil
+}
+
+// noneOfAnother refuses keys with which this API could sign tokens for another one. It
+// judges a file whenever that is read: taken over by a server that runs, such keys would
+// only stop its next start.
+func (s *Settings) noneOfAnother(ring *keyring.Ring) error {
+	if other, ok := ring.TiedElsewhere(s.Audience); ok {
+		return fmt.Errorf("it holds the secret of another API, %s, which this one must not have: 'authserver key export' makes a file without it", other)
+	}
+	return nil
 }
 
 // ready tells whether tokens can be judged. It does not ask how fresh the status lists are:

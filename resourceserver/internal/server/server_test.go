@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/resourceserver/internal/server"
@@ -137,6 +138,63 @@ func TestKeysOfAnotherAPI(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Nor does a server that runs take over a file that its next start would refuse: it keeps
+// the keys that it has, and says why.
+func TestKeysOfAnotherAPIArriveLater(t *testing.T) {
+	const other = "https://billing.example"
+	s := settings(t)
+	path := filepath.Join(t.TempDir(), "keys.json")
+	s.Keys = keyring.Settings{KeysFile: path}
+	synctest.Test(t, func(t *testing.T) {
+		var files [2][]byte
+		for i := range files {
+			var err error
+			if files[i], err = keyring.Generate(keyring.HS256, time.Now(), rand.Reader); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before, after := sign(t, files[0], s), sign(t, files[1], s)
+		both, _, err := keyring.Add(files[1], keyring.HS256, other, time.Now(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write := func(set []byte) {
+			if err := os.WriteFile(path, set, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		write(files[0])
+		var lines bytes.Buffer
+		ctx, cancel := context.WithCancel(t.Context())
+		srv, err := server.New(ctx, s, slog.New(slog.NewTextHandler(&lines, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect := func(what, raw string, status int) {
+			t.Helper()
+			r := httptest.NewRequest(http.MethodGet, "/users/me", nil)
+			r.Header.Set("Authorization", "Bearer "+raw)
+			w := httptest.NewRecorder()
+			srv.Handler.ServeHTTP(w, r)
+			if w.Code != status {
+				t.Errorf("%s: status %d, want %d", what, w.Code, status)
+			}
+		}
+		write(both)
+		expect("a token of the keys before", before, http.StatusOK)
+		expect("a token of the file that is refused", after, http.StatusUnauthorized)
+		if said := lines.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "level=ERROR") || !strings.Contains(said, other) || !strings.Contains(said, "authserver key export") {
+			t.Errorf("logged:\n%s", said)
+		}
+		write(files[1])
+		expect("a token of the file without the other secret", after, http.StatusOK)
+		cancel()
+		synctest.Wait()
+	})
 }
 
 func TestAudienceNeedNotBeOfTheWeb(t *testing.T) {
