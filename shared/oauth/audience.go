@@ -22,5 +22,5 @@ func ValidateAudience(audience string) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("the audience must be an absolute URI like https://api.example.com in its plain form, of at most %d bytes, without a fragment (RFC 8707 section 2) or a user, not %q", MaxAudience, audience)
+	return fmt.Errorf("%q must be an absolute URI like https://api.example.com in its plain form, of at most %d bytes, with neither user nor fragment", audience, MaxAudience)
 }

@@ -28,8 +28,8 @@ func TestValidateAudienceRefuses(t *testing.T) {
 		"https://user:geheim@api.example", "https://", "https:///x", "https://:443", "https:api.example",
 		"https://a.example/" + strings.Repeat("x", 255),
 	} {
-		if err := oauth.ValidateAudience(audience); err == nil || !strings.Contains(err.Error(), "audience") {
-			t.Errorf("%q: %v, want an error about the audience", audience, err)
+		if err := oauth.ValidateAudience(audience); err == nil || !strings.Contains(err.Error(), "absolute URI") {
+			t.Errorf("%q: %v, want an error about the URI", audience, err)
 		}
 	}
 }

@@ -111,7 +111,9 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 
 // Revoked reports whether the token is revoked. A token without a pointer cannot be
 // revoked, and never is. The error wraps token.ErrInvalid for a pointer to no bit of
-// the issuer's lists; any other means that the list is not known, for now.
+// the issuer's lists; any other means that the list is not known, for now. Where it is not
+// known yet, Revoked waits for the first tries to fetch it: up to 4 seconds, and whether or
+// not the request is still there.
 func (c *Client) Revoked(claims *token.Claims) (bool, error) {
 	if claims.Status == nil {
 		return false, nil
@@ -187,9 +189,8 @@ func (c *Client) address(uri string) (address string, ok bool) {
 type Stats struct {
 	// Lists is how many lists are kept.
 	Lists int
-	// Oldest is how long ago the one list was confirmed that was not for the longest time; for
-	// one that could not be fetched yet, how long ago it was first asked for. Zero if there is
-	// no list.
+	// Oldest is the age of the list that has gone longest without confirmation; for one that
+	// could not be fetched yet, how long ago it was first asked for. Zero if there is no list.
 	Oldest time.Duration
 	// Failures is how many fetches have failed since the start.
 	Failures uint64

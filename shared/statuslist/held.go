@@ -16,7 +16,7 @@ import (
 // a resolution of a second: which of the two knows more cannot be told from it.
 const overlap = token.DefaultLeeway
 
-// patience is for how long forms that are older than the copy are nothing to talk about.
+// patience is how long answers older than the held copy are tolerated silently.
 // Servers drop what was revoked long ago, each at another moment of the same minute; until
 // then what one of them says is older than what the other has said.
 const patience = 2 * time.Minute

@@ -32,8 +32,9 @@ var (
 )
 
 // Revocations tells whether a token has been revoked; *statuslist.Client does. Revoked
-// is asked on every request, must answer from memory but for a short wait where it has
-// nothing in memory yet, and must be safe for concurrent use. An error means that it does
+// is asked on every request and must answer from memory. Where it has nothing in memory yet,
+// it may block for some seconds (a statuslist.Client for up to 4) whatever becomes of the
+// request, since it is given no context. It must be safe for concurrent use. An error means that it does
 // not know; the token is then neither accepted nor called invalid. Only one that wraps
 // ErrInvalid means that it never will be known.
 type Revocations interface {

@@ -24,7 +24,8 @@ import (
 // clients of the original program know.
 const tokenType = "bearer"
 
-// Passwords checks a username and password; *account.Login does.
+// Passwords checks a username and password; *account.Login does. Implementations of this and
+// of the other interfaces of the package are safe for concurrent use.
 type Passwords interface {
 	Check(ctx context.Context, a account.Attempt) (account.User, error)
 }
@@ -39,7 +40,7 @@ type Clients interface {
 	ClientByID(ctx context.Context, id string) (client.Client, error)
 }
 
-// Grants keeps grants. Its methods are safe for concurrent use.
+// Grants keeps grants.
 type Grants interface {
 	// StartGrant stores a grant that a user gives and returns its number, or
 	// grant.ErrInactive.
@@ -66,7 +67,8 @@ type Grants interface {
 // Config says what tokens are to say and who answers the library's questions; all
 // fields are required.
 type Config struct {
-	// Issuer and Audience are the iss and aud of every token.
+	// Issuer is the iss of every token. Audience is the identifier of the API of the settings:
+	// the aud of the tokens that name no other.
 	Issuer, Audience string
 	// Lifetime is how long an access token is good.
 	Lifetime time.Duration

@@ -122,7 +122,7 @@ func warnOfRegisteredAudience(ctx context.Context, data *store.Store, audience s
 	return err
 }
 
-// handler connects the rooms of the house: web in front of engine in front of
+// handler wires the packages together: web in front of engine in front of
 // account and store.
 func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account.Hasher, registry *prometheus.Registry, log *slog.Logger) (http.Handler, error) {
 	gate := account.NewGate(s.PasswordWorkers, s.PasswordQueue)

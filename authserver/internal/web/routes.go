@@ -24,7 +24,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// Clients finds a client, or client.ErrNotFound.
+// Clients finds a client, or client.ErrNotFound. Implementations of this and of the other
+// interfaces of the package are safe for concurrent use.
 type Clients interface {
 	ClientByID(ctx context.Context, id string) (client.Client, error)
 }

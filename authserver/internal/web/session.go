@@ -19,7 +19,7 @@ import (
 const sessionLifetime = 12 * time.Hour
 
 // Sessions keeps browser sessions and what users have allowed in them. A session is
-// known by a digest of its cookie. The methods are safe for concurrent use.
+// known by a digest of its cookie.
 type Sessions interface {
 	// CreateSession logs the user in, ReplaceSession does and ends the old session. Both are
 	// grant.ErrInactive for a user who is disabled or deleted, or whose password was changed

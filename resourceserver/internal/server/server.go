@@ -105,7 +105,7 @@ func (s *Settings) openKeys(ctx context.Context, log *slog.Logger) (keyring.Sour
 		return s.Keys.Open(ctx, log, s.noneOfAnother)
 	}
 	if s.Keys != (keyring.Settings{}) {
-		return nil, errors.New("--keys-url (HALLPASS_KEYS_URL) is set beside a shared secret: set one of them")
+		return nil, errors.New("--keys-url (HALLPASS_KEYS_URL) is set beside --keys-file (HALLPASS_KEYS_FILE) or --token-secret (HALLPASS_TOKEN_SECRET): set one of them")
 	}
 	keys, err := keyring.NewURL(s.KeysURL, log)
 	if err != nil {
@@ -146,7 +146,7 @@ func listMetrics(lists *statuslist.Client) []prometheus.Collector {
 		}, func() float64 { return float64(lists.Stats().Lists) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hallpass_status_list_age_seconds",
-			Help: "Time since the status list was confirmed that was not for the longest, or first asked for if it never was; revocations since then may not be known.",
+			Help: "Age of the status list that has gone longest without confirmation, or since it was first asked for if it never had one; revocations since then may not be known.",
 		}, func() float64 { return lists.Stats().Oldest.Seconds() }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "hallpass_status_list_failures_total",
