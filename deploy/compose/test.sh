@@ -215,7 +215,7 @@ each_got_some() {
 # the default that it has there, or, where a server has the default, by its name.
 documented() {
 	local missing
-	missing=$(cat docker-compose.yml deploy/compose/*.yml | grep -o '\${[A-Z_]*:-[^}]*}' | sed 's/^\${\(.*\):-\(.*\)}$/\1=\2/' | sort -u | while read -r setting; do
+	missing=$(cat docker-compose.yml deploy/compose/*.yml | grep -o '\${[A-Z_]*:\{0,1\}-[^}]*}' | sed 's/^\${\([A-Z_]*\):\{0,1\}-\(.*\)}$/\1=\2/' | sort -u | while read -r setting; do
 		grep -qxF "#$setting" .env.example || case $setting in HALLPASS_DEMO=false) ;; *) echo "$setting" ;; esac
 	done)
 	missing+=$(sed -n 's/^ *\([A-Z_]*\):$/\1/p' docker-compose.yml | sort -u | while read -r name; do
@@ -363,6 +363,18 @@ check "nothing is left of it but the volumes" [ -z "$(docker ps -aq --filter "la
 start || give_up "it does not start again"
 check "after down and up, kim logs in as before" [ -n "$(login kim "$password" | token_of)" ]
 check "a token from before is still good: the keys are the same" answers 200 '"john.doe"' "$(me "$token")"
+
+### Another API
+
+keys=/var/lib/hallpass/keys
+check "another API gets a secret of its own" quietly "${compose[@]}" run --rm -T migrate api add https://reports.example \
+	--scope reports:read --keys-file $keys/keys.json --secret-to $keys/reports-keys.json
+check "the API refuses that secret" wait_for 10 eval 'docker logs "$(replicas resourceserver)" 2>&1 | grep -q "keys file not usable.*https://reports.example"'
+check "it goes on with the keys that it has" answers 200 '"kim"' "$(me "$(login kim "$password" | token_of)")"
+check "it gets a file of its own" quietly "${compose[@]}" run --rm -T init key export $keys/keys.json $keys/api-keys.json
+export HALLPASS_API_KEYS_FILE=$keys/api-keys.json
+check "it starts with that" eval 'start && wait_for 60 all_healthy resourceserver 1'
+check "kim calls it" answers 200 '"kim"' "$(me "$(login kim "$password" | token_of)")"
 
 ### End
 

@@ -134,7 +134,7 @@ func TestSettingsFromFlagsAndEnvironment(t *testing.T) {
 	t.Setenv("HALLPASS_TOKEN_SECRET", secret)
 	t.Setenv("HALLPASS_LISTEN", "127.0.0.1:1")
 	t.Setenv("HALLPASS_DRAIN_DELAY", "5s")
-	t.Setenv("HALLPASS_ALLOWED_ORIGINS", "https://a.example,https://b.example")
+	t.Setenv("HALLPASS_ALLOWED_ORIGINS", "https://a.example,https://b.example,") // a comma at the end parts nothing: docker-compose.yml may leave one
 	got := run(t, "serve", "--drain-delay=7s", "--log-format", "json")
 	if got.code != program.ExitOK || got.err != "" || got.out != "serving on 127.0.0.1:1\n" {
 		t.Fatalf("exit code %d, output %q, message %q", got.code, got.out, got.err)
