@@ -3,10 +3,12 @@ package web
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -107,11 +109,14 @@ func multipart(r *http.Request) (url.Values, error) {
 	return values, nil
 }
 
-// bodyError tells a body that is too large from one that is malformed.
+// bodyError tells a body that is too large, or did not come, from one that is malformed.
 func bodyError(err error, malformed string) error {
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	switch {
+	case errors.As(err, &tooLarge):
 		return invalid("the body is larger than %d bytes", maxBody)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrDeadlineExceeded):
+		return invalid("the body ended early, or took too long to come")
 	}
 	return oauth.ErrInvalidRequest.Describe(malformed)
 }
@@ -124,6 +129,9 @@ func clean(values url.Values) (url.Values, error) {
 		shown := "a parameter"
 		if parameters[name] {
 			shown = name
+		}
+		if len(given) > 1 && name == "resource" { // RFC 8707 §2 allows it
+			return nil, &oauth.Error{Code: oauth.CodeInvalidTarget, Description: "resource is given more than once: a token is for one API"}
 		}
 		if len(given) > 1 {
 			return nil, invalid("%s is given more than once", shown)

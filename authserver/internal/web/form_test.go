@@ -5,9 +5,13 @@ import (
 	"compress/gzip"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
@@ -87,6 +91,16 @@ func TestBadForms(t *testing.T) {
 	}
 	s.expectOK("the largest body", s.post(login("x", strings.Repeat("y", 16<<10-len(login("x", "y"))+1))))
 	s.expectOK("a pair of encodings", s.post("username=%6aohn%2edoe&password=secure%70assword"))
+}
+
+// A body that does not come is not called a malformed one.
+func TestBodyThatEndsEarly(t *testing.T) {
+	s := newSite(t)
+	for _, err := range []error{io.ErrUnexpectedEOF, &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}} {
+		r := httptest.NewRequest(http.MethodPost, issuer+"/token", io.MultiReader(strings.NewReader(login()), iotest.ErrReader(err)))
+		r.Header.Set("Content-Type", urlencoded)
+		s.tokenAnswer(s.serve(r)).expect(err.Error(), http.StatusBadRequest, oauth.CodeInvalidRequest, "ended early")
+	}
 }
 
 func TestContentTypes(t *testing.T) {
@@ -174,7 +188,7 @@ func TestMultipart(t *testing.T) {
 		"too large a file":  {send("username", john, "password", password, "x:", strings.Repeat("y", 1<<20)), "larger than 16384 bytes"},
 		"no boundary":       {s.post(body, header("Content-Type", "multipart/form-data")), "multipart form"},
 		"another boundary":  {s.post(body, header("Content-Type", "multipart/form-data; boundary=x")), "multipart form"},
-		"cut off":           {s.post(body[:len(body)-20], header("Content-Type", contentType)), "multipart form"},
+		"cut off":           {s.post(body[:len(body)-20], header("Content-Type", contentType)), "ended early"},
 		"empty":             {s.post("", header("Content-Type", contentType)), "multipart form"},
 		"in fact no parts":  {s.post(login(), header("Content-Type", contentType)), "multipart form"},
 		"parameters beside": {s.post(body, header("Content-Type", contentType), func(r *http.Request) { r.URL.RawQuery = "username=x" }), "not in the query"},

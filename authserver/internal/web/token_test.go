@@ -132,6 +132,8 @@ func TestTokenForAnUnknownAPI(t *testing.T) {
 	for _, target := range []string{"https://other.example", audience + "/", strings.ToUpper(audience), "x", strings.Repeat("x", 1000)} {
 		s.post(login("resource", target)).expect(target, http.StatusBadRequest, oauth.CodeInvalidTarget, "resource")
 	}
+	s.post(login("resource", audience)+"&resource=x").
+		expect("two APIs", http.StatusBadRequest, oauth.CodeInvalidTarget, "more than once")
 }
 
 // CHECKLIST 1: POST only.
@@ -292,7 +294,10 @@ func TestMetricsOfTheEndpoints(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, issuer+"/userinfo", nil)
 	s.serve(r)
 	r.Header.Set("Authorization", "Bearer "+guess)
-	s.serve(r)
+	// RFC 9728 §3.3: metadata that is about another address is none of this one's.
+	if challenge := s.serve(r).header.Get("WWW-Authenticate"); !strings.Contains(challenge, `error="invalid_token"`) || strings.Contains(challenge, "resource_metadata") {
+		t.Errorf("the challenge of /userinfo is %s", challenge)
+	}
 	const name = "token "
 	const userinfo = "userinfo "
 	want := map[string]float64{userinfo + "no_token": 1, userinfo + "invalid_token": 1, name + "ok": 2, name + "invalid_grant": 1, name + "invalid_client": 1, name + "invalid_request": 1}

@@ -51,5 +51,6 @@ func (e *edge) refuseToken(w http.ResponseWriter, endpoint string, refusal *bear
 		result = "no_token"
 	}
 	e.answers.WithLabelValues(endpoint, string(result)).Inc()
+	refusal.Audience = "" // the API's metadata does not tell of this address (RFC 9728 §3.3)
 	refusal.Write(w)
 }

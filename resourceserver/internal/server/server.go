@@ -102,7 +102,10 @@ func New(ctx context.Context, s Settings, log *slog.Logger) (*httpserver.Server,
 // openKeys opens the one source of keys that is set.
 func (s *Settings) openKeys(ctx context.Context, log *slog.Logger) (keyring.Source, error) {
 	if s.KeysURL == "" {
-		return s.Keys.Open(ctx, log, s.noneOfAnother)
+		return s.Keys.Open(ctx, log, s.noneOfAnother, func(ring *keyring.Ring) error {
+			warnOfPrivateKeys(ctx, ring, log)
+			return nil
+		})
 	}
 	if s.Keys != (keyring.Settings{}) {
 		return nil, errors.New("--keys-url (HALLPASS_KEYS_URL) is set beside --keys-file (HALLPASS_KEYS_FILE) or --token-secret (HALLPASS_TOKEN_SECRET): set one of them")
@@ -123,6 +126,16 @@ func (s *Settings) noneOfAnother(ring *keyring.Ring) error {
 		return fmt.Errorf("it holds the secret of another API, %s, which this one must not have: 'authserver key export' makes a file without it", other)
 	}
 	return nil
+}
+
+// warnOfPrivateKeys says when this API could sign where it needs the public half alone. Its
+// file may be that of the authorization server, on one machine, so it is no error.
+func warnOfPrivateKeys(ctx context.Context, ring *keyring.Ring, log *slog.Logger) {
+	for _, key := range ring.Keys() {
+		if key.Algorithm != keyring.HS256 && key.SigningKey() != nil {
+			log.WarnContext(ctx, "the keys file has a private key, with which whoever breaks into this API can make tokens: 'authserver key export' makes a file without it, and --keys-url (HALLPASS_KEYS_URL) needs none", "kid", key.ID)
+		}
+	}
 }
 
 // ready tells whether tokens can be judged. It does not ask how fresh the status lists are:

@@ -108,6 +108,42 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
+// A private key is not needed to verify: whoever runs the API is told.
+func TestPrivateKey(t *testing.T) {
+	pair, err := keyring.Generate(keyring.EdDSA, time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := keyring.ForAPI(pair, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared, err := keyring.Generate(keyring.HS256, time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		set  []byte
+		want bool
+	}{"a pair": {pair, true}, "its public half": {public, false}, "a secret": {shared, false}} {
+		s := settings(t)
+		s.Keys = keyring.Settings{KeysFile: filepath.Join(t.TempDir(), "keys.json")}
+		if err := os.WriteFile(s.Keys.KeysFile, tt.set, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var lines bytes.Buffer
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := server.New(ctx, s, slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelWarn})))
+		cancel()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if warned := strings.Contains(lines.String(), "authserver key export"); warned != tt.want {
+			t.Errorf("%s: warned %v, want %v:\n%s", name, warned, tt.want, lines.String())
+		}
+	}
+}
+
 // An API must not have the secret of another one: it could sign tokens for it. Its own
 // and those that are tied to none are welcome.
 func TestKeysOfAnotherAPI(t *testing.T) {
