@@ -93,6 +93,9 @@ func (e *edge) readAuthorization(r *http.Request, query string) (*authorization,
 	if a.client, err = e.cfg.Clients.ClientByID(r.Context(), form.Get("client_id")); err != nil {
 		return nil, clientPageError(err)
 	}
+	if a.redirectURI == "" {
+		return nil, &pageError{"This link is broken", "The app " + a.client.Name + " does not say where it wants you sent back to. Tell its makers that the redirect_uri is missing."}
+	}
 	if !a.client.AllowsRedirect(a.redirectURI) {
 		return nil, &pageError{"This link is broken", "The app " + a.client.Name + " is registered here, but not with the address it wants you sent back to. Tell its makers that the redirect_uri must be one that they registered, letter by letter."}
 	}
