@@ -24,7 +24,7 @@ type apiCommands struct {
 	Add    apiAddCommand    `cmd:"" help:"Register an API beside the one of --audience. Clients name it as resource (RFC 8707)."`
 	List   apiListCommand   `cmd:"" help:"List all registered APIs."`
 	Set    apiSetCommand    `cmd:"" help:"Change the name or the scope of an API."`
-	Delete apiDeleteCommand `cmd:"" help:"Delete an API: no token for it is issued any more, and all that were are revoked."`
+	Delete apiDeleteCommand `cmd:"" help:"Delete an API: no token for it is issued any more, and all that were are revoked. To add it again within a day ends the tokens of services at every API."`
 }
 
 type apiAddCommand struct {

@@ -47,6 +47,9 @@ type keyExportCommand struct {
 
 // Run writes the file; it never writes over one.
 func (c *keyExportCommand) Run(streams program.Streams) error {
+	if _, err := regularFile(c.From); err != nil {
+		return err
+	}
 	set, err := os.ReadFile(c.From)
 	if err != nil {
 		return err

@@ -37,8 +37,12 @@ func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
 // now its lists have said that everything is revoked. The grant of a service is for all
 // APIs; each service gets a new one with its next token.
 func revokeForDeleted(ctx context.Context, tx *sql.Tx, audience string, now time.Time) error {
-	_, err := revokeGrants(ctx, tx, now,
-		"(audience = $3 AND audience <> '' OR type = 'client_credentials') AND EXISTS (SELECT 1 FROM apis WHERE apis.audience = $3 AND apis.deleted_at IS NOT NULL)", audience)
+	var deleted int
+	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM apis WHERE audience = $1 AND deleted_at IS NOT NULL", audience).Scan(&deleted)
+	if err != nil || deleted == 0 {
+		return unavailable("find deleted API", err)
+	}
+	_, err = revokeGrants(ctx, tx, now, "(audience = $3 AND audience <> '' OR type = 'client_credentials')", audience)
 	return err
 }
 

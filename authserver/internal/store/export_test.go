@@ -71,6 +71,9 @@ func (c *recordedConn) Prepare(query string) (driver.Stmt, error) {
 	return c.Conn.Prepare(query)
 }
 
+// Patience returns how long a call may take.
+func (s *Store) Patience() time.Duration { return min(s.write.patience, s.read.patience) }
+
 // SetPatience changes how long a call may take.
 func (s *Store) SetPatience(patience time.Duration) {
 	s.write.patience, s.read.patience = patience, patience

@@ -48,6 +48,8 @@ func (s *Store) Schema(ctx context.Context) (version int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.read.patience)
+	defer cancel()
 	var tables int
 	if err := s.read.scanRow(ctx, s.dialect.versions, nil, &tables); err != nil {
 		return 0, unavailable("read the version of the schema", err)

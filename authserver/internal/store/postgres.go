@@ -74,8 +74,8 @@ func openPostgres(ctx context.Context, url string, limits Pool) (*Store, error) 
 	return s, nil
 }
 
-// withoutURL drops what pgx says about the connection it tried (user, host and
-// database), and keeps why that failed: in one line, and once where it failed in the
+// withoutURL drops the user and the database that pgx names of the connection it tried, and
+// keeps where and why that failed: in one line, and once where it failed in the
 // same way with TLS and without.
 func withoutURL(err error) error {
 	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {

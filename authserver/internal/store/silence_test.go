@@ -126,6 +126,20 @@ func TestPostgreSQLFallsSilent(t *testing.T) {
 	}
 }
 
+// A command may revoke more than a server's time for a request is enough for.
+func TestSQLiteCommandTakesItsTime(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hallpass.db")
+	served := mustOpen(t, path)
+	s, err := store.OpenExisting(t.Context(), "sqlite:"+path, store.DefaultPool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	if served.Patience() > 15*time.Second || s.Patience() < 10*time.Minute {
+		t.Errorf("a call takes up to %v in a server, and up to %v in a command", served.Patience(), s.Patience())
+	}
+}
+
 // Who waits for a SQLite file that another program has locked does not wait for all the
 // others who wait for it too.
 func TestSQLiteWaitsOnceForALock(t *testing.T) {

@@ -27,8 +27,12 @@ const (
 	busyPause   = 10 * time.Millisecond
 )
 
-// sqlitePatience is how long a call may take, with the wait for the others that write.
-const sqlitePatience = 2 * busyTimeout
+// How long a call may take, with the wait for the others that write: that of a server, for
+// which somebody waits, and that of a command, which may have a million grants to revoke.
+const (
+	sqlitePatience  = 2 * busyTimeout
+	commandPatience = time.Hour
+)
 
 var sqlite = dialect{
 	goose:    goose.DialectSQLite3,
@@ -49,7 +53,11 @@ func openSQLite(ctx context.Context, path string, flag int) (*Store, error) {
 	if err := checkFile(path, flag); err != nil {
 		return nil, err
 	}
-	s := &Store{dialect: sqlite, write: pool{patience: sqlitePatience}, read: pool{patience: sqlitePatience}}
+	patience := sqlitePatience
+	if flag == 0 {
+		patience = commandPatience
+	}
+	s := &Store{dialect: sqlite, write: pool{patience: patience}, read: pool{patience: patience}}
 	if s.write.DB, err = sqlitePool(path, "immediate"); err != nil {
 		return nil, unavailable("open "+path, err)
 	}

@@ -128,7 +128,8 @@ func Open(ctx context.Context, url string, limits Pool) (*Store, error) {
 	return open(ctx, url, limits, os.O_CREATE)
 }
 
-// OpenExisting is Open that makes no file: where there is none, it is ErrNoDatabase.
+// OpenExisting is Open for a command: it makes no file, where there is none it is
+// ErrNoDatabase, and calls of SQLite may take as long as they need.
 func OpenExisting(ctx context.Context, url string, limits Pool) (*Store, error) {
 	return open(ctx, url, limits, 0)
 }

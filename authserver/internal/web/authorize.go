@@ -205,10 +205,6 @@ func (e *edge) needsConsent(r *http.Request, a *authorization, s session) (bool,
 func (e *edge) sendCode(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
 	r.Form = a.form
 	uri, err := e.cfg.Tokens.Authorize(r, a.client, engine.Consent{API: a.api, UserID: s.user.ID, Session: s.digest, Scope: a.scope})
-	var refused *oauth.Error
-	if errors.As(err, &refused) {
-		return e.refuse(w, a, refused)
-	}
 	if err != nil {
 		return err
 	}

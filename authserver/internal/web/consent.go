@@ -19,11 +19,15 @@ func (e *edge) showConsent(w http.ResponseWriter, r *http.Request, a *authorizat
 	if err != nil {
 		return err
 	}
-	again := maps.Clone(a.form)
-	again.Set("prompt", strings.Join(append([]string{"login"}, a.prompt...), " "))
+	form := maps.Clone(a.form)
+	form.Set("prompt", strings.Join(append([]string{"login"}, a.prompt...), " "))
+	again := ""
+	if query := form.Encode(); len(query) <= maxQuery { // it may have grown by escaping
+		again = "/authorize?" + query
+	}
 	e.render(w, http.StatusOK, "consent", page{
 		Title: "Allow access", Client: a.client.Name, API: a.api.Name, User: s.user.Name, UserID: s.user.ID, Scopes: scopes, Continue: r.URL.RawQuery,
-		LoginAgain: "/authorize?" + again.Encode(),
+		LoginAgain: again,
 	}, formTarget(a.redirectURI))
 	return nil
 }

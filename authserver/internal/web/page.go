@@ -38,7 +38,7 @@ type page struct {
 	Username   string                      // typed before
 	Scopes     []resource.ScopeDescription // asked for
 	Continue   string                      // the query of the authorization request to go on with
-	LoginAgain string                      // where somebody else logs in to go on with it
+	LoginAgain string                      // where somebody else logs in to go on with it; empty if it is too long
 }
 
 // render shows a page. The policy forbids scripts, frames and everything from elsewhere.

@@ -104,6 +104,7 @@ func TestMetricsOfThePages(t *testing.T) {
 		{"no redirect URI", page("redirect_uri", ""), 400, "", "redirect_uri is missing"},
 		{"another redirect URI", page("redirect_uri", "https://evil.example/"), 400, "", "letter by letter"},
 		{"a login page", page(), 200, "", `name="password"`},
+		{"a consent page", withCookie(page("prompt", "consent"), cookie), 200, "", "prompt=login&#43;consent"},
 		{"no page wanted", page("prompt", "none"), 303, "", "error=login_required"},
 		{"denied", withCookie(pageForm("/consent", url.Values{"continue": {codeRequest().Encode()}, "user": {s.user(john)}}), cookie), 303, "", "error=access_denied"},
 		{"a wrong request", withCookie(page("response_type", "token"), cookie), 303, "", "error=unsupported_response_type"},
@@ -116,7 +117,7 @@ func TestMetricsOfThePages(t *testing.T) {
 	}
 	want := map[string]float64{
 		"login ok": 1, "login invalid_grant": 2, "login temporarily_unavailable": 3, "login refused": 1,
-		"authorize refused": 3, "authorize ok": 2, "authorize login_required": 1, "consent access_denied": 1, "authorize unsupported_response_type": 1,
+		"authorize refused": 3, "authorize ok": 3, "authorize login_required": 1, "consent access_denied": 1, "authorize unsupported_response_type": 1,
 	}
 	if diff := cmp.Diff(want, s.counted()); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
