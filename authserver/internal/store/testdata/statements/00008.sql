@@ -25,6 +25,7 @@ INSERT INTO scopes (name, description) VALUES ($1, $2) ON CONFLICT (name) DO UPD
 INSERT INTO sessions (digest, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4);
 INSERT INTO users (id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (username) DO NOTHING;
 SELECT COALESCE(MAX(number), 0) FROM grants;
+SELECT COUNT(*) FROM apis WHERE audience = $1 AND deleted_at IS NOT NULL;
 SELECT EXISTS (SELECT 1 FROM users);
 SELECT audience, deleted_at FROM apis WHERE deleted_at IS NULL OR deleted_at >= $1;
 SELECT audience, name, scope, created_at FROM apis WHERE audience = $1 AND deleted_at IS NULL;
@@ -55,7 +56,7 @@ UPDATE codes SET grant_number = $2 WHERE digest = $1;
 UPDATE codes SET redeemed_at = $2 WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) RETURNING session;
 UPDATE codes SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3;
 UPDATE grants SET refresh_digest = $3, refresh_trail = $4, expires_at = $5, refresh_expires_at = $7 WHERE number = $1 AND refresh_digest = $2 AND revoked_at IS NULL AND refresh_expires_at > $6;
-UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND (audience = $3 AND audience <> '' OR type = 'client_credentials') AND EXISTS (SELECT 1 FROM apis WHERE apis.audience = $3 AND apis.deleted_at IS NOT NULL);
+UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND (audience = $3 AND audience <> '' OR type = 'client_credentials');
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND audience = $3 AND audience <> '';
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND client_id = $3;
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND client_id IS NULL;
