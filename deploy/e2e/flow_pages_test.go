@@ -116,10 +116,12 @@ func (g *guest) open(a app, changes ...string) {
 	g.do("opening the authorization endpoint", chromedp.Navigate(g.base+"/authorize?"+a.query(changes...)))
 }
 
-// sees waits for the page with this heading.
+// sees waits for the page with this heading, until it is ready to be typed into: the focus
+// comes a moment after the page.
 func (g *guest) sees(heading string) {
 	g.t.Helper()
-	script := fmt.Sprintf(`document.readyState === "complete" && document.querySelector("h1")?.textContent === %q`, heading)
+	script := fmt.Sprintf(`document.readyState === "complete" && document.querySelector("h1")?.textContent === %q `+
+		`&& (document.querySelector("[autofocus]") ?? document.activeElement) === document.activeElement`, heading)
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		shown, err := chromedp.Run(g.ctx, chromedp.Evaluate[bool](script))
 		if err == nil && shown { // an error is a page that goes away just now
