@@ -37,7 +37,7 @@ func (b *bench) redemption(e *engine.Engine, changes ...string) *http.Request {
 		"response_type": {"code"}, "client_id": {"app"}, "redirect_uri": {callback},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
 	}
-	to, err := e.Authorize(r, b.app, engine.Consent{UserID: b.user.ID, Session: "session", Scope: b.app.Scope})
+	to, err := e.Authorize(r, b.app, engine.Consent{API: b.api, UserID: b.user.ID, Session: "session", Scope: b.app.Scope})
 	must(b.t, err)
 	u, err := url.Parse(to)
 	must(b.t, err)

@@ -27,6 +27,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -51,6 +52,7 @@ type bench struct {
 	data *store.Store
 	user account.User
 	app  client.Client
+	api  resource.API // that codes are for; zero: the one of the settings
 	now  time.Time
 }
 

@@ -234,7 +234,17 @@ func TestGrantForAnAPIWhoseKeyHasGone(t *testing.T) {
 	b.cfg.Signer = &token.Signer{Keys: ring, Audience: audience}
 	refused, err := engine.New(b.cfg).Issue(request(refreshing(answer["refresh_token"])...), b.app)
 	refusedAs(t, "refreshing", refused, err, oauth.CodeInvalidTarget)
+	b.session()
+	b.api, b.app.Scope = billing, oauth.Scope{"profile"}
+	code := b.redemption(e)
+	refused, err = engine.New(b.cfg).Issue(code, b.app)
+	refusedAs(t, "redeeming a code", refused, err, oauth.CodeInvalidTarget)
+	b.expectGrants(1)
+
 	b.cfg.Signer = withKey
+	_, err = engine.New(b.cfg).Issue(code, b.app)
+	must(t, err)
+	b.app.Grants = []oauth.GrantType{oauth.GrantRefreshToken}
 	_, err = engine.New(b.cfg).Issue(request(refreshing(answer["refresh_token"])...), b.app)
 	must(t, err)
 }
