@@ -53,8 +53,11 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	if id := RequestID(ctx); id != "" {
 		r.AddAttrs(slog.String("request_id", id))
 	}
+	h.out.settle()
 	err := h.Handler.Handle(ctx, r)
-	h.out.hurry(r.Level)
+	if r.Level >= slog.LevelWarn {
+		h.out.flush()
+	}
 	return err
 }
 
@@ -72,44 +75,80 @@ type batchWriter struct {
 	w io.Writer
 
 	mu      sync.Mutex
+	before  []func() // write what is to stand before the next line
 	batch   []byte
 	waiting bool
 	closed  bool
+}
+
+// precede has write called before a line is written that is not its own, and in time.
+func (b *batchWriter) precede(write func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.before = append(b.before, write)
+}
+
+// settle has everything written that is to stand before the next line.
+func (b *batchWriter) settle() {
+	b.mu.Lock()
+	before := b.before
+	b.mu.Unlock()
+	for _, write := range before {
+		write()
+	}
 }
 
 func (b *batchWriter) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.batch = append(b.batch, p...)
-	switch {
-	case b.closed || len(b.batch) >= maxLogBatch:
+	if b.closed || len(b.batch) >= maxLogBatch {
 		b.writeOut()
-	case !b.waiting:
-		b.waiting = true
-		time.AfterFunc(logFlushInterval, b.flush)
+	} else {
+		b.startTimer()
 	}
 	return len(p), nil
 }
 
-// hurry writes at once what somebody should see at once.
-func (b *batchWriter) hurry(level slog.Level) {
-	if level >= slog.LevelWarn {
-		b.flush()
+// wake says that there is something to be settled in time. It is false when nothing can
+// wait any more.
+func (b *batchWriter) wake() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.startTimer()
+	}
+	return !b.closed
+}
+
+func (b *batchWriter) startTimer() {
+	if !b.waiting {
+		b.waiting = true
+		time.AfterFunc(logFlushInterval, b.expire)
 	}
 }
 
+// expire is called by the timer. What comes from now on starts it again.
+func (b *batchWriter) expire() {
+	b.mu.Lock()
+	b.waiting = false
+	b.mu.Unlock()
+	b.flush()
+}
+
+// flush writes at once what waits.
 func (b *batchWriter) flush() {
+	b.settle()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting = false
 	b.writeOut()
 }
 
 func (b *batchWriter) close() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.closed = true
-	b.writeOut()
+	b.mu.Unlock()
+	b.flush()
 }
 
 // writeOut writes the batch. Lines that cannot be written are lost: there is

@@ -79,9 +79,9 @@ type observer struct {
 	log      *slog.Logger
 	stopping *atomic.Bool
 	ids      idSource
-	duration *prometheus.HistogramVec
-	inFlight prometheus.Gauge
-	series   series
+	dates    dates
+	journal  *journal
+	inFlight atomic.Int64
 	pool     sync.Pool
 }
 
@@ -91,19 +91,13 @@ func newObserver(next http.Handler, log *slog.Logger, reg prometheus.Registerer,
 		log:      log,
 		stopping: stopping,
 		ids:      newIDSource(),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "http_request_duration_seconds",
-			Help:    "Time to answer a request, by route and status; its count is the number of requests.",
-			Buckets: []float64{.0001, .0005, .001, .005, .01, .05, .1, .25, .5, 1, 2.5, 5, 10},
-		}, []string{"method", "route", "status"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "http_requests_in_flight",
-			Help: "Requests being answered right now.",
-		}),
-		pool: sync.Pool{New: func() any { return new(recorder) }},
+		journal:  newJournal(log),
+		pool:     sync.Pool{New: func() any { return new(recorder) }},
 	}
-	o.series.of = o.duration
-	reg.MustRegister(o.duration, o.inFlight)
+	reg.MustRegister(o.journal, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "http_requests_in_flight",
+		Help: "Requests being answered right now.",
+	}, func() float64 { return float64(o.inFlight.Load()) }))
 	return o
 }
 
@@ -113,13 +107,14 @@ func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h[RequestIDHeader] = ctx.id[:]
 	h["X-Content-Type-Options"] = noSniff
+	h["Date"] = o.dates.at(start)
 	if o.stopping.Load() {
 		h["Connection"] = []string{"close"} // the client's next request goes elsewhere
 	}
 	rec := o.pool.Get().(*recorder)
-	*rec = recorder{ResponseWriter: w, route: unmatchedRoute, id: ctx.id[0], line: rec.line}
+	*rec = recorder{ResponseWriter: w, route: unmatchedRoute, id: ctx.id[0]}
 	r = r.WithContext(ctx)
-	o.inFlight.Inc()
+	o.inFlight.Add(1)
 	defer o.finish(rec, r, start)
 	o.next.ServeHTTP(rec, r)
 }
@@ -128,9 +123,9 @@ func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (o *observer) finish(rec *recorder, r *http.Request, start time.Time) {
 	v := recover()
 	cutOff := v != nil && !o.answerPanic(rec, r, v)
-	o.inFlight.Dec()
+	o.inFlight.Add(-1)
 	o.record(rec, r, start)
-	*rec = recorder{line: rec.line}
+	*rec = recorder{}
 	o.pool.Put(rec)
 	if cutOff {
 		panic(http.ErrAbortHandler) // net/http's own way to drop a connection
@@ -165,16 +160,15 @@ func panicText(v any) string {
 	return fmt.Sprintf("a value of type %T", v)
 }
 
-// record counts the answered request and logs it.
+// record has the answered request counted and logged.
 func (o *observer) record(rec *recorder, r *http.Request, start time.Time) {
 	took := time.Since(start)
 	status := rec.status
 	if status == 0 {
 		status = http.StatusOK
 	}
-	o.series.observer(seriesKey{method: knownMethod(r.Method), route: rec.route, status: status}).Observe(took.Seconds())
 	line := requestLine{
-		time: start.Add(took), level: slog.LevelInfo, method: r.Method, path: r.URL.Path,
+		time: start.Add(took), level: slog.LevelInfo, method: r.Method, route: rec.route, path: r.URL.Path,
 		status: status, bytes: rec.bytes, took: took, from: r.RemoteAddr, id: rec.id,
 	}
 	switch {
@@ -183,16 +177,7 @@ func (o *observer) record(rec *recorder, r *http.Request, start time.Time) {
 	case rec.routine && status < http.StatusBadRequest:
 		line.level = slog.LevelDebug
 	}
-	rec.line = line.log(r.Context(), o.log, rec.line[:0])
-}
-
-// knownMethod keeps the number of series bounded: anybody can make a method up.
-func knownMethod(method string) string {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return method
-	}
-	return "other"
+	o.journal.add(line)
 }
 
 // recorder notes what was answered.
@@ -203,7 +188,6 @@ type recorder struct {
 	status  int
 	bytes   int64
 	id      string // of the request
-	line    []byte // memory for the log line, kept for the next request
 }
 
 func (rec *recorder) WriteHeader(status int) {

@@ -2,7 +2,6 @@ package httpserver
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"strings"
 	"testing"
@@ -14,7 +13,6 @@ import (
 // logged returns what a logger of the format writes of the line: by itself, and left
 // to slog.
 func logged(l requestLine, format string) (own, slogs string) {
-	ctx := &requestContext{Context: context.Background(), id: [1]string{l.id}}
 	write := func(log func(*Logger)) string {
 		var out bytes.Buffer
 		logger := NewLogger(&out, Settings{LogFormat: format})
@@ -22,8 +20,8 @@ func logged(l requestLine, format string) (own, slogs string) {
 		logger.Close()
 		return out.String()
 	}
-	return write(func(logger *Logger) { l.log(ctx, logger.Logger, nil) }),
-		write(func(logger *Logger) { l.leaveToSlog(ctx, logger.Logger) })
+	return write(func(logger *Logger) { l.log(logger.Logger, nil) }),
+		write(func(logger *Logger) { l.leaveToSlog(logger.Handler()) })
 }
 
 // A request line has the bytes that slog would give it, whatever is in it.
@@ -58,7 +56,7 @@ func TestRequestLineIsCheap(t *testing.T) {
 		status: 200, bytes: 46, took: 123456, from: "127.0.0.1:34567", id: "a1b2c3-1",
 	}
 	buf := make([]byte, 0, 512)
-	if n := testing.AllocsPerRun(100, func() { l.log(context.Background(), logger.Logger, buf) }); n > 1 {
+	if n := testing.AllocsPerRun(100, func() { l.log(logger.Logger, buf) }); n > 1 {
 		t.Errorf("a request line costs %v allocations, not one at the most", n)
 	}
 }
@@ -68,23 +66,9 @@ func TestRequestLineOfDerivedLogger(t *testing.T) {
 	var out bytes.Buffer
 	logger := NewLogger(&out, Settings{})
 	l := requestLine{time: time.Now(), level: slog.LevelInfo, method: "GET", path: "/", from: "127.0.0.1:1", id: "a-1"}
-	l.log(context.Background(), logger.With("tenant", "one"), nil)
+	l.log(logger.With("tenant", "one"), nil)
 	logger.Close()
 	if !strings.Contains(out.String(), "tenant=one") {
 		t.Errorf("the attribute is missing: %q", out.String())
-	}
-}
-
-// Lines below the level of the logger are not written; errors are written at once.
-func TestRequestLineLevels(t *testing.T) {
-	var out bytes.Buffer
-	logger := NewLogger(&out, Settings{LogLevel: "error"})
-	defer logger.Close()
-	l := requestLine{time: time.Now(), level: slog.LevelInfo, method: "GET", path: "/", from: "127.0.0.1:1", id: "a-1"}
-	l.log(context.Background(), logger.Logger, nil)
-	l.level, l.status = slog.LevelError, 500
-	l.log(context.Background(), logger.Logger, nil)
-	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "status=500") {
-		t.Errorf("logged %q, not one line of level ERROR", got)
 	}
 }

@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"maps"
+	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,15 @@ import (
 type seriesKey struct {
 	method, route string
 	status        int
+}
+
+// knownMethod keeps the number of series bounded: anybody can make a method up.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
 }
 
 // series finds the histogram of a request. Its look-up takes no lock and allocates

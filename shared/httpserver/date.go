@@ -1,0 +1,28 @@
+package httpserver
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// dates makes the Date of answers (RFC 9110 §6.6.1), once in a second: http.Server would
+// make it for each.
+type dates struct{ last atomic.Pointer[date] }
+
+// date is the header field of a second.
+type date struct {
+	second int64 // since 1970
+	field  []string
+}
+
+// at returns the header field at now; nobody may change its element.
+func (d *dates) at(now time.Time) []string {
+	second := now.Unix()
+	if last := d.last.Load(); last != nil && last.second == second {
+		return last.field
+	}
+	made := &date{second: second, field: []string{now.UTC().Format(http.TimeFormat)}}
+	d.last.Store(made)
+	return made.field
+}

@@ -1,0 +1,21 @@
+package httpserver
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+// RFC 9110 §6.6.1: the field is the time of the answer in seconds, in UTC, whatever the
+// time of the one before.
+func TestDates(t *testing.T) {
+	var d dates
+	at := time.Date(2026, time.March, 1, 23, 59, 59, 999, time.FixedZone("", 3600))
+	for _, move := range []time.Duration{0, 1, time.Second, 0, -time.Hour, 24 * time.Hour} {
+		at = at.Add(move)
+		got, err := http.ParseTime(d.at(at)[0])
+		if err != nil || !got.Equal(at.Truncate(time.Second)) {
+			t.Errorf("at %v: %v, %v", at, got, err)
+		}
+	}
+}
