@@ -57,6 +57,7 @@ type Key struct {
 	VerifiesUntil time.Time
 
 	material
+	ring *Ring // that it is in
 }
 
 // Secret returns the shared secret of an HS256 key, and nil for any other. The caller
@@ -152,6 +153,10 @@ func (r *Ring) Verifier(id string, now time.Time) (*Key, bool) {
 	}
 	return k, true
 }
+
+// Verifies reports whether k is a key of this very ring, and verifies at now. It is what
+// Verifier would find, without looking for it.
+func (r *Ring) Verifies(k *Key, now time.Time) bool { return k.ring == r && k.verifiesAt(now) }
 
 // Len returns the number of keys, whatever their schedule says.
 func (r *Ring) Len() int { return len(r.keys) }
@@ -279,5 +284,9 @@ func newRing(keys []*Key) (*Ring, error) {
 		}
 		byID[k.ID] = k
 	}
-	return &Ring{keys: keys, byID: byID}, nil
+	ring := &Ring{keys: keys, byID: byID}
+	for _, k := range keys {
+		k.ring = ring
+	}
+	return ring, nil
 }

@@ -65,6 +65,9 @@ func (l *followed) confirmed() time.Time {
 // wait returns the copy. It waits for the first tries to fetch it: a server that is just
 // starting may need a moment.
 func (l *followed) wait() (*held, error) {
+	if h := l.held.Load(); h != nil {
+		return h, nil
+	}
 	<-l.tried
 	if h := l.held.Load(); h != nil {
 		return h, nil

@@ -116,8 +116,12 @@ func (c *Client) inForce(f *form, now time.Time) error {
 // which is just verified again, a list would have to be fetched again; so it is enough that
 // the key is the same to look at, as it is when others were added to the file beside it.
 func (c *Client) keyAlive(key *keyring.Key, now time.Time) bool {
-	current, ok := c.cfg.Keys.Current().Verifier(key.ID, now)
-	return ok && (current == key || sameKey(current, key))
+	ring := c.cfg.Keys.Current()
+	if ring.Verifies(key, now) {
+		return true
+	}
+	current, ok := ring.Verifier(key.ID, now)
+	return ok && sameKey(current, key)
 }
 
 // sameKey reports whether both keys verify the same.
