@@ -3,6 +3,7 @@ package token_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -162,6 +163,23 @@ func TestCachedAndUncachedSayTheSame(t *testing.T) {
 	}
 	if diff := cmp.Diff(first, accepts(t, warm, raw)); diff != "" {
 		t.Errorf("(-uncached +cached):\n%s", diff)
+	}
+}
+
+// What a token says is worth nothing without its signature, remembered or not.
+func TestCachedTokenWithAnotherSignature(t *testing.T) {
+	v := verifier(t, nil)
+	raw := sign(t, goodRing(t), goodClaims())
+	remembered(t, v, raw)
+	dot := strings.LastIndexByte(raw, '.') + 1
+	flipped := []byte(raw)
+	flipped[dot] ^= 1
+	for _, forged := range []string{raw[:dot], raw[:dot-1], raw[:len(raw)-1], raw + "A", string(flipped), raw[:dot] + strings.Repeat("A", len(raw)-dot), raw[:dot] + strings.Repeat("A", 1000)} {
+		refused(t, v, forged, token.ErrInvalid)
+		remembered(t, v, raw)
+	}
+	if n := v.CacheLen(); n != 1 {
+		t.Errorf("%d tokens are remembered, not 1", n)
 	}
 }
 

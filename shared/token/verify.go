@@ -19,7 +19,7 @@ const DefaultLeeway = 5 * time.Second
 
 // DefaultCacheSize is how many verified tokens are remembered when
 // VerifierConfig.CacheSize is zero: about 10 MiB when full.
-const DefaultCacheSize = 16 << 10
+const DefaultCacheSize = 8 << 10
 
 // Errors of Verify. What it returns wraps one of them and adds a reason for the
 // log; the reason is not for the caller of an API, and never holds the token.
@@ -126,14 +126,14 @@ func (v *Verifier) Audience() string { return v.cfg.Audience }
 // I/O of its own. The claims are shared: do not change them.
 func (v *Verifier) Verify(raw string) (*Claims, error) {
 	now := v.cfg.Now()
-	digest := digestOf(raw)
-	found, ok := v.cache.get(digest)
-	if !ok || !v.keyAlive(found.key, now) {
+	taken := takeApart(raw)
+	found, ok := v.cache.get(taken)
+	if !ok || !v.cfg.Keys.Current().Verifies(found.key, now) {
 		var err error
 		if found, err = v.judge(raw); err != nil {
 			return nil, err
 		}
-		v.cache.put(digest, found)
+		v.cache.put(taken, found)
 	}
 	return v.inForce(found.claims, now)
 }
@@ -143,13 +143,6 @@ func (v *Verifier) Verify(raw string) (*Claims, error) {
 type verified struct {
 	claims *Claims
 	key    *keyring.Key
-}
-
-// keyAlive reports whether key is in the current ring, the very same, and still
-// verifies.
-func (v *Verifier) keyAlive(key *keyring.Key, now time.Time) bool {
-	current, ok := v.cfg.Keys.Current().Verifier(key.ID, now)
-	return ok && current == key
 }
 
 // inForce judges what can change while a token is remembered.
