@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -24,15 +25,15 @@ var knownMethods = []string{
 // and redirects paths that are not clean. A route for GET answers HEAD too (RFC 9110
 // §9.1).
 type router struct {
-	fixed  map[target]http.HandlerFunc
+	fixed  map[string]byMethod // by path
 	varied *mux.Router
 }
 
-// target is what a request asks for.
-type target struct{ method, path string }
+// byMethod are the handlers of a path.
+type byMethod map[string]http.HandlerFunc
 
 func newRouter() *router {
-	return &router{fixed: map[target]http.HandlerFunc{}, varied: mux.NewRouter()}
+	return &router{fixed: map[string]byMethod{}, varied: mux.NewRouter()}
 }
 
 // operation adds an operation of the API. Its path may have variables.
@@ -51,8 +52,11 @@ func (rt *router) page(path string, h http.HandlerFunc) {
 }
 
 func (rt *router) add(method, path string, h http.HandlerFunc) {
+	if rt.fixed[path] == nil {
+		rt.fixed[path] = byMethod{}
+	}
 	for _, m := range answered(method) {
-		rt.fixed[target{m, path}] = noting(path, h)
+		rt.fixed[path][m] = noting(path, h)
 	}
 }
 
@@ -74,7 +78,7 @@ func noting(template string, h http.HandlerFunc) http.HandlerFunc {
 
 // ServeHTTP answers with the route that takes the request, or with 404 or 405.
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h, ok := rt.fixed[target{r.Method, r.URL.Path}]; ok {
+	if h, ok := rt.fixed[r.URL.Path][r.Method]; ok {
 		h(w, r)
 		return
 	}
@@ -96,7 +100,7 @@ func (rt *router) allowed(r *http.Request) []string {
 	probe := r.WithContext(r.Context())
 	return slices.DeleteFunc(slices.Clone(knownMethods), func(method string) bool {
 		probe.Method = method
-		_, fixed := rt.fixed[target{method, r.URL.Path}]
+		_, fixed := rt.fixed[r.URL.Path][method]
 		return !fixed && !rt.varied.Match(probe, &mux.RouteMatch{})
 	})
 }
@@ -104,8 +108,8 @@ func (rt *router) allowed(r *http.Request) []string {
 // methods returns the methods that any route has.
 func (rt *router) methods() []string {
 	var methods []string
-	for t := range rt.fixed {
-		methods = append(methods, t.method)
+	for _, handlers := range rt.fixed {
+		methods = slices.AppendSeq(methods, maps.Keys(handlers))
 	}
 	_ = rt.varied.Walk(func(r *mux.Route, _ *mux.Router, _ []*mux.Route) error {
 		of, err := r.GetMethods()
