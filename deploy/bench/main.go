@@ -84,8 +84,8 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 		}
 		return nil
 	})
-	flags.IntVar(&o.rounds, "rounds", 25, "how often requests are measured, in turns with their floor; the endpoints of the authorization server a quarter of it")
-	flags.DurationVar(&o.round, "round", 600*time.Millisecond, "how long one round of requests takes, up to 30s")
+	flags.IntVar(&o.rounds, "rounds", 80, "how often requests are measured, in turns with their floor; the endpoints of the authorization server a quarter of it")
+	flags.DurationVar(&o.round, "round", 300*time.Millisecond, "how long one round of requests takes, up to 30s")
 	flags.StringVar(&o.profile, "profile", "", "write a CPU profile of the resource server under load to this file")
 	if err := flags.Parse(args); err != nil {
 		return o, err
