@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -68,6 +67,12 @@ func (c *requestContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
+// exchange is what is kept of a request while it is answered.
+type exchange struct {
+	recorder
+	context requestContext
+}
+
 // noSniff is a field of every answer's header; nobody may change its element.
 var noSniff = []string{"nosniff"}
 
@@ -82,7 +87,6 @@ type observer struct {
 	dates    dates
 	journal  *journal
 	inFlight atomic.Int64
-	pool     sync.Pool
 }
 
 func newObserver(next http.Handler, log *slog.Logger, reg prometheus.Registerer, stopping *atomic.Bool) *observer {
@@ -92,7 +96,6 @@ func newObserver(next http.Handler, log *slog.Logger, reg prometheus.Registerer,
 		stopping: stopping,
 		ids:      newIDSource(),
 		journal:  newJournal(log),
-		pool:     sync.Pool{New: func() any { return new(recorder) }},
 	}
 	reg.MustRegister(o.journal, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "http_requests_in_flight",
@@ -103,30 +106,29 @@ func newObserver(next http.Handler, log *slog.Logger, reg prometheus.Registerer,
 
 func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	ctx := &requestContext{Context: r.Context(), id: [1]string{o.ids.next()}}
+	x := &exchange{
+		recorder: recorder{ResponseWriter: w, route: unmatchedRoute},
+		context:  requestContext{Context: r.Context(), id: [1]string{o.ids.next()}},
+	}
 	h := w.Header()
-	h[RequestIDHeader] = ctx.id[:]
+	h[RequestIDHeader] = x.context.id[:]
 	h["X-Content-Type-Options"] = noSniff
 	h["Date"] = o.dates.at(start)
 	if o.stopping.Load() {
 		h["Connection"] = []string{"close"} // the client's next request goes elsewhere
 	}
-	rec := o.pool.Get().(*recorder)
-	*rec = recorder{ResponseWriter: w, route: unmatchedRoute, id: ctx.id[0]}
-	r = r.WithContext(ctx)
+	r = r.WithContext(&x.context)
 	o.inFlight.Add(1)
-	defer o.finish(rec, r, start)
-	o.next.ServeHTTP(rec, r)
+	defer o.finish(x, r, start)
+	o.next.ServeHTTP(&x.recorder, r)
 }
 
 // finish does what follows every request, whatever became of its handler.
-func (o *observer) finish(rec *recorder, r *http.Request, start time.Time) {
+func (o *observer) finish(x *exchange, r *http.Request, start time.Time) {
 	v := recover()
-	cutOff := v != nil && !o.answerPanic(rec, r, v)
+	cutOff := v != nil && !o.answerPanic(&x.recorder, r, v)
 	o.inFlight.Add(-1)
-	o.record(rec, r, start)
-	*rec = recorder{}
-	o.pool.Put(rec)
+	o.record(x, r, start)
 	if cutOff {
 		panic(http.ErrAbortHandler) // net/http's own way to drop a connection
 	}
@@ -161,20 +163,20 @@ func panicText(v any) string {
 }
 
 // record has the answered request counted and logged.
-func (o *observer) record(rec *recorder, r *http.Request, start time.Time) {
+func (o *observer) record(x *exchange, r *http.Request, start time.Time) {
 	took := time.Since(start)
-	status := rec.status
+	status := x.status
 	if status == 0 {
 		status = http.StatusOK
 	}
 	line := requestLine{
-		time: start.Add(took), level: slog.LevelInfo, method: r.Method, route: rec.route, path: r.URL.Path,
-		status: status, bytes: rec.bytes, took: took, from: r.RemoteAddr, id: rec.id,
+		time: start.Add(took), level: slog.LevelInfo, method: r.Method, route: x.route, path: r.URL.Path,
+		status: status, bytes: x.bytes, took: took, from: r.RemoteAddr, id: x.context.id[0],
 	}
 	switch {
 	case status >= http.StatusInternalServerError:
 		line.level = slog.LevelError
-	case rec.routine && status < http.StatusBadRequest:
+	case x.routine && status < http.StatusBadRequest:
 		line.level = slog.LevelDebug
 	}
 	o.journal.add(line)
@@ -187,7 +189,6 @@ type recorder struct {
 	routine bool
 	status  int
 	bytes   int64
-	id      string // of the request
 }
 
 func (rec *recorder) WriteHeader(status int) {
