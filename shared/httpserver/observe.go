@@ -52,8 +52,8 @@ func RequestID(ctx context.Context) string {
 }
 
 // requestContext is the context of a request. It is a type of its own because the id
-// and the header field that carries it take one allocation with it, and four with
-// context.WithValue.
+// and the header field that carries it are in one piece of memory with it, and take four
+// with context.WithValue.
 type requestContext struct {
 	context.Context
 	id [1]string
