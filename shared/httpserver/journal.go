@@ -8,7 +8,7 @@ import (
 )
 
 // maxWaiting is how many requests wait to be counted and logged, at the most.
-const maxWaiting = 128
+const maxWaiting = 64
 
 // journal counts and logs the requests that have been answered, many of them at a time.
 // To count and log one takes half a microsecond, if the code and the tables that it needs
