@@ -85,7 +85,7 @@ type observer struct {
 	stopping *atomic.Bool
 	ids      idSource
 	dates    dates
-	journal  *journal
+	tally    *tally
 	inFlight atomic.Int64
 }
 
@@ -95,9 +95,9 @@ func newObserver(next http.Handler, log *slog.Logger, reg prometheus.Registerer,
 		log:      log,
 		stopping: stopping,
 		ids:      newIDSource(),
-		journal:  newJournal(log),
+		tally:    newTally(),
 	}
-	reg.MustRegister(o.journal, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	reg.MustRegister(o.tally, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "http_requests_in_flight",
 		Help: "Requests being answered right now.",
 	}, func() float64 { return float64(o.inFlight.Load()) }))
@@ -162,15 +162,16 @@ func panicText(v any) string {
 	return fmt.Sprintf("a value of type %T", v)
 }
 
-// record has the answered request counted and logged.
+// record has the answered request counted, and logs it.
 func (o *observer) record(x *exchange, r *http.Request, start time.Time) {
 	took := time.Since(start)
 	status := x.status
 	if status == 0 {
 		status = http.StatusOK
 	}
+	o.tally.add(r.Method, x.route, status, took)
 	line := requestLine{
-		time: start.Add(took), level: slog.LevelInfo, method: r.Method, route: x.route, path: r.URL.Path,
+		time: start.Add(took), level: slog.LevelInfo, method: r.Method, path: r.URL.Path,
 		status: status, bytes: x.bytes, took: took, from: r.RemoteAddr, id: x.context.id[0],
 	}
 	switch {
@@ -179,7 +180,7 @@ func (o *observer) record(x *exchange, r *http.Request, start time.Time) {
 	case x.routine && status < http.StatusBadRequest:
 		line.level = slog.LevelDebug
 	}
-	o.journal.add(line)
+	line.log(r.Context(), o.log)
 }
 
 // recorder notes what was answered.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// requestLine is what is counted and logged of a request.
+// requestLine is what is logged of a request.
 //
 // It writes itself, in the very bytes that slog would write, because slog takes some
 // two microseconds for it: more than any other part of a small request but the
@@ -17,39 +17,30 @@ type requestLine struct {
 	time         time.Time
 	level        slog.Level
 	method, path string
-	route        string // is counted and not logged
 	status       int
 	bytes        int64
 	took         time.Duration
 	from, id     string
 }
 
-// series is what the request is counted with.
-func (l *requestLine) series() seriesKey {
-	return seriesKey{method: knownMethod(l.method), route: l.route, status: l.status}
-}
-
-// log writes the line if its level is logged. It may use buf, and returns it, perhaps
-// grown.
-func (l *requestLine) log(log *slog.Logger, buf []byte) []byte {
-	if !log.Enabled(context.Background(), l.level) {
-		return buf
+// log logs the line if its level is logged.
+func (l *requestLine) log(ctx context.Context, log *slog.Logger) {
+	if !log.Enabled(ctx, l.level) {
+		return
 	}
 	h, ok := log.Handler().(*logHandler)
-	if !ok || h.appendLine == nil || !plain(l.method) || !plain(l.path) || !plain(l.from) || !plain(l.id) {
-		l.leaveToSlog(log.Handler())
-		return buf
+	if !ok || h.derived || !plain(l.method) || !plain(l.path) || !plain(l.from) || !plain(l.id) {
+		l.leaveToSlog(ctx, log)
+		return
 	}
-	buf = h.appendLine(l, buf)
-	_, _ = h.out.Write(buf) // the log itself cannot be written: there is nowhere to say so
-	return buf
+	h.out.add(*l)
+	if l.level >= slog.LevelWarn {
+		h.out.flush()
+	}
 }
 
 // leaveToSlog logs the line as any other.
-func (l *requestLine) leaveToSlog(h slog.Handler) {
-	if own, ok := h.(*logHandler); ok {
-		h = own.Handler // itself it would first have the journal write what waits, which is what writes this line
-	}
+func (l *requestLine) leaveToSlog(ctx context.Context, log *slog.Logger) {
 	r := slog.NewRecord(l.time, l.level, requestMessage, 0)
 	r.AddAttrs(
 		slog.String("method", l.method),
@@ -58,10 +49,7 @@ func (l *requestLine) leaveToSlog(h slog.Handler) {
 		slog.Int64("bytes", l.bytes),
 		slog.Duration("took", l.took),
 		slog.String("from", l.from))
-	if l.id != "" {
-		r.AddAttrs(slog.String("request_id", l.id))
-	}
-	_ = h.Handle(context.Background(), r) // as slog.Logger does
+	_ = log.Handler().Handle(ctx, r) // as slog.Logger does
 }
 
 const requestMessage = "request"

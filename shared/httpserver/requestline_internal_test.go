@@ -2,9 +2,14 @@ package httpserver
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,6 +18,7 @@ import (
 // logged returns what a logger of the format writes of the line: by itself, and left
 // to slog.
 func logged(l requestLine, format string) (own, slogs string) {
+	ctx := &requestContext{Context: context.Background(), id: [1]string{l.id}}
 	write := func(log func(*Logger)) string {
 		var out bytes.Buffer
 		logger := NewLogger(&out, Settings{LogFormat: format})
@@ -20,8 +26,8 @@ func logged(l requestLine, format string) (own, slogs string) {
 		logger.Close()
 		return out.String()
 	}
-	return write(func(logger *Logger) { l.log(logger.Logger, nil) }),
-		write(func(logger *Logger) { l.leaveToSlog(logger.Handler()) })
+	return write(func(logger *Logger) { l.log(ctx, logger.Logger) }),
+		write(func(logger *Logger) { l.leaveToSlog(ctx, logger.Logger) })
 }
 
 // A request line has the bytes that slog would give it, whatever is in it.
@@ -47,16 +53,23 @@ func FuzzRequestLine(f *testing.F) {
 	})
 }
 
+// answered is the line of a request.
+func answered(level slog.Level, id string) requestLine {
+	return requestLine{
+		time: time.Now(), level: level, method: "GET", path: "/users/me",
+		status: 200, bytes: 46, took: 123456, from: "127.0.0.1:34567", id: id,
+	}
+}
+
 // A line that needs no quotes does not go through slog: that is what it is for.
 func TestRequestLineIsCheap(t *testing.T) {
-	logger := NewLogger(&bytes.Buffer{}, Settings{})
+	logger := NewLogger(io.Discard, Settings{})
 	defer logger.Close()
-	l := requestLine{
-		time: time.Now(), level: slog.LevelInfo, method: "GET", path: "/users/me",
-		status: 200, bytes: 46, took: 123456, from: "127.0.0.1:34567", id: "a1b2c3-1",
+	l := answered(slog.LevelInfo, "a1b2c3-1")
+	for range 4 * maxLogBatch / 100 { // until the batch has its memory
+		l.log(t.Context(), logger.Logger)
 	}
-	buf := make([]byte, 0, 512)
-	if n := testing.AllocsPerRun(100, func() { l.log(logger.Logger, buf) }); n > 1 {
+	if n := testing.AllocsPerRun(1000, func() { l.log(t.Context(), logger.Logger) }); n > 1 {
 		t.Errorf("a request line costs %v allocations, not one at the most", n)
 	}
 }
@@ -65,10 +78,179 @@ func TestRequestLineIsCheap(t *testing.T) {
 func TestRequestLineOfDerivedLogger(t *testing.T) {
 	var out bytes.Buffer
 	logger := NewLogger(&out, Settings{})
-	l := requestLine{time: time.Now(), level: slog.LevelInfo, method: "GET", path: "/", from: "127.0.0.1:1", id: "a-1"}
-	l.log(logger.With("tenant", "one"), nil)
+	l := answered(slog.LevelInfo, "a-1")
+	l.log(t.Context(), logger.With("tenant", "one"))
 	logger.Close()
 	if !strings.Contains(out.String(), "tenant=one") {
 		t.Errorf("the attribute is missing: %q", out.String())
+	}
+}
+
+// A log that is not ours gets every line at once, with the context of the request.
+func TestRequestLineOfAnotherLogger(t *testing.T) {
+	var got []string
+	ctx := &requestContext{Context: t.Context(), id: [1]string{"a-1"}}
+	log := slog.New(handles(func(ctx context.Context, r slog.Record) { got = append(got, r.Message+" "+RequestID(ctx)) }))
+	for i := range 3 {
+		l := answered(slog.LevelInfo, "a-1")
+		l.log(ctx, log)
+		if len(got) != i+1 || got[i] != "request a-1" {
+			t.Fatalf("logged: %q", got)
+		}
+	}
+}
+
+// handles is a log of somebody else.
+type handles func(context.Context, slog.Record)
+
+func (handles) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h handles) Handle(ctx context.Context, r slog.Record) error {
+	h(ctx, r)
+	return nil
+}
+
+func (h handles) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h handles) WithGroup(string) slog.Handler      { return h }
+
+// names returns what stands for each line of a log: its id or, without one, its message.
+func names(text string) (found []string) {
+	for line := range strings.Lines(text) {
+		_, name, ok := strings.Cut(line, "request_id=")
+		if !ok {
+			_, name, _ = strings.Cut(line, "msg=")
+		}
+		found = append(found, strings.TrimSpace(name))
+	}
+	return found
+}
+
+// shared is a buffer for several goroutines.
+type shared struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *shared) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *shared) names() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return names(b.text.String())
+}
+
+// A line waits for 100 milliseconds at the most, and each that comes later likewise. An
+// idle log does not wake up.
+func TestRequestLinesAreWrittenInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out shared
+		logger := NewLogger(&out, Settings{})
+		for i := range 3 {
+			l := answered(slog.LevelInfo, "a-1")
+			l.log(t.Context(), logger.Logger)
+			if synctest.Wait(); len(out.names()) != i {
+				t.Fatalf("a line did not wait: the log has %q", out.names())
+			}
+			time.Sleep(logFlushInterval)
+			if synctest.Wait(); len(out.names()) != i+1 || logger.out.waiting {
+				t.Fatalf("after 100 ms the log has %q; a timer runs: %t", out.names(), logger.out.waiting)
+			}
+			time.Sleep(time.Duration(i) * logFlushInterval / 2)
+		}
+		logger.Close()
+	})
+}
+
+// Lines stand in the order in which they were logged, whichever way they take.
+func TestRequestLinesKeepTheOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out shared
+		logger := NewLogger(&out, Settings{})
+		var want []string
+		request := func(level slog.Level, path string) {
+			l := answered(level, fmt.Sprint("a-", len(want)))
+			l.path = path
+			l.log(&requestContext{Context: t.Context(), id: [1]string{l.id}}, logger.Logger)
+			want = append(want, l.id)
+		}
+		for range 3*maxUnmade + 1 {
+			request(slog.LevelInfo, "/")
+		}
+		logger.Info("between")
+		want = append(want, "between")
+		request(slog.LevelInfo, "/")
+		request(slog.LevelInfo, "/needs quotes")
+		request(slog.LevelInfo, "/")
+		logger.With("tenant", 1).Info("derived")
+		want = append(want, "derived tenant=1")
+		request(slog.LevelInfo, "/")
+		request(slog.LevelError, "/")
+		if diff := cmp.Diff(want, out.names()); diff != "" {
+			t.Errorf("an error waited, or the order is not kept (-want +got):\n%s", diff)
+		}
+		request(slog.LevelInfo, "/")
+		logger.Close()
+		request(slog.LevelInfo, "/")
+		if diff := cmp.Diff(want, out.names()); diff != "" {
+			t.Errorf("after the end of the log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// What waits is bounded, and nothing is kept of a request whose line is made.
+func TestRequestLinesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger := NewLogger(io.Discard, Settings{})
+		defer logger.Close()
+		for i := range 3 * maxUnmade {
+			if want := i % maxUnmade; len(logger.out.unmade) != want {
+				t.Fatalf("after %d requests %d wait, not %d", i, len(logger.out.unmade), want)
+			}
+			l := answered(slog.LevelInfo, "a-1")
+			l.log(t.Context(), logger.Logger)
+		}
+		for _, l := range logger.out.unmade[:maxUnmade] {
+			if l != (requestLine{}) {
+				t.Fatalf("%+v is kept", l)
+			}
+		}
+	})
+}
+
+// However many requests are answered at once, each is logged once.
+func TestRequestLinesConcurrently(t *testing.T) {
+	var out shared
+	logger := NewLogger(&out, Settings{})
+	const workers, each = 16, 500
+	var all sync.WaitGroup
+	for worker := range workers {
+		all.Go(func() {
+			for i := range each {
+				l := answered(slog.LevelInfo, fmt.Sprint("a-", worker, "-", i))
+				l.log(t.Context(), logger.Logger)
+				if i%100 == 0 {
+					logger.Info("between")
+				}
+			}
+		})
+	}
+	all.Wait()
+	logger.Close()
+	seen := map[string]int{}
+	for _, name := range out.names() {
+		seen[name]++
+	}
+	if seen["between"] != workers*each/100 || len(seen) != workers*each+1 {
+		t.Errorf("%d requests and %d other lines are logged", len(seen)-1, seen["between"])
+	}
+	delete(seen, "between")
+	for id, times := range seen {
+		if times != 1 {
+			t.Errorf("%s is logged %d times", id, times)
+		}
 	}
 }
