@@ -7,7 +7,9 @@ import (
 )
 
 // dates makes the Date of answers (RFC 9110 §6.6.1), once in a second: http.Server would
-// make it for each.
+// make it for each. It is the second in which the request came, which is the one in which
+// the answer begins unless the handler is slow; a sender may take any time at which it is at
+// work on the message.
 type dates struct{ last atomic.Pointer[date] }
 
 // date is the header field of a second.

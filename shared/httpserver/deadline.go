@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// lazyListener accepts connections that do nothing in vain. http.Server sets seven deadlines
+// lazyListener accepts connections that do nothing in vain. http.Server sets eight deadlines
 // for a request and nearly always takes them back in time; to start and stop a timer each
 // time took a twentieth of a small request.
 type lazyListener struct{ net.Listener }
@@ -39,9 +39,9 @@ func newLazyConn(c net.Conn) *lazyConn {
 // Read reads as a net.Conn does.
 func (c *lazyConn) Read(p []byte) (int, error) {
 	if c.wrote.Swap(false) {
-		// What was written was an answer, and the next request cannot be here yet: whatever
-		// else there is to do comes first. A read that finds nothing is a system call in
-		// vain, and under load there were as many of them as of the others.
+		// What was written was an answer, and the next request is hardly ever here yet:
+		// whatever else there is to do comes first. A read that finds nothing is a system
+		// call in vain, and under load there were as many of them as of the others.
 		runtime.Gosched()
 	}
 	for {
@@ -97,7 +97,9 @@ func (c *lazyConn) CloseWrite() error {
 //
 // The connection is told of it only when it is about to wait, and not if it has an earlier
 // one already: then it gives up too early, is told the right one, and tries again. That
-// happens once in a timeout, not once in a request.
+// happens once in a timeout. Besides, http.Server ends its read for a client that goes away,
+// which it begins while a handler works, by two deadlines at the end of the request; a
+// handler that is done before that read has begun costs none.
 type lazyDeadline struct {
 	set func(time.Time) error // tells the connection
 
@@ -125,12 +127,20 @@ func (d *lazyDeadline) want(t time.Time) error {
 // tell makes sure that the connection does not wait for longer than is wanted.
 func (d *lazyDeadline) tell() error {
 	inTime := d.wanted.IsZero() || !d.told.IsZero() && !d.told.After(d.wanted)
-	useless := !d.told.IsZero() && d.told.Before(longAgo)
-	if inTime && !useless {
+	over := !d.told.IsZero() && d.told.Before(longAgo) // is in time, but would only make it try twice
+	if inTime && !over {
 		return nil
 	}
+	return d.tellWanted()
+}
+
+// tellWanted tells the connection the deadline that is wanted.
+func (d *lazyDeadline) tellWanted() error {
+	if err := d.set(d.wanted); err != nil {
+		return err
+	}
 	d.told = d.wanted
-	return d.set(d.told)
+	return nil
 }
 
 // begin is called before a read or a write; after an error there is to be none, and no end.
@@ -159,6 +169,5 @@ func (d *lazyDeadline) end(err error) (tooEarly bool) {
 	if !d.wanted.IsZero() && !time.Now().Before(d.wanted) {
 		return false
 	}
-	d.told = d.wanted
-	return d.set(d.told) == nil
+	return d.tellWanted() == nil
 }

@@ -187,7 +187,7 @@ func serving(t *testing.T, h http.HandlerFunc, test func(t *testing.T, client ne
 	})
 }
 
-// A connection of many requests is told its deadlines once in a timeout, not with each.
+// A connection of many requests is not told the timeouts of each.
 func TestLazyDeadlinesOfRequests(t *testing.T) {
 	serving(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }, func(t *testing.T, client net.Conn, times *atomic.Int64) {
 		answer := make([]byte, 4<<10)
@@ -200,7 +200,8 @@ func TestLazyDeadlinesOfRequests(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		// Two at the end of each request are the server's way to stop looking for the client's end.
+		// Two of the eight for each are how the server ends its read for a client that goes
+		// away, if that has begun.
 		if n := times.Load(); n > 2010 {
 			t.Errorf("1000 requests set %d deadlines", n)
 		}

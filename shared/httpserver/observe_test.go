@@ -267,6 +267,12 @@ func TestResponseControllerReachesTheConnection(t *testing.T) {
 			t.Error(err)
 			return
 		}
+		if _, ok := connection.(interface{ CloseWrite() error }); !ok {
+			t.Errorf("a %T cannot be closed for writing alone", connection)
+		}
+		if kind := fmt.Sprintf("%T", connection); kind != "*httpserver.lazyConn" {
+			t.Errorf("a %s, which is told every deadline", kind)
+		}
 		_, _ = buffered.WriteString("raw\n")
 		_ = buffered.Flush()
 		_ = connection.Close()
