@@ -4,16 +4,18 @@ import (
 	"errors"
 	"net"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// lazyListener accepts connections that do nothing in vain. http.Server sets eight deadlines
-// for a request and nearly always takes them back in time; to start and stop a timer each
-// time took a twentieth of a small request.
-type lazyListener struct{ net.Listener }
+// lazyListener accepts connections that do nothing in vain, and in company. http.Server sets
+// eight deadlines for a request and nearly always takes them back in time; to start and stop
+// a timer each time took a twentieth of a small request.
+type lazyListener struct {
+	net.Listener
+	cohort *cohort
+}
 
 // Accept waits for a connection.
 func (l lazyListener) Accept() (net.Conn, error) {
@@ -21,29 +23,38 @@ func (l lazyListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newLazyConn(c), nil
+	return newLazyConn(c, l.cohort), nil
 }
 
-// lazyConn is a connection that keeps its deadlines to itself for as long as it can, and
-// does not look at once for what cannot have come yet.
+// lazyConn is a connection that keeps its deadlines to itself for as long as it can, and goes
+// from one step of a request to the next with its cohort.
 type lazyConn struct {
 	net.Conn
 	read, write lazyDeadline
+	cohort      *cohort
 	wrote       atomic.Bool // since the last read
 }
 
-func newLazyConn(c net.Conn) *lazyConn {
-	return &lazyConn{Conn: c, read: lazyDeadline{set: c.SetReadDeadline}, write: lazyDeadline{set: c.SetWriteDeadline}}
+func newLazyConn(c net.Conn, together *cohort) *lazyConn {
+	return &lazyConn{
+		Conn: c, cohort: together,
+		read: lazyDeadline{set: c.SetReadDeadline}, write: lazyDeadline{set: c.SetWriteDeadline},
+	}
 }
 
 // Read reads as a net.Conn does.
 func (c *lazyConn) Read(p []byte) (int, error) {
 	if c.wrote.Swap(false) {
-		// What was written was an answer, and the next request is hardly ever here yet:
-		// whatever else there is to do comes first. A read that finds nothing is a system
-		// call in vain, and under load there were as many of them as of the others.
-		runtime.Gosched()
+		c.cohort.wait() // what was written was an answer, and the next request is hardly ever here yet
 	}
+	n, err := c.readInTime(p)
+	if n > 0 {
+		c.cohort.wait()
+	}
+	return n, err
+}
+
+func (c *lazyConn) readInTime(p []byte) (int, error) {
 	for {
 		if err := c.read.begin(); err != nil {
 			return 0, err
@@ -60,7 +71,9 @@ func (c *lazyConn) Read(p []byte) (int, error) {
 
 // Write writes as a net.Conn does.
 func (c *lazyConn) Write(p []byte) (int, error) {
-	c.wrote.Store(true)
+	if !c.wrote.Swap(true) {
+		c.cohort.wait()
+	}
 	for written := 0; ; {
 		if err := c.write.begin(); err != nil {
 			return written, err

@@ -132,7 +132,7 @@ func FuzzLazyDeadlines(f *testing.F) {
 		}
 		for _, writing := range []bool{false, true} {
 			want := play(t, script, func(c net.Conn) net.Conn { return c }, writing)
-			got := play(t, script, func(c net.Conn) net.Conn { return newLazyConn(c) }, writing)
+			got := play(t, script, func(c net.Conn) net.Conn { return newLazyConn(c, newCohort()) }, writing)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("writing: %t (-as itself +lazy):\n%s", writing, diff)
 			}
@@ -176,7 +176,7 @@ func serving(t *testing.T, h http.HandlerFunc, test func(t *testing.T, client ne
 		log := NewLogger(io.Discard, Settings{})
 		s := (&Server{Log: log.Logger}).httpServer(h)
 		listener := make(pipes, 1)
-		go func() { _ = s.Serve(lazyListener{listener}) }()
+		go func() { _ = s.Serve(lazyListener{listener, newCohort()}) }()
 		inner, client := net.Pipe()
 		var times atomic.Int64
 		listener <- told{inner, &times}
