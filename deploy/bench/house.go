@@ -218,9 +218,9 @@ func sampleClaims(id string, now time.Time) *token.Claims {
 func (h *house) describe(o options) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Hallpass %s, %s, %s/%s, %d CPUs%s.\n", h.version, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), cpuModel())
-	fmt.Fprintf(&b, "Requests: each server with GOMAXPROCS=%d, the load generator with %d and %d connections, on loopback; %d rounds of %v, in turns.\n",
-		serverCPUs(), generatorCPUs(), connections, o.rounds, o.round)
-	fmt.Fprintf(&b, "Endpoints of the authorization server: likewise, %d rounds; its settings are the defaults but for %s.\n", o.endpointRounds(), strings.Join(endpointSettings, " "))
+	fmt.Fprintf(&b, "Requests: each server with GOMAXPROCS=%d, the load generator with %d and %d connections, on loopback; %d rounds of %v, in turns, and new servers every %d.\n",
+		serverCPUs(), generatorCPUs(), connections, o.rounds, o.round, roundsOfAStart)
+	fmt.Fprintf(&b, "Endpoints of the authorization server: likewise, %d rounds of the same servers; its settings are the defaults but for %s.\n", o.endpointRounds(), strings.Join(endpointSettings, " "))
 	b.WriteString("The SQL alone: its statements prepared, by as many workers as there are connections. PostgreSQL runs on the same machine, without syncing to disk, and the generator sleeps between answers, to leave it CPU.\n")
 	fmt.Fprintf(&b, "Logins: %d clients, %d rounds, in turns. Ratios are the median (smallest to largest) of the rounds.\n\n", runtime.NumCPU(), loginRounds)
 	return b.String()
