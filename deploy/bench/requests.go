@@ -46,8 +46,12 @@ func measureRequests(ctx context.Context, h *house, o options) ([]row, error) {
 		return nil, err
 	}
 	var ours, floors []sample
+	profile := o.profile
 	for left := o.rounds; left > 0; left -= roundsOfAStart {
-		o.rounds = min(left, roundsOfAStart)
+		o.rounds, o.profile = min(left, roundsOfAStart), ""
+		if left <= roundsOfAStart {
+			o.profile = profile // of the last server
+		}
 		of, floor, err := measureStarted(ctx, h, o, requests)
 		if err != nil {
 			return nil, err

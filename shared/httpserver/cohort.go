@@ -24,9 +24,9 @@ type cohort struct {
 	next atomic.Int64 // no wait before, as of now
 }
 
-// longWait is what others take who compute: a hundred small requests take less, and so does
-// collecting garbage.
-const longWait = 4 * time.Millisecond
+// longWait is what others take who compute: two dozen small requests take less. It bounds
+// what those requests lose who wait for slower ones: up to three times as much.
+const longWait = time.Millisecond
 
 func newCohort() *cohort {
 	start := time.Now()
@@ -42,6 +42,16 @@ func (c *cohort) wait() {
 	c.yield()
 	ended := c.now()
 	if took := ended - began; took > longWait {
-		c.next.Store(int64(ended + 20*took))
+		c.rest(ended + 20*took)
+	}
+}
+
+// rest has nobody wait before then, nor before the end of a longer rest.
+func (c *cohort) rest(until time.Duration) {
+	for {
+		next := c.next.Load()
+		if int64(until) <= next || c.next.CompareAndSwap(next, int64(until)) {
+			return
+		}
 	}
 }

@@ -7,9 +7,8 @@ import (
 )
 
 // dates makes the Date of answers (RFC 9110 §6.6.1), once in a second: http.Server would
-// make it for each. It is the second in which the request came, which is the one in which
-// the answer begins unless the handler is slow; a sender may take any time at which it is at
-// work on the message.
+// make it for each. It is the second in which the request came: the one in which the answer
+// begins, unless the handler or the client's body is slow. Then it is early by as much.
 type dates struct{ last atomic.Pointer[date] }
 
 // date is the header field of a second.

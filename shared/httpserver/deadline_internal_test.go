@@ -83,17 +83,21 @@ func (s *stage) callAgainAndAgain() {
 // else happens in the same moment.
 func (s *stage) step(kind, number byte) {
 	length := time.Duration(number) * time.Millisecond
+	set := s.set
+	if number%2 == 1 {
+		set = s.SetDeadline
+	}
 	switch kind % stepKinds {
 	case stepWait:
 		time.Sleep(length)
 	case stepLater:
-		_ = s.set(time.Now().Add(length + time.Millisecond/2))
+		_ = set(time.Now().Add(length + time.Millisecond/2))
 	case stepNever:
-		_ = s.set(time.Time{})
+		_ = set(time.Time{})
 	case stepNow:
-		_ = s.set(time.Now())
+		_ = set(time.Now())
 	case stepAbort:
-		_ = s.set(time.Unix(1, 0))
+		_ = set(time.Unix(1, 0))
 	case stepPeer:
 		s.parts <- int(number % 8)
 	case stepClose:
@@ -126,6 +130,7 @@ func FuzzLazyDeadlines(f *testing.F) {
 	f.Add([]byte{stepLater, 30, stepNow, 0, stepWait, 20, stepLater, 99, stepPeer, 5, stepWait, 200})                      // over from the beginning
 	f.Add([]byte{stepPeer, 3, stepWait, 1, stepAbort, 0, stepWait, 11, stepNever, 0, stepPeer, 3, stepWait, 1, stepClose}) // ended while nothing waits
 	f.Add([]byte{stepPeer, 1, stepLater, 30, stepWait, 10, stepLater, 90, stepWait, 60, stepPeer, 2, stepWait, 99})        // part of a write, and the rest later
+	f.Add([]byte{stepLater, 31, stepWait, 50, stepLater, 131, stepWait, 10, stepNever, 1, stepWait, 200})                  // reads and writes at once
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) > 40 {
 			return
@@ -154,6 +159,78 @@ func (c told) SetReadDeadline(t time.Time) error {
 func (c told) SetWriteDeadline(t time.Time) error {
 	c.times.Add(1)
 	return c.Conn.SetWriteDeadline(t)
+}
+
+// A connection is told a deadline only if one that it has would make it wait for too long.
+func TestLazyDeadlinesAreToldInNeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner, peer := net.Pipe()
+		defer inner.Close()
+		defer peer.Close()
+		var times atomic.Int64
+		c := newLazyConn(told{inner, &times}, newCohort())
+		reads := func(deadline time.Time, wantErr error, wantTold int64) {
+			t.Helper()
+			times.Store(0)
+			_ = c.SetReadDeadline(deadline)
+			if wantErr == nil {
+				go func() { _, _ = peer.Write([]byte("x")) }()
+			}
+			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, wantErr) || times.Load() != wantTold {
+				t.Errorf("%v, and %d deadlines told, not %d", err, times.Load(), wantTold)
+			}
+		}
+		reads(time.Time{}, nil, 0)
+		reads(time.Unix(1, 0), os.ErrDeadlineExceeded, 0)
+		reads(time.Now().Add(time.Hour), nil, 1)
+		reads(time.Now().Add(2*time.Hour), nil, 0)
+		reads(time.Time{}, nil, 0)
+		reads(time.Now().Add(time.Minute), nil, 1)
+	})
+}
+
+// A deadline ends every read that is under way, also after another one is done.
+func TestLazyDeadlineOfTwoReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner, peer := net.Pipe()
+		defer inner.Close()
+		defer peer.Close()
+		c := newLazyConn(inner, newCohort())
+		ended := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, err := c.Read(make([]byte, 1))
+				ended <- err
+			}()
+		}
+		synctest.Wait()
+		_, _ = peer.Write([]byte("x"))
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		_ = c.SetReadDeadline(time.Now().Add(time.Second))
+		began := time.Now()
+		if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
+}
+
+// A connection that cannot be given its deadline is not read from or written to, since that
+// might never end.
+func TestLazyDeadlineThatCannotBeSet(t *testing.T) {
+	inner, peer := net.Pipe()
+	defer peer.Close()
+	refused := errors.New("refused")
+	c := newLazyConn(inner, newCohort())
+	c.read.set = func(time.Time) error { return refused }
+	c.write.set = c.read.set
+	_ = c.SetDeadline(time.Now().Add(time.Hour))
+	for _, call := range []func([]byte) (int, error){c.Read, c.Write} {
+		if _, err := call(make([]byte, 1)); !errors.Is(err, refused) {
+			t.Error(err)
+		}
+	}
 }
 
 // pipes is a listener whose connections are made by the test.

@@ -12,8 +12,8 @@ import (
 // request would cost more than all else a small request needs.
 const logFlushInterval = 100 * time.Millisecond
 
-// What waits in memory at the most: so many bytes of lines, and besides them so many
-// requests whose lines are not yet made.
+// What waits in memory at the most: lines of about so many bytes, and besides them so many
+// requests whose lines are not yet made, all of them short.
 const (
 	maxLogBatch = 32 << 10
 	maxUnmade   = 64
@@ -29,6 +29,9 @@ type Logger struct {
 // NewLogger returns a logger on w in the format and with the least level that the
 // settings name. Lines carry the id of the request they belong to. Call Close at
 // the end of the program, or the last lines are lost.
+//
+// Whoever logs while w blocks is held up, and so every request is: to go on without a log
+// is not for the server to decide. The metrics then show requests in flight.
 func NewLogger(w io.Writer, s Settings) *Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {

@@ -127,8 +127,8 @@ func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (o *observer) finish(x *exchange, r *http.Request, start time.Time) {
 	v := recover()
 	cutOff := v != nil && !o.answerPanic(&x.recorder, r, v)
-	o.inFlight.Add(-1)
 	o.record(x, r, start)
+	o.inFlight.Add(-1) // only now: net/http has yet to send what it has buffered
 	if cutOff {
 		panic(http.ErrAbortHandler) // net/http's own way to drop a connection
 	}
@@ -162,7 +162,7 @@ func panicText(v any) string {
 	return fmt.Sprintf("a value of type %T", v)
 }
 
-// record has the answered request counted, and logs it.
+// record has the request counted, and logs it.
 func (o *observer) record(x *exchange, r *http.Request, start time.Time) {
 	took := time.Since(start)
 	status := x.status

@@ -12,7 +12,7 @@ import (
 // It writes itself, in the very bytes that slog would write, because slog takes some
 // two microseconds for it: more than any other part of a small request but the
 // system calls, and five times as long as this. Whatever would have to be quoted or
-// escaped is left to slog, and so is every logger that is not of NewLogger.
+// escaped, or is long, is left to slog, and so is every logger that is not of NewLogger.
 type requestLine struct {
 	time         time.Time
 	level        slog.Level
@@ -54,6 +54,9 @@ func (l *requestLine) leaveToSlog(ctx context.Context, log *slog.Logger) {
 
 const requestMessage = "request"
 
+// maxPlain is how long a part of a line may be, in bytes, if the line waits to be made.
+const maxPlain = 256
+
 // appendText appends the line as slog.TextHandler writes it.
 func (l *requestLine) appendText(b []byte) []byte {
 	b = append(b, "time="...)
@@ -94,9 +97,13 @@ func appendMilliseconds(b []byte, t time.Time) []byte {
 	return append(b[:start+length], b[start+length+1:]...)
 }
 
-// plain reports whether both formats write s as it is: it is not empty, and all of it
-// is printable ASCII without quotes, backslashes and equals signs.
+// plain reports whether both formats write s as it is, and it takes little memory until
+// they do: it is short but not empty, and all of it is printable ASCII without quotes,
+// backslashes and equals signs.
 func plain(s string) bool {
+	if len(s) > maxPlain {
+		return false
+	}
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' || c == '=' {
 			return false

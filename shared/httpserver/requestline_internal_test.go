@@ -221,6 +221,27 @@ func TestRequestLinesAreBounded(t *testing.T) {
 	})
 }
 
+// A client that sends long paths does not fill the memory with them.
+func TestLongRequestLinesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger := NewLogger(io.Discard, Settings{})
+		defer logger.Close()
+		for length := 1; length <= 1<<20; length *= 2 {
+			for range 2 * maxUnmade {
+				l := answered(slog.LevelInfo, "a-1")
+				l.path = strings.Repeat("/", length)
+				l.log(t.Context(), logger.Logger)
+				if n := len(logger.out.batch); n > maxLogBatch {
+					t.Fatalf("%d bytes wait", n)
+				}
+				if length > maxPlain && len(logger.out.unmade) > 0 {
+					t.Fatalf("a path of %d bytes waits", length)
+				}
+			}
+		}
+	})
+}
+
 // However many requests are answered at once, each is logged once.
 func TestRequestLinesConcurrently(t *testing.T) {
 	var out shared

@@ -12,12 +12,12 @@ import (
 // maxUncounted is how many requests wait to be counted, at the most.
 const maxUncounted = 64
 
-// tally counts the requests that have been answered and the time that they took, many of
+// tally counts the requests that handlers are done with and the time that they took, many of
 // them at a time. To count one takes a fraction of a microsecond if the code and the tables
 // for it are in the processor's caches. After the system calls of a request they are not,
 // and it takes several times as long.
 //
-// Whoever asks for the metrics finds all requests counted that have been answered before.
+// Whoever asks for the metrics finds all requests counted that came to this before.
 type tally struct {
 	duration *prometheus.HistogramVec
 
@@ -50,7 +50,7 @@ func newTally() *tally {
 	}
 }
 
-// add takes a request that has been answered.
+// add takes a request that a handler is done with.
 func (t *tally) add(method, route string, status int, took time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,7 +77,7 @@ func (t *tally) count() {
 // Describe is for prometheus, as is Collect.
 func (t *tally) Describe(to chan<- *prometheus.Desc) { t.duration.Describe(to) }
 
-// Collect gives the metrics of all requests that have been answered.
+// Collect gives the metrics of all requests that were added before.
 func (t *tally) Collect(to chan<- prometheus.Metric) {
 	t.mu.Lock()
 	t.count()

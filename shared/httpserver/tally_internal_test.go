@@ -10,13 +10,25 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // counted returns how many requests the metrics that c collects say there were: by method,
 // route and status.
 func counted(t *testing.T, c prometheus.Collector) map[string]uint64 {
+	t.Helper()
+	counts := map[string]uint64{}
+	for series, h := range histograms(t, c) {
+		counts[series] = h.GetSampleCount()
+	}
+	return counts
+}
+
+// histograms returns the series of the metrics that c collects.
+func histograms(t *testing.T, c prometheus.Collector) map[string]*dto.Histogram {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(c)
@@ -24,17 +36,17 @@ func counted(t *testing.T, c prometheus.Collector) map[string]uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counts := map[string]uint64{}
+	series := map[string]*dto.Histogram{}
 	for _, family := range families {
 		for _, m := range family.GetMetric() {
 			var labels []string
 			for _, l := range m.GetLabel() {
 				labels = append(labels, l.GetValue())
 			}
-			counts[strings.Join(labels, " ")] += m.GetHistogram().GetSampleCount()
+			series[strings.Join(labels, " ")] = m.GetHistogram()
 		}
 	}
-	return counts
+	return series
 }
 
 // Every request is counted once, in the series of its method, route and status, however
@@ -65,6 +77,43 @@ func TestTally(t *testing.T) {
 	}
 	if len(got) != 5 {
 		t.Errorf("%d series, not 5: %v", len(got), got)
+	}
+}
+
+// The time of a request is counted in seconds, from its arrival to the end of its handler.
+func TestTallyOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out shared
+		log := NewLogger(&out, Settings{LogFormat: "json"})
+		o := newObserver(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			time.Sleep(1500 * time.Millisecond)
+		}), log.Logger, prometheus.NewRegistry(), new(atomic.Bool))
+		for range 2 {
+			o.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+		}
+		h := histograms(t, o.tally)["GET unmatched 200"]
+		if h.GetSampleSum() != 3 || h.GetSampleCount() != 2 {
+			t.Errorf("%d requests took %v s, not 2 and 3", h.GetSampleCount(), h.GetSampleSum())
+		}
+		log.Close()
+		now := time.Now().Format(time.RFC3339Nano)
+		if text := out.text.String(); strings.Count(text, `"took":1500000000,`) != 2 || strings.Count(text, `"time":"`+now) != 1 {
+			t.Errorf("at %s the log says %s", now, text)
+		}
+	})
+}
+
+// What is counted keeps no memory of the request, and to count one more needs none.
+func TestTallyNeedsNoMemory(t *testing.T) {
+	tally := newTally()
+	method := strings.Clone(http.MethodGet)
+	if n := testing.AllocsPerRun(10*maxUncounted, func() { tally.add(method, "/", http.StatusOK, time.Second) }); n != 0 {
+		t.Errorf("counting takes %v allocations", n)
+	}
+	for key := range tally.series {
+		if unsafe.StringData(key.method) == unsafe.StringData(method) {
+			t.Error("the request's own method is kept")
+		}
 	}
 }
 
@@ -99,6 +148,9 @@ func TestMetricsWhileTheLogIsStuck(t *testing.T) {
 		synctest.Wait()
 		if got := counted(t, o.tally)["GET unmatched 500"]; got != 1 {
 			t.Errorf("%d requests are counted, not 1", got)
+		}
+		if got := o.inFlight.Load(); got != 1 {
+			t.Errorf("%d requests are said to be in flight, not the one that hangs", got)
 		}
 		close(out)
 		log.Close()

@@ -22,3 +22,19 @@ func TestCacheKeepsNoMemoryOfItsCaller(t *testing.T) {
 		t.Errorf("%d tokens are remembered, not 1", c.len())
 	}
 }
+
+// All of a signature counts, however long it is: one of RSA with 4096 bits has 683 characters.
+func TestTakeApart(t *testing.T) {
+	for _, length := range []int{1, 43, 342, 510, 511, 512, 683, MaxLength} {
+		raw := "header.claims." + strings.Repeat("A", length)
+		whole := takeApart(raw)
+		if whole.signed != "header.claims" || whole != takeApart(raw) {
+			t.Errorf("of %d characters: %q", length, whole.signed)
+		}
+		for _, other := range []string{raw[:len(raw)-1], raw[:len(raw)-1] + "B", raw + "A"} {
+			if takeApart(other).signature == whole.signature {
+				t.Errorf("a signature of %d characters has the digest of another", length)
+			}
+		}
+	}
+}

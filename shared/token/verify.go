@@ -18,7 +18,8 @@ const MaxLength = 8 << 10
 const DefaultLeeway = 5 * time.Second
 
 // DefaultCacheSize is how many verified tokens are remembered when
-// VerifierConfig.CacheSize is zero: about 10 MiB when full of tokens of half a kilobyte.
+// VerifierConfig.CacheSize is zero: about 10 MiB when full of tokens of half a kilobyte, and
+// 70 MiB when full of tokens as long as they may be.
 const DefaultCacheSize = 8 << 10
 
 // Errors of Verify. What it returns wraps one of them and adds a reason for the
