@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -15,43 +16,60 @@ import (
 // scheduling, USENIX 2002).
 //
 // Where others compute for long, such as the hash of a password, waiting for them would be a
-// bad bargain. So a wait that was long is followed by twenty times as long without any: waits
-// like that take a twentieth of the time at the most.
+// bad bargain, so the time in which anybody waits for long is bounded: to a twentieth of all
+// time, and at the most a second's share at once. Some of it there always is: while garbage is
+// collected, or the machine has other things to do. And nobody waits any more when the server
+// stops: it closes connections that it takes for idle, such as one that waits with a request
+// that it has read.
 type cohort struct {
-	now   func() time.Duration // since whenever
-	yield func()               // lets the others go first
+	now      func() time.Duration // since whenever
+	yield    func()               // lets the others go first
+	stopping *atomic.Bool
 
 	next atomic.Int64 // no wait before, as of now
+
+	mu      sync.Mutex
+	counted time.Duration // long waits until then are in paid
+	paid    time.Duration // when the long waits so far are a twentieth of the time
 }
 
-// longWait is what others take who compute: two dozen small requests take less. It bounds
-// what those requests lose who wait for slower ones: up to three times as much.
+// longWait is what others take who compute: two dozen small requests take less. Waits that
+// are shorter are not bounded, and a request takes three of them.
 const longWait = time.Millisecond
 
-func newCohort() *cohort {
+// What long waits may take: one part in so many of the time, and ahead of it that part of
+// this much.
+const (
+	longWaitShare   = 20
+	longWaitAdvance = time.Second
+)
+
+func newCohort(stopping *atomic.Bool) *cohort {
 	start := time.Now()
-	return &cohort{now: func() time.Duration { return time.Since(start) }, yield: runtime.Gosched}
+	return &cohort{
+		now: func() time.Duration { return time.Since(start) }, yield: runtime.Gosched, stopping: stopping,
+	}
 }
 
-// wait lets the others go first, unless that has taken long of late.
+// wait lets the others go first, unless that has taken too long of late.
 func (c *cohort) wait() {
 	began := c.now()
-	if began < time.Duration(c.next.Load()) {
+	if began < time.Duration(c.next.Load()) || c.stopping.Load() {
 		return
 	}
 	c.yield()
-	ended := c.now()
-	if took := ended - began; took > longWait {
-		c.rest(ended + 20*took)
+	if ended := c.now(); ended-began > longWait {
+		c.count(began, ended)
 	}
 }
 
-// rest has nobody wait before then, nor before the end of a longer rest.
-func (c *cohort) rest(until time.Duration) {
-	for {
-		next := c.next.Load()
-		if int64(until) <= next || c.next.CompareAndSwap(next, int64(until)) {
-			return
-		}
+// count counts a long wait, but no time twice in which several waited.
+func (c *cohort) count(began, ended time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if took := ended - max(began, c.counted); took > 0 {
+		c.counted = ended
+		c.paid = max(c.paid, began) + longWaitShare*took
+		c.next.Store(int64(c.paid - longWaitAdvance))
 	}
 }

@@ -2,50 +2,138 @@ package httpserver
 
 import (
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// Others are waited for as long as that is short. Long waits take a twentieth of the time at
-// the most.
-func TestCohortWaits(t *testing.T) {
-	var now, took time.Duration
-	waits := 0
-	c := &cohort{now: func() time.Duration { return now }, yield: func() { waits++; now += took }}
-	wait := func(wanted bool) {
-		t.Helper()
-		before := waits
-		if c.wait(); (waits > before) != wanted {
-			t.Errorf("at %v: it waited %d times, wanted: %t", now, waits-before, wanted)
-		}
-	}
-	for _, took = range []time.Duration{0, longWait, longWait / 2, longWait, 0} {
-		wait(true)
-	}
-	for _, took = range []time.Duration{longWait + 1, 10 * time.Millisecond, time.Second} {
-		wait(true)
-		rested := now + 20*took
-		wait(false)
-		now = rested - 1
-		wait(false)
-		now = rested
-	}
-	took = 0
-	wait(true)
-	wait(true)
+// testCohort is a cohort on a clock of its own.
+type testCohort struct {
+	*cohort
+	t    *testing.T
+	at   time.Duration // by the clock
+	took time.Duration // what a wait takes
+	done int           // waits
 }
 
-// After two long waits that overlapped, the longer rest counts, whichever wait ended first.
-func TestCohortRests(t *testing.T) {
-	for _, ends := range [][]time.Duration{{time.Second, 2 * time.Second}, {2 * time.Second, time.Second}} {
-		c := &cohort{}
-		for _, end := range ends {
-			c.rest(end)
+func newTestCohort(t *testing.T) *testCohort {
+	c := &testCohort{t: t}
+	c.cohort = &cohort{
+		now:      func() time.Duration { return c.at },
+		yield:    func() { c.done++; c.at += c.took },
+		stopping: new(atomic.Bool),
+	}
+	return c
+}
+
+// waits fails the test unless a request waits, or does not, as wanted.
+func (c *testCohort) waits(wanted bool) {
+	c.t.Helper()
+	before := c.done
+	if c.wait(); (c.done > before) != wanted {
+		c.t.Errorf("at %v: it waited %d times, wanted: %t", c.at, c.done-before, wanted)
+	}
+}
+
+// As long as waits are short, there is no end to them.
+func TestCohortWaits(t *testing.T) {
+	c := newTestCohort(t)
+	for range 10_000 {
+		c.took = longWait
+		c.waits(true)
+	}
+}
+
+// Long waits take a twentieth of the time at the most, but for a second's share ahead.
+func TestCohortBoundsLongWaits(t *testing.T) {
+	const hour = time.Hour
+	for _, took := range []time.Duration{longWait + 1, 7 * time.Millisecond, 300 * time.Millisecond} {
+		c := newTestCohort(t)
+		c.took = took
+		for c.at < hour {
+			before := c.done
+			if c.wait(); c.done == before {
+				c.at += took / 3
+			}
 		}
-		if got := time.Duration(c.next.Load()); got != 2*time.Second {
-			t.Errorf("after rests until %v the next wait is at %v", ends, got)
+		total, most := time.Duration(c.done)*took, (hour+longWaitAdvance)/longWaitShare+took
+		if total > most || total < most*9/10 {
+			t.Errorf("waits of %v took %v in an hour, not %v", took, total, most)
+		}
+	}
+}
+
+// When the time of long waits is used up, it is long ones that it takes to use it up again.
+func TestCohortGoesOnAfterLongWaits(t *testing.T) {
+	c := newTestCohort(t)
+	c.took = longWaitAdvance / longWaitShare // all that there is ahead
+	c.waits(true)
+	c.waits(true) // in that time, a twentieth of it came to be free
+	free := 2*longWaitShare*c.took - longWaitAdvance
+	c.waits(false)
+	c.at = free - 1
+	c.waits(false)
+	c.at, c.took = free, 0
+	c.waits(true)
+	c.took = longWait + 1
+	c.waits(true)
+	c.waits(false)
+}
+
+// Time in which several wait for long is counted once.
+func TestCohortCountsTimeOnce(t *testing.T) {
+	const ms = time.Millisecond
+	for _, waits := range [][][2]time.Duration{
+		{{0, 20 * ms}, {30 * ms, 40 * ms}},
+		{{0, 20 * ms}, {0, 20 * ms}, {1 * ms, 20 * ms}, {30 * ms, 40 * ms}},
+		{{5 * ms, 20 * ms}, {15 * ms, 30 * ms}, {12 * ms, 35 * ms}},
+		{{5 * ms, 35 * ms}, {10 * ms, 20 * ms}, {12 * ms, 30 * ms}},
+	} {
+		c := newTestCohort(t)
+		for _, w := range waits {
+			c.count(w[0], w[1])
+		}
+		if got, want := c.paid-waits[0][0], longWaitShare*30*ms; got != want {
+			t.Errorf("waits %v: paid for after %v, not %v", waits, got, want)
+		}
+	}
+}
+
+// What of a share was not used long ago is not kept.
+func TestCohortKeepsNoShare(t *testing.T) {
+	c := newTestCohort(t)
+	c.took = longWaitAdvance / longWaitShare
+	for _, c.at = range []time.Duration{0, time.Hour} {
+		c.waits(true)
+		c.waits(true)
+		c.waits(false)
+	}
+}
+
+// A server that stops closes connections whose requests it does not see while they wait.
+func TestCohortOfAServerThatStops(t *testing.T) {
+	c := newTestCohort(t)
+	c.waits(true)
+	c.stopping.Store(true)
+	c.waits(false)
+}
+
+// What is waited for are the others that are ready to run.
+func TestCohortLetsOthersGoFirst(t *testing.T) {
+	c := newCohort(new(atomic.Bool))
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		ran := make(chan struct{})
+		go close(ran)
+		c.wait()
+		select {
+		case <-ran:
+			return
+		default: // another processor's work, or a wait that was long
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nobody went first")
 		}
 	}
 }
@@ -70,10 +158,9 @@ func (s *steps) SetWriteDeadline(time.Time) error { return nil }
 // one is looked for.
 func TestCohortOfRequests(t *testing.T) {
 	s := new(steps)
-	c := newLazyConn(s, &cohort{
-		now:   func() time.Duration { return 0 },
-		yield: func() { _, _ = s.take("wait", 0, nil) },
-	})
+	together := newTestCohort(t)
+	together.yield = func() { _, _ = s.take("wait", 0, nil) }
+	c := newLazyConn(s, together.cohort)
 	buffer := make([]byte, 8)
 	read, write := func() { _, _ = c.Read(buffer) }, func() { _, _ = c.Write(buffer) }
 	for _, step := range []func(){read, write, write, read, read, write} {
@@ -87,23 +174,5 @@ func TestCohortOfRequests(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, s.taken); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-// What is waited for are the others that are ready to run.
-func TestCohortLetsOthersGoFirst(t *testing.T) {
-	c := newCohort()
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		ran := make(chan struct{})
-		go close(ran)
-		c.wait()
-		select {
-		case <-ran:
-			return
-		default: // another processor's work, or a wait that was long
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("nobody went first")
-		}
 	}
 }

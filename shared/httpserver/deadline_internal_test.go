@@ -137,7 +137,7 @@ func FuzzLazyDeadlines(f *testing.F) {
 		}
 		for _, writing := range []bool{false, true} {
 			want := play(t, script, func(c net.Conn) net.Conn { return c }, writing)
-			got := play(t, script, func(c net.Conn) net.Conn { return newLazyConn(c, newCohort()) }, writing)
+			got := play(t, script, func(c net.Conn) net.Conn { return newLazyConn(c, newCohort(new(atomic.Bool))) }, writing)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("writing: %t (-as itself +lazy):\n%s", writing, diff)
 			}
@@ -168,7 +168,7 @@ func TestLazyDeadlinesAreToldInNeed(t *testing.T) {
 		defer inner.Close()
 		defer peer.Close()
 		var times atomic.Int64
-		c := newLazyConn(told{inner, &times}, newCohort())
+		c := newLazyConn(told{inner, &times}, newCohort(new(atomic.Bool)))
 		reads := func(deadline time.Time, wantErr error, wantTold int64) {
 			t.Helper()
 			times.Store(0)
@@ -195,7 +195,7 @@ func TestLazyDeadlineOfTwoReads(t *testing.T) {
 		inner, peer := net.Pipe()
 		defer inner.Close()
 		defer peer.Close()
-		c := newLazyConn(inner, newCohort())
+		c := newLazyConn(inner, newCohort(new(atomic.Bool)))
 		ended := make(chan error, 2)
 		for range 2 {
 			go func() {
@@ -222,7 +222,7 @@ func TestLazyDeadlineThatCannotBeSet(t *testing.T) {
 	inner, peer := net.Pipe()
 	defer peer.Close()
 	refused := errors.New("refused")
-	c := newLazyConn(inner, newCohort())
+	c := newLazyConn(inner, newCohort(new(atomic.Bool)))
 	c.read.set = func(time.Time) error { return refused }
 	c.write.set = c.read.set
 	_ = c.SetDeadline(time.Now().Add(time.Hour))
@@ -253,7 +253,7 @@ func serving(t *testing.T, h http.HandlerFunc, test func(t *testing.T, client ne
 		log := NewLogger(io.Discard, Settings{})
 		s := (&Server{Log: log.Logger}).httpServer(h)
 		listener := make(pipes, 1)
-		go func() { _ = s.Serve(lazyListener{listener, newCohort()}) }()
+		go func() { _ = s.Serve(lazyListener{listener, newCohort(new(atomic.Bool))}) }()
 		inner, client := net.Pipe()
 		var times atomic.Int64
 		listener <- told{inner, &times}

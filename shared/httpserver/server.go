@@ -77,7 +77,7 @@ func (s *Server) Run(ctx context.Context) error {
 	admin := s.httpServer(adminHandler(health, s.Registry))
 	admin.WriteTimeout = 0 // a CPU profile takes as long as it was asked to take
 	failed := make(chan error, 3)
-	go func() { failed <- app.Serve(lazyListener{public, newCohort()}) }()
+	go func() { failed <- app.Serve(lazyListener{public, newCohort(&health.stopping)}) }()
 	go func() { failed <- admin.Serve(private) }()
 	s.Log.InfoContext(ctx, "listening", "address", public.Addr().String(), "admin_address", private.Addr().String())
 	ctx, cancel := context.WithCancel(ctx)
