@@ -16,9 +16,9 @@ import (
 // scheduling, USENIX 2002).
 //
 // Where others compute for long, such as the hash of a password, waiting for them would be a
-// bad bargain, so the time in which anybody waits for long is bounded: to a twentieth of all
-// time, and at the most a second's share at once. Some of it there always is: while garbage is
-// collected, or the machine has other things to do. And nobody waits any more when the server
+// bad bargain, so the time in which anybody waits for long is bounded: to about a twentieth of
+// all time, of which a second's share and one more wait may come at once. Some of it there always
+// is: while garbage is collected, or the machine has other things to do. And nobody waits any more when the server
 // stops: it closes connections that it takes for idle, such as one that waits with a request
 // that it has read.
 type cohort struct {
@@ -69,6 +69,7 @@ func (c *cohort) count(began, ended time.Duration) {
 	defer c.mu.Unlock()
 	if took := ended - max(began, c.counted); took > 0 {
 		c.counted = ended
+		took = min(took, longWaitAdvance) // longer ones are pauses of the whole process
 		c.paid = max(c.paid, began) + longWaitShare*took
 		c.next.Store(int64(c.paid - longWaitAdvance))
 	}

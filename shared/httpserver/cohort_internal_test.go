@@ -2,8 +2,11 @@ package httpserver
 
 import (
 	"net"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -87,9 +90,9 @@ func TestCohortCountsTimeOnce(t *testing.T) {
 	const ms = time.Millisecond
 	for _, waits := range [][][2]time.Duration{
 		{{0, 20 * ms}, {30 * ms, 40 * ms}},
+		{{0, 20 * ms}, {1 * ms, 20*ms + longWait/2}, {30 * ms, 40*ms - longWait/2}},
 		{{0, 20 * ms}, {0, 20 * ms}, {1 * ms, 20 * ms}, {30 * ms, 40 * ms}},
 		{{5 * ms, 20 * ms}, {15 * ms, 30 * ms}, {12 * ms, 35 * ms}},
-		{{5 * ms, 35 * ms}, {10 * ms, 20 * ms}, {12 * ms, 30 * ms}},
 	} {
 		c := newTestCohort(t)
 		for _, w := range waits {
@@ -99,6 +102,36 @@ func TestCohortCountsTimeOnce(t *testing.T) {
 			t.Errorf("waits %v: paid for after %v, not %v", waits, got, want)
 		}
 	}
+}
+
+// Waits that end at the same time are counted one after the other.
+func TestCohortCountsConcurrently(t *testing.T) {
+	c := newTestCohort(t)
+	const workers, each = 8, 1000
+	var all sync.WaitGroup
+	var ends atomic.Int64
+	for range workers {
+		all.Go(func() {
+			for range each {
+				end := ends.Add(int64(2 * longWait))
+				c.count(time.Duration(end)-2*longWait, time.Duration(end))
+			}
+		})
+	}
+	all.Wait()
+	if got, most := c.paid, time.Duration(workers*each*2*longWaitShare)*longWait; got > most || got < most/workers {
+		t.Errorf("paid for after %v, not %v", got, most)
+	}
+}
+
+// A process that is halted does not go without a cohort for long afterwards.
+func TestCohortAfterAPause(t *testing.T) {
+	c := newTestCohort(t)
+	c.took = 24 * time.Hour
+	c.waits(true)
+	c.took = 0
+	c.at += longWaitShare * longWaitAdvance
+	c.waits(true)
 }
 
 // What of a share was not used long ago is not kept.
@@ -122,20 +155,38 @@ func TestCohortOfAServerThatStops(t *testing.T) {
 
 // What is waited for are the others that are ready to run.
 func TestCohortLetsOthersGoFirst(t *testing.T) {
-	c := newCohort(new(atomic.Bool))
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		ran := make(chan struct{})
-		go close(ran)
-		c.wait()
-		select {
-		case <-ran:
-			return
-		default: // another processor's work, or a wait that was long
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("nobody went first")
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // or another processor might take them
+	const times = 1000
+	first := 0
+	for range times {
+		c := newCohort(new(atomic.Bool))
+		var ran atomic.Bool
+		go ran.Store(true)
+		if c.wait(); ran.Load() {
+			first++
 		}
 	}
+	if first < times*9/10 {
+		t.Errorf("%d of %d went first", first, times)
+	}
+}
+
+// The cohort of a server has a clock that goes, and stops with the server.
+func TestCohortOfAServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stopping := new(atomic.Bool)
+		c := newCohort(stopping)
+		waits := 0
+		c.yield = func() { waits++; time.Sleep(longWait + 1) }
+		c.wait()
+		if want := longWaitShare * (longWait + 1); c.paid != want {
+			t.Errorf("paid for after %v, not %v", c.paid, want)
+		}
+		stopping.Store(true)
+		if c.wait(); waits != 1 {
+			t.Errorf("it waited %d times, not once", waits)
+		}
+	})
 }
 
 // steps notes what is done with a connection.

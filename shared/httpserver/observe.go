@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -125,10 +126,10 @@ func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // finish does what follows every request, whatever became of its handler.
 func (o *observer) finish(x *exchange, r *http.Request, start time.Time) {
+	defer o.inFlight.Add(-1) // only then: net/http has yet to send what it has buffered
 	v := recover()
 	cutOff := v != nil && !o.answerPanic(&x.recorder, r, v)
 	o.record(x, r, start)
-	o.inFlight.Add(-1) // only now: net/http has yet to send what it has buffered
 	if cutOff {
 		panic(http.ErrAbortHandler) // net/http's own way to drop a connection
 	}
@@ -173,6 +174,9 @@ func (o *observer) record(x *exchange, r *http.Request, start time.Time) {
 	line := requestLine{
 		time: start.Add(took), level: slog.LevelInfo, method: r.Method, path: r.URL.Path,
 		status: status, bytes: x.bytes, took: took, from: r.RemoteAddr, id: x.context.id[0],
+	}
+	if len(r.RequestURI) > maxPlain { // all of which is kept while any part of it is
+		line.method, line.path = strings.Clone(line.method), strings.Clone(line.path)
 	}
 	switch {
 	case status >= http.StatusInternalServerError:

@@ -36,7 +36,8 @@ func forwarded(proxies []netip.Prefix, next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.RemoteAddr = clientAddress(r.RemoteAddr, r.Header[forwardedFor], proxies)
+		from := clientAddress(r.RemoteAddr, r.Header[forwardedFor], proxies)
+		r.RemoteAddr = strings.Clone(from) // outlives the request in the log, and is to keep no header
 		next.ServeHTTP(w, r)
 	})
 }

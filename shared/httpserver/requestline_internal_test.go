@@ -1,18 +1,24 @@
 package httpserver
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // logged returns what a logger of the format writes of the line: by itself, and left
@@ -240,6 +246,40 @@ func TestLongRequestLinesAreBounded(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A line that waits keeps no memory of a long request: neither of a query, which is in one
+// piece with method and path, nor of a proxy's header.
+func TestLongRequestsAreNotKept(t *testing.T) {
+	const long = 30_000
+	raw := "GET /a?" + strings.Repeat("q", long) + " HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.7," + strings.Repeat(" ", long) + "192.0.2.8\r\n\r\n"
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.RemoteAddr = "10.0.0.1:9"
+	header := r.Header.Get("X-Forwarded-For")
+	logger := NewLogger(io.Discard, Settings{})
+	defer logger.Close()
+	o := newObserver(http.NotFoundHandler(), logger.Logger, prometheus.NewRegistry(), new(atomic.Bool))
+	proxies, err := parseProxies([]string{"10.0.0.0/8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	forwarded(proxies, o).ServeHTTP(httptest.NewRecorder(), r)
+	if len(logger.out.unmade) != 1 {
+		t.Fatalf("%d lines wait, not one", len(logger.out.unmade))
+	}
+	l := logger.out.unmade[0]
+	for name, part := range map[string]struct{ text, want, of string }{
+		"method": {l.method, "GET", r.Method},
+		"path":   {l.path, "/a", r.URL.Path},
+		"from":   {l.from, "192.0.2.8", header[strings.Index(header, "192.0.2.8"):]},
+	} {
+		if part.text != part.want || unsafe.StringData(part.text) == unsafe.StringData(part.of) {
+			t.Errorf("%s: %q, in the memory of the request", name, part.text)
+		}
+	}
 }
 
 // However many requests are answered at once, each is logged once.
