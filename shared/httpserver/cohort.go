@@ -17,10 +17,11 @@ import (
 //
 // Where others compute for long, such as the hash of a password, waiting for them would be a
 // bad bargain, so the time in which anybody waits for long is bounded: to about a twentieth of
-// all time, of which a second's share and one more wait may come at once. Some of it there always
-// is: while garbage is collected, or the machine has other things to do. And nobody waits any more when the server
-// stops: it closes connections that it takes for idle, such as one that waits with a request
-// that it has read.
+// all time, of which a second's share and one more wait may come at once. Some of it there
+// always is: while garbage is collected, or the machine has other things to do.
+//
+// Nobody waits any more when the server stops: it closes connections that it takes for idle,
+// such as one that waits with a request that it has read.
 type cohort struct {
 	now      func() time.Duration // since whenever
 	yield    func()               // lets the others go first
