@@ -74,6 +74,11 @@ func (c *recordedConn) Prepare(query string) (driver.Stmt, error) {
 // Patience returns how long a call may take.
 func (s *Store) Patience() time.Duration { return min(s.write.patience, s.read.patience) }
 
+// OpenConnections returns how many connections there are to the database.
+func (s *Store) OpenConnections() int {
+	return s.write.Stats().OpenConnections + s.read.Stats().OpenConnections
+}
+
 // SetPatience changes how long a call may take.
 func (s *Store) SetPatience(patience time.Duration) {
 	s.write.patience, s.read.patience = patience, patience

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -45,6 +46,13 @@ func mustOpen(t testing.TB, path string) *store.Store {
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
+		}
+		// database/sql closes a connection that it was just opening only later, and until then
+		// SQLite may make files in the folder that is to be removed.
+		for end := time.Now().Add(10 * time.Second); s.OpenConnections() > 0; runtime.Gosched() {
+			if time.Now().After(end) {
+				t.Fatalf("%d connections stay open", s.OpenConnections())
+			}
 		}
 	})
 	return s
