@@ -65,7 +65,7 @@ func rooms(t *testing.T) []room {
 // What one room alone knows. A room is left when the knowledge of it has spread.
 func TestEachThingIsKnownInOneRoom(t *testing.T) {
 	for path, home := range map[string]string{
-		library:                       "internal/engine",
+		library:                       "internal/issuing",
 		"database/sql":                "internal/store",
 		"modernc.org/sqlite":          "internal/store",
 		"github.com/jackc/pgx/v5":     "internal/store",
@@ -95,14 +95,14 @@ func TestEachThingIsKnownInOneRoom(t *testing.T) {
 func TestRoomsLookOneWay(t *testing.T) {
 	domain := []string{"internal/account", "internal/client", "internal/grant", "internal/resource"}
 	above := map[string][]string{
-		"internal/store":  {"internal/engine", "internal/web", "internal/server", "net/http"},
-		"internal/engine": {"internal/store", "internal/web", "internal/server"},
-		"internal/status": {"internal/store", "internal/engine", "internal/web", "internal/server", "net/http"},
-		"internal/web":    {"internal/server"},
-		"internal/server": {"cmd"},
+		"internal/store":      {"internal/issuing", "internal/web", "internal/server", "net/http"},
+		"internal/issuing":    {"internal/store", "internal/web", "internal/server"},
+		"internal/revocation": {"internal/store", "internal/issuing", "internal/web", "internal/server", "net/http"},
+		"internal/web":        {"internal/server"},
+		"internal/server":     {"cmd"},
 	}
 	for _, name := range domain {
-		above[name] = []string{"internal/store", "internal/engine", "internal/web", "internal/server", "net/http"}
+		above[name] = []string{"internal/store", "internal/issuing", "internal/web", "internal/server", "net/http"}
 	}
 	found := 0
 	for _, r := range rooms(t) {

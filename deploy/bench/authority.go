@@ -101,7 +101,7 @@ func logIn(ctx context.Context, address string, verifier *token.Verifier) (l log
 		l.access, l.refresh = members.Access, members.Refresh
 		request = refreshRequest(l.refresh)
 	}
-	claims, err := verifier.Verify(l.access)
+	claims, err := verifier.Verify(context.Background(), l.access)
 	if err != nil {
 		return login{}, err
 	}

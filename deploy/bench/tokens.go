@@ -90,8 +90,8 @@ func (h *house) tokenBenchmarks() (floor *benchmark, marks []*benchmark, err err
 	}}
 	return floor, []*benchmark{
 		{what: "sign", run: func() error { _, err := signer.Sign(claims); return err }},
-		{what: "verify, seen for the first time", run: func() error { _, err := forgetful.Verify(raw); return err }},
-		{what: "verify, seen before", run: func() error { _, err := caching.Verify(raw); return err }},
+		{what: "verify, seen for the first time", run: func() error { _, err := forgetful.Verify(context.Background(), raw); return err }},
+		{what: "verify, seen before", run: func() error { _, err := caching.Verify(context.Background(), raw); return err }},
 	}, nil
 }
 

@@ -87,7 +87,7 @@ func credentials(r *http.Request) (string, *Refusal) {
 }
 
 func judge(ctx context.Context, v *token.Verifier, raw string, scopes []string) (*token.Claims, *Refusal) {
-	claims, err := v.Verify(raw)
+	claims, err := v.Verify(ctx, raw)
 	if errors.Is(err, token.ErrUnavailable) {
 		slog.WarnContext(ctx, "access token not judged", "reason", err)
 		return nil, &Refusal{Status: http.StatusServiceUnavailable, Detail: detailUnavailable}

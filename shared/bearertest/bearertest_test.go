@@ -16,7 +16,7 @@ import (
 
 func TestTokenIsGood(t *testing.T) {
 	issuer := bearertest.New(t)
-	got, err := issuer.Verifier().Verify(issuer.Token("items:read", "items:write"))
+	got, err := issuer.Verifier().Verify(t.Context(), issuer.Token("items:read", "items:write"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,18 +43,18 @@ func TestSignSaysWhatTheTestChanged(t *testing.T) {
 	issuer := bearertest.New(t)
 	c := issuer.Claims()
 	c.Subject, c.Scope = "somebody else", oauth.Scope{"admin"}
-	got, err := issuer.Verifier().Verify(issuer.Sign(c))
+	got, err := issuer.Verifier().Verify(t.Context(), issuer.Sign(c))
 	if err != nil || got.Subject != c.Subject || !got.Scope.Has("admin") {
 		t.Errorf("the token says %+v (%v)", got, err)
 	}
 	c.ExpiresAt = time.Now().Add(-time.Minute)
-	if _, err := issuer.Verifier().Verify(issuer.Sign(c)); !errors.Is(err, token.ErrInvalid) {
+	if _, err := issuer.Verifier().Verify(t.Context(), issuer.Sign(c)); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("an expired token gives %v", err)
 	}
 }
 
 func TestTokenOfAnotherIssuerIsAForgery(t *testing.T) {
-	if _, err := bearertest.New(t).Verifier().Verify(bearertest.New(t).Token()); !errors.Is(err, token.ErrInvalid) {
+	if _, err := bearertest.New(t).Verifier().Verify(t.Context(), bearertest.New(t).Token()); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("got %v, want ErrInvalid", err)
 	}
 }

@@ -112,9 +112,8 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 // Revoked reports whether the token is revoked. A token without a pointer cannot be
 // revoked, and never is. The error wraps token.ErrInvalid for a pointer to no bit of
 // the issuer's lists; any other means that the list is not known, for now. Where it is not
-// known yet, Revoked waits for the first tries to fetch it: up to 4 seconds, and whether or
-// not the request is still there.
-func (c *Client) Revoked(claims *token.Claims) (bool, error) {
+// known yet, Revoked waits for the first tries to fetch it: up to 4 seconds, or until ctx ends.
+func (c *Client) Revoked(ctx context.Context, claims *token.Claims) (bool, error) {
 	if claims.Status == nil {
 		return false, nil
 	}
@@ -124,7 +123,7 @@ func (c *Client) Revoked(claims *token.Claims) (bool, error) {
 	}
 	now := c.cfg.Now()
 	l.ask(now)
-	held, err := l.wait()
+	held, err := l.wait(ctx)
 	if err != nil {
 		return false, err
 	}

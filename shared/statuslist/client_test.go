@@ -122,7 +122,7 @@ func claims(uri string, index int64) *token.Claims {
 // expect checks what the client says about a bit.
 func expect(t *testing.T, c *statuslist.Client, index int64, want bool) {
 	t.Helper()
-	if got, err := c.Revoked(claims(uri, index)); got != want || err != nil {
+	if got, err := c.Revoked(t.Context(), claims(uri, index)); got != want || err != nil {
 		t.Errorf("index %d: revoked %v %v, want %v", index, got, err, want)
 	}
 }
@@ -130,7 +130,7 @@ func expect(t *testing.T, c *statuslist.Client, index int64, want bool) {
 // expectUnknown checks that the client cannot tell, and that this is nobody's fault.
 func expectUnknown(t *testing.T, c *statuslist.Client, uri string) {
 	t.Helper()
-	if got, err := c.Revoked(claims(uri, 1)); got || err == nil || errors.Is(err, token.ErrInvalid) {
+	if got, err := c.Revoked(t.Context(), claims(uri, 1)); got || err == nil || errors.Is(err, token.ErrInvalid) {
 		t.Errorf("revoked %v %v, want an error that is not ErrInvalid", got, err)
 	}
 }
@@ -348,7 +348,7 @@ func TestClientRefusesPointers(t *testing.T) {
 			issuer + "/status-lists/../token", issuer + "/status-lists/3/..", issuer + "/status-lists/%2e%2e/token", issuer + "/status-lists//evil",
 			issuer + "/status-lists/3?x=y", issuer + "/status-lists/3#x", issuer + "/status-lists/3 ", issuer + "/status-lists/3\n", issuer + `/status-lists/3\x`,
 		} {
-			if _, err := c.Revoked(claims(bad, 1)); !errors.Is(err, token.ErrInvalid) {
+			if _, err := c.Revoked(t.Context(), claims(bad, 1)); !errors.Is(err, token.ErrInvalid) {
 				t.Errorf("%q: %v, want ErrInvalid", bad, err)
 			}
 		}
@@ -356,11 +356,11 @@ func TestClientRefusesPointers(t *testing.T) {
 			t.Errorf("fetched %s", asked[0].URL)
 		}
 		for _, index := range []int64{-1, 64, 1 << 40} {
-			if _, err := c.Revoked(claims(uri, index)); !errors.Is(err, token.ErrInvalid) {
+			if _, err := c.Revoked(t.Context(), claims(uri, index)); !errors.Is(err, token.ErrInvalid) {
 				t.Errorf("index %d: %v, want ErrInvalid", index, err)
 			}
 		}
-		if revoked, err := c.Revoked(&token.Claims{}); revoked || err != nil {
+		if revoked, err := c.Revoked(t.Context(), &token.Claims{}); revoked || err != nil {
 			t.Errorf("a token without a pointer: %v %v", revoked, err)
 		}
 	})
@@ -391,7 +391,7 @@ func TestClientBoundsItsLists(t *testing.T) {
 		})
 		name := func(n int) string { return fmt.Sprintf("%s/status-lists/%d", issuer, n) }
 		for n := range 256 {
-			if _, err := c.Revoked(claims(name(n), 1)); err != nil {
+			if _, err := c.Revoked(t.Context(), claims(name(n), 1)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -405,7 +405,7 @@ func TestClientBoundsItsLists(t *testing.T) {
 		if got := c.Stats().Lists; got != 0 {
 			t.Errorf("%d lists are kept that nobody asks for", got)
 		}
-		if revoked, err := c.Revoked(claims(name(256), 1)); revoked || err != nil {
+		if revoked, err := c.Revoked(t.Context(), claims(name(256), 1)); revoked || err != nil {
 			t.Errorf("where there is room again: %v %v", revoked, err)
 		}
 	})
@@ -466,7 +466,7 @@ func BenchmarkRevoked(b *testing.B) {
 	pointer := claims(uri, 18)
 	b.ReportAllocs()
 	for b.Loop() {
-		if revoked, err := c.Revoked(pointer); revoked || err != nil {
+		if revoked, err := c.Revoked(b.Context(), pointer); revoked || err != nil {
 			b.Fatal(revoked, err)
 		}
 	}

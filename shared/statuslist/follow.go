@@ -62,13 +62,17 @@ func (l *followed) confirmed() time.Time {
 	return l.began
 }
 
-// wait returns the copy. It waits for the first tries to fetch it: a server that is just
-// starting may need a moment.
-func (l *followed) wait() (*held, error) {
+// wait returns the copy. It waits for the first tries to fetch it, since a server that is
+// just starting may need a moment, but no longer than until ctx ends.
+func (l *followed) wait(ctx context.Context) (*held, error) {
 	if h := l.held.Load(); h != nil {
 		return h, nil
 	}
-	<-l.tried
+	select {
+	case <-l.tried:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if h := l.held.Load(); h != nil {
 		return h, nil
 	}

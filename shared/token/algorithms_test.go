@@ -73,7 +73,7 @@ func TestAlgorithmIsTheKeysOwn(t *testing.T) {
 				}
 			}
 			raw := minted(t, goodHeader().with("kid", idOf(t, public)), goodPayload())
-			if _, err := v.Verify(raw); err == nil || !strings.Contains(err.Error(), "alg is not the one of the key") {
+			if _, err := v.Verify(t.Context(), raw); err == nil || !strings.Contains(err.Error(), "alg is not the one of the key") {
 				t.Errorf("the reason is %v: it was not the alg that was looked at first", err)
 			}
 		})
@@ -134,7 +134,7 @@ func TestUnknownKeyWhileKeysAreFetched(t *testing.T) {
 	}
 	source.pending = false
 	refused(t, v, unknown, token.ErrInvalid)
-	if _, err := v.Verify(unknown); err.Error() != token.ErrInvalid.Error()+": kid names no key that verifies now" {
+	if _, err := v.Verify(t.Context(), unknown); err.Error() != token.ErrInvalid.Error()+": kid names no key that verifies now" {
 		t.Errorf("the log would say %q", err)
 	}
 

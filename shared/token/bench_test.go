@@ -43,7 +43,7 @@ func benchmarkVerify(b *testing.B, cacheSize int) {
 	raw := sign(b, goodRing(b), goodClaims())
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := v.Verify(raw); err != nil {
+		if _, err := v.Verify(b.Context(), raw); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -57,7 +57,7 @@ func BenchmarkVerifyCachedParallel(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := v.Verify(raw); err != nil {
+			if _, err := v.Verify(b.Context(), raw); err != nil {
 				b.Error(err)
 				return
 			}

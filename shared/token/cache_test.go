@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,7 +18,7 @@ import (
 // revocations answers as a test tells it to.
 type revocations func(*token.Claims) (bool, error)
 
-func (f revocations) Revoked(c *token.Claims) (bool, error) { return f(c) }
+func (f revocations) Revoked(_ context.Context, c *token.Claims) (bool, error) { return f(c) }
 
 // remembered accepts raw twice and fails the test unless the second time came from
 // the cache.
@@ -31,7 +32,7 @@ func remembered(t *testing.T, v *token.Verifier, raw string) {
 // refused fails the test unless v refuses raw with the error.
 func refused(t *testing.T, v *token.Verifier, raw string, want error) {
 	t.Helper()
-	if claims, err := v.Verify(raw); !errors.Is(err, want) || claims != nil {
+	if claims, err := v.Verify(t.Context(), raw); !errors.Is(err, want) || claims != nil {
 		t.Errorf("Verify gave %v, %v, want the error %v", claims, err, want)
 	}
 }
@@ -107,7 +108,7 @@ func TestRevocationIsJudgedEveryTime(t *testing.T) {
 		revoked, failure = false, errors.New("the list is too old")
 		refused(t, v, raw, token.ErrUnavailable)
 		refused(t, v, raw, failure) // the reason is kept for the log
-		if _, err := v.Verify(raw); errors.Is(err, token.ErrInvalid) {
+		if _, err := v.Verify(t.Context(), raw); errors.Is(err, token.ErrInvalid) {
 			t.Errorf("what cannot be judged is called invalid: %v", err)
 		}
 		failure = nil
@@ -127,7 +128,7 @@ func TestRevocationThatCannotBeKnown(t *testing.T) {
 	})
 	raw := sign(t, goodRing(t), goodClaims())
 	refused(t, v, raw, token.ErrInvalid)
-	if _, err := v.Verify(raw); errors.Is(err, token.ErrUnavailable) {
+	if _, err := v.Verify(t.Context(), raw); errors.Is(err, token.ErrUnavailable) {
 		t.Errorf("%v", err)
 	}
 }
@@ -186,7 +187,7 @@ func TestCachedTokenWithAnotherSignature(t *testing.T) {
 func TestRefusedTokensAreNotRemembered(t *testing.T) {
 	v := verifier(t, nil)
 	for _, bad := range badTokens(t) {
-		_, _ = v.Verify(bad.raw)
+		_, _ = v.Verify(t.Context(), bad.raw)
 	}
 	if n := v.CacheLen(); n != 0 {
 		t.Errorf("%d bad tokens are remembered", n)
@@ -247,7 +248,7 @@ func TestCacheConcurrently(t *testing.T) {
 		wg.Go(func() {
 			for i := range rounds * len(raws) {
 				n := (i*(worker+1) + worker) % len(raws)
-				claims, err := v.Verify(raws[n])
+				claims, err := v.Verify(t.Context(), raws[n])
 				if err != nil || claims.ID != fmt.Sprint(n) {
 					t.Errorf("token %d: %v, %v", n, claims, err)
 					return

@@ -27,7 +27,7 @@ func FuzzVerify(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		accepts(t, v, good)
-		claims, err := v.Verify(raw)
+		claims, err := v.Verify(t.Context(), raw)
 		if (err == nil) != (raw == good) {
 			t.Fatalf("Verify(%q) = %v, %v", raw, claims, err)
 		}
@@ -52,7 +52,7 @@ func FuzzVerifySigned(f *testing.F) {
 	f.Add(`{"alg":"HS256","typ":"at+jwt","kid":"k1","crit":null}`, `null`)
 	f.Fuzz(func(t *testing.T, header, payload string) {
 		input := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
-		claims, err := v.Verify(input + "." + signature(input, sha256.New, secret))
+		claims, err := v.Verify(t.Context(), input+"."+signature(input, sha256.New, secret))
 		if err == nil {
 			headerIsOurs(t, header)
 			claimsHold(t, claims)

@@ -161,7 +161,7 @@ func minted(t testing.TB, header, payload members) string {
 // accepts fails the test unless v accepts raw.
 func accepts(t testing.TB, v *token.Verifier, raw string) *token.Claims {
 	t.Helper()
-	claims, err := v.Verify(raw)
+	claims, err := v.Verify(t.Context(), raw)
 	if err != nil || claims == nil {
 		t.Fatalf("a good token is refused: %v", err)
 	}

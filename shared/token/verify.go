@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,12 +35,11 @@ var (
 
 // Revocations tells whether a token has been revoked; *statuslist.Client does. Revoked
 // is asked on every request and must answer from memory. Where it has nothing in memory yet,
-// it may block for some seconds (a statuslist.Client for up to 4) whatever becomes of the
-// request, since it is given no context. It must be safe for concurrent use. An error means that it does
-// not know; the token is then neither accepted nor called invalid. Only one that wraps
+// it may block for some seconds (a statuslist.Client for up to 4), but not past the end of
+// the context. It must be safe for concurrent use. An error means that it does not know; the token is then neither accepted nor called invalid. Only one that wraps
 // ErrInvalid means that it never will be known.
 type Revocations interface {
-	Revoked(*Claims) (bool, error)
+	Revoked(context.Context, *Claims) (bool, error)
 }
 
 // VerifierConfig says what a Verifier accepts.
@@ -123,9 +123,9 @@ func (v *Verifier) Issuer() string { return v.cfg.Issuer }
 func (v *Verifier) Audience() string { return v.cfg.Audience }
 
 // Verify returns what the token says if it is to be accepted now. Otherwise the
-// error is ErrInvalid, or ErrUnavailable where a later try may succeed. It does no
-// I/O of its own. The claims are shared: do not change them.
-func (v *Verifier) Verify(raw string) (*Claims, error) {
+// error is ErrInvalid, or ErrUnavailable where a later try may succeed. It does no I/O of its
+// own; where it must wait for the Revocations, it waits no longer than ctx lasts. The claims are shared: do not change them.
+func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
 	now := v.cfg.Now()
 	taken := takeApart(raw)
 	found, ok := v.cache.get(taken)
@@ -136,7 +136,7 @@ func (v *Verifier) Verify(raw string) (*Claims, error) {
 		}
 		v.cache.put(taken, found)
 	}
-	return v.inForce(found.claims, now)
+	return v.inForce(ctx, found.claims, now)
 }
 
 // verified is a token whose form, signature and claims were found good, and the
@@ -147,14 +147,14 @@ type verified struct {
 }
 
 // inForce judges what can change while a token is remembered.
-func (v *Verifier) inForce(c *Claims, now time.Time) (*Claims, error) {
+func (v *Verifier) inForce(ctx context.Context, c *Claims, now time.Time) (*Claims, error) {
 	if !now.Before(c.ExpiresAt.Add(v.cfg.Leeway)) {
 		return nil, fmt.Errorf("%w: it has expired", ErrInvalid)
 	}
 	if v.cfg.Revocations == nil {
 		return c, nil
 	}
-	revoked, err := v.cfg.Revocations.Revoked(c)
+	revoked, err := v.cfg.Revocations.Revoked(ctx, c)
 	if errors.Is(err, ErrInvalid) {
 		return nil, err
 	}

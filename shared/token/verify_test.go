@@ -161,7 +161,7 @@ func TestVerifyRefuses(t *testing.T) {
 			for _, v := range []*token.Verifier{cold, warm} {
 				accepts(t, v, good)
 				for range 2 { // a refusal must not be remembered as anything else
-					claims, err := v.Verify(bad.raw)
+					claims, err := v.Verify(t.Context(), bad.raw)
 					if !errors.Is(err, token.ErrInvalid) || errors.Is(err, token.ErrUnavailable) || claims != nil {
 						t.Fatalf("Verify gave %v, %v, want ErrInvalid", claims, err)
 					}
@@ -218,7 +218,7 @@ func TestVerifyIgnoresKeysInTheHeader(t *testing.T) {
 		header := goodHeader().with(name, value)
 		v := verifier(t, nil)
 		accepts(t, v, minted(t, header, goodPayload()))
-		if _, err := v.Verify(mint(t, header, goodPayload(), sha256.New, "attacker")); !errors.Is(err, token.ErrInvalid) {
+		if _, err := v.Verify(t.Context(), mint(t, header, goodPayload(), sha256.New, "attacker")); !errors.Is(err, token.ErrInvalid) {
 			t.Errorf("%s: a forgery gives %v", name, err)
 		}
 	}
@@ -231,7 +231,7 @@ func TestVerifyLengthLimit(t *testing.T) {
 		header := goodHeader().with("x", x)
 		for n := token.MaxLength/4*3 - 400; n < token.MaxLength/4*3-200; n++ {
 			raw := minted(t, header, goodPayload().with("name", strings.Repeat("x", n)))
-			_, err := v.Verify(raw)
+			_, err := v.Verify(t.Context(), raw)
 			if accepted := err == nil; accepted != (len(raw) <= token.MaxLength) {
 				t.Fatalf("a token of %d bytes: %v", len(raw), err)
 			}
@@ -261,7 +261,7 @@ func TestVerifyLeeway(t *testing.T) {
 			c.ExpiresAt.Add(tt.want):      false,
 		} {
 			now.set(at)
-			if _, err := cold.Verify(raw); (err == nil) != want {
+			if _, err := cold.Verify(t.Context(), raw); (err == nil) != want {
 				t.Errorf("leeway %v, %v from exp: %v", tt.configured, at.Sub(c.ExpiresAt), err)
 			}
 		}
@@ -273,7 +273,7 @@ func TestVerifyKeepsAPIsApart(t *testing.T) {
 	other := verifier(t, func(cfg *token.VerifierConfig) { cfg.Audience = "https://other.example" })
 	raw := sign(t, goodRing(t), goodClaims())
 	accepts(t, verifier(t, nil), raw)
-	if _, err := other.Verify(raw); !errors.Is(err, token.ErrInvalid) {
+	if _, err := other.Verify(t.Context(), raw); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("a token for another API: %v", err)
 	}
 }
@@ -286,7 +286,7 @@ func TestVerifyAcceptsOverlappingKeys(t *testing.T) {
 	accepts(t, v, mint(t, goodHeader().with("kid", "k2"), goodPayload(), sha256.New, secret+"2"))
 	for kid, wrong := range map[string]string{"k1": secret + "2", "k2": secret} {
 		raw := mint(t, goodHeader().with("kid", kid), goodPayload(), sha256.New, wrong)
-		if _, err := v.Verify(raw); !errors.Is(err, token.ErrInvalid) {
+		if _, err := v.Verify(t.Context(), raw); !errors.Is(err, token.ErrInvalid) {
 			t.Errorf("%s with the other key's secret: %v", kid, err)
 		}
 	}

@@ -19,9 +19,9 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
-	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
-	"github.com/hallpass-auth/hallpass/authserver/internal/status"
+	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
@@ -137,7 +137,7 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 	}
 	signer := &token.Signer{Keys: keys, Audience: s.Audience}
 	login := &account.Login{Store: data, Hasher: hasher, Gate: gate, Now: time.Now, Log: log}
-	tokens := engine.New(engine.Config{
+	tokens := issuing.New(issuing.Config{
 		Issuer:          s.Issuer,
 		Audience:        s.Audience,
 		Lifetime:        s.AccessTokenLifetime,
@@ -164,7 +164,7 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 		Sessions:       data,
 		Scopes:         data,
 		Tokens:         tokens,
-		StatusLists: status.NewProvider(status.Config{
+		StatusLists: revocation.NewProvider(revocation.Config{
 			Issuer: s.Issuer, Audience: s.Audience, Lifetime: s.AccessTokenLifetime,
 			Grants: data, APIs: data, Signer: signer, Now: time.Now, Log: log,
 		}),

@@ -8,13 +8,13 @@ import (
 )
 
 // home is GET /, where people come who type the server's name.
-func (e *edge) home(w http.ResponseWriter, _ *http.Request) error {
+func (e *endpoints) home(w http.ResponseWriter, _ *http.Request) error {
 	e.message(w, http.StatusOK, "Authorization server", "This is where apps send you to log in. Go to the app that you want to use, and start there.")
 	return nil
 }
 
 // notFound answers for a path that leads nowhere.
-func (e *edge) notFound(w http.ResponseWriter, r *http.Request) {
+func (e *endpoints) notFound(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Vary", "Accept")
 	if !wantsPage(r) {
 		problem.Write(w, http.StatusNotFound, "Not Found")
@@ -25,7 +25,7 @@ func (e *edge) notFound(w http.ResponseWriter, r *http.Request) {
 
 // notAllowedPage is notAllowed where people come too: by a bookmark of a page that a form
 // has led to, for example.
-func (e *edge) notAllowedPage(w http.ResponseWriter, r *http.Request) {
+func (e *endpoints) notAllowedPage(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Vary", "Accept")
 	if !wantsPage(r) {
 		notAllowed(w, r)

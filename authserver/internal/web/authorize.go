@@ -12,7 +12,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
-	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
@@ -45,7 +45,7 @@ var (
 // authorize is GET /authorize (RFC 6749 §4.1.1): login, then consent, then a code. Each
 // page leads back here by the same query, so what has been done is found in the session
 // and not carried along.
-func (e *edge) authorize(w http.ResponseWriter, r *http.Request) error {
+func (e *endpoints) authorize(w http.ResponseWriter, r *http.Request) error {
 	a, err := e.readAuthorization(r, r.URL.RawQuery)
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func (e *edge) authorize(w http.ResponseWriter, r *http.Request) error {
 
 // readAuthorization reads and checks an authorization request. A client or a redirect
 // URI that is not good is a *pageError.
-func (e *edge) readAuthorization(r *http.Request, query string) (*authorization, error) {
+func (e *endpoints) readAuthorization(r *http.Request, query string) (*authorization, error) {
 	if len(query) > maxQuery {
 		return nil, &pageError{"This link is broken", "The request of the app is too long."}
 	}
@@ -148,13 +148,13 @@ func (a *authorization) check() *oauth.Error {
 
 // checkTarget finds the API that is asked for, and what of it; it returns what is wrong
 // with that. The error is one that the client is not to be told.
-func (e *edge) checkTarget(r *http.Request, a *authorization) (*oauth.Error, error) {
+func (e *endpoints) checkTarget(r *http.Request, a *authorization) (*oauth.Error, error) {
 	asked, err := oauth.ParseScope(a.form.Get("scope"))
 	if err == nil {
 		a.api, err = e.cfg.Tokens.Target(r.Context(), a.form.Get("resource"))
 	}
 	if err == nil {
-		a.scope, err = engine.Scope(a.client, a.api, asked)
+		a.scope, err = issuing.Scope(a.client, a.api, asked)
 	}
 	var wrong *oauth.Error
 	if errors.As(err, &wrong) {
@@ -189,7 +189,7 @@ func (a *authorization) needsLogin(s session, now time.Time) bool {
 
 // needsConsent reports whether the user must be asked. Those who run this server have
 // answered for their own apps.
-func (e *edge) needsConsent(r *http.Request, a *authorization, s session) (bool, error) {
+func (e *endpoints) needsConsent(r *http.Request, a *authorization, s session) (bool, error) {
 	if slices.Contains(a.prompt, "consent") {
 		return true, nil
 	}
@@ -202,9 +202,9 @@ func (e *edge) needsConsent(r *http.Request, a *authorization, s session) (bool,
 }
 
 // sendCode sends the browser back to the client with a code.
-func (e *edge) sendCode(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
+func (e *endpoints) sendCode(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
 	r.Form = a.form
-	uri, err := e.cfg.Tokens.Authorize(r, a.client, engine.Consent{API: a.api, UserID: s.user.ID, Session: s.digest, Scope: a.scope})
+	uri, err := e.cfg.Tokens.Authorize(r, a.client, issuing.Consent{API: a.api, UserID: s.user.ID, Session: s.digest, Scope: a.scope})
 	if err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func (e *edge) sendCode(w http.ResponseWriter, r *http.Request, a *authorization
 }
 
 // refuse sends the browser back to the client with an error. It returns a *shownError.
-func (e *edge) refuse(w http.ResponseWriter, a *authorization, reason *oauth.Error) error {
+func (e *endpoints) refuse(w http.ResponseWriter, a *authorization, reason *oauth.Error) error {
 	uri, err := e.cfg.Tokens.Refuse(a.redirectURI, a.state, reason)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 )
 
 // showConsent asks the user whether the client may have what it asks for.
-func (e *edge) showConsent(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
+func (e *endpoints) showConsent(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
 	scopes, err := e.describeScopes(r.Context(), a.scope)
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func (e *edge) showConsent(w http.ResponseWriter, r *http.Request, a *authorizat
 
 // describeScopes says what a scope means, token by token; the text is empty where nobody has
 // said so.
-func (e *edge) describeScopes(ctx context.Context, scope oauth.Scope) ([]resource.ScopeDescription, error) {
+func (e *endpoints) describeScopes(ctx context.Context, scope oauth.Scope) ([]resource.ScopeDescription, error) {
 	known, err := e.cfg.Scopes.ScopeDescriptions(ctx)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (e *edge) describeScopes(ctx context.Context, scope oauth.Scope) ([]resourc
 
 // consent is POST /consent, sent by the consent page. Without a session, or with that of
 // somebody else than the one who saw the page, it goes back to the beginning.
-func (e *edge) consent(w http.ResponseWriter, r *http.Request) error {
+func (e *endpoints) consent(w http.ResponseWriter, r *http.Request) error {
 	form, query, a, err := e.readPageForm(w, r)
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func (e *edge) consent(w http.ResponseWriter, r *http.Request) error {
 }
 
 // rememberConsent adds what is allowed now to what was allowed before at the same API.
-func (e *edge) rememberConsent(r *http.Request, a *authorization, s session) error {
+func (e *endpoints) rememberConsent(r *http.Request, a *authorization, s session) error {
 	before, err := e.cfg.Sessions.ConsentedScope(r.Context(), s.user.ID, a.client.ID, a.api.Audience)
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/problem"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
-	"github.com/hallpass-auth/hallpass/authserver/internal/status"
+	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -47,7 +47,7 @@ func failureOf(err error) failure {
 		return failure{status: status, code: protocol.Code, text: protocol.Description}
 	case errors.As(err, &page):
 		return failure{status: http.StatusBadRequest, code: "refused", text: page.text, title: page.title, forPerson: page.text}
-	case errors.Is(err, status.ErrNotFound):
+	case errors.Is(err, revocation.ErrNotFound):
 		return failure{status: http.StatusNotFound, code: "not_found", text: "Not Found"}
 	case errors.Is(err, account.ErrIncorrect):
 		return failure{status: http.StatusBadRequest, code: oauth.CodeInvalidGrant,
@@ -90,7 +90,7 @@ func (f failure) writeProblem(w http.ResponseWriter) {
 }
 
 // writePage answers with a page that has nothing but the error.
-func (f failure) writePage(e *edge, w http.ResponseWriter) {
+func (f failure) writePage(e *endpoints, w http.ResponseWriter) {
 	f.setRetryAfter(w)
 	e.message(w, f.status, cmp.Or(f.title, "Something went wrong"), cmp.Or(f.forPerson, "Sorry: "+f.text+"."))
 }

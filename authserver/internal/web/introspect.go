@@ -6,12 +6,12 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
 // introspect is POST /introspect (RFC 7662), for clients that are registered for it.
 // About a token that is not good it says nothing but that (§2.2).
-func (e *edge) introspect(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+func (e *endpoints) introspect(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func (e *edge) introspect(w http.ResponseWriter, r *http.Request) (map[string]an
 		return nil, invalid("missing: token")
 	}
 	found, err := e.cfg.Tokens.Inspect(r.Context(), form.Get("token"))
-	if errors.Is(err, engine.ErrNotActive) {
+	if errors.Is(err, issuing.ErrNotActive) {
 		return map[string]any{"active": false}, nil
 	}
 	if err != nil {
@@ -37,7 +37,7 @@ func (e *edge) introspect(w http.ResponseWriter, r *http.Request) (map[string]an
 }
 
 // introspection is what is known about a good token, in the members of RFC 7662 §2.2.
-func introspection(found engine.Inspection, issuer string) map[string]any {
+func introspection(found issuing.Inspection, issuer string) map[string]any {
 	members := map[string]any{
 		"active":    true,
 		"iss":       issuer,

@@ -14,14 +14,14 @@ import (
 )
 
 // showLogin shows the login page for an authorization request.
-func (e *edge) showLogin(w http.ResponseWriter, status int, a *authorization, query string, p page) {
+func (e *endpoints) showLogin(w http.ResponseWriter, status int, a *authorization, query string, p page) {
 	p.Title, p.Client, p.Continue = "Log in", a.client.Name, query
 	e.render(w, status, "login", p, formTarget(a.redirectURI))
 }
 
 // login is POST /login, sent by the login page. What it goes on with is the query of an
 // authorization request, and is checked as one.
-func (e *edge) login(w http.ResponseWriter, r *http.Request) error {
+func (e *endpoints) login(w http.ResponseWriter, r *http.Request) error {
 	form, query, a, err := e.readPageForm(w, r)
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (e *edge) login(w http.ResponseWriter, r *http.Request) error {
 
 // failLogin shows the login page again where whoever sent it can do something about the
 // error.
-func (e *edge) failLogin(w http.ResponseWriter, a *authorization, query, username string, err error) error {
+func (e *endpoints) failLogin(w http.ResponseWriter, a *authorization, query, username string, err error) error {
 	f := failureOf(err)
 	if f.forPerson == "" {
 		return err
@@ -50,7 +50,7 @@ func (e *edge) failLogin(w http.ResponseWriter, a *authorization, query, usernam
 }
 
 // checkPassword checks what was typed. A field that is empty is as wrong as any.
-func (e *edge) checkPassword(r *http.Request, clientID string, form url.Values) (account.User, error) {
+func (e *endpoints) checkPassword(r *http.Request, clientID string, form url.Values) (account.User, error) {
 	if form.Get("username") == "" || form.Get("password") == "" {
 		return account.User{}, account.ErrIncorrect
 	}
@@ -61,7 +61,7 @@ func (e *edge) checkPassword(r *http.Request, clientID string, form url.Values) 
 
 // readPageForm reads a form of one of our pages, and the authorization request that it
 // goes on with.
-func (e *edge) readPageForm(w http.ResponseWriter, r *http.Request) (url.Values, string, *authorization, error) {
+func (e *endpoints) readPageForm(w http.ResponseWriter, r *http.Request) (url.Values, string, *authorization, error) {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
 		return nil, "", nil, &pageError{"This form is broken", "What your browser sent cannot be read. Go back to the app and start again."}

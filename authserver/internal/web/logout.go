@@ -5,7 +5,7 @@ import (
 )
 
 // showLogout is GET /logout: it asks, since a mere link must not log anybody out.
-func (e *edge) showLogout(w http.ResponseWriter, r *http.Request) error {
+func (e *endpoints) showLogout(w http.ResponseWriter, r *http.Request) error {
 	s, err := e.session(r)
 	if err != nil {
 		return err
@@ -20,7 +20,7 @@ func (e *edge) showLogout(w http.ResponseWriter, r *http.Request) error {
 
 // logout is POST /logout: it ends the browser's session and, if asked to, every grant
 // that was given in it.
-func (e *edge) logout(w http.ResponseWriter, r *http.Request) error {
+func (e *endpoints) logout(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
 		return &pageError{"This form is broken", "What your browser sent cannot be read. Open this page again."}

@@ -14,7 +14,7 @@ const publicly = "public, max-age=60"
 
 // metadata is what clients need to know (RFC 8414 §2). It is true because it is made
 // of what the server does: the grant types are those that the engine supports.
-func (e *edge) metadata(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+func (e *endpoints) metadata(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 	scopes, err := e.cfg.Scopes.ScopeDescriptions(r.Context())
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (e *edge) metadata(w http.ResponseWriter, r *http.Request) (map[string]any,
 
 // jwks is the JWK Set of the keys that everybody may know. Shared secrets are not in
 // it, so it is empty where there is nothing else.
-func (e *edge) jwks(w http.ResponseWriter, _ *http.Request) (map[string]any, error) {
+func (e *endpoints) jwks(w http.ResponseWriter, _ *http.Request) (map[string]any, error) {
 	set, err := e.cfg.Keys.Current().Public(e.cfg.Now())
 	if err != nil {
 		return nil, err

@@ -32,7 +32,7 @@ func TestOAuth2Client(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			claims, err := s.verifier.Verify(got.AccessToken)
+			claims, err := s.verifier.Verify(t.Context(), got.AccessToken)
 			if err != nil || claims.ClientID != tt.id || claims.Scope.String() != "profile" || got.Type() != "Bearer" || got.ExpiresIn != 1800 {
 				t.Errorf("token %+v says %+v, %v", got, claims, err)
 			}

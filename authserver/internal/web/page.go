@@ -44,7 +44,7 @@ type page struct {
 // render shows a page. The policy forbids scripts, frames and everything from elsewhere.
 // Forms may be sent here, and from here on to the client: browsers hold a form's whole
 // way against the policy.
-func (e *edge) render(w http.ResponseWriter, status int, name string, p page, formTargets ...string) {
+func (e *endpoints) render(w http.ResponseWriter, status int, name string, p page, formTargets ...string) {
 	var body bytes.Buffer
 	if err := pages[name].ExecuteTemplate(&body, "frame", p); err != nil {
 		panic(err) // the templates and the type of their data are both ours
@@ -77,13 +77,13 @@ func formTarget(redirectURI string) string {
 }
 
 // message shows a page that has nothing but something to say.
-func (e *edge) message(w http.ResponseWriter, status int, title, text string) {
+func (e *endpoints) message(w http.ResponseWriter, status int, title, text string) {
 	e.render(w, status, "message", page{Title: title, Text: text})
 }
 
 // pageHandler makes a handler of a function that shows pages: it counts, logs what is
 // unexpected, and makes a page of an error that the function has not shown itself.
-func (e *edge) pageHandler(name string, show func(http.ResponseWriter, *http.Request) error) http.Handler {
+func (e *endpoints) pageHandler(name string, show func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := show(w, r)
 		var shown *shownError
@@ -113,7 +113,7 @@ type pageError struct{ title, text string }
 func (p *pageError) Error() string { return p.text }
 
 // style serves the one style sheet.
-func (e *edge) style(w http.ResponseWriter, r *http.Request) {
+func (e *endpoints) style(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "public, max-age=3600")
 	http.ServeFileFS(w, r, pageFiles, "pages/style.css")
 }

@@ -6,7 +6,7 @@ import (
 
 // revoke is POST /revoke (RFC 7009). The hint is not needed: a token shows what it is.
 // A token that is not good is no error; the client has what it wants.
-func (e *edge) revoke(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+func (e *endpoints) revoke(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
-	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
@@ -35,16 +35,16 @@ type Scopes interface {
 	ScopeDescriptions(ctx context.Context) ([]resource.ScopeDescription, error)
 }
 
-// Tokens issues, shows and revokes tokens; *engine.Engine does.
+// Tokens issues, shows and revokes tokens; *issuing.Engine does.
 type Tokens interface {
 	Supports(oauth.GrantType) bool
 	GrantTypes() []oauth.GrantType
 	Issue(*http.Request, client.Client) (map[string]any, error)
 	Target(ctx context.Context, audience string) (resource.API, error)
-	Authorize(*http.Request, client.Client, engine.Consent) (redirectURI string, err error)
+	Authorize(*http.Request, client.Client, issuing.Consent) (redirectURI string, err error)
 	Refuse(redirectURI, state string, reason *oauth.Error) (string, error)
-	Inspect(ctx context.Context, token string) (engine.Inspection, error)
-	InspectClaims(context.Context, *token.Claims) (engine.Inspection, error)
+	Inspect(ctx context.Context, token string) (issuing.Inspection, error)
+	InspectClaims(context.Context, *token.Claims) (issuing.Inspection, error)
 	Revoke(ctx context.Context, c client.Client, token string) error
 }
 
@@ -62,7 +62,7 @@ type Config struct {
 	AllowedOrigins []string
 
 	Clients   Clients
-	Passwords engine.Passwords
+	Passwords issuing.Passwords
 	Sessions  Sessions
 	Scopes    Scopes
 	Tokens    Tokens
@@ -81,7 +81,7 @@ type methods map[string]http.Handler
 
 // New returns the handler of the public listener.
 func New(cfg Config) http.Handler {
-	e := newEdge(cfg)
+	e := newEndpoints(cfg)
 	apps := cfg.AllowedOrigins
 	everybody := []string{"*"}
 	var nobody []string
@@ -167,7 +167,7 @@ func notAllowed(w http.ResponseWriter, _ *http.Request) {
 }
 
 // sameOrigin refuses forms that a page of another site has made a browser send.
-func (e *edge) sameOrigin(next http.Handler) http.Handler {
+func (e *endpoints) sameOrigin(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		e.message(w, http.StatusForbidden, "Not from here", "This form was sent by another site. If you meant to log in, go back to the app and start again.")

@@ -42,17 +42,17 @@ type session struct {
 
 // cookieName is the name of the session's cookie. With https it has the prefix that
 // makes browsers refuse one that a neighbouring host has set.
-func (e *edge) cookieName() string {
+func (e *endpoints) cookieName() string {
 	if e.secure() {
 		return "__Host-hallpass"
 	}
 	return "hallpass"
 }
 
-func (e *edge) secure() bool { return strings.HasPrefix(e.cfg.IssuerURL, "https:") }
+func (e *endpoints) secure() bool { return strings.HasPrefix(e.cfg.IssuerURL, "https:") }
 
 // session finds out who is logged in.
-func (e *edge) session(r *http.Request) (session, error) {
+func (e *endpoints) session(r *http.Request) (session, error) {
 	cookie, err := r.Cookie(e.cookieName())
 	if errors.Is(err, http.ErrNoCookie) {
 		return session{}, nil
@@ -71,7 +71,7 @@ func (e *edge) session(r *http.Request) (session, error) {
 // startSession logs a browser in. The session is always a new one, and an old one ends:
 // a cookie that somebody has planted is worth nothing after a login. A user whose password
 // was changed since it was checked is account.ErrIncorrect.
-func (e *edge) startSession(w http.ResponseWriter, r *http.Request, user account.User) error {
+func (e *endpoints) startSession(w http.ResponseWriter, r *http.Request, user account.User) error {
 	raw := make([]byte, 32)
 	if _, err := rand.Read(raw); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (e *edge) startSession(w http.ResponseWriter, r *http.Request, user account
 
 // cookie makes the session's cookie; a negative age removes it. Lax, because a client
 // sends the browser here by a link.
-func (e *edge) cookie(value string, maxAge int) *http.Cookie {
+func (e *endpoints) cookie(value string, maxAge int) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // Secure follows the issuer: browsers drop a secure cookie on plain http
 		Name: e.cookieName(), Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, Secure: e.secure(), SameSite: http.SameSiteLaxMode,

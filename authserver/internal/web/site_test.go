@@ -28,8 +28,8 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
-	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
-	"github.com/hallpass-auth/hallpass/authserver/internal/status"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
@@ -163,14 +163,14 @@ func (s *site) config() web.Config {
 	return web.Config{
 		IssuerURL: issuer, DefaultClient: demo,
 		Clients: s.data, Passwords: login, Sessions: s.data, Scopes: s.data, Verifier: s.verifier, Keys: ring,
-		Tokens: engine.New(engine.Config{
+		Tokens: issuing.New(issuing.Config{
 			Issuer: issuer, Audience: audience, Lifetime: lifetime,
 			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
 			Passwords: login, Users: s.data, Clients: s.data, Grants: s.data, APIs: s.data,
 			Signer: signer, Verifier: anyVerifier,
 			Now: s.clock, Random: rand.Reader, Log: log,
 		}),
-		StatusLists: status.NewProvider(status.Config{
+		StatusLists: revocation.NewProvider(revocation.Config{
 			Issuer: issuer, Audience: audience, Lifetime: lifetime, Grants: s.data, APIs: s.data, Signer: signer, Now: s.clock,
 		}),
 		Now: s.clock, Log: log, Registry: s.registry,
@@ -426,7 +426,7 @@ func (s *site) expectOK(what string, a answer) *token.Claims {
 		return &token.Claims{}
 	}
 	raw, _ := a.body["access_token"].(string)
-	claims, err := s.verifier.Verify(raw)
+	claims, err := s.verifier.Verify(s.t.Context(), raw)
 	if err != nil {
 		s.t.Errorf("%s: the token is not good: %v", what, err)
 		return &token.Claims{}

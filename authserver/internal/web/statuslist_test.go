@@ -47,7 +47,7 @@ func TestStatusList(t *testing.T) {
 	s := newSite(t)
 	first := s.expectOK("login", s.post(login()))
 	raw := s.post(login()).body["access_token"].(string)
-	second, err := s.verifier.Verify(raw)
+	second, err := s.verifier.Verify(t.Context(), raw)
 	s.must(err)
 	if s.revoked(first) || s.revoked(second) {
 		t.Error("a new token is revoked")

@@ -20,7 +20,7 @@ var required = map[oauth.GrantType][]string{
 
 // token is POST /token (RFC 6749 §3.2), a pipeline: form, client, grant type,
 // parameters, grant.
-func (e *edge) token(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+func (e *endpoints) token(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
 	form, err := readForm(w, r, multipartForPasswords)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (e *edge) token(w http.ResponseWriter, r *http.Request) (map[string]any, er
 
 // grantType returns the grant type that the form asks for, if the client may use
 // it. The default client may leave it out, as clients of the original program do.
-func (e *edge) grantType(form url.Values, c client.Client) (oauth.GrantType, error) {
+func (e *endpoints) grantType(form url.Values, c client.Client) (oauth.GrantType, error) {
 	byDefault := ""
 	if c.ID == e.cfg.DefaultClient {
 		byDefault = string(oauth.GrantPassword)

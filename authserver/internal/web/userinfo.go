@@ -7,7 +7,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
 // scopeProfile is the scope that shows a user's names.
@@ -15,7 +15,7 @@ const scopeProfile = "profile"
 
 // userinfo is GET /userinfo: who the user of the access token is, as much of it as the
 // token's scope shows. It is a protected resource: its refusals are those of RFC 6750.
-func (e *edge) userinfo(w http.ResponseWriter, r *http.Request) {
+func (e *endpoints) userinfo(w http.ResponseWriter, r *http.Request) {
 	const name = "userinfo"
 	claims, refusal := bearer.Authenticate(e.cfg.Verifier, r)
 	if refusal != nil {
@@ -24,7 +24,7 @@ func (e *edge) userinfo(w http.ResponseWriter, r *http.Request) {
 	}
 	found, err := e.cfg.Tokens.InspectClaims(r.Context(), claims)
 	switch {
-	case errors.Is(err, engine.ErrNotActive) || (err == nil && found.Username == ""):
+	case errors.Is(err, issuing.ErrNotActive) || (err == nil && found.Username == ""):
 		e.refuseToken(w, name, bearer.InvalidToken(e.cfg.Verifier))
 	case err != nil:
 		e.failed(r, name, err).writeProblem(w)
@@ -41,7 +41,7 @@ func (e *edge) userinfo(w http.ResponseWriter, r *http.Request) {
 
 // refuseToken answers with a refusal and counts it. Without credentials there is no error
 // code (RFC 6750 §3.1), nor is there where a token cannot be judged.
-func (e *edge) refuseToken(w http.ResponseWriter, endpoint string, refusal *bearer.Refusal) {
+func (e *endpoints) refuseToken(w http.ResponseWriter, endpoint string, refusal *bearer.Refusal) {
 	result := refusal.Code
 	switch {
 	case result != "":

@@ -1,4 +1,4 @@
-package engine
+package issuing
 
 import (
 	"cmp"
@@ -77,7 +77,7 @@ func (e *Engine) find(ctx context.Context, text string) (Inspection, error) {
 		}
 		return Inspection{Grant: g}, nil
 	}
-	claims, err := e.cfg.Verifier.Verify(text)
+	claims, err := e.cfg.Verifier.Verify(ctx, text)
 	if err != nil {
 		return Inspection{}, ErrNotActive
 	}

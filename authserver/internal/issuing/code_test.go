@@ -1,4 +1,4 @@
-package engine_test
+package issuing_test
 
 import (
 	"crypto/sha256"
@@ -13,7 +13,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
 // Where the codes of these tests are sent to, and the verifier that goes with them.
@@ -29,7 +29,7 @@ func (b *bench) session() {
 }
 
 // redemption gives the app a code and returns its request to redeem it, with changes.
-func (b *bench) redemption(e *engine.Engine, changes ...string) *http.Request {
+func (b *bench) redemption(e *issuing.Engine, changes ...string) *http.Request {
 	b.t.Helper()
 	sum := sha256.Sum256([]byte(verifier))
 	r := httptest.NewRequest(http.MethodGet, "/authorize", nil)
@@ -37,7 +37,7 @@ func (b *bench) redemption(e *engine.Engine, changes ...string) *http.Request {
 		"response_type": {"code"}, "client_id": {"app"}, "redirect_uri": {callback},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
 	}
-	to, err := e.Authorize(r, b.app, engine.Consent{API: b.api, UserID: b.user.ID, Session: "session", Scope: b.app.Scope})
+	to, err := e.Authorize(r, b.app, issuing.Consent{API: b.api, UserID: b.user.ID, Session: "session", Scope: b.app.Scope})
 	must(b.t, err)
 	u, err := url.Parse(to)
 	must(b.t, err)
@@ -57,7 +57,7 @@ func TestCodeOfSomebodyWhoIsNoMore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			b.session()
-			e := engine.New(b.cfg)
+			e := issuing.New(b.cfg)
 			r := b.redemption(e)
 			must(t, end(b))
 			answer, err := e.Issue(r, b.app)
@@ -75,7 +75,7 @@ func TestServiceThatIsNoMore(t *testing.T) {
 	b := newBench(t)
 	b.app.Grants, b.app.SecretDigest = []oauth.GrantType{oauth.GrantClientCredentials}, "digest"
 	must(t, b.data.DeleteClient(t.Context(), "app", b.now))
-	answer, err := engine.New(b.cfg).Issue(request("grant_type", "client_credentials"), b.app)
+	answer, err := issuing.New(b.cfg).Issue(request("grant_type", "client_credentials"), b.app)
 	if !errors.Is(err, oauth.ErrInvalidClient) || answer != nil {
 		t.Errorf("got %v, %v, want invalid_client", answer, err)
 	}
@@ -101,7 +101,7 @@ func TestRedirectURIOfACode(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			b.session()
-			e := engine.New(b.cfg)
+			e := issuing.New(b.cfg)
 			r, by := b.redemption(e, tt.change...), b.app
 			if id := r.FormValue("client_id"); id != "" {
 				by.ID = id

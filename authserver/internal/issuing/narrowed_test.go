@@ -1,4 +1,4 @@
-package engine_test
+package issuing_test
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
@@ -14,7 +14,7 @@ import (
 // grant is given. The grant keeps its scope, in case that the client gets it back.
 func TestRefreshByAClientThatWasNarrowed(t *testing.T) {
 	b := newRefreshBench(t)
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	answer, err := e.Issue(request(), b.app)
 	must(t, err)
 	for _, tt := range []struct {
@@ -50,7 +50,7 @@ func TestRefreshForAnAPIThatWasNarrowed(t *testing.T) {
 	b := newBench(t)
 	verifier := withBilling(t, b)
 	b.app.Scope = append(b.app.Scope, "invoices:read")
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	answer, err := e.Issue(request("resource", billing.Audience), b.app)
 	must(t, err)
 	for _, tt := range []struct {
@@ -73,7 +73,7 @@ func TestRefreshForAnAPIThatWasNarrowed(t *testing.T) {
 			continue
 		}
 		must(t, err)
-		claims, err := verifier.Verify(next["access_token"].(string))
+		claims, err := verifier.Verify(t.Context(), next["access_token"].(string))
 		must(t, err)
 		if next["scope"] != tt.want || claims.Scope.String() != tt.want {
 			t.Errorf("%+v: the scope is %q, in the token %q", tt, next["scope"], claims.Scope)
@@ -87,7 +87,7 @@ func TestCodeOfAClientThatWasNarrowed(t *testing.T) {
 	for now, want := range map[string]string{"items:read profile": "profile items:read", "items:read": "items:read", "admin": ""} {
 		b := newBench(t)
 		b.session()
-		e := engine.New(b.cfg)
+		e := issuing.New(b.cfg)
 		r := b.redemption(e)
 		b.app.Scope = strings.Fields(now)
 		answer, err := e.Issue(r, b.app)

@@ -1,4 +1,4 @@
-package engine_test
+package issuing_test
 
 import (
 	"context"
@@ -25,8 +25,8 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
-	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -48,7 +48,7 @@ func (p passwords) Check(ctx context.Context, a account.Attempt) (account.User, 
 // bench is an engine on a database with one user and two clients.
 type bench struct {
 	t    *testing.T
-	cfg  engine.Config
+	cfg  issuing.Config
 	data *store.Store
 	user account.User
 	app  client.Client
@@ -86,7 +86,7 @@ func newBench(t *testing.T) *bench {
 	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: clock, Leeway: -1})
 	must(t, err)
 	log := slog.New(slog.DiscardHandler)
-	b.cfg = engine.Config{
+	b.cfg = issuing.Config{
 		Issuer: issuer, Audience: audience, Lifetime: lifetime,
 		RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
 		Passwords: &account.Login{Store: b.data, Hasher: hasher, Gate: account.NewGate(2, 100), Now: clock, Log: log},
@@ -118,14 +118,14 @@ func request(changes ...string) *http.Request {
 func (b *bench) claims(answer map[string]any) *token.Claims {
 	b.t.Helper()
 	raw, _ := answer["access_token"].(string)
-	claims, err := b.cfg.Verifier.Verify(raw)
+	claims, err := b.cfg.Verifier.Verify(b.t.Context(), raw)
 	must(b.t, err)
 	return claims
 }
 
 func TestIssue(t *testing.T) {
 	b := newBench(t)
-	answer, err := engine.New(b.cfg).Issue(request(), b.app)
+	answer, err := issuing.New(b.cfg).Issue(request(), b.app)
 	must(t, err)
 	claims := b.claims(answer)
 	if claims.ID == "" {
@@ -157,7 +157,7 @@ func TestIssue(t *testing.T) {
 // RFC 6749 §3.3: never more than the client has, the client's own in place of none.
 func TestIssueScope(t *testing.T) {
 	b := newBench(t)
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	for _, tt := range []struct{ asked, want, says string }{
 		{asked: "", want: "profile items:read"},
 		{asked: " ", want: "profile items:read"},
@@ -190,7 +190,7 @@ func TestIssueScope(t *testing.T) {
 // says, and to none where there is none.
 func TestIssueToTheAuthenticatedClient(t *testing.T) {
 	b := newBench(t)
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	answer, err := e.Issue(request("client_id", "other", "client_secret", "x"), b.app)
 	must(t, err)
 	if got := b.claims(answer).ClientID; got != "app" {
@@ -257,7 +257,7 @@ func TestIssueErrors(t *testing.T) {
 	} {
 		b := newBench(t)
 		b.cfg.Passwords = passwords(func(context.Context, account.Attempt) (account.User, error) { return account.User{}, tt.from })
-		answer, err := engine.New(b.cfg).Issue(request(), b.app)
+		answer, err := issuing.New(b.cfg).Issue(request(), b.app)
 		if !errors.Is(err, tt.want) || answer != nil {
 			t.Errorf("%v became %v with %v, want %v", tt.from, err, answer, tt.want)
 		}
@@ -274,7 +274,7 @@ func TestIssueUnhashableError(t *testing.T) {
 	b.cfg.Passwords = passwords(func(context.Context, account.Attempt) (account.User, error) {
 		return account.User{}, unhashable{[]error{errors.New("x")}}
 	})
-	_, err := engine.New(b.cfg).Issue(request(), b.app)
+	_, err := issuing.New(b.cfg).Issue(request(), b.app)
 	if !errors.As(err, new(unhashable)) {
 		t.Errorf("became %v", err)
 	}
@@ -282,7 +282,7 @@ func TestIssueUnhashableError(t *testing.T) {
 
 func TestIssueRefusesForms(t *testing.T) {
 	b := newBench(t)
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	for name, tt := range map[string]struct {
 		request *http.Request
 		want    error
@@ -301,7 +301,7 @@ func TestIssueRefusesForms(t *testing.T) {
 }
 
 func TestSupports(t *testing.T) {
-	e := engine.New(newBench(t).cfg)
+	e := issuing.New(newBench(t).cfg)
 	if !e.Supports(oauth.GrantPassword) {
 		t.Error("password is not supported")
 	}
@@ -329,7 +329,7 @@ func TestIssueToSomebodyWhoIsNoMore(t *testing.T) {
 				must(t, err)
 				return user, end(b)
 			})
-			answer, err := engine.New(b.cfg).Issue(request(), b.app)
+			answer, err := issuing.New(b.cfg).Issue(request(), b.app)
 			var got *oauth.Error
 			if !errors.As(err, &got) || got.Description != "Incorrect username or password" || answer != nil {
 				t.Errorf("got %v, %v", answer, err)
@@ -347,7 +347,7 @@ func TestIssueWhileTheSecretIsReplaced(t *testing.T) {
 	c.ID, c.SecretDigest, c.CreatedAt = "confidential", "digest", b.now
 	c.Grants = append(c.Grants, oauth.GrantRefreshToken, oauth.GrantClientCredentials)
 	must(t, b.data.CreateClient(t.Context(), c))
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	service := func() *http.Request { return request("grant_type", "client_credentials") }
 	_, err := e.Issue(service(), c)
 	must(t, err)
@@ -377,7 +377,7 @@ func TestIssueWithoutADatabase(t *testing.T) {
 		must(t, err)
 		return user, b.data.Close()
 	})
-	if answer, err := engine.New(b.cfg).Issue(request(), b.app); !errors.Is(err, store.ErrUnavailable) || answer != nil {
+	if answer, err := issuing.New(b.cfg).Issue(request(), b.app); !errors.Is(err, store.ErrUnavailable) || answer != nil {
 		t.Errorf("got %v, %v", answer, err)
 	}
 }
@@ -388,7 +388,7 @@ func TestIssueWithoutASigningKey(t *testing.T) {
 	ring, err := keyring.Parse(fmt.Appendf(nil, `{"keys":[{"kty":"oct","kid":"later","nbf":%d,"k":"%s"}]}`, later, strings.Repeat("A", 43)))
 	must(t, err)
 	b.cfg.Signer = &token.Signer{Keys: ring}
-	if answer, err := engine.New(b.cfg).Issue(request(), b.app); !errors.Is(err, keyring.ErrNoSigner) || answer != nil {
+	if answer, err := issuing.New(b.cfg).Issue(request(), b.app); !errors.Is(err, keyring.ErrNoSigner) || answer != nil {
 		t.Errorf("got %v, %v", answer, err)
 	}
 }
@@ -397,7 +397,7 @@ func TestIssueWithoutASigningKey(t *testing.T) {
 func TestIssueInParallel(t *testing.T) {
 	const logins = 20
 	b := newBench(t)
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	answers := make([]map[string]any, logins)
 	var group sync.WaitGroup
 	for i := range logins {

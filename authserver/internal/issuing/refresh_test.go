@@ -1,4 +1,4 @@
-package engine_test
+package issuing_test
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
 // newRefreshBench is a bench whose access tokens live longer than a refresh token may be
@@ -21,7 +21,7 @@ func newRefreshBench(t *testing.T) *bench {
 }
 
 // expectActive checks whether a token is good, by its introspection.
-func expectActive(t *testing.T, what string, e *engine.Engine, raw any, want error) {
+func expectActive(t *testing.T, what string, e *issuing.Engine, raw any, want error) {
 	t.Helper()
 	if _, err := e.Inspect(t.Context(), raw.(string)); !errors.Is(err, want) {
 		t.Errorf("%s: %v, want %v", what, err, want)
@@ -32,7 +32,7 @@ func expectActive(t *testing.T, what string, e *engine.Engine, raw any, want err
 // access tokens live.
 func TestRefreshingEnds(t *testing.T) {
 	b := newRefreshBench(t)
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	began := b.now
 	answer, err := e.Issue(request(), b.app)
 	must(t, err)
@@ -53,7 +53,7 @@ func TestRefreshingEnds(t *testing.T) {
 	b.now = began.Add(3*time.Hour - time.Second)
 	expectActive(t, "the refresh token before its end", e, answer["refresh_token"], nil)
 	b.now = began.Add(3 * time.Hour)
-	expectActive(t, "the refresh token at its end", e, answer["refresh_token"], engine.ErrNotActive)
+	expectActive(t, "the refresh token at its end", e, answer["refresh_token"], issuing.ErrNotActive)
 	expectActive(t, "the access token at that time", e, answer["access_token"], nil)
 	after, err := e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
 	refusedAs(t, "refreshing at the end", after, err, oauth.CodeInvalidGrant)
@@ -64,7 +64,7 @@ func TestRefreshingEnds(t *testing.T) {
 func TestGrantLastsAsLongAsItsTokens(t *testing.T) {
 	b := newRefreshBench(t)
 	b.cfg.RefreshGrace = 5 * time.Minute
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	first, err := e.Issue(request(), b.app)
 	must(t, err)
 	_, err = e.Issue(request(refreshing(first["refresh_token"])...), b.app)
@@ -82,7 +82,7 @@ func TestGrantLastsAsLongAsItsTokens(t *testing.T) {
 // CHECKLIST 26: a refresh token that nobody uses ends, though its access token is good for longer.
 func TestIdleRefreshTokenEnds(t *testing.T) {
 	b := newRefreshBench(t)
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	answer, err := e.Issue(request(), b.app)
 	must(t, err)
 	for range 2 { // the first refresh token, and a later one
@@ -90,7 +90,7 @@ func TestIdleRefreshTokenEnds(t *testing.T) {
 		b.now = began.Add(time.Hour)
 		late, err := e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
 		refusedAs(t, "refreshing after an hour", late, err, oauth.CodeInvalidGrant)
-		expectActive(t, "the refresh token after an hour", e, answer["refresh_token"], engine.ErrNotActive)
+		expectActive(t, "the refresh token after an hour", e, answer["refresh_token"], issuing.ErrNotActive)
 		expectActive(t, "the access token after an hour", e, answer["access_token"], nil)
 		b.now = began.Add(time.Hour - time.Second)
 		answer, err = e.Issue(request(refreshing(answer["refresh_token"])...), b.app)

@@ -1,4 +1,4 @@
-package status_test
+package revocation_test
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
-	"github.com/hallpass-auth/hallpass/authserver/internal/status"
+	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -112,15 +112,15 @@ func (p *place) LastGrant(ctx context.Context) (int64, error) {
 }
 
 // provider returns one of possibly several that publish what is in the database.
-func (p *place) provider(change ...func(*status.Config)) *status.Provider {
-	cfg := status.Config{
+func (p *place) provider(change ...func(*revocation.Config)) *revocation.Provider {
+	cfg := revocation.Config{
 		Issuer: issuer, Audience: audience, Lifetime: lifetime, Grants: p, APIs: p,
 		Signer: &token.Signer{Keys: p.ring, Audience: audience, Now: p.clock}, Now: p.clock,
 	}
 	for _, f := range change {
 		f(&cfg)
 	}
-	return status.NewProvider(cfg)
+	return revocation.NewProvider(cfg)
 }
 
 // grant starts a grant and returns its number.
@@ -146,7 +146,7 @@ func (p *place) revoke(number int64, at time.Time) {
 }
 
 // form asks a provider for a list that must be there.
-func (p *place) form(provider *status.Provider, l grant.List) status.Form {
+func (p *place) form(provider *revocation.Provider, l grant.List) revocation.Form {
 	p.t.Helper()
 	form, err := provider.Form(p.t.Context(), l)
 	p.must(err)
@@ -154,7 +154,7 @@ func (p *place) form(provider *status.Provider, l grant.List) status.Form {
 }
 
 // read verifies a form as an API does.
-func (p *place) read(form status.Form, l grant.List, keys keyring.Source) statuslist.Token {
+func (p *place) read(form revocation.Form, l grant.List, keys keyring.Source) statuslist.Token {
 	p.t.Helper()
 	api := l.Audience
 	if api == "" {
@@ -166,7 +166,7 @@ func (p *place) read(form status.Form, l grant.List, keys keyring.Source) status
 }
 
 // expect checks which grants are revoked, by the first list for the API of the settings.
-func (p *place) expect(provider *status.Provider, want ...int64) {
+func (p *place) expect(provider *revocation.Provider, want ...int64) {
 	p.t.Helper()
 	list := p.read(p.form(provider, grant.List{}), grant.List{}, p.ring).List
 	var got []int64
@@ -303,7 +303,7 @@ func TestFormOfListsThatAreNotThere(t *testing.T) {
 	provider := p.provider()
 	missing := func(l grant.List) {
 		t.Helper()
-		if form, err := provider.Form(t.Context(), l); !errors.Is(err, status.ErrNotFound) {
+		if form, err := provider.Form(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
 			t.Errorf("%+v: %q %v, want ErrNotFound", l, form.Text, err)
 		}
 	}
@@ -367,7 +367,7 @@ func TestFormForAnAPI(t *testing.T) {
 	number := p.grant()
 	p.revoke(number, p.clock())
 	l := grant.List{Audience: billing}
-	if _, err := provider.Form(t.Context(), l); !errors.Is(err, status.ErrNotFound) {
+	if _, err := provider.Form(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
 		t.Errorf("an API that is not registered: %v", err)
 	}
 	for _, name := range []string{billing, "https://keyless.example"} {
@@ -377,7 +377,7 @@ func TestFormForAnAPI(t *testing.T) {
 	if revoked, _ := p.read(p.form(provider, l), l, own).List.Revoked(number); !revoked {
 		t.Error("the API does not learn of the revocation")
 	}
-	if _, err := provider.Form(t.Context(), grant.List{Audience: "https://keyless.example"}); !errors.Is(err, status.ErrNotFound) {
+	if _, err := provider.Form(t.Context(), grant.List{Audience: "https://keyless.example"}); !errors.Is(err, revocation.ErrNotFound) {
 		t.Errorf("an API without a key: %v", err)
 	}
 	if _, err := statuslist.Verify(p.form(provider, l).Text, statuslist.Expected{URI: l.URI(issuer), Keys: first, Audience: audience, Now: p.clock()}); err == nil {
@@ -389,7 +389,7 @@ func TestFormForAnAPI(t *testing.T) {
 	if !slices.Equal(uris, []string{l.URI(issuer)}) {
 		t.Errorf("URIs: %v", uris)
 	}
-	if _, err := provider.URIs(t.Context(), "https://nobody.example"); !errors.Is(err, status.ErrNotFound) {
+	if _, err := provider.URIs(t.Context(), "https://nobody.example"); !errors.Is(err, revocation.ErrNotFound) {
 		t.Errorf("URIs of an API that is not registered: %v", err)
 	}
 }
@@ -433,7 +433,7 @@ func TestFormForADeletedAPI(t *testing.T) {
 	p.wait(grant.MaxTokenLifetime)
 	says(true, true, true)
 	p.wait(2 * time.Minute)
-	if _, err := provider.Form(t.Context(), l); !errors.Is(err, status.ErrNotFound) {
+	if _, err := provider.Form(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
 		t.Errorf("an API that was deleted long ago: %v", err)
 	}
 }
@@ -445,7 +445,7 @@ func TestFormAfterARotation(t *testing.T) {
 	p.must(err)
 	var keys atomic.Pointer[keyring.Ring]
 	keys.Store(p.ring)
-	provider := p.provider(func(cfg *status.Config) { cfg.Signer.Keys = source{&keys} })
+	provider := p.provider(func(cfg *revocation.Config) { cfg.Signer.Keys = source{&keys} })
 	p.grant()
 	before := p.form(provider, grant.List{})
 	keys.Store(next)

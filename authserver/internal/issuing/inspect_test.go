@@ -1,4 +1,4 @@
-package engine_test
+package issuing_test
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
 // forger registers billing with a secret of its own, lets the engine take tokens for any
@@ -27,7 +27,7 @@ func forger(t *testing.T, b *bench) *token.Signer {
 func TestForgedPointers(t *testing.T) {
 	b := newBench(t)
 	signer := forger(t, b)
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	for _, api := range []string{billing.Audience, audience} { // grants 1 and 2
 		_, err := e.Issue(request("resource", api), b.app)
 		must(t, err)
@@ -38,11 +38,11 @@ func TestForgedPointers(t *testing.T) {
 		want   error
 	}{
 		"what the grant says":          {1, func(*token.Claims) {}, nil},
-		"another client":               {1, func(c *token.Claims) { c.ClientID = "other" }, engine.ErrNotActive},
-		"another user":                 {1, func(c *token.Claims) { c.Subject = "usr_other" }, engine.ErrNotActive},
-		"the client in a user's place": {1, func(c *token.Claims) { c.Subject = c.ClientID }, engine.ErrNotActive},
-		"another API's grant":          {2, func(*token.Claims) {}, engine.ErrNotActive},
-		"a grant that is not there":    {3, func(*token.Claims) {}, engine.ErrNotActive},
+		"another client":               {1, func(c *token.Claims) { c.ClientID = "other" }, issuing.ErrNotActive},
+		"another user":                 {1, func(c *token.Claims) { c.Subject = "usr_other" }, issuing.ErrNotActive},
+		"the client in a user's place": {1, func(c *token.Claims) { c.Subject = c.ClientID }, issuing.ErrNotActive},
+		"another API's grant":          {2, func(*token.Claims) {}, issuing.ErrNotActive},
+		"a grant that is not there":    {3, func(*token.Claims) {}, issuing.ErrNotActive},
 	} {
 		g, err := b.data.GrantByNumber(t.Context(), min(tt.grant, 2))
 		must(t, err)
@@ -54,7 +54,7 @@ func TestForgedPointers(t *testing.T) {
 		tt.change(claims)
 		raw, err := signer.Sign(claims)
 		must(t, err)
-		if _, err := b.cfg.Verifier.Verify(raw); err != nil {
+		if _, err := b.cfg.Verifier.Verify(t.Context(), raw); err != nil {
 			t.Fatalf("%s: the forgery is not signed well: %v", name, err)
 		}
 		expectActive(t, name, e, raw, tt.want)
@@ -74,7 +74,7 @@ func TestForgedPointers(t *testing.T) {
 // A token that is for more than the API of its grant is not one of it either.
 func TestClaimsOfAnotherAudience(t *testing.T) {
 	b := newBench(t)
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	answer, err := e.Issue(request(), b.app)
 	must(t, err)
 	claims := b.claims(answer)
@@ -83,9 +83,9 @@ func TestClaimsOfAnotherAudience(t *testing.T) {
 		want     error
 	}{
 		{[]string{audience}, nil},
-		{[]string{billing.Audience}, engine.ErrNotActive},
-		{[]string{audience, billing.Audience}, engine.ErrNotActive},
-		{nil, engine.ErrNotActive},
+		{[]string{billing.Audience}, issuing.ErrNotActive},
+		{[]string{audience, billing.Audience}, issuing.ErrNotActive},
+		{nil, issuing.ErrNotActive},
 	} {
 		forged := *claims
 		forged.Audience = tt.audience

@@ -1,4 +1,4 @@
-// Package status publishes which grants are revoked: it is the Status Provider, in the
+// Package revocation publishes which grants are revoked: it is the Status Provider, in the
 // words of the Token Status List (draft-ietf-oauth-status-list).
 //
 // It exists so that any number of APIs can ask for the lists several times a second, and
@@ -9,7 +9,7 @@
 //
 // No request reads the database itself, since its client may not wait for as long as that
 // takes: requests wait for reads that go on without them.
-package status
+package revocation
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package engine_test
+package issuing_test
 
 import (
 	"errors"
@@ -7,8 +7,8 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
 // CHECKLIST 36: a code that is used a second time ends what it gave, even when it would
@@ -16,7 +16,7 @@ import (
 func TestReplayOfExpiredCode(t *testing.T) {
 	b := newBench(t)
 	b.session()
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	used, unused := b.redemption(e), b.redemption(e)
 	_, err := e.Issue(used, b.app)
 	must(t, err)

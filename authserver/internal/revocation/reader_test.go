@@ -1,4 +1,4 @@
-package status_test
+package revocation_test
 
 import (
 	"cmp"
@@ -16,18 +16,18 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
-	"github.com/hallpass-auth/hallpass/authserver/internal/status"
+	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 )
 
 // patience is how long an API waits for a list.
 const patience = 2 * time.Second
 
-type revocation struct {
+type ending struct {
 	at     int64
 	number int64
 }
 
-func (r revocation) compare(other revocation) int {
+func (r ending) compare(other ending) int {
 	return cmp.Or(cmp.Compare(r.at, other.at), cmp.Compare(r.number, other.number))
 }
 
@@ -35,20 +35,20 @@ func (r revocation) compare(other revocation) int {
 // then takes as long as the rows that it has found cost.
 type slow struct {
 	t        *testing.T
-	provider *status.Provider
+	provider *revocation.Provider
 	ring     *keyring.Ring
 	page     time.Duration // what a page costs
 	row      time.Duration // and each of its rows
 
 	mu      sync.Mutex
-	revoked []revocation // in order
+	revoked []ending // in order
 	pages   int
 	most    int           // rows in the largest page
 	busy    time.Duration // how long statements have taken, all in all
 	err     error
 }
 
-func newSlow(t *testing.T, revoked ...revocation) *slow {
+func newSlow(t *testing.T, revoked ...ending) *slow {
 	t.Helper()
 	s := &slow{t: t, revoked: revoked, page: time.Millisecond}
 	set, err := keyring.Generate(keyring.HS256, time.Now().AddDate(0, 0, -1), rand.Reader)
@@ -58,8 +58,8 @@ func newSlow(t *testing.T, revoked ...revocation) *slow {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices.SortFunc(s.revoked, revocation.compare)
-	s.provider = status.NewProvider(status.Config{
+	slices.SortFunc(s.revoked, ending.compare)
+	s.provider = revocation.NewProvider(revocation.Config{
 		Issuer: issuer, Audience: audience, Lifetime: lifetime, Grants: s, APIs: s,
 		Signer: &token.Signer{Keys: s.ring, Audience: audience}, Now: time.Now,
 	})
@@ -67,10 +67,10 @@ func newSlow(t *testing.T, revoked ...revocation) *slow {
 }
 
 // many are revocations of the first grants, at some time ago.
-func many(count int64, ago time.Duration) []revocation {
-	list := make([]revocation, count)
+func many(count int64, ago time.Duration) []ending {
+	list := make([]ending, count)
 	for i := range list {
-		list[i] = revocation{at: time.Now().Add(-ago).Unix(), number: int64(i + 1)}
+		list[i] = ending{at: time.Now().Add(-ago).Unix(), number: int64(i + 1)}
 	}
 	return list
 }
@@ -78,8 +78,8 @@ func many(count int64, ago time.Duration) []revocation {
 func (s *slow) revoke(number int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := revocation{at: time.Now().Unix(), number: number}
-	i, _ := slices.BinarySearchFunc(s.revoked, r, revocation.compare)
+	r := ending{at: time.Now().Unix(), number: number}
+	i, _ := slices.BinarySearchFunc(s.revoked, r, ending.compare)
 	s.revoked = slices.Insert(s.revoked, i, r)
 }
 
@@ -107,7 +107,7 @@ func (s *slow) fails(err error) {
 // RevokedAfter fails if the one who asks gives up.
 func (s *slow) RevokedAfter(ctx context.Context, at time.Time, number int64, limit int) (numbers []int64, last time.Time, err error) {
 	s.mu.Lock()
-	i, found := slices.BinarySearchFunc(s.revoked, revocation{at.Unix(), number}, revocation.compare)
+	i, found := slices.BinarySearchFunc(s.revoked, ending{at.Unix(), number}, ending.compare)
 	if found {
 		i++
 	}

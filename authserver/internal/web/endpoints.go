@@ -6,15 +6,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// edge is what the endpoints share.
-type edge struct {
+// endpoints is what the endpoints share.
+type endpoints struct {
 	cfg     Config
 	auth    *clientAuth
 	answers *prometheus.CounterVec
 }
 
-func newEdge(cfg Config) *edge {
-	e := &edge{
+func newEndpoints(cfg Config) *endpoints {
+	e := &endpoints{
 		cfg:  cfg,
 		auth: &clientAuth{clients: cfg.Clients, defaultClient: cfg.DefaultClient, guesses: newGuessLimiter(cfg.Now), log: cfg.Log},
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -28,7 +28,7 @@ func newEdge(cfg Config) *edge {
 
 // endpoint makes a handler of a function that returns the members of a JSON answer or
 // an error: it counts, logs what is unexpected, and writes.
-func (e *edge) endpoint(name string, answer func(http.ResponseWriter, *http.Request) (map[string]any, error)) http.Handler {
+func (e *endpoints) endpoint(name string, answer func(http.ResponseWriter, *http.Request) (map[string]any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		members, err := answer(w, r)
 		if err == nil {
@@ -41,12 +41,12 @@ func (e *edge) endpoint(name string, answer func(http.ResponseWriter, *http.Requ
 }
 
 // fail answers with an error of the protocol.
-func (e *edge) fail(w http.ResponseWriter, r *http.Request, endpoint string, err error) {
+func (e *endpoints) fail(w http.ResponseWriter, r *http.Request, endpoint string, err error) {
 	e.failed(r, endpoint, err).write(w, e.cfg.IssuerURL)
 }
 
 // failed counts an error, logs it if it is unexpected, and returns what to answer.
-func (e *edge) failed(r *http.Request, endpoint string, err error) failure {
+func (e *endpoints) failed(r *http.Request, endpoint string, err error) failure {
 	f := failureOf(err)
 	e.answers.WithLabelValues(endpoint, string(f.code)).Inc()
 	if f.unexpected {

@@ -1,4 +1,4 @@
-package engine_test
+package issuing_test
 
 import (
 	"crypto/rand"
@@ -14,7 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
-	"github.com/hallpass-auth/hallpass/authserver/internal/engine"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
@@ -46,7 +46,7 @@ func TestScope(t *testing.T) {
 		if tt.api != "" {
 			api = resource.API{Audience: "https://api.example", Scope: strings.Fields(tt.api)}
 		}
-		got, err := engine.Scope(c, api, oauth.Scope(strings.Fields(tt.asked)))
+		got, err := issuing.Scope(c, api, oauth.Scope(strings.Fields(tt.asked)))
 		if tt.says != "" {
 			if !errors.Is(err, oauth.ErrInvalidScope) || !strings.HasSuffix(err.Error(), tt.says) || got != nil {
 				t.Errorf("%+v: %v, %v", tt, got, err)
@@ -66,7 +66,7 @@ func TestScope(t *testing.T) {
 func TestTarget(t *testing.T) {
 	b := newBench(t)
 	withBilling(t, b)
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	for named, want := range map[string]resource.API{"": {}, audience: {}, billing.Audience: billing} {
 		got, err := e.Target(t.Context(), named)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -135,16 +135,16 @@ func refusedAs(t *testing.T, what string, answer map[string]any, err error, want
 func TestIssueForOneOfSeveralAPIs(t *testing.T) {
 	b := newBench(t)
 	verifier := withBilling(t, b)
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	answer, err := e.Issue(request("resource", billing.Audience), b.app)
 	must(t, err)
 	for range 2 { // the first token, and a refreshed one
-		claims, err := verifier.Verify(answer["access_token"].(string))
+		claims, err := verifier.Verify(t.Context(), answer["access_token"].(string))
 		must(t, err)
 		if claims.Scope.String() != "profile" || !cmp.Equal(claims.Audience, []string{billing.Audience}) {
 			t.Errorf("scope %v for %v", claims.Scope, claims.Audience)
 		}
-		if _, err := b.cfg.Verifier.Verify(answer["access_token"].(string)); !errors.Is(err, token.ErrInvalid) {
+		if _, err := b.cfg.Verifier.Verify(t.Context(), answer["access_token"].(string)); !errors.Is(err, token.ErrInvalid) {
 			t.Errorf("the other API says %v", err)
 		}
 		answer, err = e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
@@ -171,7 +171,7 @@ func TestIssueForOneOfSeveralAPIs(t *testing.T) {
 
 func TestIssueForAnUnknownAPI(t *testing.T) {
 	b := newBench(t)
-	answer, err := engine.New(b.cfg).Issue(request("resource", billing.Audience), b.app)
+	answer, err := issuing.New(b.cfg).Issue(request("resource", billing.Audience), b.app)
 	refusedAs(t, "an API that is not registered", answer, err, oauth.CodeInvalidTarget)
 	b.expectGrants(0)
 }
@@ -181,7 +181,7 @@ func TestIssueForAnUnknownAPI(t *testing.T) {
 func TestRefreshForADeletedAPI(t *testing.T) {
 	b := newBench(t)
 	withBilling(t, b)
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	answer, err := e.Issue(request("resource", billing.Audience), b.app)
 	must(t, err)
 	must(t, b.data.DeleteAPI(t.Context(), billing.Audience, b.cfg.Now()))
@@ -203,7 +203,7 @@ func TestInspectServiceTokenForADeletedAPI(t *testing.T) {
 	forger(t, b)
 	service := client.Client{ID: "service", Name: "Service", SecretDigest: "digest", Grants: []oauth.GrantType{oauth.GrantClientCredentials}, Scope: b.app.Scope, CreatedAt: b.now}
 	must(t, b.data.CreateClient(t.Context(), service))
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	tokens := map[string]any{}
 	for _, api := range []string{billing.Audience, audience} {
 		answer, err := e.Issue(request("grant_type", "client_credentials", "resource", api), service)
@@ -212,10 +212,10 @@ func TestInspectServiceTokenForADeletedAPI(t *testing.T) {
 		expectActive(t, "a token for "+api, e, tokens[api], nil)
 	}
 	must(t, b.data.DeleteAPI(t.Context(), billing.Audience, b.now))
-	expectActive(t, "a token for the deleted API", e, tokens[billing.Audience], engine.ErrNotActive)
+	expectActive(t, "a token for the deleted API", e, tokens[billing.Audience], issuing.ErrNotActive)
 	expectActive(t, "a token for the other API", e, tokens[audience], nil)
 	must(t, b.data.CreateAPI(t.Context(), billing))
-	expectActive(t, "the token of before, when the API is registered again", e, tokens[billing.Audience], engine.ErrNotActive)
+	expectActive(t, "the token of before, when the API is registered again", e, tokens[billing.Audience], issuing.ErrNotActive)
 	answer, err := e.Issue(request("grant_type", "client_credentials", "resource", billing.Audience), service)
 	must(t, err)
 	expectActive(t, "a new token", e, answer["access_token"], nil)
@@ -225,27 +225,27 @@ func TestInspectServiceTokenForADeletedAPI(t *testing.T) {
 func TestGrantForAnAPIWhoseKeyHasGone(t *testing.T) {
 	b := newBench(t)
 	withBilling(t, b)
-	e := engine.New(b.cfg)
+	e := issuing.New(b.cfg)
 	answer, err := e.Issue(request("resource", billing.Audience), b.app)
 	must(t, err)
 	withKey := b.cfg.Signer
 	ring, err := keyring.FromSecret(strings.Repeat("k", keyring.MinSecret))
 	must(t, err)
 	b.cfg.Signer = &token.Signer{Keys: ring, Audience: audience}
-	refused, err := engine.New(b.cfg).Issue(request(refreshing(answer["refresh_token"])...), b.app)
+	refused, err := issuing.New(b.cfg).Issue(request(refreshing(answer["refresh_token"])...), b.app)
 	refusedAs(t, "refreshing", refused, err, oauth.CodeInvalidTarget)
 	b.session()
 	b.api, b.app.Scope = billing, oauth.Scope{"profile"}
 	code := b.redemption(e)
-	refused, err = engine.New(b.cfg).Issue(code, b.app)
+	refused, err = issuing.New(b.cfg).Issue(code, b.app)
 	refusedAs(t, "redeeming a code", refused, err, oauth.CodeInvalidTarget)
 	b.expectGrants(1)
 
 	b.cfg.Signer = withKey
-	_, err = engine.New(b.cfg).Issue(code, b.app)
+	_, err = issuing.New(b.cfg).Issue(code, b.app)
 	must(t, err)
 	b.app.Grants = []oauth.GrantType{oauth.GrantRefreshToken}
-	_, err = engine.New(b.cfg).Issue(request(refreshing(answer["refresh_token"])...), b.app)
+	_, err = issuing.New(b.cfg).Issue(request(refreshing(answer["refresh_token"])...), b.app)
 	must(t, err)
 }
 
@@ -254,7 +254,7 @@ func TestGrantForAnAPIWhoseKeyHasGone(t *testing.T) {
 func TestIssueForAnAPIWithoutAKey(t *testing.T) {
 	b := newBench(t)
 	must(t, b.data.CreateAPI(t.Context(), billing))
-	answer, err := engine.New(b.cfg).Issue(request("resource", billing.Audience), b.app)
+	answer, err := issuing.New(b.cfg).Issue(request("resource", billing.Audience), b.app)
 	refusedAs(t, "an API without a key", answer, err, oauth.CodeInvalidTarget)
 	b.expectGrants(0)
 }

@@ -1,4 +1,4 @@
-// Package engine fits go-oauth2 with our ports.
+// Package issuing fits go-oauth2 with our ports.
 //
 // It exists to hold everything that knows the library in one place. The library
 // validates the parameters of a grant and drives the phases of issuing a token; the
@@ -12,4 +12,4 @@
 //	TokenStore                       tokenStore: tokens are not stored
 //
 // Its errors are turned into those of package oauth at the boundary.
-package engine
+package issuing
