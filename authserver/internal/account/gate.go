@@ -6,29 +6,28 @@ import (
 	"sync/atomic"
 )
 
-// ErrOverloaded says that too many logins wait already. It is no verdict on the
-// login that got it: the client may try again a little later.
+// ErrOverloaded is returned when too many logins are waiting already. It says nothing
+// about the password: the client may try again shortly.
 var ErrOverloaded = errors.New("too many logins are waiting")
 
-// Gate lets few pieces of work run at once and few more wait. bcrypt runs behind
-// one, so that a storm of logins takes no more than its share of the CPU and of
-// memory, and so that whoever cannot be served soon is told at once. It is safe for
-// concurrent use.
+// Gate limits how many jobs run at once and how many wait for their turn. bcrypt runs
+// behind one, so that a flood of logins cannot use up the CPU or memory, and a login that
+// cannot be served soon fails at once. It is safe for concurrent use.
 type Gate struct {
 	places  chan struct{}
 	waiting atomic.Int64
 	queue   int64
 }
 
-// NewGate returns a gate through which so many pieces of work run at once, with so
-// many more waiting. Both are at least 1.
+// NewGate returns a Gate that runs up to places jobs at once and lets up to queue more
+// wait. Values below 1 count as 1.
 func NewGate(places, queue int) *Gate {
 	return &Gate{places: make(chan struct{}, max(places, 1)), queue: int64(max(queue, 1))}
 }
 
-// Do runs work when a place is free, in the caller's goroutine. It is
-// ErrOverloaded when the queue is full, and the context's error when that ends
-// before a place is free; work has not run then.
+// Do runs work in the caller's goroutine once a place is free. If the queue is full it
+// returns ErrOverloaded; if ctx ends first it returns ctx.Err(). In both cases work does
+// not run.
 func (g *Gate) Do(ctx context.Context, work func()) error {
 	select {
 	case g.places <- struct{}{}:
@@ -56,8 +55,8 @@ func (g *Gate) wait(ctx context.Context) error {
 	}
 }
 
-// Running returns how many pieces of work run right now.
+// Running returns the number of jobs that are running.
 func (g *Gate) Running() int { return len(g.places) }
 
-// Waiting returns how many wait right now.
+// Waiting returns the number of jobs that are waiting.
 func (g *Gate) Waiting() int { return int(g.waiting.Load()) }

@@ -11,123 +11,130 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
-// crowd sends pieces of work through a gate, each of which lasts until it is let go.
-type crowd struct {
+// gateTest sends jobs through a gate. Each job runs until the test finishes it.
+type gateTest struct {
 	t       *testing.T
 	gate    *account.Gate
-	letGo   chan struct{}
+	release chan struct{}
 	entered []int
 	results chan error
 }
 
-// throughGate runs test in a bubble: synctest.Wait returns when every piece of work
-// runs, waits or has come back.
-func throughGate(t *testing.T, places, queue int, test func(c *crowd)) {
+// testGate runs test in a bubble, in which synctest.Wait returns once every job runs, waits
+// or has returned.
+func testGate(t *testing.T, places, queue int, test func(g *gateTest)) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := &crowd{t: t, gate: account.NewGate(places, queue), letGo: make(chan struct{}), results: make(chan error, 100)}
-		test(c)
-		c.expect(0, 0) // and nothing goes on, or the bubble says so
+		g := &gateTest{
+			t:       t,
+			gate:    account.NewGate(places, queue),
+			release: make(chan struct{}),
+			results: make(chan error, 100),
+		}
+		test(g)
+		g.expect(0, 0) // the bubble fails the test if a job is left
 	})
 }
 
-// send starts a piece of work and waits until it runs, waits or has come back.
-func (c *crowd) send(ctx context.Context, name int) {
+// send starts a job and returns once it runs, waits or has returned.
+func (g *gateTest) send(ctx context.Context, name int) {
 	go func() {
-		c.results <- c.gate.Do(ctx, func() {
-			c.entered = append(c.entered, name) // one at a time: send waits
-			<-c.letGo
+		g.results <- g.gate.Do(ctx, func() {
+			g.entered = append(g.entered, name) // no race: send waits
+			<-g.release
 		})
 	}()
 	synctest.Wait()
 }
 
-// finish ends one of the pieces of work that run.
-func (c *crowd) finish() {
-	c.t.Helper()
-	c.letGo <- struct{}{}
+// finish ends one of the running jobs.
+func (g *gateTest) finish() {
+	g.t.Helper()
+	g.release <- struct{}{}
 	synctest.Wait()
-	if err := <-c.results; err != nil {
-		c.t.Errorf("a piece of work that ran: %v", err)
+	if err := <-g.results; err != nil {
+		g.t.Errorf("a job that ran: got error %v", err)
 	}
 }
 
-func (c *crowd) expect(running, waiting int) {
-	c.t.Helper()
-	if diff := cmp.Diff([]int{running, waiting}, []int{c.gate.Running(), c.gate.Waiting()}); diff != "" {
-		c.t.Errorf("running and waiting (-want +got):\n%s", diff)
+func (g *gateTest) expect(running, waiting int) {
+	g.t.Helper()
+	if diff := cmp.Diff([]int{running, waiting}, []int{g.gate.Running(), g.gate.Waiting()}); diff != "" {
+		g.t.Errorf("running and waiting (-want +got):\n%s", diff)
 	}
 }
 
-func TestGateLetsFewRunAndFewWait(t *testing.T) {
-	throughGate(t, 2, 3, func(c *crowd) {
+func TestGateLimitsJobs(t *testing.T) {
+	testGate(t, 2, 3, func(g *gateTest) {
 		for i := range 5 {
-			c.send(c.t.Context(), i)
-			c.expect(min(i+1, 2), max(i-1, 0))
+			g.send(g.t.Context(), i)
+			g.expect(min(i+1, 2), max(i-1, 0))
 		}
-		for range 3 { // one too many, at any time
-			c.send(c.t.Context(), 99)
-			if err := <-c.results; !errors.Is(err, account.ErrOverloaded) {
-				t.Errorf("a sixth: %v", err)
+		for range 3 { // the queue is full
+			g.send(g.t.Context(), 99)
+			if err := <-g.results; !errors.Is(err, account.ErrOverloaded) {
+				t.Errorf("sixth job: got %v, want %v", err, account.ErrOverloaded)
 			}
-			c.expect(2, 3)
+			g.expect(2, 3)
 		}
-		c.finish()
-		c.expect(2, 2)
-		c.send(c.t.Context(), 5) // there is room again
-		c.expect(2, 3)
+		g.finish()
+		g.expect(2, 2)
+		g.send(g.t.Context(), 5) // the queue has room again
+		g.expect(2, 3)
 		for range 5 {
-			c.finish()
+			g.finish()
 		}
-		// First come, first served, and whoever was sent away never ran.
-		if diff := cmp.Diff([]int{0, 1, 2, 3, 4, 5}, c.entered); diff != "" {
+		// First come, first served. Refused jobs never ran.
+		if diff := cmp.Diff([]int{0, 1, 2, 3, 4, 5}, g.entered); diff != "" {
 			t.Errorf("order (-want +got):\n%s", diff)
 		}
 	})
 }
 
-func TestGateForgetsWhoGivesUp(t *testing.T) {
-	throughGate(t, 1, 2, func(c *crowd) {
-		c.send(c.t.Context(), 0)
-		ctx, cancel := context.WithCancel(c.t.Context())
-		c.send(ctx, 1)
-		c.send(c.t.Context(), 2)
-		c.expect(1, 2)
+func TestGateCanceled(t *testing.T) {
+	testGate(t, 1, 2, func(g *gateTest) {
+		g.send(g.t.Context(), 0)
+		ctx, cancel := context.WithCancel(g.t.Context())
+		g.send(ctx, 1)
+		g.send(g.t.Context(), 2)
+		g.expect(1, 2)
 		cancel()
 		synctest.Wait()
-		c.expect(1, 1)
-		if err := <-c.results; !errors.Is(err, context.Canceled) {
-			t.Errorf("who gave up: %v", err)
+		g.expect(1, 1)
+		if err := <-g.results; !errors.Is(err, context.Canceled) {
+			t.Errorf("canceled job: got %v, want %v", err, context.Canceled)
 		}
-		c.finish()
-		c.expect(1, 0)
-		c.finish()
-		if diff := cmp.Diff([]int{0, 2}, c.entered); diff != "" {
+		g.finish()
+		g.expect(1, 0)
+		g.finish()
+		if diff := cmp.Diff([]int{0, 2}, g.entered); diff != "" {
 			t.Errorf("order (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// net/http recovers from the panic of a handler: the place must be free again then.
-func TestGateSurvivesPanics(t *testing.T) {
-	throughGate(t, 1, 1, func(c *crowd) {
+// A panic frees the place, since net/http recovers from panics in handlers.
+func TestGatePanic(t *testing.T) {
+	testGate(t, 1, 1, func(g *gateTest) {
 		for range 3 {
 			func() {
 				defer func() { _ = recover() }()
-				_ = c.gate.Do(c.t.Context(), func() { panic("in the middle of it") })
+				_ = g.gate.Do(g.t.Context(), func() { panic("on purpose") })
 			}()
 		}
-		c.expect(0, 0)
-		c.send(c.t.Context(), 0)
-		c.finish()
+		g.expect(0, 0)
+		g.send(g.t.Context(), 0)
+		g.finish()
 	})
 }
 
-func TestGateIsNeverClosed(t *testing.T) {
-	throughGate(t, 0, -1, func(c *crowd) {
-		c.send(c.t.Context(), 0)
-		c.send(c.t.Context(), 1)
-		c.expect(1, 1)
-		c.finish()
-		c.finish()
+// Values below 1 count as 1.
+func TestGateMinimum(t *testing.T) {
+	testGate(t, 0, -1, func(g *gateTest) {
+		g.send(g.t.Context(), 0)
+		g.send(g.t.Context(), 1)
+		g.expect(1, 1)
+		g.finish()
+		g.finish()
 	})
 }

@@ -9,38 +9,37 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
 
-// ErrIncorrect is the one answer to a wrong password, an unknown user, a disabled
-// user and a password that cannot be anybody's.
+// ErrIncorrect is returned for every login that fails on its username or password: an
+// unknown user, a wrong password, a disabled user. Callers cannot tell which.
 var ErrIncorrect = errors.New("incorrect username or password")
 
-// LoginStore is what a login reads and writes. Its methods are safe for concurrent
-// use.
+// LoginStore is the storage that Login needs. Its methods are safe for concurrent use.
 type LoginStore interface {
 	// UserByUsername returns the user, or ErrNotFound.
 	UserByUsername(ctx context.Context, username string) (User, error)
-	// ReplaceHash sets the user's hash to new if it still is old.
+	// ReplaceHash sets the user's password hash to new if it still is old.
 	ReplaceHash(ctx context.Context, userID, old, new string) error
-	// FailedLogins returns what RecordFailure has counted under the key.
+	// FailedLogins returns the failures recorded under the key.
 	FailedLogins(ctx context.Context, key string) (Failures, error)
-	// RecordFailure counts one more failure under the key, and forgets those before
+	// RecordFailure adds a failure under the key and deletes failures from before
 	// forgetBefore.
 	RecordFailure(ctx context.Context, key string, now, forgetBefore time.Time) error
-	// ClearFailures forgets the failures under the key.
+	// ClearFailures deletes the failures under the key.
 	ClearFailures(ctx context.Context, key string) error
 }
 
-// Attempt is one try to log in.
+// Attempt is one attempt to log in.
 type Attempt struct {
-	// Username and Password are what was typed. Neither is ever logged: people type
-	// passwords where their names belong.
+	// Username and Password are as the user typed them. They are never logged: a
+	// password typed into the username field would be logged too.
 	Username, Password string
-	// ClientID is the client at which it was typed, GrantType what that asks for. They
-	// are there to be logged.
+	// ClientID and GrantType say what the login is for. They are only logged.
 	ClientID  string
 	GrantType oauth.GrantType
 }
 
-// Login checks passwords. It is safe for concurrent use; all fields are required.
+// Login checks usernames and passwords. It is safe for concurrent use. All fields are
+// required.
 type Login struct {
 	Store  LoginStore
 	Hasher *Hasher
@@ -49,19 +48,20 @@ type Login struct {
 	Log    *slog.Logger
 }
 
-// Check returns the user whose username and password these are. Otherwise the
-// error is ErrIncorrect, a *ThrottledError, ErrOverloaded, or what the store said.
-// The log says who logged in, and why somebody could not, which the error does not tell.
+// Check returns the user with the given username and password. Otherwise it returns
+// ErrIncorrect, a *ThrottledError, ErrOverloaded, or an error of ctx or the store. It logs
+// each login, and for each failure the reason, which ErrIncorrect hides.
 func (l *Login) Check(ctx context.Context, a Attempt) (User, error) {
 	user, err := l.check(ctx, a)
-	l.record(ctx, a, user, err)
+	l.logResult(ctx, a, user, err)
 	if err != nil {
 		return User{}, err
 	}
 	return user, nil
 }
 
-// check is Check without the log. Beside ErrIncorrect stands the user whose name it was.
+// check does what Check does, without the log. With ErrIncorrect it returns the user whose
+// name was given, if there is one.
 func (l *Login) check(ctx context.Context, a Attempt) (User, error) {
 	key := ThrottleKey(a.Username)
 	if _, err := l.failures(ctx, key); err != nil {
@@ -73,32 +73,32 @@ func (l *Login) check(ctx context.Context, a Attempt) (User, error) {
 	return user, errors.Join(err, verdict)
 }
 
-// record leaves a line in the log for whoever watches over the logins.
-func (l *Login) record(ctx context.Context, a Attempt, user User, err error) {
-	by := []any{"client", a.ClientID, "grant_type", a.GrantType}
+// logResult logs a login that succeeded, or why it failed.
+func (l *Login) logResult(ctx context.Context, a Attempt, user User, err error) {
+	fields := []any{"client", a.ClientID, "grant_type", a.GrantType}
 	if user.ID != "" {
-		by = append(by, "user", user.ID)
+		fields = append(fields, "user", user.ID)
 	}
 	var throttled *ThrottledError
 	reason := "wrong password"
 	switch {
 	case err == nil:
-		l.Log.InfoContext(ctx, "logged in", append(by, "event", "login")...)
+		l.Log.InfoContext(ctx, "logged in", append(fields, "event", "login")...)
 		return
 	case errors.As(err, &throttled):
 		reason = "throttled"
 	case !errors.Is(err, ErrIncorrect):
-		return // no verdict on what was typed
+		return // the password was not checked
 	case user.ID == "":
 		reason = "unknown user"
 	case !user.Active():
 		reason = "disabled user"
 	}
-	l.Log.WarnContext(ctx, "login failed", append(by, "event", "login_failed", "reason", reason)...)
+	l.Log.WarnContext(ctx, "login failed", append(fields, "event", "login_failed", "reason", reason)...)
 }
 
-// failures returns how often logins of the account have failed, or a
-// *ThrottledError if that is too often for another try now.
+// failures returns the account's failed logins, or a *ThrottledError if it must wait
+// before the next attempt.
 func (l *Login) failures(ctx context.Context, key string) (Failures, error) {
 	f, err := l.Store.FailedLogins(ctx, key)
 	if err != nil {
@@ -110,10 +110,10 @@ func (l *Login) failures(ctx context.Context, key string) (Failures, error) {
 	return f, nil
 }
 
-// compare runs behind the gate. It asks for the throttle again, and counts a
-// failure before it gives its place away: so no more guesses than the gate has
-// places get past the throttle, however many arrive at once. The user is read here,
-// not before: a password that is changed while logins wait in line is no good any more.
+// compare checks the password. It runs inside the gate. It checks the throttle again and
+// records a failure before it gives up its place, so that parallel guesses exceed the
+// throttle by at most the number of places. It reads the user here, so that a password
+// changed while the login waited is not accepted.
 func (l *Login) compare(ctx context.Context, key string, a Attempt) (User, error) {
 	before, err := l.failures(ctx, key)
 	if err != nil {
@@ -124,7 +124,7 @@ func (l *Login) compare(ctx context.Context, key string, a Attempt) (User, error
 		return User{}, err
 	}
 	if !l.Hasher.matches(user.PasswordHash, a.Password) {
-		// Counted even if the caller has hung up: that must not make guessing free.
+		// Recorded even if the caller has hung up, or guesses would be free.
 		now := l.Now()
 		if err := l.Store.RecordFailure(context.WithoutCancel(ctx), key, now, now.Add(-ForgetAfter)); err != nil {
 			return User{}, err
@@ -140,8 +140,8 @@ func (l *Login) compare(ctx context.Context, key string, a Attempt) (User, error
 	return user, nil
 }
 
-// candidate returns the user of this name. Where there is none it is the zero User, and
-// one who is disabled has no hash: no password matches either, and both cost the same.
+// candidate returns the user with the given name, or the zero User if there is none. It
+// clears the hash of a disabled user, so that no password matches and the work is the same.
 func (l *Login) candidate(ctx context.Context, username string) (User, error) {
 	user, err := l.Store.UserByUsername(ctx, username)
 	if errors.Is(err, ErrNotFound) {
@@ -153,8 +153,8 @@ func (l *Login) candidate(ctx context.Context, username string) (User, error) {
 	return user, err
 }
 
-// rehash redoes a hash of lower cost, now that the password is known. A failure
-// does not stop the login: the next one tries again.
+// rehash replaces a hash of lower cost, now that the password is known. The login succeeds
+// even if this fails; the next one tries again.
 func (l *Login) rehash(ctx context.Context, user User, password string) {
 	if !l.Hasher.outdated(user.PasswordHash) {
 		return
@@ -164,6 +164,6 @@ func (l *Login) rehash(ctx context.Context, user User, password string) {
 		err = l.Store.ReplaceHash(ctx, user.ID, user.PasswordHash, hash)
 	}
 	if err != nil {
-		l.Log.WarnContext(ctx, "password hash not redone", "user", user.ID, "error", err)
+		l.Log.WarnContext(ctx, "cannot update password hash", "user", user.ID, "error", err)
 	}
 }

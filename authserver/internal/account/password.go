@@ -11,27 +11,26 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// The range of the bcrypt cost that a server may be run with, and the default.
+// Bcrypt costs that the server accepts, and the default.
 const (
 	MinCost     = 10
 	MaxCost     = 16
 	DefaultCost = 12
 )
 
-// What a new password must be (NIST SP 800-63B §5.1.1.2).
+// Limits on new passwords (NIST SP 800-63B section 5.1.1.2).
 const (
 	minPassword = 8  // characters
-	maxPassword = 72 // bytes: bcrypt looks at no more
+	maxPassword = 72 // bytes: bcrypt ignores the rest
 )
 
-// ErrWeakPassword says that a new password is refused; the text says why.
+// ErrWeakPassword is returned for a new password that breaks a rule. The text says which.
 var ErrWeakPassword = errors.New("password refused")
 
-// blocklist holds passwords that guessers try first, one a line.
-//
 //go:embed blocklist.txt
 var blocklistText string
 
+// blocklist holds common passwords in lower case.
 var blocklist = func() map[string]bool {
 	list := map[string]bool{}
 	for line := range strings.Lines(blocklistText) {
@@ -42,27 +41,28 @@ var blocklist = func() map[string]bool {
 	return list
 }()
 
-// CheckPassword applies the policy for new passwords: 8 characters or more, at
-// most 72 bytes, not one of the common ones, not the username. There are no rules
-// of composition. The error is ErrWeakPassword and never holds the password.
+// CheckPassword reports whether a new password is acceptable: valid UTF-8 of at least 8
+// characters and at most 72 bytes, not a common password, and not the username. There are
+// no composition rules. The error wraps ErrWeakPassword and never contains the password.
 func CheckPassword(username, password string) error {
 	folded := strings.ToLower(password)
 	switch {
 	case !utf8.ValidString(password) || strings.ContainsRune(password, 0):
-		return fmt.Errorf("%w: it is not text in UTF-8", ErrWeakPassword)
+		return fmt.Errorf("%w: it is not valid UTF-8 text", ErrWeakPassword)
 	case utf8.RuneCountInString(password) < minPassword:
-		return fmt.Errorf("%w: it needs %d characters or more", ErrWeakPassword, minPassword)
+		return fmt.Errorf("%w: use at least %d characters", ErrWeakPassword, minPassword)
 	case len(password) > maxPassword:
-		return fmt.Errorf("%w: it has %d bytes, and bcrypt looks at no more than %d", ErrWeakPassword, len(password), maxPassword)
+		return fmt.Errorf("%w: it has %d bytes; the limit is %d", ErrWeakPassword, len(password), maxPassword)
 	case blocklist[folded] || repeats(folded):
-		return fmt.Errorf("%w: it is among the first that are guessed", ErrWeakPassword)
+		return fmt.Errorf("%w: it is too easy to guess", ErrWeakPassword)
 	case folded == strings.ToLower(username):
-		return fmt.Errorf("%w: it is the username", ErrWeakPassword)
+		return fmt.Errorf("%w: it is the same as the username", ErrWeakPassword)
 	}
 	return nil
 }
 
-// repeats reports whether s is one short piece again and again: aaaaaaaa, abcabcabc.
+// repeats reports whether s repeats a short string at least three times, such as aaaaaaaa
+// or abcabcabc.
 func repeats(s string) bool {
 	for n := 1; n <= len(s)/3; n++ {
 		if len(s)%n == 0 && strings.Repeat(s[:n], len(s)/n) == s {
@@ -72,29 +72,38 @@ func repeats(s string) bool {
 	return false
 }
 
-// Hasher makes and compares bcrypt hashes. It is safe for concurrent use. Its
-// methods take a quarter of a second of CPU time at cost 12, on purpose: run them
-// behind a Gate.
+// Hasher hashes and compares passwords with bcrypt. It is safe for concurrent use. At cost
+// 12 each call takes about a quarter of a second of CPU time, so calls belong behind a
+// Gate.
 type Hasher struct {
 	cost int
 
+	// bcrypt's functions; a test counts the calls.
+	generate func(password []byte, cost int) ([]byte, error)
+	compare  func(hash, password []byte) error
+
 	mu      sync.Mutex
-	highest int // cost of what was compared, and cost at least
+	highest int // cost of any hash compared so far, and at least cost
 }
 
-// NewHasher returns a Hasher of the given cost. A cost that bcrypt does not know
-// is an error; whether a server may run with it is checked where settings are.
+// NewHasher returns a Hasher that hashes at the given cost. It fails if bcrypt does not
+// support the cost. The range MinCost to MaxCost is checked with the other settings.
 func NewHasher(cost int) (*Hasher, error) {
 	if cost < bcrypt.MinCost || cost > bcrypt.MaxCost {
 		return nil, bcrypt.InvalidCostError(cost)
 	}
-	return &Hasher{cost: cost, highest: cost}, nil
+	return &Hasher{
+		cost:     cost,
+		generate: bcrypt.GenerateFromPassword,
+		compare:  bcrypt.CompareHashAndPassword,
+		highest:  cost,
+	}, nil
 }
 
-// Hash returns the hash of a password. One of more than 72 bytes is
-// ErrWeakPassword: bcrypt would cut it silently.
+// Hash returns the bcrypt hash of a password. It returns ErrWeakPassword for a password of
+// more than 72 bytes, which bcrypt cannot hash whole.
 func (h *Hasher) Hash(password string) (string, error) {
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), h.cost)
+	hash, err := h.generate([]byte(password), h.cost)
 	if errors.Is(err, bcrypt.ErrPasswordTooLong) {
 		return "", fmt.Errorf("%w: it has more than %d bytes", ErrWeakPassword, maxPassword)
 	}
@@ -104,28 +113,27 @@ func (h *Hasher) Hash(password string) (string, error) {
 	return string(hash), nil
 }
 
-// matches reports whether the password is the one of the hash. What is no hash, such
-// as that of a user who does not exist, matches none, after the same work. So it is
-// for a password too long to be anybody's, and for a hash of lower cost: a wrong
-// password must not be told from an unknown user by the time it takes.
+// matches reports whether the password matches the hash. An invalid hash, such as the
+// empty one of an unknown user, matches no password. Every mismatch does the same amount
+// of work, whatever the hash's cost, so that timing does not reveal which users exist.
 func (h *Hasher) matches(hash, password string) bool {
 	cost, err := bcrypt.Cost([]byte(hash))
 	highest := h.raise(cost)
 	if err != nil || len(password) > maxPassword {
-		burn(highest)
+		h.burn(highest)
 		return false
 	}
-	if bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil {
+	if h.compare([]byte(hash), []byte(password)) == nil {
 		return true
 	}
 	for ; cost < highest; cost++ { // 2^c + 2^c + 2^(c+1) + ... = 2^highest
-		burn(cost)
+		h.burn(cost)
 	}
 	return false
 }
 
-// raise returns the cost of a refusal: the highest of all hashes that have been compared,
-// which may be above the one of the settings, where that was lowered.
+// raise updates and returns the cost that every mismatch has: the highest of all hashes
+// compared so far. It exceeds the configured cost if that was lowered.
 func (h *Hasher) raise(cost int) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -133,13 +141,12 @@ func (h *Hasher) raise(cost int) int {
 	return h.highest
 }
 
-// burn takes as long as one comparison of the given cost.
-func burn(cost int) {
-	_, _ = bcrypt.GenerateFromPassword([]byte("the password of nobody"), cost) // the work is what counts
+// burn does the work of one comparison at the given cost.
+func (h *Hasher) burn(cost int) {
+	_, _ = h.generate([]byte("the password of nobody"), cost)
 }
 
-// outdated reports whether the hash was made with a lower cost than the present
-// one.
+// outdated reports whether the hash has a lower cost than the configured one.
 func (h *Hasher) outdated(hash string) bool {
 	cost, err := bcrypt.Cost([]byte(hash))
 	return err == nil && cost < h.cost

@@ -12,22 +12,23 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
-// CHECKLIST 67: 8 characters at least, no composition rules, a blocklist, no
-// truncation.
+// NIST SP 800-63B section 5.1.1.2: at least 8 characters, no composition rules, a
+// blocklist, no truncation.
 func TestCheckPassword(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		password string
 		says     string // empty: accepted
 	}{
 		{"securepassword", ""},
 		{"anothersecurepass", ""},
-		{"ninechars", ""},                         // neither digits nor capitals nor signs are asked for
+		{"ninechars", ""},                         // no digits, capitals or symbols required
 		{"hk4 tz9x", ""},                          // 8 characters
 		{"        a", ""},                         // spaces are characters
 		{"пароль99", ""},                          // 8 characters, 14 bytes
 		{"😀😃😄😁😆😅😂🤣", ""},                          // 8 characters, 32 bytes
-		{"abcdabcd", ""},                          // twice is not again and again
-		{"password9876", ""},                      // not on the list, though one begins like it
+		{"abcdabcd", ""},                          // only two repetitions
+		{"password9876", ""},                      // a listed password is a prefix of it
 		{strings.Repeat("aB3$", 17) + "end!", ""}, // 72 bytes
 		{"", "8 characters"},
 		{"sevench", "8 characters"},
@@ -35,12 +36,12 @@ func TestCheckPassword(t *testing.T) {
 		{strings.Repeat("aB3$", 17) + "end!x", "73 bytes"},
 		{strings.Repeat("é1", 25), "75 bytes"}, // 50 characters
 		{strings.Repeat("x", 5000) + "y", "5001 bytes"},
-		{"password1", "guessed"},
-		{"PassWord1", "guessed"},
-		{"CONTRASEÑA", "guessed"},
-		{"aaaaaaaa", "guessed"},
-		{"abcabcabc", "guessed"},
-		{"ABABABAB", "guessed"},
+		{"password1", "easy to guess"},
+		{"PassWord1", "easy to guess"},
+		{"CONTRASEÑA", "easy to guess"},
+		{"aaaaaaaa", "easy to guess"},
+		{"abcabcabc", "easy to guess"},
+		{"ABABABAB", "easy to guess"},
 		{"john.doe.smith", "username"},
 		{"John.Doe.SMITH", "username"},
 		{"securepass\x00word", "UTF-8"},
@@ -55,16 +56,17 @@ func TestCheckPassword(t *testing.T) {
 			continue
 		}
 		if !errors.Is(err, account.ErrWeakPassword) || !strings.Contains(err.Error(), tt.says) {
-			t.Errorf("%q: the error is %v, want one that says %q", tt.password, err, tt.says)
+			t.Errorf("%q: got error %v, want one with %q", tt.password, err, tt.says)
 		} else if tt.password != "" && strings.Contains(err.Error(), tt.password) {
-			t.Errorf("the error %q holds the password", err)
+			t.Errorf("the error %q contains the password", err)
 		}
 	}
 }
 
-// Every line of the blocklist is one that could stop somebody: in lower case, long
-// enough for the other rules, and there once.
-func TestBlocklistIsAlive(t *testing.T) {
+// Every line of the blocklist has an effect: it is in lower case, long enough to pass the
+// other rules, and unique.
+func TestBlocklist(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("blocklist.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -76,22 +78,24 @@ func TestBlocklistIsAlive(t *testing.T) {
 			continue
 		}
 		if word != strings.ToLower(strings.TrimSpace(word)) || utf8.RuneCountInString(word) < 8 || seen[word] {
-			t.Errorf("%q stops nobody that another line or rule does not", word)
+			t.Errorf("%q has no effect", word)
 		}
 		seen[word] = true
 		if account.CheckPassword("", word) == nil {
-			t.Errorf("%q is on the list and accepted", word)
+			t.Errorf("%q is listed but accepted", word)
 		}
 	}
 	if len(seen) < 100 {
-		t.Errorf("the list has %d words", len(seen))
+		t.Errorf("the list has %d passwords, want at least 100", len(seen))
 	}
 }
 
-// What CheckPassword accepts can be hashed, and the hash tells it from every
-// password that differs in its last character.
+// A password that CheckPassword accepts can be hashed, and its last character counts.
 func FuzzAcceptedPasswordsCanBeUsed(f *testing.F) {
-	for _, s := range []string{"", "securepassword", "пароль99", strings.Repeat("x", 71) + "y", strings.Repeat("x", 73), "a\x00bcdefgh", "\xff", "aaaaaaaaa"} {
+	for _, s := range []string{
+		"", "securepassword", "пароль99", strings.Repeat("x", 71) + "y", strings.Repeat("x", 73),
+		"a\x00bcdefgh", "\xff", "aaaaaaaaa",
+	} {
 		f.Add("john.doe", s)
 	}
 	hasher := newHasher(f, bcrypt.MinCost)
@@ -105,7 +109,7 @@ func FuzzAcceptedPasswordsCanBeUsed(f *testing.F) {
 		}
 		hash, err := hasher.Hash(password)
 		if err != nil {
-			t.Fatalf("%q was accepted, and cannot be hashed: %v", password, err)
+			t.Fatalf("%q is accepted but cannot be hashed: %v", password, err)
 		}
 		if err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)); err != nil {
 			t.Fatalf("%q does not match its hash: %v", password, err)
@@ -126,8 +130,9 @@ func newHasher(t testing.TB, cost int) *account.Hasher {
 	return h
 }
 
-// CHECKLIST 69: more than 72 bytes are refused, and 72 all count.
-func TestHashAtTheBoundary(t *testing.T) {
+// Hash refuses more than 72 bytes, and all 72 count (OWASP).
+func TestHashLengthLimit(t *testing.T) {
+	t.Parallel()
 	h := newHasher(t, bcrypt.MinCost)
 	longest := strings.Repeat("x", 71) + "y"
 	hash, err := h.Hash(longest)
@@ -135,7 +140,7 @@ func TestHashAtTheBoundary(t *testing.T) {
 		t.Fatal(err)
 	}
 	if cost, err := bcrypt.Cost([]byte(hash)); err != nil || cost != bcrypt.MinCost {
-		t.Errorf("the hash %s has cost %d, %v", hash, cost, err)
+		t.Errorf("hash %s: cost %d, %v, want %d", hash, cost, err, bcrypt.MinCost)
 	}
 	if bcrypt.CompareHashAndPassword([]byte(hash), []byte(strings.Repeat("x", 72))) == nil {
 		t.Error("byte 72 does not count")
@@ -143,21 +148,22 @@ func TestHashAtTheBoundary(t *testing.T) {
 	if hash, err := h.Hash(longest + "z"); !errors.Is(err, account.ErrWeakPassword) || hash != "" {
 		t.Errorf("73 bytes: %q, %v", hash, err)
 	} else if !strings.Contains(err.Error(), "72") || strings.Contains(err.Error(), "xxx") {
-		t.Errorf("the error %q should say the limit, and not the password", err)
+		t.Errorf("the error %q must give the limit but not the password", err)
 	}
 	again, err := h.Hash(longest)
 	if err != nil || again == hash {
-		t.Errorf("the same password has the same hash twice, or %v", err)
+		t.Errorf("hashing again gave %s, %v, want a different hash", again, err)
 	}
 }
 
-func TestNewHasherRefusesCosts(t *testing.T) {
+func TestNewHasherRejectsCosts(t *testing.T) {
+	t.Parallel()
 	for _, cost := range []int{-1, 0, bcrypt.MinCost - 1, bcrypt.MaxCost + 1} {
 		if h, err := account.NewHasher(cost); err == nil || h != nil {
-			t.Errorf("cost %d: %v, %v", cost, h, err)
+			t.Errorf("cost %d: got %v, %v, want an error", cost, h, err)
 		}
 	}
 	if account.MinCost < 10 || account.DefaultCost < account.MinCost || account.MaxCost < account.DefaultCost {
-		t.Errorf("costs from %d to %d, by default %d", account.MinCost, account.MaxCost, account.DefaultCost)
+		t.Errorf("costs range from %d to %d, default %d", account.MinCost, account.MaxCost, account.DefaultCost)
 	}
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
-// freeFailures is how many failures cost no wait.
+// freeFailures is the number of failures that cause no wait.
 const freeFailures = 10
 
-// waitOf returns how long an error says to wait; nothing if it is not about waiting.
+// waitOf returns the wait of a *ThrottledError, or zero for any other error.
 func waitOf(err error) time.Duration {
 	var throttled *account.ThrottledError
 	if errors.As(err, &throttled) {
@@ -29,108 +29,115 @@ func waitOf(err error) time.Duration {
 func expectWait(t *testing.T, err error, want time.Duration) {
 	t.Helper()
 	if got := waitOf(err); got != want {
-		t.Errorf("%v: a wait of %v, want %v", err, got, want)
+		t.Errorf("%v: got a wait of %v, want %v", err, got, want)
 	}
 }
 
-// CHECKLIST 16, 68: failed attempts slow an account down, known or not, the right
-// password included; time and success speed it up again.
+// RFC 6749 section 4.3.2 and NIST SP 800-63B section 5.2.2: failed logins throttle the
+// account, whether it exists or not. A throttled account refuses the right password too.
 func TestThrottle(t *testing.T) {
-	waits := []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900} // after the free ones, in seconds
+	t.Parallel()
+	waits := []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900} // in seconds, after the free failures
 	for _, username := range []string{"john.doe", "nobody"} {
 		t.Run(username, func(t *testing.T) {
-			h := newHouse(t)
-			h.add("john.doe", bcrypt.MinCost)
+			t.Parallel()
+			f := newFixture(t)
+			f.add("john.doe", bcrypt.MinCost)
 			for range freeFailures {
-				h.expect(username, wrong, account.ErrIncorrect)
+				f.expect(username, wrong, account.ErrIncorrect)
 			}
 			for _, seconds := range waits {
 				wait := time.Duration(seconds) * time.Second
-				expectWait(t, h.check(username, wrong), wait)
-				expectWait(t, h.check(username, right), wait)
-				h.now = h.now.Add(wait - time.Second)
-				expectWait(t, h.check(username, right), time.Second) // to the last
-				h.now = h.now.Add(time.Second)
-				h.expect(username, wrong, account.ErrIncorrect)
+				expectWait(t, f.check(username, wrong), wait)
+				expectWait(t, f.check(username, right), wait)
+				f.now = f.now.Add(wait - time.Second)
+				expectWait(t, f.check(username, right), time.Second) // until the wait is over
+				f.now = f.now.Add(time.Second)
+				f.expect(username, wrong, account.ErrIncorrect)
 			}
 		})
 	}
 }
 
 func TestThrottleForgets(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name string
-		then func(h *house) // after one failure more than the free ones
+		then func(f *fixture) // after one failure more than the free ones
 	}{
-		{"a success", func(h *house) {
-			h.now = h.now.Add(2 * time.Second)
-			h.expect("john.doe", right, nil)
+		{"a success", func(f *fixture) {
+			f.now = f.now.Add(2 * time.Second)
+			f.expect("john.doe", right, nil)
 		}},
-		{"a day without a failure", func(h *house) { h.now = h.now.Add(account.ForgetAfter + time.Second) }},
+		{"a day without a failure", func(f *fixture) { f.now = f.now.Add(account.ForgetAfter + time.Second) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			h := newHouse(t)
-			h.add("john.doe", bcrypt.MinCost)
+			t.Parallel()
+			f := newFixture(t)
+			f.add("john.doe", bcrypt.MinCost)
 			for range freeFailures {
-				h.expect("john.doe", wrong, account.ErrIncorrect)
+				f.expect("john.doe", wrong, account.ErrIncorrect)
 			}
-			h.now = h.now.Add(time.Second)
-			h.expect("john.doe", wrong, account.ErrIncorrect)
-			expectWait(t, h.check("john.doe", right), 2*time.Second)
-			tt.then(h)
+			f.now = f.now.Add(time.Second)
+			f.expect("john.doe", wrong, account.ErrIncorrect)
+			expectWait(t, f.check("john.doe", right), 2*time.Second)
+			tt.then(f)
 			for range freeFailures {
-				h.expect("john.doe", wrong, account.ErrIncorrect)
+				f.expect("john.doe", wrong, account.ErrIncorrect)
 			}
-			expectWait(t, h.check("john.doe", right), time.Second)
+			expectWait(t, f.check("john.doe", right), time.Second)
 		})
 	}
 }
 
-// One account's failures slow no other one down, not even one that looks like it.
-func TestThrottleIsForOneAccount(t *testing.T) {
-	h := newHouse(t)
+// Failures of one account do not throttle another one, even of a similar name.
+func TestThrottleIsPerAccount(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
 	for _, username := range []string{"john.doe", "John.Doe", "jane.smith"} {
-		h.add(username, bcrypt.MinCost)
+		f.add(username, bcrypt.MinCost)
 	}
 	for range freeFailures {
-		h.expect("john.doe", wrong, account.ErrIncorrect)
+		f.expect("john.doe", wrong, account.ErrIncorrect)
 	}
-	expectWait(t, h.check("john.doe", right), time.Second)
-	h.expect("John.Doe", right, nil)
-	h.expect("jane.smith", right, nil)
+	expectWait(t, f.check("john.doe", right), time.Second)
+	f.expect("John.Doe", right, nil)
+	f.expect("jane.smith", right, nil)
 }
 
-// CHECKLIST 68: a guesser who tries all day long gets about a hundred tries.
-func TestThrottleLeavesFewTriesADay(t *testing.T) {
-	h := newHouse(t)
-	tries := 0
-	for end := h.now.Add(24 * time.Hour); h.now.Before(end); {
-		err := h.check("john.doe", wrong)
+// NIST SP 800-63B section 5.2.2: somebody who guesses all day gets about a hundred guesses.
+func TestThrottleGuessesPerDay(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	guesses := 0
+	for end := f.now.Add(24 * time.Hour); f.now.Before(end); {
+		err := f.check("john.doe", wrong)
 		if errors.Is(err, account.ErrIncorrect) {
-			tries++
+			guesses++
 		}
-		h.now = h.now.Add(waitOf(err))
+		f.now = f.now.Add(waitOf(err))
 	}
-	if tries < 50 || tries > 150 {
-		t.Errorf("%d tries a day", tries)
+	if guesses < 50 || guesses > 150 {
+		t.Errorf("%d guesses per day, want 50 to 150", guesses)
 	}
 }
 
-// CHECKLIST 16: however many guesses come at once, no more get past the throttle than
-// the free ones and those that were at the gate's places already.
+// RFC 6749 section 4.3.2: parallel guesses exceed the throttle by less than the number of
+// places of the gate.
 func TestParallelGuesses(t *testing.T) {
-	const guesses, places = 60, 2 // places are those of newHouse
+	t.Parallel()
+	const guesses, places = 60, 2 // places as in newFixture
 	for _, username := range []string{"john.doe", "nobody"} {
-		h := newHouse(t)
-		h.add("john.doe", bcrypt.MinCost)
+		f := newFixture(t)
+		f.add("john.doe", bcrypt.MinCost)
 		errs := make([]error, guesses)
 		begin := make(chan struct{})
 		var group sync.WaitGroup
 		for i := range guesses {
 			group.Go(func() {
 				<-begin
-				_, errs[i] = h.Check(t.Context(), account.Attempt{Username: username, Password: wrong})
+				_, errs[i] = f.Check(t.Context(), account.Attempt{Username: username, Password: wrong})
 			})
 		}
 		close(begin)
@@ -145,16 +152,17 @@ func TestParallelGuesses(t *testing.T) {
 			}
 		}
 		if compared < freeFailures || compared >= freeFailures+places {
-			t.Errorf("%s: %d guesses were compared", username, compared)
+			t.Errorf("%s: %d guesses were compared, want %d or slightly more", username, compared, freeFailures)
 		}
 	}
 }
 
-// People type passwords where usernames belong: what was typed is not stored.
+// A username is not stored with its failures, since it may be a mistyped password.
 func TestThrottleStoresNoUsername(t *testing.T) {
-	h := newHouse(t)
-	h.expect("my secret password", wrong, account.ErrIncorrect)
-	db, err := sql.Open("sqlite", h.path)
+	t.Parallel()
+	f := newFixture(t)
+	f.expect("my secret password", wrong, account.ErrIncorrect)
+	db, err := sql.Open("sqlite", f.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,18 +172,19 @@ func TestThrottleStoresNoUsername(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(stored) != 43 || strings.Contains(stored, "secret") {
-		t.Errorf("stored: %q", stored)
+		t.Errorf("stored %q, want a digest", stored)
 	}
 }
 
 func TestThrottledError(t *testing.T) {
+	t.Parallel()
 	want := map[time.Duration]int{time.Nanosecond: 1, time.Second: 1, time.Second + 1: 2, 15 * time.Minute: 900}
 	got := map[time.Duration]int{}
 	for wait := range want {
 		err := &account.ThrottledError{Wait: wait}
 		got[wait] = err.Seconds()
 		if !strings.Contains(err.Error(), "wait") {
-			t.Errorf("the error says %q", err)
+			t.Errorf("got %q, want a text that says how long to wait", err)
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

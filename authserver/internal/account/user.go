@@ -1,12 +1,9 @@
-// Package account is about people: who they are, what a password must be, and how
-// a password is checked without letting anybody guess it or stop the server with
-// guesses.
+// Package account holds the users of the server and checks their passwords.
 //
-// It exists to keep the expensive and dangerous part of a login in one place. A
-// login passes, in this order: the throttle (too many failures of this account?),
-// the gate (a free place among the few that may run bcrypt?), and the comparison with
-// the hash of an active user of that name, or with nobody's. Every way to fail looks
-// the same from outside.
+// A login passes these steps in order: the throttle, which limits failures per account;
+// the gate, which limits how many bcrypt computations run at once; and the comparison with
+// the hash of the active user of that name, or with a dummy hash. All failures look the
+// same from outside and cost the same work (RFC 6749 section 5.2).
 package account
 
 import (
@@ -19,48 +16,48 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/label"
 )
 
-// IDPrefix begins the id of every user. No client's id may begin with it, so that
-// the sub of a token never means both (RFC 9700 §4.15.1).
+// IDPrefix is the prefix of every user id. Client ids must not have it, so that the sub of
+// a token cannot mean both a user and a client (RFC 9700 section 4.15.1).
 const IDPrefix = "usr_"
 
-// maxName bounds a username and a display name, in bytes.
+// maxName is the maximum length of a username and of a display name, in bytes.
 const maxName = 128
 
 // Errors about users.
 var (
-	// ErrNotFound says that there is no such user.
+	// ErrNotFound is returned for a user that does not exist.
 	ErrNotFound = errors.New("no such user")
-	// ErrExists says that the username is taken.
+	// ErrExists is returned for a username that is in use.
 	ErrExists = errors.New("a user of this name exists already")
-	// ErrBadName says that a username or a display name cannot be used.
+	// ErrBadName is returned for an invalid username or display name. The text says why.
 	ErrBadName = errors.New("name not usable")
 )
 
 // User is a person who can log in.
 type User struct {
-	// ID is the subject of the user's tokens. It never changes and is never reused.
+	// ID is the subject (sub) of the user's tokens. It never changes and is never reused.
 	ID string
-	// Username is what the user types. Upper and lower case differ.
+	// Username is what the user types to log in. It is case-sensitive.
 	Username string
-	// Name is what the user is called on a page.
+	// Name is the display name.
 	Name string
-	// PasswordHash is the bcrypt hash, in its usual text form.
+	// PasswordHash is the bcrypt hash in its standard text form.
 	PasswordHash string
-	// PasswordVersion counts the passwords that the user has had before this one.
+	// PasswordVersion is the number of times the password was changed.
 	PasswordVersion int64
-	// CreatedAt is when the user was added.
+	// CreatedAt is when the user was created.
 	CreatedAt time.Time
-	// LastLoginAt is when a grant was last given; zero means never.
+	// LastLoginAt is when the user was last given a grant. Zero means never.
 	LastLoginAt time.Time
-	// DisabledAt is when the user was disabled; zero means active.
+	// DisabledAt is when the user was disabled. Zero means active.
 	DisabledAt time.Time
 }
 
 // Active reports whether the user may log in.
 func (u User) Active() bool { return u.DisabledAt.IsZero() }
 
-// New returns a user with a fresh id, or ErrBadName. The hash comes from
-// Hasher.Hash.
+// New returns a user with a new random id. The hash comes from Hasher.Hash. It returns
+// ErrBadName if the username or the display name is invalid.
 func New(username, name, passwordHash string, now time.Time) (User, error) {
 	if err := checkName("username", username); err != nil {
 		return User{}, err

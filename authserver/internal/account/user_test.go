@@ -10,8 +10,12 @@ import (
 )
 
 func TestNew(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
-	names := []string{"j", "john.doe", "John Doe", "o'brien", `"q"`, "josé", "日本語", "😀", "100%", "<b>", strings.Repeat("é", 64)}
+	names := []string{
+		"j", "john.doe", "John Doe", "o'brien", `"q"`, "josé", "日本語", "😀", "100%", "<b>",
+		strings.Repeat("é", 64),
+	}
 	ids := map[string]bool{}
 	for _, name := range names {
 		u, err := account.New(name, name, "hash", now)
@@ -20,24 +24,25 @@ func TestNew(t *testing.T) {
 			continue
 		}
 		if u.Username != name || u.Name != name || u.PasswordHash != "hash" || !u.CreatedAt.Equal(now) || !u.Active() {
-			t.Errorf("%q became %+v", name, u)
+			t.Errorf("%q: got %+v", name, u)
 		}
 		if !strings.HasPrefix(u.ID, account.IDPrefix) || ids[u.ID] {
-			t.Errorf("the id of %q is %s", name, u.ID)
+			t.Errorf("%q: got the id %s, want a new one with the prefix %s", name, u.ID, account.IDPrefix)
 		}
 		ids[u.ID] = true
 	}
 }
 
-func TestNewRefusesNames(t *testing.T) {
+func TestNewRejectsNames(t *testing.T) {
+	t.Parallel()
 	tests := []struct{ name, says string }{
 		{"", "empty"},
 		{strings.Repeat("x", 129), "128 bytes"},
 		{strings.Repeat("é", 65), "128 bytes"},
 		{"a\xff", "UTF-8"},
 		{" a", "space"}, {"a ", "space"}, {"a\u00a0", "space"}, {"\ta", "space"}, {"a\n", "space"},
-		{"a\nb", "printed"}, {"a\x00b", "printed"}, {"a\x1b[31mb", "printed"}, {"a\u200bb", "printed"}, {"a\u202eb", "printed"},
-		{"a\u00a0b", "printed"}, {"\ufeffa", "printed"}, {"a\x7f", "printed"},
+		{"a\nb", "printed"}, {"a\x00b", "printed"}, {"a\x1b[31mb", "printed"}, {"a\u200bb", "printed"},
+		{"a\u202eb", "printed"}, {"a\u00a0b", "printed"}, {"\ufeffa", "printed"}, {"a\x7f", "printed"},
 	}
 	for _, tt := range tests {
 		for _, what := range []string{"username", "name"} {
@@ -46,8 +51,9 @@ func TestNewRefusesNames(t *testing.T) {
 				username, name = tt.name, "good"
 			}
 			u, err := account.New(username, name, "hash", time.Now())
-			if !errors.Is(err, account.ErrBadName) || !strings.Contains(err.Error(), what) || !strings.Contains(err.Error(), tt.says) || u != (account.User{}) {
-				t.Errorf("%s %q: %+v, %v, want an error that says %q", what, tt.name, u, err, tt.says)
+			if !errors.Is(err, account.ErrBadName) || !strings.Contains(err.Error(), what) ||
+				!strings.Contains(err.Error(), tt.says) || u != (account.User{}) {
+				t.Errorf("%s %q: got %+v, %v, want an error with %q", what, tt.name, u, err, tt.says)
 			}
 		}
 	}
