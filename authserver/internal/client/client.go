@@ -1,8 +1,7 @@
-// Package client is about the programs that ask for tokens: what they may ask
-// for, and how they prove who they are (RFC 6749 §2).
+// Package client holds the registered OAuth clients: what each may request, and the secret
+// that a confidential client authenticates with (RFC 6749 section 2).
 //
-// It exists so that a client's secret is handled in one place. Secrets are made
-// here, 256 random bits each, and only their SHA-256 is kept: what nobody can guess
+// A secret has 256 random bits. Only its SHA-256 is stored; a secret that cannot be guessed
 // needs no slow hash.
 package client
 
@@ -24,72 +23,72 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/label"
 )
 
-// SecretPrefix begins every secret, so that tools that look for leaked secrets
-// can tell one.
+// SecretPrefix is the prefix of every client secret. Secret scanners can search for it.
 const SecretPrefix = "hps_"
 
-// secretSize is the number of random bytes in a secret.
+// secretSize is the number of random bytes in a client secret.
 const secretSize = 32
 
-// MaxID is the length of the longest client id, in bytes.
+// MaxID is the maximum length of a client id, in bytes.
 const MaxID = 64
 
-// maxName bounds a client's display name, in bytes.
+// maxName is the maximum length of a client's display name, in bytes.
 const maxName = 128
 
 // Errors about clients.
 var (
-	// ErrNotFound says that there is no such client.
+	// ErrNotFound is returned for a client that does not exist.
 	ErrNotFound = errors.New("no such client")
-	// ErrExists says that the client id is taken.
+	// ErrExists is returned for a client id that is in use.
 	ErrExists = errors.New("a client of this id exists already")
-	// ErrBad says that a client cannot be registered like this; the text says why.
+	// ErrBad is returned for an invalid client. The text says why.
 	ErrBad = errors.New("client not usable")
 )
 
 // Client is a registered client.
 type Client struct {
-	// ID is the client_id: public, chosen by whoever registers it.
+	// ID is the client_id. It is public, and chosen at registration.
 	ID string
-	// Name is what a person calls it.
+	// Name is the display name.
 	Name string
-	// SecretDigest is the SHA-256 of its secret in base64url; empty for a public
-	// client, which has none.
+	// SecretDigest is the SHA-256 of the secret in base64url. It is empty for a public
+	// client.
 	SecretDigest string
-	// Grants are the grant types that it may use.
+	// Grants are the grant types that the client may use.
 	Grants []oauth.GrantType
-	// Scope is what its tokens may allow at the most, and what they allow when it
-	// asks for nothing.
+	// Scope is the widest scope of the client's tokens, and their scope when a request
+	// has no scope parameter.
 	Scope oauth.Scope
-	// FirstParty says that it is an app of whoever runs this server, who has answered
-	// for its users: they are asked for consent only if it wants that (prompt=consent).
+	// FirstParty marks a client of the organization that runs this server. Its users are
+	// asked for consent only if it sends prompt=consent.
 	FirstParty bool
-	// RedirectURIs are where it may be sent back to with an authorization code.
+	// RedirectURIs are the URIs that authorization responses may be sent to.
 	RedirectURIs []string
-	// Introspects says that it may ask about tokens (RFC 7662).
+	// Introspects reports whether the client may introspect tokens (RFC 7662).
 	Introspects bool
-	// CreatedAt is when it was registered.
+	// CreatedAt is when the client was registered.
 	CreatedAt time.Time
 }
 
-// Public reports whether the client has no secret (RFC 6749 §2.1).
+// Public reports whether the client has no secret (RFC 6749 section 2.1).
 func (c Client) Public() bool { return c.SecretDigest == "" }
 
 // Allows reports whether the client may use the grant type.
 func (c Client) Allows(grant oauth.GrantType) bool { return slices.Contains(c.Grants, grant) }
 
-// idForm is what a client id may be: short, and the same in a URL, a form, a log
-// line and a file name.
-var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+// validID matches valid client ids. They need no escaping in URLs, forms, logs and file
+// names.
+var validID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// Validate checks what must hold for every client. The error is ErrBad.
+// Validate returns an error that wraps ErrBad if the client is invalid.
 func (c Client) Validate() error {
 	badName := label.Check("name", c.Name, maxName)
 	switch {
-	case !idForm.MatchString(c.ID):
-		return fmt.Errorf("%w: the id must be 1 to 64 letters, digits, dots, dashes and underscores, and begin with a letter or digit", ErrBad)
+	case !validID.MatchString(c.ID):
+		return fmt.Errorf("%w: the id must be 1 to %d letters, digits, dots, dashes and underscores, "+
+			"and begin with a letter or digit", ErrBad, MaxID)
 	case strings.HasPrefix(c.ID, account.IDPrefix):
-		return fmt.Errorf("%w: ids that begin with %s are those of users", ErrBad, account.IDPrefix)
+		return fmt.Errorf("%w: ids that begin with %s are reserved for users", ErrBad, account.IDPrefix)
 	case badName != nil:
 		return fmt.Errorf("%w: %w", ErrBad, badName)
 	case len(c.Grants) == 0:
@@ -111,8 +110,8 @@ func (c Client) Validate() error {
 	return nil
 }
 
-// GenerateSecret returns a new secret and the digest to keep of it. Randomness
-// comes from random, which should be crypto/rand.Reader.
+// GenerateSecret returns a new secret and the digest to store. It reads from random, which
+// should be crypto/rand.Reader, and fails if that fails.
 func GenerateSecret(random io.Reader) (secret, digest string, err error) {
 	raw := make([]byte, secretSize)
 	if _, err := io.ReadFull(random, raw); err != nil {
@@ -127,8 +126,8 @@ func digestOf(secret string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// VerifySecret reports, in constant time, whether the secret is the client's. A
-// public client has none: no secret is the right one.
+// VerifySecret reports whether the secret is the client's. It takes constant time, and
+// returns false for every secret of a public client.
 func (c Client) VerifySecret(secret string) bool {
 	return subtle.ConstantTimeCompare([]byte(digestOf(secret)), []byte(c.SecretDigest)) == 1
 }

@@ -18,21 +18,26 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 )
 
-// good returns a client with which nothing is wrong.
-func good() client.Client {
-	return client.Client{ID: "app", Name: "App", Grants: []oauth.GrantType{oauth.GrantPassword}, Scope: oauth.Scope{"profile"}}
+// validClient returns a valid client.
+func validClient() client.Client {
+	return client.Client{
+		ID: "app", Name: "App", Grants: []oauth.GrantType{oauth.GrantPassword}, Scope: oauth.Scope{"profile"},
+	}
 }
 
 func TestValidateAccepts(t *testing.T) {
-	for _, id := range []string{"a", "9", "App", "my-app.v2_x", strings.Repeat("x", client.MaxID), "usr", "usr-1", "USR_1", "demo"} {
-		c := good()
+	t.Parallel()
+	for _, id := range []string{
+		"a", "9", "App", "my-app.v2_x", strings.Repeat("x", client.MaxID), "usr", "usr-1", "USR_1", "demo",
+	} {
+		c := validClient()
 		c.ID = id
 		if err := c.Validate(); err != nil {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
 	for _, name := range []string{"x", "Jürgen's \"App\" 😀", strings.Repeat("é", 64)} {
-		c := good()
+		c := validClient()
 		c.Name = name
 		if err := c.Validate(); err != nil {
 			t.Errorf("%q: %v", name, err)
@@ -40,7 +45,8 @@ func TestValidateAccepts(t *testing.T) {
 	}
 }
 
-func TestValidateRefuses(t *testing.T) {
+func TestValidateRejects(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		change func(*client.Client)
 		says   string
@@ -55,37 +61,42 @@ func TestValidateRefuses(t *testing.T) {
 		"no grant type":          {func(c *client.Client) { c.Grants = nil }, "grant type"},
 		"no scope":               {func(c *client.Client) { c.Scope = nil }, "scope"},
 	}
-	for _, id := range []string{"", " ", "a b", "a/b", "a:b", "ä", "-a", ".a", "_a", "a\n", "a\x00", strings.Repeat("x", client.MaxID+1), "..", "a%20"} {
+	for _, id := range []string{
+		"", " ", "a b", "a/b", "a:b", "ä", "-a", ".a", "_a", "a\n", "a\x00", strings.Repeat("x", client.MaxID+1),
+		"..", "a%20",
+	} {
 		tests["id "+id] = struct {
 			change func(*client.Client)
 			says   string
 		}{func(c *client.Client) { c.ID = id }, "id"}
 	}
 	for name, tt := range tests {
-		c := good()
+		c := validClient()
 		tt.change(&c)
 		if err := c.Validate(); !errors.Is(err, client.ErrBad) || !strings.Contains(err.Error(), tt.says) {
-			t.Errorf("%s: %v, want an error that says %q", name, err, tt.says)
+			t.Errorf("%s: got %v, want an error with %q", name, err, tt.says)
 		}
 	}
 }
 
-// CHECKLIST 19: a client_id can never equal a user's sub.
-func TestClientIsNoUser(t *testing.T) {
-	c := good()
+// RFC 9700 section 4.15.1: a client_id cannot equal the sub of a user.
+func TestValidateRejectsUserIDs(t *testing.T) {
+	t.Parallel()
+	c := validClient()
 	c.ID = account.IDPrefix + "x"
 	if err := c.Validate(); !errors.Is(err, client.ErrBad) || !strings.Contains(err.Error(), account.IDPrefix) {
-		t.Errorf("%s: %v", c.ID, err)
+		t.Errorf("%s: got %v, want an error", c.ID, err)
 	}
 }
 
 func TestGenerateSecret(t *testing.T) {
-	form := regexp.MustCompile(`^hps_[A-Za-z0-9_-]{43}$`) // 256 bits
+	t.Parallel()
+	valid := regexp.MustCompile(`^hps_[A-Za-z0-9_-]{43}$`) // 256 bits
 	seen := map[string]bool{}
 	for range 100 {
 		secret, digest, err := client.GenerateSecret(rand.Reader)
-		if err != nil || !form.MatchString(secret) || seen[secret] {
-			t.Fatalf("secret %q, %v", secret, err)
+		if err != nil || !valid.MatchString(secret) || seen[secret] {
+			t.Fatalf("got secret %q, %v, want a new one that matches %s", secret, err, valid)
 		}
 		seen[secret] = true
 		sum := sha256.Sum256([]byte(secret))
@@ -95,41 +106,46 @@ func TestGenerateSecret(t *testing.T) {
 	}
 }
 
-func TestGenerateSecretNeedsRandomness(t *testing.T) {
+func TestGenerateSecretWithoutRandomness(t *testing.T) {
+	t.Parallel()
 	for _, random := range []io.Reader{bytes.NewReader(make([]byte, 31)), iotest.ErrReader(errors.New("no entropy"))} {
 		if secret, digest, err := client.GenerateSecret(random); err == nil || secret != "" || digest != "" {
-			t.Errorf("got %q, %q, %v", secret, digest, err)
+			t.Errorf("got %q, %q, %v, want an error", secret, digest, err)
 		}
 	}
 }
 
 func TestVerifySecret(t *testing.T) {
+	t.Parallel()
 	secret, digest, err := client.GenerateSecret(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	confidential, public := client.Client{SecretDigest: digest}, client.Client{}
 	if confidential.Public() || !public.Public() {
-		t.Error("a client with a secret is confidential, one without is public")
+		t.Error("want the client with a secret to be confidential, and the other to be public")
 	}
 	if !confidential.VerifySecret(secret) {
-		t.Error("the right secret is refused")
+		t.Error("the right secret is rejected")
 	}
-	for _, other := range []string{"", " ", secret + " ", secret[:len(secret)-1], strings.ToUpper(secret), digest, "hps_"} {
+	for _, other := range []string{
+		"", " ", secret + " ", secret[:len(secret)-1], strings.ToUpper(secret), digest, "hps_",
+	} {
 		if confidential.VerifySecret(other) {
-			t.Errorf("%q is taken for %q", other, secret)
+			t.Errorf("%q is accepted instead of %q", other, secret)
 		}
 		if public.VerifySecret(other) {
-			t.Errorf("%q is taken for the secret of a client that has none", other)
+			t.Errorf("%q is accepted as the secret of a public client", other)
 		}
 	}
 }
 
-// CHECKLIST 17: a grant type is off for a client unless it was switched on.
+// RFC 9700 section 2.4: a client may use only the grant types that it is registered for.
 func TestAllows(t *testing.T) {
-	c := good()
+	t.Parallel()
+	c := validClient()
 	if !c.Allows(oauth.GrantPassword) {
-		t.Error("what it has is refused")
+		t.Error("the registered grant type is not allowed")
 	}
 	for _, other := range []oauth.GrantType{"", "Password", "client_credentials", "password "} {
 		if c.Allows(other) || (client.Client{}).Allows(other) {

@@ -9,38 +9,47 @@ import (
 	"strings"
 )
 
-// maxRedirectURI bounds a redirect URI, in bytes.
+// maxRedirectURI is the maximum length of a redirect URI, in bytes.
 const maxRedirectURI = 2048
 
-// checkRedirectURI refuses a redirect URI that codes must not be sent to: https, http
-// to this very machine (RFC 8252 §7.3), and the private schemes of apps, which name a
-// domain backwards (§7.1), are the ones that may be registered. The error is ErrBad.
+// checkRedirectURI returns an error that wraps ErrBad unless the URI may be registered as a
+// redirect URI: an https URI, an http URI of a loopback address (RFC 8252 section 7.3), or
+// a URI with a private scheme based on a reversed domain name (section 7.1).
 func checkRedirectURI(uri string) error {
-	u, err := url.Parse(uri)
-	switch {
-	case err != nil || u.Scheme == "" || len(uri) > maxRedirectURI || strings.ContainsFunc(uri, notOfURI) || u.String() != uri:
-		return fmt.Errorf("%w: the redirect URI %q is not an absolute URI in its plain form", ErrBad, uri)
-	case u.Fragment != "" || strings.Contains(uri, "#") || u.User != nil:
-		return fmt.Errorf("%w: the redirect URI %q must have no fragment and no user (RFC 6749 section 3.1.2)", ErrBad, uri)
-	case !carriesAnswers(u):
-		return fmt.Errorf("%w: the query of the redirect URI %q must be of the form name=value&name=value, without a name that the answer has: code, state, iss or error", ErrBad, uri)
-	case strings.Contains(u.Host, "*"):
-		return fmt.Errorf("%w: the redirect URI %q has a wildcard: they are compared letter by letter, so register each (RFC 9700 section 2.1)", ErrBad, uri)
-	case u.Scheme == "https" && u.Hostname() != "":
-		return nil
-	case u.Scheme == "http" && isLoopback(u.Hostname()):
-		return nil
-	case u.Scheme == "http":
-		return fmt.Errorf("%w: the redirect URI %q must be https; http is for 127.0.0.1, [::1] and localhost only", ErrBad, uri)
-	case strings.Contains(u.Scheme, ".") && u.Host == "":
-		return nil
+	if fault := redirectURIFault(uri); fault != "" {
+		return fmt.Errorf("%w: the redirect URI %q %s", ErrBad, uri, fault)
 	}
-	return fmt.Errorf("%w: the redirect URI %q must be https, http to 127.0.0.1, or of an app's private scheme like com.example.app:/callback", ErrBad, uri)
+	return nil
 }
 
-// carriesAnswers reports whether the parameters of an answer can be added to the query of a
-// URI, which then still has all that it had (RFC 6749 §3.1.2).
-func carriesAnswers(u *url.URL) bool {
+// redirectURIFault returns what is wrong with a redirect URI, or an empty string.
+func redirectURIFault(uri string) string {
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil || u.Scheme == "" || u.String() != uri || strings.ContainsFunc(uri, notInURI):
+		return "is not a normalized absolute URI"
+	case len(uri) > maxRedirectURI:
+		return fmt.Sprintf("is longer than %d bytes", maxRedirectURI)
+	case u.Fragment != "" || strings.Contains(uri, "#") || u.User != nil:
+		return "must not have a fragment or userinfo (RFC 6749 section 3.1.2)"
+	case !allowsParameters(u):
+		return "must have a query of name=value pairs, without the parameters that the response adds: " +
+			"code, state, iss, error and error_description"
+	case strings.Contains(u.Host, "*"):
+		return "has a wildcard; redirect URIs must match exactly, so register each one (RFC 9700 section 2.1)"
+	case u.Scheme == "https" && u.Hostname() != "",
+		u.Scheme == "http" && isLoopback(u.Hostname()),
+		strings.Contains(u.Scheme, ".") && u.Host == "":
+		return ""
+	case u.Scheme == "http":
+		return "must be https; http is allowed only for 127.0.0.1, [::1] and localhost"
+	}
+	return "must be https, http to a loopback address, or have a private scheme such as com.example.app:/callback"
+}
+
+// allowsParameters reports whether the parameters of an authorization response can be added
+// to the query of the URI without changing the existing ones (RFC 6749 section 3.1.2).
+func allowsParameters(u *url.URL) bool {
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
 		return false
@@ -53,38 +62,37 @@ func carriesAnswers(u *url.URL) bool {
 	return true
 }
 
-// notOfURI reports whether a URI cannot have the character (RFC 3986 §2). Other spaces
-// than the plain one are among them: they would end a URI in a list.
-func notOfURI(r rune) bool { return r <= ' ' || r == '\\' || r > '~' }
+// notInURI reports whether the character must not occur in a URI (RFC 3986 section 2). That
+// includes all Unicode spaces, which would end a URI in a list.
+func notInURI(r rune) bool { return r <= ' ' || r == '\\' || r > '~' }
 
-// isLoopback reports whether a host is this machine.
+// isLoopback reports whether the host is localhost or a loopback address.
 func isLoopback(host string) bool {
 	address, err := netip.ParseAddr(host)
 	return host == "localhost" || (err == nil && address.IsLoopback())
 }
 
-// AllowsRedirect reports whether the client may be sent back to the URI: to one that
-// is registered, letter by letter (RFC 9700 §2.1). The port of a loopback address may
-// be any, because an app cannot choose the port that the system gives it (RFC 8252
-// §7.3).
+// AllowsRedirect reports whether the URI exactly matches a registered redirect URI (RFC 9700
+// section 2.1). The port of a loopback address may differ, because the operating system
+// chooses it for a native app (RFC 8252 section 7.3).
 func (c Client) AllowsRedirect(uri string) bool {
 	for _, registered := range c.RedirectURIs {
-		if uri == registered || sameButPort(registered, uri) {
+		if uri == registered || equalExceptPort(registered, uri) {
 			return true
 		}
 	}
 	return false
 }
 
-// sameButPort reports whether both are http URIs of the same loopback address, alike
-// but for the port.
-func sameButPort(registered, uri string) bool {
+// equalExceptPort reports whether both are http URIs of the same loopback IP address that
+// differ at most in the port.
+func equalExceptPort(registered, uri string) bool {
 	r, err := url.Parse(registered)
 	if err != nil || r.Scheme != "http" {
 		return false
 	}
 	address, err := netip.ParseAddr(r.Hostname())
-	if err != nil || !address.IsLoopback() { // localhost may be resolved elsewhere
+	if err != nil || !address.IsLoopback() { // not localhost, which may resolve to another machine
 		return false
 	}
 	u, err := url.Parse(uri)

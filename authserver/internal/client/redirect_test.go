@@ -12,15 +12,16 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 )
 
-// web returns a client that is sent back to the URIs.
-func web(uris ...string) client.Client {
-	c := good()
+// withRedirects returns a client with the redirect URIs.
+func withRedirects(uris ...string) client.Client {
+	c := validClient()
 	c.Grants, c.RedirectURIs = []oauth.GrantType{oauth.GrantAuthorizationCode}, uris
 	return c
 }
 
-// CHECKLIST 42: https, http to this very machine, and the private schemes of apps.
-func TestRedirectURIsThatMayBeRegistered(t *testing.T) {
+// RFC 9700 section 2.6 and RFC 8252 section 7: https, http to loopback, and private schemes.
+func TestValidateAcceptsRedirectURIs(t *testing.T) {
+	t.Parallel()
 	for _, uri := range []string{
 		"https://app.example", "https://app.example/", "https://app.example/callback", "https://app.example:8443/callback",
 		"https://app.example/callback?tenant=1&x=%2F", "https://app.example/a%2Fb", "https://xn--bcher-kva.example/", "https://192.0.2.1/cb", "https://[2001:db8::1]/cb",
@@ -28,13 +29,14 @@ func TestRedirectURIsThatMayBeRegistered(t *testing.T) {
 		"com.example.app:/callback", "com.example.app:callback",
 		"https://app.example/" + strings.Repeat("x", 2048-len("https://app.example/")),
 	} {
-		if err := web(uri).Validate(); err != nil {
+		if err := withRedirects(uri).Validate(); err != nil {
 			t.Errorf("%s: %v", uri, err)
 		}
 	}
 }
 
-func TestRedirectURIsThatMayNotBeRegistered(t *testing.T) {
+func TestValidateRejectsRedirectURIs(t *testing.T) {
+	t.Parallel()
 	for uri, says := range map[string]string{
 		"":                                               "absolute",
 		"/callback":                                      "absolute",
@@ -44,30 +46,30 @@ func TestRedirectURIsThatMayNotBeRegistered(t *testing.T) {
 		"https://:443/callback":                          "must be https",
 		"https:app.example":                              "must be https",
 		"https:/callback":                                "must be https",
-		"https://?x=1":                                   "plain form",
-		"HTTPS://app.example/":                           "plain form",
-		"https://app.example/a b":                        "plain form",
-		" https://app.example/":                          "plain form",
-		"https://app.example/\n":                         "plain form",
-		"https://app.example/\r\nX: y":                   "plain form",
-		"https://app.example/\x00":                       "plain form",
-		"https://app.example/\x7f":                       "plain form",
-		"https://app.example\\@evil.test/":               "plain form",
-		"https://bücher.example/":                        "plain form",
-		"https://app.example/ü":                          "plain form",
-		"https://app.example/?q=ü":                       "plain form",
-		"https://app.example/?q=\u00a0x":                 "plain form", // a list of URIs would be split there
-		"https://app.example/?q=\u2003x":                 "plain form",
-		"https://app.example/?q=\u0085x":                 "plain form",
-		"https://app.example/?q=\xff":                    "plain form",
-		"https://app.example/%zz":                        "plain form",
-		"https://app.example:port/":                      "plain form",
-		"https://[::1/":                                  "plain form",
-		"https://app.example/#":                          "plain form",
-		"https://app.example/#a":                         "no fragment",
-		"https://user@app.example/":                      "no user",
-		"https://user:geheim@app.example/":               "no user",
-		"https://@app.example/":                          "no user",
+		"https://?x=1":                                   "normalized",
+		"HTTPS://app.example/":                           "normalized",
+		"https://app.example/a b":                        "normalized",
+		" https://app.example/":                          "normalized",
+		"https://app.example/\n":                         "normalized",
+		"https://app.example/\r\nX: y":                   "normalized",
+		"https://app.example/\x00":                       "normalized",
+		"https://app.example/\x7f":                       "normalized",
+		"https://app.example\\@evil.test/":               "normalized",
+		"https://bücher.example/":                        "normalized",
+		"https://app.example/ü":                          "normalized",
+		"https://app.example/?q=ü":                       "normalized",
+		"https://app.example/?q=\u00a0x":                 "normalized", // would end the URI in a list
+		"https://app.example/?q=\u2003x":                 "normalized",
+		"https://app.example/?q=\u0085x":                 "normalized",
+		"https://app.example/?q=\xff":                    "normalized",
+		"https://app.example/%zz":                        "normalized",
+		"https://app.example:port/":                      "normalized",
+		"https://[::1/":                                  "normalized",
+		"https://app.example/#":                          "normalized",
+		"https://app.example/#a":                         "fragment",
+		"https://user@app.example/":                      "userinfo",
+		"https://user:geheim@app.example/":               "userinfo",
+		"https://@app.example/":                          "userinfo",
 		"https://*.app.example/":                         "wildcard",
 		"https://*/":                                     "wildcard",
 		"http://app.example/":                            "must be https",
@@ -90,22 +92,23 @@ func TestRedirectURIsThatMayNotBeRegistered(t *testing.T) {
 		"urn:ietf:wg:oauth:2.0:oob":                      "must be https",
 		"myapp:/callback":                                "must be https",
 		"com.example.app://host/callback":                "must be https",
-		"https://a.example/ https://b.test":              "plain form",
-		"https://a.example/" + strings.Repeat("x", 2048): "plain form",
+		"https://a.example/ https://b.test":              "normalized",
+		"https://a.example/" + strings.Repeat("x", 2048): "2048 bytes",
 	} {
-		err := web("https://app.example/", uri).Validate() // not the first one only
+		err := withRedirects("https://app.example/", uri).Validate() // not only the first one
 		if !errors.Is(err, client.ErrBad) || !strings.Contains(err.Error(), says) {
-			t.Errorf("%q: %v, want an error that says %q", uri, err, says)
+			t.Errorf("%q: got %v, want an error with %q", uri, err, says)
 		}
 	}
 }
 
-// A grant type without what it needs, or the other way round, is a mistake.
+// Grant types must fit the client and its redirect URIs.
 func TestValidateGrants(t *testing.T) {
+	t.Parallel()
 	uris := []string{"https://app.example/"}
 	for name, tt := range map[string]struct {
 		client client.Client
-		says   string // nothing: it is good
+		says   string // empty: valid
 	}{
 		"code":                              {client.Client{Grants: []oauth.GrantType{"authorization_code"}, RedirectURIs: uris}, ""},
 		"code, confidential":                {client.Client{SecretDigest: "x", Grants: []oauth.GrantType{"authorization_code"}, RedirectURIs: uris}, ""},
@@ -124,21 +127,25 @@ func TestValidateGrants(t *testing.T) {
 		c := tt.client
 		c.ID, c.Name, c.Scope = "app", "App", oauth.Scope{"profile"}
 		err := c.Validate()
-		if tt.says == "" && err != nil || tt.says != "" && (!errors.Is(err, client.ErrBad) || !strings.Contains(err.Error(), tt.says)) {
-			t.Errorf("%s: %v, want %q", name, err, tt.says)
+		if tt.says == "" && err == nil {
+			continue
+		}
+		if !errors.Is(err, client.ErrBad) || !strings.Contains(err.Error(), tt.says) || tt.says == "" {
+			t.Errorf("%s: got %v, want %q", name, err, tt.says)
 		}
 	}
 }
 
-// CHECKLIST 29: letter by letter.
+// RFC 9700 section 2.1: redirect URIs are compared exactly.
 func TestAllowsRedirectExactly(t *testing.T) {
-	c := web("https://app.example/callback", "https://app.example/other?x=1", "https://port.example:8443/", "http://localhost:3000/cb", "com.example.app:/cb", "https://bare.example")
+	t.Parallel()
+	c := withRedirects("https://app.example/callback", "https://app.example/other?x=1", "https://port.example:8443/", "http://localhost:3000/cb", "com.example.app:/cb", "https://bare.example")
 	for _, uri := range c.RedirectURIs {
 		if !c.AllowsRedirect(uri) {
-			t.Errorf("%s is registered and refused", uri)
+			t.Errorf("%s is registered but not allowed", uri)
 		}
 		if (client.Client{}).AllowsRedirect(uri) {
-			t.Errorf("%s is allowed to a client that has none", uri)
+			t.Errorf("%s is allowed for a client without redirect URIs", uri)
 		}
 	}
 	for _, uri := range []string{
@@ -163,15 +170,16 @@ func TestAllowsRedirectExactly(t *testing.T) {
 	}
 }
 
-// RFC 8252 §7.3: any port of a loopback address, and nothing else of it.
-func TestAllowsRedirectToAnyPortOfLoopback(t *testing.T) {
-	c := web("http://127.0.0.1/cb", "http://[::1]:8080/cb?x=1")
+// RFC 8252 section 7.3: the port of a loopback address may differ, and nothing else.
+func TestAllowsRedirectToAnyLoopbackPort(t *testing.T) {
+	t.Parallel()
+	c := withRedirects("http://127.0.0.1/cb", "http://[::1]:8080/cb?x=1")
 	for _, uri := range []string{
 		"http://127.0.0.1/cb", "http://127.0.0.1:1/cb", "http://127.0.0.1:51004/cb", "http://127.0.0.1:65535/cb",
 		"http://[::1]:8080/cb?x=1", "http://[::1]:51004/cb?x=1",
 	} {
 		if !c.AllowsRedirect(uri) {
-			t.Errorf("%s is refused", uri)
+			t.Errorf("%s is not allowed", uri)
 		}
 	}
 	for _, uri := range []string{
@@ -190,18 +198,21 @@ func TestAllowsRedirectToAnyPortOfLoopback(t *testing.T) {
 	}
 }
 
-// However a URI is written, a client on the web is sent back to its own alone, and one
-// on this machine to this machine alone.
+// A web client is redirected only to its registered URI, and a native client only to the
+// loopback address.
 func FuzzAllowsRedirect(f *testing.F) {
 	const remote, local = "https://app.example/callback?x=1", "http://127.0.0.1:8080/cb"
-	for _, uri := range []string{remote, local, "http://127.0.0.1:1/cb", "http://127.0.0.1:1@evil.test/cb", "https://app.example@evil.test/callback?x=1", ""} {
+	for _, uri := range []string{
+		remote, local, "http://127.0.0.1:1/cb", "http://127.0.0.1:1@evil.test/cb",
+		"https://app.example@evil.test/callback?x=1", "",
+	} {
 		f.Add(uri)
 	}
 	f.Fuzz(func(t *testing.T, uri string) {
-		if web(remote).AllowsRedirect(uri) != (uri == remote) {
-			t.Errorf("%q is taken for %s, or it is not", uri, remote)
+		if withRedirects(remote).AllowsRedirect(uri) != (uri == remote) {
+			t.Errorf("%q: AllowsRedirect differs from an exact comparison with %s", uri, remote)
 		}
-		if !web(local).AllowsRedirect(uri) {
+		if !withRedirects(local).AllowsRedirect(uri) {
 			return
 		}
 		u, err := url.Parse(uri)
@@ -209,33 +220,37 @@ func FuzzAllowsRedirect(f *testing.F) {
 			t.Fatalf("%q is allowed: %v", uri, err)
 		}
 		if _, err := netip.ParseAddrPort(u.Host); err != nil || uri != "http://127.0.0.1:"+u.Port()+"/cb" {
-			t.Errorf("%q is taken for %s", uri, local)
+			t.Errorf("%q is allowed for %s", uri, local)
 		}
 	})
 }
 
-// What may be registered is one word, so that it can be kept in a list of them, and
-// leads nowhere else when it is read again.
+// A valid redirect URI has no spaces, so that it can be stored in a list, and parsing it
+// again gives the same URI.
 func FuzzRegisteredRedirectURI(f *testing.F) {
-	for _, uri := range []string{"https://app.example/?q=\u00a0x", "https://app.example/cb", "http://[::1]/", "com.example.app:/cb", "https://:443/", "http://[::1%25lo]/"} {
+	for _, uri := range []string{
+		"https://app.example/?q=\u00a0x", "https://app.example/cb", "http://[::1]/", "com.example.app:/cb",
+		"https://:443/", "http://[::1%25lo]/",
+	} {
 		f.Add(uri)
 	}
 	f.Fuzz(func(t *testing.T, uri string) {
-		if web(uri).Validate() != nil {
+		if withRedirects(uri).Validate() != nil {
 			return
 		}
 		if fields := strings.Fields(uri); len(fields) != 1 || fields[0] != uri {
-			t.Errorf("%q is %d words", uri, len(fields))
+			t.Errorf("%q has spaces: %q", uri, fields)
 		}
 		u, err := url.Parse(uri)
 		if err != nil || u.User != nil || u.Fragment != "" || u.String() != uri {
-			t.Errorf("%q is read as %+v, %v", uri, u, err)
+			t.Errorf("%q is parsed as %+v, %v", uri, u, err)
 		}
-		if address, err := netip.ParseAddr(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (err != nil || !address.IsLoopback()) {
-			t.Errorf("%q is http to %q", uri, u.Hostname())
+		address, err := netip.ParseAddr(u.Hostname())
+		if u.Scheme == "http" && u.Hostname() != "localhost" && (err != nil || !address.IsLoopback()) {
+			t.Errorf("%q is http to %q, which is not loopback", uri, u.Hostname())
 		}
-		if !web(uri).AllowsRedirect(uri) {
-			t.Errorf("%q can be registered and is not allowed then", uri)
+		if !withRedirects(uri).AllowsRedirect(uri) {
+			t.Errorf("%q can be registered but is not allowed", uri)
 		}
 	})
 }
