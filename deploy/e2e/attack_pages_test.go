@@ -129,7 +129,7 @@ func TestAttackForgedForms(t *testing.T) {
 			t.Run(path+" with "+f.header+" "+f.value, func(t *testing.T) {
 				v := &visitor{t: t, base: s.authURL, cookie: john.cookie}
 				got := v.send(crossSite(path, f.header, f.value, fields...))
-				got.checkPage(t, http.StatusForbidden, "Not from here")
+				got.checkPage(t, http.StatusForbidden, "This form came from another site")
 				if got.header.Get("Set-Cookie") != "" {
 					t.Error("the form changed the cookie")
 				}
@@ -179,7 +179,7 @@ func TestAttackOtherMethods(t *testing.T) {
 	t.Run("a password in the query is no login", func(t *testing.T) {
 		v := &visitor{t: t, base: s.authURL}
 		v.send(request{method: http.MethodPost, path: "/login?username=john.doe&password=" + demoPassword, header: form().header}).
-			checkPage(t, http.StatusBadRequest, "This form is broken")
+			checkPage(t, http.StatusBadRequest, "This form could not be read")
 		if v.cookie != "" {
 			t.Error("it logged John in")
 		}

@@ -146,7 +146,7 @@ func TestAttackContinueOfLogin(t *testing.T) {
 	}
 	t.Run("refused: not UTF-8", func(t *testing.T) {
 		v := &visitor{t: t, base: s.authURL}
-		v.login(a.query()+"&x=\xff\x00").checkPage(t, http.StatusBadRequest, "This form is broken")
+		v.login(a.query()+"&x=\xff\x00").checkPage(t, http.StatusBadRequest, "This form could not be read")
 	})
 	t.Run("the longest that is allowed fits its form", func(t *testing.T) {
 		v := &visitor{t: t, base: s.authURL}

@@ -233,7 +233,7 @@ func TestFlowInBrowser(t *testing.T) {
 		g.check("the password", `document.querySelector("#password").value`, "")
 		g.check("the field with the focus", `document.activeElement.id`, "password")
 		g.check("what describes the field", `document.getElementById(document.activeElement.getAttribute("aria-describedby")).textContent`,
-			"That username and password do not belong together. Upper and lower case matter.")
+			"Wrong username or password.")
 		g.types(demoPassword + kb.Enter)
 		g.cameBack("")
 	})
@@ -290,7 +290,7 @@ func TestFlowInBrowser(t *testing.T) {
 		g.open(deniable, "prompt", "consent")
 		g.login("john.doe", demoPassword)
 		g.sees("Allow access?")
-		g.presses("Log in as somebody else")
+		g.presses("Log in as someone else")
 		g.sees("Log in")
 		g.login("jane.smith", "anothersecurepass")
 		g.sees("Allow access?")
@@ -366,8 +366,8 @@ func TestFlowInBrowser(t *testing.T) {
 		g := g.in(t)
 		_, before := site.last()
 		for name, open := range map[string]func(){
-			"not registered":                func() { g.open(own, "client_id", "nobody") },
-			"the address it wants you sent": func() { g.open(own, "redirect_uri", site.URL+"/callback/evil") },
+			"not registered":         func() { g.open(own, "client_id", "nobody") },
+			"an address that is not": func() { g.open(own, "redirect_uri", site.URL+"/callback/evil") },
 		} {
 			open()
 			g.sees("This link is broken")

@@ -80,24 +80,26 @@ func (e *endpoints) authorize(w http.ResponseWriter, r *http.Request) error {
 // URI that is not good is a *pageError.
 func (e *endpoints) readAuthorization(r *http.Request, query string) (*authorization, error) {
 	if len(query) > maxQuery {
-		return nil, &pageError{"This link is broken", "The request of the app is too long."}
+		return nil, brokenLink("The request from the app is too long. Please tell its developers.")
 	}
 	form, err := url.ParseQuery(query)
 	if err == nil && len(form["client_id"])+len(form["redirect_uri"]) > 2 {
 		err = invalid("repeated")
 	}
 	if err != nil || !storable(form.Get("client_id")) {
-		return nil, &pageError{"This link is broken", "The request of the app cannot be read. Go back to the app and try again."}
+		return nil, brokenLink("The request from the app could not be read. Go back to the app and try again.")
 	}
 	a := &authorization{redirectURI: form.Get("redirect_uri"), state: form.Get("state"), maxAge: -1, form: form}
 	if a.client, err = e.cfg.Clients.ClientByID(r.Context(), form.Get("client_id")); err != nil {
 		return nil, clientPageError(err)
 	}
 	if a.redirectURI == "" {
-		return nil, &pageError{"This link is broken", "The app " + a.client.Name + " does not say where it wants you sent back to. Tell its makers that the redirect_uri is missing."}
+		return nil, brokenLink(a.client.Name + " did not say where to send you next. " +
+			"Please tell its developers that redirect_uri is missing.")
 	}
 	if !a.client.AllowsRedirect(a.redirectURI) {
-		return nil, &pageError{"This link is broken", "The app " + a.client.Name + " is registered here, but not with the address it wants you sent back to. Tell its makers that the redirect_uri must be one that they registered, letter by letter."}
+		return nil, brokenLink(a.client.Name + " wants to send you to an address that is not registered for it. " +
+			"Please tell its developers that redirect_uri must exactly match a registered redirect URI.")
 	}
 	if a.problem = a.check(); a.problem == nil {
 		a.problem, err = e.checkTarget(r, a)
@@ -208,25 +210,16 @@ func (e *endpoints) sendCode(w http.ResponseWriter, r *http.Request, a *authoriz
 	if err != nil {
 		return err
 	}
-	leave(w, uri)
+	redirect(w, uri)
 	return nil
 }
 
-// refuse sends the browser back to the client with an error. It returns a *shownError.
+// refuse sends the browser back to the client with an error. It returns a *handledError.
 func (e *endpoints) refuse(w http.ResponseWriter, a *authorization, reason *oauth.Error) error {
 	uri, err := e.cfg.Tokens.Refuse(a.redirectURI, a.state, reason)
 	if err != nil {
 		return err
 	}
-	leave(w, uri)
-	return &shownError{reason.Code}
-}
-
-// leave redirects with 303, after which no browser repeats a form that holds a password
-// (RFC 9700 §4.12).
-func leave(w http.ResponseWriter, uri string) {
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.Header()["Location"] = []string{uri}
-	w.WriteHeader(http.StatusSeeOther)
+	redirect(w, uri)
+	return &handledError{reason.Code}
 }

@@ -16,31 +16,48 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 )
 
-// errClient is the answer to every client authentication that fails: it does not
-// tell an unknown client from a wrong secret.
-var errClient = oauth.ErrInvalidClient.Describe("client authentication failed: the client is unknown, or its secret is wrong or missing")
+// errClient is returned for every failed client authentication. It does not distinguish an
+// unknown client from a wrong secret.
+var errClient = oauth.ErrInvalidClient.Describe(
+	"client authentication failed: the client is unknown, or its secret is wrong or missing")
 
-// credentials are what a request says about its client.
+// errNoClient is returned if a request does not identify a client and there is no default
+// client.
+var errNoClient = oauth.ErrInvalidClient.Describe(
+	"the request does not identify a client: send client_id, or an Authorization: Basic header")
+
+// errBasic is returned for a malformed Authorization header.
+var errBasic = oauth.ErrInvalidClient.Describe(
+	"the Authorization header must be Basic, a space, and the base64 of client_id:client_secret, both form-encoded")
+
+// credentials are the client credentials of a request.
 type credentials struct {
 	id, secret string
 }
 
-// named reports whether the request says anything about a client at all.
-func (c credentials) named() bool { return c.id != "" || c.secret != "" }
+// empty reports whether the request has no client credentials.
+func (c credentials) empty() bool { return c == credentials{} }
 
-// clientAuth finds out which client is asking, and whether it is that client
-// (RFC 6749 §2.3).
+// clientAuth authenticates clients (RFC 6749 section 2.3).
 type clientAuth struct {
 	clients       Clients
 	defaultClient string
-	guesses       *guessLimiter
+	failures      *failureLimiter
 	log           *slog.Logger
 }
 
-// authenticate returns the client of the request. A confidential client must prove
-// itself, whatever the grant; a public one must not have a secret to offer. A
-// request that names no client means the default client, which is public. The log says
-// why one fails.
+func newClientAuth(cfg Config) *clientAuth {
+	return &clientAuth{
+		clients:       cfg.Clients,
+		defaultClient: cfg.DefaultClient,
+		failures:      newFailureLimiter(cfg.Now),
+		log:           cfg.Log,
+	}
+}
+
+// authenticate returns the client of the request. A confidential client must send its
+// secret, and a public client must not send one. A request without client credentials is
+// from the default client. Failures are logged with the reason.
 func (a *clientAuth) authenticate(r *http.Request, form url.Values) (client.Client, error) {
 	given, err := readCredentials(r, form)
 	var c client.Client
@@ -51,43 +68,43 @@ func (a *clientAuth) authenticate(r *http.Request, form url.Values) (client.Clie
 		return c, nil
 	}
 	if f := failureOf(err); f.code == oauth.CodeInvalidClient || f.status == http.StatusTooManyRequests {
-		a.record(r.Context(), c, given, err)
+		a.logFailure(r.Context(), c, given, err)
 	}
 	return client.Client{}, err
 }
 
-// record leaves a line in the log for whoever watches over the clients. It names those
-// that exist only: what is sent for an id may be a secret.
-func (a *clientAuth) record(ctx context.Context, c client.Client, given credentials, err error) {
+// logFailure logs a failed client authentication. It logs the id of a registered client only,
+// because an unknown id may be a misplaced secret.
+func (a *clientAuth) logFailure(ctx context.Context, c client.Client, given credentials, err error) {
 	fields := []any{"event", "client_authentication_failed"}
 	if c.ID != "" {
 		fields = append(fields, "client", c.ID)
 	}
-	a.log.WarnContext(ctx, "client authentication failed", append(fields, "reason", whyNot(c, given, err))...)
+	a.log.WarnContext(ctx, "client authentication failed", append(fields, "reason", failureReason(c, given, err))...)
 }
 
-// whyNot tells in the log what the answer does not.
-func whyNot(c client.Client, given credentials, err error) string {
+// failureReason returns the reason for the log, which the response does not give.
+func failureReason(c client.Client, given credentials, err error) string {
 	var protocol *oauth.Error
 	switch {
 	case errors.As(err, &protocol) && protocol != errClient:
-		return protocol.Description // of the form of the request, and a fixed text
+		return protocol.Description // a fixed text about a malformed request
 	case c.ID == "":
 		return "unknown client"
 	case c.Public():
-		return "a secret from a public client"
+		return "public client sent a secret"
 	case given.secret == "":
-		return "no secret"
+		return "missing secret"
 	}
 	return "wrong secret"
 }
 
-// identify is authenticate for credentials that have been read. Beside an error stands
-// the client that they name, if there is one.
+// identify does what authenticate does, for credentials that have been read. With an error
+// it returns the client that they name, if there is one.
 func (a *clientAuth) identify(r *http.Request, given credentials) (client.Client, error) {
-	if !given.named() {
+	if given.empty() {
 		if a.defaultClient == "" {
-			return client.Client{}, oauth.ErrInvalidClient.Describe("the request names no client: send client_id, or a client id and secret in an Authorization: Basic header")
+			return client.Client{}, errNoClient
 		}
 		given.id = a.defaultClient
 	}
@@ -96,20 +113,20 @@ func (a *clientAuth) identify(r *http.Request, given credentials) (client.Client
 		return client.Client{}, err
 	}
 	if c.ID != "" && c.Public() {
-		if given.secret != "" { // no guess, since there is nothing to find: it must not slow others down
+		if given.secret != "" { // not counted as a failure: there is no secret to guess
 			return c, errClient
 		}
 		return c, nil
 	}
-	if c.VerifySecret(given.secret) { // for an unknown client too: it costs the same
+	if c.VerifySecret(given.secret) { // false for an unknown client, after the same work
 		return c, nil
 	}
-	guesser := given.id[:min(len(given.id), client.MaxID)] + " " + host(r.RemoteAddr)
-	return c, cmp.Or(a.guesses.failed(guesser), error(errClient))
+	key := given.id[:min(len(given.id), client.MaxID)] + " " + host(r.RemoteAddr)
+	return c, cmp.Or(a.failures.record(key), error(errClient))
 }
 
-// readCredentials reads them from the Authorization header or from the body, never
-// from both.
+// readCredentials reads the client credentials from the Authorization header or from the
+// form. It rejects a request that has both.
 func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	body := credentials{id: form.Get("client_id"), secret: form.Get("client_secret")}
 	header := r.Header["Authorization"]
@@ -119,21 +136,21 @@ func readCredentials(r *http.Request, form url.Values) (credentials, error) {
 	basic, ok := parseBasic(header[0])
 	switch {
 	case len(header) > 1:
-		return credentials{}, invalid("there is more than one Authorization header")
+		return credentials{}, invalid("more than one Authorization header")
 	case !ok:
-		return credentials{}, oauth.ErrInvalidClient.Describe("the Authorization header must be Basic with base64 of client id, colon and secret, the two form-encoded")
-	case !basic.named():
-		return body, nil // what API consoles send whose user has left both fields empty
+		return credentials{}, errBasic
+	case basic.empty():
+		return body, nil // API consoles send this if the user leaves both fields empty
 	case body.secret != "":
-		return credentials{}, invalid("the client authenticates in two ways: send either the Authorization header or client_secret")
+		return credentials{}, invalid("two client authentication methods: send an Authorization header or client_secret")
 	case cmp.Or(body.id, basic.id) != basic.id:
 		return credentials{}, invalid("client_id differs from the client in the Authorization header")
 	}
 	return basic, nil
 }
 
-// parseBasic reads HTTP Basic credentials whose two parts are form-encoded
-// (RFC 6749 §2.3.1).
+// parseBasic parses HTTP Basic credentials with a form-encoded client id and secret (RFC
+// 6749 section 2.3.1).
 func parseBasic(header string) (credentials, bool) {
 	scheme, encoded, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Basic") {
@@ -154,13 +171,13 @@ func parseBasic(header string) (credentials, bool) {
 	return c, errID == nil && errSecret == nil && storable(c.id)
 }
 
-// storable reports whether a text can be looked up in every database engine.
+// storable reports whether the text can be used in a query of every database engine.
 func storable(s string) bool {
 	_, err := clean(url.Values{"client_id": {s}})
 	return err == nil
 }
 
-// host is the address of a peer without its port.
+// host returns an address without its port.
 func host(remoteAddr string) string {
 	h, _, err := net.SplitHostPort(remoteAddr)
 	if err != nil {

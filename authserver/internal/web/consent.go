@@ -13,7 +13,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// showConsent asks the user whether the client may have what it asks for.
+// showConsent writes the page that asks the user to allow or deny the request.
 func (e *endpoints) showConsent(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
 	scopes, err := e.describeScopes(r.Context(), a.scope)
 	if err != nil {
@@ -22,18 +22,20 @@ func (e *endpoints) showConsent(w http.ResponseWriter, r *http.Request, a *autho
 	form := maps.Clone(a.form)
 	form.Set("prompt", strings.Join(append([]string{"login"}, a.prompt...), " "))
 	again := ""
-	if query := form.Encode(); len(query) <= maxQuery { // it may have grown by escaping
+	if query := form.Encode(); len(query) <= maxQuery { // escaping may have made it longer
 		again = "/authorize?" + query
 	}
 	e.render(w, http.StatusOK, "consent", page{
-		Title: "Allow access", Client: a.client.Name, API: a.api.Name, User: s.user.Name, UserID: s.user.ID, Scopes: scopes, Continue: r.URL.RawQuery,
-		LoginAgain: again,
+		Title:  "Allow access?",
+		Client: a.client.Name, API: a.api.Name, Scopes: scopes,
+		User: s.user.Name, UserID: s.user.ID,
+		Continue: r.URL.RawQuery, LoginAgain: again,
 	}, formTarget(a.redirectURI))
 	return nil
 }
 
-// describeScopes says what a scope means, token by token; the text is empty where nobody has
-// said so.
+// describeScopes returns the description of each scope token. The text is empty for a token
+// without one.
 func (e *endpoints) describeScopes(ctx context.Context, scope oauth.Scope) ([]resource.ScopeDescription, error) {
 	known, err := e.cfg.Scopes.ScopeDescriptions(ctx)
 	if err != nil {
@@ -50,8 +52,8 @@ func (e *endpoints) describeScopes(ctx context.Context, scope oauth.Scope) ([]re
 	return described, nil
 }
 
-// consent is POST /consent, sent by the consent page. Without a session, or with that of
-// somebody else than the one who saw the page, it goes back to the beginning.
+// consent serves POST /consent, the form of the consent page. If the browser's session has
+// ended or belongs to another user by now, it starts again.
 func (e *endpoints) consent(w http.ResponseWriter, r *http.Request) error {
 	form, query, a, err := e.readPageForm(w, r)
 	if err != nil {
@@ -66,17 +68,17 @@ func (e *endpoints) consent(w http.ResponseWriter, r *http.Request) error {
 		return e.refuse(w, a, errAccessDenied)
 	}
 	if !asked {
-		leave(w, "/authorize?"+query)
+		redirect(w, "/authorize?"+query)
 		return nil
 	}
 	if err := e.rememberConsent(r, a, s); err != nil {
 		return err
 	}
-	leave(w, "/authorize?"+without(query, "consent"))
+	redirect(w, "/authorize?"+withoutPrompt(query, "consent"))
 	return nil
 }
 
-// rememberConsent adds what is allowed now to what was allowed before at the same API.
+// rememberConsent adds the requested scope to what the user has allowed for the same API.
 func (e *endpoints) rememberConsent(r *http.Request, a *authorization, s session) error {
 	before, err := e.cfg.Sessions.ConsentedScope(r.Context(), s.user.ID, a.client.ID, a.api.Audience)
 	if err != nil {
@@ -88,10 +90,12 @@ func (e *endpoints) rememberConsent(r *http.Request, a *authorization, s session
 			scope = append(scope, t)
 		}
 	}
-	if err := e.cfg.Sessions.SetConsent(r.Context(), s.user.ID, a.client.ID, a.api.Audience, scope, e.cfg.Now()); err != nil {
+	err = e.cfg.Sessions.SetConsent(r.Context(), s.user.ID, a.client.ID, a.api.Audience, scope, e.cfg.Now())
+	if err != nil {
 		return err
 	}
 	e.cfg.Log.InfoContext(r.Context(), "consent given", "event", "consent",
-		"user", s.user.ID, "client", a.client.ID, "api", cmp.Or(a.api.Audience, e.cfg.Verifier.Audience()), "scope", scope.String())
+		"user", s.user.ID, "client", a.client.ID,
+		"api", cmp.Or(a.api.Audience, e.cfg.Verifier.Audience()), "scope", scope.String())
 	return nil
 }

@@ -16,7 +16,7 @@ type endpoints struct {
 func newEndpoints(cfg Config) *endpoints {
 	e := &endpoints{
 		cfg:  cfg,
-		auth: &clientAuth{clients: cfg.Clients, defaultClient: cfg.DefaultClient, guesses: newGuessLimiter(cfg.Now), log: cfg.Log},
+		auth: newClientAuth(cfg),
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hallpass_oauth_requests_total",
 			Help: "Requests to the OAuth endpoints by endpoint and result: ok, the error code that the client is told, no_token, not_found, or refused for a page that only the user is told of.",

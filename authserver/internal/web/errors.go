@@ -16,27 +16,25 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// failure is what an error looks like to a client, and to a person at one of the pages.
+// failure is the HTTP form of an error, for clients and for pages.
 type failure struct {
-	status     int
-	code       oauth.ErrorCode // what is counted, too; where no client is told one, a word of ours
-	text       string          // for those who make the client
-	title      string          // of a page of its own; empty for most
-	forPerson  string          // what a page says in place of the text; empty where nothing else is to be said
-	retryAfter int             // seconds; 0 means that no Retry-After is sent
-	unexpected bool            // nobody but us can do anything about it: it belongs into the log
+	status      int
+	code        oauth.ErrorCode // for clients, and for the metrics
+	description string          // for the client's developers
+	title       string          // of a page; empty for a generic one
+	userText    string          // on a page; empty to derive it from the description
+	retryAfter  int             // seconds; 0 sends no Retry-After
+	unexpected  bool            // a fault of the server, to be logged
 }
 
-// statuses are those of the protocol's errors; all others are 400 (RFC 6749 §5.2).
+// statuses holds the status of each OAuth error that is not 400 (RFC 6749 section 5.2).
 var statuses = map[oauth.ErrorCode]int{
 	oauth.CodeInvalidClient: http.StatusUnauthorized,
 }
 
-// failureOf is the one table from errors to HTTP. An error that it does not know
-// becomes a fixed text.
+// failureOf maps an error to HTTP. The text of an unknown error is never shown.
 func failureOf(err error) failure {
 	var protocol *oauth.Error
-	var throttled *account.ThrottledError
 	var page *pageError
 	switch {
 	case errors.As(err, &protocol):
@@ -44,55 +42,92 @@ func failureOf(err error) failure {
 		if !ok {
 			status = http.StatusBadRequest
 		}
-		return failure{status: status, code: protocol.Code, text: protocol.Description}
+		return failure{status: status, code: protocol.Code, description: protocol.Description}
 	case errors.As(err, &page):
-		return failure{status: http.StatusBadRequest, code: "refused", text: page.text, title: page.title, forPerson: page.text}
+		return failure{
+			status: http.StatusBadRequest, code: "refused",
+			description: page.text, title: page.title, userText: page.text,
+		}
 	case errors.Is(err, revocation.ErrNotFound):
-		return failure{status: http.StatusNotFound, code: "not_found", text: "Not Found"}
+		return failure{status: http.StatusNotFound, code: "not_found", description: "Not Found"}
 	case errors.Is(err, account.ErrIncorrect):
-		return failure{status: http.StatusBadRequest, code: oauth.CodeInvalidGrant,
-			forPerson: "That username and password do not belong together. Upper and lower case matter."}
-	case errors.As(err, &throttled):
-		in := strconv.Itoa(throttled.Seconds()) + " seconds"
-		return failure{status: http.StatusTooManyRequests, code: oauth.CodeTemporarilyUnavailable, retryAfter: throttled.Seconds(),
-			text: "too many failed attempts: try again in " + in, forPerson: "That was wrong too often. Try again in " + in + "."}
-	case errors.Is(err, account.ErrOverloaded):
-		return failure{status: http.StatusServiceUnavailable, code: oauth.CodeTemporarilyUnavailable, retryAfter: 1,
-			text: "too many logins at once: try again in a moment", forPerson: "Many people are logging in right now. Try again in a moment."}
-	case errors.Is(err, context.Canceled):
-		return failure{status: http.StatusServiceUnavailable, code: oauth.CodeTemporarilyUnavailable, retryAfter: 1,
-			text: "the request was given up"}
-	case errors.Is(err, store.ErrUnavailable):
-		return failure{status: http.StatusServiceUnavailable, code: oauth.CodeTemporarilyUnavailable, retryAfter: 2, unexpected: true,
-			text: "the server cannot reach its data right now: try again in a moment"}
+		return failure{
+			status: http.StatusBadRequest, code: oauth.CodeInvalidGrant,
+			userText: "Wrong username or password.",
+		}
 	}
-	return failure{status: http.StatusInternalServerError, code: oauth.CodeServerError, unexpected: true,
-		text: "the server failed: its log has the reason under the id in X-Request-Id"}
+	if f, ok := temporaryFailureOf(err); ok {
+		return f
+	}
+	return failure{
+		status: http.StatusInternalServerError, code: oauth.CodeServerError, unexpected: true,
+		description: "internal error: the server log has the reason under the id in X-Request-Id",
+		userText:    "Sorry, this is a problem on our side. Try again in a few minutes.",
+	}
 }
 
-// write answers by RFC 6749 §5.2.
+// temporaryFailureOf maps the errors after which a client may try again.
+func temporaryFailureOf(err error) (f failure, ok bool) {
+	f = failure{status: http.StatusServiceUnavailable, code: oauth.CodeTemporarilyUnavailable, retryAfter: 1}
+	var throttled *account.ThrottledError
+	switch {
+	case errors.As(err, &throttled):
+		wait := waitText(throttled.Seconds())
+		f.status, f.retryAfter = http.StatusTooManyRequests, throttled.Seconds()
+		f.description = "too many failed attempts: try again in " + wait
+		f.userText = "Too many failed attempts. Try again in " + wait + "."
+	case errors.Is(err, account.ErrOverloaded):
+		f.description = "too many logins at once: try again in a moment"
+		f.userText = "Many people are logging in right now. Try again in a moment."
+	case errors.Is(err, context.Canceled):
+		f.description = "the request was canceled"
+	case errors.Is(err, store.ErrUnavailable):
+		f.retryAfter, f.unexpected = 2, true
+		f.description = "the server is temporarily unavailable: try again in a moment"
+		f.title = "Temporarily unavailable"
+		f.userText = "Sorry, this service is not available right now. Try again in a moment."
+	default:
+		return failure{}, false
+	}
+	return f, true
+}
+
+// waitText returns a wait in words: in seconds up to two minutes, then in minutes.
+func waitText(seconds int) string {
+	switch {
+	case seconds == 1:
+		return "1 second"
+	case seconds <= 120:
+		return strconv.Itoa(seconds) + " seconds"
+	}
+	return strconv.Itoa((seconds+59)/60) + " minutes"
+}
+
+// write writes the failure as an error response of RFC 6749 section 5.2.
 func (f failure) write(w http.ResponseWriter, realm string) {
 	if f.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Basic realm="`+oauth.DescriptionText(realm)+`"`)
 	}
 	f.setRetryAfter(w)
 	body := map[string]any{"error": f.code}
-	if f.text != "" {
-		body["error_description"] = f.text
+	if f.description != "" {
+		body["error_description"] = f.description
 	}
 	writeJSON(w, f.status, body)
 }
 
-// writeProblem answers with a problem document (RFC 9457), as protected resources do.
+// writeProblem writes the failure as a problem document (RFC 9457), as protected resources
+// do.
 func (f failure) writeProblem(w http.ResponseWriter) {
 	f.setRetryAfter(w)
-	problem.Write(w, f.status, f.text)
+	problem.Write(w, f.status, f.description)
 }
 
-// writePage answers with a page that has nothing but the error.
+// writePage writes the failure as a page.
 func (f failure) writePage(e *endpoints, w http.ResponseWriter) {
 	f.setRetryAfter(w)
-	e.message(w, f.status, cmp.Or(f.title, "Something went wrong"), cmp.Or(f.forPerson, "Sorry: "+f.text+"."))
+	e.message(w, f.status, cmp.Or(f.title, "Something went wrong"),
+		cmp.Or(f.userText, "The request from the app was refused: "+f.description+"."))
 }
 
 func (f failure) setRetryAfter(w http.ResponseWriter) {
@@ -101,12 +136,12 @@ func (f failure) setRetryAfter(w http.ResponseWriter) {
 	}
 }
 
-// writeJSON answers with headers that keep tokens out of caches (RFC 6749 §5.1), unless
-// the endpoint has said that everybody may keep the answer.
+// writeJSON writes a JSON response. Unless Cache-Control is set already, it sets headers
+// that forbid caching (RFC 6749 section 5.1).
 func writeJSON(w http.ResponseWriter, status int, body map[string]any) {
 	text, err := json.Marshal(body)
 	if err != nil {
-		panic(err) // strings and numbers always have a JSON form
+		panic(err) // strings and numbers can always be encoded
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -115,5 +150,5 @@ func writeJSON(w http.ResponseWriter, status int, body map[string]any) {
 		h.Set("Pragma", "no-cache")
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(text) // the client is gone if this fails: there is nobody to tell
+	_, _ = w.Write(text) // fails only if the client has disconnected
 }

@@ -10,15 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// events returns the lines of the log that tell of something, each from its level on and
-// without what differs between any two runs.
+// events returns the log lines with an event, without the time and with user ids masked.
 func (s *site) events() []string {
 	var lines []string
 	userID := regexp.MustCompile(`usr_[0-9a-f-]+`)
 	for line := range strings.Lines(s.log.String()) {
 		if strings.Contains(line, "event=") {
-			_, said, _ := strings.Cut(strings.TrimSpace(line), " ")
-			lines = append(lines, userID.ReplaceAllString(said, "usr_x"))
+			_, line, _ = strings.Cut(strings.TrimSpace(line), " ")
+			lines = append(lines, userID.ReplaceAllString(line, "usr_x"))
 		}
 	}
 	return lines
@@ -31,9 +30,10 @@ func (s *site) expectEvents(want ...string) {
 	}
 }
 
-// The log tells what the answers do not: who logs in, and why somebody cannot. A name
-// that is nobody's is not in it, since it may be a password.
-func TestLoginsAreInTheLog(t *testing.T) {
+// The log says who logs in and why a login fails. It leaves out unknown usernames, which may
+// be mistyped passwords.
+func TestLoginEvents(t *testing.T) {
+	t.Parallel()
 	const mistyped = "what-was-typed-into-the-wrong-field"
 	s := newSite(t)
 	s.hide(mistyped)
@@ -47,44 +47,47 @@ func TestLoginsAreInTheLog(t *testing.T) {
 	}
 	s.post(login("username", "nobody"))
 	s.post(login("username", "nobody"))
-	const by = ` client=demo grant_type=password`
-	unknown := `level=WARN msg="login failed"` + by + ` event=login_failed reason="unknown user"`
+	const fields = ` client=demo grant_type=password`
+	unknown := `level=WARN msg="login failed"` + fields + ` event=login_failed reason="unknown user"`
 	want := []string{
-		`level=INFO msg="logged in"` + by + ` user=usr_x event=login`,
-		`level=WARN msg="login failed"` + by + ` user=usr_x event=login_failed reason="wrong password"`,
+		`level=INFO msg="logged in"` + fields + ` user=usr_x event=login`,
+		`level=WARN msg="login failed"` + fields + ` user=usr_x event=login_failed reason="wrong password"`,
 		unknown,
-		`level=WARN msg="login failed"` + by + ` user=usr_x event=login_failed reason="disabled user"`,
+		`level=WARN msg="login failed"` + fields + ` user=usr_x event=login_failed reason="disabled user"`,
 		`level=WARN msg="login failed" client=spa grant_type=password user=usr_x event=login_failed reason="wrong password"`,
 	}
 	for range 10 {
 		want = append(want, unknown)
 	}
-	s.expectEvents(append(want, `level=WARN msg="login failed"`+by+` event=login_failed reason=throttled`)...)
+	s.expectEvents(append(want, `level=WARN msg="login failed"`+fields+` event=login_failed reason=throttled`)...)
 }
 
-// Nor is the id of a client that is none, since it may be a secret.
-func TestFailedClientsAreInTheLog(t *testing.T) {
+// The log says why a client authentication fails. It leaves out unknown client ids, which
+// may be misplaced secrets.
+func TestClientAuthenticationEvents(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	secret := s.secrets[backend]
-	s.post(asPassword(), basic(backend, secret))
-	s.post(asPassword("client_id", backend, "client_secret", guess))
-	s.post(asPassword("client_id", backend))
-	s.post(asPassword("client_id", secret, "client_secret", backend))
-	s.post(asPassword("client_id", public, "client_secret", guess))
+	s.post(passwordGrant(), basic(backend, secret))
+	s.post(passwordGrant("client_id", backend, "client_secret", guess))
+	s.post(passwordGrant("client_id", backend))
+	s.post(passwordGrant("client_id", secret, "client_secret", backend))
+	s.post(passwordGrant("client_id", public, "client_secret", guess))
 	s.post(login(), header("Authorization", "Bearer "+secret))
 	const failed = `level=WARN msg="client authentication failed" event=client_authentication_failed `
 	s.expectEvents(
 		`level=INFO msg="logged in" client=backend grant_type=password user=usr_x event=login`,
 		failed+`client=backend reason="wrong secret"`,
-		failed+`client=backend reason="no secret"`,
+		failed+`client=backend reason="missing secret"`,
 		failed+`reason="unknown client"`,
-		failed+`client=spa reason="a secret from a public client"`,
-		failed+`reason="the Authorization header must be Basic with base64 of client id, colon and secret, the two form-encoded"`,
+		failed+`client=spa reason="public client sent a secret"`,
+		failed+`reason="the Authorization header must be Basic, a space, and the base64 of client_id:client_secret, `+
+			`both form-encoded"`,
 	)
 }
 
-// What a user does on the pages is in the log as well.
-func TestPagesAreInTheLog(t *testing.T) {
+func TestPageEvents(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.addCodeApp()
 	cookie := s.sessionCookie()
@@ -94,7 +97,7 @@ func TestPagesAreInTheLog(t *testing.T) {
 		r := pageForm(path, form)
 		r.Header.Set("Cookie", cookie)
 		if got := s.serve(r); got.status != http.StatusSeeOther {
-			t.Errorf("%s: %d %s", path, got.status, got.text)
+			t.Errorf("POST %s: got %d %s", path, got.status, got.text)
 		}
 	}
 	submit("/consent", url.Values{"continue": {codeRequest().Encode()}, "user": {user.ID}, "decision": {"allow"}})

@@ -9,52 +9,58 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
-// Limits on guessing a client's secret (RFC 6749 §10.10).
+// Limits on failed client authentications (RFC 6749 section 10.10).
 const (
-	guessBurst    = 20
-	guessInterval = time.Second
-	maxGuessers   = 10_000
+	failureBurst    = 20
+	failureInterval = time.Second
+	maxFailureKeys  = 10_000
 )
 
-// guessLimiter tells whoever fails to authenticate as a client to wait. It is never asked
-// about the right secret: with 256 random bits nobody finds that by guessing, and the
-// client must not be kept out by whoever shares its address. A guesser is a client id and
-// an address. It lives in memory: each replica counts for itself.
-type guessLimiter struct {
+// failureLimiter limits the failed client authentications per key, which is a client id and
+// an IP address. It does not limit requests with the right secret: a secret of 256 random
+// bits cannot be guessed, and a client must not be locked out by others at its address. The
+// counts are in memory, separate for each replica.
+type failureLimiter struct {
 	now func() time.Time
 
 	mu       sync.Mutex
-	guessers map[string]*rate.Limiter
+	limiters map[string]*rate.Limiter
 }
 
-func newGuessLimiter(now func() time.Time) *guessLimiter {
-	return &guessLimiter{now: now, guessers: map[string]*rate.Limiter{}}
+func newFailureLimiter(now func() time.Time) *failureLimiter {
+	return &failureLimiter{now: now, limiters: map[string]*rate.Limiter{}}
 }
 
-// failed counts a failure. It returns a *account.ThrottledError if there were too many
-// before. When there are too many guessers, those that have been quiet long enough are
-// forgotten, and if there are none, all are.
-func (g *guessLimiter) failed(guesser string) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := g.now()
-	if len(g.guessers) >= maxGuessers {
-		for name, l := range g.guessers {
-			if l.TokensAt(now) >= guessBurst {
-				delete(g.guessers, name)
-			}
-		}
-		if len(g.guessers) >= maxGuessers {
-			clear(g.guessers)
-		}
-	}
-	l, ok := g.guessers[guesser]
+// record counts a failure. It returns a *account.ThrottledError if the key has had too many
+// failures.
+func (f *failureLimiter) record(key string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	f.makeRoom(now)
+	l, ok := f.limiters[key]
 	if !ok {
-		l = rate.NewLimiter(rate.Every(guessInterval), guessBurst)
-		g.guessers[guesser] = l
+		l = rate.NewLimiter(rate.Every(failureInterval), failureBurst)
+		f.limiters[key] = l
 	}
 	if !l.AllowN(now, 1) {
-		return &account.ThrottledError{Wait: guessInterval}
+		return &account.ThrottledError{Wait: failureInterval}
 	}
 	return nil
+}
+
+// makeRoom bounds the memory. It deletes the keys without recent failures, or all keys if
+// every one has some.
+func (f *failureLimiter) makeRoom(now time.Time) {
+	if len(f.limiters) < maxFailureKeys {
+		return
+	}
+	for key, l := range f.limiters {
+		if l.TokensAt(now) >= failureBurst {
+			delete(f.limiters, key)
+		}
+	}
+	if len(f.limiters) >= maxFailureKeys {
+		clear(f.limiters)
+	}
 }

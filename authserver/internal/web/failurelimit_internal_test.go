@@ -6,34 +6,35 @@ import (
 	"time"
 )
 
-// However many ids are made up, the limiter's memory is bounded, and whoever is
-// limited right now is the last to be forgotten.
-func TestGuessLimiterIsBounded(t *testing.T) {
+// The limiter's memory is bounded however many client ids are tried. It deletes keys that
+// are over their limit last.
+func TestFailureLimiterIsBounded(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
-	g := newGuessLimiter(func() time.Time { return now })
-	for i := range maxGuessers - 1 {
-		_ = g.failed(strconv.Itoa(i))
+	f := newFailureLimiter(func() time.Time { return now })
+	for i := range maxFailureKeys - 1 {
+		_ = f.record(strconv.Itoa(i))
 	}
-	now = now.Add(guessInterval) // all of them are quiet again
-	for range guessBurst {
-		if err := g.failed("busy"); err != nil {
+	now = now.Add(failureInterval) // these keys have no recent failures now
+	for range failureBurst {
+		if err := f.record("busy"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if g.failed("busy") == nil {
-		t.Fatal("the busy one is not limited")
+	if f.record("busy") == nil {
+		t.Fatal("the busy key is not limited")
 	}
-	_ = g.failed("one more")
-	if len(g.guessers) != 2 {
-		t.Errorf("%d guessers are known, want the busy one and one more", len(g.guessers))
+	_ = f.record("another")
+	if len(f.limiters) != 2 {
+		t.Errorf("%d keys are left, want 2: the busy one and another", len(f.limiters))
 	}
-	if g.failed("busy") == nil {
-		t.Error("the busy one is forgotten")
+	if f.record("busy") == nil {
+		t.Error("the busy key is no longer limited")
 	}
-	for i := range 2 * maxGuessers {
-		_ = g.failed(strconv.Itoa(i))
-		if len(g.guessers) > maxGuessers {
-			t.Fatalf("%d guessers are known", len(g.guessers))
+	for i := range 2 * maxFailureKeys {
+		_ = f.record(strconv.Itoa(i))
+		if len(f.limiters) > maxFailureKeys {
+			t.Fatalf("%d keys are stored, want at most %d", len(f.limiters), maxFailureKeys)
 		}
 	}
 }

@@ -7,35 +7,41 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
 
-// home is GET /, where people come who type the server's name.
+// startAtApp is the advice on pages that a user cannot log in from.
+const startAtApp = "To log in, open the app you want to use and start there."
+
+// home serves the landing page, GET /.
 func (e *endpoints) home(w http.ResponseWriter, _ *http.Request) error {
-	e.message(w, http.StatusOK, "Authorization server", "This is where apps send you to log in. Go to the app that you want to use, and start there.")
+	e.message(w, http.StatusOK, "Login service", "Apps send you here to log in. "+startAtApp)
 	return nil
 }
 
-// notFound answers for a path that leads nowhere.
+// notFound responds to a path that does not exist, with a page for browsers and a problem
+// document for other clients.
 func (e *endpoints) notFound(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Vary", "Accept")
 	if !wantsPage(r) {
 		problem.Write(w, http.StatusNotFound, "Not Found")
 		return
 	}
-	e.message(w, http.StatusNotFound, "There is no such page", "The link is broken, or the address is mistyped. To log in, go to the app that you want to use, and start there.")
+	e.message(w, http.StatusNotFound, "Page not found",
+		"The link may be broken, or the address may have a typo. "+startAtApp)
 }
 
-// notAllowedPage is notAllowed where people come too: by a bookmark of a page that a form
-// has led to, for example.
+// notAllowedPage responds to a method that a page does not have, for example when a user
+// opens a bookmark of a page that only a form leads to.
 func (e *endpoints) notAllowedPage(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Vary", "Accept")
 	if !wantsPage(r) {
 		notAllowed(w, r)
 		return
 	}
-	e.message(w, http.StatusMethodNotAllowed, "This page does not open by itself", "It is a step on the way to an app. Go to the app that you want to use, and start there.")
+	e.message(w, http.StatusMethodNotAllowed, "This page cannot be opened directly",
+		"It is one step of logging in to an app. "+startAtApp)
 }
 
-// wantsPage reports whether it is a browser that asks on behalf of somebody who is to read
-// the answer: those name HTML (RFC 9110 §12.5.1), programs take anything.
+// wantsPage reports whether the request accepts text/html by name, as browsers do for pages
+// (RFC 9110 section 12.5.1).
 func wantsPage(r *http.Request) bool {
 	for _, accepted := range strings.Split(strings.Join(r.Header["Accept"], ","), ",") {
 		mediaType, _, _ := strings.Cut(accepted, ";")

@@ -15,53 +15,58 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
-// No password, secret or token is in the log or in the metrics, not at the level debug
-// and not of a request that has it where it does not belong. (Every other test of the
-// site looks for them too, but has no request log.)
+// The log and the metrics contain no password, secret or token, even at level debug, and
+// even if a request has one in the wrong place. Every test with newSite checks this; here
+// there is a request log too.
 func TestSecretsStayOutOfTheLog(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(cfg *web.Config) { cfg.AllowedOrigins = []string{"https://app.example"} })
 	admin := s.behindServer()
 	secret := s.secrets[backend]
-	ok := s.post(asPassword(), basic(backend, secret))
+	ok := s.post(passwordGrant(), basic(backend, secret))
 	raw, _ := ok.body["access_token"].(string)
 	s.expectOK("login", ok)
 	s.post(login("password", guess))
-	s.post(asPassword("username", guess, "scope", guess))
-	s.post(asPassword("client_id", backend, "client_secret", guess))
+	s.post(passwordGrant("username", guess, "scope", guess))
+	s.post(passwordGrant("client_id", backend, "client_secret", guess))
 	s.post(login(), func(r *http.Request) { r.URL.RawQuery = login("client_secret", secret, "access_token", raw) })
 	s.post(login(), rawBasic(secret+":"+secret))
 	s.post(login(), rawBasic("%zz"+secret))
 	s.post(login()+"&%zz"+secret, header("Referer", "https://app.example/?password="+password))
-	s.post(`{"password":"`+password+`"}`, header("Content-Type", "application/json"), header("Authorization", "Bearer "+raw))
-	s.post(login(), header("X-Forwarded-For", password), header("Cookie", "session="+secret), header("User-Agent", secret), header("X-Request-Id", secret))
+	s.post(`{"password":"`+password+`"}`,
+		header("Content-Type", "application/json"), header("Authorization", "Bearer "+raw))
+	s.post(login(), header("X-Forwarded-For", password), header("Cookie", "session="+secret),
+		header("User-Agent", secret), header("X-Request-Id", secret))
 	s.send(s.request("", func(r *http.Request) { r.Method, r.URL.RawQuery = http.MethodGet, login() }))
 	s.send(s.request("", func(r *http.Request) { r.URL.Path, r.URL.RawQuery = "/x", login() }))
 	s.must(s.data.Close())
 	s.post(login())
-	s.post(asPassword("client_id", backend, "client_secret", secret))
+	s.post(passwordGrant("client_id", backend, "client_secret", secret))
 
 	const requests = 14
 	if lines := strings.Count(s.log.String(), "msg=request "); lines != requests {
-		t.Errorf("%d requests are in the log, want %d:\n%s", lines, requests, s.log)
+		t.Errorf("%d requests in the log, want %d:\n%s", lines, requests, s.log)
 	}
 	for _, hidden := range s.hidden {
-		if strings.Contains(s.page(admin+"/metrics"), hidden) {
-			t.Errorf("/metrics holds %q", hidden)
+		if strings.Contains(s.fetch(admin+"/metrics"), hidden) {
+			t.Errorf("/metrics contains %q", hidden)
 		}
 	}
 }
 
-// behindServer puts the site behind the server that the program runs, whose log is that
-// of the site, and returns the URL of the admin listener.
+// behindServer runs the site's handler in an httpserver.Server, as the program does. It
+// returns the URL of the admin listener.
 func (s *site) behindServer() (admin string) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ended := make(chan error, 1)
+	listening := make(listenWriter, 1)
+	log := io.MultiWriter(s.log, listening)
 	server := &httpserver.Server{
 		Settings: httpserver.Settings{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", StopTimeout: 10 * time.Second},
 		Handler:  s.handler,
 		Registry: s.registry,
-		Log:      slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:      slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	go func() { ended <- server.Run(ctx) }()
 	s.t.Cleanup(func() {
@@ -70,22 +75,34 @@ func (s *site) behindServer() (admin string) {
 			s.t.Error(err)
 		}
 	})
-	listening := regexp.MustCompile(`address=(\S+) admin_address=(\S+)`)
-	for {
-		if found := listening.FindStringSubmatch(s.log.String()); found != nil {
-			s.url = "http://" + found[1]
-			return "http://" + found[2]
-		}
-		select {
-		case err := <-ended:
-			s.t.Fatal(err)
-		case <-time.After(time.Millisecond): // until the line is there
-		}
+	select {
+	case addresses := <-listening:
+		s.url = "http://" + addresses.public
+		return "http://" + addresses.admin
+	case err := <-ended:
+		ended <- nil
+		s.t.Fatal(err)
+		return ""
 	}
 }
 
-// page fetches a text.
-func (s *site) page(url string) string {
+// addresses are those that a server listens on.
+type addresses struct{ public, admin string }
+
+// listenWriter is a log that sends the addresses from the server's first line.
+type listenWriter chan addresses
+
+var listenLine = regexp.MustCompile(`address=(\S+) admin_address=(\S+)`)
+
+func (l listenWriter) Write(line []byte) (int, error) {
+	if found := listenLine.FindSubmatch(line); found != nil {
+		l <- addresses{public: string(found[1]), admin: string(found[2])}
+	}
+	return len(line), nil
+}
+
+// fetch returns the body of a URL.
+func (s *site) fetch(url string) string {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, url, nil)
 	s.must(err)

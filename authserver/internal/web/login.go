@@ -13,14 +13,14 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 )
 
-// showLogin shows the login page for an authorization request.
+// showLogin writes the login page for an authorization request.
 func (e *endpoints) showLogin(w http.ResponseWriter, status int, a *authorization, query string, p page) {
 	p.Title, p.Client, p.Continue = "Log in", a.client.Name, query
 	e.render(w, status, "login", p, formTarget(a.redirectURI))
 }
 
-// login is POST /login, sent by the login page. What it goes on with is the query of an
-// authorization request, and is checked as one.
+// login serves POST /login, the form of the login page. The form has the query of the
+// authorization request to continue with, which is checked again.
 func (e *endpoints) login(w http.ResponseWriter, r *http.Request) error {
 	form, query, a, err := e.readPageForm(w, r)
 	if err != nil {
@@ -33,47 +33,49 @@ func (e *endpoints) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return e.failLogin(w, a, query, form.Get("username"), err)
 	}
-	leave(w, "/authorize?"+afterLogin(query))
+	redirect(w, "/authorize?"+afterLogin(query))
 	return nil
 }
 
-// failLogin shows the login page again where whoever sent it can do something about the
-// error.
+// failLogin writes the login page with the error, if the user can do something about it.
 func (e *endpoints) failLogin(w http.ResponseWriter, a *authorization, query, username string, err error) error {
 	f := failureOf(err)
-	if f.forPerson == "" {
+	if f.unexpected || f.userText == "" {
 		return err
 	}
 	f.setRetryAfter(w)
-	e.showLogin(w, f.status, a, query, page{Username: username, Error: f.forPerson})
-	return &shownError{f.code}
+	e.showLogin(w, f.status, a, query, page{Username: username, Error: f.userText})
+	return &handledError{f.code}
 }
 
-// checkPassword checks what was typed. A field that is empty is as wrong as any.
+// checkPassword checks the username and password of the form. An empty field is incorrect.
 func (e *endpoints) checkPassword(r *http.Request, clientID string, form url.Values) (account.User, error) {
 	if form.Get("username") == "" || form.Get("password") == "" {
 		return account.User{}, account.ErrIncorrect
 	}
 	return e.cfg.Passwords.Check(r.Context(), account.Attempt{
-		Username: form.Get("username"), Password: form.Get("password"), ClientID: clientID, GrantType: oauth.GrantAuthorizationCode,
+		Username:  form.Get("username"),
+		Password:  form.Get("password"),
+		ClientID:  clientID,
+		GrantType: oauth.GrantAuthorizationCode,
 	})
 }
 
-// readPageForm reads a form of one of our pages, and the authorization request that it
-// goes on with.
+// readPageForm reads the form of a page, and the authorization request to continue with,
+// both as a query and parsed.
 func (e *endpoints) readPageForm(w http.ResponseWriter, r *http.Request) (url.Values, string, *authorization, error) {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
-		return nil, "", nil, &pageError{"This form is broken", "What your browser sent cannot be read. Go back to the app and start again."}
+		return nil, "", nil, badForm("Go back to the app and start again.")
 	}
 	query := form.Get("continue")
 	a, err := e.readAuthorization(r, query)
 	return form, query, a, err
 }
 
-// without returns the query of an authorization request without one of the values of
-// prompt, because what it asked for has been done.
-func without(query, prompt string) string {
+// withoutPrompt returns the query of an authorization request without one of the values of
+// prompt, once the user has done what it asks for.
+func withoutPrompt(query, prompt string) string {
 	values, err := url.ParseQuery(query)
 	if err != nil || !values.Has("prompt") {
 		return query
@@ -83,22 +85,24 @@ func without(query, prompt string) string {
 	return values.Encode()
 }
 
-// afterLogin returns the query of an authorization request without what asked for the
-// login that has just been done. With it, one that allows no age at all would ask for a
-// login for ever.
+// afterLogin returns the query of an authorization request without prompt=login and
+// max_age, which the user has just satisfied. Otherwise max_age=0 would ask for a login
+// again and again.
 func afterLogin(query string) string {
 	values, err := url.ParseQuery(query)
 	if err != nil || !values.Has("max_age") {
-		return without(query, "login")
+		return withoutPrompt(query, "login")
 	}
 	values.Del("max_age")
-	return without(values.Encode(), "login")
+	return withoutPrompt(values.Encode(), "login")
 }
 
-// clientPageError is what the user reads when the client of a link is not known.
+// clientPageError returns the error to show if the client of an authorization request
+// cannot be found.
 func clientPageError(err error) error {
 	if errors.Is(err, client.ErrNotFound) {
-		return &pageError{"This link is broken", "The app that sent you here is not registered. Go back to it, or tell its makers that their client_id is unknown."}
+		return brokenLink("The app that sent you here is not registered. " +
+			"Please tell its developers that the client_id is unknown.")
 	}
 	return err
 }

@@ -16,40 +16,41 @@ import (
 //go:embed pages
 var pageFiles embed.FS
 
-// pages are the templates by name; each is the frame with a body of its own.
+// pages holds the templates by name. Each defines the body of the common frame.
 var pages = func() map[string]*template.Template {
-	made := map[string]*template.Template{}
+	byName := map[string]*template.Template{}
 	for _, name := range []string{"login", "consent", "logout", "message"} {
-		made[name] = template.Must(template.ParseFS(pageFiles, "pages/frame.html", "pages/"+name+".html"))
+		byName[name] = template.Must(template.ParseFS(pageFiles, "pages/frame.html", "pages/"+name+".html"))
 	}
-	return made
+	return byName
 }()
 
-// page is what a template shows.
+// page is the data of a template.
 type page struct {
-	Title  string
-	Client string // the name of the client that is waiting
-	API    string // the name of the API it asks for; empty for that of the settings
-	User   string // who is logged in
-	Error  string // what went wrong with a form, shown beside it
-	Text   string // of a message
+	Title  string // and heading
+	Client string // name of the client that the user came from
+	API    string // name of the requested API; empty for the default one
+	User   string // name of the logged-in user
+	Error  string // message shown in a form
+	Text   string // of a message page
 
-	UserID     string                      // who is logged in, for the form
-	Username   string                      // typed before
-	Scopes     []resource.ScopeDescription // asked for
-	Continue   string                      // the query of the authorization request to go on with
-	LoginAgain string                      // where somebody else logs in to go on with it; empty if it is too long
+	UserID     string                      // id of the logged-in user, for the form
+	Username   string                      // initial value of the field
+	Scopes     []resource.ScopeDescription // requested scopes
+	Continue   string                      // query of the authorization request to continue with
+	LoginAgain string                      // link to log in as someone else; empty if it would be too long
 }
 
-// render shows a page. The policy forbids scripts, frames and everything from elsewhere.
-// Forms may be sent here, and from here on to the client: browsers hold a form's whole
-// way against the policy.
+// render writes a page. Its Content-Security-Policy forbids scripts, frames and everything
+// from other origins. Forms may be sent to this server and to formTargets, because
+// browsers apply the policy to the redirects that follow a form.
 func (e *endpoints) render(w http.ResponseWriter, status int, name string, p page, formTargets ...string) {
 	var body bytes.Buffer
 	if err := pages[name].ExecuteTemplate(&body, "frame", p); err != nil {
-		panic(err) // the templates and the type of their data are both ours
+		panic(err) // the template does not fit the page type
 	}
-	policy := "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+	policy := "default-src 'none'; style-src 'self'; img-src 'self'; " +
+		"base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 	for _, target := range formTargets {
 		policy += " " + target
 	}
@@ -57,62 +58,79 @@ func (e *endpoints) render(w http.ResponseWriter, status int, name string, p pag
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "same-origin") // not "no-referrer": browsers would send our own forms with "Origin: null"
+	h.Set("Referrer-Policy", "same-origin") // with no-referrer, browsers send our own forms with "Origin: null"
 	h.Set("Cache-Control", "no-store")
-	// Not on the way to an app, which it would part from the popup that it shows a login in.
+	// Not on the way back to an app: it would cut a login popup off from the app's window.
 	if len(formTargets) == 0 {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes()) // the browser is gone if this fails
+	_, _ = w.Write(body.Bytes()) // fails only if the browser has disconnected
 }
 
-// formTarget is the source expression of a redirect URI for the policy: its scheme. The
-// origin would be too narrow: browsers hold every later step of the way against the
-// policy too, and apps send people on to other hosts of theirs. Nor can a policy name the
-// loopback address of IPv6.
+// formTarget returns the source expression that lets a form redirect to the redirect URI:
+// its scheme. An origin is too narrow, because the app may redirect to another host, and
+// because a policy cannot name the IPv6 loopback address.
 func formTarget(redirectURI string) string {
 	scheme, _, _ := strings.Cut(redirectURI, ":")
 	return scheme + ":"
 }
 
-// message shows a page that has nothing but something to say.
+// message writes a page that consists of a title and a text.
 func (e *endpoints) message(w http.ResponseWriter, status int, title, text string) {
 	e.render(w, status, "message", page{Title: title, Text: text})
 }
 
-// pageHandler makes a handler of a function that shows pages: it counts, logs what is
-// unexpected, and makes a page of an error that the function has not shown itself.
+// redirect sends the browser to uri with status 303, so that it does not send a form with
+// a password again (RFC 9700 section 4.12).
+func redirect(w http.ResponseWriter, uri string) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.Header()["Location"] = []string{uri}
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// pageHandler returns a handler that calls show and counts the result. It shows an error on
+// a page, unless that is a *handledError, and logs unexpected errors.
 func (e *endpoints) pageHandler(name string, show func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := show(w, r)
-		var shown *shownError
+		var handled *handledError
 		switch {
 		case err == nil:
 			e.answers.WithLabelValues(name, "ok").Inc()
-		case errors.As(err, &shown):
-			e.answers.WithLabelValues(name, string(shown.code)).Inc()
+		case errors.As(err, &handled):
+			e.answers.WithLabelValues(name, string(handled.code)).Inc()
 		default:
 			e.failed(r, name, err).writePage(e, w)
 		}
 	})
 }
 
-// shownError is one that the answer tells already, in a form or to the client: it is only
-// to be counted.
-type shownError struct{ code oauth.ErrorCode }
+// handledError is an error that the response already reports, in a form or to the client.
+type handledError struct{ code oauth.ErrorCode }
 
-// Error returns the code.
-func (s *shownError) Error() string { return string(s.code) }
+// Error returns the error code.
+func (h *handledError) Error() string { return string(h.code) }
 
-// pageError is what only the user may be told, on a page here: nothing of it is sent to
-// the client, because it is not certain who that is (RFC 6749 §4.1.2.1).
+// pageError is an error that is only shown to the user. It is not sent to the client,
+// because the client or its redirect URI is not known to be valid (RFC 6749 section
+// 4.1.2.1).
 type pageError struct{ title, text string }
 
 // Error returns the text.
 func (p *pageError) Error() string { return p.text }
 
-// style serves the one style sheet.
+// brokenLink returns the error for an authorization request that is not valid.
+func brokenLink(text string) error { return &pageError{"This link is broken", text} }
+
+// badForm returns the error for a form that is malformed. The advice tells the user what
+// to do.
+func badForm(advice string) error {
+	return &pageError{"This form could not be read", "Your browser sent incomplete or invalid data. " + advice}
+}
+
+// style serves the style sheet of all pages.
 func (e *endpoints) style(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "public, max-age=3600")
 	http.ServeFileFS(w, r, pageFiles, "pages/style.css")

@@ -22,6 +22,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // Clients finds a client, or client.ErrNotFound. Implementations of this and of the other
@@ -63,7 +64,7 @@ type Config struct {
 
 	Clients   Clients
 	Passwords issuing.Passwords
-	Sessions  Sessions
+	Sessions  *store.Store
 	Scopes    Scopes
 	Tokens    Tokens
 	// StatusLists tells APIs what is revoked.
@@ -170,7 +171,8 @@ func notAllowed(w http.ResponseWriter, _ *http.Request) {
 func (e *endpoints) sameOrigin(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		e.message(w, http.StatusForbidden, "Not from here", "This form was sent by another site. If you meant to log in, go back to the app and start again.")
+		e.message(w, http.StatusForbidden, "This form came from another site",
+			"It was not accepted. To log in, go back to the app and start again.")
 	}))
 	return protection.Handler(next)
 }

@@ -278,7 +278,7 @@ func TestRequestGivenUp(t *testing.T) {
 	cancel()
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/token", strings.NewReader(login()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	s.tokenAnswer(s.serve(r)).expect("given up", http.StatusServiceUnavailable, oauth.CodeTemporarilyUnavailable, "given up")
+	s.tokenAnswer(s.serve(r)).expect("canceled", http.StatusServiceUnavailable, oauth.CodeTemporarilyUnavailable, "canceled")
 	if s.log.String() != "" {
 		t.Errorf("the log says %s", s.log)
 	}
