@@ -80,25 +80,25 @@ func (e *endpoints) authorize(w http.ResponseWriter, r *http.Request) error {
 // URI that is not good is a *pageError.
 func (e *endpoints) readAuthorization(r *http.Request, query string) (*authorization, error) {
 	if len(query) > maxQuery {
-		return nil, brokenLink("The request from the app is too long. Please tell its developers.")
+		return nil, brokenLink("The request from the app is too long.", "Please tell its developers.")
 	}
 	form, err := url.ParseQuery(query)
 	if err == nil && len(form["client_id"])+len(form["redirect_uri"]) > 2 {
 		err = invalid("repeated")
 	}
 	if err != nil || !storable(form.Get("client_id")) {
-		return nil, brokenLink("The request from the app could not be read. Go back to the app and try again.")
+		return nil, brokenLink("The request from the app could not be read.", "Go back to the app and try again.")
 	}
 	a := &authorization{redirectURI: form.Get("redirect_uri"), state: form.Get("state"), maxAge: -1, form: form}
 	if a.client, err = e.cfg.Clients.ClientByID(r.Context(), form.Get("client_id")); err != nil {
 		return nil, clientPageError(err)
 	}
 	if a.redirectURI == "" {
-		return nil, brokenLink(a.client.Name + " did not say where to send you next. " +
+		return nil, brokenLink(a.client.Name+" did not say where to send you next.",
 			"Please tell its developers that redirect_uri is missing.")
 	}
 	if !a.client.AllowsRedirect(a.redirectURI) {
-		return nil, brokenLink(a.client.Name + " wants to send you to an address that is not registered for it. " +
+		return nil, brokenLink(a.client.Name+" wants to send you to an address that is not registered for it.",
 			"Please tell its developers that redirect_uri must exactly match a registered redirect URI.")
 	}
 	if a.problem = a.check(); a.problem == nil {

@@ -23,6 +23,7 @@ type failure struct {
 	description string          // for the client's developers
 	title       string          // of a page; empty for a generic one
 	userText    string          // on a page; empty to derive it from the description
+	advice      string          // on a page: what the user can do
 	retryAfter  int             // seconds; 0 sends no Retry-After
 	unexpected  bool            // a fault of the server, to be logged
 }
@@ -46,7 +47,7 @@ func failureOf(err error) failure {
 	case errors.As(err, &page):
 		return failure{
 			status: http.StatusBadRequest, code: "refused",
-			description: page.text, title: page.title, userText: page.text,
+			description: page.text, title: page.title, userText: page.text, advice: page.advice,
 		}
 	case errors.Is(err, revocation.ErrNotFound):
 		return failure{status: http.StatusNotFound, code: "not_found", description: "Not Found"}
@@ -62,7 +63,8 @@ func failureOf(err error) failure {
 	return failure{
 		status: http.StatusInternalServerError, code: oauth.CodeServerError, unexpected: true,
 		description: "internal error: the server log has the reason under the id in X-Request-Id",
-		userText:    "Sorry, this is a problem on our side. Try again in a few minutes.",
+		userText:    "Sorry, this is a problem on our side.",
+		advice:      "Try again in a few minutes.",
 	}
 }
 
@@ -85,7 +87,7 @@ func temporaryFailureOf(err error) (f failure, ok bool) {
 		f.retryAfter, f.unexpected = 2, true
 		f.description = "the server is temporarily unavailable: try again in a moment"
 		f.title = "Temporarily unavailable"
-		f.userText = "Sorry, this service is not available right now. Try again in a moment."
+		f.userText, f.advice = "Sorry, this service is not available right now.", "Try again in a moment."
 	default:
 		return failure{}, false
 	}
@@ -127,7 +129,7 @@ func (f failure) writeProblem(w http.ResponseWriter) {
 func (f failure) writePage(e *endpoints, w http.ResponseWriter) {
 	f.setRetryAfter(w)
 	e.message(w, f.status, cmp.Or(f.title, "Something went wrong"),
-		cmp.Or(f.userText, "The request from the app was refused: "+f.description+"."))
+		cmp.Or(f.userText, "The request from the app was refused: "+f.description+"."), f.advice)
 }
 
 func (f failure) setRetryAfter(w http.ResponseWriter) {

@@ -12,7 +12,7 @@ const startAtApp = "To log in, open the app you want to use and start there."
 
 // home serves the landing page, GET /.
 func (e *endpoints) home(w http.ResponseWriter, _ *http.Request) error {
-	e.message(w, http.StatusOK, "Login service", "Apps send you here to log in. "+startAtApp)
+	e.message(w, http.StatusOK, "Login service", "Apps send you here to log in.", startAtApp)
 	return nil
 }
 
@@ -25,7 +25,7 @@ func (e *endpoints) notFound(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.message(w, http.StatusNotFound, "Page not found",
-		"The link may be broken, or the address may have a typo. "+startAtApp)
+		"The link may be broken, or the address may have a typo.", startAtApp)
 }
 
 // notAllowedPage responds to a method that a page does not have, for example when a user
@@ -37,7 +37,7 @@ func (e *endpoints) notAllowedPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.message(w, http.StatusMethodNotAllowed, "This page cannot be opened directly",
-		"It is one step of logging in to an app. "+startAtApp)
+		"It is one step of logging in to an app.", startAtApp)
 }
 
 // wantsPage reports whether the request accepts text/html by name, as browsers do for pages

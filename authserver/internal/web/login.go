@@ -101,7 +101,7 @@ func afterLogin(query string) string {
 // cannot be found.
 func clientPageError(err error) error {
 	if errors.Is(err, client.ErrNotFound) {
-		return brokenLink("The app that sent you here is not registered. " +
+		return brokenLink("The app that sent you here is not registered.",
 			"Please tell its developers that the client_id is unknown.")
 	}
 	return err

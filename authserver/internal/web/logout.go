@@ -11,7 +11,7 @@ func (e *endpoints) showLogout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if s.digest == "" {
-		e.message(w, http.StatusOK, "Logged out", "You are logged out in this browser. You can close this page.")
+		e.message(w, http.StatusOK, "Logged out", "You are logged out in this browser.", "You can close this page.")
 		return nil
 	}
 	e.render(w, http.StatusOK, "logout", page{Title: "Log out?", User: s.user.Name})

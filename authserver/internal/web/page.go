@@ -32,7 +32,8 @@ type page struct {
 	API    string // name of the requested API; empty for the default one
 	User   string // name of the logged-in user
 	Error  string // message shown in a form
-	Text   string // of a message page
+	Text   string // what a message page says
+	Advice string // what the user can do, on a message page
 
 	UserID     string                      // id of the logged-in user, for the form
 	Username   string                      // initial value of the field
@@ -76,9 +77,10 @@ func formTarget(redirectURI string) string {
 	return scheme + ":"
 }
 
-// message writes a page that consists of a title and a text.
-func (e *endpoints) message(w http.ResponseWriter, status int, title, text string) {
-	e.render(w, status, "message", page{Title: title, Text: text})
+// message writes a page that says what happened and, unless advice is empty, what the user
+// can do.
+func (e *endpoints) message(w http.ResponseWriter, status int, title, text, advice string) {
+	e.render(w, status, "message", page{Title: title, Text: text, Advice: advice})
 }
 
 // redirect sends the browser to uri with status 303, so that it does not send a form with
@@ -116,18 +118,19 @@ func (h *handledError) Error() string { return string(h.code) }
 // pageError is an error that is only shown to the user. It is not sent to the client,
 // because the client or its redirect URI is not known to be valid (RFC 6749 section
 // 4.1.2.1).
-type pageError struct{ title, text string }
+type pageError struct{ title, text, advice string }
 
 // Error returns the text.
 func (p *pageError) Error() string { return p.text }
 
-// brokenLink returns the error for an authorization request that is not valid.
-func brokenLink(text string) error { return &pageError{"This link is broken", text} }
+// brokenLink returns the error for an invalid authorization request.
+func brokenLink(text, advice string) error {
+	return &pageError{"This link is broken", text, advice}
+}
 
-// badForm returns the error for a form that is malformed. The advice tells the user what
-// to do.
+// badForm returns the error for a malformed form.
 func badForm(advice string) error {
-	return &pageError{"This form could not be read", "Your browser sent incomplete or invalid data. " + advice}
+	return &pageError{"This form could not be read", "Your browser sent incomplete or invalid data.", advice}
 }
 
 // style serves the style sheet of all pages.

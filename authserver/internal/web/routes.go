@@ -172,7 +172,7 @@ func (e *endpoints) sameOrigin(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		e.message(w, http.StatusForbidden, "This form came from another site",
-			"It was not accepted. To log in, go back to the app and start again.")
+			"It was not accepted.", "To log in, go back to the app and start again.")
 	}))
 	return protection.Handler(next)
 }
