@@ -117,6 +117,8 @@ func TestFlowLooks(t *testing.T) {
 		}},
 		{"login-long", func() { g.open(long, "login_hint", strings.Repeat("m", 128)); g.sees("Log in") }},
 		{"broken", func() { g.open(long, "redirect_uri", "https://evil.example"); g.sees("This link is broken") }},
+		{"landing", func() { g.do("opening", chromedp.Navigate(g.base+"/")); g.sees("Login service") }},
+		{"not-found", func() { g.do("opening", chromedp.Navigate(g.base+"/nowhere")); g.sees("Page not found") }},
 		{"consent", loggedIn},
 		{"consent-long", func() { g.open(long); g.sees("Allow access?") }},
 		{"logout", func() { g.do("opening", chromedp.Navigate(g.base+"/logout")); g.sees("Log out?") }},

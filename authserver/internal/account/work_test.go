@@ -159,6 +159,8 @@ func (f *fixture) fillGate() (release func()) {
 	}
 	return func() {
 		free()
-		<-results
+		if err := <-results; err != nil {
+			f.t.Errorf("the job that waited: %v", err)
+		}
 	}
 }

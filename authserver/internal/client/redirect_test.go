@@ -24,8 +24,10 @@ func TestValidateAcceptsRedirectURIs(t *testing.T) {
 	t.Parallel()
 	for _, uri := range []string{
 		"https://app.example", "https://app.example/", "https://app.example/callback", "https://app.example:8443/callback",
-		"https://app.example/callback?tenant=1&x=%2F", "https://app.example/a%2Fb", "https://xn--bcher-kva.example/", "https://192.0.2.1/cb", "https://[2001:db8::1]/cb",
-		"http://127.0.0.1", "http://127.0.0.1/", "http://127.0.0.1:8080/cb", "http://[::1]/cb", "http://[::1]:3000/cb?x=1", "http://localhost:3000/cb",
+		"https://app.example/callback?tenant=1&x=%2F", "https://app.example/a%2Fb",
+		"https://xn--bcher-kva.example/", "https://192.0.2.1/cb", "https://[2001:db8::1]/cb",
+		"http://127.0.0.1", "http://127.0.0.1/", "http://127.0.0.1:8080/cb", "http://[::1]/cb",
+		"http://[::1]:3000/cb?x=1", "http://localhost:3000/cb",
 		"com.example.app:/callback", "com.example.app:callback",
 		"https://app.example/" + strings.Repeat("x", 2048-len("https://app.example/")),
 	} {
@@ -139,7 +141,10 @@ func TestValidateGrants(t *testing.T) {
 // RFC 9700 section 2.1: redirect URIs are compared exactly.
 func TestAllowsRedirectExactly(t *testing.T) {
 	t.Parallel()
-	c := withRedirects("https://app.example/callback", "https://app.example/other?x=1", "https://port.example:8443/", "http://localhost:3000/cb", "com.example.app:/cb", "https://bare.example")
+	c := withRedirects(
+		"https://app.example/callback", "https://app.example/other?x=1", "https://port.example:8443/",
+		"http://localhost:3000/cb", "com.example.app:/cb", "https://bare.example",
+	)
 	for _, uri := range c.RedirectURIs {
 		if !c.AllowsRedirect(uri) {
 			t.Errorf("%s is registered but not allowed", uri)
@@ -150,19 +155,32 @@ func TestAllowsRedirectExactly(t *testing.T) {
 	}
 	for _, uri := range []string{
 		"", "/", "/callback", "//app.example/callback", "https:", "https://app.example", "https://app.example/",
-		"http://app.example/callback", "HTTPS://app.example/callback", "https://APP.example/callback", "https://app.example/Callback",
-		"https://app.example/callback/", "https://app.example/callback/..", "https://app.example/callback/../callback", "https://app.example/./callback", "https://app.example//callback",
-		"https://app.example/callback?", "https://app.example/callback?x", "https://app.example/callback#", "https://app.example/callback#x",
-		"https://app.example/callback%00", "https://app.example/callbac%6b", "https://app.example/%63allback", "https://app.example%2fcallback", "https://app.example/callback%20",
-		"https://app.example:443/callback", "https://app.example:/callback", "https://app.example:8443/callback", "https://app.example./callback",
-		"https://app.example.evil.test/callback", "https://evil.test/https://app.example/callback", "https://evilapp.example/callback", "https://sub.app.example/callback",
-		"https://app.example@evil.test/callback", "https://evil.test@app.example/callback", "https://@app.example/callback", "https://evil.test\\@app.example/callback", "https://evil.test#@app.example/callback",
-		"https://app.example/callback\n", " https://app.example/callback", "https://app.example/callback ", "https://app.example/callback\r\nX: y", "https:\\\\app.example/callback", "https:/app.example/callback", "https:app.example/callback",
-		"https://app.example/other", "https://app.example/other?x=2", "https://app.example/other?x=1&y=2", "https://app.example/other?X=1", "https://app.example/other?x=%31", "https://app.example/callback?x=1",
+		"http://app.example/callback", "HTTPS://app.example/callback", "https://APP.example/callback",
+		"https://app.example/Callback",
+		"https://app.example/callback/", "https://app.example/callback/..",
+		"https://app.example/callback/../callback", "https://app.example/./callback",
+		"https://app.example//callback",
+		"https://app.example/callback?", "https://app.example/callback?x", "https://app.example/callback#",
+		"https://app.example/callback#x",
+		"https://app.example/callback%00", "https://app.example/callbac%6b", "https://app.example/%63allback",
+		"https://app.example%2fcallback", "https://app.example/callback%20",
+		"https://app.example:443/callback", "https://app.example:/callback", "https://app.example:8443/callback",
+		"https://app.example./callback",
+		"https://app.example.evil.test/callback", "https://evil.test/https://app.example/callback",
+		"https://evilapp.example/callback", "https://sub.app.example/callback",
+		"https://app.example@evil.test/callback", "https://evil.test@app.example/callback",
+		"https://@app.example/callback", "https://evil.test\\@app.example/callback",
+		"https://evil.test#@app.example/callback",
+		"https://app.example/callback\n", " https://app.example/callback", "https://app.example/callback ",
+		"https://app.example/callback\r\nX: y", "https:\\\\app.example/callback", "https:/app.example/callback",
+		"https:app.example/callback",
+		"https://app.example/other", "https://app.example/other?x=2", "https://app.example/other?x=1&y=2",
+		"https://app.example/other?X=1", "https://app.example/other?x=%31", "https://app.example/callback?x=1",
 		"https://port.example/", "https://port.example:8444/", "https://port.example:08443/", "https://port.example:8443",
 		"http://localhost/cb", "http://localhost:3001/cb", "http://LOCALHOST:3000/cb", "http://127.0.0.1:3000/cb",
 		"com.example.app:/cb/", "com.example.app:cb", "com.example.app://cb", "com.example.App:/cb", "com.example.app2:/cb",
-		"https://bare.example/", "https://bare.example?", "javascript:alert(1)", "https://app.example/callback https://app.example/other?x=1",
+		"https://bare.example/", "https://bare.example?", "javascript:alert(1)",
+		"https://app.example/callback https://app.example/other?x=1",
 	} {
 		if c.AllowsRedirect(uri) {
 			t.Errorf("%q is allowed", uri)
@@ -183,13 +201,23 @@ func TestAllowsRedirectToAnyLoopbackPort(t *testing.T) {
 		}
 	}
 	for _, uri := range []string{
-		"https://127.0.0.1:51004/cb", "HTTP://127.0.0.1:51004/cb", "http://localhost:51004/cb", "http://127.0.0.2:51004/cb", "http://[::1]:51004/cb", "http://127.0.0.1:51004/cb?x=1",
-		"http://127.0.0.1:/cb", "http://127.0.0.1:port/cb", "http://127.0.0.1:-1/cb", "http://127.0.0.1:+1/cb", "http://127.0.0.1:1:2/cb",
-		"http://127.0.0.1:65536/cb", "http://127.0.0.1:99999999999999999999/cb", "http://127.0.0.1:0/cb", "http://127.0.0.1:080/cb",
-		"http://127.0.0.1:51004", "http://127.0.0.1:51004/", "http://127.0.0.1:51004/cb/", "http://127.0.0.1:51004/CB", "http://127.0.0.1:51004//cb", "http://127.0.0.1:51004/%63b", "http://127.0.0.1:51004/cb?", "http://127.0.0.1:51004/cb#", "http://127.0.0.1:51004/cb#x",
-		"http://127.0.0.1:51004@evil.test/cb", "http://x@127.0.0.1:51004/cb", "http://127.0.0.1:x@evil.test/cb", "http://127.0.0.1.evil.test:51004/cb", "http://127.0.0.1:51004\\@evil.test/cb", "http://evil.test:51004/cb",
-		"http://127.1:51004/cb", "http://2130706433:51004/cb", "http://0x7f000001:51004/cb", "http://127.0.0.01:51004/cb", "http://[::ffff:127.0.0.1]:51004/cb", "http://0.0.0.0:51004/cb",
-		"http://[::1]/cb?x=1", "http://[0:0:0:0:0:0:0:1]:51004/cb?x=1", "http://::1:51004/cb?x=1", "http://[::1]:51004/cb", "http://[::1]:51004/cb?x=2", "http://[::1%25lo]:51004/cb?x=1", "http://[::]:51004/cb?x=1",
+		"https://127.0.0.1:51004/cb", "HTTP://127.0.0.1:51004/cb", "http://localhost:51004/cb",
+		"http://127.0.0.2:51004/cb", "http://[::1]:51004/cb", "http://127.0.0.1:51004/cb?x=1",
+		"http://127.0.0.1:/cb", "http://127.0.0.1:port/cb", "http://127.0.0.1:-1/cb", "http://127.0.0.1:+1/cb",
+		"http://127.0.0.1:1:2/cb",
+		"http://127.0.0.1:65536/cb", "http://127.0.0.1:99999999999999999999/cb", "http://127.0.0.1:0/cb",
+		"http://127.0.0.1:080/cb",
+		"http://127.0.0.1:51004", "http://127.0.0.1:51004/", "http://127.0.0.1:51004/cb/",
+		"http://127.0.0.1:51004/CB", "http://127.0.0.1:51004//cb", "http://127.0.0.1:51004/%63b",
+		"http://127.0.0.1:51004/cb?", "http://127.0.0.1:51004/cb#", "http://127.0.0.1:51004/cb#x",
+		"http://127.0.0.1:51004@evil.test/cb", "http://x@127.0.0.1:51004/cb", "http://127.0.0.1:x@evil.test/cb",
+		"http://127.0.0.1.evil.test:51004/cb", "http://127.0.0.1:51004\\@evil.test/cb",
+		"http://evil.test:51004/cb",
+		"http://127.1:51004/cb", "http://2130706433:51004/cb", "http://0x7f000001:51004/cb",
+		"http://127.0.0.01:51004/cb", "http://[::ffff:127.0.0.1]:51004/cb", "http://0.0.0.0:51004/cb",
+		"http://[::1]/cb?x=1", "http://[0:0:0:0:0:0:0:1]:51004/cb?x=1", "http://::1:51004/cb?x=1",
+		"http://[::1]:51004/cb", "http://[::1]:51004/cb?x=2", "http://[::1%25lo]:51004/cb?x=1",
+		"http://[::]:51004/cb?x=1",
 		"http://127.0.0.1:51004/cb\r\nX: y", "http://127.0.0.1:51004/cb ", "\thttp://127.0.0.1:51004/cb",
 	} {
 		if c.AllowsRedirect(uri) {
