@@ -6,21 +6,22 @@ import (
 	"strings"
 )
 
-// MaxAudience bounds the identifier of an API, in bytes.
+// MaxAudience is the maximum length of an API's identifier, in bytes.
 const MaxAudience = 255
 
-// ValidateAudience checks the identifier of an API, the aud of its tokens: an absolute URI
-// without a fragment (RFC 8707 §2) or a user. It is compared letter by letter, and so must
-// not be one that a client's library might rewrite.
+// ValidateAudience checks the identifier of an API, the aud of its tokens: an absolute URI without user
+// or fragment (RFC 8707 section 2), of at most MaxAudience bytes. Audiences are compared as strings, so
+// every spelling that changes if a program parses the URI and prints it again is refused.
 func ValidateAudience(audience string) error {
 	u, err := url.Parse(audience)
-	strange := strings.ContainsFunc(audience, func(r rune) bool { return r <= ' ' || r > '~' })
+	unprintable := strings.ContainsFunc(audience, func(r rune) bool { return r <= ' ' || r > '~' })
 	switch {
-	case err != nil || strange || !u.IsAbs() || u.User != nil || strings.Contains(audience, "#"):
+	case err != nil || unprintable || !u.IsAbs() || u.User != nil || strings.Contains(audience, "#"):
 	case len(audience) > MaxAudience || u.String() != audience:
 	case (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() == "":
 	default:
 		return nil
 	}
-	return fmt.Errorf("%q must be an absolute URI like https://api.example.com in its plain form, of at most %d bytes, with neither user nor fragment", audience, MaxAudience)
+	return fmt.Errorf("%q must be an absolute URI like https://api.example.com, in normal form, "+
+		"of at most %d bytes, without user or fragment", audience, MaxAudience)
 }

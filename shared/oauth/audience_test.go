@@ -18,7 +18,7 @@ func TestValidateAudienceAccepts(t *testing.T) {
 	}
 }
 
-// RFC 8707 §2: an absolute URI without a fragment. In the plain form, since it is
+// RFC 8707 §2: an absolute URI without a fragment. In normal form, since it is
 // compared letter by letter.
 func TestValidateAudienceRefuses(t *testing.T) {
 	for _, audience := range []string{

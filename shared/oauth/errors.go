@@ -7,9 +7,9 @@ import (
 // ErrorCode is the value of the "error" member of an OAuth error response.
 type ErrorCode string
 
-// The error codes of the token endpoint (RFC 6749 §5.2), of the authorization
-// endpoint (§4.1.2.1; OpenID Connect Core §3.1.2.6), of both (RFC 8707 §2), and of a
-// protected resource (RFC 6750 §3.1).
+// The error codes of the token endpoint (RFC 6749 section 5.2), of the authorization endpoint (RFC 6749
+// section 4.1.2.1; OpenID Connect Core section 3.1.2.6), of both (RFC 8707 section 2), and of a protected
+// resource (RFC 6750 section 3.1).
 const (
 	CodeInvalidRequest          ErrorCode = "invalid_request"
 	CodeInvalidClient           ErrorCode = "invalid_client"
@@ -28,15 +28,14 @@ const (
 	CodeInsufficientScope       ErrorCode = "insufficient_scope"
 )
 
-// Error is a protocol error: a code that programs read and a description that
-// developers read. Compare with errors.Is against the sentinels below, which
-// match by code. Errors are immutable and safe for concurrent use.
+// Error is a protocol error: a code for programs and a description for developers. errors.Is compares
+// only the code, so use it with the sentinels below. An Error is immutable.
 type Error struct {
 	Code        ErrorCode
 	Description string
 }
 
-// The protocol errors, without a description. Add one with Describe.
+// Protocol errors without a description. Describe adds one.
 var (
 	ErrInvalidRequest       = &Error{Code: CodeInvalidRequest}
 	ErrInvalidClient        = &Error{Code: CodeInvalidClient}
@@ -46,9 +45,8 @@ var (
 	ErrInvalidScope         = &Error{Code: CodeInvalidScope}
 )
 
-// Describe returns a copy of e that carries text for the developer of the
-// client. Characters that RFC 6749 §5.2 forbids in error_description are
-// replaced, so that text may hold input of the caller.
+// Describe returns a copy of e with a description. Characters that RFC 6749 section 5.2 does not allow in
+// error_description are replaced, so text may contain input of the client.
 func (e *Error) Describe(text string) *Error {
 	return &Error{Code: e.Code, Description: DescriptionText(text)}
 }
@@ -67,10 +65,9 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// DescriptionText replaces every character of s outside %x20-21 / %x23-5B /
-// %x5D-7E, the ones that RFC 6749 §5.2 and RFC 6750 §3 allow in an
-// error_description: a double quote becomes a single one, all else a question
-// mark.
+// DescriptionText replaces the characters that RFC 6749 section 5.2 and RFC 6750 section 3 do not allow in
+// an error_description, those outside %x20-21 / %x23-5B / %x5D-7E: a double quote by a single one, the
+// others by a question mark.
 func DescriptionText(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -7,11 +7,9 @@ import (
 	"strings"
 )
 
-// ValidateIssuer checks an authorization server's identifier: an absolute http or
-// https URL without user, query or fragment (RFC 8414 §2). It is compared as a
-// text, so it must be written exactly alike everywhere: a slash at its end is
-// refused, because it is what most often differs, and so is whatever a program that
-// parses it and prints it again would change.
+// ValidateIssuer checks an authorization server's identifier: an absolute http or https URL without
+// user, query or fragment (RFC 8414 section 2). Issuers are compared as strings, so a slash at the end is
+// refused, and so is every spelling that changes if a program parses the URL and prints it again.
 func ValidateIssuer(issuer string) error {
 	u, err := url.Parse(issuer)
 	switch {
@@ -20,11 +18,11 @@ func ValidateIssuer(issuer string) error {
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(issuer, "#"):
 		return errors.New("it must have no user, query or fragment (RFC 8414 section 2)")
 	case strings.HasSuffix(u.Host, ":"):
-		return fmt.Errorf("%q has a colon after the host, and no port", issuer)
+		return fmt.Errorf("%q has a colon after the host but no port", issuer)
 	case strings.HasSuffix(issuer, "/"):
 		return fmt.Errorf("%q must not end in a slash", issuer)
 	case u.String() != issuer:
-		return fmt.Errorf("%q must be in its plain form, which is %q", issuer, u)
+		return fmt.Errorf("%q must be written as %q", issuer, u)
 	}
 	return nil
 }

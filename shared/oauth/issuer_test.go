@@ -28,11 +28,11 @@ func TestValidateIssuer(t *testing.T) {
 // not plain is refused, and the error says why.
 func TestValidateIssuerWantsThePlainForm(t *testing.T) {
 	for bad, says := range map[string]string{
-		"HTTPS://login.example.com": `plain form, which is "https://login.example.com"`, "Http://127.0.0.1:9000": "plain form",
+		"HTTPS://login.example.com": `must be written as "https://login.example.com"`, "Http://127.0.0.1:9000": "must be written as",
 		"https://login.example.com#": "no user, query or fragment", "https://login.example.com/a#": "no user, query or fragment",
 		"https://:9000": "is not a URL like", "https://:": "is not a URL like",
 		"https://login.example.com:": "no port", "https://[::1]:": "no port", "https://login.example.com:/a": "no port",
-		"https://x/y z": `plain form, which is "https://x/y%20z"`, "https://x/ü": "plain form", "https://bücher.example": "plain form",
+		"https://x/y z": `must be written as "https://x/y%20z"`, "https://x/ü": "must be written as", "https://bücher.example": "must be written as",
 	} {
 		if err := oauth.ValidateIssuer(bad); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v, want an error that says %q", bad, err, says)

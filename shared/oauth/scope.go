@@ -6,28 +6,26 @@ import (
 	"strings"
 )
 
-// GrantType is the value of the grant_type parameter (RFC 6749 §4).
+// GrantType is the value of the grant_type parameter (RFC 6749 section 4).
 type GrantType string
 
-// The grant types that Hallpass knows.
+// The grant types that Hallpass supports.
 const (
-	GrantPassword          GrantType = "password"           // RFC 6749 §4.3
-	GrantAuthorizationCode GrantType = "authorization_code" // RFC 6749 §4.1
-	GrantRefreshToken      GrantType = "refresh_token"      // RFC 6749 §6
-	GrantClientCredentials GrantType = "client_credentials" // RFC 6749 §4.4
+	GrantPassword          GrantType = "password"           // RFC 6749 section 4.3
+	GrantAuthorizationCode GrantType = "authorization_code" // RFC 6749 section 4.1
+	GrantRefreshToken      GrantType = "refresh_token"      // RFC 6749 section 6
+	GrantClientCredentials GrantType = "client_credentials" // RFC 6749 section 4.4
 )
 
-// maxScope bounds the scope parameter, in bytes: a scope that nobody could have
-// registered is refused before it is compared with anything.
+// maxScope is the maximum length of the scope parameter, in bytes.
 const maxScope = 1024
 
-// Scope is a set of scope tokens in the order in which they were given, without
-// repeats (RFC 6749 §3.3). The empty scope is nil.
+// Scope is a set of scope tokens in the order in which they were given, without duplicates (RFC 6749
+// section 3.3). The empty scope is nil.
 type Scope []string
 
-// ParseScope reads a space-separated list of scope tokens. The empty string is
-// the empty scope. A text outside the grammar of RFC 6749 §3.3, or longer than
-// 1024 bytes, is ErrInvalidScope.
+// ParseScope parses a space-separated list of scope tokens. The empty string is the empty scope. The error
+// is ErrInvalidScope for a string outside the grammar of RFC 6749 section 3.3 or longer than 1024 bytes.
 func ParseScope(s string) (Scope, error) {
 	if len(s) > maxScope {
 		return nil, ErrInvalidScope.Describe(fmt.Sprintf("scope is longer than %d bytes", maxScope))
@@ -35,7 +33,7 @@ func ParseScope(s string) (Scope, error) {
 	var scope Scope
 	for _, t := range strings.Split(s, " ") {
 		if t == "" {
-			continue // a stray space is no reason to lock a client out
+			continue // extra spaces are harmless
 		}
 		if !validScopeToken(t) {
 			return nil, ErrInvalidScope.Describe("scope has a character that RFC 6749 section 3.3 does not allow")
@@ -47,14 +45,13 @@ func ParseScope(s string) (Scope, error) {
 	return scope, nil
 }
 
-// String returns the tokens separated by single spaces: the wire form.
+// String returns the tokens separated by single spaces, as in the scope parameter.
 func (s Scope) String() string { return strings.Join(s, " ") }
 
 // Has reports whether the scope contains the token.
 func (s Scope) Has(token string) bool { return slices.Contains(s, token) }
 
-// Missing returns the first of the wanted tokens that s does not contain, and
-// whether there is one.
+// Missing returns the first of the wanted tokens that s does not contain, and whether there is one.
 func (s Scope) Missing(wanted ...string) (token string, missing bool) {
 	for _, t := range wanted {
 		if !s.Has(t) {

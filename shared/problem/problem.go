@@ -1,8 +1,5 @@
-// Package problem writes problem documents (RFC 9457), the one form of an error
-// body in Hallpass outside the token endpoint.
-//
-// It exists so that a refusal by the bearer middleware, a validation error and a
-// panic look alike to the program that reads them.
+// Package problem writes problem documents (RFC 9457), the format of every error outside the OAuth
+// endpoints: refusals of the bearer middleware, validation errors and panics.
 package problem
 
 import (
@@ -13,9 +10,9 @@ import (
 // ContentType is the media type of a problem document.
 const ContentType = "application/problem+json"
 
-// Document is a problem without a type of its own (RFC 9457 §4.2.1).
+// Document is a problem of the type about:blank (RFC 9457 section 4.2.1).
 type Document struct {
-	// Title is the usual text of the status.
+	// Title is the reason phrase of the status.
 	Title string `json:"title"`
 	// Status repeats the HTTP status.
 	Status int `json:"status"`
@@ -23,21 +20,20 @@ type Document struct {
 	Detail string `json:"detail"`
 }
 
-// New returns the problem of the status with a detail for the developer of the
-// client.
+// New returns the problem with an HTTP status and a detail for the developer of the client.
 func New(status int, detail string) Document {
 	return Document{Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// Write answers with the problem of the status. A Content-Length that was set for
-// another body is dropped.
+// Write responds with the problem document that New returns. It drops a Content-Length that was set for
+// another body.
 func Write(w http.ResponseWriter, status int, detail string) {
 	body, err := json.Marshal(New(status, detail))
 	if err != nil {
-		panic(err) // two strings and a number always have a JSON form
+		panic(err) // two strings and a number can always be encoded
 	}
 	w.Header().Del("Content-Length")
 	w.Header().Set("Content-Type", ContentType)
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client is gone if this fails: there is nobody to tell
+	_, _ = w.Write(body) // an error means that the client has disconnected
 }
