@@ -1,14 +1,12 @@
 // Package bearer protects an http.Handler with access tokens (RFC 6750).
 //
-// It exists so that an API declares on each route which scopes it needs, and has
-// neither the reading of the header, nor the judging of the token, nor the wording
-// of the challenge in its own code. It works with any router that speaks net/http.
+// [Open] returns a [Guard] for one API and one authorization server. The guard's middleware lets a
+// request through only with a valid access token of that server for this API, and with the scopes
+// that the route asks for. It works with every router of net/http handlers.
 //
-//	lists, err := statuslist.Open(ctx, statuslist.Config{Keys: ring, Issuer: issuer, Audience: audience})
-//	...
-//	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Revocations: lists})
-//	...
-//	http.Handle("GET /reports", bearer.Require(verifier, "reports:read")(reports))
+// No request waits for the authorization server: tokens are verified with keys and status lists
+// that the guard keeps in memory and refreshes in the background. The only exception is the first
+// token that names a status list (see [statuslist.Client.Revoked]).
 package bearer
 
 import (
@@ -19,11 +17,11 @@ import (
 	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/statuslist"
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// Details of refusals. Callers of an API see them; they do not tell why a token
-// is not good.
+// Details of refusals. The client sees them; they do not tell why a token is invalid.
 const (
 	detailNotAuthenticated = "Not authenticated"
 	detailInvalidToken     = "Could not validate credentials"
@@ -32,15 +30,73 @@ const (
 	detailUnavailable      = "The access token cannot be checked right now"
 )
 
-// Require returns middleware that lets a request through only with a token that v
-// accepts and that has all of scopes. The handler finds what the token says with
-// FromContext. Every other request is answered here: 401 without a good token, 400
-// when two are sent, 403 without the scopes, 503 when the token cannot be judged,
-// each with a challenge by RFC 6750 §3 and a problem document (RFC 9457) as body.
-func Require(v *token.Verifier, scopes ...string) func(http.Handler) http.Handler {
+// Guard lets requests with valid access tokens through. It is safe for concurrent use.
+type Guard struct {
+	verifier *token.Verifier
+	lists    *statuslist.Client // nil in a Guard made by New
+	log      *slog.Logger
+}
+
+// New returns a Guard for a verifier that the caller has configured. Most programs call Open.
+// The log gets the reasons of refusals; nil means slog.Default().
+func New(v *token.Verifier, log *slog.Logger) *Guard {
+	if log == nil {
+		log = slog.Default()
+	}
+	return &Guard{verifier: v, log: log}
+}
+
+// Issuer returns the identifier of the authorization server whose tokens are accepted.
+func (g *Guard) Issuer() string { return g.verifier.Issuer() }
+
+// Audience returns the identifier of the API that a token must be for.
+func (g *Guard) Audience() string { return g.verifier.Audience() }
+
+// Ready returns an error while there is no key to verify tokens with, as before the first fetch of
+// Config.KeysURL. It ignores the age of the status lists: otherwise an outage of the authorization
+// server would take every replica of the API out of service.
+func (g *Guard) Ready() error { return g.verifier.Ready() }
+
+// Stats returns the state of the status lists, for metrics. It is zero in a Guard made by New.
+func (g *Guard) Stats() statuslist.Stats {
+	if g.lists == nil {
+		return statuslist.Stats{}
+	}
+	return g.lists.Stats()
+}
+
+// Require returns middleware that lets a request through if its token is valid and has all of the
+// scopes. The handler gets the claims with FromContext. Other requests are refused with a problem
+// document (RFC 9457) and, except for 503, a challenge (RFC 6750 section 3):
+//
+//	401  no token, or an invalid one
+//	400  more than one token
+//	403  a scope is missing
+//	503  the token cannot be checked now; Retry-After is set
+func (g *Guard) Require(scopes ...string) func(http.Handler) http.Handler {
+	return protect(func(r *http.Request) (*token.Claims, *Refusal) {
+		return g.Authenticate(r, scopes...)
+	})
+}
+
+// RequireUser is like Require, and also refuses a token that no user stands behind, such as one of
+// the client credentials grant, as an invalid token. A user's token has a username.
+func (g *Guard) RequireUser(scopes ...string) func(http.Handler) http.Handler {
+	return protect(func(r *http.Request) (*token.Claims, *Refusal) {
+		claims, refusal := g.Authenticate(r, scopes...)
+		if refusal == nil && claims.Username == "" {
+			return nil, g.InvalidToken()
+		}
+		return claims, refusal
+	})
+}
+
+// protect returns middleware that writes the refusal of authenticate, or calls the next handler
+// with the claims in the context.
+func protect(authenticate func(*http.Request) (*token.Claims, *Refusal)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			claims, refusal := Authenticate(v, r, scopes...)
+			claims, refusal := authenticate(r)
 			if refusal != nil {
 				refusal.Write(w)
 				return
@@ -50,24 +106,35 @@ func Require(v *token.Verifier, scopes ...string) func(http.Handler) http.Handle
 	}
 }
 
-// Authenticate judges the request: it returns either what its token says or the
-// refusal to answer it with. It reads headers and the query, not the body, and
-// writes nothing. Require is the usual way to use it.
-func Authenticate(v *token.Verifier, r *http.Request, scopes ...string) (*token.Claims, *Refusal) {
+// Authenticate returns the claims of the request's token, or the refusal to respond with. It reads
+// the header and the query, not the body, and writes nothing. Most handlers are protected by
+// Require or RequireUser instead.
+func (g *Guard) Authenticate(r *http.Request, scopes ...string) (*token.Claims, *Refusal) {
 	raw, refusal := credentials(r)
 	if refusal == nil {
 		var claims *token.Claims
-		if claims, refusal = judge(r.Context(), v, raw, scopes); refusal == nil {
+		if claims, refusal = g.verify(r.Context(), raw, scopes); refusal == nil {
 			return claims, nil
 		}
 	}
-	refusal.Audience = v.Audience()
+	refusal.Audience = g.Audience()
 	return nil, refusal
 }
 
-// credentials returns the token of the request (RFC 6750 §2.1). A token in the
-// query is never used; beside one in the header it is a second way to send a token,
-// which RFC 6750 §2 forbids.
+// InvalidToken returns the refusal of a token that is valid but cannot be accepted for a reason
+// that only the caller knows, for example because its user no longer exists.
+func (g *Guard) InvalidToken() *Refusal {
+	return &Refusal{
+		Status:   http.StatusUnauthorized,
+		Code:     oauth.CodeInvalidToken,
+		Detail:   detailInvalidToken,
+		Audience: g.Audience(),
+	}
+}
+
+// credentials returns the token of the Authorization header (RFC 6750 section 2.1). A token in the
+// query is never used. Beside one in the header it is a second way to send a token, which section 2
+// forbids.
 func credentials(r *http.Request) (string, *Refusal) {
 	values := r.Header["Authorization"]
 	if len(values) > 1 {
@@ -86,38 +153,38 @@ func credentials(r *http.Request) (string, *Refusal) {
 	return strings.TrimLeft(raw, " "), nil
 }
 
-func judge(ctx context.Context, v *token.Verifier, raw string, scopes []string) (*token.Claims, *Refusal) {
-	claims, err := v.Verify(ctx, raw)
+// verify returns the claims of the token if it is valid and has the scopes.
+func (g *Guard) verify(ctx context.Context, raw string, scopes []string) (*token.Claims, *Refusal) {
+	claims, err := g.verifier.Verify(ctx, raw)
 	if errors.Is(err, token.ErrUnavailable) {
-		slog.WarnContext(ctx, "access token not judged", "reason", err)
+		g.log.WarnContext(ctx, "access token not checked", "reason", err)
 		return nil, &Refusal{Status: http.StatusServiceUnavailable, Detail: detailUnavailable}
 	}
 	if err != nil {
-		slog.DebugContext(ctx, "access token refused", "reason", err)
+		g.log.DebugContext(ctx, "access token refused", "reason", err)
 		return nil, &Refusal{Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Detail: detailInvalidToken}
 	}
 	if _, missing := claims.Scope.Missing(scopes...); missing {
-		return nil, &Refusal{Status: http.StatusForbidden, Code: oauth.CodeInsufficientScope, Detail: detailScope, Scope: scopes}
+		return nil, &Refusal{
+			Status: http.StatusForbidden,
+			Code:   oauth.CodeInsufficientScope,
+			Detail: detailScope,
+			Scope:  scopes,
+		}
 	}
 	return claims, nil
 }
 
-// InvalidToken returns the refusal of a token that v accepts and that is not good all
-// the same, for reasons that v does not know.
-func InvalidToken(v *token.Verifier) *Refusal {
-	return &Refusal{Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Detail: detailInvalidToken, Audience: v.Audience()}
-}
-
 type contextKey struct{}
 
-// NewContext returns a context that carries the claims. Require uses it; so may a
-// test of a handler.
+// NewContext returns a context that carries the claims, for the test of a handler that calls
+// FromContext.
 func NewContext(ctx context.Context, claims *token.Claims) context.Context {
 	return context.WithValue(ctx, contextKey{}, claims)
 }
 
-// FromContext returns what the token of the request says. It is false in a request
-// that did not pass Require. The claims are shared: do not change them.
+// FromContext returns the claims of the request's token, and false if the request did not pass
+// Require or RequireUser. The claims are shared between requests: do not change them.
 func FromContext(ctx context.Context) (*token.Claims, bool) {
 	claims, ok := ctx.Value(contextKey{}).(*token.Claims)
 	return claims, ok

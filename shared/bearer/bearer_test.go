@@ -24,7 +24,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// The challenges, whole, as RFC 6750 §3 and RFC 9728 §5.1 have them.
+// The complete challenges (RFC 6750 section 3, RFC 9728 section 5.1).
 const (
 	realm    = `realm="https://api.example"`
 	metadata = `resource_metadata="https://api.example/.well-known/oauth-protected-resource"`
@@ -36,22 +36,22 @@ const (
 		`scope="items:read items:write", ` + metadata
 )
 
-// revocations knows nothing about any token.
+// revocations does not know whether any token is revoked.
 type revocations struct{}
 
 func (revocations) Revoked(context.Context, *token.Claims) (bool, error) {
 	return false, errors.New("the list is too old")
 }
 
-// api is a server with one protected handler at every path, which says who calls.
-// The middleware wants the scopes items:read and items:write.
-func api(t *testing.T, v *token.Verifier) *httptest.Server {
+// api returns a server with one protected handler for every path, which writes the name of the caller.
+// It requires the scopes items:read and items:write.
+func api(t *testing.T, guard *bearer.Guard) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(bearer.Require(v, "items:read", "items:write")(http.HandlerFunc(
+	server := httptest.NewServer(guard.Require("items:read", "items:write")(http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
 			claims, ok := bearer.FromContext(r.Context())
 			if !ok {
-				t.Error("the handler does not know who calls")
+				t.Error("the context has no claims")
 				return
 			}
 			_, _ = io.WriteString(w, "hello "+claims.Username)
@@ -60,8 +60,8 @@ func api(t *testing.T, v *token.Verifier) *httptest.Server {
 	return server
 }
 
-// get calls the server with these Authorization headers.
-func get(t *testing.T, target string, authorization ...string) (*http.Response, string) {
+// call sends a request with the Authorization headers.
+func call(t *testing.T, target string, authorization ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
 	if err != nil {
@@ -80,13 +80,25 @@ func get(t *testing.T, target string, authorization ...string) (*http.Response, 
 	return resp, string(body)
 }
 
-// captureLog gives what the default logger says, at every level, to the test.
-func captureLog(t *testing.T) *lines {
+// newLog returns a logger of every level, and what it has written.
+func newLog() (*slog.Logger, *lines) {
+	l := new(lines)
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})), l
+}
+
+// open returns a guard that accepts the issuer's tokens and logs to log.
+func open(t *testing.T, issuer *bearertest.Issuer, log *slog.Logger) *bearer.Guard {
 	t.Helper()
-	before, l := slog.Default(), new(lines)
-	slog.SetDefault(slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	t.Cleanup(func() { slog.SetDefault(before) })
-	return l
+	guard, err := bearer.Open(t.Context(), bearer.Config{
+		Issuer:   bearertest.IssuerURL,
+		Audience: bearertest.Audience,
+		Keys:     issuer.Ring(),
+		Log:      log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return guard
 }
 
 type lines struct {
@@ -106,57 +118,57 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
-// CHECKLIST 55 to 58, 60, 61: every way to call, and its answer.
+// Every kind of request and its response (RFC 6750 sections 2 and 3.1, RFC 9728 section 5.1).
 func TestRequire(t *testing.T) {
-	log := captureLog(t)
+	logger, log := newLog()
 	issuer := bearertest.New(t)
-	server := api(t, issuer.Verifier())
+	server := api(t, open(t, issuer, logger))
 	good := issuer.Token("items:write", "items:read")
 	narrow := issuer.Token("items:read")
 	forged := bearertest.New(t).Token("items:read", "items:write")
 	tests := []struct {
-		name          string // with the line of the checklist
+		name          string
 		query         string
 		authorization []string
 		status        int
 		challenge     string
 		detail        string
 	}{
-		{"good token", "", []string{"Bearer " + good}, 200, "", ""},
-		{"CHECKLIST 55: scheme in small letters", "", []string{"bearer " + good}, 200, "", ""},
-		{"CHECKLIST 55: scheme in capitals", "", []string{"BEARER " + good}, 200, "", ""},
-		{"CHECKLIST 55: scheme in both", "", []string{"bEaReR " + good}, 200, "", ""},
-		{"several spaces (RFC 9110 §11.4)", "", []string{"Bearer   " + good}, 200, "", ""},
-		{"a query beside it", "?page=2", []string{"Bearer " + good}, 200, "", ""},
+		{"valid token", "", []string{"Bearer " + good}, 200, "", ""},
+		{"scheme in lower case", "", []string{"bearer " + good}, 200, "", ""},
+		{"scheme in upper case", "", []string{"BEARER " + good}, 200, "", ""},
+		{"scheme in mixed case", "", []string{"bEaReR " + good}, 200, "", ""},
+		{"several spaces (RFC 9110 section 11.4)", "", []string{"Bearer   " + good}, 200, "", ""},
+		{"query without a token", "?page=2", []string{"Bearer " + good}, 200, "", ""},
 
-		{"CHECKLIST 57: no header", "", nil, 401, challengeNone, "Not authenticated"},
-		{"CHECKLIST 57: empty header", "", []string{""}, 401, challengeNone, "Not authenticated"},
-		{"CHECKLIST 57: other scheme", "", []string{"Basic am9obi5kb2U6cHc="}, 401, challengeNone, "Not authenticated"},
-		{"CHECKLIST 57: a scheme that begins alike", "", []string{"BearerX " + good}, 401, challengeNone, "Not authenticated"},
-		{"CHECKLIST 57: token without a scheme", "", []string{good}, 401, challengeNone, "Not authenticated"},
-		{"CHECKLIST 56: token in the query only", "?access_token=" + good, nil, 401, challengeNone, "Not authenticated"},
-		{"CHECKLIST 56: token in the query, other scheme", "?access_token=" + good, []string{"Basic eA=="}, 401, challengeNone, "Not authenticated"},
+		{"no header", "", nil, 401, challengeNone, "Not authenticated"},
+		{"empty header", "", []string{""}, 401, challengeNone, "Not authenticated"},
+		{"other scheme", "", []string{"Basic am9obi5kb2U6cHc="}, 401, challengeNone, "Not authenticated"},
+		{"scheme with the prefix Bearer", "", []string{"BearerX " + good}, 401, challengeNone, "Not authenticated"},
+		{"token without a scheme", "", []string{good}, 401, challengeNone, "Not authenticated"},
+		{"token in the query only", "?access_token=" + good, nil, 401, challengeNone, "Not authenticated"},
+		{"token in the query, other scheme", "?access_token=" + good, []string{"Basic eA=="}, 401, challengeNone, "Not authenticated"},
 
-		{"CHECKLIST 58: Bearer with nothing", "", []string{"Bearer"}, 401, challengeToken, "Could not validate credentials"},
-		{"CHECKLIST 58: Bearer with a space", "", []string{"Bearer "}, 401, challengeToken, "Could not validate credentials"},
-		{"CHECKLIST 58: not a token", "", []string{"Bearer hunter2"}, 401, challengeToken, "Could not validate credentials"},
-		{"CHECKLIST 58: forged", "", []string{"Bearer " + forged}, 401, challengeToken, "Could not validate credentials"},
-		{"CHECKLIST 58: two in one header", "", []string{"Bearer " + good + ", Bearer " + good}, 401, challengeToken, "Could not validate credentials"},
-		{"CHECKLIST 58: a parameter behind it", "", []string{"Bearer " + good + " x"}, 401, challengeToken, "Could not validate credentials"},
-		{"CHECKLIST 58: insufficient scope", "", []string{"Bearer " + narrow}, 403, challengeNoScope, "The access token lacks a scope that this needs"},
+		{"Bearer without a token", "", []string{"Bearer"}, 401, challengeToken, "Could not validate credentials"},
+		{"Bearer with an empty token", "", []string{"Bearer "}, 401, challengeToken, "Could not validate credentials"},
+		{"not a token", "", []string{"Bearer hunter2"}, 401, challengeToken, "Could not validate credentials"},
+		{"forged", "", []string{"Bearer " + forged}, 401, challengeToken, "Could not validate credentials"},
+		{"two tokens in one header", "", []string{"Bearer " + good + ", Bearer " + good}, 401, challengeToken, "Could not validate credentials"},
+		{"parameter after the token", "", []string{"Bearer " + good + " x"}, 401, challengeToken, "Could not validate credentials"},
+		{"insufficient scope", "", []string{"Bearer " + narrow}, 403, challengeNoScope, "The access token lacks a scope that this needs"},
 
-		{"CHECKLIST 60: query and header", "?access_token=" + good, []string{"Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
-		{"CHECKLIST 60: empty one in the query", "?access_token=", []string{"Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
-		{"CHECKLIST 60: escaped name in the query", "?a=1&acces%73_token=x", []string{"Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
-		{"CHECKLIST 60: two headers", "", []string{"Bearer " + good, "Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
-		{"CHECKLIST 60: two headers, two schemes", "", []string{"Basic eA==", "Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
+		{"token in query and header", "?access_token=" + good, []string{"Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
+		{"empty token in the query", "?access_token=", []string{"Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
+		{"token in the query, escaped name", "?a=1&acces%73_token=x", []string{"Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
+		{"two headers", "", []string{"Bearer " + good, "Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
+		{"two headers, two schemes", "", []string{"Basic eA==", "Bearer " + good}, 400, challengeTwo, "The access token must be sent once, in one Authorization header"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			resp, body := get(t, server.URL+"/items"+tt.query, tt.authorization...)
+			resp, body := call(t, server.URL+"/items"+tt.query, tt.authorization...)
 			if tt.status == http.StatusOK {
 				if resp.StatusCode != 200 || body != "hello john.doe" || resp.Header.Get("WWW-Authenticate") != "" {
-					t.Fatalf("answered %d %q, challenge %q", resp.StatusCode, body, resp.Header.Get("WWW-Authenticate"))
+					t.Fatalf("status %d, body %q, challenge %q", resp.StatusCode, body, resp.Header.Get("WWW-Authenticate"))
 				}
 				return
 			}
@@ -176,7 +188,7 @@ func TestRequire(t *testing.T) {
 	}
 }
 
-// isProblem checks an answer of the middleware.
+// isProblem checks a refusal.
 func isProblem(t *testing.T, resp *http.Response, body string, status int, detail string) {
 	t.Helper()
 	if resp.StatusCode != status {
@@ -196,10 +208,10 @@ func isProblem(t *testing.T, resp *http.Response, body string, status int, detai
 	}
 }
 
-// A token that cannot be judged is nobody's fault: 503, to be tried again, and no
-// challenge, which would make a client throw its token away.
+// A token that cannot be checked now gets a 503 without a challenge, which would make the client discard
+// its token.
 func TestRequireWhenRevocationIsUnknown(t *testing.T) {
-	log := captureLog(t)
+	logger, log := newLog()
 	issuer := bearertest.New(t)
 	v, err := token.NewVerifier(token.VerifierConfig{
 		Keys: issuer.Ring(), Issuer: bearertest.IssuerURL, Audience: bearertest.Audience, Revocations: revocations{},
@@ -207,7 +219,7 @@ func TestRequireWhenRevocationIsUnknown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, body := get(t, api(t, v).URL, "Bearer "+issuer.Token("items:read", "items:write"))
+	resp, body := call(t, api(t, bearer.New(v, logger)).URL, "Bearer "+issuer.Token("items:read", "items:write"))
 	isProblem(t, resp, body, http.StatusServiceUnavailable, "The access token cannot be checked right now")
 	if got := resp.Header.Get("Retry-After"); got != "1" {
 		t.Errorf("Retry-After: %q", got)
@@ -216,23 +228,23 @@ func TestRequireWhenRevocationIsUnknown(t *testing.T) {
 		t.Errorf("challenge %q", got)
 	}
 	if strings.Contains(body, "the list is too old") || !strings.Contains(log.String(), "the list is too old") {
-		t.Errorf("the reason belongs in the log (%s) and not in the answer (%s)", log, body)
+		t.Errorf("the reason belongs in the log (%s) and not in the response (%s)", log, body)
 	}
 }
 
-// Without scopes, a good token is enough.
+// Without scopes, every valid token is accepted.
 func TestRequireNoScopes(t *testing.T) {
 	issuer := bearertest.New(t)
 	var got *token.Claims
-	server := httptest.NewServer(bearer.Require(issuer.Verifier())(http.HandlerFunc(
+	server := httptest.NewServer(issuer.Guard().Require()(http.HandlerFunc(
 		func(_ http.ResponseWriter, r *http.Request) { got, _ = bearer.FromContext(r.Context()) })))
 	defer server.Close()
 	want := issuer.Claims()
-	if resp, _ := get(t, server.URL, "Bearer "+issuer.Sign(want)); resp.StatusCode != http.StatusOK {
+	if resp, _ := call(t, server.URL, "Bearer "+issuer.Sign(want)); resp.StatusCode != http.StatusOK {
 		t.Fatalf("status %d", resp.StatusCode)
 	}
 	if got == nil || got.ID != want.ID || got.Scope != nil {
-		t.Errorf("the handler saw %+v", got)
+		t.Errorf("claims in the context: %+v", got)
 	}
 }
 
@@ -241,14 +253,14 @@ func TestAuthenticateWritesNothing(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("access_token=x"))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Authorization", "Bearer "+issuer.Token("a"))
-	claims, refusal := bearer.Authenticate(issuer.Verifier(), r, "a")
+	claims, refusal := issuer.Guard().Authenticate(r, "a")
 	if refusal != nil || claims.Username != bearertest.Username {
 		t.Fatalf("refused: %+v", refusal)
 	}
 	if body, err := io.ReadAll(r.Body); err != nil || string(body) != "access_token=x" {
 		t.Errorf("the body is %q after it (%v)", body, err)
 	}
-	claims, refusal = bearer.Authenticate(issuer.Verifier(), r, "a", "b")
+	claims, refusal = issuer.Guard().Authenticate(r, "a", "b")
 	want := &bearer.Refusal{
 		Status: 403, Code: oauth.CodeInsufficientScope, Detail: "The access token lacks a scope that this needs",
 		Scope: oauth.Scope{"a", "b"}, Audience: bearertest.Audience,
@@ -260,20 +272,19 @@ func TestAuthenticateWritesNothing(t *testing.T) {
 
 func TestFromContextOutside(t *testing.T) {
 	if claims, ok := bearer.FromContext(context.Background()); ok || claims != nil {
-		t.Errorf("somebody calls: %+v", claims)
+		t.Errorf("claims without a token: %+v", claims)
 	}
 	want := new(token.Claims)
 	if claims, ok := bearer.FromContext(bearer.NewContext(context.Background(), want)); !ok || claims != want {
-		t.Errorf("got %v, want what NewContext was given", claims)
+		t.Errorf("got %v, want the claims given to NewContext", claims)
 	}
 }
 
-// attributePattern is an auth-param of RFC 6750 §3: a token and a quoted string
-// without the characters that would need a backslash.
+// attributePattern matches an attribute of RFC 6750 section 3: a name and a quoted string without
+// characters that need a backslash.
 var attributePattern = regexp.MustCompile(`^([a-z_]+)="([\x20\x21\x23-\x5b\x5d-\x7e]*)"$`)
 
-// CHECKLIST 59: challenge attributes not repeated, and each in the grammar,
-// whatever an API calls itself.
+// Challenge attributes are not repeated, and follow the grammar of RFC 6750 section 3 for every audience.
 func TestChallengeGrammar(t *testing.T) {
 	audiences := []string{"", "api", "https://api.example", "https://api.example/v1?tenant=x", `a "quoted" \ name`, "ключ\x00", `https://x.test/?"`}
 	for _, audience := range audiences {
@@ -301,8 +312,7 @@ func TestChallengeGrammar(t *testing.T) {
 	}
 }
 
-// CHECKLIST 61, RFC 9728 §3.1: the well-known path comes between the host and the
-// path and query.
+// The well-known path goes between the host and the path and query (RFC 9728 section 3.1).
 func TestMetadataURL(t *testing.T) {
 	const at = "/.well-known/oauth-protected-resource"
 	for audience, want := range map[string]string{

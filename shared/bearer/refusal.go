@@ -9,32 +9,31 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
 
-// MetadataPath is where a protected resource publishes its metadata, put between
-// the host and the path of its identifier (RFC 9728 §3.1).
+// MetadataPath is the well-known path of a protected resource's metadata. It goes between the host
+// and the path of the resource's identifier (RFC 9728 section 3.1).
 const MetadataPath = "/.well-known/oauth-protected-resource"
 
-// retryAfter is what a client is told to wait when a token cannot be judged, in
-// seconds.
+// retryAfter is how long a client should wait when a token cannot be checked, in seconds.
 const retryAfter = "1"
 
-// Refusal is the answer to a request that is not let through.
+// Refusal is the response to a request that is not let through.
 type Refusal struct {
 	// Status is the HTTP status: 400, 401, 403 or 503.
 	Status int
-	// Code is the error of RFC 6750 §3.1; empty when the request had no credentials
-	// at all, and with 503.
+	// Code is the error code (RFC 6750 section 3.1); empty if the request has no credentials, and
+	// with 503.
 	Code oauth.ErrorCode
 	// Detail is for the developer of the client.
 	Detail string
-	// Scope is what the request needs; set with insufficient_scope only.
+	// Scope is what the request needs; set only with insufficient_scope.
 	Scope oauth.Scope
-	// Audience is the API's identifier: the realm of the challenge, and where its
-	// metadata is found.
+	// Audience is the API's identifier: the realm of the challenge, from which the address of its
+	// metadata is made. Empty means no realm and no metadata.
 	Audience string
 }
 
-// Challenge returns the value of WWW-Authenticate (RFC 6750 §3), each attribute
-// once. With 503 there is none: it is empty.
+// Challenge returns the value of WWW-Authenticate (RFC 6750 section 3). It is empty with 503, since a
+// client must keep its token then.
 func (f *Refusal) Challenge() string {
 	if f.Status == http.StatusServiceUnavailable {
 		return ""
@@ -55,7 +54,7 @@ func (f *Refusal) Challenge() string {
 	return strings.TrimSuffix("Bearer "+strings.Join(attributes, ", "), " ")
 }
 
-// Write answers with the challenge and a problem document (RFC 9457).
+// Write responds with the challenge and a problem document (RFC 9457).
 func (f *Refusal) Write(w http.ResponseWriter) {
 	h := w.Header()
 	if challenge := f.Challenge(); challenge != "" {
@@ -67,10 +66,9 @@ func (f *Refusal) Write(w http.ResponseWriter) {
 	problem.Write(w, f.Status, f.Detail)
 }
 
-// MetadataURL returns where the metadata of the API with this identifier is
-// published (RFC 9728 §3.1), and nothing when the identifier is not an http(s) URL.
-// A path and a query of the identifier come after MetadataPath, as they are
-// written; a slash at the end of the path does not.
+// MetadataURL returns the address of the metadata of the API with this identifier (RFC 9728 section
+// 3.1), and "" if the identifier is not an http(s) URL. The identifier's path, without a slash at its
+// end, and its query follow MetadataPath unchanged.
 func MetadataURL(audience string) string {
 	u, err := url.Parse(audience)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {

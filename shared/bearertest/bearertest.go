@@ -1,11 +1,8 @@
-// Package bearertest mints access tokens in the tests of an API that package
-// bearer protects.
-//
-// It exists so that such a test needs no authorization server and no knowledge of
-// JWTs:
+// Package bearertest signs access tokens for tests of an API that package bearer protects. No
+// authorization server is needed:
 //
 //	issuer := bearertest.New(t)
-//	handler := bearer.Require(issuer.Verifier(), "reports:read")(reports)
+//	handler := issuer.Guard().Require("reports:read")(reports)
 //	request.Header.Set("Authorization", "Bearer "+issuer.Token("reports:read"))
 package bearertest
 
@@ -17,12 +14,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// What the tokens of an Issuer say unless a test changes it.
+// Claims of the tokens of an Issuer, unless a test changes them.
 const (
 	IssuerURL = "https://issuer.example"
 	Audience  = "https://api.example"
@@ -30,14 +28,14 @@ const (
 	Name      = "John Doe"
 )
 
-// Issuer is an authorization server reduced to its key. Every Issuer has a key of
-// its own, so that a token of one is a forgery to another.
+// Issuer stands in for an authorization server. Every Issuer has a key of its own, so the tokens of one
+// are forgeries to another.
 type Issuer struct {
 	t    testing.TB
 	ring *keyring.Ring
 }
 
-// New returns an Issuer with a fresh random key.
+// New returns an Issuer with a random key.
 func New(t testing.TB) *Issuer {
 	t.Helper()
 	secret := make([]byte, keyring.MinSecret)
@@ -54,18 +52,18 @@ func New(t testing.TB) *Issuer {
 // Ring returns the issuer's keys.
 func (i *Issuer) Ring() *keyring.Ring { return i.ring }
 
-// Verifier returns a verifier that accepts this issuer's tokens for Audience.
-func (i *Issuer) Verifier() *token.Verifier {
+// Guard returns a guard that accepts this issuer's tokens for Audience. It runs until the test ends.
+func (i *Issuer) Guard() *bearer.Guard {
 	i.t.Helper()
-	v, err := token.NewVerifier(token.VerifierConfig{Keys: i.ring, Issuer: IssuerURL, Audience: Audience})
+	guard, err := bearer.Open(i.t.Context(), bearer.Config{Issuer: IssuerURL, Audience: Audience, Keys: i.ring})
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	return v
+	return guard
 }
 
-// Claims returns what a good token of the user john.doe says, for a test to change
-// before it calls Sign. It lives for half an hour.
+// Claims returns the claims of a valid token of the user john.doe, which a test may change before it calls
+// Sign. They expire after 30 minutes.
 func (i *Issuer) Claims(scopes ...string) *token.Claims {
 	now := time.Now()
 	return &token.Claims{
@@ -82,7 +80,7 @@ func (i *Issuer) Claims(scopes ...string) *token.Claims {
 	}
 }
 
-// Sign returns the token that says c. It ends the test if c is incomplete.
+// Sign returns a token with the claims. It fails the test if a required claim is missing.
 func (i *Issuer) Sign(c *token.Claims) string {
 	i.t.Helper()
 	signed, err := (&token.Signer{Keys: i.ring}).Sign(c)
@@ -92,7 +90,7 @@ func (i *Issuer) Sign(c *token.Claims) string {
 	return signed
 }
 
-// Token returns a good token of the user john.doe with the scopes.
+// Token returns a valid token of the user john.doe with the scopes.
 func (i *Issuer) Token(scopes ...string) string {
 	i.t.Helper()
 	return i.Sign(i.Claims(scopes...))

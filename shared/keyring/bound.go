@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// ForAPI returns what an API needs of a JWK Set: of the keys that are tied to it, or, with
-// no audience, of those that are tied to none, the shared secrets as they are written, and
-// the public half of the others. Nothing else of the set is in it. A set that Parse
-// refuses is refused, and one that would be empty is ErrBadRing.
+// ForAPI returns the JWK Set that an API needs: of the keys bound to the audience, or, if audience
+// is empty, of the keys bound to none, the shared secrets unchanged and the public half of the key
+// pairs. Other members of the set are left out. The error is ErrBadRing or ErrWeakKey if Parse
+// refuses the set, and ErrBadRing if the result has no key.
 func ForAPI(set []byte, audience string) ([]byte, error) {
-	ring, _, keys, err := open(set)
+	ring, _, keys, err := openSet(set)
 	if err != nil {
 		return nil, err
 	}
@@ -30,25 +30,24 @@ func ForAPI(set []byte, audience string) ([]byte, error) {
 		verifying = append(verifying, jwk)
 	}
 	if len(verifying) == 0 {
-		return nil, noneFor(audience)
+		return nil, errNoKeyFor(audience)
 	}
 	return writeSet(nil, verifying...)
 }
 
-// noneFor says that a set has no key for an API.
-func noneFor(audience string) error {
+// errNoKeyFor returns the error of a set that has no key for an audience.
+func errNoKeyFor(audience string) error {
 	if audience == "" {
-		return fmt.Errorf("%w: all its keys are tied to APIs", ErrBadRing)
+		return fmt.Errorf("%w: all its keys are bound to APIs", ErrBadRing)
 	}
 	return fmt.Errorf("%w: it has no key for %s", ErrBadRing, audience)
 }
 
-// Retire gives the keys that are tied to an API an end, and returns the JWK Set and
-// whether that changed anything. Those that have not begun to sign by now are left out, lest
-// they begin. An earlier end stays, and so does all else. A set that Parse refuses is
-// refused.
+// Retire returns the JWK Set with an end for the keys bound to the audience, and reports whether that
+// changes it. Keys of the audience that have not started to sign are removed. A key that ends
+// earlier keeps its end. The error is that of Parse.
 func Retire(set []byte, audience string, now, end time.Time) (retired []byte, changed bool, err error) {
-	ring, doc, keys, err := open(set)
+	ring, doc, keys, err := openSet(set)
 	if err != nil {
 		return nil, false, err
 	}
@@ -62,7 +61,7 @@ func Retire(set []byte, audience string, now, end time.Time) (retired []byte, ch
 			}
 			if k.verifiesAt(end) {
 				changed = true
-				if jwk, err = retire(jwk, end); err != nil {
+				if jwk, err = withEnd(jwk, end); err != nil {
 					return nil, false, err
 				}
 			}
@@ -73,29 +72,28 @@ func Retire(set []byte, audience string, now, end time.Time) (retired []byte, ch
 	return retired, changed, err
 }
 
-// tiedTo reports whether a key of the ring is tied to the API and not retired.
-func (r *Ring) tiedTo(audience string) bool {
+// hasKeyFor reports whether a key of the ring is bound to the audience and has no end.
+func (r *Ring) hasKeyFor(audience string) bool {
 	return slices.ContainsFunc(r.keys, func(k *Key) bool { return k.Audience == audience && k.VerifiesUntil.IsZero() })
 }
 
-// open reads a JWK Set that is to be written again: its ring, its members, and its keys
-// as they are written.
-func open(set []byte) (ring *Ring, doc map[string]json.RawMessage, keys []json.RawMessage, err error) {
+// openSet parses a JWK Set that is to be changed: its ring, its members, and its keys as written.
+func openSet(set []byte) (ring *Ring, doc map[string]json.RawMessage, keys []json.RawMessage, err error) {
 	if ring, err = Parse(set); err != nil {
 		return nil, nil, nil, err
 	}
 	if err = json.Unmarshal(set, &doc); err == nil {
 		err = json.Unmarshal(doc["keys"], &keys)
 	}
-	if err != nil || len(keys) != ring.Len() { // Parse is content with "Keys" too
+	if err != nil || len(keys) != ring.Len() { // Parse accepts "Keys" as well
 		return nil, nil, nil, fmt.Errorf("%w: it is not JSON of the form {\"keys\": [...]}", ErrBadRing)
 	}
 	return ring, doc, keys, nil
 }
 
-// TiedElsewhere returns an API other than the one given that a key of the ring is tied
-// to, and whether there is one. An API should not have such a key.
-func (r *Ring) TiedElsewhere(audience string) (other string, ok bool) {
+// BoundToOther returns the first audience, other than the given one, that a key of the ring is bound
+// to, and whether there is one. An API must not have such a key if it is a shared secret.
+func (r *Ring) BoundToOther(audience string) (other string, ok bool) {
 	for _, k := range r.keys {
 		if k.Audience != "" && k.Audience != audience {
 			return k.Audience, true

@@ -182,7 +182,7 @@ func TestRetire(t *testing.T) {
 	}
 }
 
-func TestTiedElsewhere(t *testing.T) {
+func TestBoundToOther(t *testing.T) {
 	const mine, others = "https://a.example", "https://b.example"
 	forA, forB := oct("a", `"aud":"`+mine+`"`), oct("b", `"aud":"`+others+`"`)
 	for name, tt := range map[string]struct {
@@ -195,7 +195,7 @@ func TestTiedElsewhere(t *testing.T) {
 		"its own as well":  {[]string{forA, forB}, others},
 		"one that is over": {[]string{oct("any"), oct("b", `"aud":"`+others+`"`, `"exp":1`)}, others},
 	} {
-		got, ok := parse(t, set(tt.keys...)).TiedElsewhere(mine)
+		got, ok := parse(t, set(tt.keys...)).BoundToOther(mine)
 		if got != tt.want || ok != (tt.want != "") {
 			t.Errorf("%s: %q, %v, want %q", name, got, ok, tt.want)
 		}

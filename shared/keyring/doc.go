@@ -1,15 +1,16 @@
-// Package keyring knows which key signs now and which keys still verify.
+// Package keyring holds the keys that sign and verify tokens, each with a schedule.
 //
-// It exists because rotating a key must need neither downtime nor a restart. A
-// ring is a JWK Set (RFC 7517) whose keys carry a schedule in two members:
+// A [Ring] is a JWK Set (RFC 7517). Two members of a key are its schedule, in seconds since 1970:
 //
 //	nbf  the time from which the key signs (absent: always)
 //	exp  the time until which the key verifies (absent: no end)
 //
-// both in seconds since 1970. Of the keys that may sign, the one with the latest
-// nbf does. Every key that has not reached its exp verifies, also before its
-// nbf: a new key is handed to every verifier first and signs later.
+// A third, aud, binds a key to one API.
 //
-// A Ring never changes. What changes is which ring is current: see [Source],
-// which a Ring is too, and [File], which follows a file.
+// Of the keys that may sign, the one with the latest nbf signs. A key verifies until its exp, also
+// before its nbf, so that it can be distributed to all verifiers before it signs. Keys are rotated
+// without downtime and without a restart.
+//
+// A Ring is immutable. A [Source] returns the ring to use now: [File] follows a file, [URL] a set that
+// an authorization server publishes, and a Ring is a Source that never changes.
 package keyring

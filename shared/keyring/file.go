@@ -13,28 +13,29 @@ import (
 	"time"
 )
 
-// maxFile bounds a keys file, in bytes: some hundreds of keys.
+// maxFile bounds a JWK Set, in bytes: some hundreds of keys.
 const maxFile = 256 << 10
 
-// ErrPermissions says that others than its owner and group can reach a keys file.
+// watchInterval is how often Watch stats a keys file, and so how long a rotation takes to take effect.
+const watchInterval = 2 * time.Second
+
+// ErrPermissions reports a keys file that users other than its owner and group can access.
 var ErrPermissions = errors.New("others can read or change the file")
 
-// File is a Source that follows a JWK Set in a file. It is safe for concurrent
-// use.
+// File is a Source that follows a JWK Set in a file. It is safe for concurrent use.
 type File struct {
 	path   string
 	checks []Check
 	ring   atomic.Pointer[Ring]
-	seen   os.FileInfo // what the file looked like when it was last read; Watch's own
+	last   os.FileInfo // of the file that was read last; used only by Open and Watch
 }
 
-// Check is a condition that a ring must meet beyond being one: its error says which one it
-// does not. It is called by one goroutine at a time.
+// Check returns an error if a ring must not be used. It is called by one goroutine at a time.
 type Check func(*Ring) error
 
-// Open reads the file once. It refuses a file that is missing, that users other
-// than its owner and group can reach, that Parse refuses, or that does not pass one of the
-// checks, which are made again whenever it is read again.
+// Open reads the file. It fails if the file is missing, if users other than its owner and group can
+// access it, if Parse refuses it, or if a check does. The checks also run each time that Watch reads
+// the file. The error does not name the path.
 func Open(path string, checks ...Check) (*File, error) {
 	f := &File{path: path, checks: checks}
 	if _, err := f.reload(); err != nil {
@@ -43,16 +44,15 @@ func Open(path string, checks ...Check) (*File, error) {
 	return f, nil
 }
 
-// Current returns the ring last read without an error.
+// Current returns the ring that was read last without an error.
 func (f *File) Current() *Ring { return f.ring.Load() }
 
-// Watch looks at the file every interval until ctx ends, and makes its new
-// content current when it has changed. A file that cannot be used is logged, and
-// the ring before it stays. Call it once.
-func (f *File) Watch(ctx context.Context, interval time.Duration, log *slog.Logger) {
-	tick := time.NewTicker(interval)
+// Watch reads the file again whenever it has changed, until ctx ends. It looks every 2 seconds. If
+// the file cannot be used, it logs the error and keeps the current ring. Call it once.
+func (f *File) Watch(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
-	failing := "" // so that a broken file is logged once, not at every look
+	failing := "" // the last error, which is logged once
 	for {
 		select {
 		case <-ctx.Done():
@@ -62,7 +62,7 @@ func (f *File) Watch(ctx context.Context, interval time.Duration, log *slog.Logg
 		changed, err := f.reload()
 		switch {
 		case err != nil && err.Error() != failing:
-			log.ErrorContext(ctx, "keys file not usable: the keys read before stay in force", "file", f.path, "error", err)
+			log.ErrorContext(ctx, "keys file not usable: the keys read last stay in use", "file", f.path, "error", err)
 			failing = err.Error()
 		case err == nil && (changed || failing != ""):
 			log.InfoContext(ctx, "keys file read", "file", f.path, "keys", f.Current().Len())
@@ -71,13 +71,13 @@ func (f *File) Watch(ctx context.Context, interval time.Duration, log *slog.Logg
 	}
 }
 
-// reload reads the file if it is not the one last read.
+// reload reads the file if it has changed.
 func (f *File) reload() (changed bool, err error) {
 	info, err := os.Stat(f.path)
 	if err != nil {
-		return false, fileError(err)
+		return false, withoutPath(err)
 	}
-	if f.seen != nil && os.SameFile(info, f.seen) && info.ModTime().Equal(f.seen.ModTime()) && info.Size() == f.seen.Size() && info.Mode() == f.seen.Mode() {
+	if f.last != nil && sameFile(info, f.last) {
 		return false, nil
 	}
 	ring, err := readFile(f.path)
@@ -90,30 +90,36 @@ func (f *File) reload() (changed bool, err error) {
 		}
 	}
 	f.ring.Store(ring)
-	f.seen = info
+	f.last = info
 	return true, nil
+}
+
+// sameFile reports whether a file has not changed, as far as its metadata shows.
+func sameFile(a, b os.FileInfo) bool {
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && a.Mode() == b.Mode()
 }
 
 func readFile(path string) (*Ring, error) {
 	// Without O_NONBLOCK, opening a pipe would wait for its writer.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fileError(err)
+		return nil, withoutPath(err)
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return nil, fileError(err)
+		return nil, withoutPath(err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: it is not a regular file", ErrBadRing)
 	}
 	if mode := info.Mode().Perm(); mode&0o027 != 0 {
-		return nil, fmt.Errorf("%w (its mode is %04o): run chmod 600 on it, or 640 for a group of its own", ErrPermissions, mode)
+		return nil, fmt.Errorf("%w (its mode is %04o): run chmod 600 on it, or 640 for a group of its own",
+			ErrPermissions, mode)
 	}
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err != nil {
-		return nil, fileError(err)
+		return nil, withoutPath(err)
 	}
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("%w: it is larger than %d bytes", ErrBadRing, maxFile)
@@ -121,9 +127,8 @@ func readFile(path string) (*Ring, error) {
 	return Parse(data)
 }
 
-// fileError drops the path from err: whoever reports the error names the
-// setting and the path, once.
-func fileError(err error) error {
+// withoutPath drops the path from err: the caller names it, once.
+func withoutPath(err error) error {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
 		return pathError.Err

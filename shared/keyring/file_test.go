@@ -20,7 +20,7 @@ import (
 )
 
 // interval is how often the watchers of these tests look; their clock is not real.
-const interval = time.Second
+const interval = keyring.WatchInterval
 
 // writeFile replaces the file at once, as 'key init' and a careful administrator
 // do.
@@ -130,7 +130,7 @@ func watch(t *testing.T, test func(w *watched), checks ...keyring.Check) {
 		mustNot(t, err)
 		w := &watched{t: t, path: path, file: file, log: new(logLines)}
 		ctx, cancel := context.WithCancel(t.Context())
-		go file.Watch(ctx, interval, slog.New(slog.NewTextHandler(w.log, nil)))
+		go file.Watch(ctx, slog.New(slog.NewTextHandler(w.log, nil)))
 		test(w)
 		cancel()
 		synctest.Wait() // Watch returns, or the bubble reports a deadlock

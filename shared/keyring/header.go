@@ -6,42 +6,42 @@ import (
 	"time"
 )
 
-// ErrPending says that a token names a key that is not known yet and may soon be: its
-// source is still asking.
+// ErrPending reports a kid that is unknown now but may be known soon, because its source is still
+// fetching keys.
 var ErrPending = errors.New("kid names no key that is known here yet")
 
-// Reasons for which a header is refused.
+// Errors of ForHeader.
 var (
 	errCritical   = errors.New("crit names an extension, and none is supported")
 	errUnknownKey = errors.New("kid names no key that verifies now")
-	errAlgorithm  = errors.New("alg is not the one of the key")
+	errAlgorithm  = errors.New("alg is not the algorithm of the key")
 )
 
-// pending is a source of keys that may soon know more of them. Pending starts to ask
-// for them, unless it has done so lately, and reports whether the answer is still out.
+// pending is a Source that can fetch more keys. Pending starts a fetch, subject to a rate limit, and
+// reports whether one is still running.
 type pending interface{ Pending() bool }
 
-// ForHeader picks the key that verifies a token by the token's JOSE header, which must
-// say the media type typ. Nothing else in the header is believed: jku, jwk, x5u and x5c
-// are not looked at (RFC 8725 §3.10). The error is a reason for the log.
+// ForHeader returns the key that verifies a token, given the token's JOSE header, whose typ must be
+// the media type typ. The header's jku, jwk, x5u and x5c are ignored (RFC 8725 section 3.10). The
+// error is a reason for the log; it is ErrPending if a later try may succeed.
 func ForHeader(keys Source, header map[string]any, typ string, now time.Time) (*Key, error) {
-	said, _ := header["typ"].(string)
-	if strings.TrimPrefix(strings.ToLower(said), "application/") != typ {
-		return nil, errors.New("typ is not " + typ) // RFC 8725 §3.11
+	got, _ := header["typ"].(string)
+	if strings.TrimPrefix(strings.ToLower(got), "application/") != typ {
+		return nil, errors.New("typ is not " + typ) // RFC 8725 section 3.11
 	}
 	if _, ok := header["crit"]; ok {
-		return nil, errCritical // RFC 7515 §4.1.11
+		return nil, errCritical // RFC 7515 section 4.1.11
 	}
 	kid, _ := header["kid"].(string)
 	key, ok := keys.Current().Verifier(kid, now)
 	if !ok {
-		if p, asks := keys.(pending); asks && p.Pending() {
+		if p, ok := keys.(pending); ok && p.Pending() {
 			return nil, ErrPending
 		}
 		return nil, errUnknownKey
 	}
 	if alg, _ := header["alg"].(string); alg != key.Algorithm {
-		return nil, errAlgorithm // RFC 8725 §3.1
+		return nil, errAlgorithm // RFC 8725 section 3.1
 	}
 	return key, nil
 }

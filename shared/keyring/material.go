@@ -15,23 +15,22 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// minRSA is the least size of an RSA key, in bits (RFC 7518 §3.3); generatedRSA is
-// that of new ones.
+// minRSA is the minimum size of an RSA key, in bits (RFC 7518 section 3.3), generatedRSA the size of
+// new ones.
 const (
 	minRSA       = 2048
 	generatedRSA = 3072
 )
 
-// material is what a key is made of: a secret, or a public key with or without its
-// private half.
+// material is the cryptographic part of a key: a secret, or a public key with or without its private
+// half.
 type material struct {
 	secret  []byte
 	private crypto.Signer
 	public  crypto.PublicKey
 }
 
-// materialOf sorts a key of a JWK Set by its kind, and tells the one algorithm it is
-// for.
+// materialOf returns the material of a parsed JWK and the algorithm that goes with its type.
 func materialOf(key any) (algorithm string, m material, err error) {
 	switch k := key.(type) {
 	case []byte:
@@ -49,7 +48,7 @@ func materialOf(key any) (algorithm string, m material, err error) {
 	case *rsa.PublicKey:
 		return RS256, material{public: k}, checkRSA(k)
 	}
-	return "", material{}, fmt.Errorf("%w: its kind is not one that signs tokens here", ErrBadRing)
+	return "", material{}, fmt.Errorf("%w: its type is not supported", ErrBadRing)
 }
 
 func checkCurve(k *ecdsa.PublicKey) error {
@@ -66,8 +65,8 @@ func checkRSA(k *rsa.PublicKey) error {
 	return nil
 }
 
-// Public returns the JWK Set of the public halves of the keys that verify at now, with
-// their schedule. A shared secret has none and is never in it.
+// Public returns a JWK Set of the public halves of the keys that verify at now, with their schedule.
+// Shared secrets are left out.
 func (r *Ring) Public(now time.Time) ([]byte, error) {
 	set := struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -85,7 +84,7 @@ func (r *Ring) Public(now time.Time) ([]byte, error) {
 	return json.Marshal(set)
 }
 
-// publicHalf writes the public half of a key that has one, with its schedule.
+// publicHalf returns the public half of a key that has one, with its schedule.
 func publicHalf(k *Key) (json.RawMessage, error) {
 	members, err := membersOf(jose.JSONWebKey{Key: k.public, KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"})
 	if err != nil {
@@ -102,7 +101,7 @@ func publicHalf(k *Key) (json.RawMessage, error) {
 	return json.Marshal(members)
 }
 
-// membersOf returns a key as the members of its JSON, to which others can be added.
+// membersOf returns the JSON members of a JWK, so that others can be added.
 func membersOf(jwk jose.JSONWebKey) (map[string]any, error) {
 	text, err := json.Marshal(jwk)
 	if err != nil {
@@ -112,8 +111,8 @@ func membersOf(jwk jose.JSONWebKey) (map[string]any, error) {
 	return members, json.Unmarshal(text, &members)
 }
 
-// ParsePublic is Parse for a set that came over a network: a shared secret or a private
-// key in it is ErrBadRing, since it would be known to everybody by now.
+// ParsePublic is like Parse for a published set: a shared secret or a private key in it is ErrBadRing,
+// since it is no longer secret.
 func ParsePublic(data []byte) (*Ring, error) {
 	ring, err := Parse(data)
 	if err != nil {
@@ -127,9 +126,8 @@ func ParsePublic(data []byte) (*Ring, error) {
 	return ring, nil
 }
 
-// Generate makes a JWK Set with one new key for the algorithm that signs from now on,
-// and returns it as indented JSON that ends in a newline. Randomness comes from random,
-// which should be crypto/rand.Reader.
+// Generate returns a JWK Set with one new key for the algorithm, which signs from now on, as indented
+// JSON that ends in a newline. Randomness comes from random, which should be crypto/rand.Reader.
 func Generate(algorithm string, now time.Time, random io.Reader) ([]byte, error) {
 	key, err := newKey(algorithm, "", now, random)
 	if err != nil {
@@ -138,7 +136,7 @@ func Generate(algorithm string, now time.Time, random io.Reader) ([]byte, error)
 	return writeSet(nil, key)
 }
 
-// newKey makes a key and returns its JWK; an audience ties it to that API.
+// newKey generates a key, bound to the audience unless that is empty, and returns its JWK.
 func newKey(algorithm, audience string, now time.Time, random io.Reader) (json.RawMessage, error) {
 	jwk := jose.JSONWebKey{Algorithm: algorithm, Use: "sig"}
 	var err error
@@ -163,7 +161,7 @@ func newKey(algorithm, audience string, now time.Time, random io.Reader) (json.R
 	return json.Marshal(members)
 }
 
-// writeSet writes a JWK Set of these keys and, beside them, the other members of doc.
+// writeSet returns a JWK Set of the keys and the other members of doc.
 func writeSet(doc map[string]json.RawMessage, keys ...json.RawMessage) ([]byte, error) {
 	all := map[string]any{}
 	for name, text := range doc {
@@ -195,8 +193,8 @@ func generateKey(algorithm string, random io.Reader) (any, error) {
 	return nil, fmt.Errorf("%q is not one of %v", algorithm, Algorithms)
 }
 
-// keyID names a key: by its thumbprint (RFC 7638), or, for a secret, whose thumbprint
-// should not be published, as FromSecret does.
+// keyID returns the kid of a new key: its thumbprint (RFC 7638), or for a secret, whose thumbprint
+// should not be published, secretID.
 func keyID(jwk jose.JSONWebKey) (string, error) {
 	if secret, ok := jwk.Key.([]byte); ok {
 		return secretID(secret), nil
@@ -205,19 +203,18 @@ func keyID(jwk jose.JSONWebKey) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sum), err
 }
 
-// Add makes a new key for the tokens of one API, and returns the JWK Set given with the
-// key added, and a set of that key alone for the API. Other keys keep their text. The
-// error is ErrBadRing if the set is not one, or has a key for the API that is not
-// retired, or if no API is named.
+// Add generates a key bound to the audience. It returns the set with the key added, and a set of only
+// that key for the API. The other keys are unchanged. The error is ErrBadRing if the set is not
+// valid or has a key for the audience that is not retired, or if the audience is empty.
 func Add(set []byte, algorithm, audience string, now time.Time, random io.Reader) (ring, single []byte, err error) {
-	old, doc, keys, err := open(set)
+	old, doc, keys, err := openSet(set)
 	if err != nil {
 		return nil, nil, err
 	}
 	if audience == "" {
-		return nil, nil, fmt.Errorf("%w: the API that the key is for is not named", ErrBadRing)
+		return nil, nil, fmt.Errorf("%w: the audience of the key is not named", ErrBadRing)
 	}
-	if old.tiedTo(audience) {
+	if old.hasKeyFor(audience) {
 		return nil, nil, fmt.Errorf("%w: it has a key for %s already", ErrBadRing, audience)
 	}
 	key, err := newKey(algorithm, audience, now, random)

@@ -140,7 +140,7 @@ func TestURL(t *testing.T) {
 	if source.Current().Len() != 0 || !source.Pending() {
 		t.Error("keys before the first look, or no answer awaited")
 	}
-	go source.Follow(t.Context())
+	go source.Watch(t.Context())
 	eventually(t, "the keys", func() bool { return source.Current().Len() == 1 })
 	first := source.Current()
 
@@ -169,7 +169,7 @@ func TestURLWarnings(t *testing.T) {
 		mustNot(t, err)
 		keyring.SetTransport(source, roundTrip(func() string { asked++; return answers[min(asked, len(answers))-1] }))
 		ctx, cancel := context.WithCancel(t.Context())
-		go source.Follow(ctx)
+		go source.Watch(ctx)
 		time.Sleep(3 * time.Minute)
 		cancel()
 		synctest.Wait()
@@ -180,10 +180,10 @@ func TestURLWarnings(t *testing.T) {
 		}
 		const url = ` url=http://login.test/jwks.json`
 		want := []string{
-			`"keys not fetched: no token can be judged before they are"` + url + ` error="the answer is 503 Service Unavailable"`,
-			`"keys not fetched: no token can be judged before they are"` + url + ` error="the authorization server publishes no public key: it signs with a shared secret; use --keys-file (HALLPASS_KEYS_FILE)"`,
-			`"keys fetched after all"` + url,
-			`"keys not fetched: those fetched before stay in force"` + url + ` error="the answer is 503 Service Unavailable"`,
+			`"keys not fetched: no token can be verified until they are"` + url + ` error="the response is 503 Service Unavailable"`,
+			`"keys not fetched: no token can be verified until they are"` + url + ` error="the authorization server publishes no public key: it signs with a shared secret, which a keys file can hold"`,
+			`"keys fetched again"` + url,
+			`"keys not fetched: those fetched last stay in use"` + url + ` error="the response is 503 Service Unavailable"`,
 		}
 		if diff := cmp.Diff(want, told); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)
@@ -231,7 +231,7 @@ func TestURLFollowsNoRedirect(t *testing.T) {
 	log := new(logLines)
 	source, err := keyring.NewURL(server.URL, slog.New(slog.NewTextHandler(log, nil)))
 	mustNot(t, err)
-	go source.Follow(t.Context())
+	go source.Watch(t.Context())
 	var said string
 	eventually(t, "the refusal", func() bool { said += log.take(); return said != "" })
 	if source.Current().Len() != 0 || elsewhere.Load() != 0 || !strings.Contains(said, "307 Temporary Redirect") {

@@ -12,59 +12,58 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// MinSecret is the least length of a shared secret, in bytes: HS256 needs a key
-// of at least the size of its hash (RFC 7518 §3.2).
+// MinSecret is the minimum length of a shared secret, in bytes: HS256 needs a key of at least the
+// size of its hash (RFC 7518 section 3.2).
 const MinSecret = 32
 
-// The algorithms of keys. Whoever can verify HS256 can also sign it; of the others a
-// verifier needs the public half alone.
+// The algorithms of keys. A verifier of HS256 can also sign; for the others it needs only the
+// public half.
 const (
-	HS256 = "HS256" // HMAC with SHA-256, for shared secrets (RFC 7518 §3.2)
-	EdDSA = "EdDSA" // Ed25519 (RFC 8037 §3.1)
-	ES256 = "ES256" // ECDSA with P-256 and SHA-256 (RFC 7518 §3.4)
-	RS256 = "RS256" // RSA with PKCS #1 v1.5 and SHA-256 (RFC 7518 §3.3)
+	HS256 = "HS256" // HMAC with SHA-256, for shared secrets (RFC 7518 section 3.2)
+	EdDSA = "EdDSA" // Ed25519 (RFC 8037 section 3.1)
+	ES256 = "ES256" // ECDSA with P-256 and SHA-256 (RFC 7518 section 3.4)
+	RS256 = "RS256" // RSA with PKCS #1 v1.5 and SHA-256 (RFC 7518 section 3.3)
 )
 
-// Algorithms are all of them.
+// Algorithms lists the supported algorithms.
 var Algorithms = []string{HS256, EdDSA, ES256, RS256}
 
 // maxKeyID bounds a kid, in bytes.
 const maxKeyID = 128
 
-// Errors of reading and using a ring. What is returned wraps one of them, says
-// which key is meant, and never holds key material.
+// Errors of parsing and using a ring. A returned error wraps one of them, says which key is wrong,
+// and never holds key material.
 var (
 	ErrWeakKey  = errors.New("key is too short")
 	ErrBadRing  = errors.New("not a usable JWK Set")
 	ErrNoSigner = errors.New("no key of the ring may sign now")
 )
 
-// errEmpty is the ErrBadRing of a set without a key.
+// errEmpty is the error for a set without a key.
 var errEmpty = fmt.Errorf("%w: it holds no keys", ErrBadRing)
 
-// Key is one key of a ring. It is immutable; two lookups that give the same
-// pointer mean the same key.
+// Key is one key of a ring. It is immutable.
 type Key struct {
-	// ID is the kid: what a token's header names. It is a lookup and nothing else.
+	// ID is the kid, which a token's header names.
 	ID string
-	// Algorithm is the one JWS algorithm the key is for (RFC 8725 §3.1).
+	// Algorithm is the only JWS algorithm that the key is used with (RFC 8725 section 3.1).
 	Algorithm string
-	// Audience is the one API whose tokens the key is for; empty means any.
+	// Audience is the API whose tokens the key is bound to; empty means any.
 	Audience string
 	// SignsFrom is when the key starts to sign; zero means always.
 	SignsFrom time.Time
-	// VerifiesUntil is when the key stops to verify; zero means never.
+	// VerifiesUntil is when the key stops verifying; zero means never.
 	VerifiesUntil time.Time
 
 	material
-	ring *Ring // that it is in
+	ring *Ring // the ring that has the key
 }
 
-// Secret returns the shared secret of an HS256 key, and nil for any other. The caller
-// must not change or print it.
+// Secret returns the shared secret of an HS256 key, and nil for other keys. The caller must not
+// change or print it.
 func (k *Key) Secret() []byte { return k.secret }
 
-// SigningKey returns what jwt/v5 signs with; nil if the ring has only the public half.
+// SigningKey returns the key that golang-jwt signs with, and nil if the ring has only the public half.
 func (k *Key) SigningKey() any {
 	if k.secret != nil {
 		return k.secret
@@ -72,7 +71,7 @@ func (k *Key) SigningKey() any {
 	return k.private
 }
 
-// VerificationKey returns what jwt/v5 verifies with.
+// VerificationKey returns the key that golang-jwt verifies with.
 func (k *Key) VerificationKey() any {
 	if k.secret != nil {
 		return k.secret
@@ -80,11 +79,10 @@ func (k *Key) VerificationKey() any {
 	return k.public
 }
 
-// String returns the key's id, so that a key that ends up in a log line or in an
-// error gives nothing away.
+// String returns the key's id, so that printing a key does not reveal its material.
 func (k *Key) String() string { return "key " + k.ID }
 
-// GoString is String: it keeps the secret out of %#v.
+// GoString returns String(), for %#v.
 func (k *Key) GoString() string { return k.String() }
 
 // verifiesAt reports whether signatures of k are accepted at now.
@@ -97,32 +95,29 @@ func (k *Key) signsAt(now time.Time) bool {
 	return !now.Before(k.SignsFrom) && k.verifiesAt(now) && k.SigningKey() != nil
 }
 
-// Ring is a set of keys with their schedule. It is immutable and safe for
-// concurrent use.
+// Ring is a set of keys with their schedule. It is immutable and safe for concurrent use.
 type Ring struct {
 	keys []*Key
 	byID map[string]*Key
 }
 
-// Source gives the ring to use now. Implementations are safe for concurrent use
-// and cheap: they are asked on every request.
+// Source returns the ring to use now. Implementations must be safe for concurrent use and cheap: they
+// are called on every request.
 type Source interface {
 	Current() *Ring
 }
 
-// Current returns the ring itself: a Ring is a Source that never changes.
+// Current returns r: a Ring is a Source that never changes.
 func (r *Ring) Current() *Ring { return r }
 
-// Signer returns the key to sign with at now, of those that are tied to no API, or
-// ErrNoSigner.
+// Signer returns the key that signs at now, of those that are bound to no API, or ErrNoSigner.
 func (r *Ring) Signer(now time.Time) (*Key, error) {
 	return r.latest(now, func(k *Key) bool { return k.Audience == "" })
 }
 
-// SignerFor returns the key to sign tokens for an API with at now: one that is tied to
-// it if there is one, or else one of which the API has the public half alone. A secret
-// that another API shares is never used: that one could forge the tokens. The error is
-// ErrNoSigner.
+// SignerFor returns the key that signs tokens for an API at now: a key bound to the API, or else a key
+// pair bound to none. A shared secret bound to none is not used, since the other APIs that have it
+// could forge the token. The error is ErrNoSigner.
 func (r *Ring) SignerFor(audience string, now time.Time) (*Key, error) {
 	if k, err := r.latest(now, func(k *Key) bool { return k.Audience != "" && k.Audience == audience }); err == nil {
 		return k, nil
@@ -130,8 +125,8 @@ func (r *Ring) SignerFor(audience string, now time.Time) (*Key, error) {
 	return r.latest(now, func(k *Key) bool { return k.Audience == "" && k.Algorithm != HS256 })
 }
 
-// latest returns the key that signs, of those that fit: the one that has begun last, or of
-// two that have begun together the one that comes later in the set.
+// latest returns the key that signs, of those that fit: the one with the latest start, and the last
+// one in the set if two have the same start.
 func (r *Ring) latest(now time.Time, fits func(*Key) bool) (*Key, error) {
 	var signer *Key
 	for _, k := range r.keys {
@@ -145,7 +140,7 @@ func (r *Ring) latest(now time.Time, fits func(*Key) bool) (*Key, error) {
 	return signer, nil
 }
 
-// Verifier returns the key with the given id, if it verifies at now.
+// Verifier returns the key with the given id if it verifies at now.
 func (r *Ring) Verifier(id string, now time.Time) (*Key, bool) {
 	k, ok := r.byID[id]
 	if !ok || !k.verifiesAt(now) {
@@ -154,52 +149,55 @@ func (r *Ring) Verifier(id string, now time.Time) (*Key, bool) {
 	return k, true
 }
 
-// Verifies reports whether k is a key of this very ring, and verifies at now. It is what
-// Verifier would find, without looking for it.
+// Verifies reports whether k is a key of this ring, not of an equal one, and verifies at now.
 func (r *Ring) Verifies(k *Key, now time.Time) bool { return k.ring == r && k.verifiesAt(now) }
 
-// Len returns the number of keys, whatever their schedule says.
+// Len returns the number of keys, regardless of their schedule.
 func (r *Ring) Len() int { return len(r.keys) }
 
-// FromSecret makes the ring of a single shared secret: the bytes of the string
-// as they are. Fewer than MinSecret bytes are ErrWeakKey. The key's id is
-// derived from the secret, so that both tiers give it the same name.
+// FromSecret returns a ring of one shared secret, which is the bytes of the string. The error is
+// ErrWeakKey if it has fewer than MinSecret bytes. The key's id is derived from the secret, so that
+// all servers that share it use the same kid.
 func FromSecret(secret string) (*Ring, error) {
+	if len(secret) < MinSecret {
+		return nil, fmt.Errorf("%w: it has %d bytes, HS256 needs %d or more: make one with 'openssl rand -hex 32'",
+			ErrWeakKey, len(secret), MinSecret)
+	}
 	key := &Key{ID: secretID([]byte(secret)), Algorithm: HS256, material: material{secret: []byte(secret)}}
 	return newRing([]*Key{key})
 }
 
-// secretID derives a kid from a secret by HMAC, so that it tells no more about
-// the secret than any token does.
+// secretID derives a kid from a secret by HMAC, so that it reveals no more about the secret than a
+// token does.
 func secretID(secret []byte) string {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte("hallpass key id"))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12])
 }
 
-// document is a JWK Set, each key still as it was written.
+// document is a JWK Set with unparsed keys.
 type document struct {
 	Keys []json.RawMessage `json:"keys"`
 }
 
-// target is the member that ties a key to one API.
+// target is the member that binds a key to one API.
 type target struct {
 	Audience string `json:"aud"`
 }
 
-// schedule holds the members that Hallpass adds to a JWK (RFC 7517 §4 allows
-// additional members), in seconds since 1970; nil where one is absent.
+// schedule holds members that Hallpass adds to a JWK, as RFC 7517 section 4 allows. They are in
+// seconds since 1970, and nil if absent.
 type schedule struct {
 	SignsFrom     *int64 `json:"nbf,omitempty"`
 	VerifiesUntil *int64 `json:"exp,omitempty"`
 }
 
-// maxSeconds is the end of the year 9999: a schedule beyond it was written in
-// milliseconds, and far beyond it package time wraps around.
+// maxSeconds is the end of the year 9999. A later time was probably written in milliseconds, and much
+// later ones overflow in package time.
 const maxSeconds = 253402300799
 
-// valid reports whether the times can be meant. Zero cannot: an exp that somebody
-// left at zero must not read as a key without an end.
+// valid reports whether the times are plausible. Zero is not: an exp left at zero must not mean a key
+// without an end.
 func (s schedule) valid() bool {
 	for _, t := range []*int64{s.SignsFrom, s.VerifiesUntil} {
 		if t != nil && (*t <= 0 || *t > maxSeconds) {
@@ -209,10 +207,9 @@ func (s schedule) valid() bool {
 	return true
 }
 
-// Parse reads a JWK Set. Every key must have a kid of its own, be a shared secret of
-// at least MinSecret bytes, an Ed25519, a P-256 or an RSA key, whole or its public
-// half, and name no algorithm but the one of its kind; an empty set is ErrBadRing.
-// Nothing of the file's text is in the error, and so no material.
+// Parse parses a JWK Set. Each key must have a unique kid and be a shared secret of at least MinSecret
+// bytes or an Ed25519, P-256 or RSA key pair or public key; its alg, if any, must be the one that
+// goes with its type. The error is ErrBadRing or ErrWeakKey, and holds nothing of the text.
 func Parse(data []byte) (*Ring, error) {
 	var doc document
 	if err := json.Unmarshal(data, &doc); err != nil {
@@ -259,7 +256,7 @@ func parseKey(raw []byte) (*Key, error) {
 	}, nil
 }
 
-// unixTime is time.Unix with nil for the zero time.
+// unixTime returns the time of seconds since 1970, and the zero time for nil.
 func unixTime(seconds *int64) time.Time {
 	if seconds == nil {
 		return time.Time{}
@@ -267,7 +264,7 @@ func unixTime(seconds *int64) time.Time {
 	return time.Unix(*seconds, 0).UTC()
 }
 
-// newRing checks what must hold for every ring, wherever it came from.
+// newRing returns a ring of the keys, after the checks that hold for every ring.
 func newRing(keys []*Key) (*Ring, error) {
 	if len(keys) == 0 {
 		return nil, errEmpty
@@ -276,9 +273,11 @@ func newRing(keys []*Key) (*Ring, error) {
 	for i, k := range keys {
 		switch {
 		case k.ID == "" || len(k.ID) > maxKeyID:
-			return nil, fmt.Errorf("key %d of %d: %w: it has no kid, or one of more than %d bytes", i+1, len(keys), ErrBadRing, maxKeyID)
+			return nil, fmt.Errorf("key %d of %d: %w: it has no kid, or one of more than %d bytes",
+				i+1, len(keys), ErrBadRing, maxKeyID)
 		case k.Algorithm == HS256 && len(k.secret) < MinSecret:
-			return nil, fmt.Errorf("key %d of %d: %w: it has %d bytes, HS256 needs %d", i+1, len(keys), ErrWeakKey, len(k.secret), MinSecret)
+			return nil, fmt.Errorf("key %d of %d: %w: it has %d bytes, HS256 needs %d",
+				i+1, len(keys), ErrWeakKey, len(k.secret), MinSecret)
 		case byID[k.ID] != nil:
 			return nil, fmt.Errorf("key %d of %d: %w: another key has the same kid", i+1, len(keys), ErrBadRing)
 		}

@@ -8,29 +8,26 @@ import (
 	"time"
 )
 
-// Successor is a new key that takes over from those before it.
+// Successor is a new key that replaces older ones.
 type Successor struct {
 	// ID is the new key's kid.
 	ID string
-	// Algorithm and Audience say what it is for; an empty audience, as in Key, that it
-	// is tied to no API.
+	// Algorithm is one of Algorithms. Audience is the API that the key is bound to, or empty.
 	Algorithm, Audience string
-	// SignsFrom is when it starts to sign: late enough for everybody who verifies to
-	// have it by then.
+	// SignsFrom is when the key starts to sign. It must leave every verifier time to get the key.
 	SignsFrom time.Time
-	// Retires is when the keys before it stop to verify: when the last token that they
-	// have signed is over.
+	// Retires is when the older keys stop verifying: when the last token that they have signed
+	// expires.
 	Retires time.Time
 
 	jwk json.RawMessage
 }
 
-// NewSuccessor makes a key for one of Algorithms. Times are kept to the second; to
-// retire the keys before it earlier than it signs is an error. Randomness comes from
-// random, which should be crypto/rand.Reader.
+// NewSuccessor generates a key for one of Algorithms. Times are truncated to seconds. It is an error
+// if retires is before signsFrom. Randomness comes from random, which should be crypto/rand.Reader.
 func NewSuccessor(algorithm, audience string, signsFrom, retires time.Time, random io.Reader) (*Successor, error) {
 	if retires.Before(signsFrom) {
-		return nil, fmt.Errorf("the keys before would retire at %v, and the new one sign from %v", retires, signsFrom)
+		return nil, fmt.Errorf("the older keys would retire at %v, before the new key signs from %v", retires, signsFrom)
 	}
 	jwk, err := newKey(algorithm, audience, signsFrom, random)
 	if err != nil {
@@ -40,10 +37,17 @@ func NewSuccessor(algorithm, audience string, signsFrom, retires time.Time, rand
 	if err != nil {
 		return nil, err
 	}
-	return &Successor{ID: key.ID, Algorithm: algorithm, Audience: audience, SignsFrom: key.SignsFrom, Retires: retires, jwk: jwk}, nil
+	return &Successor{
+		ID:        key.ID,
+		Algorithm: algorithm,
+		Audience:  audience,
+		SignsFrom: key.SignsFrom,
+		Retires:   retires,
+		jwk:       jwk,
+	}, nil
 }
 
-// ForAPI returns the successor as an API needs it: without the private half, if it has one.
+// ForAPI returns the successor for the keys file of an API: without the private half, if it has one.
 func (s *Successor) ForAPI() (*Successor, error) {
 	key, err := parseKey(s.jwk)
 	if err != nil || key.public == nil {
@@ -54,14 +58,13 @@ func (s *Successor) ForAPI() (*Successor, error) {
 	return &half, err
 }
 
-// Rotate returns a JWK Set with the successor in it and an end to the keys that it takes
-// over from: those that are tied to the same API, or, like it, to none. An end that they
-// have already stays if it is earlier; those that would begin to sign after it, and have
-// signed nothing yet, are left out, and so are all keys that are over by now. The rest
-// stays as it is written. The error is ErrBadRing if the set is not one, has the key
-// already, or has no key to take over from.
+// Rotate returns a JWK Set with the successor added and an end for the keys that it replaces: those
+// with the same audience. A replaced key that ends earlier keeps its end, and one that would start to
+// sign after the successor is removed if it has signed nothing yet. Keys that have ended by now are
+// removed as well. Everything else is unchanged. The error is ErrBadRing if the set is not valid, has
+// the successor already, or has no key to replace.
 func Rotate(set []byte, s *Successor, now time.Time) ([]byte, error) {
-	ring, doc, keys, err := open(set)
+	ring, doc, keys, err := openSet(set)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +79,7 @@ func Rotate(set []byte, s *Successor, now time.Time) ([]byte, error) {
 			found = true
 			if k.verifiesAt(s.Retires) {
 				end = s.Retires
-				if jwk, err = retire(jwk, end); err != nil {
+				if jwk, err = withEnd(jwk, end); err != nil {
 					return nil, err
 				}
 			}
@@ -87,13 +90,13 @@ func Rotate(set []byte, s *Successor, now time.Time) ([]byte, error) {
 		}
 	}
 	if !found {
-		return nil, noneFor(s.Audience)
+		return nil, errNoKeyFor(s.Audience)
 	}
 	return writeSet(doc, append(rotated, s.jwk)...)
 }
 
-// retire writes an end into a key.
-func retire(jwk json.RawMessage, end time.Time) (json.RawMessage, error) {
+// withEnd returns a JWK whose exp is end.
+func withEnd(jwk json.RawMessage, end time.Time) (json.RawMessage, error) {
 	members := map[string]json.RawMessage{}
 	err := json.Unmarshal(jwk, &members)
 	if err != nil {
@@ -105,21 +108,21 @@ func retire(jwk json.RawMessage, end time.Time) (json.RawMessage, error) {
 	return json.Marshal(members)
 }
 
-// Keys returns the keys in the order of the set, whatever their schedule says.
+// Keys returns the keys in the order of the set, regardless of their schedule.
 func (r *Ring) Keys() []*Key { return slices.Clone(r.keys) }
 
-// State says what a key is doing.
+// State is what a key is used for at a given time.
 type State string
 
-// The states of a key, in the order in which it goes through them.
+// The states of a key, in the order in which it passes through them.
 const (
-	Waiting   State = "waiting"   // verifies already, and will sign
+	Waiting   State = "waiting"   // verifies already, and will sign later
 	Signing   State = "signing"   // signs new tokens
-	Verifying State = "verifying" // verifies the tokens that are out
-	Over      State = "over"      // does nothing any more
+	Verifying State = "verifying" // verifies tokens that it has signed
+	Over      State = "over"      // has ended
 )
 
-// StateOf says what a key of the ring does at now. A public half is Verifying.
+// StateOf returns the state of a key of the ring at now. A public half is Verifying until it ends.
 func (r *Ring) StateOf(k *Key, now time.Time) State {
 	signer, err := r.latest(now, func(other *Key) bool { return other.Audience == k.Audience })
 	switch {

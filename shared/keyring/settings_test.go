@@ -22,7 +22,7 @@ func TestSettingsErrorsNameTheSettingAndKeepTheSecret(t *testing.T) {
 		settings keyring.Settings
 		says     []string
 	}{
-		{"neither", keyring.Settings{}, []string{fileSetting, "HALLPASS_TOKEN_SECRET", "authserver key init", "--keys-url (HALLPASS_KEYS_URL)"}},
+		{"neither", keyring.Settings{}, []string{fileSetting, "HALLPASS_TOKEN_SECRET", "authserver key init"}},
 		{"both", keyring.Settings{TokenSecret: material, KeysFile: missing}, []string{secretSetting, fileSetting, "both"}},
 		{"31 bytes", keyring.Settings{TokenSecret: material[:31]}, []string{secretSetting, "31 bytes", "openssl rand"}},
 		{"missing file", keyring.Settings{KeysFile: missing}, []string{fileSetting, missing, "no such file", "authserver key init " + missing}},

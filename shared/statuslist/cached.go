@@ -11,121 +11,119 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// overlap is how much apart two forms may be issued and yet be taken for contemporaries.
-// Servers look at what is revoked at different moments, by clocks that differ, and iat has
-// a resolution of a second: which of the two knows more cannot be told from it.
+// overlap is the difference of iat up to which two published lists count as issued at the same time.
+// Replicas read revocations at different moments, their clocks differ, and iat has a resolution of one
+// second, so it does not tell which of the two lists knows more.
 const overlap = token.DefaultLeeway
 
-// patience is how long answers older than the held copy are tolerated silently.
-// Servers drop what was revoked long ago, each at another moment of the same minute; until
-// then what one of them says is older than what the other has said.
-const patience = 2 * time.Minute
+// olderTimeout is how long responses older than the copy are ignored before they count as failures.
+// Replicas drop old revocations at different moments of the same minute, so that for a while the list
+// of one is older than that of another.
+const olderTimeout = 2 * time.Minute
 
-var errOlder = errors.New("the answer was issued before the copy that is held: a cache or somebody in between repeats it, or the clocks of servers differ")
+var errOlder = errors.New("the response was issued before the current copy: " +
+	"a cache or an attacker replays it, or the clocks of servers differ")
 
-// form is one signed form of a list.
-type form struct {
+// publishedList is a list as one server has signed it.
+type publishedList struct {
 	Token
-	key    *keyring.Key // that it was verified with
 	etag   string
-	issued time.Time // what it is compared by: IssuedAt, but not in the future
+	issued time.Time // IssuedAt, but not in the future; orders published lists
 }
 
-// newForm returns a form that has just been verified. A server whose clock is far ahead
-// must not make all that is issued when it has been set right look old.
-func newForm(t Token, key *keyring.Key, etag string, now time.Time) *form {
-	f := &form{Token: t, key: key, etag: etag, issued: t.IssuedAt}
-	if latest := now.Add(token.DefaultLeeway); f.issued.After(latest) {
-		f.issued = latest
+// newPublishedList returns a list that has just been verified. Its issued is limited to now, so that a
+// list from a clock that was ahead does not make the next ones look old.
+func newPublishedList(t Token, etag string, now time.Time) *publishedList {
+	p := &publishedList{Token: t, etag: etag, issued: t.IssuedAt}
+	if latest := now.Add(token.DefaultLeeway); p.issued.After(latest) {
+		p.issued = latest
 	}
-	return f
+	return p
 }
 
-// held is a copy of a list: the latest form of it first, and then those issued little
-// earlier that say something more. What any of them calls revoked is revoked: a server
-// that is behind others cannot undo what they have said already. An earlier one is given
-// up when a form comes that was issued more than overlap later, and so nothing that the
-// server does not say any more can last longer than its forms do.
-type held struct {
-	forms     []*form   // at least one; seldom more, and hardly more than there are servers
-	confirmed time.Time // when one was fetched, or last found to be unchanged
+// cachedList is the copy of a list: the latest published list, followed by those issued less than
+// overlap before it that have other revocations. What any of them revokes is revoked, so that a
+// replica that is behind cannot undo what another one has published.
+type cachedList struct {
+	lists     []*publishedList // at least one, at most about one for each replica
+	confirmed time.Time        // when the last one was fetched or found unchanged
 }
 
-func (h *held) latest() *form { return h.forms[0] }
+func (l *cachedList) latest() *publishedList { return l.lists[0] }
 
-// pause is how long to wait before the next fetch. A copy is to be neither older than its
-// ttl nor past its exp, and fetching takes a while, so half of either has to do.
-func (h *held) pause(now time.Time) time.Duration {
-	pause, latest := fetchPause, h.latest()
+// pause returns how long to wait before the next fetch: half the ttl or half the time until exp,
+// whichever is shorter, so that there is time to fetch before either ends.
+func (l *cachedList) pause(now time.Time) time.Duration {
+	pause, latest := fetchInterval, l.latest()
 	if latest.TTL > 0 {
 		pause = latest.TTL / 2
 	}
-	return max(min(pause, latest.ExpiresAt.Sub(now)/2), fetchAtLeast)
+	return max(min(pause, latest.ExpiresAt.Sub(now)/2), fetchMinInterval)
 }
 
-// bit returns what a copy says about an index; the error is errExpired, errEnded or errIndex.
-func (c *Client) bit(h *held, index int64, now time.Time) (bool, error) {
-	if err := c.inForce(h.latest(), now); err != nil {
+// revoked returns the bit of a copy at an index. The error is errExpired, errEnded or errIndex.
+func (c *Client) revoked(l *cachedList, index int64, now time.Time) (bool, error) {
+	if err := c.checkUsable(l.latest(), now); err != nil {
 		return false, err
 	}
-	revoked, ok := h.latest().List.Revoked(index)
+	revoked, ok := l.latest().List.Revoked(index)
 	if !ok {
 		return false, errIndex
 	}
-	for _, f := range h.forms[1:] {
-		bit, _ := f.List.Revoked(index)
-		revoked = revoked || bit && c.inForce(f, now) == nil
+	for _, p := range l.lists[1:] {
+		bit, _ := p.List.Revoked(index)
+		revoked = revoked || bit && c.checkUsable(p, now) == nil
 	}
 	return revoked, nil
 }
 
-// join returns the copy to hold when a form has come, or errOlder where that is older than
-// the copy of before. One that is not in force any more does not count.
-func (c *Client) join(before *held, next *form, now time.Time) (*held, error) {
-	forms := []*form{next}
-	if before != nil && c.inForce(before.latest(), now) == nil {
-		forms = append(forms, before.forms...)
+// merge returns the copy that results when next is fetched after the previous copy. The error is
+// errOlder if next is older than that. A previous copy that is not usable is ignored.
+func (c *Client) merge(before *cachedList, next *publishedList, now time.Time) (*cachedList, error) {
+	published := []*publishedList{next}
+	if before != nil && c.checkUsable(before.latest(), now) == nil {
+		published = append(published, before.lists...)
 	}
-	slices.SortStableFunc(forms, func(a, b *form) int { return b.issued.Compare(a.issued) })
-	latest := forms[0]
+	slices.SortStableFunc(published, func(a, b *publishedList) int { return b.issued.Compare(a.issued) })
+	latest := published[0]
 	if latest.issued.Sub(next.issued) > overlap {
 		return nil, errOlder
 	}
-	h := &held{confirmed: now}
+	merged := &cachedList{confirmed: now}
 	var lists []*List
-	for _, f := range forms {
-		if f == latest || latest.issued.Sub(f.issued) <= overlap && !f.List.within(lists) {
-			h.forms, lists = append(h.forms, f), append(lists, f.List)
+	for _, p := range published {
+		if p == latest || latest.issued.Sub(p.issued) <= overlap && !p.List.within(lists) {
+			merged.lists, lists = append(merged.lists, p), append(lists, p.List)
 		}
 	}
-	return h, nil
+	return merged, nil
 }
 
-// inForce returns why a form does not answer: errExpired, errEnded, or nil if it does.
-func (c *Client) inForce(f *form, now time.Time) error {
-	if !now.Before(f.ExpiresAt.Add(token.DefaultLeeway)) {
+// checkUsable returns errExpired or errEnded if the list must not be used, and nil if it may.
+func (c *Client) checkUsable(p *publishedList, now time.Time) error {
+	if !now.Before(p.ExpiresAt.Add(token.DefaultLeeway)) {
 		return errExpired
 	}
-	if !c.keyAlive(f.key, now) {
+	if !c.keyVerifies(p.Key, now) {
 		return errEnded
 	}
 	return nil
 }
 
-// keyAlive reports whether a key is in the current ring and still verifies. Unlike a token,
-// which is just verified again, a list would have to be fetched again; so it is enough that
-// the key is the same to look at, as it is when others were added to the file beside it.
-func (c *Client) keyAlive(key *keyring.Key, now time.Time) bool {
+// keyVerifies reports whether the current ring has the key, or an equal one, and it still verifies. A
+// ring that was read again has equal keys; a list that depended on the identical one would have to be
+// fetched again.
+func (c *Client) keyVerifies(key *keyring.Key, now time.Time) bool {
 	ring := c.cfg.Keys.Current()
 	if ring.Verifies(key, now) {
 		return true
 	}
 	current, ok := ring.Verifier(key.ID, now)
-	return ok && sameKey(current, key)
+	return ok && equalKeys(current, key)
 }
 
-// sameKey reports whether both keys verify the same.
-func sameKey(a, b *keyring.Key) bool {
+// equalKeys reports whether both keys verify the same signatures.
+func equalKeys(a, b *keyring.Key) bool {
 	if a.Algorithm != b.Algorithm || a.Audience != b.Audience {
 		return false
 	}

@@ -17,67 +17,66 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// maxLists bounds how many lists a client keeps: 32 MiB of them, for 268 million grants, and
-// for a moment as much again for each server that has not said yet what another one has.
+// maxLists bounds the lists that a client keeps: 32 MiB, for 268 million grants. It takes as much again
+// for each replica that is behind another one.
 const maxLists = 256
 
-// idleTime is after how long a list that nobody asks for is forgotten.
+// idleTime is how long a list is kept after its last use.
 const idleTime = time.Hour
 
-// Reasons for which a client cannot tell whether a token is revoked.
+// Reasons why it is not known whether a token is revoked.
 var (
 	errNeverFetched = errors.New("its status list has not been fetched yet")
-	errExpired      = errors.New("its status list has run out and cannot be fetched")
-	errEnded        = errors.New("the key of its status list has ended, and none of another key has been fetched yet")
-	errTooMany      = fmt.Errorf("its status list is one more than the %d that are kept", maxLists)
+	errExpired      = errors.New("its status list has expired and cannot be fetched")
+	errEnded        = errors.New("the key of its status list has ended, and no list with another key has been fetched yet")
+	errTooMany      = fmt.Errorf("its status list would exceed the %d that are kept", maxLists)
 )
 
-// Reasons for which a token's pointer is none.
+// Reasons why a token's reference to a status list is invalid.
 var (
 	errElsewhere = fmt.Errorf("%w: its status list is not one of the issuer's", token.ErrInvalid)
 	errIndex     = fmt.Errorf("%w: its status list has no such index", token.ErrInvalid)
 )
 
-// Config says which lists a Client follows.
+// Config configures a Client.
 type Config struct {
-	// Keys gives the ring that lists are verified with; required.
+	// Keys returns the ring that lists are verified with; required.
 	Keys keyring.Source
-	// Issuer is the authorization server, below which all lists are; required.
+	// Issuer is the authorization server's identifier. The URI of every list is below it; required.
 	Issuer string
-	// Audience is the API: a list signed with the key of another one is refused; required.
+	// Audience is the API's identifier. A list signed with a key bound to another API is refused;
+	// required.
 	Audience string
-	// URL is where the lists are fetched from if that is not Issuer + Path, for an API that
-	// reaches the authorization server by another address than everybody else. The lists
-	// themselves name the issuer all the same.
+	// URL is the address below which lists are fetched, for an API that reaches the authorization
+	// server by another address than Issuer. Empty means Issuer + Path.
 	URL string
-	// Log gets a line when a list cannot be fetched, and when it can be again; nil means
+	// Log gets a line when a list cannot be fetched, and when it can be fetched again; nil means
 	// slog.Default().
 	Log *slog.Logger
-	// Transport fetches; nil means http.DefaultTransport.
+	// Transport makes the requests; nil means http.DefaultTransport.
 	Transport http.RoundTripper
-	// Now is the clock that decides what has run out; nil means time.Now.
+	// Now is the clock for the expiry of lists and keys; nil means time.Now.
 	Now func() time.Time
 }
 
-// Client knows which tokens are revoked: it is a token.Revocations. It fetches a list when
-// it first meets a token that points at it, and keeps it fresh in the background: by the
-// list's own ttl and exp, whatever the HTTP answer says about caching. Once a list is known,
-// no request waits for a fetch; and while the authorization server is down, a list answers
-// until it or its key expires. It is safe for concurrent use.
+// Client knows which tokens are revoked; it implements token.Revocations. It fetches a list when a token
+// first refers to it, and again in the background as the list's ttl and exp say; HTTP caching headers
+// are ignored. Once a list is known, no request waits for a fetch. While the authorization server is
+// down, a list is used until it or its key expires. A Client is safe for concurrent use.
 type Client struct {
-	cfg  Config
-	http *http.Client
-	keep func(*followed) // starts to follow a list
+	cfg   Config
+	http  *http.Client
+	start func(*trackedList) // starts to track a list
 
 	failures atomic.Uint64
 
 	mu    sync.RWMutex
-	lists map[string]*followed // by URI
-	full  bool                 // whether it was said that there are too many
+	lists map[string]*trackedList // by URI
+	full  bool                    // whether it was logged that there are too many
 }
 
-// Open returns a client that follows lists until ctx ends. The error names the field of
-// cfg that is missing or wrong.
+// Open returns a client that keeps lists fresh until ctx ends. The error names a missing field of cfg,
+// or says that URL is not a URL.
 func Open(ctx context.Context, cfg Config) (*Client, error) {
 	switch {
 	case cfg.Keys == nil:
@@ -90,8 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 		cfg.URL = cfg.Issuer + Path
 	}
 	cfg.URL = strings.TrimSuffix(cfg.URL, "/")
-	u, err := url.Parse(cfg.URL)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" || u.Fragment != "" {
+	if !validURL(cfg.URL) {
 		return nil, fmt.Errorf("%q is not a URL like https://login.example.com%s", cfg.URL, Path)
 	}
 	if cfg.Log == nil {
@@ -100,19 +98,25 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c := &Client{cfg: cfg, lists: map[string]*followed{}, http: &http.Client{
+	c := &Client{cfg: cfg, lists: map[string]*trackedList{}, http: &http.Client{
 		Transport:     cfg.Transport,
 		Timeout:       fetchTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	c.keep = func(l *followed) { go c.follow(ctx, l) }
+	c.start = func(l *trackedList) { go c.track(ctx, l) }
 	return c, nil
 }
 
-// Revoked reports whether the token is revoked. A token without a pointer cannot be
-// revoked, and never is. The error wraps token.ErrInvalid for a pointer to no bit of
-// the issuer's lists; any other means that the list is not known, for now. Where it is not
-// known yet, Revoked waits for the first tries to fetch it: up to 4 seconds, or until ctx ends.
+// validURL reports whether lists can be below the address.
+func validURL(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") && u.RawQuery == "" && u.Fragment == ""
+}
+
+// Revoked reports whether a token is revoked. A token that refers to no list is not. The error wraps
+// token.ErrInvalid if the token refers to something that is not a bit of the issuer's lists. With any
+// other error, the list is not known now. If the list has never been fetched, Revoked waits for the
+// first tries, for up to 4 seconds or until ctx ends.
 func (c *Client) Revoked(ctx context.Context, claims *token.Claims) (bool, error) {
 	if claims.Status == nil {
 		return false, nil
@@ -122,20 +126,20 @@ func (c *Client) Revoked(ctx context.Context, claims *token.Claims) (bool, error
 		return false, err
 	}
 	now := c.cfg.Now()
-	l.ask(now)
-	held, err := l.wait(ctx)
+	l.markUsed(now)
+	cached, err := l.wait(ctx)
 	if err != nil {
 		return false, err
 	}
-	revoked, err := c.bit(held, claims.Status.Index, now)
+	revoked, err := c.revoked(cached, claims.Status.Index, now)
 	if errors.Is(err, errEnded) {
-		l.hasten()
+		l.fetchSoon()
 	}
 	return revoked, err
 }
 
-// list returns the list of this URI, which is followed from now on.
-func (c *Client) list(uri string) (*followed, error) {
+// list returns the list with the URI, and starts to track it if it is new.
+func (c *Client) list(uri string) (*trackedList, error) {
 	c.mu.RLock()
 	l, ok := c.lists[uri]
 	c.mu.RUnlock()
@@ -148,54 +152,61 @@ func (c *Client) list(uri string) (*followed, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l, ok = c.lists[uri]; ok { // somebody was faster
+	if l, ok = c.lists[uri]; ok { // another request was first
 		return l, nil
 	}
 	if len(c.lists) >= maxLists {
 		if !c.full {
-			c.cfg.Log.Error("too many status lists: tokens that point at a further one are answered with 503", "limit", maxLists, "refused", uri)
+			c.cfg.Log.Error("too many status lists: tokens that refer to another one get a 503",
+				"limit", maxLists, "refused", uri)
 		}
 		c.full = true
 		return nil, errTooMany
 	}
-	l = &followed{uri: uri, address: address, began: c.cfg.Now(), tried: make(chan struct{}), hurry: make(chan struct{}, 1)}
-	l.ask(l.began)
+	l = &trackedList{
+		uri:     uri,
+		address: address,
+		began:   c.cfg.Now(),
+		tried:   make(chan struct{}),
+		wake:    make(chan struct{}, 1),
+	}
+	l.markUsed(l.began)
 	c.lists[uri] = l
-	c.keep(l)
+	c.start(l)
 	return l, nil
 }
 
-// forget drops a list that nobody asks for.
-func (c *Client) forget(l *followed) {
+// forget drops a list that is no longer tracked.
+func (c *Client) forget(l *trackedList) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.lists, l.uri)
 	c.full = false
 }
 
-// belowPath is what may follow Path in the URI of a list: nothing that could lead an HTTP
-// client or server elsewhere.
+// belowPath matches what may follow Path in the URI of a list. It excludes everything that an HTTP client
+// or server could resolve to another path.
 var belowPath = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+$`)
 
-// address returns where the list of a URI is fetched from; ok is false for a URI that is
-// not one of the issuer's lists.
+// address returns where the list with the URI is fetched from. It is false if the URI is not below the
+// issuer's Path.
 func (c *Client) address(uri string) (address string, ok bool) {
 	rest, below := strings.CutPrefix(uri, c.cfg.Issuer+Path)
 	return c.cfg.URL + rest, below && belowPath.MatchString(rest)
 }
 
-// Stats is how a client is doing, for metrics.
+// Stats are the figures of a Client, for metrics.
 type Stats struct {
-	// Lists is how many lists are kept.
+	// Lists is how many lists are tracked.
 	Lists int
-	// Oldest is the age of the list that has gone longest without confirmation; for one that
-	// could not be fetched yet, how long ago it was first asked for. Zero if there is no list.
+	// Oldest is the time since the last confirmation of the list for which it is longest ago; for a
+	// list that was never fetched, since its first use. Zero if there is no list.
 	Oldest time.Duration
-	// Failures is how many fetches have failed since the start.
+	// Failures is how many fetches have failed since Open.
 	Failures uint64
 }
 
-// Stats returns how the client is doing now.
+// Stats returns the current figures.
 func (c *Client) Stats() Stats {
 	now := c.cfg.Now()
 	c.mu.RLock()

@@ -233,7 +233,7 @@ func TestClientOutlivesAnOutage(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		expect(t, c, 17, false)
 		expect(t, c, 18, true)
-		for _, line := range []string{"stays in force", "answered with 503", "fetched again"} {
+		for _, line := range []string{"stays in use", "get a 503", "fetched again"} {
 			if n := strings.Count(log.String(), line); n != 1 {
 				t.Errorf("%q is logged %d times:\n%s", line, n, log)
 			}

@@ -1,15 +1,12 @@
-// Package statuslist is how a revocation reaches an API that never asks: the Token Status
-// List (draft-ietf-oauth-status-list).
+// Package statuslist lets APIs learn about revoked tokens without asking the authorization server: the
+// Token Status List (draft-ietf-oauth-status-list).
 //
-// A [List] has one bit for each grant, and every access token says which bit is its own.
-// The authorization server publishes the list as a JWT, a [Token]; a [Client] in the API
-// fetches it when it first meets a token that points at it, and again and again from then
-// on. So a request costs the API one look at a bit in memory, and a revocation is in force
-// everywhere within the second, however many tokens and APIs there are.
+// A [List] has one bit for each grant, and every access token names its list and bit. The authorization
+// server publishes the list as a JWT, a [Token]. A [Client] in the API fetches a list when a token first
+// refers to it, and then again and again. So a request reads one bit in memory, and a revocation takes
+// effect everywhere within a second.
 //
-// A list is signed with the key that signs the tokens which point at it, so whoever can
-// verify the one can verify the other. That matters where secrets are shared and each API
-// has one of its own: then the same bits are published once for each API, under a URI of
-// its own, signed with its secret. An API can forge the list that itself looks at, which
-// gives it nothing that it has not got, and no other.
+// A list is signed with the key that signs the tokens which refer to it, so every verifier of the tokens
+// can verify the list. If APIs have shared secrets of their own, the same bits are published once for
+// each API, under a URI of its own and signed with its secret. An API can then forge only its own list.
 package statuslist

@@ -20,19 +20,19 @@ func TestJoinIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &Client{cfg: Config{Keys: ring}}
-	var h *held
+	var h *cachedList
 	for n := range 1000 {
 		list := NewList(64)
 		list.Revoke(int64(n % 3))
 		at := now.Add(time.Duration(n) * 10 * time.Millisecond).Truncate(time.Second)
-		if h, err = c.join(h, newForm(Token{IssuedAt: at, ExpiresAt: now.Add(time.Hour), List: list}, key, "", at), at); err != nil {
+		if h, err = c.merge(h, newPublishedList(Token{IssuedAt: at, ExpiresAt: now.Add(time.Hour), List: list, Key: key}, "", at), at); err != nil {
 			t.Fatal(err)
 		}
-		if got := len(h.forms); got > 3 {
+		if got := len(h.lists); got > 3 {
 			t.Fatalf("%d forms after %d of three servers", got, n+1)
 		}
 	}
-	if len(h.forms) != 3 {
-		t.Errorf("%d forms of three servers that contradict each other", len(h.forms))
+	if len(h.lists) != 3 {
+		t.Errorf("%d forms of three servers that contradict each other", len(h.lists))
 	}
 }

@@ -11,33 +11,32 @@ import (
 	"strings"
 )
 
-// MaxSize is the size of the longest list that is decoded, in tokens: 128 KiB of memory.
+// MaxSize is the size of the longest list that is decoded, in bits: 128 KiB of memory.
 const MaxSize = 1 << 20
 
-// ErrEncoding says that a text is not an encoded list, or one longer than MaxSize.
+// ErrEncoding reports a text that is not an encoded list, or one longer than MaxSize.
 var ErrEncoding = errors.New("not an encoded status list")
 
-// List is a list of bits: whether each of the tokens that it is about is revoked. It may
-// be read by many at once while nobody changes it.
+// List is a list of bits, each of which says whether the tokens with its index are revoked. It is safe
+// for concurrent reads, but not for reads concurrent with Revoke.
 type List struct {
-	bits []byte // the first token is the least significant bit of the first byte
+	bits []byte // index 0 is the least significant bit of the first byte
 }
 
-// NewList returns a list in which nothing is revoked, for so many tokens, rounded up to
-// whole bytes.
+// NewList returns a list of size bits, rounded up to whole bytes, in which nothing is revoked.
 func NewList(size int) *List { return &List{bits: make([]byte, (size+7)/8)} }
 
-// Size returns how many tokens the list is about.
+// Size returns the number of bits.
 func (l *List) Size() int { return 8 * len(l.bits) }
 
-// Revoke sets the bit of a token. An index outside the list changes nothing.
+// Revoke sets the bit at index. An index outside the list is ignored.
 func (l *List) Revoke(index int64) {
 	if l.has(index) {
 		l.bits[index/8] |= 1 << (index % 8)
 	}
 }
 
-// Revoked returns the bit of a token; ok is false for an index outside the list.
+// Revoked returns the bit at index; ok is false for an index outside the list.
 func (l *List) Revoked(index int64) (revoked, ok bool) {
 	if !l.has(index) {
 		return false, false
@@ -47,7 +46,7 @@ func (l *List) Revoked(index int64) (revoked, ok bool) {
 
 func (l *List) has(index int64) bool { return index >= 0 && index < int64(l.Size()) }
 
-// within reports whether all that is revoked in l is so in one of the others, too.
+// within reports whether every bit that is set in l is also set in one of the others.
 func (l *List) within(others []*List) bool {
 	for i, more := range l.bits {
 		for _, o := range others {
@@ -62,11 +61,11 @@ func (l *List) within(others []*List) bool {
 	return true
 }
 
-// Digest returns a hash of the bits, which is the same for equal lists.
+// Digest returns a hash of the bits.
 func (l *List) Digest() [sha256.Size]byte { return sha256.Sum256(l.bits) }
 
-// Encode returns the list compressed (DEFLATE in the ZLIB format, RFC 1950, at the highest
-// level), in base64url: the member lst.
+// Encode returns the value of the member lst: the bits, compressed with ZLIB (RFC 1950) at the highest
+// level, in base64url.
 func (l *List) Encode() string {
 	var b bytes.Buffer
 	w, err := zlib.NewWriterLevel(&b, zlib.BestCompression)
@@ -77,16 +76,15 @@ func (l *List) Encode() string {
 		err = w.Close()
 	}
 	if err != nil {
-		panic(err) // the level is a good one, and memory takes whatever is written
+		panic(err) // the level is valid, and a bytes.Buffer does not fail
 	}
 	return base64.RawURLEncoding.EncodeToString(b.Bytes())
 }
 
-// Decode is the inverse of Encode; anything else is ErrEncoding. It never holds more of
-// what is decompressed than a list of MaxSize.
+// Decode is the inverse of Encode. It decompresses no more than MaxSize bits. The error is ErrEncoding.
 func Decode(text string) (*List, error) {
 	compressed, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoder overlooks
+	if err != nil || strings.ContainsAny(text, "\r\n") { // the decoder ignores line breaks
 		return nil, fmt.Errorf("%w: it is not base64url without padding", ErrEncoding)
 	}
 	rest := bytes.NewReader(compressed)
@@ -94,7 +92,7 @@ func Decode(text string) (*List, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
-	bits := make([]byte, MaxSize/8+1) // one more, which must stay empty
+	bits := make([]byte, MaxSize/8+1) // one byte more, to notice a list that is too long
 	n := 0
 	for err == nil && n < len(bits) {
 		var more int
@@ -103,7 +101,7 @@ func Decode(text string) (*List, error) {
 	}
 	switch {
 	case n == len(bits):
-		return nil, fmt.Errorf("%w: it is longer than %d tokens", ErrEncoding, MaxSize)
+		return nil, fmt.Errorf("%w: it is longer than %d bits", ErrEncoding, MaxSize)
 	case !errors.Is(err, io.EOF):
 		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
 	case rest.Len() > 0:

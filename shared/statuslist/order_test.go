@@ -59,7 +59,7 @@ func TestClientTakesNoOlderForm(t *testing.T) {
 		time.Sleep(2 * time.Minute) // it has run out: now any is better than none
 		p.serve(p.ring, issued(start))
 		expect(t, c, 17, false)
-		if n := strings.Count(log.String(), "stays in force"); n != 1 {
+		if n := strings.Count(log.String(), "stays in use"); n != 1 {
 			t.Errorf("said %d times:\n%s", n, log)
 		}
 	})

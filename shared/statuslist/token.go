@@ -11,33 +11,33 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// The signed form of a list.
 const (
-	// Type is the typ header of a signed list, MediaType what it is served as.
-	Type      = "statuslist+jwt"
+	// Type is the typ header of a signed list.
+	Type = "statuslist+jwt"
+	// MediaType is the media type of a signed list.
 	MediaType = "application/" + Type
-
-	// Path is where lists are, below the issuer.
+	// Path is the path of all lists below the issuer.
 	Path = "/status-lists"
 )
 
-// maxTTL bounds the ttl that is believed: a longer one means this one.
+// maxTTL is the maximum of ttl: a longer one is reduced to it.
 const maxTTL = 24 * time.Hour
 
-// ErrToken says that a text is not the signed form of the list that was asked for.
+// ErrToken reports a text that is not the expected signed list.
 var ErrToken = errors.New("not the signed status list asked for")
 
-// Token is what the signed form of a list says: a Status List Token.
+// Token holds the claims of a signed list (a Status List Token).
 type Token struct {
-	// URI is where the list is, and what the tokens that point at it say.
+	// URI is the address of the list, to which access tokens refer.
 	URI string
-	// IssuedAt and ExpiresAt bound the time in which it may be relied on. They have a
-	// resolution of one second.
+	// IssuedAt and ExpiresAt bound the validity. They have a resolution of one second.
 	IssuedAt, ExpiresAt time.Time
-	// TTL is how old a copy of it may be before it is fetched again; zero: it does not say.
+	// TTL is how old a copy may be before it is fetched again; zero if the claim is absent.
 	TTL time.Duration
 	// List is the list.
 	List *List
+	// Key is the key that the token was verified with. Verify sets it, and Sign ignores it.
+	Key *keyring.Key
 }
 
 // wire is the JSON form of Token.
@@ -52,16 +52,16 @@ type wireList struct {
 	List string `json:"lst"`
 }
 
-// bitsEach is how many bits a list has for each token: revoked or not.
-const bitsEach = 1
+// bitsPerToken is the supported value of the member bits: each token is revoked or not.
+const bitsPerToken = 1
 
-// Sign returns the signed form of t, in compact form.
+// Sign returns t signed with the key, in compact serialization.
 func Sign(t Token, key *keyring.Key) (string, error) {
 	w := wire{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Subject: t.URI, IssuedAt: jwt.NewNumericDate(t.IssuedAt), ExpiresAt: jwt.NewNumericDate(t.ExpiresAt),
 		},
-		List: wireList{Bits: bitsEach, List: t.List.Encode()},
+		List: wireList{Bits: bitsPerToken, List: t.List.Encode()},
 	}
 	if t.TTL > 0 {
 		seconds := t.TTL.Seconds()
@@ -77,27 +77,22 @@ func Sign(t Token, key *keyring.Key) (string, error) {
 	return signed, nil
 }
 
-// Expected is what a signed list must be to be believed.
+// Expected says which signed lists Verify accepts.
 type Expected struct {
-	// URI must be its sub.
+	// URI must equal the sub.
 	URI string
-	// Keys has the key that it must be signed with.
+	// Keys returns the ring that has the key.
 	Keys keyring.Source
-	// Audience is the API that is asking: a key that is tied to another API does not count.
+	// Audience is the API that verifies. A key bound to another API is refused.
 	Audience string
-	// Now is the time; ExpiresAt must be later, give or take token.DefaultLeeway.
+	// Now is the current time. ExpiresAt may be up to token.DefaultLeeway earlier.
 	Now time.Time
 }
 
-// Verify returns what a signed list says if it is the one expected; otherwise the error
-// is ErrToken.
+// Verify returns the claims of a signed list, as a Client does for each list that it fetches. A server
+// that publishes lists can test them with it. The error is ErrToken if the list is not the expected
+// one.
 func Verify(raw string, want Expected) (Token, error) {
-	t, _, err := verify(raw, want)
-	return t, err
-}
-
-// verify is Verify, and says which key it was.
-func verify(raw string, want Expected) (Token, *keyring.Key, error) {
 	var w wire
 	var key *keyring.Key
 	parser := jwt.NewParser(
@@ -122,20 +117,19 @@ func verify(raw string, want Expected) (Token, *keyring.Key, error) {
 		err = jwt.ErrTokenMalformed // what it wraps quotes the claims
 	}
 	if err != nil {
-		return Token{}, nil, fmt.Errorf("%w: %w", ErrToken, err)
+		return Token{}, fmt.Errorf("%w: %w", ErrToken, err)
 	}
-	t, err := w.token()
-	return t, key, err
+	return w.token(key)
 }
 
-// token turns the wire form of what was signed by the right key into a Token.
-func (w *wire) token() (Token, error) {
-	t := Token{URI: w.Subject, ExpiresAt: w.ExpiresAt.Time}
+// token returns verified claims as a Token.
+func (w *wire) token(key *keyring.Key) (Token, error) {
+	t := Token{URI: w.Subject, ExpiresAt: w.ExpiresAt.Time, Key: key}
 	switch {
 	case w.IssuedAt == nil:
 		return Token{}, fmt.Errorf("%w: the claim iat is missing", ErrToken)
-	case w.List.Bits != bitsEach:
-		return Token{}, fmt.Errorf("%w: it has not %d bit for each token", ErrToken, bitsEach)
+	case w.List.Bits != bitsPerToken:
+		return Token{}, fmt.Errorf("%w: its bits is not %d", ErrToken, bitsPerToken)
 	case w.TTL != nil && *w.TTL <= 0:
 		return Token{}, fmt.Errorf("%w: its ttl is not positive", ErrToken)
 	case w.TTL != nil:

@@ -12,96 +12,94 @@ import (
 
 // How lists are fetched.
 const (
-	fetchTimeout = 2 * time.Second
-	firstTries   = 2 * time.Second        // while requests wait, which are the first to ask
-	fetchRetry   = time.Second / 2        // after a failure
-	fetchPause   = time.Minute            // where the list does not say a ttl
-	fetchAtLeast = 100 * time.Millisecond // between two fetches, whatever it says, and between the first tries
+	fetchTimeout     = 2 * time.Second
+	fetchFirstTime   = 2 * time.Second        // during which the first requests for a list wait
+	fetchRetry       = time.Second / 2        // after a failure
+	fetchInterval    = time.Minute            // for a list without a ttl
+	fetchMinInterval = 100 * time.Millisecond // between two fetches, whatever the ttl, and between the first tries
 )
 
-// maxAnswer bounds the signed form, in bytes: twice that of a list of MaxSize in which
-// every bit is random.
-const maxAnswer = 512 << 10
+// maxResponse bounds the signed form, in bytes. It is twice the size of a list of MaxSize random bits.
+const maxResponse = 512 << 10
 
-// followed is a list that is kept fresh.
-type followed struct {
+// trackedList is a list that is fetched again and again.
+type trackedList struct {
 	uri, address string
-	began        time.Time            // when somebody first asked
-	held         atomic.Pointer[held] // nil before the first success
-	tried        chan struct{}        // closed when it is held, or could not be fetched so far
-	asked        atomic.Int64         // when somebody last asked, in seconds since 1970
-	hurry        chan struct{}        // holds a value when somebody has found the copy's key ended
+	began        time.Time                  // when the list was first used
+	copy         atomic.Pointer[cachedList] // nil before the first success
+	tried        chan struct{}              // closed when copy is set, or the first tries have failed
+	used         atomic.Int64               // when the list was last used, in seconds since 1970
+	wake         chan struct{}              // holds a value if the list should be fetched now
 }
 
-// ask notes that somebody asks.
-func (l *followed) ask(now time.Time) {
-	if s := now.Unix(); l.asked.Load() != s { // or every request would write the same memory
-		l.asked.Store(s)
+// markUsed records that the list is in use.
+func (l *trackedList) markUsed(now time.Time) {
+	if s := now.Unix(); l.used.Load() != s { // a write per request would contend between cores
+		l.used.Store(s)
 	}
 }
 
-// idle reports whether nobody has asked for long.
-func (l *followed) idle(now time.Time) bool {
-	return now.Unix()-l.asked.Load() > int64(idleTime.Seconds())
+// idle reports whether the list has not been used for idleTime.
+func (l *trackedList) idle(now time.Time) bool {
+	return now.Unix()-l.used.Load() > int64(idleTime.Seconds())
 }
 
-// hasten ends the pause before the next fetch.
-func (l *followed) hasten() {
+// fetchSoon ends the pause before the next fetch.
+func (l *trackedList) fetchSoon() {
 	select {
-	case l.hurry <- struct{}{}:
-	default: // somebody was faster
+	case l.wake <- struct{}{}:
+	default: // another request was first
 	}
 }
 
-// confirmed returns since when nobody knows what has been revoked: a list that was never
-// fetched is no better than one that has not been since it was asked for.
-func (l *followed) confirmed() time.Time {
-	if h := l.held.Load(); h != nil {
-		return h.confirmed
+// confirmed returns when the copy was last fetched or found unchanged, and when the list was first
+// used if there is no copy. Later revocations may be unknown.
+func (l *trackedList) confirmed() time.Time {
+	if cached := l.copy.Load(); cached != nil {
+		return cached.confirmed
 	}
 	return l.began
 }
 
-// wait returns the copy. It waits for the first tries to fetch it, since a server that is
-// just starting may need a moment, but no longer than until ctx ends.
-func (l *followed) wait(ctx context.Context) (*held, error) {
-	if h := l.held.Load(); h != nil {
-		return h, nil
+// wait returns the copy. If there is none yet, it waits for the first tries to fetch it or until ctx
+// ends: a server that has just started may need a moment.
+func (l *trackedList) wait(ctx context.Context) (*cachedList, error) {
+	if cached := l.copy.Load(); cached != nil {
+		return cached, nil
 	}
 	select {
 	case <-l.tried:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	if h := l.held.Load(); h != nil {
-		return h, nil
+	if cached := l.copy.Load(); cached != nil {
+		return cached, nil
 	}
 	return nil, errNeverFetched
 }
 
-// follow fetches a list now and then again and again, until ctx ends or nobody asks for
-// it any more.
-func (c *Client) follow(ctx context.Context, l *followed) {
+// track fetches a list again and again, until ctx ends or the list is idle.
+func (c *Client) track(ctx context.Context, l *trackedList) {
 	err := c.fetchFirst(ctx, l)
 	close(l.tried)
 	for state := fresh; ctx.Err() == nil; err = c.fetch(ctx, l) {
-		now, h := c.cfg.Now(), l.held.Load()
-		if l.idle(now) && (err == nil || h == nil || c.inForce(h.latest(), now) != nil) {
+		now, cached := c.cfg.Now(), l.copy.Load()
+		if l.idle(now) && (err == nil || cached == nil || c.checkUsable(cached.latest(), now) != nil) {
 			c.forget(l)
 			return
 		}
 		state = c.report(ctx, l, state, err)
 		if err == nil {
-			sleep(ctx, h.pause(now), l.hurry)
+			sleep(ctx, cached.pause(now), l.wake)
 		} else {
-			sleep(ctx, fetchRetry, nil) // however many hurry
+			sleep(ctx, fetchRetry, nil) // not shortened by requests
 		}
 	}
 }
 
 // fetchFirst tries to fetch a list for as long as requests wait for it.
-func (c *Client) fetchFirst(ctx context.Context, l *followed) (err error) {
-	for began := time.Now(); ctx.Err() == nil && time.Since(began) < firstTries; sleep(ctx, fetchAtLeast, nil) {
+func (c *Client) fetchFirst(ctx context.Context, l *trackedList) (err error) {
+	for began := time.Now(); ctx.Err() == nil && time.Since(began) < fetchFirstTime; sleep(ctx, fetchMinInterval, nil) {
 		if err = c.fetch(ctx, l); err == nil {
 			return nil
 		}
@@ -109,30 +107,30 @@ func (c *Client) fetchFirst(ctx context.Context, l *followed) (err error) {
 	return err
 }
 
-// sleep waits, but no longer than until ctx ends or somebody is in a hurry.
-func sleep(ctx context.Context, d time.Duration, hurry <-chan struct{}) {
+// sleep waits for d, or until ctx ends or wake holds a value.
+func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 	select {
 	case <-ctx.Done():
-	case <-hurry:
+	case <-wake:
 	case <-time.After(d):
 	}
 }
 
-// state is what was last said about a list.
+// state is the state of a list that was last logged.
 type state int
 
 const (
 	fresh  state = iota
-	stale        // it cannot be fetched, and the copy still answers
-	absent       // it cannot be fetched, and there is nothing that answers
+	stale        // it cannot be fetched, and the copy is still used
+	absent       // it cannot be fetched, and there is no usable copy
 )
 
-// report logs what has become of a list, once and not at every try.
-func (c *Client) report(ctx context.Context, l *followed, before state, err error) state {
+// report logs a change of state and returns the new one.
+func (c *Client) report(ctx context.Context, l *trackedList, before state, err error) state {
 	now := fresh
-	h := l.held.Load()
+	cached := l.copy.Load()
 	switch {
-	case err != nil && (h == nil || c.inForce(h.latest(), c.cfg.Now()) != nil):
+	case err != nil && (cached == nil || c.checkUsable(cached.latest(), c.cfg.Now()) != nil):
 		now = absent
 	case err != nil:
 		now = stale
@@ -142,32 +140,35 @@ func (c *Client) report(ctx context.Context, l *followed, before state, err erro
 	}
 	switch now {
 	case absent:
-		c.cfg.Log.ErrorContext(ctx, "status list not fetched: tokens that point at it are answered with 503", "uri", l.uri, "from", l.address, "error", err)
+		c.cfg.Log.ErrorContext(ctx, "status list not fetched: tokens that refer to it get a 503",
+			"uri", l.uri, "from", l.address, "error", err)
 	case stale:
-		c.cfg.Log.WarnContext(ctx, "status list not fetched: the copy of before stays in force, and revocations do not arrive", "uri", l.uri, "from", l.address, "until", h.latest().ExpiresAt, "error", err)
+		c.cfg.Log.WarnContext(ctx, "status list not fetched: the previous copy stays in use, and new revocations are unknown",
+			"uri", l.uri, "from", l.address, "until", cached.latest().ExpiresAt, "error", err)
 	case fresh:
 		c.cfg.Log.InfoContext(ctx, "status list fetched again", "uri", l.uri)
 	}
 	return now
 }
 
-// fetch makes the published list the copy that is held, and counts where it cannot.
-func (c *Client) fetch(ctx context.Context, l *followed) error {
-	err := c.tryToFetch(ctx, l)
+// fetch replaces the copy by the published list, and counts failures.
+func (c *Client) fetch(ctx context.Context, l *trackedList) error {
+	err := c.tryFetch(ctx, l)
 	if err != nil {
 		c.failures.Add(1)
 	}
 	return err
 }
 
-func (c *Client) tryToFetch(ctx context.Context, l *followed) error {
+// tryFetch makes one request for the list.
+func (c *Client) tryFetch(ctx context.Context, l *trackedList) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.address, nil)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Accept", MediaType)
-	before := l.held.Load()
-	if before != nil && before.latest().etag != "" && c.inForce(before.latest(), c.cfg.Now()) == nil {
+	before := l.copy.Load()
+	if before != nil && before.latest().etag != "" && c.checkUsable(before.latest(), c.cfg.Now()) == nil {
 		req.Header.Set("If-None-Match", before.latest().etag)
 	}
 	resp, err := c.http.Do(req)
@@ -177,38 +178,38 @@ func (c *Client) tryToFetch(ctx context.Context, l *followed) error {
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNotModified && req.Header.Get("If-None-Match") != "" {
 		now := c.cfg.Now()
-		if err := c.inForce(before.latest(), now); err != nil {
-			return err // it has ended meanwhile, and a 304 is not signed
+		if err := c.checkUsable(before.latest(), now); err != nil {
+			return err // it has ended since the request was sent, and a 304 is not signed
 		}
-		l.held.Store(&held{forms: before.forms, confirmed: now})
+		l.copy.Store(&cachedList{lists: before.lists, confirmed: now})
 		return nil
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the answer is %s", resp.Status)
+		return fmt.Errorf("the response is %s", resp.Status)
 	}
-	h, err := c.read(resp, l, before)
-	if errors.Is(err, errOlder) && c.cfg.Now().Sub(before.confirmed) < patience {
+	cached, err := c.read(resp, l, before)
+	if errors.Is(err, errOlder) && c.cfg.Now().Sub(before.confirmed) < olderTimeout {
 		return nil // and nothing is confirmed
 	}
 	if err == nil {
-		l.held.Store(h)
+		l.copy.Store(cached)
 	}
 	return err
 }
 
-// read returns the copy to hold in place of the one before when a form has been sent.
-func (c *Client) read(resp *http.Response, l *followed, before *held) (*held, error) {
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+// read returns the copy that follows the previous one after a response with a list.
+func (c *Client) read(resp *http.Response, l *trackedList, before *cachedList) (*cachedList, error) {
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(raw) > maxAnswer {
-		return nil, errors.New("the answer is too large")
+	if len(raw) > maxResponse {
+		return nil, errors.New("the response is too large")
 	}
 	now := c.cfg.Now()
-	t, key, err := verify(string(raw), Expected{URI: l.uri, Keys: c.cfg.Keys, Audience: c.cfg.Audience, Now: now})
+	t, err := Verify(string(raw), Expected{URI: l.uri, Keys: c.cfg.Keys, Audience: c.cfg.Audience, Now: now})
 	if err != nil {
 		return nil, err
 	}
-	return c.join(before, newForm(t, key, resp.Header.Get("ETag"), now), now)
+	return c.merge(before, newPublishedList(t, resp.Header.Get("ETag"), now), now)
 }

@@ -73,7 +73,7 @@ func TestAlgorithmIsTheKeysOwn(t *testing.T) {
 				}
 			}
 			raw := minted(t, goodHeader().with("kid", idOf(t, public)), goodPayload())
-			if _, err := v.Verify(t.Context(), raw); err == nil || !strings.Contains(err.Error(), "alg is not the one of the key") {
+			if _, err := v.Verify(t.Context(), raw); err == nil || !strings.Contains(err.Error(), "alg is not the algorithm of the key") {
 				t.Errorf("the reason is %v: it was not the alg that was looked at first", err)
 			}
 		})

@@ -6,83 +6,82 @@ import (
 	"sync"
 )
 
-// digest stands for the signature of a token in the cache, so that a dump of the memory
-// holds no token that could be used.
+// digest is the hash of a token's signature, so that a memory dump of the cache has no usable token.
 type digest [sha256.Size]byte
 
-// taken is a token taken apart: what was signed, and a digest of the signature. The one is
-// compared as it is, since a digest of some six hundred bytes would cost more than all else
-// that a hit takes.
-type taken struct {
+// tokenKey identifies a token in the cache: its signed part, and a digest of its signature. The signed
+// part is compared as it is, because hashing its 500 bytes would be most of the cost of a hit.
+type tokenKey struct {
 	signed    string
 	signature digest
 }
 
-// takeApart copies a signature of usual length to the stack: converting the string would
-// put it on the heap at every request.
-func takeApart(raw string) taken {
+// newTokenKey returns the key of a token. A signature of usual length is copied to the stack, because
+// converting the string to bytes would allocate on every request.
+func newTokenKey(raw string) tokenKey {
 	dot := max(strings.LastIndexByte(raw, '.'), 0)
-	var usual [512]byte
+	var buffer [512]byte
 	signature := raw[dot:]
-	if len(signature) > len(usual) {
-		return taken{raw[:dot], sha256.Sum256([]byte(signature))}
+	if len(signature) > len(buffer) {
+		return tokenKey{raw[:dot], sha256.Sum256([]byte(signature))}
 	}
-	return taken{raw[:dot], sha256.Sum256(usual[:copy(usual[:], signature)])}
+	return tokenKey{raw[:dot], sha256.Sum256(buffer[:copy(buffer[:], signature)])}
 }
 
-// cache remembers verified tokens, at most size of them (one more if size is odd),
-// in two generations: when the young one is full it becomes the old one, and the
-// old one is dropped. What is asked for moves back to the young one, so tokens in
-// use stay. A hit in the young generation takes a read lock and changes nothing,
-// which is what keeps it cheap on many cores.
+// cache holds verified tokens in two generations: when the young one is full it becomes the old one,
+// and the old one is dropped. A hit in the old generation moves the token to the young one, so tokens
+// in use stay. A hit in the young generation only takes a read lock, so that hits on many cores do not
+// wait for each other.
 type cache struct {
-	half int // how many entries a generation holds; 0 turns the cache off
+	half int // the size of a generation; 0 disables the cache
 
 	mu         sync.RWMutex
-	young, old map[digest]entry // by the signature
+	young, old map[digest]entry // by signature
 }
 
+// newCache returns a cache of size tokens, or one more if size is odd.
 func newCache(size int) *cache {
 	return &cache{half: (size + 1) / 2, young: map[digest]entry{}}
 }
 
-// entry is what is remembered of a token.
+// entry is a cached token.
 type entry struct {
 	verified
 	signed string
 }
 
-// get returns what is remembered of a token, all of which must be the same.
-func (c *cache) get(t taken) (verified, bool) {
+// get returns the token with the key k.
+func (c *cache) get(k tokenKey) (verified, bool) {
 	c.mu.RLock()
-	e, young := c.young[t.signature]
+	e, young := c.young[k.signature]
 	old := false
 	if !young {
-		e, old = c.old[t.signature]
+		e, old = c.old[k.signature]
 	}
 	c.mu.RUnlock()
-	if e.signed != t.signed || !young && !old {
+	if e.signed != k.signed || !young && !old {
 		return verified{}, false
 	}
 	if old {
-		c.put(t, e.verified)
+		c.put(k, e.verified)
 	}
 	return e.verified, true
 }
 
-func (c *cache) put(t taken, v verified) {
+// put adds a token.
+func (c *cache) put(k tokenKey, v verified) {
 	if c.half == 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.young[t.signature]; !ok && len(c.young) >= c.half {
+	if _, ok := c.young[k.signature]; !ok && len(c.young) >= c.half {
 		c.old, c.young = c.young, map[digest]entry{}
 	}
-	c.young[t.signature] = entry{v, strings.Clone(t.signed)} // a clone, or it would keep the memory of a whole request
+	c.young[k.signature] = entry{v, strings.Clone(k.signed)} // k.signed would keep the whole request in memory
 }
 
-// len returns how many tokens are remembered.
+// len returns how many tokens are cached.
 func (c *cache) len() int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

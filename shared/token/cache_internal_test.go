@@ -12,7 +12,7 @@ func TestCacheKeepsNoMemoryOfItsCaller(t *testing.T) {
 	request := strings.Repeat("x", 1<<10) + "header.claims.signature"
 	raw := request[1<<10:]
 	c := newCache(2)
-	c.put(takeApart(raw), verified{})
+	c.put(newTokenKey(raw), verified{})
 	for _, e := range c.young {
 		if e.signed != "header.claims" || unsafe.StringData(e.signed) == unsafe.StringData(raw) {
 			t.Errorf("%q is remembered in the memory of the request", e.signed)
@@ -27,12 +27,12 @@ func TestCacheKeepsNoMemoryOfItsCaller(t *testing.T) {
 func TestTakeApart(t *testing.T) {
 	for _, length := range []int{1, 43, 342, 510, 511, 512, 683, MaxLength} {
 		raw := "header.claims." + strings.Repeat("A", length)
-		whole := takeApart(raw)
-		if whole.signed != "header.claims" || whole != takeApart(raw) {
+		whole := newTokenKey(raw)
+		if whole.signed != "header.claims" || whole != newTokenKey(raw) {
 			t.Errorf("of %d characters: %q", length, whole.signed)
 		}
 		for _, other := range []string{raw[:len(raw)-1], raw[:len(raw)-1] + "B", raw + "A"} {
-			if takeApart(other).signature == whole.signature {
+			if newTokenKey(other).signature == whole.signature {
 				t.Errorf("a signature of %d characters has the digest of another", length)
 			}
 		}

@@ -8,35 +8,34 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
 
-// Type is the typ header of an access token (RFC 9068 §2.1).
+// Type is the typ header of an access token (RFC 9068 section 2.1).
 const Type = "at+jwt"
 
-// Claims is what a token says. Claims that a Verifier returned are shared between
-// requests and must not be changed.
+// Claims are the claims of a token. Those that a Verifier returns are shared between requests and must
+// not be changed.
 type Claims struct {
 	// Issuer is the authorization server's identifier.
 	Issuer string
 	// Subject is the id of the user, or of the client where no user is involved.
 	Subject string
-	// Audience holds the identifiers of the APIs the token is for.
+	// Audience holds the identifiers of the APIs that the token is for.
 	Audience []string
 	// ClientID names the client the token was issued to.
 	ClientID string
-	// ID is the token's own id (jti).
+	// ID is the token's id (jti).
 	ID string
-	// IssuedAt, NotBefore (zero: none) and ExpiresAt have a resolution of one second.
+	// IssuedAt, NotBefore (zero if absent) and ExpiresAt have a resolution of one second.
 	IssuedAt, NotBefore, ExpiresAt time.Time
 	// Scope is what the token allows.
 	Scope oauth.Scope
-	// Username and Name are the user's (preferred_username, name); both are empty
-	// in a token that no user stands behind.
+	// Username and Name are the user's (preferred_username, name). Both are empty in a token that no
+	// user stands behind.
 	Username, Name string
-	// Status points at the bit that revokes the token; nil when there is none.
+	// Status refers to the bit that revokes the token; nil if there is none.
 	Status *Status
 }
 
-// Status is the status_list member of the status claim (Token Status List, draft
-// of the IETF OAuth working group).
+// Status is the status_list member of the status claim (draft-ietf-oauth-status-list).
 type Status struct {
 	// Index is the token's place in the list.
 	Index int64 `json:"idx"`
@@ -80,8 +79,7 @@ func (c *Claims) wire() *wire {
 	return w
 }
 
-// numericDate is the wire form of a time, and nil for the zero time, which stands
-// for an absent claim.
+// numericDate returns the JSON form of a time, and nil for the zero time, which means an absent claim.
 func numericDate(t time.Time) *jwt.NumericDate {
 	if t.IsZero() {
 		return nil
@@ -89,8 +87,8 @@ func numericDate(t time.Time) *jwt.NumericDate {
 	return jwt.NewNumericDate(t)
 }
 
-// claims turns the wire form into Claims. The caller has checked that the
-// required ones are there; a scope outside the grammar is an error.
+// claims returns w as Claims. The required claims must be present. A scope outside the grammar is an
+// error.
 func (w *wire) claims() (*Claims, error) {
 	scope, err := oauth.ParseScope(w.Scope)
 	if err != nil {
@@ -117,7 +115,7 @@ func (w *wire) claims() (*Claims, error) {
 	return c, nil
 }
 
-// missing names the first required claim that is absent (RFC 9068 §2.2).
+// missing returns the name of the first required claim that is absent (RFC 9068 section 2.2), or "".
 func (w *wire) missing() string {
 	switch {
 	case w.Issuer == "":

@@ -10,26 +10,24 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-// Signer signs tokens with whichever key of its source signs now. It is safe for
-// concurrent use.
+// Signer signs tokens with the key of its source that signs now. It is safe for concurrent use.
 type Signer struct {
-	// Keys gives the ring; required.
+	// Keys returns the ring; required.
 	Keys keyring.Source
-	// Audience is the API that shares the secrets of the ring which are tied to none.
-	// Tokens for another one are signed with a key of its own, or with one that is not
-	// shared. Empty means that there is no other one.
+	// Audience is the API that has the ring's shared secrets that are bound to no API. Tokens for
+	// another API are signed with a key bound to that API or with a key pair. Empty means that there
+	// is only one API.
 	Audience string
-	// Now is the clock that picks the key; nil means time.Now.
+	// Now is the clock that selects the key; nil means time.Now.
 	Now func() time.Time
 }
 
-// Sign returns the token that says c, in compact form. Claims that RFC 9068 §2.2
-// requires must all be there: an incomplete token is an error, never signed. The
-// error is keyring.ErrNoSigner when no key may sign now.
+// Sign returns a token with the claims, in compact serialization. It is an error if a claim that RFC
+// 9068 section 2.2 requires is missing. The error is keyring.ErrNoSigner if no key may sign now.
 func (s *Signer) Sign(c *Claims) (string, error) {
 	w := c.wire()
 	if name := w.missing(); name != "" {
-		return "", fmt.Errorf("token without the claim %s is not signed", name)
+		return "", fmt.Errorf("the claim %s is missing", name)
 	}
 	key, err := s.Key(c.Audience)
 	if err != nil {
@@ -45,7 +43,7 @@ func (s *Signer) Sign(c *Claims) (string, error) {
 	return signed, nil
 }
 
-// CanSign reports whether there is a key for tokens of this audience now.
+// CanSign reports whether there is a key that signs tokens for the audience now.
 func (s *Signer) CanSign(audience string) bool {
 	_, err := s.Key([]string{audience})
 	return err == nil
@@ -58,15 +56,14 @@ func (s *Signer) now() time.Time {
 	return s.Now()
 }
 
-// Key returns the key that signs tokens for this audience now, or keyring.ErrNoSigner. A
-// status list that such tokens point at is to be signed with it too: whoever can verify
-// the one can then verify the other.
+// Key returns the key that signs tokens for the audience now, or keyring.ErrNoSigner. It should also
+// sign the status list of those tokens, so that every verifier of the tokens can verify the list.
 func (s *Signer) Key(audience []string) (*keyring.Key, error) {
 	ring, now := s.Keys.Current(), s.now()
 	switch {
 	case s.Audience == "" || slices.Equal(audience, []string{s.Audience}):
 		return ring.Signer(now)
-	case len(audience) != 1: // whoever shares the secret of one could forge for the others
+	case len(audience) != 1: // an API that shares a secret could forge tokens for the others
 		return nil, keyring.ErrNoSigner
 	}
 	return ring.SignerFor(audience[0], now)

@@ -12,71 +12,69 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-// MaxLength is the length of the longest token that is looked at, in bytes.
+// MaxLength is the length of the longest token that a Verifier accepts, in bytes.
 const MaxLength = 8 << 10
 
-// DefaultLeeway is how far the clocks of issuer and verifier may be apart.
+// DefaultLeeway is the clock difference between issuer and verifier that is tolerated, for tokens and
+// for status lists.
 const DefaultLeeway = 5 * time.Second
 
-// DefaultCacheSize is how many verified tokens are remembered when
-// VerifierConfig.CacheSize is zero: about 10 MiB when full of tokens of half a kilobyte, and
-// 70 MiB when full of tokens as long as they may be.
+// DefaultCacheSize is how many verified tokens are cached if VerifierConfig.CacheSize is zero. That
+// takes about 10 MiB for tokens of 500 bytes, and 70 MiB for tokens of MaxLength.
 const DefaultCacheSize = 8 << 10
 
-// Errors of Verify. What it returns wraps one of them and adds a reason for the
-// log; the reason is not for the caller of an API, and never holds the token.
+// Errors of Verify. A returned error wraps one of them and adds a reason for the log. The reason is
+// not for the client, and never holds the token.
 var (
-	// ErrInvalid says that the token is not to be accepted, now or ever again.
+	// ErrInvalid reports a token that must not be accepted, now or later.
 	ErrInvalid = errors.New("invalid token")
-	// ErrUnavailable says that it could not be learned yet whether the token is good: the
-	// keys are still being fetched, or whether it is revoked is not known.
-	ErrUnavailable = errors.New("token cannot be judged")
+	// ErrUnavailable reports a token that cannot be verified yet: its key is still being fetched, or
+	// it is not known whether the token is revoked.
+	ErrUnavailable = errors.New("token cannot be verified now")
 )
 
-// Revocations tells whether a token has been revoked; *statuslist.Client does. Revoked
-// is asked on every request and must answer from memory. Where it has nothing in memory yet,
-// it may block for some seconds (a statuslist.Client for up to 4), but not past the end of
-// the context. It must be safe for concurrent use. An error means that it does not know; the token is then neither accepted nor called invalid. Only one that wraps
-// ErrInvalid means that it never will be known.
+// Revocations reports whether a token is revoked. *statuslist.Client implements it.
+//
+// Revoked is called for every request and must use only what is in memory. If it has nothing in
+// memory yet, it may block until the context ends (a statuslist.Client for up to 4 seconds). It must
+// be safe for concurrent use. An error that wraps ErrInvalid makes the token invalid; with any other
+// error, Verify returns ErrUnavailable.
 type Revocations interface {
 	Revoked(context.Context, *Claims) (bool, error)
 }
 
-// VerifierConfig says what a Verifier accepts.
+// VerifierConfig configures a Verifier.
 type VerifierConfig struct {
-	// Keys gives the ring; required.
+	// Keys returns the ring; required.
 	Keys keyring.Source
-	// Issuer must be equal to the token's iss; required.
+	// Issuer must equal the token's iss; required.
 	Issuer string
 	// Audience must be one of the token's aud; required.
 	Audience string
-	// InsecureAnyAudience accepts tokens for any API, as an authorization server does that
-	// is asked about them. An API that set it could be fooled with tokens for another one.
-	// Audience then is as in Signer: the API that shares the secrets which are tied to
-	// none, with which nobody can make tokens for another one.
+	// InsecureAnyAudience accepts tokens for every API. Only an authorization server should set it,
+	// for introspection: an API that did would accept tokens meant for others. Audience then has
+	// the meaning of Signer.Audience.
 	InsecureAnyAudience bool
-	// Leeway is added to exp and taken from nbf; zero means DefaultLeeway, and a
-	// negative one none.
+	// Leeway is added to exp and subtracted from nbf; zero means DefaultLeeway, a negative value none.
 	Leeway time.Duration
-	// CacheSize is how many verified tokens are remembered, at the most, rounded up
-	// to an even number; zero means DefaultCacheSize, and a negative one none.
+	// CacheSize is how many verified tokens are cached, rounded up to an even number; zero means
+	// DefaultCacheSize, a negative value none.
 	CacheSize int
-	// Revocations is asked about every token that is good otherwise: statuslist.Open returns
-	// one. Nil means that no token is ever revoked.
+	// Revocations is asked about every token that is otherwise valid. Nil means that no token is
+	// revoked. See statuslist.Open.
 	Revocations Revocations
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// Verifier judges access tokens. It is safe for concurrent use.
+// Verifier verifies access tokens. It is safe for concurrent use.
 type Verifier struct {
 	cfg    VerifierConfig
 	parser *jwt.Parser
 	cache  *cache
 }
 
-// NewVerifier returns a Verifier, or an error that names the field of cfg that is
-// missing.
+// NewVerifier returns a Verifier, or an error that names a missing field of cfg.
 func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	switch {
 	case cfg.Keys == nil:
@@ -107,8 +105,7 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	return v, nil
 }
 
-// defaultTo returns value, byDefault in place of zero, and zero in place of a
-// negative one.
+// defaultTo returns value, or byDefault if it is zero, or zero if it is negative.
 func defaultTo[T time.Duration | int](value, byDefault T) T {
 	if value == 0 {
 		return byDefault
@@ -119,57 +116,66 @@ func defaultTo[T time.Duration | int](value, byDefault T) T {
 // Issuer returns the issuer whose tokens are accepted.
 func (v *Verifier) Issuer() string { return v.cfg.Issuer }
 
-// Audience returns the audience that a token must be for.
+// Audience returns the audience that a token must have.
 func (v *Verifier) Audience() string { return v.cfg.Audience }
 
-// Verify returns what the token says if it is to be accepted now. Otherwise the
-// error is ErrInvalid, or ErrUnavailable where a later try may succeed. It does no I/O of its
-// own; where it must wait for the Revocations, it waits no longer than ctx lasts. The claims are shared: do not change them.
-func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
-	now := v.cfg.Now()
-	taken := takeApart(raw)
-	found, ok := v.cache.get(taken)
-	if !ok || !v.cfg.Keys.Current().Verifies(found.key, now) {
-		var err error
-		if found, err = v.judge(raw); err != nil {
-			return nil, err
-		}
-		v.cache.put(taken, found)
+// Ready returns an error while there is no key to verify tokens with.
+func (v *Verifier) Ready() error {
+	if ring := v.cfg.Keys.Current(); ring == nil || ring.Len() == 0 {
+		return errors.New("there are no keys to verify tokens with")
 	}
-	return v.inForce(ctx, found.claims, now)
+	return nil
 }
 
-// verified is a token whose form, signature and claims were found good, and the
-// key that signed it.
+// Verify returns the claims of a valid token. Otherwise the error is ErrInvalid, or ErrUnavailable if
+// a later try may succeed. It does no I/O, but may wait for Revocations until ctx ends. The claims are
+// shared: do not change them.
+func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
+	now := v.cfg.Now()
+	cached := newTokenKey(raw)
+	found, ok := v.cache.get(cached)
+	if !ok || !v.cfg.Keys.Current().Verifies(found.key, now) {
+		var err error
+		if found, err = v.verify(raw); err != nil {
+			return nil, err
+		}
+		v.cache.put(cached, found)
+	}
+	if err := v.checkNow(ctx, found.claims, now); err != nil {
+		return nil, err
+	}
+	return found.claims, nil
+}
+
+// verified is a token whose syntax, signature and claims are valid, and the key that signed it.
 type verified struct {
 	claims *Claims
 	key    *keyring.Key
 }
 
-// inForce judges what can change while a token is remembered.
-func (v *Verifier) inForce(ctx context.Context, c *Claims, now time.Time) (*Claims, error) {
+// checkNow checks what can change while a token is cached: that it has not expired or been revoked.
+func (v *Verifier) checkNow(ctx context.Context, c *Claims, now time.Time) error {
 	if !now.Before(c.ExpiresAt.Add(v.cfg.Leeway)) {
-		return nil, fmt.Errorf("%w: it has expired", ErrInvalid)
+		return fmt.Errorf("%w: it has expired", ErrInvalid)
 	}
 	if v.cfg.Revocations == nil {
-		return c, nil
+		return nil
 	}
 	revoked, err := v.cfg.Revocations.Revoked(ctx, c)
-	if errors.Is(err, ErrInvalid) {
-		return nil, err
+	switch {
+	case errors.Is(err, ErrInvalid):
+		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case revoked:
+		return fmt.Errorf("%w: it has been revoked", ErrInvalid)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	if revoked {
-		return nil, fmt.Errorf("%w: it has been revoked", ErrInvalid)
-	}
-	return c, nil
+	return nil
 }
 
-// judge does the whole work once for a token: form, header, signature, claims.
-func (v *Verifier) judge(raw string) (verified, error) {
-	if err := checkForm(raw); err != nil {
+// verify checks what cannot change: syntax, header, signature and claims.
+func (v *Verifier) verify(raw string) (verified, error) {
+	if err := checkCompact(raw); err != nil {
 		return verified{}, err
 	}
 	var w wire
@@ -182,7 +188,7 @@ func (v *Verifier) judge(raw string) (verified, error) {
 		return key.VerificationKey(), nil
 	})
 	if noKey != nil {
-		err = noKey // without the library's words for it, which are about its own inside
+		err = noKey // without the text that the library adds
 	}
 	if errors.Is(err, jwt.ErrTokenMalformed) {
 		err = jwt.ErrTokenMalformed // what it wraps quotes the claims
@@ -206,8 +212,8 @@ func (v *Verifier) judge(raw string) (verified, error) {
 	return verified{claims: claims, key: key}, nil
 }
 
-// mayBeFor reports whether tokens for this audience can be signed with the key. Whoever
-// shares a secret can sign with it, but only for itself.
+// mayBeFor reports whether the key may sign tokens for the audience. An API that shares a secret could
+// sign with it, so the secret counts only for that API.
 func (v *Verifier) mayBeFor(key *keyring.Key, audience []string) bool {
 	only := key.Audience
 	if only == "" && v.cfg.InsecureAnyAudience && key.Algorithm == keyring.HS256 {
@@ -216,10 +222,9 @@ func (v *Verifier) mayBeFor(key *keyring.Key, audience []string) bool {
 	return only == "" || slices.Equal(audience, []string{only})
 }
 
-// checkForm accepts the compact serialization and nothing else: three non-empty
-// parts in the alphabet of base64url (RFC 7515 §7.1). The decoder alone would let
-// line breaks pass.
-func checkForm(raw string) error {
+// checkCompact checks the compact serialization: three non-empty parts in the alphabet of base64url
+// (RFC 7515 section 7.1). The decoder alone would accept line breaks.
+func checkCompact(raw string) error {
 	if len(raw) > MaxLength {
 		return fmt.Errorf("%w: it is longer than %d bytes", ErrInvalid, MaxLength)
 	}
@@ -238,7 +243,7 @@ func checkForm(raw string) error {
 		}
 	}
 	if parts != 3 || length == 0 {
-		return fmt.Errorf("%w: it has not three parts", ErrInvalid)
+		return fmt.Errorf("%w: it does not have three parts", ErrInvalid)
 	}
 	return nil
 }

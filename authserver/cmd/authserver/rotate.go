@@ -76,7 +76,7 @@ func (c *keyRotateCommand) rotate(files []*replacement, now time.Time) (next *ke
 	if next, err = c.successor(ring, now); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", files[own].path, err)
 	}
-	if _, apart := ring.TiedElsewhere(""); apart && next.Algorithm == keyring.HS256 && len(c.Also) == 0 && !c.Later {
+	if _, apart := ring.BoundToOther(""); apart && next.Algorithm == keyring.HS256 && len(c.Also) == 0 && !c.Later {
 		return nil, nil, errApart
 	}
 	half, err := next.ForAPI()

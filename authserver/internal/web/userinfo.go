@@ -17,7 +17,8 @@ const scopeProfile = "profile"
 // token's scope shows. It is a protected resource: its refusals are those of RFC 6750.
 func (e *endpoints) userinfo(w http.ResponseWriter, r *http.Request) {
 	const name = "userinfo"
-	claims, refusal := bearer.Authenticate(e.cfg.Verifier, r)
+	guard := bearer.New(e.cfg.Verifier, e.cfg.Log)
+	claims, refusal := guard.Authenticate(r)
 	if refusal != nil {
 		e.refuseToken(w, name, refusal)
 		return
@@ -25,7 +26,7 @@ func (e *endpoints) userinfo(w http.ResponseWriter, r *http.Request) {
 	found, err := e.cfg.Tokens.InspectClaims(r.Context(), claims)
 	switch {
 	case errors.Is(err, issuing.ErrNotActive) || (err == nil && found.Username == ""):
-		e.refuseToken(w, name, bearer.InvalidToken(e.cfg.Verifier))
+		e.refuseToken(w, name, guard.InvalidToken())
 	case err != nil:
 		e.failed(r, name, err).writeProblem(w)
 	default:

@@ -5,35 +5,34 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
-	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// securityScheme is the name under which the OpenAPI document declares how to get a
-// token.
+// securityScheme is the name of the security scheme in the OpenAPI document.
 const securityScheme = "oauth2"
 
-// access says who may call a route. The zero value is a mistake that New reports,
-// so that a route is never open because somebody forgot to say.
+// accessKey is the key of an operation's access in its metadata.
+const accessKey = "access"
+
+// access says who may call a route. The zero value is an error, so that no route is open by mistake.
 type access struct {
 	open   bool        // no token is needed
-	user   bool        // a user must stand behind the token
-	scopes oauth.Scope // what the token must allow, all of it
+	user   bool        // the token must be a user's
+	scopes oauth.Scope // the scopes that the token must have
 }
 
-// byAnyone lets everybody in, without a token.
+// byAnyone allows every request, without a token.
 var byAnyone = access{open: true}
 
-// byClient lets in tokens that have all the scopes, also those that a client got
-// for itself.
+// byClient allows tokens that have all the scopes, also those that a client got for itself.
 func byClient(scopes ...string) access { return access{scopes: scopes} }
 
-// byUser lets in tokens that have all the scopes and a user behind them.
+// byUser allows tokens of users that have all the scopes.
 func byUser(scopes ...string) access { return access{scopes: scopes, user: true} }
 
-// declared reports whether somebody said who may call.
+// declared reports whether the access is open or has scopes, and not both.
 func (a access) declared() bool { return a.open != (len(a.scopes) > 0) }
 
-// security is what the OpenAPI document says of the access.
+// security returns the access as the OpenAPI document describes it.
 func (a access) security() []map[string][]string {
 	if a.open {
 		return nil
@@ -41,22 +40,13 @@ func (a access) security() []map[string][]string {
 	return []map[string][]string{{securityScheme: a.scopes}}
 }
 
-// guard returns the handler of a route with this access: it answers every request
-// that may not pass, and serves the others. It runs before any input is looked at.
-func (a access) guard(v *token.Verifier, serve serve) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if a.open {
-			serve(w, r, nil)
-			return
-		}
-		caller, refusal := bearer.Authenticate(v, r, a.scopes...)
-		if refusal == nil && a.user && caller.Username == "" {
-			refusal = bearer.InvalidToken(v) // to this route a token without a user is as bad as one of an unknown user
-		}
-		if refusal != nil {
-			refusal.Write(w)
-			return
-		}
-		serve(w, r, caller)
+// middleware returns the middleware that enforces the access, before any input is read.
+func (a access) middleware(guard *bearer.Guard) func(http.Handler) http.Handler {
+	switch {
+	case a.open:
+		return func(next http.Handler) http.Handler { return next }
+	case a.user:
+		return guard.RequireUser(a.scopes...)
 	}
+	return guard.Require(a.scopes...)
 }

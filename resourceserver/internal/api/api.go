@@ -1,51 +1,60 @@
 // Package api is the API that Hallpass protects: the current user, and items.
 //
-// It exists as the example that a team copies and then grows: routes.go lists every
-// route on a line of its own, with who may call it; a handler is a function that
-// takes what the token says and typed input and returns a value or an error. What
-// the line says is enforced, and the OpenAPI document and the docs page are made of
-// it, so none of the three can drift from the others.
+// It is an example to copy and extend. routes.go lists every operation on one line, with who may call
+// it. A handler is a function from a context and typed input to typed output or an error. The same line
+// enforces the access, and generates the OpenAPI document and the docs page.
 package api
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 
+	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
-	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// Config says whom the API believes and what else it shows.
+// Config configures the API.
 type Config struct {
-	// Verifier judges the access tokens; required. Its issuer is where the docs page
-	// logs in, its audience is the identifier of this API.
-	Verifier *token.Verifier
-	// Version is what the OpenAPI document gives as the version of the API.
+	// Guard checks the access tokens; required. The docs page logs in at its issuer, and its audience
+	// is the identifier of this API.
+	Guard *bearer.Guard
+	// Version is the version of the API in the OpenAPI document.
 	Version string
-	// Docs switches on /docs, /redoc and /openapi.json.
+	// Docs enables /docs, /redoc and /openapi.json.
 	Docs bool
 	// AllowedOrigins are the origins of web pages whose scripts may call the API.
 	AllowedOrigins []string
+	// Log gets the errors that clients see as status 500; nil means slog.Default().
+	Log *slog.Logger
 }
 
-// New returns the handler of the API, safe for concurrent use. An error means that
-// cfg lacks the verifier or that the list of routes is not complete.
+// New returns the handler of the API, safe for concurrent use. The error says that cfg has no Guard or
+// that a line of the routes is incomplete.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.Verifier == nil {
-		return nil, errors.New("api.Config.Verifier is not set")
+	return newHandler(cfg, routes)
+}
+
+// newHandler returns a handler with the routes.
+func newHandler(cfg Config, routes []route) (http.Handler, error) {
+	if cfg.Guard == nil {
+		return nil, errors.New("api.Config.Guard is not set")
 	}
-	rt := newRouter()
-	description, err := register(rt, cfg, routes)
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	router := newRouter()
+	description, err := register(router, cfg, routes)
 	if err != nil {
 		return nil, err
 	}
-	if err := addMetadata(rt, cfg.Verifier); err != nil {
+	if err := addMetadata(router, cfg.Guard); err != nil {
 		return nil, err
 	}
 	if cfg.Docs {
-		if err := addDocs(rt, description, cfg.Verifier.Issuer()); err != nil {
+		if err := addDocs(router, description, cfg.Guard.Issuer()); err != nil {
 			return nil, err
 		}
 	}
-	return httpserver.CORS(cfg.AllowedOrigins, rt.methods()...)(rt), nil
+	return httpserver.CORS(cfg.AllowedOrigins, methods(routes)...)(headAsGet(router)), nil
 }

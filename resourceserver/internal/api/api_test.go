@@ -13,11 +13,10 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/bearertest"
 )
 
-// newHandler returns the API that believes issuer. change may alter its
-// configuration first.
+// newHandler returns the API that trusts the issuer. change may change its configuration.
 func newHandler(t testing.TB, issuer *bearertest.Issuer, change func(*api.Config)) http.Handler {
 	t.Helper()
-	cfg := api.Config{Verifier: issuer.Verifier(), Version: "1.2.3", Docs: true}
+	cfg := api.Config{Guard: issuer.Guard(), Version: "1.2.3", Docs: true}
 	if change != nil {
 		change(&cfg)
 	}
@@ -28,7 +27,7 @@ func newHandler(t testing.TB, issuer *bearertest.Issuer, change func(*api.Config
 	return handler
 }
 
-// server is the API behind a real listener, and whoever issues its tokens.
+// server is the API on a real listener, and the issuer of its tokens.
 type server struct {
 	*httptest.Server
 	issuer *bearertest.Issuer
@@ -42,13 +41,13 @@ func start(t testing.TB, change func(*api.Config)) *server {
 	return s
 }
 
-// answer is a response whose body has been read.
-type answer struct {
+// response is a response whose body has been read.
+type response struct {
 	*http.Response
 	body string
 }
 
-// problem is what a test looks at in a problem document.
+// problem is a problem document.
 type problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
@@ -59,10 +58,9 @@ type problem struct {
 	} `json:"errors"`
 }
 
-// problem returns the body as a problem document (RFC 9457), which every answer
-// with an error must be: its media type, its status, and no member that it has no
-// use for.
-func (a answer) problem(t testing.TB) problem {
+// problem returns the body, which must be a problem document (RFC 9457) with the response's status and
+// without unknown members.
+func (a response) problem(t testing.TB) problem {
 	t.Helper()
 	if got := a.Header.Get("Content-Type"); got != "application/problem+json" {
 		t.Errorf("Content-Type %q", got)
@@ -74,14 +72,14 @@ func (a answer) problem(t testing.TB) problem {
 		t.Fatalf("%v in %s", err, a.body)
 	}
 	if p.Status != a.StatusCode || p.Title != http.StatusText(a.StatusCode) {
-		t.Errorf("problem of status %d, %q in an answer of status %d", p.Status, p.Title, a.StatusCode)
+		t.Errorf("problem of status %d, %q in a response of status %d", p.Status, p.Title, a.StatusCode)
 	}
 	return p
 }
 
-// do sends a request for the target, a path with or without a query, as it stands.
-// Its header fields are given as name, value, name, value. No redirect is followed.
-func (s *server) do(t testing.TB, method, target string, header ...string) answer {
+// do sends a request for the target, an escaped path with or without a query. Its header fields are given
+// as name, value, name, value. It follows no redirect.
+func (s *server) do(t testing.TB, method, target string, header ...string) response {
 	t.Helper()
 	req, err := http.NewRequest(method, s.URL, nil)
 	if err != nil {
@@ -103,11 +101,11 @@ func (s *server) do(t testing.TB, method, target string, header ...string) answe
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{resp, string(body)}
+	return response{resp, string(body)}
 }
 
-// get asks with a token that allows everything.
-func (s *server) get(t testing.TB, path string) answer {
+// get sends a GET with a token that has all scopes.
+func (s *server) get(t testing.TB, path string) response {
 	t.Helper()
 	return s.do(t, http.MethodGet, path, "Authorization", "Bearer "+s.issuer.Token("profile", "items:read"))
 }

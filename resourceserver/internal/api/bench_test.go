@@ -8,7 +8,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/bearertest"
 )
 
-// discard is a ResponseWriter that one benchmark uses again and again.
+// discard is a ResponseWriter that can be used for many requests.
 type discard struct {
 	header http.Header
 	status int
@@ -19,8 +19,8 @@ func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) WriteHeader(status int)      { d.status = status }
 func (d *discard) Write(p []byte) (int, error) { d.bytes += len(p); return len(p), nil }
 
-// The price of the whole handler, next to that of the same bytes from net/http
-// alone. What a server adds around both is not in it.
+// The cost of the handler, compared to a bare handler with the same response. The cost of net/http's
+// server is not included.
 func BenchmarkRequest(b *testing.B) {
 	issuer := bearertest.New(b)
 	handler := newHandler(b, issuer, nil)

@@ -23,9 +23,8 @@ func TestCurrentUser(t *testing.T) {
 	}
 }
 
-// No "$schema" in a body, no Link in a header: an answer has what it needs and no
-// more, whatever Accept asks for.
-func TestAnswersHaveNoNoise(t *testing.T) {
+// Responses have no "$schema" member and no Link header, for every value of Accept.
+func TestResponsesHaveNothingExtra(t *testing.T) {
 	s := start(t, nil)
 	for _, accept := range []string{"", "*/*", "application/json", "application/xml", "json", "application/problem+json"} {
 		got := s.do(t, http.MethodGet, "/items/42", "Authorization", "Bearer "+s.issuer.Token("items:read"), "Accept", accept)
@@ -42,8 +41,7 @@ func TestAnswersHaveNoNoise(t *testing.T) {
 	}
 }
 
-// A client that calls for itself has no username: it owns items by its id, and
-// there is no current user.
+// A client that calls for itself has no username: its items belong to its id, and /users/me refuses it.
 func TestTokenWithoutUser(t *testing.T) {
 	s := start(t, nil)
 	claims := s.issuer.Claims("profile", "items:read")
@@ -76,9 +74,8 @@ func TestItemID(t *testing.T) {
 	}
 }
 
-// A value that is no integer of 64 bits is 422, and the document names the field.
-// The value is not in it.
-func TestItemIDThatIsNoInteger(t *testing.T) {
+// A value that is not an integer of 64 bits is a 422 whose document names the field but not the value.
+func TestInvalidItemID(t *testing.T) {
 	s := start(t, nil)
 	for _, id := range []string{
 		"abc", "4.0", "4.5", "1e3", "0x10", "9223372036854775808", "-9223372036854775809", "123456789012345678901234567890",
@@ -107,8 +104,7 @@ func TestAuthenticationComesBeforeValidation(t *testing.T) {
 	}
 }
 
-// Unknown paths are 404 with the original's detail, with a token or without; no
-// path is cleaned, and so none redirects.
+// Unknown paths are 404, with a token or without. No path is cleaned, so none redirects.
 func TestUnknownPaths(t *testing.T) {
 	s := start(t, nil)
 	for _, path := range []string{
@@ -116,7 +112,7 @@ func TestUnknownPaths(t *testing.T) {
 		"//users/me", "/users//me", "/users/../users/me", "/users/./me", "/docs/", "/docs/index.html", "/docs/swagger-ui.js",
 		"/docs/../openapi.json", "/schemas", "/schemas/User.json", "/openapi", "/openapi.yaml", "/openapi-3.0.json", "/.well-known/",
 	} {
-		for _, got := range []answer{s.get(t, path), s.do(t, http.MethodGet, path)} {
+		for _, got := range []response{s.get(t, path), s.do(t, http.MethodGet, path)} {
 			if p := got.problem(t); got.StatusCode != http.StatusNotFound || p.Detail != "Not Found" || got.Header.Get("Location") != "" {
 				t.Errorf("%s: status %d, detail %q, Location %q", path, got.StatusCode, p.Detail, got.Header.Get("Location"))
 			}
@@ -124,7 +120,7 @@ func TestUnknownPaths(t *testing.T) {
 	}
 }
 
-// Another method is 405 and told which there are (RFC 9110 §15.5.6).
+// Another method is a 405 with Allow (RFC 9110 section 15.5.6).
 func TestOtherMethods(t *testing.T) {
 	s := start(t, nil)
 	for _, path := range []string{"/users/me", "/items/42", "/items/abc", "/openapi.json", "/docs", "/.well-known/oauth-protected-resource"} {
@@ -137,7 +133,7 @@ func TestOtherMethods(t *testing.T) {
 	}
 }
 
-// HEAD is GET without the body, and needs the same token (RFC 9110 §9.3.2).
+// HEAD is GET without the body, and needs the same token (RFC 9110 section 9.3.2).
 func TestHead(t *testing.T) {
 	s := start(t, nil)
 	for _, path := range []string{"/users/me", "/items/42", "/openapi.json", "/docs", "/docs/swagger-ui.css"} {
@@ -170,8 +166,8 @@ func TestRequestsWithoutCredentials(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with a token, the answer is the same, and does not hold it.
-func TestBadTokens(t *testing.T) {
+// The response to every invalid token is the same, and does not contain the token.
+func TestInvalidTokens(t *testing.T) {
 	s := start(t, nil)
 	expired := s.issuer.Claims("profile")
 	expired.IssuedAt, expired.ExpiresAt = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
@@ -204,12 +200,11 @@ func TestBadTokens(t *testing.T) {
 		}
 	}
 	if got := s.do(t, http.MethodGet, "/users/me", "Authorization", "Bearer "+forge(t, s.issuer, jwt.SigningMethodHS256, nil)); got.StatusCode != http.StatusOK {
-		t.Errorf("the token that the bad ones are made of: status %d", got.StatusCode)
+		t.Errorf("the valid token: status %d", got.StatusCode)
 	}
 }
 
-// forge signs what a good token says, after change, with the issuer's key and the
-// given method.
+// forge signs the claims of a valid token, after change, with the issuer's key and the method.
 func forge(t *testing.T, issuer *bearertest.Issuer, method jwt.SigningMethod, change func(jwt.MapClaims)) string {
 	t.Helper()
 	key, err := issuer.Ring().Signer(time.Now())

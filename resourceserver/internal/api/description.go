@@ -7,8 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// newDescription returns an OpenAPI document that knows how to get a token, and no
-// operation yet.
+// newDescription returns an OpenAPI document that says how to get a token, without operations.
 func newDescription(cfg Config) *huma.OpenAPI {
 	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",
@@ -19,7 +18,7 @@ func newDescription(cfg Config) *huma.OpenAPI {
 				Type:        "oauth2",
 				Description: "Log in with username and password; a client id and secret are for clients that have them.",
 				Flows: &huma.OAuthFlows{Password: &huma.OAuthFlow{
-					TokenURL: cfg.Verifier.Issuer() + "/token",
+					TokenURL: cfg.Guard.Issuer() + "/token",
 					Scopes:   scopes,
 				}},
 			}},
@@ -27,7 +26,7 @@ func newDescription(cfg Config) *huma.OpenAPI {
 	}
 }
 
-// documentChallenges adds the challenge to the refusals among the responses.
+// documentChallenges adds the WWW-Authenticate header to the responses that have one.
 func documentChallenges(responses map[string]*huma.Response) {
 	for _, status := range []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden} {
 		if response := responses[strconv.Itoa(status)]; response != nil {

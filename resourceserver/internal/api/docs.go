@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/gorilla/mux"
 	"github.com/swaggest/swgui"
 	"github.com/swaggest/swgui/v5emb"
 )
@@ -23,12 +24,16 @@ const (
 
 // assets are the files of Swagger UI that its page refers to.
 var assets = []string{
-	"swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "favicon-16x16.png", "favicon-32x32.png",
+	"swagger-ui.css",
+	"swagger-ui-bundle.js",
+	"swagger-ui-standalone-preset.js",
+	"favicon-16x16.png",
+	"favicon-32x32.png",
 }
 
-// addDocs serves the OpenAPI document and Swagger UI, whose Authorize button logs
-// in at the issuer. Everything the page needs comes from this server.
-func addDocs(rt *router, description *huma.OpenAPI, issuer string) error {
+// addDocs serves the OpenAPI document and Swagger UI, whose Authorize button logs in at the issuer. All
+// files of the page come from this server.
+func addDocs(router *mux.Router, description *huma.OpenAPI, issuer string) error {
 	body, err := json.Marshal(description)
 	if err != nil {
 		return fmt.Errorf("OpenAPI document: %w", err)
@@ -42,32 +47,32 @@ func addDocs(rt *router, description *huma.OpenAPI, issuer string) error {
 		SwaggerJSON: openAPIPath,
 		BasePath:    docsPath,
 		SettingsUI: map[string]string{
-			"persistAuthorization": "false", // a token must not outlive the page
-			"queryConfigEnabled":   "false", // nor may a link point the page at another document
+			"persistAuthorization": "false", // the browser must not store tokens
+			"queryConfigEnabled":   "false", // a link must not load another document
 		},
 	})
 	page := renderPage(ui)
-	rt.page(docsPath, document("text/html; charset=utf-8", page, map[string]string{
+	addPage(router, docsPath, document("text/html; charset=utf-8", page, map[string]string{
 		"Content-Security-Policy": contentSecurityPolicy(page, origin.Scheme+"://"+origin.Host),
 		"Referrer-Policy":         "no-referrer",
 	}))
 	for _, name := range assets {
-		rt.page(docsPath+"/"+name, ui.ServeHTTP)
+		addPage(router, docsPath+"/"+name, ui)
 	}
-	rt.page(openAPIPath, document(jsonType, body, nil))
-	rt.page("/redoc", http.RedirectHandler(docsPath, http.StatusFound).ServeHTTP)
+	addPage(router, openAPIPath, document(jsonType, body, nil))
+	addPage(router, "/redoc", http.RedirectHandler(docsPath, http.StatusFound))
 	return nil
 }
 
-// renderPage returns the HTML of Swagger UI. It is the same for every request, and
-// the policy must know its bytes.
+// renderPage returns the HTML of Swagger UI. It is rendered once, because the policy has hashes of its
+// scripts.
 func renderPage(ui http.Handler) []byte {
 	w := pageWriter{header: http.Header{}}
 	ui.ServeHTTP(&w, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: docsPath}})
 	return w.Bytes()
 }
 
-// pageWriter is a ResponseWriter that keeps the body.
+// pageWriter is a ResponseWriter that stores the body.
 type pageWriter struct {
 	bytes.Buffer
 	header http.Header
@@ -81,15 +86,14 @@ var (
 	inlineStyle  = regexp.MustCompile(`(?s)<style>(.*?)</style>`)
 )
 
-// contentSecurityPolicy allows the page what it has and no more: files and calls of
-// this server, calls of the issuer, and by their hashes the script and style that
-// stand in the page itself (CSP Level 3).
+// contentSecurityPolicy returns a policy that allows only what the page needs: files and calls of this
+// server, calls of the issuer, and the page's inline script and style by their hashes (CSP Level 3).
 func contentSecurityPolicy(page []byte, issuerOrigin string) string {
 	return strings.Join([]string{
 		"default-src 'none'",
 		"script-src 'self'" + hashes(inlineScript, page),
 		"style-src 'self'" + hashes(inlineStyle, page),
-		"img-src 'self' data:", // the style sheet has its icons in it
+		"img-src 'self' data:", // the style sheet contains icons
 		"connect-src 'self' " + issuerOrigin,
 		"base-uri 'none'",
 		"form-action 'none'",
@@ -97,8 +101,7 @@ func contentSecurityPolicy(page []byte, issuerOrigin string) string {
 	}, "; ")
 }
 
-// hashes returns the source expressions of what inline finds in the page, each
-// after a space.
+// hashes returns the source expressions of the inline elements in the page, each after a space.
 func hashes(inline *regexp.Regexp, page []byte) string {
 	var b strings.Builder
 	for _, found := range inline.FindAllSubmatch(page, -1) {

@@ -21,7 +21,7 @@ func TestRedocGoesToDocs(t *testing.T) {
 
 var reference = regexp.MustCompile(`(?:src|href|action|data)\s*=\s*["']?([^"'\s>]+)`)
 
-// The docs page is made of files of this server: nothing is loaded from elsewhere.
+// All files of the docs page come from this server.
 func TestDocsPageIsSelfContained(t *testing.T) {
 	s := start(t, nil)
 	page := s.do(t, http.MethodGet, "/docs")
@@ -41,10 +41,10 @@ func TestDocsPageIsSelfContained(t *testing.T) {
 			t.Errorf("%s: status %d, %d bytes", m[1], got.StatusCode, len(got.body))
 		}
 	}
-	for _, foreign := range []string{"https://", "http://"} {
-		rest := strings.ReplaceAll(page.body, `startsWith("`+foreign+`")`, "") // the page's script looks for them
-		if strings.Contains(rest, foreign) {
-			t.Errorf("%s is in the page", foreign)
+	for _, scheme := range []string{"https://", "http://"} {
+		rest := strings.ReplaceAll(page.body, `startsWith("`+scheme+`")`, "") // the page's script looks for them
+		if strings.Contains(rest, scheme) {
+			t.Errorf("%s is in the page", scheme)
 		}
 	}
 	for _, setting := range []string{"persistAuthorization: false", "queryConfigEnabled: false", "validatorUrl: null"} {
@@ -54,8 +54,8 @@ func TestDocsPageIsSelfContained(t *testing.T) {
 	}
 }
 
-// The policy allows the inline script and style of the page by their hashes, calls
-// to the issuer, and nothing that is not there (CSP Level 3).
+// The policy allows the inline script and style of the page by their hashes, and calls to the issuer (CSP
+// Level 3).
 func TestDocsPagePolicy(t *testing.T) {
 	page := start(t, nil).do(t, http.MethodGet, "/docs")
 	policy := map[string][]string{}
@@ -93,7 +93,7 @@ func TestDocsPagePolicy(t *testing.T) {
 	}
 }
 
-// contents returns what stands between the tags of the elements that have no src.
+// contents returns the contents of the elements without src.
 func contents(html, element string) []string {
 	var found []string
 	for {

@@ -12,9 +12,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/bearertest"
 )
 
-// Whatever comes after /items/, the answer is the item of that very number, or 404
-// where it is no single segment, or 422 where it is no integer of 64 bits. It is
-// never a redirect and never a failure.
+// The response to a path below /items/ is the item with that number, 404 if it is not a single segment,
+// or 422 if it is not an integer of 64 bits. It is never a redirect or a 500.
 func FuzzItemPath(f *testing.F) {
 	for _, seed := range []string{"42", "-5", "007", "+1", "abc", "4.0", "1e3", "0x10", "9223372036854775808", "", "/", "..", "4/2", "4\n", "\x00", "\xff", "٣", "1_000", "{item_id}", "%2F"} {
 		f.Add(seed)

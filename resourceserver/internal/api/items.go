@@ -3,10 +3,10 @@ package api
 import (
 	"context"
 
-	"github.com/hallpass-auth/hallpass/shared/token"
+	"github.com/hallpass-auth/hallpass/shared/bearer"
 )
 
-// Item is an item as the API shows one.
+// Item is an item in responses.
 type Item struct {
 	ItemID int64  `json:"item_id" doc:"Number of the item" example:"42"`
 	Owner  string `json:"owner" doc:"Username of the caller, or the id of a client that calls for itself" example:"john.doe"`
@@ -18,7 +18,9 @@ type itemInput struct {
 
 type itemOutput struct{ Body Item }
 
-func readItem(_ context.Context, caller *token.Claims, in *itemInput) (*itemOutput, error) {
+// readItem returns an item, which belongs to the caller.
+func readItem(ctx context.Context, in *itemInput) (*itemOutput, error) {
+	caller, _ := bearer.FromContext(ctx)
 	owner := caller.Username
 	if owner == "" {
 		owner = caller.Subject

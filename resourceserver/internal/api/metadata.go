@@ -7,12 +7,13 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/gorilla/mux"
+
 	"github.com/hallpass-auth/hallpass/shared/bearer"
-	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// metadata is the document of RFC 9728 §2, which tells a client that knows only the
-// API where to get a token and for what.
+// metadata is the protected resource metadata (RFC 9728 section 2). It tells a client that knows only the
+// API where to get a token and which scopes there are.
 type metadata struct {
 	Resource             string   `json:"resource"`
 	AuthorizationServers []string `json:"authorization_servers"`
@@ -20,10 +21,10 @@ type metadata struct {
 	BearerMethods        []string `json:"bearer_methods_supported"`
 }
 
-// addMetadata serves the document where the challenges say it is. An API whose
-// identifier is not an http(s) URL has none.
-func addMetadata(rt *router, v *token.Verifier) error {
-	address := bearer.MetadataURL(v.Audience())
+// addMetadata serves the metadata at the address that the challenges name. An API whose identifier is not
+// an http(s) URL has no metadata.
+func addMetadata(router *mux.Router, guard *bearer.Guard) error {
+	address := bearer.MetadataURL(guard.Audience())
 	if address == "" {
 		return nil
 	}
@@ -32,14 +33,14 @@ func addMetadata(rt *router, v *token.Verifier) error {
 		return fmt.Errorf("address of the metadata: %w", err)
 	}
 	body, err := json.Marshal(metadata{
-		Resource:             v.Audience(),
-		AuthorizationServers: []string{v.Issuer()},
+		Resource:             guard.Audience(),
+		AuthorizationServers: []string{guard.Issuer()},
 		ScopesSupported:      slices.Sorted(maps.Keys(scopes)),
 		BearerMethods:        []string{"header"},
 	})
 	if err != nil {
 		return fmt.Errorf("metadata: %w", err)
 	}
-	rt.page(u.Path, document(jsonType, body, nil))
+	addPage(router, u.Path, document(jsonType, body, nil))
 	return nil
 }

@@ -19,10 +19,9 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/bearertest"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
-// The document is part of the contract with those who generate clients from it: it
-// changes only when somebody wants it to.
+// The document is compared with a golden file, since clients are generated from it.
 func TestOpenAPIDocument(t *testing.T) {
 	got := start(t, nil).do(t, http.MethodGet, "/openapi.json")
 	if got.StatusCode != http.StatusOK || got.Header.Get("Content-Type") != "application/json" {
@@ -48,7 +47,7 @@ func TestOpenAPIDocument(t *testing.T) {
 	}
 }
 
-// operation is what a test looks at in an operation of the OpenAPI document.
+// operation is an operation of the OpenAPI document.
 type operation struct {
 	Security  []map[string][]string `json:"security"`
 	Responses map[string]struct {
@@ -56,7 +55,7 @@ type operation struct {
 	} `json:"responses"`
 }
 
-// description is what it looks at in the document.
+// description is the OpenAPI document.
 type description struct {
 	Paths      map[string]map[string]operation `json:"paths"`
 	Components struct {
@@ -81,19 +80,19 @@ func describe(t *testing.T, s *server) description {
 	return d
 }
 
-// unprotected names the operations that need no token. One that is not here and is
-// open is open by accident.
+// unprotected are the operations that need no token. Every other one must be protected.
 var unprotected = []string{}
 
 var variable = regexp.MustCompile(`\{[^}]+\}`)
 
-// What the document says of an operation's security is what happens.
+// The document describes the security of each operation as it is enforced.
 func TestSecurityIsEnforcedAsDocumented(t *testing.T) {
 	s := start(t, nil)
 	d := describe(t, s)
 	scheme := d.Components.SecuritySchemes["oauth2"]
 	all := slices.Collect(maps.Keys(scheme.Flows.Password.Scopes))
-	if len(d.Paths) == 0 || len(all) == 0 || scheme.Type != "oauth2" || scheme.Flows.Password.TokenURL != bearertest.IssuerURL+"/token" {
+	if len(d.Paths) == 0 || len(all) == 0 || scheme.Type != "oauth2" ||
+		scheme.Flows.Password.TokenURL != bearertest.IssuerURL+"/token" {
 		t.Fatalf("document %+v", d)
 	}
 	for path, operations := range d.Paths {
@@ -109,8 +108,7 @@ func TestSecurityIsEnforcedAsDocumented(t *testing.T) {
 	}
 }
 
-// isEnforced asks with every kind of token that the operation's security tells
-// apart.
+// isEnforced sends requests without a token, with all scopes, and without each required scope.
 func (op operation) isEnforced(t *testing.T, s *server, all []string, method, target string) {
 	if len(op.Security) != 1 || len(op.Security[0]["oauth2"]) == 0 {
 		t.Fatalf("security %v", op.Security)
@@ -137,7 +135,7 @@ func (op operation) isEnforced(t *testing.T, s *server, all []string, method, ta
 	}
 }
 
-// /docs, /redoc and /openapi.json are there or not together.
+// Config.Docs controls /docs, /redoc and /openapi.json.
 func TestDocsCanBeSwitchedOff(t *testing.T) {
 	s := start(t, func(cfg *api.Config) { cfg.Docs = false })
 	for _, path := range []string{"/docs", "/redoc", "/openapi.json", "/docs/swagger-ui.css"} {

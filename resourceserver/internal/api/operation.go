@@ -1,123 +1,77 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
-	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
-
-	"github.com/hallpass-auth/hallpass/shared/bearer"
-	"github.com/hallpass-auth/hallpass/shared/token"
+	"github.com/gorilla/mux"
 )
 
-// route is one line of the list: an operation of the API.
+const jsonType = "application/json"
+
+// route is one line of the list of routes: an operation of the API.
 type route struct {
 	method  string
-	path    string // a template of gorilla/mux
+	path    string // a path template of gorilla/mux
 	access  access
-	summary string // its line on the docs page
-	add     func(*operations, huma.Operation) serve
+	summary string // for the docs page
+	add     func(huma.API, huma.Operation)
 }
 
-// serve answers a request that the route's access lets through. Caller is what the
-// token says, and nil in a route that anyone may call.
-type serve func(w http.ResponseWriter, r *http.Request, caller *token.Claims)
+// handler is the function of a route. It gets the caller from ctx with bearer.FromContext. Input and
+// output are structs of huma: fields with a path, query or header tag, and Body. An error of huma, such as
+// huma.Error404NotFound, is the response; any other error is logged and becomes a 500.
+type handler[I, O any] func(ctx context.Context, in *I) (*O, error)
 
-// handler is what a route does: it takes what the token says and the input, and
-// returns the output or an error. Input and output are structs as huma describes
-// them: fields with a path, query or header tag, and Body. An error made by huma
-// (huma.Error404NotFound) is the answer; any other is logged and answered with 500.
-type handler[I, O any] func(ctx context.Context, caller *token.Claims, in *I) (*O, error)
-
-// handle makes the last part of a route's line. Each of refine may add to what the
-// OpenAPI document says of it, such as another DefaultStatus.
-func handle[I, O any](h handler[I, O], refine ...func(*huma.Operation)) func(*operations, huma.Operation) serve {
-	return func(ops *operations, op huma.Operation) serve {
-		line := op
+// handle returns the last part of a line: it registers the operation with its handler. The options may
+// change what the OpenAPI document says of the operation, such as its DefaultStatus.
+func handle[I, O any](h handler[I, O], options ...func(*huma.Operation)) func(huma.API, huma.Operation) {
+	return func(api huma.API, op huma.Operation) {
 		op.OperationID = huma.GenerateOperationID(op.Method, op.Path, new(O))
-		for _, f := range refine {
-			f(&op)
+		enforced := op.Security
+		for _, option := range options {
+			option(&op)
 		}
-		op.Method, op.Path, op.Security = line.Method, line.Path, line.Security // these are what is enforced
-		huma.Register(ops, op, func(ctx context.Context, in *I) (*O, error) {
-			caller, _ := bearer.FromContext(ctx)
-			out, err := h(ctx, caller, in)
-			return out, statusError(ctx, err)
-		})
-		if isPlain[I, O]() && len(op.Middlewares) == 0 {
-			return servePlain(h, ops.op.DefaultStatus)
-		}
-		return serveInput(ops.op, ops.handle)
+		op.Security = enforced
+		huma.Register(api, op, h)
 	}
 }
 
-// serveInput answers by way of huma, which reads the input, checks it against its
-// schema, calls the handler and writes what it returns.
-func serveInput(op *huma.Operation, handle func(huma.Context)) serve {
-	return func(w http.ResponseWriter, r *http.Request, caller *token.Claims) {
-		ctx := humamux.NewContext(op, r, w)
-		if caller != nil {
-			ctx = huma.WithContext(ctx, bearer.NewContext(r.Context(), caller))
-		}
-		handle(ctx)
-	}
-}
-
-// isPlain reports whether an operation has no input, and no output but a struct as
-// its body.
-func isPlain[I, O any]() bool {
-	out := reflect.TypeFor[O]()
-	if reflect.TypeFor[I]() != reflect.TypeFor[struct{}]() || out.NumField() != 1 {
-		return false
-	}
-	body := out.Field(0)
-	return body.Name == "Body" && body.Type.Kind() == reflect.Struct
-}
-
-// servePlain answers as serveInput does for an operation that isPlain. With nothing
-// to read or check, the way through huma would cost more than all else that the
-// request needs.
-func servePlain[I, O any](h handler[I, O], status int) serve {
-	return func(w http.ResponseWriter, r *http.Request, caller *token.Claims) {
-		var in I
-		out, err := h(r.Context(), caller, &in)
-		switch {
-		case err != nil:
-			writeError(r.Context(), w, err)
-		case out == nil:
-			w.WriteHeader(status)
-		default:
-			body := reflect.ValueOf(out).Elem().Field(0).Addr().Interface()
-			if err := writeJSON(w, status, body); err != nil {
-				writeError(r.Context(), w, err)
-			}
-		}
-	}
-}
-
-// register adds the routes to rt and returns the OpenAPI document that describes
-// them. The error names the first route whose line is not complete.
-func register(rt *router, cfg Config, routes []route) (*huma.OpenAPI, error) {
-	ops := newOperations(newDescription(cfg))
+// register adds the routes to the router, each behind the guard, and returns the OpenAPI document that
+// describes them. The error names the first route whose line is incomplete.
+func register(router *mux.Router, cfg Config, routes []route) (*huma.OpenAPI, error) {
+	format := huma.Format{Marshal: marshalJSON, Unmarshal: json.Unmarshal}
+	api := humamux.New(router, huma.Config{
+		OpenAPI:      newDescription(cfg),
+		Formats:      map[string]huma.Format{jsonType: format, "json": format},
+		Transformers: []huma.Transformer{logFailures(cfg.Log)},
+	}, humamux.WithRouteCustomizer(func(op *huma.Operation, r *mux.Route) {
+		who, _ := op.Metadata[accessKey].(access)
+		r.Handler(who.middleware(cfg.Guard)(r.GetHandler()))
+		documentChallenges(op.Responses)
+	}))
 	for _, r := range routes {
 		if err := r.check(); err != nil {
 			return nil, fmt.Errorf("route %s %s: %w", r.method, r.path, err)
 		}
-		serve := r.add(ops, r.operation())
-		documentChallenges(ops.op.Responses)
-		rt.operation(r.method, r.path, r.access.guard(cfg.Verifier, serve))
+		r.add(api, r.operation())
 	}
-	return ops.OpenAPI(), nil
+	return api.OpenAPI(), nil
 }
 
-// check reports what a line of the list lacks.
+// check returns an error if a line of the list is incomplete.
 func (r route) check() error {
 	if !r.access.declared() {
-		return fmt.Errorf("it must be either byAnyone or name a scope")
+		return errors.New("it must be either byAnyone or name a scope")
 	}
 	for _, scope := range r.access.scopes {
 		if scopes[scope] == "" {
@@ -127,7 +81,7 @@ func (r route) check() error {
 	return nil
 }
 
-// operation returns what the line says in huma's words.
+// operation returns the line as an operation of huma.
 func (r route) operation() huma.Operation {
 	op := huma.Operation{
 		Method:   r.method,
@@ -135,6 +89,7 @@ func (r route) operation() huma.Operation {
 		Summary:  r.summary,
 		Tags:     []string{firstSegment(r.path)},
 		Security: r.access.security(),
+		Metadata: map[string]any{accessKey: r.access},
 	}
 	if !r.access.open {
 		op.Errors = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}
@@ -142,35 +97,30 @@ func (r route) operation() huma.Operation {
 	return op
 }
 
-// firstSegment groups the operations on the docs page.
+// firstSegment returns the tag that groups the operations of a path on the docs page.
 func firstSegment(path string) string {
 	segment, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return segment
 }
 
-// operations is huma as the API uses it. Huma describes the operations and reads
-// their input, but requests reach an operation through our router and our guard, so
-// what huma would serve is only noted. And there is one format, JSON: whatever
-// Accept says.
-type operations struct {
-	huma.API
-	op     *huma.Operation    // the operation registered last
-	handle func(huma.Context) // what huma does for its requests
+// marshalJSON writes v as JSON, without the escapes for HTML and the newline that json.Encoder adds.
+func marshalJSON(w io.Writer, v any) error {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(bytes.TrimSuffix(body.Bytes(), []byte("\n")))
+	return err
 }
 
-func newOperations(description *huma.OpenAPI) *operations {
-	ops := &operations{}
-	ops.API = huma.NewAPI(huma.Config{OpenAPI: description, Formats: huma.DefaultFormats}, ops)
-	return ops
+// logFailures returns a transformer that changes nothing, and logs the cause of each problem that has one.
+func logFailures(log *slog.Logger) huma.Transformer {
+	return func(ctx huma.Context, _ string, v any) (any, error) {
+		if p, ok := v.(*Problem); ok && p.cause != nil {
+			log.ErrorContext(ctx.Context(), "request failed", "error", p.cause)
+		}
+		return v, nil
+	}
 }
-
-// Handle notes an operation. It makes operations a huma.Adapter, as does ServeHTTP.
-func (ops *operations) Handle(op *huma.Operation, handle func(huma.Context)) {
-	ops.op, ops.handle = op, handle
-}
-
-// ServeHTTP is for programs that let huma route; nobody calls it.
-func (ops *operations) ServeHTTP(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }
-
-// Negotiate chooses JSON.
-func (ops *operations) Negotiate(string) (string, error) { return jsonType, nil }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -13,114 +12,88 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
 
-// knownMethods are the methods that a route may have, in the order in which Allow
-// names them.
-var knownMethods = []string{
-	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+// knownMethods are the methods that a route may have, in the order in which Allow lists them.
+var knownMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+// newRouter returns a router whose 404 and 405 responses are problem documents, and which does not
+// redirect paths that are not clean.
+func newRouter() *mux.Router {
+	router := mux.NewRouter().SkipClean(true)
+	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		problem.Write(w, http.StatusNotFound, http.StatusText(http.StatusNotFound))
+	})
+	router.MethodNotAllowedHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", strings.Join(allowed(router, r), ", "))
+		problem.Write(w, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
+	})
+	router.Use(nameRoute)
+	return router
 }
 
-// router finds the route of a request. A path without variables is looked up, and
-// before the others; gorilla/mux has those with variables. It is asked for the match
-// alone: its own ServeHTTP copies the request twice to store the match in the context,
-// and redirects paths that are not clean. A route for GET answers HEAD too (RFC 9110
-// §9.1).
-type router struct {
-	fixed  map[string]byMethod // by path
-	varied *mux.Router
-}
-
-// byMethod are the handlers of a path.
-type byMethod map[string]http.HandlerFunc
-
-func newRouter() *router {
-	return &router{fixed: map[string]byMethod{}, varied: mux.NewRouter()}
-}
-
-// operation adds an operation of the API. Its path may have variables.
-func (rt *router) operation(method, path string, h http.HandlerFunc) {
-	if !strings.Contains(path, "{") {
-		rt.add(method, path, h)
-		return
+// allowed returns the methods that the path of r has a route for.
+func allowed(router *mux.Router, r *http.Request) []string {
+	var methods []string
+	for _, method := range knownMethods {
+		probe := r.WithContext(r.Context())
+		probe.Method = method
+		var match mux.RouteMatch
+		if router.Match(probe, &match) && match.MatchErr == nil {
+			methods = append(methods, withHead(method)...)
+		}
 	}
-	rt.varied.Path(path).Methods(answered(method)...).HandlerFunc(noting(path, h))
+	return methods
 }
 
-// page adds something that is not an operation, such as a document, at exactly
-// this path.
-func (rt *router) page(path string, h http.HandlerFunc) {
-	rt.add(http.MethodGet, path, h)
-}
-
-func (rt *router) add(method, path string, h http.HandlerFunc) {
-	if rt.fixed[path] == nil {
-		rt.fixed[path] = byMethod{}
-	}
-	for _, m := range answered(method) {
-		rt.fixed[path][m] = noting(path, h)
-	}
-}
-
-// answered returns the methods that a route for method answers.
-func answered(method string) []string {
+// withHead returns the method, and HEAD after GET.
+func withHead(method string) []string {
 	if method == http.MethodGet {
 		return []string{http.MethodGet, http.MethodHead}
 	}
 	return []string{method}
 }
 
-// noting returns h, which first tells the metrics which route it is.
-func noting(template string, h http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		httpserver.SetRoute(w, template)
-		h(w, r)
+// methods returns the methods of the API, for CORS.
+func methods(routes []route) []string {
+	methods := withHead(http.MethodGet) // of the documents
+	for _, r := range routes {
+		methods = append(methods, r.method)
 	}
-}
-
-// ServeHTTP answers with the route that takes the request, or with 404 or 405.
-func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h, ok := rt.fixed[r.URL.Path][r.Method]; ok {
-		h(w, r)
-		return
-	}
-	var match mux.RouteMatch
-	if rt.varied.Match(r, &match) {
-		match.Handler.ServeHTTP(w, mux.SetURLVars(r, match.Vars))
-		return
-	}
-	status := http.StatusNotFound
-	if allowed := rt.allowed(r); len(allowed) > 0 {
-		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		status = http.StatusMethodNotAllowed
-	}
-	problem.Write(w, status, http.StatusText(status))
-}
-
-// allowed returns the methods that the path of r has a route for.
-func (rt *router) allowed(r *http.Request) []string {
-	probe := r.WithContext(r.Context())
-	return slices.DeleteFunc(slices.Clone(knownMethods), func(method string) bool {
-		probe.Method = method
-		_, fixed := rt.fixed[r.URL.Path][method]
-		return !fixed && !rt.varied.Match(probe, &mux.RouteMatch{})
-	})
-}
-
-// methods returns the methods that any route has.
-func (rt *router) methods() []string {
-	var methods []string
-	for _, handlers := range rt.fixed {
-		methods = slices.AppendSeq(methods, maps.Keys(handlers))
-	}
-	_ = rt.varied.Walk(func(r *mux.Route, _ *mux.Router, _ []*mux.Route) error {
-		of, err := r.GetMethods()
-		methods = append(methods, of...)
-		return err
-	})
 	slices.Sort(methods)
 	return slices.Compact(methods)
 }
 
-// document returns a handler that answers with bytes made once.
+// nameRoute is middleware that sets the route's name in the metrics: its path template.
+func nameRoute(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		route := mux.CurrentRoute(r)
+		name := route.GetName()
+		if template, err := route.GetPathTemplate(); err == nil {
+			name = template
+		}
+		httpserver.SetRoute(w, name)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// headAsGet is middleware that serves HEAD with the handler of GET (RFC 9110 section 9.3.2). The server
+// drops the body.
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			r = r.WithContext(r.Context())
+			r.Method = http.MethodGet
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// addPage adds a handler of GET for exactly this path, which is not a template.
+func addPage(router *mux.Router, path string, h http.Handler) {
+	isPath := func(r *http.Request, _ *mux.RouteMatch) bool { return r.URL.Path == path }
+	router.MatcherFunc(isPath).Methods(http.MethodGet).Name(path).Handler(h)
+}
+
+// document returns a handler that responds with the body and headers.
 func document(contentType string, body []byte, headers map[string]string) http.HandlerFunc {
 	length := strconv.Itoa(len(body))
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -130,6 +103,6 @@ func document(contentType string, body []byte, headers map[string]string) http.H
 		}
 		h.Set("Content-Type", contentType)
 		h.Set("Content-Length", length)
-		_, _ = w.Write(body) // the client is gone if this fails
+		_, _ = w.Write(body) // an error means that the client has disconnected
 	}
 }

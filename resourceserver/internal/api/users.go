@@ -3,10 +3,10 @@ package api
 import (
 	"context"
 
-	"github.com/hallpass-auth/hallpass/shared/token"
+	"github.com/hallpass-auth/hallpass/shared/bearer"
 )
 
-// User is a user as the API shows one.
+// User is a user in responses.
 type User struct {
 	Username string `json:"username" doc:"Name to log in with" example:"john.doe"`
 	FullName string `json:"full_name" doc:"Name to show" example:"John Doe"`
@@ -14,6 +14,8 @@ type User struct {
 
 type userOutput struct{ Body User }
 
-func currentUser(_ context.Context, caller *token.Claims, _ *struct{}) (*userOutput, error) {
+// currentUser returns the user of the token.
+func currentUser(ctx context.Context, _ *struct{}) (*userOutput, error) {
+	caller, _ := bearer.FromContext(ctx)
 	return &userOutput{Body: User{Username: caller.Username, FullName: caller.Name}}, nil
 }

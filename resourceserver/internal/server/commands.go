@@ -11,7 +11,7 @@ import (
 // Commands are the commands of the program, for kong.
 type Commands struct {
 	Serve       ServeCommand               `cmd:"" help:"Run the API until SIGTERM or Ctrl-C."`
-	Healthcheck program.HealthcheckCommand `cmd:"" help:"Ask a running server whether it is ready; exit code 0 says yes."`
+	Healthcheck program.HealthcheckCommand `cmd:"" help:"Ask a running server whether it is ready; exit code 0 means yes."`
 	Version     program.VersionCommand     `cmd:"" help:"Print the version."`
 }
 
@@ -20,11 +20,11 @@ type ServeCommand struct {
 	Settings `embed:""`
 }
 
-// Run serves until ctx ends.
+// Run serves until ctx ends. A wrong setting ends the program with program.ExitUsage.
 func (c *ServeCommand) Run(ctx context.Context, streams program.Streams, misspelt program.Misspellings) error {
 	log := httpserver.NewLogger(streams.Err, c.HTTP)
 	defer log.Close()
-	slog.SetDefault(log.Logger)
+	slog.SetDefault(log.Logger) // for libraries
 	misspelt.Warn(ctx, log.Logger)
 	server, err := New(ctx, c.Settings, log.Logger)
 	if err != nil {

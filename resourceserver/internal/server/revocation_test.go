@@ -19,7 +19,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// publisher is the part of an authorization server that publishes a list.
+// publisher publishes a status list as an authorization server does.
 type publisher struct {
 	t      *testing.T
 	key    *keyring.Key
@@ -46,7 +46,11 @@ func (p *publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text, err := statuslist.Sign(statuslist.Token{
-		URI: p.issuer + "/status-lists/0", IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour), TTL: 200 * time.Millisecond, List: p.list,
+		URI:       p.issuer + "/status-lists/0",
+		IssuedAt:  time.Now(),
+		ExpiresAt: time.Now().Add(time.Hour),
+		TTL:       200 * time.Millisecond,
+		List:      p.list,
 	}, p.key)
 	if err != nil {
 		p.t.Error(err)
@@ -61,26 +65,25 @@ func (p *publisher) revoke(index int64) {
 	p.version++
 }
 
-func (p *publisher) asked() int {
+func (p *publisher) fetches() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.requests
 }
 
-// pointing makes a token point at a bit of a list.
-func pointing(list string, index int64) func(*token.Claims) {
+// withStatus makes a token refer to a bit of a list.
+func withStatus(list string, index int64) func(*token.Claims) {
 	return func(c *token.Claims) { c.Status = &token.Status{URI: c.Issuer + "/status-lists/" + list, Index: index} }
 }
 
-// What the metrics say when a list could not be fetched for two seconds, which is how long
-// the first request waits for it.
+// The metrics after a list could not be fetched for two seconds, which is how long its first request waits.
 var (
 	aged   = regexp.MustCompile(`(?m)^hallpass_status_list_age_seconds ([2-9]|\d\d)`)
 	failed = regexp.MustCompile(`(?m)^hallpass_status_list_failures_total [1-9]`)
 )
 
-// The whole server: a token that is revoked is refused a moment later, and everything
-// else goes on, also without the authorization server.
+// A revoked token is refused a moment later, also after the authorization server has stopped. Other tokens
+// are still accepted.
 func TestRevocation(t *testing.T) {
 	s := settings(t)
 	keys, err := keyring.Generate(keyring.HS256, time.Now(), rand.Reader)
@@ -109,29 +112,32 @@ func TestRevocation(t *testing.T) {
 	expect := func(what, raw string, status int, challenge string) {
 		t.Helper()
 		resp := get(t, "http://"+s.HTTP.Listen+"/users/me", raw)
-		if resp.StatusCode != status || !strings.Contains(resp.Header.Get("WWW-Authenticate"), challenge) || (status == 503) != (resp.Header.Get("Retry-After") != "") {
+		if resp.StatusCode != status || !strings.Contains(resp.Header.Get("WWW-Authenticate"), challenge) ||
+			(status == 503) != (resp.Header.Get("Retry-After") != "") {
 			t.Errorf("%s: %d %v, want %d and %s", what, resp.StatusCode, resp.Header, status, challenge)
 		}
 	}
 	const invalid = `error="invalid_token"`
 	without := sign(t, keys, s)
-	expect("a token without a pointer", without, 200, "")
-	forged, _, _ := strings.Cut(sign(t, keys, s, pointing("7", 1)), ".")
+	expect("a token without a status", without, 200, "")
+	forged, _, _ := strings.Cut(sign(t, keys, s, withStatus("7", 1)), ".")
 	expect("a forged token", forged+".e30.c2ln", 401, invalid)
-	expect("a pointer to elsewhere", sign(t, keys, s, func(c *token.Claims) { c.Status = &token.Status{URI: lists.URL + "/internal/lists/0"} }), 401, invalid)
-	if n := p.asked(); n != 0 {
-		t.Errorf("lists were asked for %d times", n)
+	expect("a list of another server", sign(t, keys, s, func(c *token.Claims) {
+		c.Status = &token.Status{URI: lists.URL + "/internal/lists/0"}
+	}), 401, invalid)
+	if n := p.fetches(); n != 0 {
+		t.Errorf("lists were fetched %d times", n)
 	}
 
-	first, second := sign(t, keys, s, pointing("0", 17)), sign(t, keys, s, pointing("0", 18))
+	first, second := sign(t, keys, s, withStatus("0", 17)), sign(t, keys, s, withStatus("0", 18))
 	expect("a token", first, 200, "")
 	expect("another", second, 200, "")
-	expect("an index out of range", sign(t, keys, s, pointing("0", 64)), 401, invalid)
-	expect("a list that is not there", sign(t, keys, s, pointing("1", 1)), 503, "")
+	expect("an index out of range", sign(t, keys, s, withStatus("0", 64)), 401, invalid)
+	expect("a missing list", sign(t, keys, s, withStatus("1", 1)), 503, "")
 	if metrics := body(t, get(t, "http://"+s.HTTP.AdminListen+"/metrics", "")); !aged.MatchString(metrics) {
-		t.Errorf("a list that is not there looks fresh:\n%s", metrics)
+		t.Errorf("a missing list looks fresh:\n%s", metrics)
 	}
-	unscoped := sign(t, keys, s, pointing("0", 17), func(c *token.Claims) { c.Scope = oauth.Scope{"x"} })
+	unscoped := sign(t, keys, s, withStatus("0", 17), func(c *token.Claims) { c.Scope = oauth.Scope{"x"} })
 	expect("a token without the scope", unscoped, 403, `error="insufficient_scope"`)
 
 	p.revoke(17)
@@ -142,7 +148,7 @@ func TestRevocation(t *testing.T) {
 	}
 	expect("a revoked token", first, 401, invalid)
 	expect("another", second, 200, "")
-	expect("a revoked token without the scope", unscoped, 401, invalid) // CHECKLIST 58: it is not told what it would need
+	expect("a revoked token without the scope", unscoped, 401, invalid) // invalid_token comes before insufficient_scope
 
 	lists.Close()
 	expect("a revoked token, without the authorization server", first, 401, invalid)

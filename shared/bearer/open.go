@@ -1,0 +1,159 @@
+package bearer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/statuslist"
+	"github.com/hallpass-auth/hallpass/shared/token"
+)
+
+// Config says which authorization server an API trusts. Issuer, Audience and exactly one of KeysURL,
+// KeysFile, TokenSecret and Keys are required.
+type Config struct {
+	// Issuer is the identifier of the authorization server, a URL, written exactly as in its
+	// tokens (RFC 8414 section 2).
+	Issuer string
+	// Audience is the identifier of this API, an absolute URI, which a token must have in aud.
+	Audience string
+
+	// KeysURL is the address of the authorization server's public keys: its /jwks.json. The keys
+	// are fetched in the background. Until the first fetch, requests with a token get a 503.
+	KeysURL string
+	// KeysFile is the path of a JWK Set. The file is read again when it changes.
+	KeysFile string
+	// TokenSecret is a secret of 32 bytes or more that the authorization server shares with its APIs.
+	TokenSecret string
+	// Keys is a source that the caller has opened.
+	Keys keyring.Source
+
+	// StatusListsURL is the address of the authorization server's status lists, for an API that
+	// reaches the server by another address than Issuer. Empty means Issuer + "/status-lists".
+	StatusListsURL string
+	// Log gets failures to refresh keys and lists, and, at level debug, the reasons of refusals.
+	// Nil means slog.Default().
+	Log *slog.Logger
+	// Now is the clock for the expiry of tokens, lists and keys; nil means time.Now.
+	Now func() time.Time
+}
+
+// ConfigError is the error of Open for a wrong Config.
+type ConfigError struct {
+	// Field is the name of the field of Config, and Keys if not exactly one of KeysURL, KeysFile,
+	// TokenSecret and Keys is set.
+	Field string
+	// Err says what is wrong with it. It never holds a secret.
+	Err error
+}
+
+// Error names the field and says what is wrong with it.
+func (e *ConfigError) Error() string { return "bearer.Config." + e.Field + ": " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// Open returns a Guard that keeps its keys and status lists fresh until ctx ends. It reads a keys
+// file, and makes no network request before it returns. The error is a *ConfigError.
+func Open(ctx context.Context, cfg Config) (*Guard, error) {
+	if err := oauth.ValidateIssuer(cfg.Issuer); err != nil {
+		return nil, &ConfigError{"Issuer", err}
+	}
+	if err := oauth.ValidateAudience(cfg.Audience); err != nil {
+		return nil, &ConfigError{"Audience", err}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	keys, err := openKeys(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	lists, err := statuslist.Open(ctx, statuslist.Config{
+		Keys:     keys,
+		Issuer:   cfg.Issuer,
+		Audience: cfg.Audience,
+		URL:      cfg.StatusListsURL,
+		Log:      cfg.Log,
+		Now:      cfg.Now,
+	})
+	if err != nil {
+		return nil, &ConfigError{"StatusListsURL", err}
+	}
+	verifier, err := token.NewVerifier(token.VerifierConfig{
+		Keys:        keys,
+		Issuer:      cfg.Issuer,
+		Audience:    cfg.Audience,
+		Revocations: lists,
+		Now:         cfg.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Guard{verifier: verifier, lists: lists, log: cfg.Log}, nil
+}
+
+// openKeys opens the source of keys that cfg names.
+func openKeys(ctx context.Context, cfg Config) (keyring.Source, error) {
+	sources := 0
+	for _, set := range []bool{cfg.KeysURL != "", cfg.KeysFile != "", cfg.TokenSecret != "", cfg.Keys != nil} {
+		if set {
+			sources++
+		}
+	}
+	switch {
+	case sources == 0:
+		return nil, &ConfigError{"Keys", errors.New("no key: set one source of keys")}
+	case sources > 1:
+		return nil, &ConfigError{"Keys", errors.New("more than one source of keys is set: set one")}
+	case cfg.KeysURL != "":
+		keys, err := keyring.NewURL(cfg.KeysURL, cfg.Log)
+		if err != nil {
+			return nil, &ConfigError{"KeysURL", err}
+		}
+		go keys.Watch(ctx)
+		return keys, nil
+	case cfg.KeysFile != "":
+		return openKeysFile(ctx, cfg)
+	case cfg.TokenSecret != "":
+		keys, err := keyring.FromSecret(cfg.TokenSecret)
+		if err != nil {
+			return nil, &ConfigError{"TokenSecret", err}
+		}
+		return keys, nil
+	}
+	return cfg.Keys, nil
+}
+
+// openKeysFile opens cfg.KeysFile. Each time the file is read, it is refused if it has a key of
+// another API, with which this one could sign tokens for that one.
+func openKeysFile(ctx context.Context, cfg Config) (keyring.Source, error) {
+	keys, err := keyring.Open(cfg.KeysFile, func(ring *keyring.Ring) error {
+		if other, ok := ring.BoundToOther(cfg.Audience); ok {
+			return fmt.Errorf("it holds the secret of another API, %s, which this one must not have: "+
+				"'authserver key export' makes a file without it", other)
+		}
+		warnOfPrivateKeys(ctx, ring, cfg.Log)
+		return nil
+	})
+	if err != nil {
+		return nil, &ConfigError{"KeysFile", fmt.Errorf("%s: %w", cfg.KeysFile, err)}
+	}
+	go keys.Watch(ctx, cfg.Log)
+	return keys, nil
+}
+
+// warnOfPrivateKeys logs each private key of which an API needs only the public half. It is no
+// error, since the API may share the file of an authorization server on the same machine.
+func warnOfPrivateKeys(ctx context.Context, ring *keyring.Ring, log *slog.Logger) {
+	for _, key := range ring.Keys() {
+		if key.Algorithm != keyring.HS256 && key.SigningKey() != nil {
+			log.WarnContext(ctx, "the keys file has a private key, so an attacker who can read it can sign tokens: "+
+				"'authserver key export' makes a file without it, and a keys URL needs no file", "kid", key.ID)
+		}
+	}
+}
