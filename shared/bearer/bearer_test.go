@@ -286,10 +286,18 @@ var attributePattern = regexp.MustCompile(`^([a-z_]+)="([\x20\x21\x23-\x5b\x5d-\
 
 // Challenge attributes are not repeated, and follow the grammar of RFC 6750 section 3 for every audience.
 func TestChallengeGrammar(t *testing.T) {
-	audiences := []string{"", "api", "https://api.example", "https://api.example/v1?tenant=x", `a "quoted" \ name`, "ключ\x00", `https://x.test/?"`}
+	audiences := []string{"", "api", "https://api.example", "https://api.example/v1?tenant=x", `a "quoted" \ name`,
+		"ключ\x00", `https://x.test/?"`}
 	for _, audience := range audiences {
-		for _, code := range []oauth.ErrorCode{"", oauth.CodeInvalidRequest, oauth.CodeInvalidToken, oauth.CodeInsufficientScope} {
-			f := &bearer.Refusal{Status: 401, Code: code, Detail: `say "x" once`, Audience: audience, Scope: oauth.Scope{"a", "b"}}
+		codes := []oauth.ErrorCode{"", oauth.CodeInvalidRequest, oauth.CodeInvalidToken, oauth.CodeInsufficientScope}
+		for _, code := range codes {
+			f := &bearer.Refusal{
+				Status:   401,
+				Code:     code,
+				Detail:   `say "x" once`,
+				Audience: audience,
+				Scope:    oauth.Scope{"a", "b"},
+			}
 			scheme, rest, _ := strings.Cut(f.Challenge(), " ")
 			if scheme != "Bearer" {
 				t.Fatalf("scheme %q", scheme)

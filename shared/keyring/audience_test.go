@@ -17,7 +17,7 @@ import (
 
 const billing = "https://billing.example/?a=1&b=<2>"
 
-// added is Add for billing, of texts that must be sets.
+// added calls Add for billing and parses the results.
 func added(t *testing.T, text, algorithm string) (ring, single *keyring.Ring, ringText, singleText []byte) {
 	t.Helper()
 	ringText, singleText, err := keyring.Add([]byte(text), algorithm, billing, start, rand.Reader)
@@ -27,7 +27,7 @@ func added(t *testing.T, text, algorithm string) (ring, single *keyring.Ring, ri
 	return parse(t, string(ringText)), parse(t, string(singleText)), ringText, singleText
 }
 
-// raws returns the keys of a set as they are written, without spaces.
+// raws returns the keys of a set as written, without spaces.
 func raws(t *testing.T, text []byte) []string {
 	t.Helper()
 	var doc struct{ Keys []json.RawMessage }
@@ -45,7 +45,7 @@ func raws(t *testing.T, text []byte) []string {
 	return all
 }
 
-// A key for one API is made, and all else stays as it was written.
+// Add adds a key for one API and leaves everything else unchanged.
 func TestAdd(t *testing.T) {
 	for _, algorithm := range keyring.Algorithms {
 		old := []string{
@@ -65,7 +65,7 @@ func TestAdd(t *testing.T) {
 			}
 		}
 		if diff := cmp.Diff(got[2:], raws(t, singleText)); diff != "" {
-			t.Errorf("%s: in the ring and alone (-ring +alone):\n%s", algorithm, diff)
+			t.Errorf("%s: key in the ring and in the set of the API (-ring +set):\n%s", algorithm, diff)
 		}
 		if !bytes.HasSuffix(ringText, []byte("}\n")) || !bytes.HasSuffix(singleText, []byte("}\n")) {
 			t.Errorf("%s: a file does not end in a newline", algorithm)
@@ -77,15 +77,15 @@ func TestAdd(t *testing.T) {
 			}
 		}
 		if _, err := single.Signer(start); !errors.Is(err, keyring.ErrNoSigner) {
-			t.Errorf("%s: the API's own key signs for others: %v", algorithm, err)
+			t.Errorf("%s: the key of an API signs for others: %v", algorithm, err)
 		}
 		if key, err := ring.Signer(start); err != nil || key.ID != "a" {
-			t.Errorf("%s: tokens for the API of the settings are signed with %v, %v", algorithm, key, err)
+			t.Errorf("%s: tokens for the default API are signed with %v, %v", algorithm, key, err)
 		}
 	}
 }
 
-// readable undoes the escapes that JSON for a web page has.
+// readable undoes the HTML escapes of encoding/json.
 func readable(texts []string) []string {
 	for i := range texts {
 		texts[i] = strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(texts[i])
@@ -93,7 +93,7 @@ func readable(texts []string) []string {
 	return texts
 }
 
-// Two keys are two keys.
+// Add generates a new key each time.
 func TestAddMakesNewKeys(t *testing.T) {
 	_, one, _, _ := added(t, set(oct("a")), keyring.HS256)
 	_, other, _, _ := added(t, set(oct("a")), keyring.HS256)
@@ -111,10 +111,10 @@ func TestAddMakesNewKeys(t *testing.T) {
 }
 
 func TestAddRefuses(t *testing.T) {
-	tied := set(oct("a"), oct("b", `"aud":"`+`https://billing.example/?a=1&b=<2>`+`"`))
+	bound := set(oct("a"), oct("b", `"aud":"`+`https://billing.example/?a=1&b=<2>`+`"`))
 	for name, tt := range map[string]struct{ set, algorithm, audience, says string }{
-		"a second key for one API":     {tied, keyring.HS256, billing, "has a key for https://billing.example"},
-		"one of another kind":          {tied, keyring.EdDSA, billing, "has a key for"},
+		"a second key for one API":     {bound, keyring.HS256, billing, "has a key for https://billing.example"},
+		"one of another kind":          {bound, keyring.EdDSA, billing, "has a key for"},
 		"no API":                       {set(oct("a")), keyring.HS256, "", "not named"},
 		"no set":                       {"", keyring.HS256, billing, "JSON"},
 		"an empty set":                 {set(), keyring.HS256, billing, "no keys"},
@@ -134,15 +134,22 @@ func TestAddRefuses(t *testing.T) {
 			t.Errorf("%s: the secret is in %v", name, err)
 		}
 	}
-	if ring, single, err := keyring.Add([]byte(set(oct("a"))), keyring.HS256, billing, start, iotest.ErrReader(errors.New("no entropy"))); err == nil || ring != nil || single != nil {
+	noEntropy := iotest.ErrReader(errors.New("no entropy"))
+	ring, single, err := keyring.Add([]byte(set(oct("a"))), keyring.HS256, billing, start, noEntropy)
+	if err == nil || ring != nil || single != nil {
 		t.Errorf("without randomness: %s, %s, %v", ring, single, err)
 	}
 }
 
-// RFC 7517 §4: aud is a member of our own.
+// The member aud binds a key to an API (an additional member, RFC 7517 section 4).
 func TestParseAudience(t *testing.T) {
-	ring := parse(t, set(oct("any"), oct("empty", `"aud":""`), oct("null", `"aud":null`), oct("tied", `"aud":"https://api.example"`)))
-	for id, want := range map[string]string{"any": "", "empty": "", "null": "", "tied": "https://api.example"} {
+	ring := parse(t, set(
+		oct("any"),
+		oct("empty", `"aud":""`),
+		oct("null", `"aud":null`),
+		oct("bound", `"aud":"https://api.example"`),
+	))
+	for id, want := range map[string]string{"any": "", "empty": "", "null": "", "bound": "https://api.example"} {
 		if key, ok := ring.Verifier(id, start); !ok || key.Audience != want {
 			t.Errorf("%s is for %q, want %q", id, key.Audience, want)
 		}
@@ -154,8 +161,7 @@ func TestParseAudience(t *testing.T) {
 	}
 }
 
-// Which key signs for which API: a shared secret that is tied to none never signs for
-// another one.
+// A shared secret that is bound to no API does not sign for an API that does not have it.
 func TestSignerFor(t *testing.T) {
 	public := func(kid string, members ...string) string {
 		_, text := generated(t, keyring.EdDSA)
@@ -190,7 +196,8 @@ func TestSignerFor(t *testing.T) {
 		"an audience in other letters":       {[]string{oct("any"), oct("a", `"aud":"https://A.example"`), oct("a2", `"aud":"https://a.example/"`)}, ""},
 	} {
 		key, err := parse(t, set(tt.keys...)).SignerFor("https://a.example", start)
-		if tt.want == "" && (!errors.Is(err, keyring.ErrNoSigner) || key != nil) || tt.want != "" && (err != nil || key.ID != tt.want) {
+		if tt.want == "" && (!errors.Is(err, keyring.ErrNoSigner) || key != nil) ||
+			tt.want != "" && (err != nil || key.ID != tt.want) {
 			t.Errorf("%s: %v, %v, want %q", name, key, err, tt.want)
 		}
 	}
@@ -198,12 +205,12 @@ func TestSignerFor(t *testing.T) {
 		t.Errorf("no API: %v, %v", key, err)
 	}
 	if key, err := parse(t, set(oct("a", forA))).Signer(start.Add(time.Hour)); !errors.Is(err, keyring.ErrNoSigner) {
-		t.Errorf("a key that is tied signs for any: %v, %v", key, err)
+		t.Errorf("a bound key signs for every API: %v, %v", key, err)
 	}
 }
 
-// A secret of one API is not published, and its tie says nothing about who may verify.
-func TestPublicOfTiedKeys(t *testing.T) {
+// A secret bound to an API is not published, and the published half of a bound key pair keeps its aud.
+func TestPublicOfBoundKeys(t *testing.T) {
 	_, _, text, _ := added(t, set(oct("a")), keyring.HS256)
 	public, err := parse(t, string(text)).Public(start)
 	if err != nil || string(public) != `{"keys":[]}` {

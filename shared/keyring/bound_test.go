@@ -14,7 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-// publicKey writes a new asymmetric key that has no schedule but these members.
+// publicKey returns a new public key whose schedule is in the members.
 func publicKey(t *testing.T, kid string, members map[string]any) string {
 	t.Helper()
 	_, text := generated(t, keyring.EdDSA)
@@ -34,7 +34,7 @@ func publicKey(t *testing.T, kid string, members map[string]any) string {
 	return string(data)
 }
 
-// What is published has the schedule of the ring, and no key that is over.
+// The published set has the schedule of the ring, without keys that have ended.
 func TestPublicHasTheSchedule(t *testing.T) {
 	before, after := start.Add(-time.Hour).Unix(), start.Add(time.Hour).Unix()
 	ring := parse(t, set(
@@ -53,7 +53,8 @@ func TestPublicHasTheSchedule(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v in %s", err, text)
 	}
-	for id, want := range map[string]bool{"always": true, "over": false, "over now": false, "ending": true, "coming": true, "secret": false} {
+	for id, want := range map[string]bool{"always": true, "over": false, "over now": false, "ending": true,
+		"coming": true, "secret": false} {
 		// At the beginning of time, so that it is what was published that counts.
 		got, ok := public.Verifier(id, time.Unix(1, 0))
 		if ok != want {
@@ -85,11 +86,11 @@ func TestPublicHasTheSchedule(t *testing.T) {
 	}
 }
 
-// An API gets every key but those of others, as they are written.
+// An API gets its own keys, unchanged, and none of other APIs.
 func TestForAPI(t *testing.T) {
 	kept := []string{oct("a", `"nbf":1700000000`, `"note":"kept","large":12345678901234567890`), oct("c")}
-	tied := oct("b", `"aud":"https://b.example"`)
-	for name, text := range map[string]string{"mixed": set(kept[0], tied, kept[1]), "nothing tied": set(kept...)} {
+	bound := oct("b", `"aud":"https://b.example"`)
+	for name, text := range map[string]string{"mixed": set(kept[0], bound, kept[1]), "nothing bound": set(kept...)} {
 		got, err := keyring.ForAPI([]byte(text), "")
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -101,7 +102,8 @@ func TestForAPI(t *testing.T) {
 			t.Errorf("%s: %v of %s", name, err, got)
 		}
 	}
-	for name, text := range map[string]string{"all tied": set(tied), "no JSON": "x", "no keys": set(), "a bad key": set(oct("a"), oct("a"))} {
+	for name, text := range map[string]string{"all bound": set(bound), "no JSON": "x", "no keys": set(),
+		"a bad key": set(oct("a"), oct("a"))} {
 		got, err := keyring.ForAPI([]byte(text), "")
 		if !errors.Is(err, keyring.ErrBadRing) || len(got) != 0 {
 			t.Errorf("%s: %s, %v", name, got, err)
@@ -112,7 +114,7 @@ func TestForAPI(t *testing.T) {
 	}
 }
 
-// An API gets the public half of what it cannot be let sign with, and of its own keys alone.
+// An API gets the public half of key pairs, and only of its own keys.
 func TestForAPIGetsNoPrivateHalf(t *testing.T) {
 	const mine, others = "https://a.example", "https://b.example"
 	secret := oct("secret", `"aud":"`+mine+`"`)
@@ -122,18 +124,19 @@ func TestForAPIGetsNoPrivateHalf(t *testing.T) {
 			t.Fatal(err)
 		}
 		asymmetric := raws(t, whole)[0]
-		tied := strings.Replace(asymmetric, "{", `{"aud":"`+others+`",`, 1)
-		untied, err := keyring.ForAPI([]byte(set(asymmetric, secret)), "")
+		bound := strings.Replace(asymmetric, "{", `{"aud":"`+others+`",`, 1)
+		unbound, err := keyring.ForAPI([]byte(set(asymmetric, secret)), "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		own, err := keyring.ForAPI([]byte(set(tied, oct("other"))), others)
+		own, err := keyring.ForAPI([]byte(set(bound, oct("other"))), others)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for what, got := range map[string][]byte{"untied": untied, "tied": own} {
+		for what, got := range map[string][]byte{"not bound": unbound, "bound": own} {
 			ring := parse(t, string(got))
-			if keys := ring.Keys(); len(keys) != 1 || keys[0].SigningKey() != nil || keys[0].Algorithm != algorithm || !keys[0].SignsFrom.Equal(start) {
+			if keys := ring.Keys(); len(keys) != 1 || keys[0].SigningKey() != nil || keys[0].Algorithm != algorithm ||
+				!keys[0].SignsFrom.Equal(start) {
 				t.Errorf("%s, %s: %s", algorithm, what, got)
 			}
 		}
@@ -142,16 +145,21 @@ func TestForAPIGetsNoPrivateHalf(t *testing.T) {
 	if diff := cmp.Diff([]string{secret}, raws(t, got)); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if got, err := keyring.ForAPI([]byte(set(oct("a"), secret)), others); !errors.Is(err, keyring.ErrBadRing) || got != nil {
+	if got, err := keyring.ForAPI([]byte(set(oct("a"), secret)), others); !errors.Is(err, keyring.ErrBadRing) ||
+		got != nil {
 		t.Errorf("an API without a key: %s, %v", got, err)
 	}
 }
 
-// What is not of the API stays as it is written, in the keys and beside them.
+// Keys of other APIs and other members of the set are unchanged.
 func TestRetire(t *testing.T) {
 	const mine, others = "https://a.example", "https://b.example"
 	end := start.Add(24 * time.Hour)
-	kept := []string{oct("a", `"large":12345678901234567890`), oct("b", `"aud":"`+others+`"`), oct("c", `"aud":"`+mine+`"`, `"exp":`+fmt.Sprint(start.Unix()))}
+	kept := []string{
+		oct("a", `"large":12345678901234567890`),
+		oct("b", `"aud":"`+others+`"`),
+		oct("c", `"aud":"`+mine+`"`, `"exp":`+fmt.Sprint(start.Unix())),
+	}
 	waiting := oct("e", `"aud":"`+mine+`"`, `"nbf":`+fmt.Sprint(start.Unix()+1))
 	text := strings.Replace(set(append(kept, oct("d", `"aud":"`+mine+`"`), waiting)...), "{", `{"note":"of the file",`, 1)
 	got, changed, err := keyring.Retire([]byte(text), mine, start, end)
@@ -168,7 +176,8 @@ func TestRetire(t *testing.T) {
 		t.Errorf("%v ends at %v, want %v", d, d.VerifiesUntil, end)
 	}
 	for _, nobody := range []string{"https://c.example", "", mine} {
-		if again, changed, err := keyring.Retire(got, nobody, start, end); err != nil || changed || string(again) != string(got) {
+		if again, changed, err := keyring.Retire(got, nobody, start, end); err != nil || changed ||
+			string(again) != string(got) {
 			t.Errorf("the keys of %q: %v, %v, %s", nobody, changed, err, again)
 		}
 	}
@@ -176,7 +185,8 @@ func TestRetire(t *testing.T) {
 		t.Errorf("another key for the API: %v", err)
 	}
 	for name, text := range map[string]string{"no JSON": "x", "a bad key": set(oct("a"), oct("a"))} {
-		if got, changed, err := keyring.Retire([]byte(text), mine, start, end); !errors.Is(err, keyring.ErrBadRing) || changed || len(got) != 0 {
+		if got, changed, err := keyring.Retire([]byte(text), mine, start, end); !errors.Is(err, keyring.ErrBadRing) ||
+			changed || len(got) != 0 {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}
@@ -189,7 +199,7 @@ func TestBoundToOther(t *testing.T) {
 		keys []string
 		want string // empty: none
 	}{
-		"tied to none":     {[]string{oct("any")}, ""},
+		"bound to none":    {[]string{oct("any")}, ""},
 		"its own":          {[]string{oct("any"), forA}, ""},
 		"another's":        {[]string{oct("any"), forB}, others},
 		"its own as well":  {[]string{forA, forB}, others},

@@ -19,18 +19,17 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-// interval is how often the watchers of these tests look; their clock is not real.
+// interval is how often Watch looks at the file, on the fake clock of synctest.
 const interval = keyring.WatchInterval
 
-// writeFile replaces the file at once, as 'key init' and a careful administrator
-// do.
+// writeFile replaces the file atomically, as 'key init' does.
 func writeFile(t *testing.T, path, text string, mode os.FileMode) {
 	t.Helper()
 	temporary := path + ".new"
 	if err := os.WriteFile(temporary, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(temporary, mode); err != nil { // whatever the umask says
+	if err := os.Chmod(temporary, mode); err != nil { // the umask does not apply
 		t.Fatal(err)
 	}
 	if err := os.Rename(temporary, path); err != nil {
@@ -67,7 +66,7 @@ func TestOpenRefuses(t *testing.T) {
 				t.Fatalf("Open gave %v, %v, want the error %v", file, err, tt.err)
 			}
 			if !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), path) {
-				t.Errorf("the error is %q: it should say %q, and leave the path to the caller", err, tt.says)
+				t.Errorf("the error is %q: it should contain %q, and not the path", err, tt.says)
 			}
 			holdsNoMaterial(t, err)
 		})
@@ -94,7 +93,7 @@ func TestOpenAccepts(t *testing.T) {
 	}
 }
 
-// watched is a keys file that is being watched, on a clock that tests move.
+// watched is a keys file that Watch follows.
 type watched struct {
 	t    *testing.T
 	path string
@@ -102,7 +101,7 @@ type watched struct {
 	log  *logLines
 }
 
-// logLines holds what was logged since the last look.
+// logLines holds the log since the last take.
 type logLines struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -121,7 +120,7 @@ func (l *logLines) take() string {
 	return l.buf.String()
 }
 
-// watch runs test beside a watcher of a file that holds the key "first".
+// watch runs test while Watch follows a file with the key "first".
 func watch(t *testing.T, test func(w *watched), checks ...keyring.Check) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	writeFile(t, path, set(oct("first")), 0o600)
@@ -137,8 +136,7 @@ func watch(t *testing.T, test func(w *watched), checks ...keyring.Check) {
 	})
 }
 
-// expect lets the watcher look, then checks which key the ring has and what was
-// logged meanwhile.
+// expect waits until Watch has looked at the file, then checks the key of the ring and the log.
 func (w *watched) expect(kid, logged string) {
 	w.t.Helper()
 	time.Sleep(interval)
@@ -159,13 +157,13 @@ func TestWatchFollowsTheFile(t *testing.T) {
 		writeFile(t, w.path, set(oct("second")), 0o600)
 		w.expect("second", "keys file read")
 		w.expect("second", "")
-		// Written in place, as an editor may do.
+		// Written in place, as by an editor.
 		mustNot(t, os.WriteFile(w.path, []byte(set(oct("third one"))), 0o600))
 		w.expect("third one", "keys file read")
 	})
 }
 
-// A broken file is said once, and leaves the keys in force.
+// An unusable file is logged once, and the keys stay in use.
 func TestWatchKeepsTheRingWhenTheFileBreaks(t *testing.T) {
 	watch(t, func(w *watched) {
 		writeFile(t, w.path, set(oct("second"))[:70], 0o600)
@@ -180,7 +178,7 @@ func TestWatchKeepsTheRingWhenTheFileBreaks(t *testing.T) {
 	})
 }
 
-// A check holds for the file at its start and whenever it changes.
+// Checks run in Open and each time the file changes.
 func TestChecksHoldForEveryRing(t *testing.T) {
 	small := func(ring *keyring.Ring) error {
 		if ring.Len() > 1 {
@@ -190,7 +188,8 @@ func TestChecksHoldForEveryRing(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "keys.json")
 	writeFile(t, path, set(oct("first"), oct("second")), 0o600)
-	if file, err := keyring.Open(path, small); err == nil || file != nil || !strings.Contains(err.Error(), "2 keys are too many") {
+	if file, err := keyring.Open(path, small); err == nil || file != nil ||
+		!strings.Contains(err.Error(), "2 keys are too many") {
 		t.Errorf("Open gave %v, %v", file, err)
 	}
 	watch(t, func(w *watched) {

@@ -24,7 +24,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-// generated returns the ring of one new key, and its file.
+// generated returns the ring of a new key, and its set.
 func generated(t *testing.T, algorithm string) (*keyring.Ring, []byte) {
 	t.Helper()
 	data, err := keyring.Generate(algorithm, start, rand.Reader)
@@ -38,8 +38,8 @@ func generated(t *testing.T, algorithm string) (*keyring.Ring, []byte) {
 	return ring, data
 }
 
-// A key of each kind comes out of Generate, into a ring, and its public half out again.
-func TestKinds(t *testing.T) {
+// Each algorithm works with Generate, Parse, Public and ParsePublic.
+func TestAlgorithms(t *testing.T) {
 	for _, algorithm := range keyring.Algorithms {
 		ring, _ := generated(t, algorithm)
 		signer, err := ring.Signer(start)
@@ -78,7 +78,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-func TestParseRefusesKindsThatAreTooWeak(t *testing.T) {
+func TestParseRefusesWeakKeys(t *testing.T) {
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestParseRefusesKindsThatAreTooWeak(t *testing.T) {
 	}
 }
 
-// A set from a network may hold nothing that signs.
+// ParsePublic refuses keys that can sign.
 func TestParsePublicRefusesSecrets(t *testing.T) {
 	for _, algorithm := range keyring.Algorithms {
 		_, whole := generated(t, algorithm)
@@ -114,8 +114,8 @@ func TestParsePublicRefusesSecrets(t *testing.T) {
 	}
 }
 
-// A URL gives no key before it has been asked, then those it publishes, and keeps them
-// when it stops to answer. An unknown kid makes it look again, but not for every token.
+// A URL has no key before the first fetch, and keeps its keys while fetches fail. Many tokens with an
+// unknown kid cause one fetch.
 func TestURL(t *testing.T) {
 	ring, _ := generated(t, keyring.EdDSA)
 	public, err := ring.Public(start)
@@ -138,7 +138,7 @@ func TestURL(t *testing.T) {
 		t.Fatal(err)
 	}
 	if source.Current().Len() != 0 || !source.Pending() {
-		t.Error("keys before the first look, or no answer awaited")
+		t.Error("keys before the first fetch, or no fetch pending")
 	}
 	go source.Watch(t.Context())
 	eventually(t, "the keys", func() bool { return source.Current().Len() == 1 })
@@ -146,17 +146,16 @@ func TestURL(t *testing.T) {
 
 	broken.Store(true)
 	before := asked.Load()
-	for range 1000 { // of which one is followed by a look
+	for range 1000 { // of which one causes a fetch
 		source.Pending()
 	}
-	eventually(t, "another look", func() bool { return asked.Load() > before })
+	eventually(t, "another fetch", func() bool { return asked.Load() > before })
 	if asked.Load() > before+1 || source.Current() != first {
-		t.Errorf("%d looks; the keys changed: %v", asked.Load()-before, source.Current() != first)
+		t.Errorf("%d fetches; the keys changed: %v", asked.Load()-before, source.Current() != first)
 	}
 }
 
-// What is logged is true: nothing stays in force where nothing was ever fetched, and a
-// server that has no public key at all says so, also when it could not be reached at first.
+// The log says whether there are keys in use, and that a server publishes no public key.
 func TestURLWarnings(t *testing.T) {
 	ring, _ := generated(t, keyring.EdDSA)
 	public, err := ring.Public(start)
@@ -191,7 +190,7 @@ func TestURLWarnings(t *testing.T) {
 	})
 }
 
-// roundTrip answers requests with a text, or with 503 where that is empty.
+// roundTrip responds with a text, or with 503 if it is empty.
 type roundTrip func() string
 
 func (f roundTrip) RoundTrip(*http.Request) (*http.Response, error) {
@@ -204,18 +203,17 @@ func (f roundTrip) RoundTrip(*http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// eventually waits for what another goroutine does.
+// eventually waits until done returns true.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("waited 10 seconds for %s", what)
 		}
 	}
 }
 
-// Whoever can answer for the address must not be able to point to keys elsewhere, over
-// plain HTTP perhaps.
+// Keys come only from the configured address: a redirect is an error.
 func TestURLFollowsNoRedirect(t *testing.T) {
 	ring, _ := generated(t, keyring.EdDSA)
 	public, err := ring.Public(start)
@@ -241,7 +239,8 @@ func TestURLFollowsNoRedirect(t *testing.T) {
 
 func TestNewURLRefuses(t *testing.T) {
 	for _, bad := range []string{"", "jwks.json", "file:///etc/passwd", "ftp://x.test/k", "https://"} {
-		if _, err := keyring.NewURL(bad, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "jwks.json") {
+		if _, err := keyring.NewURL(bad, slog.New(slog.DiscardHandler)); err == nil ||
+			!strings.Contains(err.Error(), "jwks.json") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

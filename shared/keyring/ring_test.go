@@ -19,19 +19,19 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-// material is the secret of every key in these tests, and encodedMaterial what a
-// JWK says of it: no error may hold either.
+// material is the secret of every key in these tests, and encodedMaterial its k in a JWK. No error may
+// hold either.
 const material = "a-secret-of-these-tests-32-bytes"
 
 var encodedMaterial = base64.RawURLEncoding.EncodeToString([]byte(material))
 
-// start is the time around which the schedules of these tests lie.
+// start is the current time of the tests.
 var start = time.Unix(1_800_000_000, 0)
 
-// set writes a JWK Set whose keys are the given JSON texts.
+// set returns a JWK Set with the keys, which are JSON.
 func set(keys ...string) string { return `{"keys":[` + strings.Join(keys, ",") + `]}` }
 
-// oct writes a good key with further members, such as `"use":"sig"`.
+// oct returns a valid key with additional members, such as `"use":"sig"`.
 func oct(kid string, members ...string) string {
 	all := append([]string{`"kty":"oct"`, `"kid":"` + kid + `"`, `"k":"` + encodedMaterial + `"`}, members...)
 	return "{" + strings.Join(all, ",") + "}"
@@ -46,7 +46,7 @@ func parse(t *testing.T, text string) *keyring.Ring {
 	return ring
 }
 
-// CHECKLIST 44: HS256 key of 256 bits or more (RFC 7518 §3.2).
+// HS256 needs a key of 256 bits or more (RFC 7518 section 3.2).
 func TestFromSecretNeeds256Bits(t *testing.T) {
 	for _, secret := range []string{"", "hunter2", material[:31]} {
 		ring, err := keyring.FromSecret(secret)
@@ -62,8 +62,8 @@ func TestFromSecretNeeds256Bits(t *testing.T) {
 	}
 }
 
-// The bytes of the string are the key: nothing is decoded or trimmed.
-func TestFromSecretTakesTheBytesAsTheyAre(t *testing.T) {
+// The bytes of the string are the key; nothing is decoded or trimmed.
+func TestFromSecretDecodesNothing(t *testing.T) {
 	for _, secret := range []string{
 		strings.Repeat("ab", 32), // would be 32 bytes of hex
 		encodedMaterial,
@@ -87,7 +87,7 @@ func TestFromSecretTakesTheBytesAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestFromSecretGivesOneSecretOneID(t *testing.T) {
+func TestFromSecretDerivesTheID(t *testing.T) {
 	id := func(secret string) string {
 		ring, err := keyring.FromSecret(secret)
 		if err != nil {
@@ -100,7 +100,7 @@ func TestFromSecretGivesOneSecretOneID(t *testing.T) {
 		return key.ID
 	}
 	if here, there := id(material), id(material); here != there {
-		t.Error("two tiers with one secret give it two ids")
+		t.Error("one secret has two ids")
 	}
 	if id(material) == id(material+"x") {
 		t.Error("two secrets have one id")
@@ -110,8 +110,8 @@ func TestFromSecretGivesOneSecretOneID(t *testing.T) {
 	}
 }
 
-// A key that ends up in a log line gives nothing away.
-func TestKeyPrintsItsIDOnly(t *testing.T) {
+// Printing a key does not reveal its material.
+func TestKeyPrintsOnlyItsID(t *testing.T) {
 	key, ok := parse(t, set(oct("a"))).Verifier("a", start)
 	if !ok {
 		t.Fatal("no key")
@@ -164,15 +164,15 @@ func TestParseRefuses(t *testing.T) {
 				t.Fatalf("Parse gave %v, %v, want the error %v", ring, err, tt.err)
 			}
 			if !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("the error is %q, and does not say %q", err, tt.says)
+				t.Errorf("the error %q does not contain %q", err, tt.says)
 			}
 			holdsNoMaterial(t, err)
 		})
 	}
 }
 
-// holdsNoMaterial fails the test if eight characters in a row of the secret, in
-// either form, are in the error.
+// holdsNoMaterial fails the test if eight consecutive characters of the secret, encoded or not, are in
+// the error.
 func holdsNoMaterial(t *testing.T, err error) {
 	t.Helper()
 	for _, secret := range []string{material, encodedMaterial} {
@@ -199,8 +199,8 @@ func TestParseAccepts(t *testing.T) {
 	}
 }
 
-// Of the keys that may sign, the one with the latest nbf does; every key that has
-// not reached its exp verifies, also before its nbf. CHECKLIST 54 rests on it.
+// Of the keys that may sign, the one with the latest nbf signs. A key verifies until its exp, also
+// before its nbf.
 func TestSchedule(t *testing.T) {
 	at := func(d time.Duration) string { return fmt.Sprint(start.Add(d).Unix()) }
 	ring := parse(t, set(
@@ -252,7 +252,7 @@ func TestNoSigner(t *testing.T) {
 	}
 }
 
-func TestVerifierKnowsItsKeysOnly(t *testing.T) {
+func TestVerifierOfUnknownKeys(t *testing.T) {
 	ring := parse(t, set(oct("a")))
 	for _, id := range []string{"", "b", "A", "../a", "a\x00"} {
 		if key, ok := ring.Verifier(id, start); ok {
@@ -261,7 +261,7 @@ func TestVerifierKnowsItsKeysOnly(t *testing.T) {
 	}
 }
 
-func TestGenerateMakesWhatParseReads(t *testing.T) {
+func TestParseReadsGeneratedKeys(t *testing.T) {
 	data, err := keyring.Generate(keyring.HS256, start, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -277,8 +277,10 @@ func TestGenerateMakesWhatParseReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(key.Secret()) != keyring.MinSecret || key.Algorithm != keyring.HS256 || !key.SignsFrom.Equal(start) || !key.VerifiesUntil.IsZero() {
-		t.Errorf("key of %d bytes for %s from %v until %v", len(key.Secret()), key.Algorithm, key.SignsFrom, key.VerifiesUntil)
+	if len(key.Secret()) != keyring.MinSecret || key.Algorithm != keyring.HS256 || !key.SignsFrom.Equal(start) ||
+		!key.VerifiesUntil.IsZero() {
+		t.Errorf("key of %d bytes for %s from %v until %v", len(key.Secret()), key.Algorithm, key.SignsFrom,
+			key.VerifiesUntil)
 	}
 	other, err := keyring.Generate(keyring.HS256, start, rand.Reader)
 	if err != nil || bytes.Equal(data, other) {
@@ -286,8 +288,8 @@ func TestGenerateMakesWhatParseReads(t *testing.T) {
 	}
 }
 
-// A source of randomness that stops early must not leave zeros in the key.
-func TestGenerateNeedsAllItsRandomness(t *testing.T) {
+// A source of randomness that ends early is an error.
+func TestGenerateNeedsAllRandomness(t *testing.T) {
 	slow := iotest.OneByteReader(strings.NewReader(material))
 	data, err := keyring.Generate(keyring.HS256, start, slow)
 	if err != nil {
@@ -307,8 +309,7 @@ func TestGenerateNeedsAllItsRandomness(t *testing.T) {
 	}
 }
 
-// What Parse accepts is usable: every key has a kid of its own and 32 bytes or
-// more. What it refuses leaves no trace of the text in the error.
+// Each accepted key has a unique kid and 32 bytes or more, and an error holds nothing of the set.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"", "null", "{}", `{"keys":[]}`, set(oct("a")), set(oct("a"), oct("a")), set(oct("a", `"exp":1`), oct("b", `"nbf":1`)),
@@ -329,8 +330,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// refusalIsFixedText checks that an error is one of the texts in the source, in
-// which only numbers differ: then it can hold no part of the file.
+// refusalIsFixedText checks that an error is one of the texts in the source, apart from numbers, so that it
+// holds no part of the set.
 func refusalIsFixedText(t *testing.T, err error) {
 	t.Helper()
 	text := strings.Map(func(r rune) rune {
@@ -378,7 +379,8 @@ func acceptedIsUsable(t *testing.T, text string, ring *keyring.Ring) {
 		key, ok := ring.Verifier(jwk.KeyID, time.Unix(0, 0))
 		secret, shared := jwk.Key.([]byte)
 		if !ok || key.ID == "" || seen[key.ID] || key.VerificationKey() == nil ||
-			shared && (len(key.Secret()) < keyring.MinSecret || !bytes.Equal(key.Secret(), secret)) || !shared && key.Secret() != nil {
+			shared && (len(key.Secret()) < keyring.MinSecret || !bytes.Equal(key.Secret(), secret)) ||
+			!shared && key.Secret() != nil {
 			t.Fatalf("a key that cannot be used was accepted: %v of %d bytes", key, len(key.Secret()))
 		}
 		seen[key.ID] = true

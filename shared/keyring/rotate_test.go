@@ -13,7 +13,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-// successor makes a key that signs in five minutes; those before it retire in an hour.
+// successor returns a key that signs in five minutes, and retires the older ones in an hour.
 func successor(t *testing.T, algorithm, audience string) *keyring.Successor {
 	t.Helper()
 	s, err := keyring.NewSuccessor(algorithm, audience, start.Add(5*time.Minute), start.Add(time.Hour), rand.Reader)
@@ -23,7 +23,7 @@ func successor(t *testing.T, algorithm, audience string) *keyring.Successor {
 	return s
 }
 
-// states tells what every key of a set does, in the order of the set.
+// states returns the state of each key of a set.
 func states(ring *keyring.Ring, now time.Time) string {
 	var all []string
 	for _, k := range ring.Keys() {
@@ -32,8 +32,7 @@ func states(ring *keyring.Ring, now time.Time) string {
 	return strings.Join(all, ", ")
 }
 
-// CHECKLIST 54: at no time of a rotation is there a key that signs and is not known, or a
-// token out that nobody verifies.
+// At every time of a rotation, the key that signs verifies, and so does each key that has signed.
 func TestRotate(t *testing.T) {
 	for _, algorithm := range keyring.Algorithms {
 		next := successor(t, algorithm, "")
@@ -71,11 +70,11 @@ func TestRotate(t *testing.T) {
 	}
 }
 
-// Only what is taken over from changes, and only by its end.
-func TestRotateLeavesTheRest(t *testing.T) {
+// Only the replaced keys change, and only their end.
+func TestRotateChangesOnlyReplacedKeys(t *testing.T) {
 	const a, b = "https://a.example", "https://b.example"
 	seconds := func(after time.Duration) string { return fmt.Sprint(start.Add(after).Unix()) }
-	others := []string{oct("untied", `"large":12345678901234567890`), oct("of-b", `"aud":"`+b+`"`)}
+	others := []string{oct("unbound", `"large":12345678901234567890`), oct("of-b", `"aud":"`+b+`"`)}
 	keys := []string{
 		others[0],
 		oct("a-early", `"aud":"`+a+`"`, `"exp":`+seconds(time.Minute)),
@@ -90,24 +89,26 @@ func TestRotateLeavesTheRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := raws(t, rotated)
-	if diff := cmp.Diff([]string{others[0], keys[1], others[1]}, []string{got[0], got[1], got[3]}); diff != "" || !strings.Contains(string(rotated), `"note": "of the file"`) {
+	if diff := cmp.Diff([]string{others[0], keys[1], others[1]}, []string{got[0], got[1], got[3]}); diff != "" ||
+		!strings.Contains(string(rotated), `"note": "of the file"`) {
 		t.Errorf("the set became %s (-want +got):\n%s", rotated, diff)
 	}
 	ring := parse(t, string(rotated))
-	want := "untied signing, a-early verifying, a-late signing, of-b signing, " + next.ID + " waiting"
+	want := "unbound signing, a-early verifying, a-late signing, of-b signing, " + next.ID + " waiting"
 	if diff := cmp.Diff(want, states(ring, start)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	late, ok := ring.Verifier("a-late", start.Add(time.Hour-time.Second))
-	if _, over := ring.Verifier("a-late", start.Add(time.Hour)); !ok || over || !late.VerifiesUntil.Equal(start.Add(time.Hour)) {
-		t.Errorf("the key before it: %v, %v after an hour", late, over)
+	if _, over := ring.Verifier("a-late", start.Add(time.Hour)); !ok || over ||
+		!late.VerifiesUntil.Equal(start.Add(time.Hour)) {
+		t.Errorf("the replaced key verifies: %v, and after an hour: %v", late, over)
 	}
 	if key, err := ring.SignerFor(a, start.Add(5*time.Minute)); err != nil || key.ID != next.ID || key.Audience != a {
 		t.Errorf("%v signs (%v)", key, err)
 	}
 }
 
-// Who rotates again before the new key signs gets the newest one, when it was asked for.
+// After a second rotation before the first new key signs, the newest key signs.
 func TestRotateTwice(t *testing.T) {
 	first, second := successor(t, keyring.HS256, ""), successor(t, keyring.HS256, "")
 	rotated, err := keyring.Rotate([]byte(set(oct("old"))), first, start)
@@ -140,7 +141,7 @@ func TestRotateTwice(t *testing.T) {
 	}
 }
 
-// A key that is known to others is gone at once.
+// A compromised key can be removed at once.
 func TestRotateCompromised(t *testing.T) {
 	next, err := keyring.NewSuccessor(keyring.HS256, "", start, start, rand.Reader)
 	if err != nil {
@@ -170,7 +171,8 @@ func TestRotateRefuses(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}
-	if _, err := keyring.Rotate([]byte(set(oct("a"))), successor(t, keyring.HS256, "https://a.example"), start); !errors.Is(err, keyring.ErrBadRing) {
+	other := successor(t, keyring.HS256, "https://a.example")
+	if _, err := keyring.Rotate([]byte(set(oct("a"))), other, start); !errors.Is(err, keyring.ErrBadRing) {
 		t.Errorf("an API without a key: %v", err)
 	}
 	for _, algorithm := range []string{"", "none", "HS512"} {
@@ -178,7 +180,8 @@ func TestRotateRefuses(t *testing.T) {
 			t.Errorf("algorithm %q: %v", algorithm, s)
 		}
 	}
-	if s, err := keyring.NewSuccessor(keyring.HS256, "", start, start.Add(-time.Second), rand.Reader); err == nil || s != nil {
+	if s, err := keyring.NewSuccessor(keyring.HS256, "", start, start.Add(-time.Second), rand.Reader); err == nil ||
+		s != nil {
 		t.Errorf("retiring before it signs: %v", s)
 	}
 }

@@ -35,8 +35,8 @@ func (s Settings) Open(ctx context.Context, log *slog.Logger) (Source, error) {
 		}
 		return ring, nil
 	}
-	return nil, errors.New("no key: set --keys-file (HALLPASS_KEYS_FILE) to a file that 'authserver key init PATH' makes, " +
-		"or HALLPASS_TOKEN_SECRET to a secret that 'openssl rand -hex 32' makes")
+	return nil, errors.New("no key: set --keys-file (HALLPASS_KEYS_FILE) to a file that 'authserver key init PATH' " +
+		"makes, or HALLPASS_TOKEN_SECRET to a secret that 'openssl rand -hex 32' makes")
 }
 
 // hint returns how to make a file that is missing.

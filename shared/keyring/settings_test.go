@@ -12,7 +12,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-func TestSettingsErrorsNameTheSettingAndKeepTheSecret(t *testing.T) {
+// Errors name the setting and hold no secret.
+func TestSettingsErrors(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "keys.json")
 	readable := filepath.Join(t.TempDir(), "keys.json")
 	writeFile(t, readable, set(oct("a")), 0o644)
@@ -36,15 +37,15 @@ func TestSettingsErrorsNameTheSettingAndKeepTheSecret(t *testing.T) {
 		}
 		for _, s := range tt.says {
 			if !strings.Contains(err.Error(), s) {
-				t.Errorf("%s: the error is %q, and does not say %q", tt.name, err, s)
+				t.Errorf("%s: the error %q does not contain %q", tt.name, err, s)
 			}
 		}
 		holdsNoMaterial(t, err)
 	}
 }
 
-// To make a new file is no remedy for one that is there: it would end every token.
-func TestSettingsDoNotSuggestToReplaceAFile(t *testing.T) {
+// The error for an existing file does not suggest a new one, which would invalidate every token.
+func TestSettingsDoNotSuggestANewFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	writeFile(t, path, set(oct("a")), 0o644)
 	_, err := keyring.Settings{KeysFile: path}.Open(t.Context(), slog.New(slog.DiscardHandler))
@@ -53,7 +54,7 @@ func TestSettingsDoNotSuggestToReplaceAFile(t *testing.T) {
 	}
 }
 
-func TestSettingsOpenASecret(t *testing.T) {
+func TestSettingsWithASecret(t *testing.T) {
 	source, err := keyring.Settings{TokenSecret: material}.Open(t.Context(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +64,7 @@ func TestSettingsOpenASecret(t *testing.T) {
 	}
 }
 
-func TestSettingsFollowAFileUntilTheContextEnds(t *testing.T) {
+func TestSettingsWithAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	writeFile(t, path, set(oct("first")), 0o600)
 	synctest.Test(t, func(t *testing.T) {
@@ -78,12 +79,12 @@ func TestSettingsFollowAFileUntilTheContextEnds(t *testing.T) {
 		}
 		writeFile(t, path, set(oct("second")), 0o600)
 		if !has("second") {
-			t.Error("a rotated key does not arrive")
+			t.Error("the changed file is not read")
 		}
 		cancel()
 		writeFile(t, path, set(oct("third")), 0o600)
 		if has("third") {
-			t.Error("the file is followed after the end of the context")
+			t.Error("the file is read after the context has ended")
 		}
 	})
 }

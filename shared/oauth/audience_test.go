@@ -18,8 +18,7 @@ func TestValidateAudienceAccepts(t *testing.T) {
 	}
 }
 
-// RFC 8707 §2: an absolute URI without a fragment. In normal form, since it is
-// compared letter by letter.
+// An audience is an absolute URI without a fragment (RFC 8707 section 2), in normal form.
 func TestValidateAudienceRefuses(t *testing.T) {
 	for _, audience := range []string{
 		"", "api", "/api", "//api.example", "api.example", ":", "https://api.example#", "https://api.example#x", "https://api.example/#",

@@ -7,9 +7,10 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
 
-// RFC 8414 §2: the issuer is a URL without query or fragment components.
+// The issuer is a URL without query or fragment (RFC 8414 section 2).
 func TestValidateIssuer(t *testing.T) {
-	for _, good := range []string{"https://login.example.com", "http://127.0.0.1:9000", "https://example.com/tenant", "http://[::1]:9000", "https://example.com/a%2Fb"} {
+	for _, good := range []string{"https://login.example.com", "http://127.0.0.1:9000", "https://example.com/tenant",
+		"http://[::1]:9000", "https://example.com/a%2Fb"} {
 		if err := oauth.ValidateIssuer(good); err != nil {
 			t.Errorf("%s refused: %v", good, err)
 		}
@@ -24,9 +25,8 @@ func TestValidateIssuer(t *testing.T) {
 	}
 }
 
-// It is compared letter by letter, and others look for "https:" at its beginning: what is
-// not plain is refused, and the error says why.
-func TestValidateIssuerWantsThePlainForm(t *testing.T) {
+// Issuers are compared as strings, so only the normal form is accepted.
+func TestValidateIssuerNormalForm(t *testing.T) {
 	for bad, says := range map[string]string{
 		"HTTPS://login.example.com": `must be written as "https://login.example.com"`, "Http://127.0.0.1:9000": "must be written as",
 		"https://login.example.com#": "no user, query or fragment", "https://login.example.com/a#": "no user, query or fragment",
@@ -35,7 +35,7 @@ func TestValidateIssuerWantsThePlainForm(t *testing.T) {
 		"https://x/y z": `must be written as "https://x/y%20z"`, "https://x/ü": "must be written as", "https://bücher.example": "must be written as",
 	} {
 		if err := oauth.ValidateIssuer(bad); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%q: %v, want an error that says %q", bad, err, says)
+			t.Errorf("%q: %v, want an error with %q", bad, err, says)
 		}
 	}
 }

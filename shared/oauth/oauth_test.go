@@ -41,8 +41,8 @@ func TestParseScope(t *testing.T) {
 	}
 }
 
-// What ParseScope accepts survives a round trip, and every token of it is in
-// the grammar of RFC 6749 §3.3.
+// A parsed scope has the same tokens after String and ParseScope, and each follows the grammar of RFC
+// 6749 section 3.3.
 func FuzzParseScope(f *testing.F) {
 	for _, s := range []string{"", "a", "a b", " a  a", "é", `"`, "\\", "\x7f"} {
 		f.Add(s)
@@ -57,7 +57,7 @@ func FuzzParseScope(f *testing.F) {
 		}
 		again, err := oauth.ParseScope(scope.String())
 		if err != nil || !cmp.Equal(scope, again) {
-			t.Fatalf("ParseScope(%q) = %q, and its wire form parses to %q, %v", in, scope, again, err)
+			t.Fatalf("ParseScope(%q) = %q, and String parses to %q, %v", in, scope, again, err)
 		}
 		if token, missing := scope.Missing(strings.Fields(in)...); missing {
 			t.Fatalf("ParseScope(%q) lost %q", in, token)
@@ -65,8 +65,8 @@ func FuzzParseScope(f *testing.F) {
 	})
 }
 
-// CHECKLIST 11: error text within %x20-21 / %x23-5B / %x5D-7E.
-func TestDescriptionTextStaysInTheGrammar(t *testing.T) {
+// An error_description has only %x20-21 / %x23-5B / %x5D-7E (RFC 6749 section 5.2).
+func TestDescriptionText(t *testing.T) {
 	var all strings.Builder
 	for r := rune(0); r < 0x200; r++ {
 		all.WriteRune(r)

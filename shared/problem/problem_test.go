@@ -12,7 +12,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
 
-// RFC 9457 §3: the members, and the media type application/problem+json.
+// The members, and the media type application/problem+json (RFC 9457 section 3).
 func TestWrite(t *testing.T) {
 	tests := []struct {
 		status int
@@ -27,7 +27,7 @@ func TestWrite(t *testing.T) {
 		rec := httptest.NewRecorder()
 		problem.Write(rec, tt.status, tt.detail)
 		if rec.Code != tt.status || rec.Header().Get("Content-Type") != "application/problem+json" {
-			t.Errorf("%d: answered %d, %q", tt.status, rec.Code, rec.Header().Get("Content-Type"))
+			t.Errorf("%d: status %d, Content-Type %q", tt.status, rec.Code, rec.Header().Get("Content-Type"))
 		}
 		if diff := cmp.Diff(tt.want, rec.Body.String()); diff != "" {
 			t.Errorf("%d: body (-want +got):\n%s", tt.status, diff)
@@ -35,8 +35,8 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// A handler that fails halfway has said how long its own body would be.
-func TestWriteDropsAnotherLength(t *testing.T) {
+// Write drops the Content-Length of a body that a failed handler did not write.
+func TestWriteDropsContentLength(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "3")
 		problem.Write(w, http.StatusInternalServerError, "Internal Server Error")
@@ -53,7 +53,7 @@ func TestWriteDropsAnotherLength(t *testing.T) {
 	}
 }
 
-// What is in a detail cannot break out of it.
+// Every detail is encoded.
 func FuzzWrite(f *testing.F) {
 	for _, s := range []string{"", "Not Found", `"`, "\x00\xff", `","status":200,"x":"`, "</script>"} {
 		f.Add(s)

@@ -15,14 +15,13 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
 )
 
-// keyFile is a source whose ring changes, as that of a file does. The keys of a ring that
-// was read anew are never the same pointers.
+// keyFile is a source whose ring changes like that of a keys file. The keys of each ring are new
+// pointers.
 type keyFile struct{ ring atomic.Pointer[keyring.Ring] }
 
 func (f *keyFile) Current() *keyring.Ring { return f.ring.Load() }
 
-// read makes f hold secrets; each is an id, a colon, the secret, and maybe a colon and when
-// it ends, in seconds since 1970.
+// read gives f new secrets. Each is written as id:secret or id:secret:exp.
 func (f *keyFile) read(t *testing.T, keys ...string) *keyring.Ring {
 	t.Helper()
 	jwks := make([]string, len(keys))
@@ -46,8 +45,8 @@ const (
 	keyAOther = "a:fedcba9876543210fedcba9876543210"
 )
 
-// openWith is open with a file of keys; the list may be kept for an hour, so that a client
-// which does not hurry is found out.
+// openWith is open with a keyFile. The list has a ttl of an hour, so that only a changed key causes a
+// fetch.
 func openWith(t *testing.T, keys ...string) (*publisher, *statuslist.Client, *keyFile) {
 	t.Helper()
 	file := &keyFile{}
@@ -59,7 +58,7 @@ func openWith(t *testing.T, keys ...string) (*publisher, *statuslist.Client, *ke
 	return p, c, file
 }
 
-// signWith has the publisher sign with another ring, so that its list has another tag.
+// signWith makes the publisher sign with another ring, so that its list has another ETag.
 func (p *publisher) signWith(ring *keyring.Ring) {
 	p.mu.Lock()
 	p.ring = ring
@@ -67,8 +66,8 @@ func (p *publisher) signWith(ring *keyring.Ring) {
 	p.publish()
 }
 
-// A list whose key is no longer in the ring, or another one of that name, is not believed
-// any more: whoever has the key could have made it. It is fetched again at once, all of it.
+// A list whose key was removed or replaced is no longer used, since a thief of the key could have signed
+// it. It is fetched again at once, without If-None-Match.
 func TestClientDropsAListWithItsKey(t *testing.T) {
 	for name, after := range map[string]string{"another key": keyB, "the same id": keyAOther} {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +82,7 @@ func TestClientDropsAListWithItsKey(t *testing.T) {
 				synctest.Wait()
 				asked := p.requests()
 				if len(asked) == 0 || asked[0].Header.Get("If-None-Match") != "" {
-					t.Fatalf("asked %d times, and not for all of it", len(asked))
+					t.Fatalf("%d requests, or with If-None-Match", len(asked))
 				}
 				expect(t, c, 17, false)
 			})
@@ -91,8 +90,8 @@ func TestClientDropsAListWithItsKey(t *testing.T) {
 	}
 }
 
-// Until there is a list of another key nothing is known, and however many ask, the server
-// is not asked more than twice a second. It cannot make the list good again by a 304.
+// Until there is a list signed with another key, nothing is known, and the server gets at most two
+// requests a second. A 304 does not help.
 func TestClientWaitsForAListOfAnotherKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, file := openWith(t, keyA)
@@ -101,7 +100,7 @@ func TestClientWaitsForAListOfAnotherKey(t *testing.T) {
 		p.requests()
 		before := p.ring
 		p.signWith(file.read(t, keyB))
-		p.signWith(before) // it has not looked at its file yet
+		p.signWith(before) // it has not read its file yet
 		for range 200 {
 			expectUnknown(t, c, uri)
 			time.Sleep(10 * time.Millisecond)
@@ -112,7 +111,7 @@ func TestClientWaitsForAListOfAnotherKey(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if n := len(p.requests()); n > 8 {
-			t.Errorf("asked %d times in 3 seconds", n)
+			t.Errorf("%d requests in 3 seconds", n)
 		}
 		p.instead(nil)
 		p.signWith(file.Current())
@@ -121,8 +120,8 @@ func TestClientWaitsForAListOfAnotherKey(t *testing.T) {
 	})
 }
 
-// A 304 that was on its way when the key ended confirms nothing.
-func TestClientAsksAgainWhereTheKeyEndsMeanwhile(t *testing.T) {
+// A 304 is ignored if the key has ended since the request was sent.
+func TestClientIgnores304AfterKeyEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, file := openWith(t, keyA)
 		p.list.TTL = time.Second
@@ -139,8 +138,8 @@ func TestClientAsksAgainWhereTheKeyEndsMeanwhile(t *testing.T) {
 	})
 }
 
-// A key of whatever kind is the same when its file has been read anew.
-func TestClientKnowsAKeyAgain(t *testing.T) {
+// A key that was read again from its file is the same key, for every algorithm.
+func TestClientAcceptsEqualKeys(t *testing.T) {
 	for _, algorithm := range keyring.Algorithms {
 		synctest.Test(t, func(t *testing.T) {
 			set, err := keyring.Generate(algorithm, start.Add(-time.Hour), rand.Reader)
@@ -160,8 +159,7 @@ func TestClientKnowsAKeyAgain(t *testing.T) {
 	}
 }
 
-// Nobody notices when keys are added to the file, nor when the old one is given an end
-// before which there is a list of the new one; beyond it the list does not answer.
+// A list stays in use when keys are added to the file, and until the old key ends.
 func TestClientDuringARotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, file := openWith(t, keyA)
@@ -176,7 +174,7 @@ func TestClientDuringARotation(t *testing.T) {
 		}
 		for _, r := range p.requests() {
 			if r.Header.Get("If-None-Match") == "" {
-				t.Fatal("the list was fetched again where its key is still good")
+				t.Fatal("the list was fetched again while its key verifies")
 			}
 		}
 		if s := c.Stats(); s.Failures != 0 {
@@ -188,7 +186,7 @@ func TestClientDuringARotation(t *testing.T) {
 		time.Sleep(time.Minute)
 		expectUnknown(t, c, uri)
 		p.instead(nil)
-		p.signWith(ring) // of which the second key signs now
+		p.signWith(ring) // the second key signs now
 		time.Sleep(time.Second)
 		expect(t, c, 17, false)
 	})

@@ -110,7 +110,8 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 // validURL reports whether lists can be below the address.
 func validURL(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") && u.RawQuery == "" && u.Fragment == ""
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") && u.RawQuery == "" &&
+		u.Fragment == ""
 }
 
 // Revoked reports whether a token is revoked. A token that refers to no list is not. The error wraps

@@ -19,16 +19,16 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// publisher is an authorization server that publishes one list. It is asked without a
-// network, so that time can be a test's own.
+// publisher is an authorization server that publishes one list. It is called without a network, so that
+// tests can use a fake clock.
 type publisher struct {
 	t    *testing.T
 	ring *keyring.Ring
 
 	mu      sync.Mutex
 	list    statuslist.Token
-	answer  func(*http.Request) *http.Response // in place of the list, if set
-	asked   []*http.Request
+	respond func(*http.Request) *http.Response // instead of the list, if set
+	sent    []*http.Request
 	version int
 	slow    time.Duration
 }
@@ -36,10 +36,10 @@ type publisher struct {
 // RoundTrip implements http.RoundTripper.
 func (p *publisher) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
-	p.asked = append(p.asked, r)
+	p.sent = append(p.sent, r)
 	slow := p.slow
 	p.mu.Unlock()
-	if slow > 0 { // the race detector of Go 1.26 breaks down over timers that are over as they begin (its issue 78156)
+	if slow > 0 { // the race detector of Go 1.26 fails on timers of zero duration (golang/go issue 78156)
 		select {
 		case <-time.After(slow):
 		case <-r.Context().Done():
@@ -48,8 +48,8 @@ func (p *publisher) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.answer != nil {
-		if resp := p.answer(r); resp != nil {
+	if p.respond != nil {
+		if resp := p.respond(r); resp != nil {
 			return resp, nil
 		}
 		return nil, errors.New("connection refused")
@@ -60,12 +60,17 @@ func (p *publisher) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp := respond(http.StatusOK, sign(p.t, p.list, signer(p.t, p.ring)))
 	resp.Header.Set("ETag", tag)
-	resp.Header.Set("Cache-Control", "no-store") // which must not matter: ttl and exp rule
+	resp.Header.Set("Cache-Control", "no-store") // ignored: ttl and exp decide
 	return resp, nil
 }
 
 func respond(status int, body string) *http.Response {
-	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+	return &http.Response{
+		StatusCode: status,
+		Status:     fmt.Sprint(status),
+		Header:     http.Header{},
+		Body:       io.NopCloser(strings.NewReader(body)),
+	}
 }
 
 // publish changes what is published.
@@ -76,33 +81,34 @@ func (p *publisher) publish(indices ...int64) {
 	p.list.List, p.list.IssuedAt, p.list.ExpiresAt = listOf(64, indices...), time.Now(), time.Now().Add(time.Hour)
 }
 
-// instead sets the answer in place of the list; nil: there is none at all.
-func (p *publisher) instead(answer func(*http.Request) *http.Response) {
+// instead replaces the response; nil restores the list.
+func (p *publisher) instead(respond func(*http.Request) *http.Response) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.answer = answer
+	p.respond = respond
 }
 
-// requests returns what was asked since the last call.
+// requests returns the requests since the last call.
 func (p *publisher) requests() []*http.Request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	asked := p.asked
-	p.asked = nil
-	return asked
+	sent := p.sent
+	p.sent = nil
+	return sent
 }
 
 func down(*http.Request) *http.Response { return nil }
 
-// open starts a publisher and a client of it; change has the last word on its
-// configuration. It is called in a bubble of synctest.
+// open starts a publisher and a client of it; change may change the client's configuration. It must be
+// called in a bubble of synctest.
 func open(t *testing.T, change func(*statuslist.Config)) (*publisher, *statuslist.Client, *bytes.Buffer) {
 	t.Helper()
-	time.Sleep(time.Until(start)) // of the bubble
+	time.Sleep(time.Until(start)) // moves the fake clock
 	p := &publisher{t: t, ring: ringOf(t, secret), list: newToken()}
 	p.publish()
 	var lines bytes.Buffer
-	cfg := statuslist.Config{Keys: p.ring, Issuer: issuer, Audience: audience, Transport: p, Log: slog.New(slog.NewTextHandler(&lines, nil))}
+	cfg := statuslist.Config{Keys: p.ring, Issuer: issuer, Audience: audience, Transport: p,
+		Log: slog.New(slog.NewTextHandler(&lines, nil))}
 	if change != nil {
 		change(&cfg)
 	}
@@ -119,7 +125,7 @@ func claims(uri string, index int64) *token.Claims {
 	return &token.Claims{Status: &token.Status{URI: uri, Index: index}}
 }
 
-// expect checks what the client says about a bit.
+// expect checks whether the client says that the bit at index is set.
 func expect(t *testing.T, c *statuslist.Client, index int64, want bool) {
 	t.Helper()
 	if got, err := c.Revoked(t.Context(), claims(uri, index)); got != want || err != nil {
@@ -127,7 +133,7 @@ func expect(t *testing.T, c *statuslist.Client, index int64, want bool) {
 	}
 }
 
-// expectUnknown checks that the client cannot tell, and that this is nobody's fault.
+// expectUnknown checks that the client does not know, without calling the token invalid.
 func expectUnknown(t *testing.T, c *statuslist.Client, uri string) {
 	t.Helper()
 	if got, err := c.Revoked(t.Context(), claims(uri, 1)); got || err == nil || errors.Is(err, token.ErrInvalid) {
@@ -135,13 +141,13 @@ func expectUnknown(t *testing.T, c *statuslist.Client, uri string) {
 	}
 }
 
-// The first token that points at a list has it fetched, once; the ttl has it fetched
-// again, in the background; what has not changed is not sent again.
-func TestClientFollowsTheList(t *testing.T) {
+// The first token that refers to a list causes one fetch. After half the ttl, the list is fetched again
+// in the background, with If-None-Match.
+func TestClientRefreshesTheList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, _ := open(t, nil)
 		if len(p.requests()) != 0 {
-			t.Error("fetched before anybody asked")
+			t.Error("fetched before the first use")
 		}
 		expect(t, c, 17, false)
 		if n := len(p.requests()); n != 1 {
@@ -156,21 +162,22 @@ func TestClientFollowsTheList(t *testing.T) {
 		p.requests()
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		asked := p.requests()
-		if len(asked) < 10 || len(asked) > 21 {
-			t.Errorf("%d fetches in 10 seconds at a ttl of one", len(asked))
+		sent := p.requests()
+		if len(sent) < 10 || len(sent) > 21 {
+			t.Errorf("%d fetches in 10 seconds at a ttl of one", len(sent))
 		}
-		for _, r := range asked {
-			if r.Header.Get("If-None-Match") != `W/"2"` || r.Header.Get("Accept") != statuslist.MediaType || r.URL.String() != uri {
-				t.Errorf("asked %s with %v", r.URL, r.Header)
+		for _, r := range sent {
+			if r.Header.Get("If-None-Match") != `W/"2"` || r.Header.Get("Accept") != statuslist.MediaType ||
+				r.URL.String() != uri {
+				t.Errorf("requested %s with %v", r.URL, r.Header)
 			}
 		}
 		expect(t, c, 17, true)
 	})
 }
 
-// However many requests wait for a list, it is fetched once at a time.
-func TestClientFetchesOnceWhoeverWaits(t *testing.T) {
+// Concurrent requests for a list cause one fetch.
+func TestClientFetchesOnceForConcurrentRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, _ := open(t, nil)
 		p.slow = time.Second
@@ -187,8 +194,8 @@ func TestClientFetchesOnceWhoeverWaits(t *testing.T) {
 	})
 }
 
-// A request does not wait for ever, and later ones not at all.
-func TestClientThatIsNotAnswered(t *testing.T) {
+// The first request waits for a limited time, and later ones do not wait.
+func TestClientWithoutAResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, _ := open(t, nil)
 		p.slow = time.Hour
@@ -197,7 +204,7 @@ func TestClientThatIsNotAnswered(t *testing.T) {
 		if took := time.Since(began); took < 2*time.Second || took > 2200*time.Millisecond {
 			t.Errorf("waited %v", took)
 		}
-		time.Sleep(10 * time.Second) // the fetch has been given up by now
+		time.Sleep(10 * time.Second) // the fetch has timed out
 		began = time.Now()
 		expectUnknown(t, c, uri)
 		if took := time.Since(began); took != 0 {
@@ -211,8 +218,8 @@ func TestClientThatIsNotAnswered(t *testing.T) {
 	})
 }
 
-// A list that cannot be fetched any more answers until its exp, and no longer; then it is
-// an error, until it can be fetched again. Each is logged once, and counted.
+// During an outage, a list is used until its exp. Then the revocation is unknown until the list is
+// fetched again. Each change is logged once, and failures are counted.
 func TestClientOutlivesAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, log := open(t, nil)
@@ -241,8 +248,8 @@ func TestClientOutlivesAnOutage(t *testing.T) {
 	})
 }
 
-// The first request has the patience that a server needs which is just starting.
-func TestClientWaitsForAServerThatStarts(t *testing.T) {
+// The first request waits for a server that has just started.
+func TestClientWaitsForAStartingServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, log := open(t, nil)
 		p.publish(17)
@@ -255,36 +262,35 @@ func TestClientWaitsForAServerThatStarts(t *testing.T) {
 		})
 		expect(t, c, 17, true)
 		if failures := c.Stats().Failures; failures != 5 || log.Len() > 0 {
-			t.Errorf("%d failures, and the log says:\n%s", failures, log)
+			t.Errorf("%d failures, log:\n%s", failures, log)
 		}
 	})
 }
 
-// A list that has never been fetched is an error, that heals by itself, and it is as old as
-// the first question: to whoever watches the age it must not look fresh.
+// A list that was never fetched is unknown until it is fetched. Its age counts from its first use.
 func TestClientStartsDuringAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, _ := open(t, nil)
 		if got := c.Stats().Oldest; got != 0 {
-			t.Errorf("%v old before anybody asked", got)
+			t.Errorf("%v old before the first use", got)
 		}
 		p.instead(down)
 		expectUnknown(t, c, uri)
 		time.Sleep(10 * time.Second)
 		if got := c.Stats().Oldest; got < 10*time.Second || got > 13*time.Second {
-			t.Errorf("%v old, where none has been fetched for 12 seconds", got)
+			t.Errorf("%v old 12 seconds after the first use", got)
 		}
 		p.instead(nil)
 		time.Sleep(2 * time.Second)
 		expect(t, c, 17, false)
 		if got := c.Stats().Oldest; got > time.Second {
-			t.Errorf("%v old when it has been fetched", got)
+			t.Errorf("%v old after a fetch", got)
 		}
 	})
 }
 
-// exp rules also where the server says that nothing has changed.
-func TestClientDoesNotBelieve304BeyondExp(t *testing.T) {
+// A 304 does not extend exp.
+func TestClientIgnores304AfterExp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, _ := open(t, nil)
 		expect(t, c, 17, false)
@@ -296,8 +302,8 @@ func TestClientDoesNotBelieve304BeyondExp(t *testing.T) {
 	})
 }
 
-// What is no answer leaves the copy of before in force.
-func TestClientRefusesAnswers(t *testing.T) {
+// After an invalid response, the previous copy stays in use.
+func TestClientRefusesResponses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, _ := open(t, nil)
 		p.publish(17)
@@ -309,7 +315,7 @@ func TestClientRefusesAnswers(t *testing.T) {
 		other.ExpiresAt = start.Add(24 * time.Hour)
 		foreign := other
 		foreign.URI = issuer + "/status-lists/4"
-		for name, answer := range map[string]func(*http.Request) *http.Response{
+		for name, response := range map[string]func(*http.Request) *http.Response{
 			"an error": text(http.StatusInternalServerError, ""),
 			"gone":     text(http.StatusNotFound, ""),
 			"a redirect": func(*http.Request) *http.Response {
@@ -324,7 +330,7 @@ func TestClientRefusesAnswers(t *testing.T) {
 		} {
 			synctest.Wait()
 			p.requests()
-			p.instead(answer)
+			p.instead(response)
 			time.Sleep(3 * time.Second)
 			expect(t, c, 17, true)
 			synctest.Wait()
@@ -337,9 +343,8 @@ func TestClientRefusesAnswers(t *testing.T) {
 	})
 }
 
-// CHECKLIST 66: what does not point at a bit of one of the issuer's lists is refused, and
-// nothing else is ever fetched.
-func TestClientRefusesPointers(t *testing.T) {
+// A token that does not refer to a bit of the issuer's lists is invalid, and nothing else is fetched.
+func TestClientRefusesReferences(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, _ := open(t, nil)
 		for _, bad := range []string{
@@ -352,8 +357,8 @@ func TestClientRefusesPointers(t *testing.T) {
 				t.Errorf("%q: %v, want ErrInvalid", bad, err)
 			}
 		}
-		if asked := p.requests(); len(asked) > 0 {
-			t.Errorf("fetched %s", asked[0].URL)
+		if sent := p.requests(); len(sent) > 0 {
+			t.Errorf("fetched %s", sent[0].URL)
 		}
 		for _, index := range []int64{-1, 64, 1 << 40} {
 			if _, err := c.Revoked(t.Context(), claims(uri, index)); !errors.Is(err, token.ErrInvalid) {
@@ -361,13 +366,12 @@ func TestClientRefusesPointers(t *testing.T) {
 			}
 		}
 		if revoked, err := c.Revoked(t.Context(), &token.Claims{}); revoked || err != nil {
-			t.Errorf("a token without a pointer: %v %v", revoked, err)
+			t.Errorf("a token without a reference: %v %v", revoked, err)
 		}
 	})
 }
 
-// An API that knows the issuer by another address fetches from there, and compares with
-// the issuer.
+// With Config.URL, lists are fetched from there, while their URIs are still below the issuer.
 func TestClientWithAnotherAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, _ := open(t, func(cfg *statuslist.Config) { cfg.URL = "http://authserver:9000/status-lists/" })
@@ -379,8 +383,7 @@ func TestClientWithAnotherAddress(t *testing.T) {
 	})
 }
 
-// The number of lists is bounded; one more is refused, and said once. Lists that nobody
-// asks for make room.
+// The number of lists is limited. One more is refused, which is logged once. Idle lists are dropped.
 func TestClientBoundsItsLists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, log := open(t, nil)
@@ -399,21 +402,20 @@ func TestClientBoundsItsLists(t *testing.T) {
 			expectUnknown(t, c, name(256))
 		}
 		if n := strings.Count(log.String(), "too many status lists"); n != 1 || c.Stats().Lists != 256 {
-			t.Errorf("said %d times, %d lists", n, c.Stats().Lists)
+			t.Errorf("logged %d times, %d lists", n, c.Stats().Lists)
 		}
 		time.Sleep(2 * time.Hour)
 		if got := c.Stats().Lists; got != 0 {
-			t.Errorf("%d lists are kept that nobody asks for", got)
+			t.Errorf("%d idle lists are kept", got)
 		}
 		if revoked, err := c.Revoked(t.Context(), claims(name(256), 1)); revoked || err != nil {
-			t.Errorf("where there is room again: %v %v", revoked, err)
+			t.Errorf("after idle lists were dropped: %v %v", revoked, err)
 		}
 	})
 }
 
-// A list that nobody asks for is not forgotten as long as it answers and could not be
-// fetched again.
-func TestClientForgetsNothingDuringAnOutage(t *testing.T) {
+// An idle list is kept while it is usable and cannot be fetched.
+func TestClientKeepsListsDuringAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, _ := open(t, nil)
 		p.mu.Lock()
@@ -427,7 +429,7 @@ func TestClientForgetsNothingDuringAnOutage(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		if got := c.Stats().Lists; got != 0 {
-			t.Errorf("%d lists are kept that have run out", got)
+			t.Errorf("%d expired lists are kept", got)
 		}
 	})
 }
@@ -453,15 +455,16 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// A look at a known list costs next to nothing: it is done on every request.
+// The cost of a known list, which every request pays.
 func BenchmarkRevoked(b *testing.B) {
 	ring := ringOf(b, secret)
 	list := newToken(17)
 	list.ExpiresAt = time.Now().Add(time.Hour)
 	raw := sign(b, list, signer(b, ring))
-	c, err := statuslist.Open(b.Context(), statuslist.Config{Keys: ring, Issuer: issuer, Audience: audience, Transport: roundTripper(func() *http.Response {
-		return respond(http.StatusOK, raw)
-	})})
+	c, err := statuslist.Open(b.Context(), statuslist.Config{Keys: ring, Issuer: issuer, Audience: audience,
+		Transport: roundTripper(func() *http.Response {
+			return respond(http.StatusOK, raw)
+		})})
 	must(b, c, err)
 	pointer := claims(uri, 18)
 	b.ReportAllocs()

@@ -27,7 +27,7 @@ func revoked(l *statuslist.List) []int64 {
 	return all
 }
 
-// listOf returns a list in which these are revoked.
+// listOf returns a list in which the indices are revoked.
 func listOf(size int, indices ...int64) *statuslist.List {
 	l := statuslist.NewList(size)
 	for _, i := range indices {
@@ -36,8 +36,8 @@ func listOf(size int, indices ...int64) *statuslist.List {
 	return l
 }
 
-// vector is testdata/status-list-1bit.json: the 1-bit vector of the draft's appendix
-// "Test vectors for Status List encoding".
+// vector returns testdata/status-list-1bit.json: the 1-bit vector of the draft's appendix "Test vectors
+// for Status List encoding".
 func vector(t testing.TB) (v struct {
 	Size int     `json:"size"`
 	Set  []int64 `json:"set"`
@@ -75,9 +75,8 @@ func TestVector(t *testing.T) {
 	}
 }
 
-// The example of the draft's section "Status List": index 0 first, from the least
-// significant bit on. Compressors may differ in what they write, so it is read here and
-// not compared with what we write.
+// The example of the draft's section "Status List". Compressors may differ, so the encoded list is only
+// decoded here.
 func TestExample(t *testing.T) {
 	compressed, err := hex.DecodeString("78dadbb918000217015d")
 	if err != nil {
@@ -101,7 +100,7 @@ func TestExample(t *testing.T) {
 	}
 }
 
-// CHECKLIST 66: out of range is neither revoked nor not.
+// An index out of range is neither revoked nor valid.
 func TestOutOfRange(t *testing.T) {
 	l := listOf(16, -1, 16, 1<<62, 15)
 	if diff := cmp.Diff([]int64{15}, revoked(l)); diff != "" {
@@ -113,11 +112,11 @@ func TestOutOfRange(t *testing.T) {
 		}
 	}
 	if size := statuslist.NewList(9).Size(); size != 16 {
-		t.Errorf("a list for 9 tokens is about %d", size)
+		t.Errorf("a list of 9 bits has %d", size)
 	}
 }
 
-// compress returns a text as the member lst.
+// compress returns data as the member lst.
 func compress(t testing.TB, data []byte) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -131,7 +130,7 @@ func compress(t testing.TB, data []byte) string {
 	return base64.RawURLEncoding.EncodeToString(b.Bytes())
 }
 
-// bad are texts that are no list.
+// bad returns texts that are not encoded lists.
 func bad(t testing.TB) map[string]string {
 	t.Helper()
 	good := listOf(1024, 17, 99).Encode()
@@ -161,13 +160,14 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want ErrEncoding", name, err)
 		}
 	}
-	if l, err := statuslist.Decode(compress(t, make([]byte, statuslist.MaxSize/8))); err != nil || l.Size() != statuslist.MaxSize {
+	if l, err := statuslist.Decode(compress(t, make([]byte, statuslist.MaxSize/8))); err != nil ||
+		l.Size() != statuslist.MaxSize {
 		t.Errorf("the longest list: %v", err)
 	}
 }
 
-// A bomb costs no more memory than a list of MaxSize and the decompressor itself.
-func TestDecodeHoldsNoMoreThanTheLimit(t *testing.T) {
+// A decompression bomb needs no more memory than a list of MaxSize and the decompressor.
+func TestDecodeLimitsMemory(t *testing.T) {
 	bomb := compress(t, make([]byte, 8<<20))
 	result := testing.Benchmark(func(b *testing.B) {
 		b.ReportAllocs()
@@ -180,7 +180,7 @@ func TestDecodeHoldsNoMoreThanTheLimit(t *testing.T) {
 	}
 }
 
-// What decodes is a list that encodes to an equal one, and no longer than allowed.
+// A decoded list has at most MaxSize bits, and encodes to an equal list.
 func FuzzDecode(f *testing.F) {
 	f.Add(vector(f).List)
 	f.Add(base64.RawURLEncoding.EncodeToString([]byte{0x78, 0xda, 0xdb, 0xb9, 0x18, 0x00, 0x02, 0x17, 0x01, 0x5d}))
@@ -198,7 +198,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		if l.Size() > statuslist.MaxSize {
-			t.Errorf("%d tokens, more than %d", l.Size(), statuslist.MaxSize)
+			t.Errorf("%d bits, more than %d", l.Size(), statuslist.MaxSize)
 		}
 		again, err := statuslist.Decode(l.Encode())
 		if err != nil {

@@ -11,29 +11,28 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
 )
 
-// issued returns a form of that moment, in which some are revoked.
+// issued returns a list issued at a time, in which the indices are revoked.
 func issued(at time.Time, indices ...int64) statuslist.Token {
 	list := newToken(indices...)
 	list.IssuedAt, list.ExpiresAt = at, at.Add(time.Hour)
 	return list
 }
 
-// serve has the publisher answer with these in turn, one at each fetch, none of them with a
-// tag, and waits until the client has had all of them twice.
-func (p *publisher) serve(ring *keyring.Ring, forms ...statuslist.Token) {
+// serve makes the publisher respond with the lists in turn, without an ETag, and waits until the client has
+// fetched each twice.
+func (p *publisher) serve(ring *keyring.Ring, lists ...statuslist.Token) {
 	n, key := 0, signer(p.t, ring)
 	p.instead(func(*http.Request) *http.Response {
 		n++
-		return respond(http.StatusOK, sign(p.t, forms[n%len(forms)], key))
+		return respond(http.StatusOK, sign(p.t, lists[n%len(lists)], key))
 	})
-	time.Sleep(time.Duration(len(forms)) * time.Second) // half the ttl lies between two
+	time.Sleep(time.Duration(len(lists)) * time.Second) // a fetch every half second
 	synctest.Wait()
 }
 
-// What an older form does not say is not undone: a cache may have kept it, or somebody may
-// repeat it. It is no failure that servers drop a bit at different moments, but it is none
-// of the confirmations either, and where nothing else comes it is a failure in the end.
-func TestClientTakesNoOlderForm(t *testing.T) {
+// A response older than the copy is ignored. For two minutes it is not a failure, since replicas drop
+// bits at different moments; then it is.
+func TestClientIgnoresOlderLists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, log := open(t, nil)
 		p.publish(17)
@@ -56,19 +55,19 @@ func TestClientTakesNoOlderForm(t *testing.T) {
 		short.ExpiresAt = time.Now().Add(time.Minute)
 		p.serve(p.ring, short)
 		expect(t, c, 18, true)
-		time.Sleep(2 * time.Minute) // it has run out: now any is better than none
+		time.Sleep(2 * time.Minute) // it has expired, so an older one is accepted
 		p.serve(p.ring, issued(start))
 		expect(t, c, 17, false)
 		if n := strings.Count(log.String(), "stays in use"); n != 1 {
-			t.Errorf("said %d times:\n%s", n, log)
+			t.Errorf("logged %d times:\n%s", n, log)
 		}
 	})
 }
 
-// What any of several servers calls revoked stays revoked, whichever of them is asked, also
-// where one that is behind, or whose clock is, has signed later.
-func TestClientBelievesAllServers(t *testing.T) {
-	for name, apart := range map[string]time.Duration{"in the same second": 0, "later": time.Second, "much later": 5 * time.Second, "earlier": -5 * time.Second} {
+// A bit that one replica has set stays set, also if a replica that is behind has signed later.
+func TestClientMergesReplicas(t *testing.T) {
+	for name, apart := range map[string]time.Duration{"in the same second": 0, "later": time.Second,
+		"much later": 5 * time.Second, "earlier": -5 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, c, _ := open(t, nil)
@@ -93,9 +92,8 @@ func TestClientBelievesAllServers(t *testing.T) {
 	}
 }
 
-// A bit that the server has dropped goes, also where it signs more often than every few
-// seconds.
-func TestClientDropsWhatTheServerDrops(t *testing.T) {
+// A bit that the server has cleared is cleared in the copy, also if the server signs every few seconds.
+func TestClientClearsBits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, _ := open(t, nil)
 		p.publish(17)
@@ -109,9 +107,8 @@ func TestClientDropsWhatTheServerDrops(t *testing.T) {
 	})
 }
 
-// A form from a clock that is far ahead does not keep away what is issued when that clock
-// has been set right.
-func TestClientOutlivesAFormFromTheFuture(t *testing.T) {
+// A list from a clock that was ahead does not block later lists.
+func TestClientWithAListFromTheFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, _ := open(t, nil)
 		p.instead(func(*http.Request) *http.Response {
@@ -123,15 +120,14 @@ func TestClientOutlivesAFormFromTheFuture(t *testing.T) {
 	})
 }
 
-// What was signed with a key that has ended since neither keeps an older form away nor
-// revokes anything.
-func TestClientForgetsFormsOfAnEndedKey(t *testing.T) {
+// A list whose key has ended neither blocks older lists nor revokes anything.
+func TestClientDropsListsOfEndedKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, file := openWith(t, keyA)
 		p.list.TTL = time.Second
 		p.publish(17)
 		expect(t, c, 17, true)
-		p.signWith(file.read(t, keyA, keyB)) // of which the second signs
+		p.signWith(file.read(t, keyA, keyB)) // the second key signs
 		time.Sleep(2 * time.Second)
 		expect(t, c, 17, true)
 		file.read(t, keyB)

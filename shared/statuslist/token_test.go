@@ -46,9 +46,10 @@ func signer(t testing.TB, ring *keyring.Ring) *keyring.Key {
 	return must(t, key, err)
 }
 
-// newToken is a signed list in which some are revoked.
+// newToken returns a signed list in which the indices are revoked.
 func newToken(indices ...int64) statuslist.Token {
-	return statuslist.Token{URI: uri, IssuedAt: start, ExpiresAt: start.Add(time.Hour), TTL: time.Second, List: listOf(64, indices...)}
+	return statuslist.Token{URI: uri, IssuedAt: start, ExpiresAt: start.Add(time.Hour), TTL: time.Second,
+		List: listOf(64, indices...)}
 }
 
 func sign(t testing.TB, what statuslist.Token, key *keyring.Key) string {
@@ -61,8 +62,8 @@ func expected(ring *keyring.Ring) statuslist.Expected {
 	return statuslist.Expected{URI: uri, Keys: ring, Audience: audience, Now: start}
 }
 
-// What was signed with a key of whatever kind comes back.
-func TestSignedForm(t *testing.T) {
+// Verify returns what Sign signed, for every algorithm.
+func TestSignAndVerify(t *testing.T) {
 	for _, algorithm := range keyring.Algorithms {
 		set, err := keyring.Generate(algorithm, start, rand.Reader)
 		ring, err2 := keyring.Parse(must(t, set, err))
@@ -78,14 +79,15 @@ func TestSignedForm(t *testing.T) {
 			if diff := cmp.Diff(revoked(want.List), revoked(got.List)); diff != "" {
 				t.Errorf("%s: revoked (-want +got):\n%s", algorithm, diff)
 			}
-			if got.URI != want.URI || got.TTL != want.TTL || !got.IssuedAt.Equal(want.IssuedAt) || !got.ExpiresAt.Equal(want.ExpiresAt) {
+			if got.URI != want.URI || got.TTL != want.TTL || !got.IssuedAt.Equal(want.IssuedAt) ||
+				!got.ExpiresAt.Equal(want.ExpiresAt) {
 				t.Errorf("%s: got %+v, want %+v", algorithm, got, want)
 			}
 		}
 	}
 }
 
-// mint signs whatever it is told to. A nil value leaves a claim or a header out.
+// mint signs headers and claims. A nil value omits one.
 func mint(t *testing.T, key *keyring.Key, headers, claims map[string]any) string {
 	t.Helper()
 	all := jwt.MapClaims{
@@ -101,7 +103,7 @@ func mint(t *testing.T, key *keyring.Key, headers, claims map[string]any) string
 	return must(t, raw, err)
 }
 
-// CHECKLIST 66, and whatever else a list must be.
+// Verify refuses lists with a wrong header, claim or signature.
 func TestVerifyRefuses(t *testing.T) {
 	ring := ringOf(t, secret)
 	key := signer(t, ring)
@@ -110,7 +112,8 @@ func TestVerifyRefuses(t *testing.T) {
 	if _, err := statuslist.Verify(good, expected(ring)); err != nil {
 		t.Fatal(err)
 	}
-	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodNone, jwt.MapClaims{"sub": uri}).SignedString(jwt.UnsafeAllowNoneSignatureType)
+	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodNone,
+		jwt.MapClaims{"sub": uri}).SignedString(jwt.UnsafeAllowNoneSignatureType)
 	must(t, unsigned, err)
 	list := func(bits, lst any) map[string]any {
 		return map[string]any{"status_list": map[string]any{"bits": bits, "lst": lst}}
@@ -142,12 +145,12 @@ func TestVerifyRefuses(t *testing.T) {
 		if got, err := statuslist.Verify(raw, expected(ring)); !errors.Is(err, statuslist.ErrToken) {
 			t.Errorf("%s: %+v %v, want ErrToken", name, got, err)
 		} else if strings.Contains(err.Error(), secret) || (len(raw) > 10 && strings.Contains(err.Error(), raw)) {
-			t.Errorf("%s: the error gives it away: %v", name, err)
+			t.Errorf("%s: the error holds the claims: %v", name, err)
 		}
 	}
 }
 
-// A list is good as long as clocks that differ a little may think so.
+// A list is valid until exp plus the leeway.
 func TestVerifyLeeway(t *testing.T) {
 	ring := ringOf(t, secret)
 	raw := sign(t, newToken(), signer(t, ring))
@@ -160,8 +163,7 @@ func TestVerifyLeeway(t *testing.T) {
 	}
 }
 
-// An API that has a secret of its own cannot forge what another one looks at, not even
-// where that one has its key too.
+// A list signed with a key bound to another API is refused, even if the ring has the key.
 func TestVerifyOfAnotherAPIsKey(t *testing.T) {
 	set, err := keyring.Generate(keyring.HS256, start, rand.Reader)
 	set, single, err2 := keyring.Add(must(t, set, err), keyring.HS256, billing, start, rand.Reader)
@@ -178,6 +180,6 @@ func TestVerifyOfAnotherAPIsKey(t *testing.T) {
 	at := expected(own)
 	at.Audience = billing
 	if _, err := statuslist.Verify(forged, at); err != nil {
-		t.Errorf("the API's own: %v", err)
+		t.Errorf("a list signed with its own key: %v", err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// halves returns the ring of a new key, and, for one that has it, the ring of its
-// public half, as an API has it.
+// halves returns the ring of a new key, and the ring that an API has: of the public half, or of the same
+// secret.
 func halves(t *testing.T, algorithm string) (whole, public *keyring.Ring) {
 	t.Helper()
 	data, err := keyring.Generate(algorithm, start, rand.Reader)
@@ -40,13 +40,13 @@ func withKeys(source keyring.Source) func(*token.VerifierConfig) {
 	return func(cfg *token.VerifierConfig) { cfg.Keys = source }
 }
 
-// What one half of a key signs, the other accepts, and that of another key does not.
-func TestAlgorithms(t *testing.T) {
+// A token verifies with the public half of its key, and not with another key.
+func TestEveryAlgorithm(t *testing.T) {
 	for _, algorithm := range keyring.Algorithms {
 		t.Run(algorithm, func(t *testing.T) {
 			whole, public := halves(t, algorithm)
 			raw := sign(t, whole, goodClaims())
-			remembered(t, verifier(t, withKeys(public)), raw)
+			acceptsCached(t, verifier(t, withKeys(public)), raw)
 			_, other := halves(t, algorithm)
 			refused(t, verifier(t, withKeys(other)), raw, token.ErrInvalid)
 			if algorithm == keyring.HS256 {
@@ -59,35 +59,36 @@ func TestAlgorithms(t *testing.T) {
 	}
 }
 
-// CHECKLIST 45: alg tied to the key. Everybody knows a public key: it must never
-// serve as the secret of an HMAC, nor a key as one of another kind.
-func TestAlgorithmIsTheKeysOwn(t *testing.T) {
+// Each key is used with one algorithm only (RFC 8725 section 3.1): a public key, which everybody knows,
+// is never the secret of an HMAC.
+func TestAlgorithmMustMatchTheKey(t *testing.T) {
 	for _, algorithm := range []string{keyring.EdDSA, keyring.ES256, keyring.RS256} {
 		t.Run(algorithm, func(t *testing.T) {
 			_, public := halves(t, algorithm)
 			v := verifier(t, withKeys(public))
 			for _, alg := range append([]string{"none", "HS384", "PS256", "ES384"}, keyring.Algorithms...) {
-				for _, known := range knownForms(t, public) {
+				for _, known := range publicEncodings(t, public) {
 					header := goodHeader().with("alg", alg).with("kid", idOf(t, public))
 					refused(t, v, mint(t, header, goodPayload(), sha256.New, known), token.ErrInvalid)
 				}
 			}
 			raw := minted(t, goodHeader().with("kid", idOf(t, public)), goodPayload())
-			if _, err := v.Verify(t.Context(), raw); err == nil || !strings.Contains(err.Error(), "alg is not the algorithm of the key") {
-				t.Errorf("the reason is %v: it was not the alg that was looked at first", err)
+			if _, err := v.Verify(t.Context(), raw); err == nil ||
+				!strings.Contains(err.Error(), "alg is not the algorithm of the key") {
+				t.Errorf("the reason is %v: alg was not checked first", err)
 			}
 		})
 	}
 }
 
-// idOf returns the kid of the one key of the ring.
+// idOf returns the kid of the only key of the ring.
 func idOf(t *testing.T, ring *keyring.Ring) string {
 	t.Helper()
 	return onlyKey(t, ring)["kid"].(string)
 }
 
-// knownForms are the texts in which everybody knows the public key of the ring.
-func knownForms(t *testing.T, ring *keyring.Ring) []string {
+// publicEncodings returns the encodings in which an attacker may know the public key of the ring.
+func publicEncodings(t *testing.T, ring *keyring.Ring) []string {
 	t.Helper()
 	key, ok := ring.Verifier(idOf(t, ring), start)
 	if !ok {
@@ -110,41 +111,42 @@ func knownForms(t *testing.T, ring *keyring.Ring) []string {
 	return forms
 }
 
-// soon is a source that may still learn of more keys.
-type soon struct {
+// fetchingSource is a source that may still fetch more keys.
+type fetchingSource struct {
 	keyring.Source
 	pending bool
 	asked   int
 }
 
-func (s *soon) Pending() bool {
+func (s *fetchingSource) Pending() bool {
 	s.asked++
 	return s.pending
 }
 
-// A key that is not known yet is no reason to throw a token away, and what is wrong
-// with a token otherwise is no reason to ask for keys.
+// A token with an unknown key is unavailable while keys are fetched. Other invalid tokens do not request
+// a fetch.
 func TestUnknownKeyWhileKeysAreFetched(t *testing.T) {
-	source := &soon{Source: goodRing(t), pending: true}
+	source := &fetchingSource{Source: goodRing(t), pending: true}
 	v := verifier(t, withKeys(source))
 	unknown := minted(t, goodHeader().with("kid", "k2"), goodPayload())
 	refused(t, v, unknown, token.ErrUnavailable)
 	if source.asked != 1 {
-		t.Errorf("asked %d times, want once", source.asked)
+		t.Errorf("%d fetches requested, want 1", source.asked)
 	}
 	source.pending = false
 	refused(t, v, unknown, token.ErrInvalid)
-	if _, err := v.Verify(t.Context(), unknown); err.Error() != token.ErrInvalid.Error()+": kid names no key that verifies now" {
-		t.Errorf("the log would say %q", err)
+	const want = "invalid token: kid names no key that verifies now"
+	if _, err := v.Verify(t.Context(), unknown); err == nil || err.Error() != want {
+		t.Errorf("the error is %q", err)
 	}
 
 	source.pending, source.asked = true, 0
-	remembered(t, v, minted(t, goodHeader(), goodPayload()))
+	acceptsCached(t, v, minted(t, goodHeader(), goodPayload()))
 	refused(t, v, "hunter2", token.ErrInvalid)
 	refused(t, v, minted(t, goodHeader().with("alg", "none").with("kid", "k2"), goodPayload()), token.ErrInvalid)
 	refused(t, v, minted(t, goodHeader().with("typ", "JWT").with("kid", "k2"), goodPayload()), token.ErrInvalid)
 	refused(t, v, mint(t, goodHeader(), goodPayload(), sha256.New, "forged"), token.ErrInvalid)
 	if source.asked != 0 {
-		t.Errorf("bad tokens asked for keys %d times", source.asked)
+		t.Errorf("invalid tokens requested %d fetches", source.asked)
 	}
 }

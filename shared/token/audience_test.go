@@ -10,13 +10,13 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// billing is an API beside the one that shares the key k1. It has secret+"B".
+// billing is another API than the one that has the key k1. Its secret is secret+"B".
 const (
 	billing       = "https://billing.example"
 	billingSecret = secret + "B"
 )
 
-// bothRing is the authorization server's, billingRing that of billing alone.
+// bothRing returns the keys of the authorization server, billingRing those of the API billing.
 func bothRing(t *testing.T) *keyring.Ring {
 	return ringOf(t, jwk("k1", secret), jwk("b1", billingSecret, `"aud":"`+billing+`"`))
 }
@@ -25,7 +25,7 @@ func billingRing(t *testing.T) *keyring.Ring {
 	return ringOf(t, jwk("b1", billingSecret, `"aud":"`+billing+`"`))
 }
 
-// signFor signs a token for an audience as an authorization server with these keys does.
+// signFor signs a token for an audience, as an authorization server with the keys does.
 func signFor(t *testing.T, ring *keyring.Ring, audiences ...string) (string, error) {
 	t.Helper()
 	c := goodClaims()
@@ -33,13 +33,13 @@ func signFor(t *testing.T, ring *keyring.Ring, audiences ...string) (string, err
 	return (&token.Signer{Keys: ring, Audience: audience, Now: newClock().Now}).Sign(c)
 }
 
-// forAny is a verifier of an authorization server that is asked about tokens.
+// forAny returns the verifier of an authorization server, which accepts every audience.
 func forAny(t *testing.T, ring *keyring.Ring) *token.Verifier {
 	return verifier(t, func(cfg *token.VerifierConfig) { cfg.Keys, cfg.InsecureAnyAudience = ring, true })
 }
 
-// CHECKLIST 53: each API gets tokens by its own key, and they are good there alone.
-func TestSignForOneOfSeveralAPIs(t *testing.T) {
+// Tokens for each API are signed with its own key, and only that API accepts them (RFC 9068 section 5).
+func TestSignForSeveralAPIs(t *testing.T) {
 	ring := bothRing(t)
 	main := verifier(t, nil)
 	other := verifier(t, func(cfg *token.VerifierConfig) { cfg.Keys, cfg.Audience = billingRing(t), billing })
@@ -60,7 +60,7 @@ func TestSignForOneOfSeveralAPIs(t *testing.T) {
 	}
 }
 
-// A shared secret never signs for an API that does not share it.
+// A shared secret does not sign for an API that does not have it.
 func TestSignForAnAPIWithoutAKey(t *testing.T) {
 	asymmetric, _ := halves(t, keyring.EdDSA)
 	for name, ring := range map[string]*keyring.Ring{
@@ -84,12 +84,12 @@ func TestSignForAnAPIWithoutAKey(t *testing.T) {
 	}
 	accepts(t, forAny(t, asymmetric), raw)
 	if raw, err := signFor(t, billingRing(t), audience); !errors.Is(err, keyring.ErrNoSigner) || raw != "" {
-		t.Errorf("for the API of the settings by the key of another: signed %q, %v", raw, err)
+		t.Errorf("for Signer.Audience with the key of another API: signed %q, %v", raw, err)
 	}
 }
 
-// An API that is broken into has its own secret, and can make tokens for itself alone:
-// whoever holds all keys must not be fooled either.
+// An API has its own secret, with which it can sign tokens only for itself: a verifier with all keys
+// refuses others.
 func TestForgeriesForAnotherAPI(t *testing.T) {
 	ours := goodHeader()
 	theirs := goodHeader().with("kid", "b1")
@@ -110,8 +110,8 @@ func TestForgeriesForAnotherAPI(t *testing.T) {
 	accepts(t, forAny(t, bothRing(t)), mint(t, ours, goodPayload(), sha256.New, secret))
 }
 
-// An API that is given more keys than its own looks at the audience first of all.
-func TestAKeyOfAnotherAPIAtAnAPI(t *testing.T) {
+// An API that has keys of other APIs refuses tokens for another audience.
+func TestAPIWithKeyOfAnotherAPI(t *testing.T) {
 	v := verifier(t, func(cfg *token.VerifierConfig) { cfg.Keys = bothRing(t) })
 	theirs := goodHeader().with("kid", "b1")
 	for _, aud := range []any{audience, billing, []string{billing, audience}} {

@@ -10,8 +10,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// BenchmarkBareHMAC is the floor: the one HMAC that a token needs, over the same
-// bytes as in the benchmarks below.
+// BenchmarkBareHMAC is the lower bound: one HMAC over the bytes of the token of the other benchmarks.
 func BenchmarkBareHMAC(b *testing.B) {
 	raw := sign(b, goodRing(b), goodClaims())
 	input, key := []byte(raw[:strings.LastIndexByte(raw, '.')]), []byte(secret)
@@ -49,8 +48,7 @@ func benchmarkVerify(b *testing.B, cacheSize int) {
 	}
 }
 
-// BenchmarkVerifyCachedParallel shows what the lock of the cache costs on all
-// cores at once.
+// BenchmarkVerifyCachedParallel shows the cost of the cache's lock on all cores.
 func BenchmarkVerifyCachedParallel(b *testing.B) {
 	v := verifier(b, nil)
 	raw := sign(b, goodRing(b), goodClaims())

@@ -6,25 +6,24 @@ import (
 	"unsafe"
 )
 
-// A token comes as a piece of a request's memory, all of which would be kept for as long as
-// the token is remembered.
-func TestCacheKeepsNoMemoryOfItsCaller(t *testing.T) {
+// A token is a substring of a request, whose memory must be released.
+func TestCacheCopiesTokens(t *testing.T) {
 	request := strings.Repeat("x", 1<<10) + "header.claims.signature"
 	raw := request[1<<10:]
 	c := newCache(2)
 	c.put(newTokenKey(raw), verified{})
 	for _, e := range c.young {
 		if e.signed != "header.claims" || unsafe.StringData(e.signed) == unsafe.StringData(raw) {
-			t.Errorf("%q is remembered in the memory of the request", e.signed)
+			t.Errorf("%q is cached in the memory of the request", e.signed)
 		}
 	}
 	if c.len() != 1 {
-		t.Errorf("%d tokens are remembered, not 1", c.len())
+		t.Errorf("%d tokens are cached, not 1", c.len())
 	}
 }
 
-// All of a signature counts, however long it is: one of RSA with 4096 bits has 683 characters.
-func TestTakeApart(t *testing.T) {
+// The whole signature counts, also one of RSA with 4096 bits, which has 683 characters.
+func TestTokenKey(t *testing.T) {
 	for _, length := range []int{1, 43, 342, 510, 511, 512, 683, MaxLength} {
 		raw := "header.claims." + strings.Repeat("A", length)
 		whole := newTokenKey(raw)

@@ -15,17 +15,16 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// revocations answers as a test tells it to.
+// revocations calls a function of the test.
 type revocations func(*token.Claims) (bool, error)
 
 func (f revocations) Revoked(_ context.Context, c *token.Claims) (bool, error) { return f(c) }
 
-// remembered accepts raw twice and fails the test unless the second time came from
-// the cache.
-func remembered(t *testing.T, v *token.Verifier, raw string) {
+// acceptsCached accepts raw twice. It fails the test unless the second result came from the cache.
+func acceptsCached(t *testing.T, v *token.Verifier, raw string) {
 	t.Helper()
 	if first, second := accepts(t, v, raw), accepts(t, v, raw); first != second {
-		t.Fatal("the token is not remembered")
+		t.Fatal("the token is not cached")
 	}
 }
 
@@ -37,22 +36,22 @@ func refused(t *testing.T, v *token.Verifier, raw string, want error) {
 	}
 }
 
-// CHECKLIST 50: a hit does not extend a token's life.
+// A cached token still expires.
 func TestCachedTokenExpires(t *testing.T) {
 	now := newClock()
 	v := verifier(t, func(cfg *token.VerifierConfig) { cfg.Now = now.Now })
 	c := goodClaims()
 	raw := sign(t, goodRing(t), c)
-	remembered(t, v, raw)
+	acceptsCached(t, v, raw)
 	now.set(c.ExpiresAt.Add(token.DefaultLeeway - 1))
-	remembered(t, v, raw)
+	acceptsCached(t, v, raw)
 	now.set(c.ExpiresAt.Add(token.DefaultLeeway))
 	refused(t, v, raw, token.ErrInvalid)
 	now.set(c.ExpiresAt.Add(-time.Minute))
-	accepts(t, v, raw) // it was the time, and nothing else
+	accepts(t, v, raw) // at the earlier time again
 }
 
-// CHECKLIST 54: what a key signed ends with it, though it be remembered.
+// A cached token is refused when its key is removed or replaced.
 func TestCachedTokenEndsWithItsKey(t *testing.T) {
 	raw := sign(t, goodRing(t), goodClaims())
 	for name, ring := range map[string]*keyring.Ring{
@@ -64,31 +63,30 @@ func TestCachedTokenEndsWithItsKey(t *testing.T) {
 			source := new(keys)
 			source.ring.Store(goodRing(t))
 			v := verifier(t, func(cfg *token.VerifierConfig) { cfg.Keys = source })
-			remembered(t, v, raw)
+			acceptsCached(t, v, raw)
 			source.ring.Store(ring)
 			refused(t, v, raw, token.ErrInvalid)
 			source.ring.Store(goodRing(t))
-			remembered(t, v, raw)
+			acceptsCached(t, v, raw)
 		})
 	}
 }
 
-// A key that reaches its exp while the ring stays the same.
+// A cached token is refused when its key reaches its exp.
 func TestCachedTokenEndsAtTheExpOfItsKey(t *testing.T) {
 	now, end := newClock(), start.Add(time.Minute)
 	ring := ringOf(t, jwk("k1", secret, `"exp":`+seconds(time.Minute)))
 	v := verifier(t, func(cfg *token.VerifierConfig) { cfg.Keys, cfg.Now = ring, now.Now })
 	raw := sign(t, ring, goodClaims())
-	remembered(t, v, raw)
+	acceptsCached(t, v, raw)
 	now.set(end.Add(-1))
-	remembered(t, v, raw)
+	acceptsCached(t, v, raw)
 	now.set(end)
 	refused(t, v, raw, token.ErrInvalid)
 }
 
-// Revocation is judged on every request, remembered or not, and not knowing is
-// neither yes nor no.
-func TestRevocationIsJudgedEveryTime(t *testing.T) {
+// Revocation is checked for every request, cached or not. If it is unknown, the token is unavailable.
+func TestRevocationIsCheckedEveryTime(t *testing.T) {
 	for _, size := range []int{0, -1} {
 		var revoked bool
 		var failure error
@@ -107,20 +105,20 @@ func TestRevocationIsJudgedEveryTime(t *testing.T) {
 		refused(t, v, raw, token.ErrInvalid)
 		revoked, failure = false, errors.New("the list is too old")
 		refused(t, v, raw, token.ErrUnavailable)
-		refused(t, v, raw, failure) // the reason is kept for the log
+		refused(t, v, raw, failure) // for the log
 		if _, err := v.Verify(t.Context(), raw); errors.Is(err, token.ErrInvalid) {
-			t.Errorf("what cannot be judged is called invalid: %v", err)
+			t.Errorf("an unknown revocation is ErrInvalid: %v", err)
 		}
 		failure = nil
 		accepts(t, v, raw)
 		if diff := cmp.Diff([]string{"jti-1", "jti-1", "jti-1", "jti-1", "jti-1", "jti-1", "jti-1"}, asked); diff != "" {
-			t.Errorf("asked about (-want +got):\n%s", diff)
+			t.Errorf("checked tokens (-want +got):\n%s", diff)
 		}
 	}
 }
 
-// What can never be learned makes a token invalid: the caller need not come back.
-func TestRevocationThatCannotBeKnown(t *testing.T) {
+// A token that refers to no revocation bit is invalid.
+func TestInvalidRevocationReference(t *testing.T) {
 	v := verifier(t, func(cfg *token.VerifierConfig) {
 		cfg.Revocations = revocations(func(*token.Claims) (bool, error) {
 			return false, fmt.Errorf("%w: there is no such bit", token.ErrInvalid)
@@ -133,8 +131,8 @@ func TestRevocationThatCannotBeKnown(t *testing.T) {
 	}
 }
 
-// Nobody is asked about a token that is not good, and expiry wins.
-func TestRevocationIsAskedLast(t *testing.T) {
+// Revocation is only checked for tokens that are otherwise valid.
+func TestRevocationIsCheckedLast(t *testing.T) {
 	now := newClock()
 	v := verifier(t, func(cfg *token.VerifierConfig) {
 		cfg.Now = now.Now
@@ -142,7 +140,7 @@ func TestRevocationIsAskedLast(t *testing.T) {
 			if now.Now().Equal(start) {
 				return false, nil
 			}
-			t.Error("asked about an expired token")
+			t.Error("checked an expired token")
 			return false, errors.New("no answer")
 		})
 	})
@@ -153,44 +151,52 @@ func TestRevocationIsAskedLast(t *testing.T) {
 	refused(t, v, raw, token.ErrInvalid)
 }
 
-func TestCachedAndUncachedSayTheSame(t *testing.T) {
+func TestCachedAndUncachedClaimsAreEqual(t *testing.T) {
 	cold := verifier(t, func(cfg *token.VerifierConfig) { cfg.CacheSize = -1 })
 	warm := verifier(t, nil)
 	raw := sign(t, goodRing(t), goodClaims())
-	remembered(t, warm, raw)
+	acceptsCached(t, warm, raw)
 	first, second := accepts(t, cold, raw), accepts(t, cold, raw)
 	if first == second {
-		t.Error("a verifier without a cache remembers")
+		t.Error("a verifier without a cache has cached a token")
 	}
 	if diff := cmp.Diff(first, accepts(t, warm, raw)); diff != "" {
 		t.Errorf("(-uncached +cached):\n%s", diff)
 	}
 }
 
-// What a token says is worth nothing without its signature, remembered or not.
+// A token with another signature than the cached one is refused.
 func TestCachedTokenWithAnotherSignature(t *testing.T) {
 	v := verifier(t, nil)
 	raw := sign(t, goodRing(t), goodClaims())
-	remembered(t, v, raw)
+	acceptsCached(t, v, raw)
 	dot := strings.LastIndexByte(raw, '.') + 1
 	flipped := []byte(raw)
 	flipped[dot] ^= 1
-	for _, forged := range []string{raw[:dot], raw[:dot-1], raw[:len(raw)-1], raw + "A", string(flipped), raw[:dot] + strings.Repeat("A", len(raw)-dot), raw[:dot] + strings.Repeat("A", 1000)} {
+	for _, forged := range []string{
+		raw[:dot],
+		raw[:dot-1],
+		raw[:len(raw)-1],
+		raw + "A",
+		string(flipped),
+		raw[:dot] + strings.Repeat("A", len(raw)-dot),
+		raw[:dot] + strings.Repeat("A", 1000),
+	} {
 		refused(t, v, forged, token.ErrInvalid)
-		remembered(t, v, raw)
+		acceptsCached(t, v, raw)
 	}
 	if n := v.CacheLen(); n != 1 {
-		t.Errorf("%d tokens are remembered, not 1", n)
+		t.Errorf("%d tokens are cached, not 1", n)
 	}
 }
 
-func TestRefusedTokensAreNotRemembered(t *testing.T) {
+func TestRefusedTokensAreNotCached(t *testing.T) {
 	v := verifier(t, nil)
 	for _, bad := range badTokens(t) {
 		_, _ = v.Verify(t.Context(), bad.raw)
 	}
 	if n := v.CacheLen(); n != 0 {
-		t.Errorf("%d bad tokens are remembered", n)
+		t.Errorf("%d invalid tokens are cached", n)
 	}
 }
 
@@ -218,25 +224,25 @@ func TestCacheBound(t *testing.T) {
 			}
 		}
 		if most != bound {
-			t.Errorf("CacheSize %d: %d tokens were remembered, want %d", size, most, bound)
+			t.Errorf("CacheSize %d: %d tokens were cached, want %d", size, most, bound)
 		}
 	}
 }
 
-// A token in use stays, however many others pass by.
-func TestCacheKeepsWhatIsUsed(t *testing.T) {
+// A token in use stays cached, however many others are verified.
+func TestCacheKeepsTokensInUse(t *testing.T) {
 	v := verifier(t, func(cfg *token.VerifierConfig) { cfg.CacheSize = 8 })
 	raws := tokens(t, 60)
 	first := accepts(t, v, raws[0])
 	for _, other := range raws[1:] {
 		accepts(t, v, other)
 		if accepts(t, v, raws[0]) != first {
-			t.Fatal("a token in use was forgotten")
+			t.Fatal("a token in use was evicted")
 		}
 	}
 }
 
-// Many requests at once: the bound holds, and every token gives its own claims.
+// With concurrent requests, the cache keeps its size and every token has its own claims.
 func TestCacheConcurrently(t *testing.T) {
 	const size, workers, rounds = 16, 8, 10
 	source := new(keys)
@@ -254,7 +260,7 @@ func TestCacheConcurrently(t *testing.T) {
 					return
 				}
 				if got := v.CacheLen(); got > size {
-					t.Errorf("%d tokens are remembered, more than %d", got, size)
+					t.Errorf("%d tokens are cached, more than %d", got, size)
 					return
 				}
 				if i%97 == 0 {

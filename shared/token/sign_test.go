@@ -13,8 +13,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// CHECKLIST 44 to 46, 49: what a token is, byte for byte.
-func TestSignWritesTheProfileOfRFC9068(t *testing.T) {
+// The token is exactly as RFC 9068 section 2 says: header, claims and signature.
+func TestSignFollowsRFC9068(t *testing.T) {
 	raw := sign(t, goodRing(t), goodClaims())
 	if got, want := decoded(t, raw, 0), `{"alg":"HS256","kid":"k1","typ":"at+jwt"}`; got != want {
 		t.Errorf("header %s, want %s", got, want)
@@ -32,7 +32,7 @@ func TestSignWritesTheProfileOfRFC9068(t *testing.T) {
 	}
 }
 
-func TestSignLeavesOutWhatIsNotThere(t *testing.T) {
+func TestSignOmitsEmptyClaims(t *testing.T) {
 	c := goodClaims()
 	c.Scope, c.Username, c.Name, c.Status = nil, "", "", nil
 	payload := decoded(t, sign(t, goodRing(t), c), 1)
@@ -43,9 +43,8 @@ func TestSignLeavesOutWhatIsNotThere(t *testing.T) {
 	}
 }
 
-// CHECKLIST 49: iss, exp, aud, sub, client_id, iat, jti all present. A token
-// without one of them is not made.
-func TestSignRefusesAnIncompleteToken(t *testing.T) {
+// A token without one of the claims that RFC 9068 section 2.2 requires is not signed.
+func TestSignRefusesMissingClaims(t *testing.T) {
 	for name, remove := range map[string]func(*token.Claims){
 		"iss":       func(c *token.Claims) { c.Issuer = "" },
 		"sub":       func(c *token.Claims) { c.Subject = "" },
@@ -64,9 +63,12 @@ func TestSignRefusesAnIncompleteToken(t *testing.T) {
 	}
 }
 
-// CHECKLIST 54: the key that signs is the one whose time has come.
-func TestSignUsesTheKeyOfTheHour(t *testing.T) {
-	ring := ringOf(t, jwk("old", secret, `"exp":`+seconds(2*time.Hour)), jwk("new", secret+"2", `"nbf":`+seconds(time.Hour), `"exp":`+seconds(3*time.Hour)))
+// The key that signs is selected by the schedule of the ring.
+func TestSignFollowsTheSchedule(t *testing.T) {
+	ring := ringOf(t,
+		jwk("old", secret, `"exp":`+seconds(2*time.Hour)),
+		jwk("new", secret+"2", `"nbf":`+seconds(time.Hour), `"exp":`+seconds(3*time.Hour)),
+	)
 	now := newClock()
 	signer := &token.Signer{Keys: ring, Now: now.Now}
 	for at, kid := range map[time.Duration]string{0: "old", time.Hour: "new"} {
@@ -93,7 +95,8 @@ func TestSignAndVerifyAgree(t *testing.T) {
 	later.NotBefore = start.Add(-time.Minute)
 	many := goodClaims()
 	many.Audience = []string{"https://other.example", audience}
-	for name, want := range map[string]*token.Claims{"user": goodClaims(), "service": service, "nbf": later, "two audiences": many} {
+	for name, want := range map[string]*token.Claims{"user": goodClaims(), "service": service, "nbf": later,
+		"two audiences": many} {
 		got := accepts(t, verifier(t, nil), sign(t, goodRing(t), want))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-signed +verified):\n%s", name, diff)

@@ -24,10 +24,10 @@ const (
 	audience = "https://api.example"
 )
 
-// start is when the clock of these tests begins.
+// start is the initial time of the tests.
 var start = time.Unix(1_800_000_000, 0)
 
-// clock is a time that a test moves.
+// clock is a time that a test can change.
 type clock struct{ now atomic.Int64 }
 
 func newClock() *clock {
@@ -39,12 +39,12 @@ func newClock() *clock {
 func (c *clock) set(t time.Time) { c.now.Store(t.UnixNano()) }
 func (c *clock) Now() time.Time  { return time.Unix(0, c.now.Load()) }
 
-// keys is a keyring.Source whose ring a test replaces.
+// keys is a keyring.Source whose ring a test can replace.
 type keys struct{ ring atomic.Pointer[keyring.Ring] }
 
 func (k *keys) Current() *keyring.Ring { return k.ring.Load() }
 
-// jwk writes a key of a JWK Set; members are further ones, such as `"nbf":1`.
+// jwk returns a key of a JWK Set with additional members, such as `"nbf":1`.
 func jwk(kid, secret string, members ...string) string {
 	all := append([]string{
 		`"kty":"oct"`, `"kid":"` + kid + `"`, `"k":"` + base64.RawURLEncoding.EncodeToString([]byte(secret)) + `"`,
@@ -61,10 +61,10 @@ func ringOf(t testing.TB, jwks ...string) *keyring.Ring {
 	return ring
 }
 
-// goodRing holds the one key k1.
+// goodRing returns a ring with the key k1.
 func goodRing(t testing.TB) *keyring.Ring { return ringOf(t, jwk("k1", secret)) }
 
-// verifier accepts the tokens of goodRing at start, unless change says otherwise.
+// verifier returns a verifier that accepts the tokens of goodRing at start; change may change its configuration.
 func verifier(t testing.TB, change func(*token.VerifierConfig)) *token.Verifier {
 	t.Helper()
 	cfg := token.VerifierConfig{Keys: goodRing(t), Issuer: issuer, Audience: audience, Now: newClock().Now}
@@ -78,7 +78,7 @@ func verifier(t testing.TB, change func(*token.VerifierConfig)) *token.Verifier 
 	return v
 }
 
-// goodClaims is what a good token says at start.
+// goodClaims returns the claims of a token that is valid at start.
 func goodClaims() *token.Claims {
 	return &token.Claims{
 		Issuer:    issuer,
@@ -104,7 +104,7 @@ func sign(t testing.TB, source keyring.Source, c *token.Claims) string {
 	return raw
 }
 
-// members is a JSON object that a forged token is made of.
+// members is a JSON object: a header or a payload.
 type members map[string]any
 
 func (m members) with(name string, value any) members {
@@ -119,7 +119,7 @@ func (m members) without(name string) members {
 	return m
 }
 
-// goodHeader and goodPayload make a good token when mint signs them with secret.
+// goodHeader and goodPayload are a valid token when mint signs them with secret.
 func goodHeader() members { return members{"alg": "HS256", "typ": "at+jwt", "kid": "k1"} }
 
 func goodPayload() members {
@@ -129,8 +129,8 @@ func goodPayload() members {
 	}
 }
 
-// mint makes a token by hand, without the library that is tested. The signature
-// is an HMAC with the hash and the secret, whatever the header says.
+// mint signs a token without the package under test. The signature is an HMAC with the hash and the
+// secret, whatever the header says.
 func mint(t testing.TB, header, payload members, newHash func() hash.Hash, secret string) string {
 	t.Helper()
 	input := segment(t, header) + "." + segment(t, payload)
@@ -152,7 +152,7 @@ func signature(input string, newHash func() hash.Hash, secret string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// minted is mint with what a good token has.
+// minted is mint with SHA-256 and the secret of goodRing.
 func minted(t testing.TB, header, payload members) string {
 	t.Helper()
 	return mint(t, header, payload, sha256.New, secret)
@@ -163,12 +163,12 @@ func accepts(t testing.TB, v *token.Verifier, raw string) *token.Claims {
 	t.Helper()
 	claims, err := v.Verify(t.Context(), raw)
 	if err != nil || claims == nil {
-		t.Fatalf("a good token is refused: %v", err)
+		t.Fatalf("a valid token is refused: %v", err)
 	}
 	return claims
 }
 
-// decoded returns a part of a token as it is on the wire.
+// decoded returns a part of a token, decoded from base64url.
 func decoded(t testing.TB, raw string, part int) string {
 	t.Helper()
 	data, err := base64.RawURLEncoding.DecodeString(strings.Split(raw, ".")[part])
@@ -181,7 +181,7 @@ func decoded(t testing.TB, raw string, part int) string {
 // seconds is a time from start as a NumericDate.
 func seconds(d time.Duration) string { return fmt.Sprint(start.Add(d).Unix()) }
 
-// onlyKey returns the members of the one public key of a ring.
+// onlyKey returns the members of the only public key of a ring.
 func onlyKey(t testing.TB, ring *keyring.Ring) members {
 	t.Helper()
 	data, err := ring.Public(start)
@@ -195,7 +195,7 @@ func onlyKey(t testing.TB, ring *keyring.Ring) members {
 	return set.Keys[0]
 }
 
-// fromBase64 returns the bytes of a base64url text, or nothing if it is none.
+// fromBase64 returns the bytes of a base64url text, or nil if it is not valid.
 func fromBase64(text string) string {
 	data, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {

@@ -89,7 +89,8 @@ func TestChallengeWithErrorCode(t *testing.T) {
 	} {
 		got := s.do(t, http.MethodGet, tt.target, tt.header...)
 		p, c := got.problem(t), challenge(t, got)
-		if got.StatusCode != tt.status || c["error"] != tt.code || c["scope"] != tt.scope || c["realm"] != bearertest.Audience {
+		if got.StatusCode != tt.status || c["error"] != tt.code || c["scope"] != tt.scope ||
+			c["realm"] != bearertest.Audience {
 			t.Errorf("%s: status %d, challenge %v", tt.name, got.StatusCode, c)
 		}
 		if p.Detail == "" || c["error_description"] != p.Detail {
@@ -121,7 +122,8 @@ func TestMetadata(t *testing.T) {
 		}
 		got := s.do(t, http.MethodGet, u.RequestURI())
 		var document map[string]any
-		if err := json.Unmarshal([]byte(got.body), &document); err != nil || got.Header.Get("Content-Type") != "application/json" {
+		if err := json.Unmarshal([]byte(got.body), &document); err != nil ||
+			got.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: status %d, body %q", audience, got.StatusCode, got.body)
 			continue
 		}
@@ -140,7 +142,8 @@ func TestMetadata(t *testing.T) {
 // An API whose identifier is not an http(s) URL has no metadata.
 func TestNoMetadataForOtherIdentifiers(t *testing.T) {
 	s := start(t, func(cfg *api.Config) { cfg.Guard = guardFor(t, "urn:example:api") })
-	if c := challenge(t, s.do(t, http.MethodGet, "/users/me")); c["resource_metadata"] != "" || c["realm"] != "urn:example:api" {
+	if c := challenge(t, s.do(t, http.MethodGet, "/users/me")); c["resource_metadata"] != "" ||
+		c["realm"] != "urn:example:api" {
 		t.Errorf("challenge %v", c)
 	}
 	if got := s.do(t, http.MethodGet, "/.well-known/oauth-protected-resource"); got.StatusCode != http.StatusNotFound {
@@ -174,11 +177,13 @@ func TestCORS(t *testing.T) {
 			t.Errorf("preflight from %s: Access-Control-Allow-Methods %q", origin, got)
 		}
 		refused := s.do(t, http.MethodGet, "/users/me", "Origin", origin)
-		if got := refused.Header.Get("Access-Control-Allow-Origin"); got != want || refused.StatusCode != http.StatusUnauthorized {
+		if got := refused.Header.Get("Access-Control-Allow-Origin"); got != want ||
+			refused.StatusCode != http.StatusUnauthorized {
 			t.Errorf("refusal to %s: status %d, Access-Control-Allow-Origin %q", origin, refused.StatusCode, got)
 		}
 	}
-	if got := start(t, nil).do(t, http.MethodGet, "/users/me", "Origin", "https://app.example"); got.Header.Get("Access-Control-Allow-Origin") != "" {
+	got := start(t, nil).do(t, http.MethodGet, "/users/me", "Origin", "https://app.example")
+	if got.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Error("CORS is on without a setting")
 	}
 }

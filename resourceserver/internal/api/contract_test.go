@@ -83,7 +83,8 @@ func TestInvalidItemID(t *testing.T) {
 	} {
 		got := s.get(t, "/items/"+id)
 		p := got.problem(t)
-		if got.StatusCode != http.StatusUnprocessableEntity || len(p.Errors) != 1 || p.Errors[0].Field != "path.item_id" || p.Errors[0].Message == "" {
+		if got.StatusCode != http.StatusUnprocessableEntity || len(p.Errors) != 1 || p.Errors[0].Field != "path.item_id" ||
+			p.Errors[0].Message == "" {
 			t.Errorf("%s: status %d, body %q", id, got.StatusCode, got.body)
 		}
 		if !strings.Contains(p.Detail, "item_id") || strings.Contains(got.body, id) {
@@ -113,7 +114,8 @@ func TestUnknownPaths(t *testing.T) {
 		"/docs/../openapi.json", "/schemas", "/schemas/User.json", "/openapi", "/openapi.yaml", "/openapi-3.0.json", "/.well-known/",
 	} {
 		for _, got := range []response{s.get(t, path), s.do(t, http.MethodGet, path)} {
-			if p := got.problem(t); got.StatusCode != http.StatusNotFound || p.Detail != "Not Found" || got.Header.Get("Location") != "" {
+			if p := got.problem(t); got.StatusCode != http.StatusNotFound || p.Detail != "Not Found" ||
+				got.Header.Get("Location") != "" {
 				t.Errorf("%s: status %d, detail %q, Location %q", path, got.StatusCode, p.Detail, got.Header.Get("Location"))
 			}
 		}
@@ -123,10 +125,12 @@ func TestUnknownPaths(t *testing.T) {
 // Another method is a 405 with Allow (RFC 9110 section 15.5.6).
 func TestOtherMethods(t *testing.T) {
 	s := start(t, nil)
-	for _, path := range []string{"/users/me", "/items/42", "/items/abc", "/openapi.json", "/docs", "/.well-known/oauth-protected-resource"} {
+	for _, path := range []string{"/users/me", "/items/42", "/items/abc", "/openapi.json", "/docs",
+		"/.well-known/oauth-protected-resource"} {
 		for _, method := range []string{"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"} {
 			got := s.do(t, method, path)
-			if p := got.problem(t); got.StatusCode != http.StatusMethodNotAllowed || p.Detail != "Method Not Allowed" || got.Header.Get("Allow") != "GET, HEAD" {
+			if p := got.problem(t); got.StatusCode != http.StatusMethodNotAllowed || p.Detail != "Method Not Allowed" ||
+				got.Header.Get("Allow") != "GET, HEAD" {
 				t.Errorf("%s %s: status %d, detail %q, Allow %q", method, path, got.StatusCode, p.Detail, got.Header.Get("Allow"))
 			}
 		}
@@ -139,7 +143,8 @@ func TestHead(t *testing.T) {
 	for _, path := range []string{"/users/me", "/items/42", "/openapi.json", "/docs", "/docs/swagger-ui.css"} {
 		want := s.get(t, path)
 		got := s.do(t, http.MethodHead, path, "Authorization", "Bearer "+s.issuer.Token("profile", "items:read"))
-		if got.StatusCode != http.StatusOK || got.body != "" || got.Header.Get("Content-Type") != want.Header.Get("Content-Type") {
+		if got.StatusCode != http.StatusOK || got.body != "" ||
+			got.Header.Get("Content-Type") != want.Header.Get("Content-Type") {
 			t.Errorf("%s: status %d, body %q, Content-Type %q", path, got.StatusCode, got.body, got.Header.Get("Content-Type"))
 		}
 	}
@@ -199,7 +204,8 @@ func TestInvalidTokens(t *testing.T) {
 			t.Errorf("%s: the token is in the body", name)
 		}
 	}
-	if got := s.do(t, http.MethodGet, "/users/me", "Authorization", "Bearer "+forge(t, s.issuer, jwt.SigningMethodHS256, nil)); got.StatusCode != http.StatusOK {
+	valid := "Bearer " + forge(t, s.issuer, jwt.SigningMethodHS256, nil)
+	if got := s.do(t, http.MethodGet, "/users/me", "Authorization", valid); got.StatusCode != http.StatusOK {
 		t.Errorf("the valid token: status %d", got.StatusCode)
 	}
 }

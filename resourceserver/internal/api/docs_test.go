@@ -37,7 +37,8 @@ func TestDocsPageIsSelfContained(t *testing.T) {
 			t.Errorf("the page refers to %s", m[1])
 			continue
 		}
-		if got := s.do(t, http.MethodGet, m[1], "Accept-Encoding", "gzip"); got.StatusCode != http.StatusOK || len(got.body) == 0 {
+		if got := s.do(t, http.MethodGet, m[1], "Accept-Encoding", "gzip"); got.StatusCode != http.StatusOK ||
+			len(got.body) == 0 {
 			t.Errorf("%s: status %d, %d bytes", m[1], got.StatusCode, len(got.body))
 		}
 	}

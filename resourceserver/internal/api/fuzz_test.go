@@ -15,13 +15,15 @@ import (
 // The response to a path below /items/ is the item with that number, 404 if it is not a single segment,
 // or 422 if it is not an integer of 64 bits. It is never a redirect or a 500.
 func FuzzItemPath(f *testing.F) {
-	for _, seed := range []string{"42", "-5", "007", "+1", "abc", "4.0", "1e3", "0x10", "9223372036854775808", "", "/", "..", "4/2", "4\n", "\x00", "\xff", "٣", "1_000", "{item_id}", "%2F"} {
+	for _, seed := range []string{"42", "-5", "007", "+1", "abc", "4.0", "1e3", "0x10", "9223372036854775808", "", "/",
+		"..", "4/2", "4\n", "\x00", "\xff", "٣", "1_000", "{item_id}", "%2F"} {
 		f.Add(seed)
 	}
 	issuer := bearertest.New(f)
 	handler, authorization := newHandler(f, issuer, nil), "Bearer "+issuer.Token("items:read")
 	f.Fuzz(func(t *testing.T, id string) {
-		r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/items/" + id}, Header: http.Header{"Authorization": {authorization}}}
+		r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/items/" + id},
+			Header: http.Header{"Authorization": {authorization}}}
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		want, integer := new(big.Int).SetString(id, 10)

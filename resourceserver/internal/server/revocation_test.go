@@ -155,7 +155,8 @@ func TestRevocation(t *testing.T) {
 	expect("another", second, 200, "")
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		metrics := body(t, get(t, "http://"+s.HTTP.AdminListen+"/metrics", ""))
-		if strings.Contains(metrics, "\nhallpass_status_lists 2\n") && aged.MatchString(metrics) && failed.MatchString(metrics) {
+		if strings.Contains(metrics, "\nhallpass_status_lists 2\n") && aged.MatchString(metrics) &&
+			failed.MatchString(metrics) {
 			break
 		}
 		if time.Now().After(deadline) {

@@ -266,7 +266,8 @@ func TestSettingsOfTheAPI(t *testing.T) {
 		if got := w.Header().Get("Access-Control-Allow-Origin"); got != "https://app.example" {
 			t.Errorf("Access-Control-Allow-Origin %q", got)
 		}
-		if policy := w.Header().Get("Content-Security-Policy"); docs && !strings.Contains(policy, "connect-src 'self' "+s.Issuer+";") {
+		if policy := w.Header().Get("Content-Security-Policy"); docs &&
+			!strings.Contains(policy, "connect-src 'self' "+s.Issuer+";") {
 			t.Errorf("Content-Security-Policy %q", policy)
 		}
 		if err := srv.Ready(t.Context()); err != nil {

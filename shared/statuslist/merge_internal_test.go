@@ -7,9 +7,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-// However long servers contradict each other, a copy grows by what they say and not by how
-// often; and what one of them repeats of the other is held once.
-func TestJoinIsBounded(t *testing.T) {
+// A copy grows with the number of different lists, not with the number of fetches.
+func TestMergeIsBounded(t *testing.T) {
 	ring, err := keyring.FromSecret("0123456789abcdef0123456789abcdef")
 	if err != nil {
 		t.Fatal(err)
@@ -25,14 +24,15 @@ func TestJoinIsBounded(t *testing.T) {
 		list := NewList(64)
 		list.Revoke(int64(n % 3))
 		at := now.Add(time.Duration(n) * 10 * time.Millisecond).Truncate(time.Second)
-		if h, err = c.merge(h, newPublishedList(Token{IssuedAt: at, ExpiresAt: now.Add(time.Hour), List: list, Key: key}, "", at), at); err != nil {
+		next := newPublishedList(Token{IssuedAt: at, ExpiresAt: now.Add(time.Hour), List: list, Key: key}, "", at)
+		if h, err = c.merge(h, next, at); err != nil {
 			t.Fatal(err)
 		}
 		if got := len(h.lists); got > 3 {
-			t.Fatalf("%d forms after %d of three servers", got, n+1)
+			t.Fatalf("%d lists after %d fetches from three servers", got, n+1)
 		}
 	}
 	if len(h.lists) != 3 {
-		t.Errorf("%d forms of three servers that contradict each other", len(h.lists))
+		t.Errorf("%d lists from three servers that differ", len(h.lists))
 	}
 }
