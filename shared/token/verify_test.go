@@ -192,7 +192,7 @@ func TestVerifyAccepts(t *testing.T) {
 	h, p := goodHeader(), goodPayload()
 	future := start.Add(5 * time.Second).Unix()
 	for name, raw := range map[string]string{
-		"the good token of the table":                minted(t, h, p),
+		"the valid token of the table":               minted(t, h, p),
 		"long typ (RFC 9068 section 4)":              minted(t, h.with("typ", "application/at+jwt"), p),
 		"typ in upper case (RFC 7515 section 4.1.9)": minted(t, h.with("typ", "AT+JWT"), p),
 		"one aud of several":                         minted(t, h, p.with("aud", []string{"https://other.example", audience})),

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"resourceserver": main})
 }
 
-// What a script of an operator relies on: messages, streams and exit codes.
+// Messages, streams and exit codes of the commands.
 func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -43,7 +43,7 @@ func TestCommands(t *testing.T) {
 	})
 }
 
-// freeAddress returns an address on which nobody listens.
+// freeAddress returns a free address.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -52,7 +52,7 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// status runs a program that must end with an exit code: status CODE PROGRAM ARG...
+// status runs a program and checks its exit code: status CODE PROGRAM ARG...
 func status(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: status CODE PROGRAM ARG...")
@@ -70,7 +70,7 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// ready waits until the server with this admin address is ready.
+// ready waits until the server with the admin address is ready.
 func ready(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: ready HOST:PORT")
@@ -94,7 +94,7 @@ func occupy(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { _ = l.Close() })
 }
 
-// terminate sends SIGTERM to what runs in the background.
+// terminate sends SIGTERM to the commands in the background.
 func terminate(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: terminate")

@@ -38,7 +38,7 @@ func settings(t *testing.T) server.Settings {
 	}
 }
 
-// freeAddress returns an address on which nobody listens.
+// freeAddress returns a free address.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
