@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -31,6 +33,9 @@ import (
 
 // docs is the folder of the documentation.
 const docs = "deploy/docs"
+
+// maxPage bounds how long the commands of a page may take, on a busy machine.
+const maxPage = 5 * time.Minute
 
 // maxREADME is the length of README.md, in words, that a newcomer can be asked to read.
 const maxREADME = 1400
@@ -86,7 +91,8 @@ func (d document) blocks(info string) []block {
 }
 
 func TestBlocks(t *testing.T) {
-	p := document{text: "# A\n\n```sh\necho 1\necho 2\n```\n\n```sh manual\nmake run\n```\n\n```go\nx := 1\n```\n\n```sh\necho 3\n```\n"}
+	p := document{text: "# A\n\n```sh\necho 1\necho 2\n```\n\n```sh manual\nmake run\n```\n\n" +
+		"```go\nx := 1\n```\n\n```sh\necho 3\n```\n"}
 	for info, want := range map[string][]block{
 		"sh": {{4, "echo 1\necho 2\n"}, {17, "echo 3\n"}},
 		"go": {{13, "x := 1\n"}},
@@ -108,10 +114,11 @@ func startQuickstart(t *testing.T) (folder string, r *runner) {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(copyPrograms(programs), copyFile(folder, root, filepath.Join("deploy", "run.sh"), 0o755)); err != nil {
+	script := filepath.Join("deploy", "run.sh")
+	if err := errors.Join(copyPrograms(programs), copyFile(folder, root, script, 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	r = startRunner(t, exec.Command(filepath.Join(folder, "deploy", "run.sh")), programs, filepath.Join(folder, "var"), nil)
+	r = startRunner(t, exec.Command(filepath.Join(folder, script)), programs, filepath.Join(folder, "var"), nil)
 	r.ready(t)
 	return folder, r
 }
@@ -149,7 +156,9 @@ func (d document) run(t *testing.T, blocks []block) {
 	if err := os.WriteFile(filepath.Join(folder, ".curlrc"), []byte("fail-with-body\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	shell := exec.CommandContext(t.Context(), "sh", "-eu", "-c", addresses.Replace(script.String()))
+	ctx, cancel := context.WithTimeout(t.Context(), maxPage)
+	defer cancel()
+	shell := exec.CommandContext(ctx, "sh", "-eu", "-c", addresses.Replace(script.String()))
 	shell.Dir = folder
 	shell.Env = cleanEnv("HOME="+folder, "CURL_HOME="+folder)
 	if out, err := runWithPerson(t, shell, "http://"+r.addresses[0]+"/authorize?"); err != nil {
@@ -222,6 +231,18 @@ func goFile(snippet string) string {
 		"func _(ctx context.Context) error {\n" + strings.TrimPrefix(snippet, imports) + "\nreturn nil\n}\n"
 }
 
+func TestGoFile(t *testing.T) {
+	for snippet, want := range map[string]string{
+		"package main\n\nfunc main() {}\n":             "package main\n\nfunc main() {}\n",
+		"x := 1\n_ = x\n":                              "package snippet\n\nfunc _(ctx context.Context) error {\nx := 1\n_ = x\n\nreturn nil\n}\n",
+		"import (\n\t\"context\"\n)\n\n<-ctx.Done()\n": "package snippet\n\nimport (\n\t\"context\"\n)\n\nfunc _(ctx context.Context) error {\n<-ctx.Done()\n\nreturn nil\n}\n",
+	} {
+		if diff := cmp.Diff(want, goFile(snippet)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
 // Every link to a file of the project has a target, and so has its fragment.
 func TestPagesLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
@@ -290,28 +311,39 @@ type setting struct {
 	defaultValue string // empty where the help text states none
 }
 
-// The table of settings.md has what the help of both servers has, with the defaults.
-func TestSettingsPage(t *testing.T) {
-	want := map[string]setting{}
-	for program, servers := range map[string]string{"authserver": "auth", "resourceserver": "API"} {
+var (
+	settingInHelp = regexp.MustCompile(`(?:\(([^()]*)\) )?\(\$(HALLPASS_[A-Z_]+)\)`)
+	settingInPage = regexp.MustCompile("(?m)^\\| `(HALLPASS_[A-Z_]+)` \\| (\\w+) \\| ([^|]*) \\|")
+)
+
+// settingsOfHelp returns what `serve --help` of both servers says, by variable.
+func settingsOfHelp(t *testing.T) map[string]setting {
+	t.Helper()
+	settings := map[string]setting{}
+	for program, server := range map[string]string{"authserver": "auth", "resourceserver": "API"} {
 		help := strings.Join(strings.Fields(mustCommand(t, "", program, "serve", "--help")), " ")
-		for _, found := range regexp.MustCompile(`(?:\(([^()]*)\) )?\(\$(HALLPASS_[A-Z_]+)\)`).FindAllStringSubmatch(help, -1) {
-			s := setting{servers, strings.TrimSuffix(found[1], " by default")}
-			if other, ok := want[found[2]]; ok {
+		for _, found := range settingInHelp.FindAllStringSubmatch(help, -1) {
+			s := setting{server, strings.TrimSuffix(found[1], " by default")}
+			if other, ok := settings[found[2]]; ok {
 				s.servers = "both"
 				if other.defaultValue != s.defaultValue { // of the addresses
 					s.defaultValue = ""
 				}
 			}
-			want[found[2]] = s
+			settings[found[2]] = s
 		}
 	}
+	return settings
+}
+
+// The table of settings.md has the settings of both servers, with their defaults.
+func TestSettingsPage(t *testing.T) {
+	want, got := settingsOfHelp(t), map[string]setting{}
 	text, err := os.ReadFile(filepath.Join(root, docs, "settings.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]setting{}
-	for _, row := range regexp.MustCompile("(?m)^\\| `(HALLPASS_[A-Z_]+)` \\| (\\w+) \\| ([^|]*) \\|").FindAllStringSubmatch(string(text), -1) {
+	for _, row := range settingInPage.FindAllStringSubmatch(string(text), -1) {
 		name, value := row[1], strings.Trim(row[3], "` ")
 		if want[name].defaultValue == "" || name == "HALLPASS_PASSWORD_WORKERS" { // one a CPU
 			value = want[name].defaultValue
