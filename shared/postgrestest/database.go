@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// Database returns the URL of an empty database for a test, on the server that start
-// gives: New, or what gives the same server to several tests. Where PostgreSQL is not
-// installed the test is left out, but with CI=true, when nothing may be, it fails.
+// Database returns the URL of an empty database on the server that start returns.
+// start is Shared, or a function that starts one server and returns it every time.
+// Where PostgreSQL is not installed, Database skips the test; with CI=true it fails it.
 func Database(t testing.TB, start func() (*Server, error)) (url string) {
 	t.Helper()
 	server, err := start()

@@ -1,9 +1,16 @@
 // Package postgrestest runs a real PostgreSQL for tests, from the programs that a
-// distribution's packages install.
+// distribution's packages install. It needs no setup: the server runs in a temporary
+// folder, listens on a Unix socket there and on no network, and ends with the program
+// that started it.
 //
-// It exists because a test of SQL is worth something only on the engine itself, and
-// because such a test should need no set-up: the server runs in a temporary folder,
-// listens on a socket there and on no network, and ends with the test program.
+// One server is enough for the tests of all packages. The command withpostgres starts
+// one and names it in the environment variable HALLPASS_TEST_POSTGRES for the command
+// that it runs:
+//
+//	go run ./shared/postgrestest/cmd/withpostgres go test ./...
+//
+// Shared returns that server. In a package that is tested alone, with plain go test, it
+// starts a server for that package.
 package postgrestest
 
 import (
@@ -16,27 +23,47 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// ErrNotInstalled says that the programs of PostgreSQL are not on this machine.
+// Variable is the environment variable that names a running server: the folder of its
+// socket.
+const Variable = "HALLPASS_TEST_POSTGRES"
+
+// ErrNotInstalled means that PostgreSQL's programs are not on this machine.
 var ErrNotInstalled = errors.New("PostgreSQL is not installed")
 
-// startTimeout bounds how long a server may take to answer.
-const startTimeout = 30 * time.Second
+// errShared is the error of Start and Stop for a server that other packages use too.
+var errShared = errors.New("this PostgreSQL server is shared: call New for one to stop")
 
-// Server is a PostgreSQL server with an empty cluster. Its methods must not be
-// called concurrently.
+// startTimeout bounds how long a server may take to accept connections.
+const startTimeout = 2 * time.Minute
+
+// Server is a PostgreSQL server. Database may be called concurrently; the other methods
+// may not.
 type Server struct {
-	bin     string // folder of the programs
-	dir     string // holds data and socket
-	process *exec.Cmd
-	made    int
+	bin       string // folder of PostgreSQL's programs
+	dir       string // folder of the socket and the data
+	shared    bool   // started by another program
+	process   *exec.Cmd
+	databases atomic.Int64
 }
 
-// New makes a cluster and starts its server. It is ErrNotInstalled where there is
-// no PostgreSQL. Call Close at the end.
+// Shared returns the server that HALLPASS_TEST_POSTGRES names. If the variable is empty,
+// it starts one, as New does. Call Close at the end.
+func Shared() (*Server, error) {
+	dir := os.Getenv(Variable)
+	if dir == "" {
+		return New()
+	}
+	bin, err := programs()
+	return &Server{bin: bin, dir: dir, shared: true}, err
+}
+
+// New makes a cluster and starts a server on it that no other program uses. It returns
+// ErrNotInstalled where there is no PostgreSQL. Call Close at the end.
 func New() (*Server, error) {
 	bin, err := programs()
 	if err != nil {
@@ -47,16 +74,22 @@ func New() (*Server, error) {
 		return nil, err
 	}
 	s := &Server{bin: bin, dir: dir}
-	if err := errors.Join(s.own(), s.run("initdb", "-D", s.data(), "-U", "hallpass", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	initialize := func() error {
+		return s.run("initdb", "-D", s.data(), "-U", "hallpass", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
 	}
-	if err := s.Start(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	for _, step := range []func() error{s.chown, initialize, s.Start} {
+		if err := step(); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
 	}
 	return s, nil
 }
 
-// programs finds the folder with postgres and initdb.
+// Socket returns the folder of the server's Unix socket: the value of
+// HALLPASS_TEST_POSTGRES for programs that are to use it.
+func (s *Server) Socket() string { return s.dir }
+
+// programs returns the folder of PostgreSQL's programs.
 func programs() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // where Debian's packages put them
 	if err != nil {
@@ -69,23 +102,26 @@ func programs() (string, error) {
 	if err != nil {
 		return "", ErrNotInstalled
 	}
-	path, err = filepath.EvalSymlinks(path) // the others stand beside the program, not beside a link to it
+	path, err = filepath.EvalSymlinks(path) // the other programs are beside the file, not beside a link to it
 	return filepath.Dir(path), err
 }
 
-// Start starts the server, if it was stopped, and waits until it answers.
+// Start starts a server that Stop has stopped, and waits until it accepts connections.
 func (s *Server) Start() error {
-	// Data that a test loses with the machine is no loss: nothing is synced.
+	if s.shared {
+		return errShared
+	}
+	// Nothing is synced to the disk: the data of a test need not survive a crash of the machine.
 	s.process = exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.data(), "-k", s.dir,
-		"-c", "listen_addresses=", "-c", "max_connections=200", "-c", "fsync=off", "-c", "full_page_writes=off")
+		"-c", "listen_addresses=", "-c", "max_connections=400", "-c", "fsync=off", "-c", "full_page_writes=off")
 	attributes, err := s.attributes()
 	if err != nil {
 		return err
 	}
 	dieWithParent(attributes)
 	s.process.SysProcAttr, s.process.Dir = attributes, s.dir
-	var said bytes.Buffer
-	s.process.Stdout, s.process.Stderr = &said, &said
+	var log bytes.Buffer
+	s.process.Stdout, s.process.Stderr = &log, &log
 	if err := s.process.Start(); err != nil {
 		return err
 	}
@@ -97,43 +133,49 @@ func (s *Server) Start() error {
 		}
 		select {
 		case <-ctx.Done():
-			err := s.Stop()
-			return errors.Join(fmt.Errorf("PostgreSQL does not answer:\n%s", said.String()), err)
+			err := s.Stop() // before the log is read
+			return errors.Join(fmt.Errorf("PostgreSQL accepts no connections after %v:\n%s", startTimeout, log.String()), err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-// Stop ends the server and all its connections at once, as a restart of the machine
-// does. The data stays.
+// Stop ends the server and all its connections at once. The data stays for Start.
 func (s *Server) Stop() error {
+	if s.shared {
+		return errShared
+	}
 	if s.process == nil {
 		return nil
 	}
 	err := s.process.Process.Signal(syscall.SIGINT)
-	_ = s.process.Wait() // how it ended says nothing: it was told to
+	_ = s.process.Wait() // its exit status says nothing: it was told to stop
 	s.process = nil
 	return err
 }
 
-// Database makes an empty database and returns its URL.
+// Database makes an empty database and returns its URL. The database goes with the
+// server.
 func (s *Server) Database() (string, error) {
-	s.made++
-	name := "test" + strconv.Itoa(s.made)
+	name := fmt.Sprintf("test_%d_%d", os.Getpid(), s.databases.Add(1)) // programs share a server
 	if err := s.run("createdb", "-h", s.dir, "-U", "hallpass", name); err != nil {
 		return "", err
 	}
 	return "postgres:///" + name + "?user=hallpass&host=" + s.dir, nil
 }
 
-// Close stops the server and removes all it had.
+// Close stops the server and removes its data. For a server that another program has
+// started it does nothing.
 func (s *Server) Close() error {
+	if s.shared {
+		return nil
+	}
 	return errors.Join(s.Stop(), os.RemoveAll(s.dir))
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
-// run runs one of PostgreSQL's programs to its end.
+// run runs one of PostgreSQL's programs and waits for its end.
 func (s *Server) run(name string, args ...string) error {
 	command := exec.Command(filepath.Join(s.bin, name), args...)
 	attributes, err := s.attributes()
@@ -147,8 +189,8 @@ func (s *Server) run(name string, args ...string) error {
 	return nil
 }
 
-// attributes make a program run as postgres where the tests run as root, as which
-// PostgreSQL refuses to run.
+// attributes make a program run as the user postgres where the tests run as root:
+// PostgreSQL refuses to run as root.
 func (s *Server) attributes() (*syscall.SysProcAttr, error) {
 	uid, gid, err := account()
 	if err != nil || uid == os.Getuid() {
@@ -157,8 +199,8 @@ func (s *Server) attributes() (*syscall.SysProcAttr, error) {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 }
 
-// own gives the folder to the account that the server runs as.
-func (s *Server) own() error {
+// chown gives the folder to the user that the server runs as.
+func (s *Server) chown() error {
 	uid, gid, err := account()
 	if err != nil {
 		return err
@@ -166,12 +208,12 @@ func (s *Server) own() error {
 	return os.Chown(s.dir, uid, gid)
 }
 
-// account returns the ids that the server runs with.
+// account returns the ids of the user and the group that the server runs as.
 func account() (uid, gid int, err error) {
 	if os.Getuid() != 0 {
 		return os.Getuid(), os.Getgid(), nil
 	}
-	u, err := user.Lookup("postgres") // made by the package
+	u, err := user.Lookup("postgres") // PostgreSQL's package makes this user
 	if err != nil {
 		return 0, 0, err
 	}

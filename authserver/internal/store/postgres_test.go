@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 // postgres is the one server of all tests; each has a database of its own.
-var postgres = sync.OnceValues(postgrestest.New)
+var postgres = sync.OnceValues(postgrestest.Shared)
 
 // postgresURL makes an empty database.
 func postgresURL(t testing.TB) string {

@@ -16,7 +16,7 @@ import (
 )
 
 // postgres is the one server of all tests; each has a database of its own.
-var postgres = sync.OnceValues(postgrestest.New)
+var postgres = sync.OnceValues(postgrestest.Shared)
 
 func TestMain(m *testing.M) {
 	code := m.Run()
