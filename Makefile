@@ -1,12 +1,12 @@
-# `make help` says what there is. Go and make are enough for `make run` and
-# `make test`; `make test-deps` installs what the rest of the tests need.
+# `make help` lists the targets. `make run` and `make test` need Go and make only; `make
+# test-deps` installs what the other tests need.
 
 GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/hallpass-auth/hallpass/shared/program.Version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-compose test-deps lint bench clean
+.PHONY: help build run test test-all test-compose test-deps lint bench clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -18,27 +18,30 @@ build: ## Build bin/authserver and bin/resourceserver: static, without cgo
 run: build ## Run both servers with demo users, until Ctrl-C (set AUTH_LISTEN=, API_LISTEN=, AUTH_ADMIN_LISTEN=, API_ADMIN_LISTEN=, VAR_DIR=)
 	@deploy/run.sh
 
-test: build ## Run every test of every module
-	@deploy/test.sh
+test: build ## Run the tests, but for the long ones: at most three minutes
+	@deploy/test.sh short
 
-test-compose: ## Run docker-compose.yml for real, where a Docker engine is: scale it, kill a replica, keep its data
+test-all: build ## Run all tests, with the race detector
+	@deploy/test.sh all
+
+test-compose: ## Test docker-compose.yml with Docker: scale it, kill a replica, restart on the same data
 	@deploy/compose/test.sh
 
-test-deps: ## Install what the tests need beyond Go (Debian packages, by apt-get)
+test-deps: ## Install what the tests need beyond Go: Debian packages and npm modules
 	@deploy/test-deps.sh
 
-lint: bin/lint/golangci-lint ## Check the code: gofmt, golangci-lint, staticcheck, govulncheck
+lint: bin/lint/golangci-lint ## Check the code: gofmt, go vet, golangci-lint, staticcheck, govulncheck
 	@deploy/lint/lint.sh
 
 bench: build ## Measure the servers against bare ones
 	cd deploy/bench && HALLPASS_BIN='$(CURDIR)/bin' $(GO) run .
 
-clean: ## Remove what was built (var/, with the keys and the database, stays)
+clean: ## Remove what was built (var/ stays, with the keys and the database)
 	rm -rf bin deploy/e2e/artifacts
 
-# The linters are tools of a module outside the workspace: their many dependencies
-# must not choose the versions of ours.
+# The linters are tools of a module outside the workspace, so that their dependencies do not
+# affect the versions of ours.
 bin/lint/golangci-lint: deploy/lint/go.mod deploy/lint/go.sum
-	@echo 'Building the linters: this takes some minutes, once.'
+	@echo 'Building the linters: this takes a few minutes, once.'
 	cd deploy/lint && GOWORK=off CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o '$(CURDIR)/bin/lint/' tool
 	@touch $@

@@ -1,8 +1,9 @@
-# Reads the output of `go test -v` of any number of packages. Packages that pass are
-# shown as one line, those that fail whole; the last line counts the tests, subtests
-# included. Why a test was skipped goes to the file that `reasons` names.
+# Reads the output of `go test -v` for any number of packages. It prints one line for a
+# package that passes and the whole output of one that fails. The last line counts the
+# tests, subtests included. The reasons of skipped tests go to the file that `reasons`
+# names, except for tests that -short skips.
 
-# flush_package prints what a package wrote, without the tests that had nothing to say.
+# flush_package prints the output of a package, without the tests that passed silently.
 function flush_package(    i, run) {
 	for (i = 1; i <= n; i++) {
 		if (lines[i] ~ /^=== RUN /) run = lines[i] "\n"
@@ -16,11 +17,13 @@ function flush_package(    i, run) {
 /^ *--- PASS: / { passed++ }
 /^ *--- FAIL: / { failures[++failed] = $3 }
 
-# A test that this machine cannot run says "left out: WHY" before it skips.
+# A test says why it skips: "left out: WHY" where this machine lacks something, "long test" with -short.
 match($0, /left out: /) { why = substr($0, RSTART + RLENGTH) }
+/: long test$/          { why = "long test" }
 /^ *--- SKIP: / {
 	skipped++
-	print (why ? why : $3 ", which does not say why it skips") > reasons
+	if (why == "") why = $3 ", which does not say why it skips"
+	if (why != "long test") print why > reasons
 	why = ""
 }
 
@@ -31,7 +34,7 @@ match($0, /left out: /) { why = substr($0, RSTART + RLENGTH) }
 /^FAIL\t/               { bad = 1; flush_package(); fflush(); next }
 
 END {
-	flush_package() # what belongs to no package, as when a module does not load
+	flush_package() # output of no package, as when a module does not load
 	if (failed) print "\nFailed:"
 	for (i = 1; i <= failed; i++) print "- " failures[i]
 	printf "\n%d passed, %d failed", passed, failed

@@ -1,41 +1,71 @@
 #!/usr/bin/env bash
-# Runs every test of every module, shows the output of the packages that failed, and
-# ends with a count and with what this machine left out. With CI=true nothing may be
-# left out. Packages or flags for go test may be given: deploy/test.sh ./shared/...
+# Runs the tests of all modules:
+#
+#   deploy/test.sh short   what `make test` runs: all tests that are quick
+#   deploy/test.sh all     what `make test-all` and CI run: all tests, with the race detector
+#
+# Packages and flags of go test may follow: deploy/test.sh all -run TestCluster ./deploy/e2e
+# One PostgreSQL server serves the tests of all packages. The output of packages that
+# fail is shown at their end; the last lines count the tests and say which were not run.
+# With CI=true, `all` fails if it cannot run a test.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
-[ -z "${HALLPASS_BIN:-}" ] && [ -x bin/authserver ] && export HALLPASS_BIN=$PWD/bin
 
-left_out=()
-race=-race
-if echo 'int main(void) { return 0; }' | $(go env CC) -x c -o /dev/null - 2>/dev/null; then
-	export CGO_ENABLED=1 # the race detector needs it
-else
-	race=''
-	left_out+=('the race detector, which needs a C compiler')
+mode=${1:-}
+case $mode in
+short) flags=(-short) ;;
+all) flags=(-race) ;;
+*)
+	echo 'usage: deploy/test.sh short|all [PACKAGE | FLAG of go test]...' >&2
+	exit 2
+	;;
+esac
+shift
+
+not_run=()
+export CGO_ENABLED=0
+if [ "$mode" = all ]; then
+	if echo 'int main(void) { return 0; }' | $(go env CC) -x c -o /dev/null - 2>/dev/null; then
+		CGO_ENABLED=1
+	else
+		flags=()
+		not_run+=('the race detector, which needs a C compiler')
+	fi
 fi
 
-# With no arguments, all modules of the workspace.
-if [ $# -eq 0 ]; then
+# The whole-system tests come first: they take longest, and mostly wait.
+packages=0
+for argument in "$@"; do
+	case $argument in ./* | /* | github.com/*) packages=1 ;; esac
+done
+if [ $packages = 0 ]; then
+	set -- "$@" ./deploy/e2e/...
 	while IFS= read -r dir; do set -- "$@" "$dir/..."; done < <(go list -m -f '{{.Dir}}')
 fi
 
-# -count=1: the tests that run the built programs must not be answered from a cache
-# that does not know them.
-reasons=$(mktemp)
-trap 'rm -f "$reasons"' EXIT
-# The whole-system tests take minutes; ten would be too few on a busy machine.
-go test -v -count=1 -timeout=40m $race "$@" | awk -v reasons="$reasons" -f deploy/test.awk
+temporary=$(mktemp -d)
+trap 'rm -rf "$temporary"' EXIT
+CGO_ENABLED=0 go build -o "$temporary/" ./shared/postgrestest/cmd/withpostgres || exit 1
+if [ -z "${HALLPASS_BIN:-}" ] && [ -x bin/authserver ]; then export HALLPASS_BIN=$PWD/bin; fi
+
+# -vet=off: `make lint` runs go vet.
+# -count=1: go test caches results by the code of a package, and does not know that a
+# test runs the programs in HALLPASS_BIN.
+# -parallel 4: many tests wait for a process.
+"$temporary/withpostgres" go test -v -vet=off -count=1 -parallel=4 -timeout=60m "${flags[@]}" "$@" |
+	awk -v reasons="$temporary/reasons" -f deploy/test.awk
 status=$?
 
-while IFS= read -r reason; do left_out+=("$reason"); done < <(sort -u "$reasons")
-if [ ${#left_out[@]} -gt 0 ]; then
-	printf '\nLeft out on this machine:\n'
-	printf -- '- %s\n' "${left_out[@]}"
-	echo 'This installs what they need: make test-deps'
-	if [ "${CI:-}" = true ]; then
-		echo 'With CI=true nothing may be left out.'
-		exit 1
+touch "$temporary/reasons"
+while IFS= read -r reason; do not_run+=("$reason"); done < <(sort -u "$temporary/reasons")
+if [ ${#not_run[@]} -gt 0 ]; then
+	printf '\nNot run, because something is not installed:\n'
+	printf -- '- %s\n' "${not_run[@]}"
+	echo 'To install it: make test-deps'
+	if [ "${CI:-}" = true ] && [ "$mode" = all ]; then
+		echo 'CI=true: this is a failure.'
+		status=1
 	fi
 fi
+[ "$mode" = all ] || printf '\nThe rest: make test-all\n'
 exit $status

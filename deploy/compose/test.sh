@@ -214,19 +214,6 @@ each_got_some() {
 	return $all
 }
 
-# documented tells whether .env.example has every variable of the compose files: with
-# the default that it has there, or, where a server has the default, by its name.
-documented() {
-	local missing
-	missing=$(cat docker-compose.yml deploy/compose/*.yml | grep -o '\${[A-Z_]*:\{0,1\}-[^}]*}' | sed 's/^\${\([A-Z_]*\):\{0,1\}-\(.*\)}$/\1=\2/' | sort -u | while read -r setting; do
-		grep -qxF "#$setting" .env.example || case $setting in HALLPASS_DEMO=false) ;; *) echo "$setting" ;; esac
-	done)
-	missing+=$(sed -n 's/^ *\([A-Z_]*\):$/\1/p' docker-compose.yml | sort -u | while read -r name; do
-		grep -q "^#$name=" .env.example || echo "$name"
-	done)
-	[ -z "$missing" ] || { echo "$missing" >&2; return 1; }
-}
-
 # confined tells whether a server's container has all that holds it in.
 confined() {
 	[ "$(docker inspect -f '{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} {{.HostConfig.RestartPolicy.Name}}' "$1")" \
@@ -258,7 +245,6 @@ older_caddy() {
 ### What is said
 
 say "      $("${compose[@]}" version --short), engine $(docker version -f '{{.Server.Version}}'), project $project"
-check ".env.example has every variable with its default" documented
 
 ### Start
 
