@@ -8,12 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // The settings of the servers are named in several places: the programs' own help, the
-// compose files, .env.example and the documentation. These tests compare them.
+// compose files, .env.example and the documentation. These tests compare them. The table
+// of settings in deploy/docs is compared with the help in readme_test.go.
 
 var (
 	settingName = regexp.MustCompile(`HALLPASS_[A-Z]+(?:_[A-Z]+)*`)
@@ -25,8 +24,6 @@ var (
 	environmentEntry = regexp.MustCompile(`^ +(HALLPASS_[A-Z_]+|REPLICAS_EXTRA):(.*)$`)
 	composeSection   = regexp.MustCompile(`^(?:  )?([a-z-]+):`)
 	exampleLine      = regexp.MustCompile(`(?m)^#([A-Z][A-Z_]+)=(.*)$`)
-	// In Markdown, a row of a table that begins with a variable.
-	tableRow = regexp.MustCompile("^\\| *`(HALLPASS_[A-Z_]+)` *\\|")
 )
 
 // developerVariables are no settings of a program: they are for tests and scripts.
@@ -183,61 +180,5 @@ func TestEnvExample(t *testing.T) {
 		if _, ok := variables[name]; !ok && !strings.HasPrefix(name, "COMPOSE_") {
 			t.Errorf(".env.example has %s, which docker-compose.yml does not read", name)
 		}
-	}
-}
-
-// settingsPage documents every setting in a table.
-var settingsPage = filepath.Join("deploy", "docs", "settings.md")
-
-// The tables of the documentation show the defaults of the programs: in the column
-// "default", if a table has one. settingsPage has all settings.
-func TestDocumentedSettings(t *testing.T) {
-	settings := allSettings(t)
-	for file, text := range projectFiles(t, "README.md", "deploy/docs/*.md") {
-		documented := checkSettingsTables(t, file, text, settings)
-		for name := range settings {
-			if file == settingsPage && !documented[name] {
-				t.Errorf("%s has no row that begins with `%s`", file, name)
-			}
-		}
-	}
-}
-
-// checkSettingsTables checks the defaults in the tables of a page, and returns the settings
-// whose rows it has found.
-func checkSettingsTables(t *testing.T, file, markdown string, settings map[string][]string) map[string]bool {
-	t.Helper()
-	documented, column := map[string]bool{}, -1
-	for line := range strings.Lines(markdown) {
-		cells := strings.Split(line, "|")
-		found := tableRow.FindStringSubmatch(line)
-		if found == nil {
-			if i := slices.IndexFunc(cells, isDefaultHeading); i >= 0 || line == "\n" {
-				column = i
-			}
-			continue
-		}
-		documented[found[1]] = true
-		if column < 0 || column >= len(cells) || found[1] == dependsOnMachine {
-			continue
-		}
-		for _, value := range settings[found[1]] {
-			if value != "" && !strings.Contains(cells[column], "`"+value+"`") {
-				t.Errorf("%s: a default of %s is `%s`, and the table has%s", file, found[1], value, cells[column])
-			}
-		}
-	}
-	return documented
-}
-
-func isDefaultHeading(cell string) bool { return strings.EqualFold(strings.TrimSpace(cell), "default") }
-
-func TestSettingsTables(t *testing.T) {
-	const page = "| Variable | Default | Text |\n|---|---|---|\n| `HALLPASS_LISTEN` | `a:1`, `b:2` | x |\n| `HALLPASS_DOCS` | on | y |\n\n" +
-		"| Variable | Text |\n|---|---|\n| `HALLPASS_DEMO` | x |\n"
-	settings := map[string][]string{"HALLPASS_LISTEN": {"a:1", "b:2"}, "HALLPASS_DEMO": {"true"}, "HALLPASS_DOCS": {""}}
-	want := map[string]bool{"HALLPASS_LISTEN": true, "HALLPASS_DOCS": true, "HALLPASS_DEMO": true}
-	if diff := cmp.Diff(want, checkSettingsTables(t, "page", page, settings)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
