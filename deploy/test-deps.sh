@@ -32,4 +32,4 @@ else
 	echo 'This system has no apt-get. Install by its own means: a C compiler, Chromium, curl, PostgreSQL,'
 	echo 'Caddy, Node.js 20 or newer with npm, and the Python libraries Authlib and requests-oauthlib.'
 fi
-npm ci --prefix deploy/e2e/others/node --ignore-scripts --no-audit --no-fund
+npm ci --prefix deploy/e2e/thirdparty/node --ignore-scripts --no-audit --no-fund

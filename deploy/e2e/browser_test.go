@@ -77,7 +77,7 @@ func findBrowser() string {
 // do carries out the steps of what the test calls what.
 func (p *page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.t.Fatalf("%s: %v", what, err)
@@ -87,7 +87,7 @@ func (p *page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 // text returns the visible text of an element, once it is there.
 func (p *page) text(selector chromedp.CSS) string {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
 	text, err := chromedp.Run(ctx, chromedp.Text(selector, chromedp.NodeVisible))
 	if err != nil {
@@ -101,7 +101,7 @@ func (p *page) keepPicture() {
 	if !p.t.Failed() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100)) // 100 makes it a PNG
 	if err != nil {

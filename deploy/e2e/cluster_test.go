@@ -49,7 +49,7 @@ func subnet() string {
 }
 
 // startCluster starts PostgreSQL, the servers and Caddy, all at once, and waits
-// until all are ready. At the end all are stopped and must exit with 0.
+// waitFor all are ready. At the end all are stopped and must exit with 0.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	caddy, err := exec.LookPath("caddy")
@@ -105,7 +105,7 @@ func (c *cluster) launchAll(t *testing.T) {
 		m.process = launch(t, m.name, cmd)
 	}
 	for _, m := range c.all() {
-		until(t, m.name+" to be ready", func() bool { return isReady(m.address + ":9001") }, m.process)
+		waitFor(t, m.name+" to be ready", func() bool { return isReady(m.address + ":9001") }, m.process)
 	}
 }
 
@@ -125,7 +125,7 @@ func (c *cluster) launchCaddy(t *testing.T, caddy string) {
 		cmd.Env = append(cmd.Env, "REPLICAS_EXTRA=buffer_requests") // Debian's
 	}
 	p := launch(t, "caddy", cmd)
-	until(t, "Caddy to pass requests on", func() bool {
+	waitFor(t, "Caddy to pass requests on", func() bool {
 		auth, errAuth := try(t.Context(), c.authURL, request{path: "/token"})
 		api, errAPI := try(t.Context(), c.apiURL, request{path: "/users/me"})
 		return errors.Join(errAuth, errAPI) == nil && auth.status == 405 && api.status == 401

@@ -56,7 +56,7 @@ func TestFlowInPopup(t *testing.T) {
 	var id target.ID
 	select {
 	case id = <-opened:
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		t.Fatal("the app opened no window")
 	}
 	ctx, cancel := chromedp.NewContext(g.ctx, chromedp.WithTargetID(id))

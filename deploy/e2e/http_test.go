@@ -16,7 +16,7 @@ const demoPassword = "securepassword"
 
 // plain is a client that shows every answer as it is.
 var plain = &http.Client{
-	Timeout:       patience,
+	Timeout:       timeout,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 

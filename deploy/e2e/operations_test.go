@@ -109,7 +109,7 @@ func TestSIGTERMLetsLoginsFinish(t *testing.T) {
 			}
 		})
 	}
-	until(t, "all logins to be in flight", func() bool { return inFlight(t, s.authAdmin) == strconv.Itoa(logins) }, s.authserver)
+	waitFor(t, "all logins to be in flight", func() bool { return inFlight(t, s.authAdmin) == strconv.Itoa(logins) }, s.authserver)
 	s.authserver.signal(t, syscall.SIGTERM)
 	load.Wait()
 	if code := s.authserver.wait(t); code != 0 {
@@ -140,11 +140,11 @@ func TestSIGTERMUnderLoadLosesNoRequest(t *testing.T) {
 			}
 		})
 	}
-	until(t, "load", func() bool { return answered.Load() > 500 }, s.resourceserver)
+	waitFor(t, "load", func() bool { return answered.Load() > 500 }, s.resourceserver)
 	s.resourceserver.signal(t, syscall.SIGTERM)
-	until(t, "the server to say that it is not ready", func() bool { return !isReady(s.apiAdmin) }, s.resourceserver)
+	waitFor(t, "the server to say that it is not ready", func() bool { return !isReady(s.apiAdmin) }, s.resourceserver)
 	afterSignal := answered.Load()
-	until(t, "requests answered while draining", func() bool { return answered.Load() > afterSignal+100 }, s.resourceserver)
+	waitFor(t, "requests answered while draining", func() bool { return answered.Load() > afterSignal+100 }, s.resourceserver)
 	stopping.Store(true)
 	load.Wait()
 	if code := s.resourceserver.wait(t); code != 0 {

@@ -72,7 +72,7 @@ func (l *load) good(what string) int {
 func (l *load) more(t *testing.T, what string, n int) {
 	t.Helper()
 	before := l.good(what)
-	until(t, fmt.Sprintf("%d more good answers to a %s", n, what), func() bool { return l.good(what) >= before+n })
+	waitFor(t, fmt.Sprintf("%d more good answers to a %s", n, what), func() bool { return l.good(what) >= before+n })
 }
 
 // stop ends the load. Answers to a kind other than 200 and those allowed for it fail
@@ -157,7 +157,7 @@ func TestClusterSurvivesTheDatabase(t *testing.T) {
 	if err := c.database.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the authorization servers to say that they are not ready", func() bool {
+	waitFor(t, "the authorization servers to say that they are not ready", func() bool {
 		return !isReady(c.auth[0].address+":9001") && !isReady(c.auth[1].address+":9001")
 	})
 	l.more(t, "call", 100)

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// patience bounds every wait for a process. It is long: the machine may be busy.
-const patience = 30 * time.Second
+// timeout bounds every wait for a process. It is long: the machine may be busy.
+const timeout = 30 * time.Second
 
 // output collects what a process writes, while others read it.
 type output struct {
@@ -83,8 +83,8 @@ func (p *process) wait(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(patience):
-		t.Fatalf("%s still runs after %v", p.name, patience)
+	case <-time.After(timeout):
+		t.Fatalf("%s still runs after %v", p.name, timeout)
 	}
 	var exit *exec.ExitError
 	if p.err != nil && !errors.As(p.err, &exit) {
@@ -112,18 +112,18 @@ func (p *process) running() bool {
 	}
 }
 
-// until waits for a condition that processes bring about, and fails the test, saying
-// what it waited for, when one of them ends first or patience runs out.
-func until(t *testing.T, what string, done func() bool, needed ...*process) {
+// waitFor waits for a condition that processes bring about, and fails the test, saying
+// what it waited for, when one of them ends first or timeout runs out.
+func waitFor(t *testing.T, what string, done func() bool, needed ...*process) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(timeout); !done(); time.Sleep(10 * time.Millisecond) {
 		for _, p := range needed {
 			if !p.running() {
 				t.Fatalf("%s ended (%v) while the test waited for %s", p.name, p.err, what)
 			}
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("after %v still waiting for %s", patience, what)
+			t.Fatalf("after %v still waiting for %s", timeout, what)
 		}
 	}
 }

@@ -134,7 +134,7 @@ func TestClusterRevocation(t *testing.T) {
 	}
 }
 
-// An API that starts while no authorization server runs asks for patience, and needs
+// An API that starts while no authorization server runs asks for timeout, and needs
 // nobody's help once one runs again.
 func TestClusterAPIStartsDuringAnOutage(t *testing.T) {
 	c := startCluster(t)
@@ -155,7 +155,7 @@ func TestClusterAPIStartsDuringAnOutage(t *testing.T) {
 		}
 	}
 	c.auth[0].start(t)
-	until(t, "the API to accept the token", func() bool { return send(t, "http://"+late.address+":9000", call).status == http.StatusOK }, late.process)
+	waitFor(t, "the API to accept the token", func() bool { return send(t, "http://"+late.address+":9000", call).status == http.StatusOK }, late.process)
 }
 
 // Every API learns what was revoked by a list that it can verify itself: with its own
@@ -207,10 +207,10 @@ func TestRevocationAtSeveralAPIs(t *testing.T) {
 			johns, janes := login("john.doe", demoPassword), login("jane.smith", "anothersecurepass")
 			s.admin(t, "", "user", "disable", "john.doe")
 			for api, token := range johns {
-				until(t, api+" to refuse the token", func() bool { return call(api, token) == http.StatusUnauthorized }, s.authserver)
+				waitFor(t, api+" to refuse the token", func() bool { return call(api, token) == http.StatusUnauthorized }, s.authserver)
 			}
 			s.admin(t, "", "api", "delete", bank, "--keys-file", s.keysFile)
-			until(t, "the deleted API to refuse its tokens", func() bool { return call(bank, janes[bank]) == http.StatusUnauthorized }, s.authserver)
+			waitFor(t, "the deleted API to refuse its tokens", func() bool { return call(bank, janes[bank]) == http.StatusUnauthorized }, s.authserver)
 			if status := call(s.apiURL, janes[s.apiURL]); status != http.StatusOK {
 				t.Errorf("the other API answers %d", status)
 			}

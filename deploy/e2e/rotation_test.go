@@ -51,11 +51,11 @@ func TestRotationLosesNoRequest(t *testing.T) {
 			}
 		})
 	}
-	until(t, "load", func() bool { return calls.Load() > 20 }, s.authserver, s.resourceserver)
+	waitFor(t, "load", func() bool { return calls.Load() > 20 }, s.authserver, s.resourceserver)
 	mustCommand(t, "", "authserver", "key", "rotate", s.keysFile, "--signs-after", "5s")
-	until(t, "the new key to sign", func() bool { return keyOf(t, s.login(t, "jane.smith", "anothersecurepass")) != keyOf(t, old) }, s.authserver)
+	waitFor(t, "the new key to sign", func() bool { return keyOf(t, s.login(t, "jane.smith", "anothersecurepass")) != keyOf(t, old) }, s.authserver)
 	before := calls.Load()
-	until(t, "calls with tokens of the new key", func() bool { return calls.Load() > before+20 }, s.resourceserver)
+	waitFor(t, "calls with tokens of the new key", func() bool { return calls.Load() > before+20 }, s.resourceserver)
 	done.Store(true)
 	load.Wait()
 	s.callMe(t, old, "John Doe")
@@ -67,10 +67,10 @@ func TestRotationOfACompromisedKey(t *testing.T) {
 	old := s.login(t, "john.doe", demoPassword)
 	s.callMe(t, old, "John Doe")
 	mustCommand(t, "", "authserver", "key", "rotate", s.keysFile, "--compromised")
-	until(t, "the old key to be refused", func() bool {
+	waitFor(t, "the old key to be refused", func() bool {
 		return send(t, s.apiURL, get("/users/me", "Bearer "+old)).status == http.StatusUnauthorized
 	}, s.resourceserver)
-	until(t, "the new key to be in use", func() bool {
+	waitFor(t, "the new key to be in use", func() bool {
 		fresh := s.login(t, "john.doe", demoPassword)
 		return keyOf(t, fresh) != keyOf(t, old) && send(t, s.apiURL, get("/users/me", "Bearer "+fresh)).status == http.StatusOK
 	}, s.authserver, s.resourceserver)

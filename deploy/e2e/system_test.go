@@ -98,7 +98,7 @@ func serve(t *testing.T, name, adminAddress string, args ...string) *process {
 	cmd := exec.Command(filepath.Join(bin, name), args...)
 	cmd.Env = cleanEnv()
 	p := launch(t, name, cmd)
-	until(t, name+" to be ready", func() bool { return isReady(adminAddress) }, p)
+	waitFor(t, name+" to be ready", func() bool { return isReady(adminAddress) }, p)
 	return p
 }
 

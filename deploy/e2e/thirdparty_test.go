@@ -16,19 +16,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The tests in the files others_*_test.go use the servers through client libraries
+// The tests in the files thirdparty_*_test.go use the servers through client libraries
 // that others wrote, as they are. What these refuse, no client of theirs can use.
 
 // appURL is where the clients of these tests want the browser back.
 const appURL = "http://127.0.0.1:8400/callback"
 
-// otherPatience bounds one of the programs; the machine may be busy.
-const otherPatience = 4 * patience
+// thirdPartyTimeout bounds one of the programs; the machine may be busy.
+const thirdPartyTimeout = 4 * timeout
 
-// startOthers starts both servers with keys of an algorithm. Unless it is a shared
+// startForThirdParty starts both servers with keys of an algorithm. Unless it is a shared
 // secret, the API gets the keys from the authorization server. It registers the
 // clients that the programs play and returns their secrets.
-func startOthers(t *testing.T, algorithm string) (*system, map[string]string) {
+func startForThirdParty(t *testing.T, algorithm string) (*system, map[string]string) {
 	t.Helper()
 	s := newSystem(t)
 	s.keysFile = filepath.Join(t.TempDir(), "keys.json")
@@ -54,12 +54,12 @@ func startOthers(t *testing.T, algorithm string) (*system, map[string]string) {
 			}
 		}
 	})
-	return s, s.addOthers(t)
+	return s, s.registerThirdParty(t)
 }
 
-// addOthers registers a client of each kind. All but native, which is of the house,
+// registerThirdParty registers a client of each kind. All but native, which is of the house,
 // ask the user; native may come back to any port of the machine (RFC 8252 §7.3).
-func (s *system) addOthers(t *testing.T) map[string]string {
+func (s *system) registerThirdParty(t *testing.T) map[string]string {
 	t.Helper()
 	code := []string{"--grant", "authorization_code", "--grant", "refresh_token"}
 	secrets := map[string]string{}
@@ -90,16 +90,16 @@ func (s *system) environment(t *testing.T, algorithm string, secrets map[string]
 		"AUTHLIB_INSECURE_TRANSPORT=1", "OAUTHLIB_INSECURE_TRANSPORT=1")
 }
 
-// runOther runs a program that uses a foreign library, from folder others/DIR, and is
+// runThirdParty runs a program that uses a foreign library, from folder thirdparty/DIR, and is
 // its browser: for every line "allow URL" or "deny URL" it goes there, decides, and
 // tells the program where it came back. The program must see the steps succeed that
 // are wanted, in this order, and exit with 0.
-func (s *system) runOther(t *testing.T, algorithm string, secrets map[string]string, dir string, program []string, want ...string) {
+func (s *system) runThirdParty(t *testing.T, algorithm string, secrets map[string]string, dir string, program []string, want ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), otherPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), thirdPartyTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program[0], program[1:]...)
-	cmd.Dir = filepath.Join("others", dir)
+	cmd.Dir = filepath.Join("thirdparty", dir)
 	cmd.Env = s.environment(t, algorithm, secrets)
 	cmd.WaitDelay = time.Second
 	cmd.Stderr = &output{}
@@ -115,7 +115,7 @@ func (s *system) runOther(t *testing.T, algorithm string, secrets map[string]str
 		t.Fatalf("starting %v: %v", program, err)
 	}
 	john := newPerson(t, "john.doe", demoPassword)
-	saw := follow(t, stdout, func(decision, address string) {
+	saw := readSteps(t, stdout, func(decision, address string) {
 		if _, err := io.WriteString(stdin, john.visit(address, appURL, decision)+"\n"); err != nil {
 			t.Fatal(err)
 		}
@@ -128,8 +128,8 @@ func (s *system) runOther(t *testing.T, algorithm string, secrets map[string]str
 	}
 }
 
-// follow reads what a program says until its end, and returns the steps that it saw.
-func follow(t *testing.T, stdout io.Reader, browse func(decision, address string)) []string {
+// readSteps reads what a program says until its end, and returns the steps that it saw.
+func readSteps(t *testing.T, stdout io.Reader, browse func(decision, address string)) []string {
 	t.Helper()
 	var saw []string
 	lines := bufio.NewScanner(stdout)
@@ -159,8 +159,8 @@ func needNode(t *testing.T) {
 		leftOut(t, "the client libraries of npm, which need Node.js 20 or newer")
 	}
 	for _, library := range []string{"openid-client", "oauth4webapi"} {
-		if _, err := os.Stat(filepath.Join("others", "node", "node_modules", library)); err != nil {
-			leftOut(t, "the client libraries of npm, which `make test-deps` installs (npm ci in deploy/e2e/others/node)")
+		if _, err := os.Stat(filepath.Join("thirdparty", "node", "node_modules", library)); err != nil {
+			leftOut(t, "the client libraries of npm, which `make test-deps` installs (npm ci in deploy/e2e/thirdparty/node)")
 		}
 	}
 }

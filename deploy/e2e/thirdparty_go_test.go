@@ -31,8 +31,8 @@ func expired(token *oauth2.Token) *oauth2.Token {
 
 // golang.org/x/oauth2 refreshes when it believes that the token has expired, for
 // public and confidential clients, again and again. CHECKLIST 21, 23, 28.
-func TestOthersGoRefresh(t *testing.T) {
-	s, secrets := startOthers(t, "HS256")
+func TestThirdPartyGoRefresh(t *testing.T) {
+	s, secrets := startForThirdParty(t, "HS256")
 	for _, config := range []oauth2.Config{s.goConfig("demo", ""), s.goConfig("backend", secrets["backend"])} {
 		token, err := config.PasswordCredentialsToken(t.Context(), "john.doe", demoPassword)
 		if err != nil {
@@ -65,8 +65,8 @@ func TestOthersGoRefresh(t *testing.T) {
 
 // golang.org/x/oauth2 gets a code with PKCE while somebody logs in and consents, and
 // exchanges it. CHECKLIST 31, 34, 36, 38, 39.
-func TestOthersGoAuthorizationCode(t *testing.T) {
-	s, secrets := startOthers(t, "EdDSA")
+func TestThirdPartyGoAuthorizationCode(t *testing.T) {
+	s, secrets := startForThirdParty(t, "EdDSA")
 	for _, row := range []struct {
 		name   string
 		config oauth2.Config
@@ -124,8 +124,8 @@ func (s *system) goAuthorize(t *testing.T, p *person, config oauth2.Config, deci
 }
 
 // golang.org/x/oauth2/clientcredentials, however it sends the secret. CHECKLIST 18.
-func TestOthersGoClientCredentials(t *testing.T) {
-	s, secrets := startOthers(t, "HS256")
+func TestThirdPartyGoClientCredentials(t *testing.T) {
+	s, secrets := startForThirdParty(t, "HS256")
 	for _, style := range []oauth2.AuthStyle{oauth2.AuthStyleAutoDetect, oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams} {
 		config := clientcredentials.Config{
 			ClientID: "service", ClientSecret: secrets["service"], TokenURL: s.authURL + "/token",
@@ -153,8 +153,8 @@ func TestOthersGoClientCredentials(t *testing.T) {
 }
 
 // What a client may add to its request: it wants a login that is new, or no page at all.
-func TestOthersGoPrompts(t *testing.T) {
-	s, secrets := startOthers(t, "HS256")
+func TestThirdPartyGoPrompts(t *testing.T) {
+	s, secrets := startForThirdParty(t, "HS256")
 	john := newPerson(t, "john.doe", demoPassword)
 	native, web := s.goConfig("native", ""), s.goConfig("web", secrets["web"])
 	set := oauth2.SetAuthURLParam
@@ -192,8 +192,8 @@ func TestOthersGoPrompts(t *testing.T) {
 // Redirect URIs of every kind come back as they were registered: with a port that the
 // system chose (RFC 8252 §7.3), of an app's private scheme (§7.1), with a query of
 // their own (RFC 6749 §3.1.2).
-func TestOthersGoRedirectURIs(t *testing.T) {
-	s, _ := startOthers(t, "HS256")
+func TestThirdPartyGoRedirectURIs(t *testing.T) {
+	s, _ := startForThirdParty(t, "HS256")
 	john := newPerson(t, "john.doe", demoPassword)
 	for i, row := range []struct{ registered, used string }{
 		{"http://127.0.0.1/callback", "http://127.0.0.1:51004/callback"},

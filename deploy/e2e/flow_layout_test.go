@@ -12,9 +12,9 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// judge finds what is wrong with the page on the screen: things that a picture shows, but
+// pageFaults finds what is wrong with the page on the screen: things that a picture shows, but
 // nobody looks at every picture. It returns one line for each.
-const judge = `(() => {
+const pageFaults = `(() => {
 	const faults = [], screen = document.documentElement;
 	const fault = (what, element) => faults.push(what + ": " + (element ? element.outerHTML.slice(0, 120) : ""));
 	const numbers = color => (color.match(/[\d.]+/g) || []).map(Number);
@@ -79,7 +79,7 @@ func (g *guest) show(width, height int64, scheme string) {
 // picture keeps a picture of the page among the artifacts of the test.
 func (g *guest) picture(name string) {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.ctx, patience)
+	ctx, cancel := context.WithTimeout(g.ctx, timeout)
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	if err != nil {
@@ -91,8 +91,8 @@ func (g *guest) picture(name string) {
 }
 
 // Every page, on a phone and on a desk, by day and by night, is one that people can read
-// and use. `go test -run TestFlowLooks -artifacts` keeps the pictures.
-func TestFlowLooks(t *testing.T) {
+// and use. `go test -run TestFlowPagesAreReadable -artifacts` keeps the pictures.
+func TestFlowPagesAreReadable(t *testing.T) {
 	s := startDemo(t)
 	site := startWebsite(t)
 	callback := site.URL + "/callback"
@@ -132,7 +132,7 @@ func TestFlowLooks(t *testing.T) {
 		}{{"phone", 390, 844}, {"small-phone", 320, 568}, {"desk", 1280, 800}} {
 			for _, scheme := range []string{"light", "dark"} {
 				g.show(screen.width, screen.height, scheme)
-				if faults := g.eval(judge); faults != "" {
+				if faults := g.eval(pageFaults); faults != "" {
 					t.Errorf("%s on a %s, %s:\n%s", page.name, screen.name, scheme, faults)
 				}
 				g.picture(strings.Join([]string{page.name, screen.name, scheme}, "-"))

@@ -122,7 +122,7 @@ func (g *guest) sees(heading string) {
 	g.t.Helper()
 	script := fmt.Sprintf(`document.readyState === "complete" && document.querySelector("h1")?.textContent === %q `+
 		`&& (document.querySelector("[autofocus]") ?? document.activeElement) === document.activeElement`, heading)
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(timeout); ; time.Sleep(20 * time.Millisecond) {
 		shown, err := chromedp.Run(g.ctx, chromedp.Evaluate[bool](script))
 		if err == nil && shown { // an error is a page that goes away just now
 			return
@@ -136,7 +136,7 @@ func (g *guest) sees(heading string) {
 // eval returns the text that a script of the test, not of the page, finds.
 func (g *guest) eval(script string) string {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.ctx, patience)
+	ctx, cancel := context.WithTimeout(g.ctx, timeout)
 	defer cancel()
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("String("+script+")"))
 	if err != nil {

@@ -4,10 +4,10 @@ import "testing"
 
 // openid-client for JavaScript: every grant, and every endpoint that it knows. The keys
 // are RS256. CHECKLIST 18, 21, 22, 23, 34, 36, 38, 62, 63, 64, 65.
-func TestOthersOpenIDClient(t *testing.T) {
+func TestThirdPartyOpenIDClient(t *testing.T) {
 	needNode(t)
-	s, secrets := startOthers(t, "RS256")
-	s.runOther(t, "RS256", secrets, "node", []string{"node", "openid-client.js"},
+	s, secrets := startForThirdParty(t, "RS256")
+	s.runThirdParty(t, "RS256", secrets, "node", []string{"node", "openid-client.js"},
 		"discovery",
 		"password",
 		"wrong password refused",
@@ -37,10 +37,10 @@ func TestOthersOpenIDClient(t *testing.T) {
 // oauth4webapi for JavaScript finds its way from the API's metadata (RFC 9728) to the
 // server's (RFC 8414), and, as an API, verifies tokens by RFC 9068 with the published
 // keys, which are EdDSA. CHECKLIST 46, 49, 61, 65.
-func TestOthersOAuth4WebAPI(t *testing.T) {
+func TestThirdPartyOAuth4WebAPI(t *testing.T) {
 	needNode(t)
-	s, secrets := startOthers(t, "EdDSA")
-	s.runOther(t, "EdDSA", secrets, "node", []string{"node", "oauth4webapi.js"},
+	s, secrets := startForThirdParty(t, "EdDSA")
+	s.runThirdParty(t, "EdDSA", secrets, "node", []string{"node", "oauth4webapi.js"},
 		"protected-resource metadata",
 		"discovery",
 		"password",
@@ -60,10 +60,10 @@ func TestOthersOAuth4WebAPI(t *testing.T) {
 
 // Authlib for Python checks the metadata by RFC 8414, and verifies tokens with the
 // published keys, which are ES256.
-func TestOthersAuthlib(t *testing.T) {
+func TestThirdPartyAuthlib(t *testing.T) {
 	needPython(t, "authlib", "python3-authlib")
-	s, secrets := startOthers(t, "ES256")
-	s.runOther(t, "ES256", secrets, "python", []string{python, "authlib_client.py"},
+	s, secrets := startForThirdParty(t, "ES256")
+	s.runThirdParty(t, "ES256", secrets, "python", []string{python, "authlib_client.py"},
 		"discovery",
 		"password",
 		"wrong password refused",
@@ -82,10 +82,10 @@ func TestOthersAuthlib(t *testing.T) {
 }
 
 // requests-oauthlib for Python, with a secret that both tiers share.
-func TestOthersRequestsOAuthlib(t *testing.T) {
+func TestThirdPartyRequestsOAuthlib(t *testing.T) {
 	needPython(t, "requests_oauthlib", "python3-requests-oauthlib")
-	s, secrets := startOthers(t, "HS256")
-	s.runOther(t, "HS256", secrets, "python", []string{python, "requests_oauthlib_client.py"},
+	s, secrets := startForThirdParty(t, "HS256")
+	s.runThirdParty(t, "HS256", secrets, "python", []string{python, "requests_oauthlib_client.py"},
 		"password, public client by basic and post",
 		"password, confidential client by basic and post",
 		"wrong secret refused",

@@ -49,7 +49,7 @@ func startRunner(t *testing.T, cmd *exec.Cmd, programs, kept string, fixed map[s
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
 		select {
 		case <-r.ended:
-		case <-time.After(patience):
+		case <-time.After(timeout):
 		}
 	})
 	return r
@@ -75,7 +75,7 @@ func copyPrograms(to string) error {
 // ready waits until the runner has printed its last line of greeting.
 func (r *runner) ready(t *testing.T) {
 	t.Helper()
-	until(t, "the greeting", func() bool { return strings.Contains(r.output.String(), "Ctrl-C stops both servers.") }, r.process)
+	waitFor(t, "the greeting", func() bool { return strings.Contains(r.output.String(), "Ctrl-C stops both servers.") }, r.process)
 }
 
 // pressCtrlC sends what the terminal sends.

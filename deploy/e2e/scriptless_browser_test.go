@@ -26,7 +26,7 @@ func newPerson(t *testing.T, username, password string) *person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &person{t: t, browser: &http.Client{Jar: jar, Timeout: patience, CheckRedirect: plain.CheckRedirect}, username: username, password: password}
+	return &person{t: t, browser: &http.Client{Jar: jar, Timeout: timeout, CheckRedirect: plain.CheckRedirect}, username: username, password: password}
 }
 
 // maxPages bounds how many pages and redirects lead from an app back to it.
