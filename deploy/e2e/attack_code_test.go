@@ -10,6 +10,7 @@ import (
 // the redirect URI that go with it (CHECKLIST 34, 35, 37). What is refused does not use
 // it up: somebody who guesses must not keep the app from its login.
 func TestAttackCodeInWrongHands(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	other := s.register(t, "other", "https://app.example/callback", "--public", "--first-party")
@@ -83,6 +84,7 @@ func TestAttackCodeInWrongHands(t *testing.T) {
 // A code that is used a second time ends what the first use gave, and says so in the
 // log (CHECKLIST 36).
 func TestAttackCodeUsedTwice(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	watcher := s.watcher(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
@@ -113,6 +115,7 @@ func (s *system) checkLog(t *testing.T, text string, want int) {
 // What ends a user's sessions ends the codes that were given in them: a code that
 // somebody has kept back is no way around it (CHECKLIST 27).
 func TestAttackCodeKeptBack(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	third := s.register(t, "third", "https://third.example/callback", "--public")

@@ -47,6 +47,7 @@ func checkNoCORS(t *testing.T, got answer) {
 
 // Clickjacking: no page can be framed, and none can be read from elsewhere.
 func TestAttackFramedPages(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public")
 	john := s.visit(t, a)
@@ -83,6 +84,7 @@ func TestAttackFramedPages(t *testing.T) {
 // No script of another page reaches the pages, not even of an origin that may call the
 // API (CHECKLIST 41).
 func TestAttackScriptsOfOtherOrigins(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t) // allows the API's origin
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	john := s.visit(t, a)
@@ -110,6 +112,7 @@ func crossSite(path, header, value string, fields ...string) request {
 // CSRF: a form that another site makes a browser send logs nobody in, allows nothing,
 // and logs nobody out.
 func TestAttackForgedForms(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public")
 	john := s.visit(t, a)
@@ -157,6 +160,7 @@ func TestAttackForgedForms(t *testing.T) {
 
 // The pages answer the methods they have, and a query never replaces a form.
 func TestAttackOtherMethods(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	for path, allowed := range map[string][]string{

@@ -56,6 +56,7 @@ var foreignURIs = map[string]string{
 // Nobody is sent to an address that the app has not registered: there is a page that
 // says so, whoever is logged in, and whatever way leads there (CHECKLIST 30).
 func TestAttackOpenRedirect(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	john := s.visit(t, a)
@@ -82,6 +83,7 @@ func TestAttackOpenRedirect(t *testing.T) {
 // Any port is good for an app on this very machine, and nothing else is left open
 // (RFC 8252 §7.3).
 func TestAttackOpenRedirectOfNativeApp(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "native", "http://127.0.0.1/callback", "--public", "--first-party")
 	john := s.visit(t, app{id: a.id, redirectURI: "http://127.0.0.1:4321/callback"})
@@ -114,6 +116,7 @@ func TestAttackOpenRedirectOfNativeApp(t *testing.T) {
 // What a login page goes on with is an authorization request here, and nothing else,
 // however it is written.
 func TestAttackContinueOfLogin(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	for _, query := range []string{
@@ -162,6 +165,7 @@ func TestAttackContinueOfLogin(t *testing.T) {
 
 // A link whose client is not certain leads to a page as well (CHECKLIST 30).
 func TestAttackUncertainClient(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	s.register(t, "other", "https://other.example/callback", "--public", "--first-party")
@@ -198,6 +202,7 @@ func TestAttackUncertainClient(t *testing.T) {
 // Everything that is wrong with a request of a certain client is told to the client,
 // with who says so and the state (CHECKLIST 31-33, 38, 42).
 func TestAttackMalformedAuthorization(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback?tenant=1", "--public", "--first-party")
 	john := s.visit(t, a)
@@ -256,6 +261,7 @@ func TestAttackMalformedAuthorization(t *testing.T) {
 // Who answers is said in every answer, and is who the metadata says; the state comes
 // back as it was (CHECKLIST 38, against mix-up: RFC 9207).
 func TestAttackMixUp(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	third := s.register(t, "third", "https://third.example/callback", "--public")

@@ -10,6 +10,7 @@ import (
 // A refresh token is worth nothing but to its own client (CHECKLIST 21, 25), and what is
 // refused does not use it up.
 func TestAttackRefreshTokenInWrongHands(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	other := s.register(t, "other", "https://other.example/callback", "--public", "--first-party")
@@ -57,6 +58,7 @@ func TestAttackRefreshTokenInWrongHands(t *testing.T) {
 
 // Refreshing never widens what the user has allowed, and narrowing is for one token.
 func TestAttackRefreshScope(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	got := send(t, s.authURL, a.redemption(s.visit(t, a).code(a, "scope", "profile"))).tokens(t)
@@ -91,6 +93,7 @@ func TestAttackRefreshScope(t *testing.T) {
 // A replaced refresh token after the grace means that two have had it: all that the
 // grant gave ends, and the log says so (CHECKLIST 24).
 func TestAttackRefreshTokenReused(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	s.startAuthserver(t, "--demo", "--refresh-grace", "0s")
 	watcher := s.watcher(t)
@@ -126,6 +129,7 @@ func TestAttackRefreshTokenReused(t *testing.T) {
 
 // What ends a login ends its refresh tokens at once (CHECKLIST 27).
 func TestAttackRefreshTokenOutlivesLogin(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	watcher := s.watcher(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")

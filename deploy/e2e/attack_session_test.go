@@ -22,6 +22,7 @@ func (a answer) sessionCookie(t *testing.T) *http.Cookie {
 // Session fixation: a cookie that somebody has planted is neither adopted nor left in
 // use, and every login makes a new one.
 func TestAttackSessionFixation(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	t.Run("a made-up cookie", func(t *testing.T) {
@@ -62,6 +63,7 @@ func TestAttackSessionFixation(t *testing.T) {
 // What was good before a logout is not good after it: neither the cookie nor a form
 // that the browser has kept.
 func TestAttackReplayAfterLogout(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	third := s.register(t, "third", "https://third.example/callback", "--public")
@@ -97,6 +99,7 @@ func TestAttackReplayAfterLogout(t *testing.T) {
 
 // A consent form answers for the person who saw it, and nobody else.
 func TestAttackConsentOfAnotherUser(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	third := s.register(t, "third", "https://third.example/callback", "--public")
@@ -111,6 +114,7 @@ func TestAttackConsentOfAnotherUser(t *testing.T) {
 // The session's cookie cannot be read by scripts nor sent by other sites' forms; with
 // an https issuer it never leaves TLS nor comes from a neighbouring host.
 func TestAttackSessionCookie(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	check := func(t *testing.T, name string, secure bool) {
@@ -148,6 +152,7 @@ func TestAttackSessionCookie(t *testing.T) {
 
 // With prompt=none there is never a page, whatever the state of the browser.
 func TestAttackSilentAuthorization(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	third := s.register(t, "third", "https://third.example/callback", "--public")
@@ -182,6 +187,7 @@ func TestAttackSilentAuthorization(t *testing.T) {
 
 // An app that wants a fresh login gets one, and one is enough.
 func TestAttackEndlessLogin(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	for name, change := range map[string][]string{
@@ -209,6 +215,7 @@ func TestAttackEndlessLogin(t *testing.T) {
 // What is allowed at one API is not allowed at another, whose scopes may mean more though
 // they have the same names; and the page says which one is meant (RFC 8707 §3).
 func TestAttackConsentAtAnotherAPI(t *testing.T) {
+	t.Parallel()
 	const bank = "https://bank.example"
 	s := newSystem(t)
 	s.admin(t, "", "migrate")

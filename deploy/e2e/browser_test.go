@@ -121,6 +121,7 @@ func (p *page) keepPicture() {
 // Somebody opens the docs page, logs in with the Authorize button and tries a call:
 // the password flow across two origins, in a real browser.
 func TestDocsPageInBrowser(t *testing.T) {
+	t.Parallel()
 	const (
 		dialog    = `.modal-ux `
 		login     = dialog + `.auth-container:has(#oauth_username) ` // one form for each way to log in

@@ -56,11 +56,9 @@ func startCluster(t *testing.T) *cluster {
 	if err != nil {
 		leftOut(t, "Caddy is not installed")
 	}
-	c := &cluster{system: newSystem(t), database: startPostgres(t)}
-	url, err := c.database.Database()
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := &cluster{system: newSystem(t)}
+	var url string
+	c.database, url = startPostgres(t)
 	c.system.database = url
 	common := []string{"serve", "--keys-file", c.keysFile, "--issuer", c.authURL, "--audience", c.apiURL,
 		"--drain-delay", "2s", "--trusted-proxies", "127.0.0.0/8"}
@@ -155,22 +153,4 @@ func snippet(t *testing.T, name string) string {
 		t.Fatalf("deploy/Caddyfile has no snippet (%s)", name)
 	}
 	return "(" + name + ") {\n" + body + "\n}\n"
-}
-
-// startPostgres starts a PostgreSQL that ends with the test.
-func startPostgres(t *testing.T) *postgrestest.Server {
-	t.Helper()
-	s, err := postgrestest.New()
-	if errors.Is(err, postgrestest.ErrNotInstalled) {
-		leftOut(t, "PostgreSQL is not installed")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
 }

@@ -45,6 +45,7 @@ func checkChallenge(t *testing.T, got answer, detail, code string) {
 }
 
 func TestUsersMe(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	token := s.login(t, "john.doe", demoPassword)
 	for _, row := range []struct{ name, authorization string }{
@@ -75,6 +76,7 @@ func TestUsersMe(t *testing.T) {
 }
 
 func TestUsersMeWithBadTokens(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	good := s.login(t, "john.doe", demoPassword)
 	f := newForger(t, s, good)
@@ -104,6 +106,7 @@ func TestUsersMeWithBadTokens(t *testing.T) {
 }
 
 func TestItems(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	bearer := "Bearer " + s.login(t, "john.doe", demoPassword)
 	for path, want := range map[string]string{
@@ -144,6 +147,7 @@ func TestItems(t *testing.T) {
 }
 
 func TestDocs(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	t.Run("GET /docs: interactive docs", func(t *testing.T) {
 		got := send(t, s.apiURL, get("/docs"))

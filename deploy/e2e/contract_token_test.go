@@ -14,6 +14,7 @@ import (
 const refusedLogin = `{"error":"invalid_grant","error_description":"Incorrect username or password"}`
 
 func TestTokenRequestsThatLogIn(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	john := []string{"username", "john.doe", "password", demoPassword}
 	for _, row := range []struct {
@@ -65,6 +66,7 @@ func multipartLogin(username, password string) request {
 }
 
 func TestTokenRequestsWithWrongPassword(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	for _, row := range []struct{ name, username, password string }{
 		{"wrong password", "john.doe", "securepassword1"},
@@ -83,6 +85,7 @@ func TestTokenRequestsWithWrongPassword(t *testing.T) {
 }
 
 func TestTokenRequestsThatAreMalformed(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	const login = "username=john.doe&password=securepassword"
 	typed := func(contentType, body string) request {
@@ -121,6 +124,7 @@ func TestTokenRequestsThatAreMalformed(t *testing.T) {
 }
 
 func TestTokenMethods(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodHead, http.MethodOptions} {
 		t.Run(method+" /token: 405 with Allow: POST", func(t *testing.T) {

@@ -188,6 +188,8 @@ func (g *guest) cameBack(wantError string) url.Values {
 
 // People log in, allow, deny, come back, go back and log out, in a real browser.
 func TestFlowInBrowser(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	s := startDemo(t)
 	site := startWebsite(t)
 	callback := site.URL + "/callback"
@@ -384,6 +386,7 @@ func TestFlowInBrowser(t *testing.T) {
 // Forms work where a browser says least about where they come from: over plain http on a
 // network.
 func TestFlowOnPlainNetwork(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t)
 	site := startWebsite(t)
 	s.authURL = strings.Replace(s.authURL, "127.0.0.1", networkName, 1)
@@ -402,6 +405,8 @@ func TestFlowOnPlainNetwork(t *testing.T) {
 
 // A native app may listen on IPv6 (RFC 8252 §7.3), which policies cannot name.
 func TestFlowToAppOnIPv6(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	listener, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
 		leftOut(t, "an app that listens on IPv6")
@@ -425,6 +430,8 @@ func TestFlowToAppOnIPv6(t *testing.T) {
 // An app may have the browser come back to one of its hosts and go on to another, which
 // to browsers is all one way that a form takes.
 func TestFlowToAppOfTwoHosts(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	s := startDemo(t)
 	home := startWebsite(t)
 	site := newWebsite()

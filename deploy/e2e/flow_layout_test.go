@@ -93,6 +93,8 @@ func (g *guest) picture(name string) {
 // Every page, on a phone and on a desk, by day and by night, is one that people can read
 // and use. `go test -run TestFlowPagesAreReadable -artifacts` keeps the pictures.
 func TestFlowPagesAreReadable(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	s := startDemo(t)
 	site := startWebsite(t)
 	callback := site.URL + "/callback"
@@ -143,6 +145,8 @@ func TestFlowPagesAreReadable(t *testing.T) {
 
 // The keyboard alone is enough, in the order of the page, and shows where it is.
 func TestFlowKeyboard(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	s := startDemo(t)
 	site := startWebsite(t)
 	a := s.register(t, "app", site.URL+"/callback", "--public", "--name", "Photo Album")

@@ -45,6 +45,8 @@ func startPopupSite(t *testing.T) *httptest.Server {
 // An app may show the login in a popup, and be told by it what came of it: our pages do
 // not part the two.
 func TestFlowInPopup(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	s := startDemo(t)
 	site := startPopupSite(t)
 	a := s.register(t, "app", site.URL+"/callback", "--public")

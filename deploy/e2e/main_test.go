@@ -19,15 +19,20 @@ var bin string
 
 func TestMain(m *testing.M) {
 	if signal.Ignored(syscall.SIGINT) {
-		// Started in the background. What is ignored here would be ignored by every
-		// program started from here, and some tests press Ctrl-C.
+		// This happens in a background job of a shell. The programs that the tests start
+		// would inherit it, and some tests press Ctrl-C.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
 	}
-	os.Exit(withPrograms(m))
+	code := withPrograms(m)
+	if err := closePostgres(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
-// withPrograms runs the tests with the programs that HALLPASS_BIN names, or with
-// fresh ones.
+// withPrograms runs the tests with the programs in HALLPASS_BIN. If that is empty, it
+// builds them.
 func withPrograms(m *testing.M) int {
 	if given := os.Getenv("HALLPASS_BIN"); given != "" {
 		var err error
@@ -55,18 +60,27 @@ func withPrograms(m *testing.M) int {
 	return m.Run()
 }
 
-// leftOut ends a test that needs what this machine does not have. The reason ends
-// up in what `make test` says at its end; with CI=true it is a failure.
+// leftOut skips a test that needs something that is not installed. `make test` prints the
+// reason at its end. With CI=true the test fails.
 func leftOut(t *testing.T, reason string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
-		t.Fatalf("with CI=true nothing may be left out: %s", reason)
+		t.Fatalf("CI=true, and this cannot be tested: %s", reason)
 	}
 	t.Skipf("left out: %s", reason)
 }
 
-// cleanEnv is the environment without the settings of the developer who runs the
-// tests, and with the given ones.
+// longTest skips a test that is not part of `make test`, which passes -short: it takes long
+// or needs much. `make test-all` runs it.
+func longTest(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("long test")
+	}
+}
+
+// cleanEnv returns the environment with the given settings instead of those of the
+// developer who runs the tests.
 func cleanEnv(settings ...string) []string {
 	var env []string
 	for _, kv := range os.Environ() {

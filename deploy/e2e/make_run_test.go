@@ -169,6 +169,8 @@ func copyProject(t *testing.T) string {
 
 // The first minute: a fresh clone, one command, two lines to paste, Ctrl-C.
 func TestMakeRun(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		leftOut(t, "the commands that make run prints, which need curl")
 	}
@@ -199,6 +201,7 @@ func TestMakeRun(t *testing.T) {
 }
 
 func TestRunEndsWellOnSignals(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			r := startScript(t, nil)
@@ -213,6 +216,7 @@ func TestRunEndsWellOnSignals(t *testing.T) {
 }
 
 func TestRunStopsBothWhenOneDies(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"authserver", "resourceserver"} {
 		t.Run(name, func(t *testing.T) {
 			r := startScript(t, nil)
@@ -236,6 +240,7 @@ func TestRunStopsBothWhenOneDies(t *testing.T) {
 // A taken port is named together with the setting of `make run`, not with that of
 // the server behind it.
 func TestRunNamesItsSettingForATakenPort(t *testing.T) {
+	t.Parallel()
 	for _, name := range runSettings {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of it is waiting for a port that does not answer
@@ -261,6 +266,7 @@ func TestRunNamesItsSettingForATakenPort(t *testing.T) {
 // A second `make run` on the same addresses does not take the first one's servers
 // for its own.
 func TestRunTwice(t *testing.T) {
+	t.Parallel()
 	first := startScript(t, nil)
 	first.ready(t)
 	same := map[string]string{}

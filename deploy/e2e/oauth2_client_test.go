@@ -32,6 +32,7 @@ func (s *system) callWith(t *testing.T, client *http.Client, fullName string) {
 // The client library that most Go programs use logs in, however it sends the
 // client's credentials, and what it makes of the answer calls the API.
 func TestOAuth2PasswordCredentialsToken(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	secret := strings.TrimSpace(s.admin(t, "", "client", "add", "backend", "--name", "Backend", "--grant", "password", "--scope", "profile items:read"))
 	for _, row := range []struct {

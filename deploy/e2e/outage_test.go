@@ -94,6 +94,7 @@ func (l *load) stop(t *testing.T, allowed map[string][]string) {
 // Two servers that start at once on an empty database make one schema and one set of
 // demo users.
 func TestClusterStartsOnAnEmptyDatabase(t *testing.T) {
+	longTest(t)
 	c := startCluster(t)
 	var users []struct{ Username string }
 	if err := json.Unmarshal([]byte(c.admin(t, "", "user", "list", "--json")), &users); err != nil {
@@ -116,6 +117,7 @@ func TestClusterStartsOnAnEmptyDatabase(t *testing.T) {
 
 // Every process is restarted in turn, under load: no request fails.
 func TestClusterRollingRestart(t *testing.T) {
+	longTest(t)
 	c := startCluster(t)
 	l := c.startLoad(t)
 	l.more(t, "login", 5)
@@ -131,6 +133,7 @@ func TestClusterRollingRestart(t *testing.T) {
 // A server that is killed takes with it the requests that it was answering, of
 // which the proxy saves those that can be repeated, and no other.
 func TestClusterSurvivesKilledServers(t *testing.T) {
+	longTest(t)
 	c := startCluster(t)
 	l := c.startLoad(t)
 	l.more(t, "login", 5)
@@ -151,6 +154,7 @@ func TestClusterSurvivesKilledServers(t *testing.T) {
 // The database goes and comes back: the API does not notice, logins are told to come
 // back, never that they are wrong, and work again by themselves.
 func TestClusterSurvivesTheDatabase(t *testing.T) {
+	longTest(t)
 	c := startCluster(t)
 	l := c.startLoad(t)
 	l.more(t, "login", 5)
@@ -177,6 +181,7 @@ func TestClusterSurvivesTheDatabase(t *testing.T) {
 // All authorization servers stop: the API does not notice. It goes on to accept what it
 // accepted and to refuse what was revoked.
 func TestClusterAPIOutlivesTheAuthorizationServers(t *testing.T) {
+	longTest(t)
 	c := startCluster(t)
 	good := c.login(t, "john.doe", demoPassword)
 	revoked, end := endings["user disable"](t, c)

@@ -3,19 +3,23 @@ package e2e_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// timeout bounds every wait for a process. It is long: the machine may be busy.
-const timeout = 30 * time.Second
+// timeout bounds every wait of a test. It is long, for a machine that is busy with other
+// things.
+const timeout = 3 * time.Minute
 
 // output collects what a process writes, while others read it.
 type output struct {
@@ -138,17 +142,24 @@ func isReady(adminAddress string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// freeAddresses returns n loopback addresses that nobody listens on.
+// nextPort is the next port that freeAddresses tries. It stays below 32768, where the
+// ports begin that systems give to outgoing connections: one of those could take a port
+// before the server that it is for listens on it. Processes begin at different ports.
+var nextPort atomic.Int32
+
+func init() { nextPort.Store(int32(os.Getpid() % 400 * 50)) }
+
+// freeAddresses returns n loopback addresses that no process listens on. It returns no
+// address twice.
 func freeAddresses(t *testing.T, n int) []string {
 	t.Helper()
-	addresses := make([]string, n)
-	for i := range addresses {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	var addresses []string
+	for len(addresses) < n {
+		address := fmt.Sprintf("127.0.0.1:%d", 11000+nextPort.Add(1)%21000)
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			addresses = append(addresses, address)
 		}
-		defer l.Close() // held until all are picked, so that no two are the same
-		addresses[i] = l.Addr().String()
 	}
 	return addresses
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -38,11 +39,7 @@ func onEveryEngine(t *testing.T, flags []string, test func(t *testing.T, first, 
 		test(t, first, second)
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
-		url, err := startPostgres(t).Database()
-		if err != nil {
-			t.Fatal(err)
-		}
-		first, second := startTwins(t, url, flags...)
+		first, second := startTwins(t, newPostgresDatabase(t), flags...)
 		test(t, first, second)
 	})
 }
@@ -77,6 +74,8 @@ func race(t *testing.T, first, second *system, r request) []answer {
 // the same successor, nobody is logged out, and one token lives at the end
 // (CHECKLIST 28).
 func TestRaceRefreshing(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	onEveryEngine(t, nil, func(t *testing.T, first, second *system) {
 		watcher := first.watcher(t)
 		a := first.register(t, "app", "https://app.example/callback", "--public", "--first-party")
@@ -113,6 +112,8 @@ func TestRaceRefreshing(t *testing.T) {
 // Tabs that are a few tokens behind, because they slept, catch up within the grace, at
 // whatever server.
 func TestRaceRefreshingFromBehind(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	onEveryEngine(t, nil, func(t *testing.T, first, second *system) {
 		a := first.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 		used := []string{first.loginTo(t, a).refresh}
@@ -133,6 +134,8 @@ func TestRaceRefreshingFromBehind(t *testing.T) {
 // Of sixteen that redeem one code at two servers, one wins. The others were replays, so
 // what the winner got is revoked (CHECKLIST 36): a code that several had is no secret.
 func TestRaceRedeeming(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	onEveryEngine(t, nil, func(t *testing.T, first, second *system) {
 		watcher := first.watcher(t)
 		a := first.register(t, "app", "https://app.example/callback", "--public", "--first-party")
@@ -161,6 +164,8 @@ func TestRaceRedeeming(t *testing.T) {
 
 // A password change that races with refreshing wins: no token is good after it.
 func TestRaceRefreshingAndPasswordChange(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	onEveryEngine(t, nil, func(t *testing.T, first, second *system) {
 		watcher := first.watcher(t)
 		a := first.register(t, "app", "https://app.example/callback", "--public", "--first-party")
@@ -168,6 +173,7 @@ func TestRaceRefreshingAndPasswordChange(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var got []tokens
+		var refreshed atomic.Int64
 		var running sync.WaitGroup
 		running.Go(func() {
 			refresh := login.refresh
@@ -178,13 +184,12 @@ func TestRaceRefreshingAndPasswordChange(t *testing.T) {
 				}
 				got = append(got, answer.tokens(t))
 				refresh = got[len(got)-1].refresh
+				refreshed.Add(1)
 			}
 		})
+		waitFor(t, "the first refresh", func() bool { return refreshed.Load() > 0 })
 		first.admin(t, "another good password", "user", "set-password", "john.doe", "--bcrypt-cost", "10")
 		running.Wait()
-		if len(got) == 0 {
-			t.Fatal("nothing was refreshed before the password changed: the test has not raced")
-		}
 		last := got[len(got)-1]
 		second.checkActive(t, watcher, "the last refresh token", last.refresh, false)
 		second.checkActive(t, watcher, "the last access token", last.access, false)

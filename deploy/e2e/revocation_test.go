@@ -11,10 +11,6 @@ import (
 	"time"
 )
 
-// soon is how long a revocation may take on a machine that is busy with other tests. What
-// it took is logged: it should be less than a second.
-const soon = 5 * time.Second
-
 // expectEverywhere asks every API who the token's user is; all must answer with the status.
 func (c *cluster) expectEverywhere(t *testing.T, what, accessToken string, status int) {
 	t.Helper()
@@ -26,7 +22,7 @@ func (c *cluster) expectEverywhere(t *testing.T, what, accessToken string, statu
 }
 
 // refusedEverywhere waits until every API refuses a token as invalid, and returns how long
-// that took. Until then it must be accepted: whoever has it is never told to come back.
+// that took: about a second on an idle machine. Until then the APIs must accept it.
 func (c *cluster) refusedEverywhere(t *testing.T, accessToken string) time.Duration {
 	t.Helper()
 	began := time.Now()
@@ -41,8 +37,8 @@ func (c *cluster) refusedEverywhere(t *testing.T, accessToken string) time.Durat
 				case err != nil || got.status != http.StatusOK:
 					t.Errorf("%s: %d %s %v", m.address, got.status, got.body, err)
 					return
-				case time.Since(began) > soon:
-					t.Errorf("%s still accepts the token after %v", m.address, soon)
+				case time.Since(began) > timeout:
+					t.Errorf("%s still accepts the token after %v", m.address, timeout)
 					return
 				}
 				time.Sleep(5 * time.Millisecond)
@@ -121,6 +117,7 @@ var endings = map[string]ending{
 // Whatever ends a login, and at whichever authorization server: every API refuses its
 // access token within about a second, and nobody else's.
 func TestClusterRevocation(t *testing.T) {
+	longTest(t)
 	c := startCluster(t)
 	other := c.login(t, "jane.smith", "anothersecurepass")
 	for what, begin := range endings {
@@ -137,6 +134,7 @@ func TestClusterRevocation(t *testing.T) {
 // An API that starts while no authorization server runs asks for timeout, and needs
 // nobody's help once one runs again.
 func TestClusterAPIStartsDuringAnOutage(t *testing.T) {
+	longTest(t)
 	c := startCluster(t)
 	token := c.login(t, "john.doe", demoPassword)
 	c.expectEverywhere(t, "a token", token, http.StatusOK)
@@ -161,6 +159,8 @@ func TestClusterAPIStartsDuringAnOutage(t *testing.T) {
 // Every API learns what was revoked by a list that it can verify itself: with its own
 // secret, or with public keys.
 func TestRevocationAtSeveralAPIs(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	for algorithm, keys := range map[string]func(s *system, ownSecret string) (first, second []string){
 		"HS256": func(s *system, ownSecret string) (first, second []string) {
 			mustCommand(t, "", "authserver", "key", "export", s.keysFile, ownSecret+".first")

@@ -24,6 +24,8 @@ func keyOf(t *testing.T, accessToken string) string {
 // A rotation is one command: under load no login and no call fails, nothing is
 // restarted, and a token of the key before is good all the while (CHECKLIST 54).
 func TestRotationLosesNoRequest(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	s := startDemo(t)
 	old := s.login(t, "john.doe", demoPassword)
 	var done atomic.Bool
@@ -63,6 +65,7 @@ func TestRotationLosesNoRequest(t *testing.T) {
 
 // Where somebody else knows the key, one command ends all that it has signed.
 func TestRotationOfACompromisedKey(t *testing.T) {
+	t.Parallel()
 	s := startDemo(t)
 	old := s.login(t, "john.doe", demoPassword)
 	s.callMe(t, old, "John Doe")

@@ -120,6 +120,7 @@ func composeVariables(t *testing.T) map[string]string {
 // Each name that looks like a setting is one: of a program, of docker-compose.yml, or of
 // the tests.
 func TestSettingsExist(t *testing.T) {
+	t.Parallel()
 	known := append(slices.Collect(maps.Keys(allSettings(t))), slices.Collect(maps.Keys(composeVariables(t)))...)
 	known = append(known, developerVariables...)
 	files := projectFiles(t, "*.md", ".env.example", "docker-compose.yml", "deploy/docs/*.md",
@@ -135,6 +136,7 @@ func TestSettingsExist(t *testing.T) {
 
 // docker-compose.yml gives each server only settings that it has.
 func TestComposeSettingsExist(t *testing.T) {
+	t.Parallel()
 	auth, api := serverSettings(t, "authserver"), serverSettings(t, "resourceserver")
 	servers := map[string][]map[string]string{
 		"x-database": {auth}, "x-settings": {auth, api}, "authserver": {auth}, "resourceserver": {api},
@@ -163,6 +165,7 @@ func TestComposeSettingsExist(t *testing.T) {
 // .env.example has every variable that docker-compose.yml reads, with its default, and
 // no other.
 func TestEnvExample(t *testing.T) {
+	t.Parallel()
 	examples := map[string][]string{}
 	for _, found := range exampleLine.FindAllStringSubmatch(readProject(t, ".env.example"), -1) {
 		examples[found[1]] = append(examples[found[1]], found[2])

@@ -32,6 +32,7 @@ func expired(token *oauth2.Token) *oauth2.Token {
 // golang.org/x/oauth2 refreshes when it believes that the token has expired, for
 // public and confidential clients, again and again. CHECKLIST 21, 23, 28.
 func TestThirdPartyGoRefresh(t *testing.T) {
+	t.Parallel()
 	s, secrets := startForThirdParty(t, "HS256")
 	for _, config := range []oauth2.Config{s.goConfig("demo", ""), s.goConfig("backend", secrets["backend"])} {
 		token, err := config.PasswordCredentialsToken(t.Context(), "john.doe", demoPassword)
@@ -66,6 +67,7 @@ func TestThirdPartyGoRefresh(t *testing.T) {
 // golang.org/x/oauth2 gets a code with PKCE while somebody logs in and consents, and
 // exchanges it. CHECKLIST 31, 34, 36, 38, 39.
 func TestThirdPartyGoAuthorizationCode(t *testing.T) {
+	t.Parallel()
 	s, secrets := startForThirdParty(t, "EdDSA")
 	for _, row := range []struct {
 		name   string
@@ -125,6 +127,7 @@ func (s *system) goAuthorize(t *testing.T, p *person, config oauth2.Config, deci
 
 // golang.org/x/oauth2/clientcredentials, however it sends the secret. CHECKLIST 18.
 func TestThirdPartyGoClientCredentials(t *testing.T) {
+	t.Parallel()
 	s, secrets := startForThirdParty(t, "HS256")
 	for _, style := range []oauth2.AuthStyle{oauth2.AuthStyleAutoDetect, oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams} {
 		config := clientcredentials.Config{
@@ -154,6 +157,7 @@ func TestThirdPartyGoClientCredentials(t *testing.T) {
 
 // What a client may add to its request: it wants a login that is new, or no page at all.
 func TestThirdPartyGoPrompts(t *testing.T) {
+	t.Parallel()
 	s, secrets := startForThirdParty(t, "HS256")
 	john := newPerson(t, "john.doe", demoPassword)
 	native, web := s.goConfig("native", ""), s.goConfig("web", secrets["web"])
@@ -193,6 +197,7 @@ func TestThirdPartyGoPrompts(t *testing.T) {
 // system chose (RFC 8252 §7.3), of an app's private scheme (§7.1), with a query of
 // their own (RFC 6749 §3.1.2).
 func TestThirdPartyGoRedirectURIs(t *testing.T) {
+	t.Parallel()
 	s, _ := startForThirdParty(t, "HS256")
 	john := newPerson(t, "john.doe", demoPassword)
 	for i, row := range []struct{ registered, used string }{

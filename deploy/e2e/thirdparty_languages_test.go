@@ -5,6 +5,8 @@ import "testing"
 // openid-client for JavaScript: every grant, and every endpoint that it knows. The keys
 // are RS256. CHECKLIST 18, 21, 22, 23, 34, 36, 38, 62, 63, 64, 65.
 func TestThirdPartyOpenIDClient(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	needNode(t)
 	s, secrets := startForThirdParty(t, "RS256")
 	s.runThirdParty(t, "RS256", secrets, "node", []string{"node", "openid-client.js"},
@@ -38,6 +40,8 @@ func TestThirdPartyOpenIDClient(t *testing.T) {
 // server's (RFC 8414), and, as an API, verifies tokens by RFC 9068 with the published
 // keys, which are EdDSA. CHECKLIST 46, 49, 61, 65.
 func TestThirdPartyOAuth4WebAPI(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	needNode(t)
 	s, secrets := startForThirdParty(t, "EdDSA")
 	s.runThirdParty(t, "EdDSA", secrets, "node", []string{"node", "oauth4webapi.js"},
@@ -61,6 +65,8 @@ func TestThirdPartyOAuth4WebAPI(t *testing.T) {
 // Authlib for Python checks the metadata by RFC 8414, and verifies tokens with the
 // published keys, which are ES256.
 func TestThirdPartyAuthlib(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	needPython(t, "authlib", "python3-authlib")
 	s, secrets := startForThirdParty(t, "ES256")
 	s.runThirdParty(t, "ES256", secrets, "python", []string{python, "authlib_client.py"},
@@ -83,6 +89,8 @@ func TestThirdPartyAuthlib(t *testing.T) {
 
 // requests-oauthlib for Python, with a secret that both tiers share.
 func TestThirdPartyRequestsOAuthlib(t *testing.T) {
+	longTest(t)
+	t.Parallel()
 	needPython(t, "requests_oauthlib", "python3-requests-oauthlib")
 	s, secrets := startForThirdParty(t, "HS256")
 	s.runThirdParty(t, "HS256", secrets, "python", []string{python, "requests_oauthlib_client.py"},

@@ -22,9 +22,6 @@ import (
 // appURL is where the clients of these tests want the browser back.
 const appURL = "http://127.0.0.1:8400/callback"
 
-// thirdPartyTimeout bounds one of the programs; the machine may be busy.
-const thirdPartyTimeout = 4 * timeout
-
 // startForThirdParty starts both servers with keys of an algorithm. Unless it is a shared
 // secret, the API gets the keys from the authorization server. It registers the
 // clients that the programs play and returns their secrets.
@@ -96,7 +93,7 @@ func (s *system) environment(t *testing.T, algorithm string, secrets map[string]
 // are wanted, in this order, and exit with 0.
 func (s *system) runThirdParty(t *testing.T, algorithm string, secrets map[string]string, dir string, program []string, want ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), thirdPartyTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program[0], program[1:]...)
 	cmd.Dir = filepath.Join("thirdparty", dir)
