@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// A code is worth nothing but to the app that it was given to, with the verifier and
-// the redirect URI that go with it (CHECKLIST 34, 35, 37). What is refused does not use
-// it up: somebody who guesses must not keep the app from its login.
+// Only the app that a code was issued to can redeem it, with the matching verifier and
+// redirect URI (RFC 6749 section 4.1.3, RFC 7636 section 4.6). A refused request does not
+// use the code up: an attacker who guesses must not prevent the app's login.
 func TestAttackCodeInWrongHands(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -16,6 +16,7 @@ func TestAttackCodeInWrongHands(t *testing.T) {
 	other := s.register(t, "other", "https://app.example/callback", "--public", "--first-party")
 	confidential := s.register(t, "confidential", "https://app.example/callback", "--first-party")
 	john := s.visit(t, a)
+	other43 := strings.Repeat("x", 43) // another verifier, of the least length
 	for _, row := range []struct {
 		name   string
 		by     app
@@ -25,25 +26,25 @@ func TestAttackCodeInWrongHands(t *testing.T) {
 	}{
 		{"no verifier: PKCE downgrade", a, []string{"code_verifier", "-"}, 400, "invalid_request"},
 		{"empty verifier", a, []string{"code_verifier", ""}, 400, "invalid_request"},
-		{"the verifier of another: code injection", a, []string{"code_verifier", strings.Repeat("x", 43)}, 400, "invalid_grant"},
+		{"another verifier: code injection", a, []string{"code_verifier", other43}, 400, "invalid_grant"},
 		{"the challenge as verifier: method plain", a, []string{"code_verifier", challenge}, 400, "invalid_grant"},
-		{"verifier in other letters", a, []string{"code_verifier", strings.ToUpper(verifier)}, 400, "invalid_grant"},
+		{"verifier in another letter case", a, []string{"code_verifier", strings.ToUpper(verifier)}, 400, "invalid_grant"},
 		{"verifier too short", a, []string{"code_verifier", verifier[:42]}, 400, "invalid_request"},
 		{"verifier too long", a, []string{"code_verifier", strings.Repeat("x", 129)}, 400, "invalid_request"},
-		{"verifier of other characters", a, []string{"code_verifier", verifier + "+"}, 400, "invalid_request"},
+		{"verifier with a forbidden character", a, []string{"code_verifier", verifier + "+"}, 400, "invalid_request"},
 		{"another redirect URI", a, []string{"redirect_uri", "https://evil.example/callback"}, 400, "invalid_grant"},
-		{"redirect URI with a slash more", a, []string{"redirect_uri", a.redirectURI + "/"}, 400, "invalid_grant"},
+		{"redirect URI with a slash added", a, []string{"redirect_uri", a.redirectURI + "/"}, 400, "invalid_grant"},
 		{"another client", other, nil, 400, "invalid_grant"},
 		{"another client, no redirect URI", other, []string{"redirect_uri", "-"}, 400, "invalid_grant"},
 		{"no redirect URI, no verifier", a, []string{"redirect_uri", "-", "code_verifier", "-"}, 400, "invalid_request"},
-		{"no redirect URI, the verifier of another", a, []string{"redirect_uri", "-", "code_verifier", strings.Repeat("x", 43)}, 400, "invalid_grant"},
-		{"another client, which has a secret", confidential, nil, 400, "invalid_grant"},
-		{"a client that may not redeem codes", a, []string{"client_id", "demo"}, 400, "unauthorized_client"},
+		{"no redirect URI, another verifier", a, []string{"redirect_uri", "-", "code_verifier", other43}, 400, "invalid_grant"},
+		{"another client, with its secret", confidential, nil, 400, "invalid_grant"},
+		{"a client without the authorization code grant", a, []string{"client_id", "demo"}, 400, "unauthorized_client"},
 		{"an unknown client", a, []string{"client_id", "nobody"}, 401, "invalid_client"},
 		{"no code", a, []string{"code", "-"}, 400, "invalid_request"},
 		{"another code", a, []string{"code", "hpc_" + strings.Repeat("A", 43)}, 400, "invalid_grant"},
 		{"code with a NUL", a, []string{"code", "hpc_\x00"}, 400, "invalid_request"},
-		{"code that is a refresh token's grant", a, []string{"grant_type", "refresh_token", "refresh_token", "hpr_x"}, 400, "invalid_grant"},
+		{"code in a refresh request", a, []string{"grant_type", "refresh_token", "refresh_token", "x"}, 400, "invalid_grant"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			code := john.code(a)
@@ -62,17 +63,19 @@ func TestAttackCodeInWrongHands(t *testing.T) {
 			send(t, s.authURL, r).checkRefused(t, http.StatusBadRequest, row.code)
 		})
 	}
-	t.Run("but the redirect URI may be left out, as by clients of OAuth 2.1", func(t *testing.T) {
+	t.Run("the redirect URI may be omitted, as in OAuth 2.1", func(t *testing.T) {
 		send(t, s.authURL, a.redemption(john.code(a), "redirect_uri", "-")).tokens(t)
 		send(t, s.authURL, a.redemption(john.code(a), "redirect_uri", "")).tokens(t)
 	})
-	t.Run("a confidential client's code without its secret", func(t *testing.T) {
+	t.Run("the code of a confidential client, without its secret", func(t *testing.T) {
 		code := john.code(confidential)
-		send(t, s.authURL, confidential.redemption(code, "client_secret", "-")).checkRefused(t, http.StatusUnauthorized, "invalid_client")
-		send(t, s.authURL, confidential.redemption(code, "client_secret", "hps_wrong")).checkRefused(t, http.StatusUnauthorized, "invalid_client")
+		for _, secret := range []string{"-", "hps_wrong"} {
+			got := send(t, s.authURL, confidential.redemption(code, "client_secret", secret))
+			got.checkRefused(t, http.StatusUnauthorized, "invalid_client")
+		}
 		send(t, s.authURL, confidential.redemption(code)).tokens(t)
 	})
-	t.Run("scope at redemption does not widen what was allowed", func(t *testing.T) {
+	t.Run("a scope at redemption does not widen the consent", func(t *testing.T) {
 		code := john.code(a, "scope", "profile")
 		got := send(t, s.authURL, a.redemption(code, "scope", appScope))
 		if got.status == http.StatusOK && got.text(t, "scope") != "profile" {
@@ -81,8 +84,8 @@ func TestAttackCodeInWrongHands(t *testing.T) {
 	})
 }
 
-// A code that is used a second time ends what the first use gave, and says so in the
-// log (CHECKLIST 36).
+// Using a code a second time revokes the tokens of the first use and logs a warning (OAuth
+// 2.1 section 4.1.3).
 func TestAttackCodeUsedTwice(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -98,7 +101,7 @@ func TestAttackCodeUsedTwice(t *testing.T) {
 	s.checkLog(t, "event=code_reuse", 1)
 }
 
-// checkLog counts the warnings of the authorization server that hold this text.
+// checkLog checks how many warnings of the authorization server contain this text.
 func (s *system) checkLog(t *testing.T, text string, want int) {
 	t.Helper()
 	got := 0
@@ -112,17 +115,19 @@ func (s *system) checkLog(t *testing.T, text string, want int) {
 	}
 }
 
-// What ends a user's sessions ends the codes that were given in them: a code that
-// somebody has kept back is no way around it (CHECKLIST 27).
+// Ending a user's sessions ends the codes that were issued in them: a code that was kept
+// for later is no way around it (RFC 9700 section 4.14.2).
 func TestAttackCodeKeptBack(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	third := s.register(t, "third", "https://third.example/callback", "--public")
 	for name, end := range map[string]func(v *visitor){
-		"logout":          func(v *visitor) { v.post("/logout").location(t) },
-		"logout of apps":  func(v *visitor) { v.post("/logout", "apps", "end").location(t) },
-		"password change": func(*visitor) { s.admin(t, demoPassword, "user", "set-password", "john.doe", "--bcrypt-cost", "10") },
+		"logout":         func(v *visitor) { v.post("/logout").location(t) },
+		"logout of apps": func(v *visitor) { v.post("/logout", "apps", "end").location(t) },
+		"password change": func(*visitor) {
+			s.admin(t, demoPassword, "user", "set-password", "john.doe", "--bcrypt-cost", "10")
+		},
 		"disabling": func(*visitor) {
 			s.admin(t, "", "user", "disable", "john.doe")
 			s.admin(t, "", "user", "enable", "john.doe")
@@ -135,7 +140,7 @@ func TestAttackCodeKeptBack(t *testing.T) {
 			send(t, s.authURL, third.redemption(code)).checkRefused(t, http.StatusBadRequest, "invalid_grant")
 		})
 	}
-	t.Run("but not a second login in the same browser", func(t *testing.T) {
+	t.Run("a second login in the same browser does not end them", func(t *testing.T) {
 		v := s.visit(t, a)
 		code := v.code(a)
 		v.login(a.query()).location(t)

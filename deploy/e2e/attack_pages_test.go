@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// checkPageHeaders checks what keeps a page from being framed, cached, or joined by a
-// script (CHECKLIST 40).
+// checkPageHeaders checks the headers that forbid framing, caching and scripts (RFC 9700
+// section 4.16).
 func checkPageHeaders(t *testing.T, got answer) {
 	t.Helper()
 	directives := map[string]string{}
@@ -16,7 +16,9 @@ func checkPageHeaders(t *testing.T, got answer) {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), " ")
 		directives[name] = value
 	}
-	for name, want := range map[string]string{"default-src": "'none'", "frame-ancestors": "'none'", "base-uri": "'none'", "style-src": "'self'"} {
+	for name, want := range map[string]string{
+		"default-src": "'none'", "frame-ancestors": "'none'", "base-uri": "'none'", "style-src": "'self'",
+	} {
 		if directives[name] != want {
 			t.Errorf("the policy has %s %q, want %q", name, directives[name], want)
 		}
@@ -35,17 +37,18 @@ func checkPageHeaders(t *testing.T, got answer) {
 	checkNoCORS(t, got)
 }
 
-// checkNoCORS checks that no script of another origin may read the answer (CHECKLIST 41).
+// checkNoCORS checks that no script of another origin may read the response (RFC 9700
+// section 2.6).
 func checkNoCORS(t *testing.T, got answer) {
 	t.Helper()
 	for name := range got.header {
 		if strings.HasPrefix(name, "Access-Control-") {
-			t.Errorf("the answer has %s", name)
+			t.Errorf("the response has %s", name)
 		}
 	}
 }
 
-// Clickjacking: no page can be framed, and none can be read from elsewhere.
+// Clickjacking: no page can be framed, and no other origin can read one.
 func TestAttackFramedPages(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -53,25 +56,25 @@ func TestAttackFramedPages(t *testing.T) {
 	john := s.visit(t, a)
 	stranger := &visitor{t: t, base: s.authURL}
 	for name, got := range map[string]answer{
-		"login":            stranger.authorize(a),
-		"wrong password":   stranger.post("/login", "username", "john.doe", "password", "wrong", "continue", a.query()),
-		"consent":          john.authorize(a),
-		"logout":           john.get("/logout"),
-		"logged out":       stranger.get("/logout"),
-		"broken link":      stranger.authorize(a, "redirect_uri", "https://evil.example"),
-		"broken form":      stranger.post("/login", "username", "a", "username", "b"),
-		"form of another":  stranger.send(crossSite("/login", "Sec-Fetch-Site", "cross-site", "continue", a.query())),
-		"login of no link": stranger.post("/login"),
+		"login":             stranger.authorize(a),
+		"wrong password":    stranger.post("/login", "username", "john.doe", "password", "wrong", "continue", a.query()),
+		"consent":           john.authorize(a),
+		"logout":            john.get("/logout"),
+		"logged out":        stranger.get("/logout"),
+		"broken link":       stranger.authorize(a, "redirect_uri", "https://evil.example"),
+		"broken form":       stranger.post("/login", "username", "a", "username", "b"),
+		"cross-site form":   stranger.send(crossSite("/login", "Sec-Fetch-Site", "cross-site", "continue", a.query())),
+		"login, no request": stranger.post("/login"),
 	} {
 		t.Run(name, func(t *testing.T) { checkPageHeaders(t, got) })
 	}
-	t.Run("a form leads here, and on by the scheme of the app", func(t *testing.T) {
+	t.Run("form-action allows this server and the scheme of the app", func(t *testing.T) {
 		policy := john.authorize(a).header.Get("Content-Security-Policy")
 		if !strings.HasSuffix(policy, "form-action 'self' https:") {
 			t.Errorf("the policy is %q", policy)
 		}
 	})
-	t.Run("a name that is HTML is a text", func(t *testing.T) {
+	t.Run("a name that is HTML is escaped", func(t *testing.T) {
 		b := s.register(t, "html", "https://app.example/callback", "--public", "--name", `<script>alert("x")</script>`)
 		got := john.authorize(b)
 		hint := stranger.authorize(b, "login_hint", `"><script>alert(1)</script>`, "state", `"><script>`)
@@ -81,8 +84,8 @@ func TestAttackFramedPages(t *testing.T) {
 	})
 }
 
-// No script of another page reaches the pages, not even of an origin that may call the
-// API (CHECKLIST 41).
+// No script of another origin can read the pages, not even of an origin that may call the
+// API (RFC 9700 section 2.6).
 func TestAttackScriptsOfOtherOrigins(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t) // allows the API's origin
@@ -100,8 +103,8 @@ func TestAttackScriptsOfOtherOrigins(t *testing.T) {
 	}
 }
 
-// crossSite is a login, consent and logout form in one, as another site's page would
-// send it.
+// crossSite returns a form that another site's page would make a browser send. It has the
+// fields of the login, consent and logout forms.
 func crossSite(path, header, value string, fields ...string) request {
 	r := form(append(fields, "username", "john.doe", "password", demoPassword, "decision", "allow", "apps", "end")...)
 	r.path = path
@@ -109,8 +112,8 @@ func crossSite(path, header, value string, fields ...string) request {
 	return r
 }
 
-// CSRF: a form that another site makes a browser send logs nobody in, allows nothing,
-// and logs nobody out.
+// CSRF: a form that another site makes a browser send does not log a user in or out, and
+// gives no consent.
 func TestAttackForgedForms(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -121,7 +124,7 @@ func TestAttackForgedForms(t *testing.T) {
 	fields := formFields(john.authorize(third).body)
 	forged := []struct{ header, value string }{
 		{"Sec-Fetch-Site", "cross-site"},
-		{"Sec-Fetch-Site", "same-site"}, // a neighbouring host is another one
+		{"Sec-Fetch-Site", "same-site"}, // a host of the same domain
 		{"Origin", "https://evil.example"},
 		{"Origin", "null"},
 		{"Origin", s.apiURL},
@@ -139,18 +142,18 @@ func TestAttackForgedForms(t *testing.T) {
 			})
 		}
 	}
-	t.Run("nothing has happened", func(t *testing.T) {
+	t.Run("the forged forms had no effect", func(t *testing.T) {
 		john.authorize(third).checkPage(t, http.StatusOK, "Allow access?")
 		john.get("/logout").checkPage(t, http.StatusOK, "Log out?")
 		send(t, s.authURL, a.refreshing(tokens.refresh)).tokens(t)
 	})
-	t.Run("a link logs nobody out", func(t *testing.T) {
+	t.Run("a link does not log out", func(t *testing.T) {
 		for _, path := range []string{"/logout", "/logout?apps=end", "/logout?decision=allow"} {
 			john.get(path).checkPage(t, http.StatusOK, "Log out?")
 		}
 		john.get("/logout").checkPage(t, http.StatusOK, "Log out?")
 	})
-	t.Run("our own forms pass", func(t *testing.T) {
+	t.Run("forms of the same origin pass", func(t *testing.T) {
 		v := &visitor{t: t, base: s.authURL}
 		v.send(crossSite("/login", "Sec-Fetch-Site", "same-origin", fields...)).location(t)
 		v.send(crossSite("/consent", "Origin", s.authURL, fields...)).location(t)
@@ -158,7 +161,7 @@ func TestAttackForgedForms(t *testing.T) {
 	})
 }
 
-// The pages answer the methods they have, and a query never replaces a form.
+// The pages refuse other methods, and a query never replaces a form.
 func TestAttackOtherMethods(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -180,9 +183,10 @@ func TestAttackOtherMethods(t *testing.T) {
 			})
 		}
 	}
-	t.Run("a password in the query is no login", func(t *testing.T) {
+	t.Run("a password in the query does not log in", func(t *testing.T) {
 		v := &visitor{t: t, base: s.authURL}
-		v.send(request{method: http.MethodPost, path: "/login?username=john.doe&password=" + demoPassword, header: form().header}).
+		login := "/login?username=john.doe&password=" + demoPassword
+		v.send(request{method: http.MethodPost, path: login, header: form().header}).
 			checkPage(t, http.StatusBadRequest, "This form could not be read")
 		if v.cookie != "" {
 			t.Error("it logged John in")

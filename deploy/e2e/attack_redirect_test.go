@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// broken is the heading of the page for a link that leads nowhere.
+// broken is the heading of the page for an invalid authorization request.
 const broken = "This link is broken"
 
-// foreignURIs look like https://app.example/callback to somebody who does not
-// compare letter by letter (CHECKLIST 29).
+// foreignURIs would pass for https://app.example/callback in anything but a comparison of
+// strings, which RFC 9700 section 2.1 requires.
 var foreignURIs = map[string]string{
 	"no URI":               "",
 	"suffix of the path":   "https://app.example/callback/evil",
@@ -28,7 +28,7 @@ var foreignURIs = map[string]string{
 	"empty fragment":       "https://app.example/callback#",
 	"path parameter":       "https://app.example/callback;evil",
 	"other port":           "https://app.example:8443/callback",
-	"the port that is so":  "https://app.example:443/callback",
+	"the default port":     "https://app.example:443/callback",
 	"user":                 "https://evil@app.example/callback",
 	"host as user":         "https://app.example@evil.example/callback",
 	"host as user, hidden": "https://app.example%40evil.example/callback",
@@ -53,8 +53,8 @@ var foreignURIs = map[string]string{
 	"not UTF-8":            "https://app.example/callback\xff",
 }
 
-// Nobody is sent to an address that the app has not registered: there is a page that
-// says so, whoever is logged in, and whatever way leads there (CHECKLIST 30).
+// No browser is sent to a URI that the app has not registered. The user sees an error page
+// instead, logged in or not, on every page of the flow (RFC 6749 section 4.1.2.1).
 func TestAttackOpenRedirect(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -64,13 +64,16 @@ func TestAttackOpenRedirect(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, prompt := range []string{"-", "none", "login"} {
 				query := a.query("redirect_uri", uri, "prompt", prompt)
-				for who, v := range map[string]*visitor{"a stranger": {t: t, base: s.authURL}, "John": {t: t, base: s.authURL, cookie: john.cookie}} {
-					t.Log(who, "with prompt", prompt)
+				for who, v := range map[string]*visitor{
+					"nobody": {t: t, base: s.authURL},
+					"John":   {t: t, base: s.authURL, cookie: john.cookie},
+				} {
+					t.Log(who, "logged in, prompt", prompt)
 					v.get("/authorize?"+query).checkPage(t, http.StatusBadRequest, broken)
 					got := v.login(query)
 					got.checkPage(t, http.StatusBadRequest, broken)
 					if got.header.Get("Set-Cookie") != "" {
-						t.Error("the login counts, though the link is broken")
+						t.Error("the login sets a cookie, though the request is invalid")
 					}
 					v.post("/consent", "decision", "allow", "continue", query).checkPage(t, http.StatusBadRequest, broken)
 					v.post("/consent", "decision", "deny", "continue", query).checkPage(t, http.StatusBadRequest, broken)
@@ -80,14 +83,15 @@ func TestAttackOpenRedirect(t *testing.T) {
 	}
 }
 
-// Any port is good for an app on this very machine, and nothing else is left open
-// (RFC 8252 §7.3).
+// The redirect URI of a native app may have any port, and differs in nothing else (RFC 8252
+// section 7.3).
 func TestAttackOpenRedirectOfNativeApp(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "native", "http://127.0.0.1/callback", "--public", "--first-party")
 	john := s.visit(t, app{id: a.id, redirectURI: "http://127.0.0.1:4321/callback"})
-	if to := john.authorize(a, "redirect_uri", "http://127.0.0.1:49152/callback").location(t); to.Host != "127.0.0.1:49152" {
+	to := john.authorize(a, "redirect_uri", "http://127.0.0.1:49152/callback").location(t)
+	if to.Host != "127.0.0.1:49152" {
 		t.Errorf("redirected to %s, want the port that the app asked for", to)
 	}
 	for _, uri := range []string{
@@ -113,14 +117,15 @@ func TestAttackOpenRedirectOfNativeApp(t *testing.T) {
 	}
 }
 
-// What a login page goes on with is an authorization request here, and nothing else,
-// however it is written.
+// A login continues with an authorization request to this server, whatever the field
+// "continue" says.
 func TestAttackContinueOfLogin(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	for _, query := range []string{
-		"", "https://evil.example/", "//evil.example/", `\\evil.example\`, `/\evil.example`, "javascript:alert(1)", "?" + a.query(), "%", "a;b",
+		"", "https://evil.example/", "//evil.example/", `\\evil.example\`, `/\evil.example`,
+		"javascript:alert(1)", "?" + a.query(), "%", "a;b",
 		"//evil.example/?" + a.query("client_id", "-"),
 	} {
 		t.Run("refused: "+query, func(t *testing.T) {
@@ -143,7 +148,7 @@ func TestAttackContinueOfLogin(t *testing.T) {
 				t.Errorf("redirected to %q, want /authorize here", to)
 			}
 			if len(got.header["Set-Cookie"]) != 1 || len(got.header["Location"]) != 1 || got.body != "" {
-				t.Errorf("the answer was split: %v %q", got.header, got.body)
+				t.Errorf("the response was split: %v %q", got.header, got.body)
 			}
 		})
 	}
@@ -151,7 +156,7 @@ func TestAttackContinueOfLogin(t *testing.T) {
 		v := &visitor{t: t, base: s.authURL}
 		v.login(a.query()+"&x=\xff\x00").checkPage(t, http.StatusBadRequest, "This form could not be read")
 	})
-	t.Run("the longest that is allowed fits its form", func(t *testing.T) {
+	t.Run("a request of the maximum length fits into the form", func(t *testing.T) {
 		v := &visitor{t: t, base: s.authURL}
 		state := strings.Repeat(" ", 4096-len(a.query("state", "")))
 		v.authorize(a, "state", state).checkPage(t, http.StatusOK, "Log in")
@@ -163,8 +168,9 @@ func TestAttackContinueOfLogin(t *testing.T) {
 	})
 }
 
-// A link whose client is not certain leads to a page as well (CHECKLIST 30).
-func TestAttackUncertainClient(t *testing.T) {
+// A request whose client is unknown or ambiguous leads to an error page, too (RFC 6749
+// section 4.1.2.1).
+func TestAttackAmbiguousClient(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
@@ -174,7 +180,7 @@ func TestAttackUncertainClient(t *testing.T) {
 		"unknown client":                    a.query("client_id", "nobody"),
 		"no client":                         a.query("client_id", "-"),
 		"empty client":                      a.query("client_id", ""),
-		"client in other letters":           a.query("client_id", "APP"),
+		"client in another case":            a.query("client_id", "APP"),
 		"NUL in the client":                 a.query("client_id", "app\x00"),
 		"client that is not UTF-8":          a.query("client_id", "app\xff"),
 		"client that is SQL":                a.query("client_id", "app' OR 1=1 --"),
@@ -183,12 +189,12 @@ func TestAttackUncertainClient(t *testing.T) {
 		"two clients":                       a.query() + "&client_id=other",
 		"the same client twice":             a.query() + "&client_id=app",
 		"two redirect URIs":                 a.query() + "&redirect_uri=https%3A%2F%2Fevil.example",
-		"two redirect URIs, good one last":  "redirect_uri=https%3A%2F%2Fevil.example&" + a.query(),
+		"two redirect URIs, valid one last": "redirect_uri=https%3A%2F%2Fevil.example&" + a.query(),
 		"semicolons":                        strings.ReplaceAll(a.query(), "&", ";"),
 		"half a percent escape":             a.query() + "&x=%f",
 		"client of another grant":           a.query("client_id", "demo"),
-		"more than anybody needs to say":    a.query("state", strings.Repeat("a", 9000)),
-		"redirect URI of nobody, no client": "redirect_uri=https%3A%2F%2Fevil.example",
+		"very long request":                 a.query("state", strings.Repeat("a", 9000)),
+		"unknown redirect URI, no client":   "redirect_uri=https%3A%2F%2Fevil.example",
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := &visitor{t: t, base: s.authURL, cookie: john.cookie}
@@ -199,8 +205,8 @@ func TestAttackUncertainClient(t *testing.T) {
 	}
 }
 
-// Everything that is wrong with a request of a certain client is told to the client,
-// with who says so and the state (CHECKLIST 31-33, 38, 42).
+// Other errors of a request are reported to the client, with state and iss (RFC 6749 section
+// 4.1.2.1, RFC 7636 section 4.4.1, RFC 9207 section 2).
 func TestAttackMalformedAuthorization(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -210,30 +216,30 @@ func TestAttackMalformedAuthorization(t *testing.T) {
 		{"PKCE: no challenge", a.query("code_challenge", "-", "code_challenge_method", "-"), "invalid_request"},
 		{"PKCE: empty challenge", a.query("code_challenge", ""), "invalid_request"},
 		{"PKCE: method plain", a.query("code_challenge_method", "plain"), "invalid_request"},
-		{"PKCE: method left out, which means plain", a.query("code_challenge_method", "-"), "invalid_request"},
+		{"PKCE: method omitted, which means plain", a.query("code_challenge_method", "-"), "invalid_request"},
 		{"PKCE: method empty", a.query("code_challenge_method", ""), "invalid_request"},
-		{"PKCE: method in other letters", a.query("code_challenge_method", "s256"), "invalid_request"},
+		{"PKCE: method in another letter case", a.query("code_challenge_method", "s256"), "invalid_request"},
 		{"PKCE: two methods", a.query() + "&code_challenge_method=plain", "invalid_request"},
 		{"PKCE: two challenges", a.query() + "&code_challenge=" + challenge, "invalid_request"},
 		{"PKCE: short challenge", a.query("code_challenge", challenge[:42]), "invalid_request"},
 		{"PKCE: long challenge", a.query("code_challenge", challenge+"A"), "invalid_request"},
 		{"PKCE: challenge with padding", a.query("code_challenge", challenge+"="), "invalid_request"},
-		{"PKCE: challenge of the other base64", a.query("code_challenge", strings.Repeat("+", 43)), "invalid_request"},
+		{"PKCE: challenge in base64, not base64url", a.query("code_challenge", strings.Repeat("+", 43)), "invalid_request"},
 		{"no response type", a.query("response_type", "-"), "invalid_request"},
 		{"implicit", a.query("response_type", "token"), "unsupported_response_type"},
 		{"hybrid", a.query("response_type", "code token"), "unsupported_response_type"},
 		{"fragment", a.query("response_mode", "fragment"), "invalid_request"},
 		{"form_post", a.query("response_mode", "form_post"), "invalid_request"},
 		{"request object", a.query("request", "eyJhbGciOiJub25lIn0.e30."), "invalid_request"},
-		{"request object elsewhere", a.query("request_uri", "https://evil.example/"), "invalid_request"},
+		{"request object by URI", a.query("request_uri", "https://evil.example/"), "invalid_request"},
 		{"scope: more than the client's", a.query("scope", "profile admin"), "invalid_scope"},
 		{"scope: another letter case", a.query("scope", "Profile"), "invalid_scope"},
-		{"scope: characters that none has", a.query("scope", `pro"file`), "invalid_scope"},
-		{"scope: twice", a.query("scope", "profile") + "&scope=admin", "invalid_request"},
+		{"scope: forbidden character", a.query("scope", `pro"file`), "invalid_scope"},
+		{"two scopes", a.query("scope", "profile") + "&scope=admin", "invalid_request"},
 		{"NUL", a.query("scope", "profile\x00"), "invalid_request"},
 		{"not UTF-8", a.query("login_hint", "\xff"), "invalid_request"},
-		{"name that is not UTF-8", a.query("\xff", "x"), "invalid_request"},
-		{"max_age is no number", a.query("max_age", "-1x"), "invalid_request"},
+		{"parameter name that is not UTF-8", a.query("\xff", "x"), "invalid_request"},
+		{"max_age is not a number", a.query("max_age", "-1x"), "invalid_request"},
 		{"max_age is negative", a.query("max_age", "-5"), "invalid_request"},
 		{"prompt none with others", a.query("prompt", "none consent"), "invalid_request"},
 	} {
@@ -248,18 +254,19 @@ func TestAttackMalformedAuthorization(t *testing.T) {
 				}
 			}
 			if got.Get("error_description") == "" || to.Host != "app.example" || to.Path != "/callback" {
-				t.Errorf("redirected to %s, want the app's address, with a description", to)
+				t.Errorf("redirected to %s, want the app's redirect URI with an error_description", to)
 			}
 			stranger := &visitor{t: t, base: s.authURL}
-			if row.name != "prompt none with others" { // then there is no page to show
-				stranger.get("/authorize?"+row.query).checkPage(t, http.StatusOK, "Log in") // CHECKLIST 43
+			if row.name != "prompt none with others" { // which shows no page
+				// The user logs in first (RFC 9700 section 4.11.2).
+				stranger.get("/authorize?"+row.query).checkPage(t, http.StatusOK, "Log in")
 			}
 		})
 	}
 }
 
-// Who answers is said in every answer, and is who the metadata says; the state comes
-// back as it was (CHECKLIST 38, against mix-up: RFC 9207).
+// Mix-up: every response has the issuer of the metadata as iss, and the state of the request
+// unchanged (RFC 9207 section 2).
 func TestAttackMixUp(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -287,7 +294,7 @@ func TestAttackMixUp(t *testing.T) {
 			}
 		})
 	}
-	t.Run("no state, none comes back", func(t *testing.T) {
+	t.Run("no state in the request, none in the response", func(t *testing.T) {
 		if got := john.authorize(a, "state", "-").location(t).Query(); got.Has("state") {
 			t.Errorf("got state %q", got["state"])
 		}

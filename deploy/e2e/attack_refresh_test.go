@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A refresh token is worth nothing but to its own client (CHECKLIST 21, 25), and what is
-// refused does not use it up.
+// Only its own client can use a refresh token (RFC 6749 section 6, OAuth 2.1 section 4.3). A
+// refused request does not use it up.
 func TestAttackRefreshTokenInWrongHands(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -20,6 +20,7 @@ func TestAttackRefreshTokenInWrongHands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const invalid = "invalid_client"
 	altered := func(change func([]byte)) string {
 		bytes := append([]byte{}, raw...)
 		change(bytes)
@@ -32,42 +33,43 @@ func TestAttackRefreshTokenInWrongHands(t *testing.T) {
 		code   string
 	}{
 		{"another client", other.refreshing(own.refresh), 400, "invalid_grant"},
-		{"another client, which has a secret", confidential.refreshing(own.refresh), 400, "invalid_grant"},
-		{"a confidential client's, without its secret", confidential.refreshing(secret.refresh, "client_secret", "-"), 401, "invalid_client"},
-		{"a confidential client's, with a wrong secret", confidential.refreshing(secret.refresh, "client_secret", "hps_x"), 401, "invalid_client"},
-		{"a confidential client's, by a public one", a.refreshing(secret.refresh), 400, "invalid_grant"},
+		{"another client, with its secret", confidential.refreshing(own.refresh), 400, "invalid_grant"},
+		{"confidential client, no secret", confidential.refreshing(secret.refresh, "client_secret", "-"), 401, invalid},
+		{"confidential client, wrong secret", confidential.refreshing(secret.refresh, "client_secret", "hps_x"), 401, invalid},
+		{"token of a confidential client, sent by a public one", a.refreshing(secret.refresh), 400, "invalid_grant"},
 		{"an access token", a.refreshing(own.access), 400, "invalid_grant"},
 		{"nothing", a.refreshing(""), 400, "invalid_request"},
 		{"NUL", a.refreshing(own.refresh + "\x00"), 400, "invalid_request"},
-		{"a letter more", a.refreshing(own.refresh + "A"), 400, "invalid_grant"},
-		{"a line break more", a.refreshing(own.refresh + "\n"), 400, "invalid_grant"},
+		{"a letter added", a.refreshing(own.refresh + "A"), 400, "invalid_grant"},
+		{"a line break added", a.refreshing(own.refresh + "\n"), 400, "invalid_grant"},
 		{"the number of another grant", a.refreshing(altered(func(b []byte) { b[7] += 5 })), 400, "invalid_grant"},
 		{"a number that no grant has", a.refreshing(altered(func(b []byte) { b[0] = 0x7f })), 400, "invalid_grant"},
 		{"a negative number", a.refreshing(altered(func(b []byte) { b[0] = 0xff })), 400, "invalid_grant"},
-		{"a family made up, the number right", a.refreshing(altered(func(b []byte) { b[8] ^= 1 })), 400, "invalid_grant"},
+		{"right number, made-up family", a.refreshing(altered(func(b []byte) { b[8] ^= 1 })), 400, "invalid_grant"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			send(t, s.authURL, row.send).checkRefused(t, row.status, row.code)
 		})
 	}
-	t.Run("all are still good for their own", func(t *testing.T) {
+	t.Run("all still work for their own clients", func(t *testing.T) {
 		send(t, s.authURL, a.refreshing(own.refresh)).tokens(t)
 		send(t, s.authURL, confidential.refreshing(secret.refresh)).tokens(t)
 	})
 }
 
-// Refreshing never widens what the user has allowed, and narrowing is for one token.
+// Refreshing never widens the scope, and a narrower scope is for one access token (RFC 6749
+// section 6).
 func TestAttackRefreshScope(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	got := send(t, s.authURL, a.redemption(s.visit(t, a).code(a, "scope", "profile"))).tokens(t)
 	for _, scope := range []string{"profile items:read", "items:read", "profile admin", "*", "PROFILE", `"`} {
-		t.Run("never wider: "+scope, func(t *testing.T) { // CHECKLIST 22
+		t.Run("never wider: "+scope, func(t *testing.T) {
 			send(t, s.authURL, a.refreshing(got.refresh, "scope", scope)).checkRefused(t, http.StatusBadRequest, "invalid_scope")
 		})
 	}
-	t.Run("narrower is for one access token alone", func(t *testing.T) { // CHECKLIST 22
+	t.Run("a narrower scope is for one access token", func(t *testing.T) {
 		wide := s.loginTo(t, a)
 		narrow := send(t, s.authURL, a.refreshing(wide.refresh, "scope", "profile"))
 		if scope := narrow.text(t, "scope"); scope != "profile" {
@@ -82,7 +84,7 @@ func TestAttackRefreshScope(t *testing.T) {
 			t.Errorf("then, got the scope %q, want items:read", scope)
 		}
 	})
-	t.Run("the scope of the consent, not of the client", func(t *testing.T) {
+	t.Run("the default is the scope of the consent, not of the client", func(t *testing.T) {
 		again := send(t, s.authURL, a.refreshing(got.refresh))
 		if scope := again.text(t, "scope"); scope != "profile" {
 			t.Errorf("got the scope %q, want profile", scope)
@@ -90,8 +92,8 @@ func TestAttackRefreshScope(t *testing.T) {
 	})
 }
 
-// A replaced refresh token after the grace means that two have had it: all that the
-// grant gave ends, and the log says so (CHECKLIST 24).
+// Using a replaced refresh token after the grace period revokes the grant and logs a warning:
+// two parties have the token (OAuth 2.1 section 4.3.1).
 func TestAttackRefreshTokenReused(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -102,7 +104,7 @@ func TestAttackRefreshTokenReused(t *testing.T) {
 	first := s.loginTo(t, a)
 	second := send(t, s.authURL, a.refreshing(first.refresh)).tokens(t)
 	if second.refresh == first.refresh {
-		t.Fatal("the refresh token was not replaced") // CHECKLIST 23
+		t.Fatal("the refresh token was not replaced") // RFC 9700 section 4.14.2
 	}
 	s.checkActive(t, watcher, "the new refresh token", second.refresh, true)
 	s.checkActive(t, watcher, "the replaced refresh token", first.refresh, false)
@@ -117,7 +119,7 @@ func TestAttackRefreshTokenReused(t *testing.T) {
 	}
 	send(t, s.authURL, a.refreshing(second.refresh)).checkRefused(t, http.StatusBadRequest, "invalid_grant")
 	send(t, s.authURL, a.refreshing(first.refresh)).checkRefused(t, http.StatusBadRequest, "invalid_grant")
-	s.checkLog(t, "event=refresh_token_reuse", 1) // once, however often the thief tries
+	s.checkLog(t, "event=refresh_token_reuse", 1) // once for each grant
 	send(t, s.authURL, a.refreshing(other.refresh)).tokens(t)
 	checkNoSecrets(t, s.authserver)
 	for _, secret := range []string{first.refresh, second.refresh} {
@@ -127,7 +129,7 @@ func TestAttackRefreshTokenReused(t *testing.T) {
 	}
 }
 
-// What ends a login ends its refresh tokens at once (CHECKLIST 27).
+// Ending a login revokes its tokens at once (RFC 9700 section 4.14.2).
 func TestAttackRefreshTokenOutlivesLogin(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -149,7 +151,7 @@ func TestAttackRefreshTokenOutlivesLogin(t *testing.T) {
 		{"deleting the client", gone, func(*visitor) { s.admin(t, "", "client", "delete", "gone") }},
 		{"disabling", a, func(*visitor) {
 			s.admin(t, "", "user", "disable", "john.doe")
-			s.admin(t, "", "user", "enable", "john.doe") // does not bring it back
+			s.admin(t, "", "user", "enable", "john.doe") // does not restore the tokens
 		}},
 		{"deleting", a, func(*visitor) { s.admin(t, "", "user", "delete", "john.doe") }},
 	} {
@@ -166,7 +168,7 @@ func TestAttackRefreshTokenOutlivesLogin(t *testing.T) {
 			}
 		})
 	}
-	t.Run("logout of the browser alone leaves the apps", func(t *testing.T) {
+	t.Run("logout of the browser alone does not log out of the apps", func(t *testing.T) {
 		jane.post("/logout").location(t)
 		jane.authorize(a).checkPage(t, http.StatusOK, "Log in")
 		send(t, s.authURL, a.refreshing(janes.refresh)).tokens(t)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// sessionCookie returns the one cookie that an answer sets.
+// sessionCookie returns the only cookie that a response sets.
 func (a answer) sessionCookie(t *testing.T) *http.Cookie {
 	t.Helper()
 	if len(a.header["Set-Cookie"]) != 1 {
@@ -19,8 +19,8 @@ func (a answer) sessionCookie(t *testing.T) *http.Cookie {
 	return cookie
 }
 
-// Session fixation: a cookie that somebody has planted is neither adopted nor left in
-// use, and every login makes a new one.
+// Session fixation: every login makes a new cookie. One that an attacker has planted is not
+// accepted.
 func TestAttackSessionFixation(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -45,7 +45,7 @@ func TestAttackSessionFixation(t *testing.T) {
 		if victim.cookie == planted {
 			t.Error("the cookie is the same after a login")
 		}
-		thief.authorize(a).checkPage(t, http.StatusOK, "Log in") // it is nobody's now
+		thief.authorize(a).checkPage(t, http.StatusOK, "Log in") // the session has ended
 	})
 	t.Run("before a login there is no cookie", func(t *testing.T) {
 		v := &visitor{t: t, base: s.authURL}
@@ -53,15 +53,14 @@ func TestAttackSessionFixation(t *testing.T) {
 			t.Errorf("the login page sets %q", got.header.Get("Set-Cookie"))
 		}
 	})
-	t.Run("two cookies of the name", func(t *testing.T) {
+	t.Run("two cookies with the same name", func(t *testing.T) {
 		john := s.visit(t, a)
 		v := &visitor{t: t, base: s.authURL, cookie: "hallpass=planted; " + john.cookie}
-		v.authorize(a).checkPage(t, http.StatusOK, "Log in") // the first counts; whose it is is not guessed
+		v.authorize(a).checkPage(t, http.StatusOK, "Log in") // only the first counts
 	})
 }
 
-// What was good before a logout is not good after it: neither the cookie nor a form
-// that the browser has kept.
+// Neither the cookie nor a form that the browser has kept works after a logout.
 func TestAttackReplayAfterLogout(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -89,7 +88,7 @@ func TestAttackReplayAfterLogout(t *testing.T) {
 			v.get(to.String()).checkPage(t, http.StatusOK, "Log in")
 		}
 	})
-	t.Run("nothing was remembered of it", func(t *testing.T) {
+	t.Run("no consent was stored", func(t *testing.T) {
 		s.visit(t, a).authorize(third).checkPage(t, http.StatusOK, "Allow access?")
 	})
 	t.Run("the logout form", func(t *testing.T) {
@@ -97,7 +96,7 @@ func TestAttackReplayAfterLogout(t *testing.T) {
 	})
 }
 
-// A consent form answers for the person who saw it, and nobody else.
+// A consent form counts only for the user who saw it.
 func TestAttackConsentOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -111,8 +110,8 @@ func TestAttackConsentOfAnotherUser(t *testing.T) {
 	jane.get(to.String()).checkPage(t, http.StatusOK, "Allow access?")
 }
 
-// The session's cookie cannot be read by scripts nor sent by other sites' forms; with
-// an https issuer it never leaves TLS nor comes from a neighbouring host.
+// Scripts cannot read the session cookie, and forms of other sites do not send it. With an
+// https issuer it is sent over TLS only, and another host of the domain cannot set it.
 func TestAttackSessionCookie(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -125,7 +124,10 @@ func TestAttackSessionCookie(t *testing.T) {
 		if cookie.Name != name || cookie.Secure != secure {
 			t.Errorf("the cookie is %s, Secure %v, want %s and %v", cookie.Name, cookie.Secure, name, secure)
 		}
-		if !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" || cookie.Domain != "" || cookie.MaxAge <= 0 {
+		if !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode {
+			t.Errorf("the cookie is %s, want HttpOnly and SameSite=Lax", cookie)
+		}
+		if cookie.Path != "/" || cookie.Domain != "" || cookie.MaxAge <= 0 {
 			t.Errorf("the cookie is %s", cookie)
 		}
 		if len(cookie.Value) != 43 {
@@ -133,7 +135,7 @@ func TestAttackSessionCookie(t *testing.T) {
 		}
 		v.authorize(a).location(t)
 		if gone := v.post("/logout").sessionCookie(t); gone.Name != name || gone.Secure != secure || gone.MaxAge >= 0 {
-			t.Errorf("the cookie that removes it is %s", gone)
+			t.Errorf("the cookie after the logout is %s", gone)
 		}
 	}
 	t.Run("http", func(t *testing.T) { check(t, "hallpass", false) })
@@ -146,11 +148,11 @@ func TestAttackSessionCookie(t *testing.T) {
 			t.Errorf("iss is %q", iss)
 		}
 		plainName := &visitor{t: t, base: s.authURL, cookie: strings.TrimPrefix(v.cookie, "__Host-")}
-		plainName.authorize(a).checkPage(t, http.StatusOK, "Log in") // a cookie that any host could have set
+		plainName.authorize(a).checkPage(t, http.StatusOK, "Log in") // any host of the domain could have set it
 	})
 }
 
-// With prompt=none there is never a page, whatever the state of the browser.
+// With prompt=none there is never a page, logged in or not.
 func TestAttackSilentAuthorization(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -166,11 +168,11 @@ func TestAttackSilentAuthorization(t *testing.T) {
 		code   string
 	}{
 		{"nobody is logged in", stranger, a, nil, "login_required"},
-		{"nobody is logged in, and the request is wrong", stranger, a, []string{"scope", "admin"}, "login_required"},
+		{"nobody is logged in, and the scope is invalid", stranger, a, []string{"scope", "admin"}, "login_required"},
 		{"the login is too old", john, a, []string{"max_age", "0"}, "login_required"},
-		{"not allowed yet", john, third, nil, "consent_required"},
-		{"the request is wrong", john, third, []string{"scope", "admin"}, "invalid_scope"},
-		{"allowed", john, a, nil, ""},
+		{"no consent yet", john, third, nil, "consent_required"},
+		{"the scope is invalid", john, third, []string{"scope", "admin"}, "invalid_scope"},
+		{"logged in, no consent needed", john, a, nil, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := row.by.authorize(row.to, append(row.change, "prompt", "none")...)
@@ -185,7 +187,7 @@ func TestAttackSilentAuthorization(t *testing.T) {
 	}
 }
 
-// An app that wants a fresh login gets one, and one is enough.
+// An app that requires a fresh login gets it, and one login is enough.
 func TestAttackEndlessLogin(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
@@ -212,14 +214,15 @@ func TestAttackEndlessLogin(t *testing.T) {
 	}
 }
 
-// What is allowed at one API is not allowed at another, whose scopes may mean more though
-// they have the same names; and the page says which one is meant (RFC 8707 §3).
+// Consent is for one API: scopes of the same name may mean more at another one. The page
+// names the API (RFC 8707 section 3).
 func TestAttackConsentAtAnotherAPI(t *testing.T) {
 	t.Parallel()
 	const bank = "https://bank.example"
 	s := newSystem(t)
 	s.admin(t, "", "migrate")
-	s.admin(t, "", "api", "add", bank, "--name", "The Bank", "--scope", appScope, "--keys-file", s.keysFile, "--secret-to", s.keysFile+".bank")
+	s.admin(t, "", "api", "add", bank, "--name", "The Bank", "--scope", appScope,
+		"--keys-file", s.keysFile, "--secret-to", s.keysFile+".bank")
 	s.startAuthserver(t, "--demo")
 	s.admin(t, "", "scope", "describe", "items:read", "See <your> items")
 	a := s.register(t, "app", "https://app.example/callback", "--public")
@@ -230,11 +233,12 @@ func TestAttackConsentAtAnotherAPI(t *testing.T) {
 	}
 	page := john.authorize(a)
 	page.checkPage(t, http.StatusOK, "Allow access?")
-	if strings.Contains(page.body, "The Bank") || !strings.Contains(page.body, "See &lt;your&gt; items") || !strings.Contains(page.body, "See your name and your username") {
-		t.Errorf("the page of the API of the settings:\n%s", page.body)
+	if strings.Contains(page.body, "The Bank") || !strings.Contains(page.body, "See &lt;your&gt; items") ||
+		!strings.Contains(page.body, "See your name and your username") {
+		t.Errorf("the page for the default API:\n%s", page.body)
 	}
 	john.get(allow(page)).location(t)
-	john.authorize(a).location(t) // once allowed, it is not asked for again
+	john.authorize(a).location(t) // consent is asked for once
 
 	page = john.authorize(a, "resource", bank)
 	page.checkPage(t, http.StatusOK, "Allow access?")
@@ -243,11 +247,11 @@ func TestAttackConsentAtAnotherAPI(t *testing.T) {
 	}
 	silent := john.authorize(a, "resource", bank, "prompt", "none").location(t)
 	if code := silent.Query().Get("error"); code != "consent_required" {
-		t.Errorf("prompt=none is answered with %s", silent)
+		t.Errorf("prompt=none redirects to %s", silent)
 	}
 	john.get(allow(page)).location(t)
 	john.authorize(a, "resource", bank).location(t)
 	if got := s.admin(t, "", "consent", "list", "john.doe"); !strings.Contains(got, bank) {
-		t.Errorf("consent list says:\n%s", got)
+		t.Errorf("consent list prints:\n%s", got)
 	}
 }

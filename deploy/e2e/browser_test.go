@@ -12,11 +12,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// artifacts is where a failed test leaves a picture of what it saw.
+// artifacts is the folder for screenshots of failed tests.
 const artifacts = "artifacts"
 
-// browserFlags keep Chromium from calling home, and let it run where there is
-// neither a display nor a sandbox.
+// browserFlags turn Chromium's own connections off, and let it run without a display and a
+// sandbox.
 var browserFlags = append(chromedp.DefaultExecAllocatorOptions[:],
 	chromedp.NoSandbox,
 	chromedp.DisableGPU,
@@ -26,8 +26,8 @@ var browserFlags = append(chromedp.DefaultExecAllocatorOptions[:],
 	chromedp.Flag("host-resolver-rules", "MAP "+networkName+" 127.0.0.1"),
 )
 
-// networkName is a name of this machine that is not one of the loopback network, whose
-// plain http browsers trust.
+// networkName is a host name that leads to this machine. Browsers trust plain http on
+// loopback addresses, but not on this name.
 const networkName = "login.test"
 
 // page is a page in a fresh Chromium.
@@ -36,13 +36,13 @@ type page struct {
 	ctx context.Context
 }
 
-// newPage starts Chromium. What a script of the page throws fails the test; a picture
-// of the page is kept when the test fails.
+// newPage starts Chromium. An exception in a script of the page fails the test. If the test
+// fails, a screenshot of the page is kept.
 func newPage(t *testing.T) *page {
 	t.Helper()
 	path := findBrowser()
 	if path == "" {
-		leftOut(t, "the docs page in a browser, which needs Chromium")
+		leftOut(t, "tests in a browser, which need Chromium")
 	}
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(browserFlags, chromedp.ExecPath(path))...)
 	t.Cleanup(cancel)
@@ -64,7 +64,7 @@ func newPage(t *testing.T) *page {
 	return p
 }
 
-// findBrowser returns the path of a Chromium, or nothing.
+// findBrowser returns the path of Chromium, empty if it is not installed.
 func findBrowser() string {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -74,7 +74,7 @@ func findBrowser() string {
 	return ""
 }
 
-// do carries out the steps of what the test calls what.
+// do runs steps in the browser. what describes them in the error of the test.
 func (p *page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, timeout)
@@ -84,7 +84,7 @@ func (p *page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// text returns the visible text of an element, once it is there.
+// text waits for an element and returns its visible text.
 func (p *page) text(selector chromedp.CSS) string {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, timeout)
@@ -96,7 +96,7 @@ func (p *page) text(selector chromedp.CSS) string {
 	return text
 }
 
-// keepPicture writes what the page looks like to the artifacts if the test failed.
+// keepPicture writes a screenshot of the page to artifacts if the test has failed.
 func (p *page) keepPicture() {
 	if !p.t.Failed() {
 		return
@@ -105,7 +105,7 @@ func (p *page) keepPicture() {
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100)) // 100 makes it a PNG
 	if err != nil {
-		p.t.Logf("no picture of the page: %v", err)
+		p.t.Logf("no screenshot of the page: %v", err)
 		return
 	}
 	path := filepath.Join(artifacts, strings.ReplaceAll(p.t.Name(), "/", "_")+".png")
@@ -115,16 +115,16 @@ func (p *page) keepPicture() {
 	if err := os.WriteFile(path, picture, 0o644); err != nil {
 		p.t.Log(err)
 	}
-	p.t.Logf("a picture of the page is in %s", path)
+	p.t.Logf("a screenshot of the page is in %s", path)
 }
 
-// Somebody opens the docs page, logs in with the Authorize button and tries a call:
-// the password flow across two origins, in a real browser.
+// A user opens the docs page, logs in with the Authorize button and tries a call: the
+// password flow across two origins, in a real browser.
 func TestDocsPageInBrowser(t *testing.T) {
 	t.Parallel()
 	const (
 		dialog    = `.modal-ux `
-		login     = dialog + `.auth-container:has(#oauth_username) ` // one form for each way to log in
+		login     = dialog + `.auth-container:has(#oauth_username) ` // the page has a form for each flow
 		operation = `#operations-users-get-users-me `
 		result    = operation + `.live-responses-table tbody `
 	)
@@ -139,7 +139,7 @@ func TestDocsPageInBrowser(t *testing.T) {
 		chromedp.SendKeys(chromedp.CSS(login+`#oauth_username`), "john.doe"),
 		chromedp.SendKeys(chromedp.CSS(login+`#oauth_password`), demoPassword),
 		chromedp.Click(chromedp.CSS(login+`.auth-btn-wrapper .authorize`)),
-		chromedp.WaitNotPresent(chromedp.CSS(dialog+`#oauth_password`)), // it goes when the token is there
+		chromedp.WaitNotPresent(chromedp.CSS(dialog+`#oauth_password`)), // it disappears after the login
 		chromedp.Click(chromedp.CSS(dialog+`.btn-done`)),
 	)
 	p.do("trying the call",

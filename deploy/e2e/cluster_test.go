@@ -13,8 +13,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/postgrestest"
 )
 
-// A cluster is several of each server behind Caddy, on one PostgreSQL, as on several
-// machines: every server has a loopback address of its own.
+// cluster is several replicas of each server behind Caddy, with one PostgreSQL. Every replica
+// has a loopback address of its own, as if each ran on its own machine.
 type cluster struct {
 	*system
 	database *postgrestest.Server
@@ -22,7 +22,7 @@ type cluster struct {
 	api      []*member
 }
 
-// member is one server of a cluster, which can be started again.
+// member is a replica. It can be stopped and started.
 type member struct {
 	name    string
 	address string // listens on ports 9000 (public) and 9001 (admin) of it
@@ -41,15 +41,15 @@ func (m *member) start(t *testing.T) {
 	m.process = serve(t, m.name, m.address+":9001", m.args...)
 }
 
-// subnet is a part of the loopback network that no other run of the tests uses:
-// servers of a cluster all have the same two ports, as containers do.
+// subnet returns a part of the loopback network that no other process of tests uses: the
+// replicas have the same two ports, as in containers.
 func subnet() string {
 	pid := os.Getpid()
 	return fmt.Sprintf("127.%d.%d", 64+pid/250%128, pid%250)
 }
 
-// startCluster starts PostgreSQL, the servers and Caddy, all at once, and waits
-// waitFor all are ready. At the end all are stopped and must exit with 0.
+// startCluster starts PostgreSQL, the servers and Caddy, and waits until all are ready. At the
+// end of the test the servers are stopped and must exit with 0.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	caddy, err := exec.LookPath("caddy")
@@ -62,7 +62,8 @@ func startCluster(t *testing.T) *cluster {
 	c.system.database = url
 	common := []string{"serve", "--keys-file", c.keysFile, "--issuer", c.authURL, "--audience", c.apiURL,
 		"--drain-delay", "2s", "--trusted-proxies", "127.0.0.0/8"}
-	c.auth = c.members("authserver", 10, authMembers, append(common, "--demo", "--bcrypt-cost", "10", "--database-url", url))
+	auth := append(common, "--demo", "--bcrypt-cost", "10", "--database-url", url)
+	c.auth = c.members("authserver", 10, authMembers, auth)
 	c.api = c.members("resourceserver", 20, apiMembers, common)
 	c.launchAll(t)
 	c.launchCaddy(t, caddy)
@@ -82,7 +83,7 @@ func startCluster(t *testing.T) *cluster {
 
 func (c *cluster) all() []*member { return append(append([]*member{}, c.auth...), c.api...) }
 
-// members makes n servers of one kind, each on an address of its own.
+// members returns n replicas of a program, which are not started.
 func (c *cluster) members(name string, first, n int, args []string) []*member {
 	var made []*member
 	for i := range n {
@@ -93,8 +94,8 @@ func (c *cluster) members(name string, first, n int, args []string) []*member {
 	return made
 }
 
-// launchAll starts all servers before it waits for any: so the authorization servers
-// find an empty database at once.
+// launchAll starts all servers before it waits for any, so that the authorization servers
+// find the database empty at the same time.
 func (c *cluster) launchAll(t *testing.T) {
 	t.Helper()
 	for _, m := range c.all() {
@@ -107,8 +108,7 @@ func (c *cluster) launchAll(t *testing.T) {
 	}
 }
 
-// launchCaddy starts the proxy with the same rules for replicas as in production:
-// they are the snippet of that name in deploy/Caddyfile.
+// launchCaddy starts the proxy with the snippet "replicas" of deploy/Caddyfile.
 func (c *cluster) launchCaddy(t *testing.T, caddy string) {
 	t.Helper()
 	config := "{\n\tadmin off\n\tauto_https off\n}\n" + snippet(t, "replicas") +
@@ -119,8 +119,9 @@ func (c *cluster) launchCaddy(t *testing.T, caddy string) {
 	}
 	cmd := exec.Command(caddy, "run", "--config", file, "--adapter", "caddyfile")
 	cmd.Env = cleanEnv("HOME="+t.TempDir(), "XDG_DATA_HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir())
-	if version, err := exec.Command(caddy, "version").Output(); err != nil || strings.HasPrefix(strings.TrimPrefix(string(version), "v"), "2.6.") {
-		cmd.Env = append(cmd.Env, "REPLICAS_EXTRA=buffer_requests") // Debian's
+	version, err := exec.Command(caddy, "version").Output()
+	if err != nil || strings.HasPrefix(strings.TrimPrefix(string(version), "v"), "2.6.") { // Debian's
+		cmd.Env = append(cmd.Env, "REPLICAS_EXTRA=buffer_requests")
 	}
 	p := launch(t, "caddy", cmd)
 	waitFor(t, "Caddy to pass requests on", func() bool {
@@ -130,17 +131,26 @@ func (c *cluster) launchCaddy(t *testing.T, caddy string) {
 	}, p)
 }
 
-// site is a proxy on the address in front of the members.
+// site returns the configuration of a proxy on the address in front of the members.
 func (c *cluster) site(address string, members []*member) string {
 	var upstreams []string
 	for _, m := range members {
 		upstreams = append(upstreams, m.address+":9000")
 	}
-	return fmt.Sprintf("http://%s {\n\tbind %s\n\treverse_proxy {\n\t\tto %s\n\t\thealth_uri /readyz\n\t\thealth_port 9001\n\t\thealth_interval 200ms\n\t\timport replicas\n\t}\n}\n",
-		address, strings.Split(address, ":")[0], strings.Join(upstreams, " "))
+	return fmt.Sprintf(`http://%s {
+	bind %s
+	reverse_proxy {
+		to %s
+		health_uri /readyz
+		health_port 9001
+		health_interval 200ms
+		import replicas
+	}
+}
+`, address, strings.Split(address, ":")[0], strings.Join(upstreams, " "))
 }
 
-// snippet cuts a snippet out of the Caddyfile that is deployed.
+// snippet returns a snippet of deploy/Caddyfile.
 func snippet(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "deploy", "Caddyfile"))

@@ -15,23 +15,22 @@ const (
 	notValid         = "Could not validate credentials"
 )
 
-// checkProblem checks an error of the API: a problem document (RFC 9457) whose
-// detail is what the original's was.
+// checkProblem checks an error of the API: a problem document (RFC 9457) with this detail.
 func checkProblem(t *testing.T, got answer, status int, detail string) {
 	t.Helper()
 	if got.status != status {
 		t.Fatalf("got %d %s, want %d", got.status, got.body, status)
 	}
 	if kind := got.header.Get("Content-Type"); kind != "application/problem+json" {
-		t.Errorf("Content-Type is %q, want that of a problem document", kind)
+		t.Errorf("Content-Type is %q, want application/problem+json", kind)
 	}
 	if text := got.text(t, "detail"); text != detail {
 		t.Errorf("detail is %q, want %q", text, detail)
 	}
 }
 
-// checkChallenge checks a 401: its detail, and its challenge with the error code of
-// RFC 6750 section 3.1, none when the code is empty.
+// checkChallenge checks a 401: its detail, and the error code of its challenge (RFC 6750
+// section 3.1). There is no error code if code is empty.
 func checkChallenge(t *testing.T, got answer, detail, code string) {
 	t.Helper()
 	checkProblem(t, got, http.StatusUnauthorized, detail)
@@ -80,7 +79,7 @@ func TestUsersMeWithBadTokens(t *testing.T) {
 	s := startDemo(t)
 	good := s.login(t, "john.doe", demoPassword)
 	f := newForger(t, s, good)
-	s.callMe(t, f.with(t, nil), "John Doe") // the forger's tokens are bad for their one flaw only
+	s.callMe(t, f.with(t, nil), "John Doe") // without a change, the token is valid
 	key := f.key.Secret()
 	otherKey := []byte(strings.Repeat("k", len(key)))
 
@@ -166,7 +165,7 @@ func TestDocs(t *testing.T) {
 	})
 }
 
-// checkOpenAPI reads of the document what a client has to find in it.
+// checkOpenAPI checks the token URL of the password flow, and that the endpoints declare it.
 func checkOpenAPI(t *testing.T, s *system, body string) {
 	t.Helper()
 	var document struct {

@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// The tests in the files contract_*_test.go hold what the program that Hallpass
-// began as promised its users, row by row, and the ways in which Hallpass means to
-// differ.
+// The tests in the files contract_*_test.go check what clients of the FastAPI tutorial that
+// Hallpass grew from rely on. Names that begin with "Different" are where Hallpass deviates
+// from it.
 
-// refusedLogin is the one answer to every wrong password.
+// refusedLogin is the body of the response to every wrong password.
 const refusedLogin = `{"error":"invalid_grant","error_description":"Incorrect username or password"}`
 
 func TestTokenRequestsThatLogIn(t *testing.T) {
@@ -44,7 +44,7 @@ func TestTokenRequestsThatLogIn(t *testing.T) {
 	t.Run("Users: jane.smith / anothersecurepass", func(t *testing.T) {
 		s.callMe(t, s.login(t, "jane.smith", "anothersecurepass"), "Jane Smith")
 	})
-	t.Run("Different: multipart forms are accepted for a password request, as there", func(t *testing.T) {
+	t.Run("multipart forms are accepted for a password request", func(t *testing.T) {
 		got := send(t, s.authURL, multipartLogin("john.doe", demoPassword))
 		if got.status != http.StatusOK {
 			t.Errorf("got %d %s, want 200", got.status, got.body)
@@ -52,7 +52,7 @@ func TestTokenRequestsThatLogIn(t *testing.T) {
 	})
 }
 
-// multipartLogin makes a login as a multipart form.
+// multipartLogin returns a login as a multipart form.
 func multipartLogin(username, password string) request {
 	const boundary = "boundary"
 	part := func(name, value string) string {
@@ -73,7 +73,10 @@ func TestTokenRequestsWithWrongPassword(t *testing.T) {
 		{"unknown user", "nobody", demoPassword},
 		{"other letter case in the username", "John.Doe", demoPassword},
 		{"100-byte password", "john.doe", strings.Repeat("p", 100)},
-		{"100-byte password that begins with the right one", "john.doe", demoPassword + strings.Repeat("p", 100-len(demoPassword))},
+		{
+			"100-byte password that begins with the right one", "john.doe",
+			demoPassword + strings.Repeat("p", 100-len(demoPassword)),
+		},
 	} {
 		t.Run(row.name+": Incorrect username or password", func(t *testing.T) {
 			got := send(t, s.authURL, form("username", row.username, "password", row.password))
@@ -88,28 +91,30 @@ func TestTokenRequestsThatAreMalformed(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
 	const login = "username=john.doe&password=securepassword"
+	const jsonLogin = `{"username":"john.doe","password":"securepassword"}`
 	typed := func(contentType, body string) request {
-		return request{method: http.MethodPost, path: "/token", body: body, header: http.Header{"Content-Type": {contentType}}}
+		header := http.Header{"Content-Type": {contentType}}
+		return request{method: http.MethodPost, path: "/token", body: body, header: header}
 	}
 	query := rawForm("")
 	query.path += "?" + login
 	for _, row := range []struct {
 		name  string
 		send  request
-		error string // the code of the answer
-		names string // what the description must name
+		error string
+		names string // part of the error_description
 	}{
 		{"username missing: refused, naming the field", form("password", "p"), "invalid_request", "username"},
 		{"username empty: refused, naming the field", form("username", "", "password", "p"), "invalid_request", "username"},
 		{"password missing: refused, naming the field", form("username", "u"), "invalid_request", "password"},
 		{"password empty: refused, naming the field", form("username", "u", "password", ""), "invalid_request", "password"},
 		{"both missing: refused, naming the fields", rawForm(""), "invalid_request", "username and password"},
-		{"JSON body: refused", typed("application/json", `{"username":"john.doe","password":"securepassword"}`), "invalid_request", "username"},
+		{"JSON body: refused", typed("application/json", jsonLogin), "invalid_request", "username"},
 		{"text/plain body: refused", typed("text/plain", login), "invalid_request", "username"},
 		{"parameters in the query: refused, naming the field", query, "invalid_request", "username"},
 		{"Different: repeated parameters are refused", rawForm(login + "&password=other"), "invalid_request", "password"},
-		{"Different: an unknown grant_type is refused", rawForm(login + "&grant_type=passwordx"), "unsupported_grant_type", "grant type"},
-		{"Different: NUL bytes are refused", rawForm("username=john.doe%00&password=securepassword"), "invalid_request", "username"},
+		{"Different: an unknown grant_type is refused", rawForm(login + "&grant_type=passwordx"), "unsupported_grant_type", "grant"},
+		{"Different: NUL bytes are refused", rawForm("username=john.doe%00&password=p"), "invalid_request", "username"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			got := send(t, s.authURL, row.send)
@@ -126,7 +131,9 @@ func TestTokenRequestsThatAreMalformed(t *testing.T) {
 func TestTokenMethods(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
-	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodHead, http.MethodOptions} {
+	for _, method := range []string{
+		http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodHead, http.MethodOptions,
+	} {
 		t.Run(method+" /token: 405 with Allow: POST", func(t *testing.T) {
 			got := send(t, s.authURL, request{method: method, path: "/token"})
 			if got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != http.MethodPost {
@@ -134,7 +141,7 @@ func TestTokenMethods(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a CORS preflight is answered as one: new here", func(t *testing.T) {
+	t.Run("Different: a CORS preflight gets the response of one", func(t *testing.T) {
 		got := send(t, s.authURL, request{method: http.MethodOptions, path: "/token", header: http.Header{
 			"Origin":                         {s.apiURL},
 			"Access-Control-Request-Method":  {http.MethodPost},

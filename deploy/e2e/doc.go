@@ -1,11 +1,9 @@
-// Package e2e tests the whole system: the two built programs, as processes, over
-// HTTP.
+// Package e2e tests the whole system: the two built programs run as processes, and the tests
+// speak HTTP to them. They also test what is around the servers: command lines, signals,
+// `make run`, pages in a browser, and settings in documentation and compose files. Nothing
+// here imports a server.
 //
-// It exists because the promises made to a user are about both servers at once, and
-// about what stands around them: command lines, signals, `make run`, a page in a
-// browser. Nothing here imports a server. Its tests are named after the promises.
-//
-// The programs are those in the folder that HALLPASS_BIN names, as `make test` sets
-// it; without it, they are built first. A test that this machine cannot run says
-// "left out: WHY" and skips; with CI=true it fails.
+// The programs are those in the folder HALLPASS_BIN, which `make test` sets. If it is empty,
+// they are built first. With -short, long tests are skipped; `make test-all` runs them. A test
+// that needs something that is not installed is skipped; with CI=true it fails.
 package e2e

@@ -11,13 +11,13 @@ import (
 	"testing"
 )
 
-// The tests in the files flow_*, attack_* and race_* are about logging in on the
-// server's own pages: people who do, apps that send them, and what goes wrong.
+// The tests in the files flow_*, attack_* and race_* are about the authorization code flow:
+// the login pages, the apps that use them, attacks, and concurrent requests.
 
-// appScope is what the apps of these tests may ask for.
+// appScope is the scope of the apps.
 const appScope = "profile items:read"
 
-// verifier is the PKCE secret of all apps, challenge what they show of it.
+// verifier is the PKCE code verifier of all apps. challenge is its S256 code challenge.
 const verifier = "a-verifier-of-the-least-length-that-is-allowed"
 
 var challenge = func() string {
@@ -25,10 +25,10 @@ var challenge = func() string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }()
 
-// app is a client that sends people to log in.
+// app is a client that uses the authorization code flow.
 type app struct{ id, secret, redirectURI string }
 
-// register registers an app; flags are those of `client add` beside the usual ones.
+// register registers an app, with further flags of `client add`.
 func (s *system) register(t *testing.T, id, redirectURI string, flags ...string) app {
 	t.Helper()
 	secret := s.admin(t, "", append([]string{"client", "add", id, "--scope", appScope, "--redirect-uri", redirectURI,
@@ -36,8 +36,8 @@ func (s *system) register(t *testing.T, id, redirectURI string, flags ...string)
 	return app{id: id, secret: strings.TrimSpace(secret), redirectURI: redirectURI}
 }
 
-// changed returns values with changes: names and values in turn. A value "-" removes
-// the name.
+// changed applies changes, which are names and values in turn, and returns values. The value
+// "-" removes a name.
 func changed(values url.Values, changes []string) url.Values {
 	for i := 0; i < len(changes); i += 2 {
 		if changes[i+1] == "-" {
@@ -49,7 +49,7 @@ func changed(values url.Values, changes []string) url.Values {
 	return values
 }
 
-// query is the query of the app's authorization request, with changes.
+// query returns the query of the app's authorization request, with changes.
 func (a app) query(changes ...string) string {
 	return changed(url.Values{
 		"response_type": {"code"}, "client_id": {a.id}, "redirect_uri": {a.redirectURI}, "state": {"the state"},
@@ -57,7 +57,7 @@ func (a app) query(changes ...string) string {
 	}, changes).Encode()
 }
 
-// tokenForm is a token request of the app, with changes.
+// tokenForm returns a token request of the app, with changes.
 func (a app) tokenForm(values url.Values, changes []string) request {
 	values.Set("client_id", a.id)
 	if a.secret != "" {
@@ -66,22 +66,22 @@ func (a app) tokenForm(values url.Values, changes []string) request {
 	return rawForm(changed(values, changes).Encode())
 }
 
-// redemption is the app's request to redeem a code, with changes.
+// redemption returns the app's request to redeem a code, with changes.
 func (a app) redemption(code string, changes ...string) request {
 	return a.tokenForm(url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {a.redirectURI}, "code_verifier": {verifier},
 	}, changes)
 }
 
-// refreshing is the app's request to refresh, with changes.
+// refreshing returns the app's refresh request, with changes.
 func (a app) refreshing(refreshToken string, changes ...string) request {
 	return a.tokenForm(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}, changes)
 }
 
-// tokens are what an app has of a user's login.
+// tokens are the tokens that an app gets for a user's login.
 type tokens struct{ access, refresh string }
 
-// tokens reads an answer of the token endpoint that must be one.
+// tokens returns the tokens of a response, which must be a success.
 func (a answer) tokens(t *testing.T) tokens {
 	t.Helper()
 	if a.status != http.StatusOK {
@@ -90,7 +90,7 @@ func (a answer) tokens(t *testing.T) tokens {
 	return tokens{a.text(t, "access_token"), a.text(t, "refresh_token")}
 }
 
-// checkRefused checks that a request to the token endpoint was refused with this code.
+// checkRefused checks the status and the error code of a response.
 func (a answer) checkRefused(t *testing.T, status int, code string) {
 	t.Helper()
 	if a.status != status || a.text(t, "error") != code {
@@ -98,8 +98,8 @@ func (a answer) checkRefused(t *testing.T, status int, code string) {
 	}
 }
 
-// location is where the answer redirects to, which must be with 303: no browser
-// repeats a form with a password after that (CHECKLIST 39).
+// location returns the target of a redirect. Its status must be 303, after which no browser
+// repeats a form with a password (RFC 9700 section 4.12).
 func (a answer) location(t *testing.T) *url.URL {
 	t.Helper()
 	if a.status != http.StatusSeeOther || len(a.header["Location"]) != 1 {
@@ -112,7 +112,7 @@ func (a answer) location(t *testing.T) *url.URL {
 	return to
 }
 
-// heading is the text of the page's one h1; a page has exactly one.
+// heading returns the text of the page's h1, of which it must have exactly one.
 func (a answer) heading(t *testing.T) string {
 	t.Helper()
 	found := regexp.MustCompile(`<h1>([^<]*)</h1>`).FindAllStringSubmatch(a.body, -1)
@@ -122,15 +122,16 @@ func (a answer) heading(t *testing.T) string {
 	return found[0][1]
 }
 
-// checkPage checks that the answer is the page with this heading, and no redirect.
+// checkPage checks that the response is the page with this heading, not a redirect.
 func (a answer) checkPage(t *testing.T, status int, heading string) {
 	t.Helper()
 	if a.status != status || a.header.Get("Location") != "" || a.heading(t) != heading {
-		t.Errorf("got %d, Location %q and the page %q, want %d and %q", a.status, a.header.Get("Location"), a.heading(t), status, heading)
+		t.Errorf("got %d, Location %q and the page %q, want %d and %q",
+			a.status, a.header.Get("Location"), a.heading(t), status, heading)
 	}
 }
 
-// visitor is a browser that shows every answer as it is. It keeps one cookie.
+// visitor is an HTTP client with one cookie. It does not follow redirects.
 type visitor struct {
 	t      *testing.T
 	base   string
@@ -169,7 +170,7 @@ func (v *visitor) authorize(a app, changes ...string) answer {
 	return v.get("/authorize?" + a.query(changes...))
 }
 
-// post sends a form of one of the pages: names and values in turn.
+// post sends a form to one of the pages: names and values in turn.
 func (v *visitor) post(path string, namesAndValues ...string) answer {
 	v.t.Helper()
 	r := form(namesAndValues...)
@@ -177,13 +178,13 @@ func (v *visitor) post(path string, namesAndValues ...string) answer {
 	return v.send(r)
 }
 
-// login logs John in, as the page would that the query leads to.
+// login sends John's login form for the authorization request with this query.
 func (v *visitor) login(query string) answer {
 	v.t.Helper()
 	return v.post("/login", "username", "john.doe", "password", demoPassword, "continue", query)
 }
 
-// visit returns a visitor of the system who is logged in as John.
+// visit returns a visitor who is logged in as John.
 func (s *system) visit(t *testing.T, a app) *visitor {
 	t.Helper()
 	v := &visitor{t: t, base: s.authURL}
@@ -194,8 +195,8 @@ func (s *system) visit(t *testing.T, a app) *visitor {
 	return v
 }
 
-// code lets the visitor, who is logged in, allow what the app asks for; it returns
-// the code that the app gets.
+// code sends the app's authorization request and, if asked, gives consent. It returns the code
+// that the app gets. The visitor must be logged in.
 func (v *visitor) code(a app, changes ...string) string {
 	v.t.Helper()
 	got := v.authorize(a, changes...)
@@ -209,20 +210,21 @@ func (v *visitor) code(a app, changes ...string) string {
 	return code
 }
 
-// loginTo logs John in to an app, in a browser of his own.
+// loginTo logs John in to an app as a new visitor.
 func (s *system) loginTo(t *testing.T, a app) tokens {
 	t.Helper()
 	return send(t, s.authURL, a.redemption(s.visit(t, a).code(a))).tokens(t)
 }
 
-// watcher is a client that may introspect.
+// watcher registers a client that may introspect tokens.
 func (s *system) watcher(t *testing.T) app {
 	t.Helper()
-	secret := s.admin(t, "", "client", "add", "watcher", "--grant", "client_credentials", "--scope", "profile", "--introspects")
+	secret := s.admin(t, "", "client", "add", "watcher",
+		"--grant", "client_credentials", "--scope", "profile", "--introspects")
 	return app{id: "watcher", secret: strings.TrimSpace(secret)}
 }
 
-// checkActive asks about a token by introspection.
+// checkActive checks whether introspection reports a token as active.
 func (s *system) checkActive(t *testing.T, watcher app, what, token string, want bool) {
 	t.Helper()
 	r := watcher.tokenForm(url.Values{"token": {token}}, nil)
@@ -236,7 +238,8 @@ func (s *system) checkActive(t *testing.T, watcher app, what, token string, want
 // formFields returns the hidden fields of a page's form: names and values in turn.
 func formFields(page string) []string {
 	var fields []string
-	for _, found := range regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`).FindAllStringSubmatch(page, -1) {
+	hidden := regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
+	for _, found := range hidden.FindAllStringSubmatch(page, -1) {
 		fields = append(fields, found[1], html.UnescapeString(found[2]))
 	}
 	return fields

@@ -19,10 +19,10 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// website is an app's own site, which remembers what the browser brought back.
+// website is the site of an app. It records the queries of the callbacks.
 type website struct {
 	*httptest.Server
-	home    string // where it goes on to; empty: nowhere
+	next    string // the callback redirects here, if it is not empty
 	mu      sync.Mutex
 	visited []url.Values
 }
@@ -35,7 +35,7 @@ func startWebsite(t *testing.T) *website {
 	return w
 }
 
-// newWebsite makes a website that is not started yet.
+// newWebsite returns a website that is not started.
 func newWebsite() *website {
 	w := &website{}
 	w.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -46,8 +46,8 @@ func newWebsite() *website {
 		w.mu.Lock()
 		w.visited = append(w.visited, r.URL.Query())
 		w.mu.Unlock()
-		if w.home != "" {
-			http.Redirect(rw, r, w.home, http.StatusFound)
+		if w.next != "" {
+			http.Redirect(rw, r, w.next, http.StatusFound)
 			return
 		}
 		rw.Header().Set("Content-Type", "text/html")
@@ -56,7 +56,7 @@ func newWebsite() *website {
 	return w
 }
 
-// last returns what the browser brought at its last visit, and how many there were.
+// last returns the query of the last callback, and the number of callbacks.
 func (w *website) last() (url.Values, int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -66,18 +66,18 @@ func (w *website) last() (url.Values, int) {
 	return w.visited[len(w.visited)-1], len(w.visited)
 }
 
-// guest is somebody at a browser.
+// guest is a user at a browser.
 type guest struct {
 	*page
 	base string
 	site *website
 }
 
-// in returns the guest for a part of a test, with a browser that knows nobody.
+// in returns the guest for a subtest, with a browser without cookies.
 func (g *guest) in(t *testing.T) *guest {
 	t.Helper()
 	fresh := &guest{page: &page{t: t, ctx: g.ctx}, base: g.base, site: g.site}
-	fresh.do("forgetting cookies", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+	fresh.do("clearing cookies", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, network.ClearBrowserCookies, struct{}{})
 		return err
 	}))
@@ -85,46 +85,47 @@ func (g *guest) in(t *testing.T) *guest {
 	return fresh
 }
 
-// newGuest starts a browser. A policy that a page breaks fails the test.
+// newGuest starts a browser. A violation of a page's content security policy fails the test.
 func newGuest(t *testing.T, s *system, site *website) *guest {
 	t.Helper()
 	g := &guest{page: newPage(t), base: s.authURL, site: site}
-	g.looksAt(t)
+	g.watch(t)
 	return g
 }
 
-// looksAt makes the page one that somebody looks at.
-func (g *guest) looksAt(t *testing.T) {
+// watch makes security messages of the browser fail the test, and gives the page the focus.
+func (g *guest) watch(t *testing.T) {
 	t.Helper()
 	err := chromedp.Listen(g.ctx, func(event any) {
 		if added, ok := event.(*log.EventEntryAdded); ok && added.Entry.Source == log.EntrySourceSecurity {
-			t.Errorf("the browser complains: %s", added.Entry.Text)
+			t.Errorf("security message of the browser: %s", added.Entry.Text)
 		}
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.do("looking at the page", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	g.do("giving the page the focus", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		enabled := emulation.SetFocusEmulationEnabledParams{Enabled: true}
+		_, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, enabled)
 		return err
 	}))
 }
 
-// open opens the authorization endpoint as the app asks to, with changes.
+// open opens the app's authorization request, with changes.
 func (g *guest) open(a app, changes ...string) {
 	g.t.Helper()
 	g.do("opening the authorization endpoint", chromedp.Navigate(g.base+"/authorize?"+a.query(changes...)))
 }
 
-// sees waits for the page with this heading, until it is ready to be typed into: the focus
-// comes a moment after the page.
+// sees waits until the page with this heading is complete and its autofocus field has the
+// focus.
 func (g *guest) sees(heading string) {
 	g.t.Helper()
 	script := fmt.Sprintf(`document.readyState === "complete" && document.querySelector("h1")?.textContent === %q `+
 		`&& (document.querySelector("[autofocus]") ?? document.activeElement) === document.activeElement`, heading)
 	for deadline := time.Now().Add(timeout); ; time.Sleep(20 * time.Millisecond) {
 		shown, err := chromedp.Run(g.ctx, chromedp.Evaluate[bool](script))
-		if err == nil && shown { // an error is a page that goes away just now
+		if err == nil && shown { // an error means that the browser is leaving the page
 			return
 		}
 		if time.Now().After(deadline) {
@@ -133,7 +134,7 @@ func (g *guest) sees(heading string) {
 	}
 }
 
-// eval returns the text that a script of the test, not of the page, finds.
+// eval runs a script and returns its value as text.
 func (g *guest) eval(script string) string {
 	g.t.Helper()
 	ctx, cancel := context.WithTimeout(g.ctx, timeout)
@@ -145,7 +146,7 @@ func (g *guest) eval(script string) string {
 	return text
 }
 
-// check checks what a script of the test finds.
+// check checks the value of a script.
 func (g *guest) check(what, script, want string) {
 	g.t.Helper()
 	if got := g.eval(script); got != want {
@@ -169,24 +170,26 @@ func (g *guest) login(username, password string) {
 // presses presses a button, or follows a link.
 func (g *guest) presses(button string) {
 	g.t.Helper()
-	g.do("pressing "+button, chromedp.Click(chromedp.Search(`//*[self::button or self::a][normalize-space()="`+button+`"]`)))
+	element := chromedp.Search(`//*[self::button or self::a][normalize-space()="` + button + `"]`)
+	g.do("pressing "+button, chromedp.Click(element))
 }
 
-// cameBack checks what the browser brought to the app: a code, or an error.
+// cameBack checks that the browser was redirected to the app, with a code if wantError is
+// empty, else with this error. It returns the query.
 func (g *guest) cameBack(wantError string) url.Values {
 	g.t.Helper()
 	g.sees("The app")
 	got, _ := g.site.last()
 	if got.Get("error") != wantError || got.Has("code") != (wantError == "") {
-		g.t.Fatalf("the browser brought %v, want the error %q", got, wantError)
+		g.t.Fatalf("the callback has %v, want the error %q", got, wantError)
 	}
 	if got.Get("state") != "the state" || got.Get("iss") != g.base {
-		g.t.Errorf("the browser brought the state %q and iss %q", got.Get("state"), got.Get("iss"))
+		g.t.Errorf("the callback has the state %q and iss %q", got.Get("state"), got.Get("iss"))
 	}
 	return got
 }
 
-// People log in, allow, deny, come back, go back and log out, in a real browser.
+// Users log in, allow, deny, return, go back and log out, in a real browser.
 func TestFlowInBrowser(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -202,13 +205,13 @@ func TestFlowInBrowser(t *testing.T) {
 		return send(t, s.authURL, a.redemption(brought.Get("code"))).tokens(t)
 	}
 
-	t.Run("login, without consent for an app of the house", func(t *testing.T) {
+	t.Run("login, without consent for a first-party app", func(t *testing.T) {
 		g := g.in(t)
 		g.open(own)
 		g.check("the field with the focus", `document.activeElement.id`, "username")
 		g.login("john.doe", demoPassword)
 		s.callMe(t, redeem(t, own, g.cameBack("")).access, "John Doe")
-		t.Log("a second time nobody is asked")
+		t.Log("the second time there is no login page")
 		_, before := site.last()
 		g.open(own)
 		g.cameBack("")
@@ -219,7 +222,7 @@ func TestFlowInBrowser(t *testing.T) {
 		g.open(own, "prompt", "login")
 		g.login("john.doe", demoPassword)
 		g.cameBack("")
-		t.Log("prompt=consent asks even for an app of the house")
+		t.Log("prompt=consent asks even for a first-party app")
 		g.open(own, "prompt", "consent")
 		g.sees("Allow access?")
 		g.presses("Allow")
@@ -264,14 +267,17 @@ func TestFlowInBrowser(t *testing.T) {
 		g.open(third, "scope", "profile")
 		g.login("john.doe", demoPassword)
 		g.sees("Allow access?")
-		if text := g.eval(`document.querySelector("main").innerText`); !strings.Contains(text, "Third App") || !strings.Contains(text, "John Doe") || !strings.Contains(text, "See your name and your username") {
-			t.Errorf("the page does not say who asks whom for what: %s", text)
+		text := g.eval(`document.querySelector("main").innerText`)
+		for _, part := range []string{"Third App", "John Doe", "See your name and your username"} {
+			if !strings.Contains(text, part) {
+				t.Errorf("the page does not say %q: %s", part, text)
+			}
 		}
 		g.presses("Allow")
 		redeem(t, third, g.cameBack(""))
 		g.open(third, "scope", "profile")
 		g.cameBack("")
-		t.Log("but again for more")
+		t.Log("it is asked for again for more scope")
 		g.open(third)
 		g.sees("Allow access?")
 		g.types(kb.Tab + kb.Enter) // the first button
@@ -287,7 +293,7 @@ func TestFlowInBrowser(t *testing.T) {
 		g.open(deniable)
 		g.sees("Allow access?") // not remembered
 	})
-	t.Run("somebody else", func(t *testing.T) {
+	t.Run("log in as another user", func(t *testing.T) {
 		g := g.in(t)
 		g.open(deniable, "prompt", "consent")
 		g.login("john.doe", demoPassword)
@@ -296,8 +302,9 @@ func TestFlowInBrowser(t *testing.T) {
 		g.sees("Log in")
 		g.login("jane.smith", "anothersecurepass")
 		g.sees("Allow access?")
-		if text := g.eval(`document.querySelector("main").innerText`); !strings.Contains(text, "Jane Smith") || strings.Contains(text, "John Doe") {
-			t.Errorf("the page asks somebody else than Jane Smith: %s", text)
+		text := g.eval(`document.querySelector("main").innerText`)
+		if !strings.Contains(text, "Jane Smith") || strings.Contains(text, "John Doe") {
+			t.Errorf("the page does not ask Jane Smith: %s", text)
 		}
 		g.presses("Allow")
 		s.callMe(t, redeem(t, deniable, g.cameBack("")).access, "Jane Smith")
@@ -309,17 +316,19 @@ func TestFlowInBrowser(t *testing.T) {
 		g.sees("Allow access?")
 		g.eval(`document.querySelector("h1").textContent = "the old page"`)
 		g.do("going back", chromedp.Evaluate[chromedp.Void](`history.back()`))
-		g.sees("Allow access?") // the page before asked for a login, which is done
+		g.sees("Allow access?") // not the login page before it: the user is logged in
 		g.presses("Deny")
 		g.cameBack("access_denied")
 		g.do("going back", chromedp.Evaluate[chromedp.Void](`history.back()`))
 		g.sees("Allow access?")
 	})
-	t.Run("a form sent twice", func(t *testing.T) {
+	t.Run("a form submitted twice", func(t *testing.T) {
 		g := g.in(t)
 		g.open(own)
 		g.sees("Log in")
-		g.do("filling in", chromedp.SendKeys(chromedp.CSS("#username"), "john.doe"), chromedp.SendKeys(chromedp.CSS("#password"), demoPassword))
+		g.do("filling in",
+			chromedp.SendKeys(chromedp.CSS("#username"), "john.doe"),
+			chromedp.SendKeys(chromedp.CSS("#password"), demoPassword))
 		g.do("double click", chromedp.DoubleClick(chromedp.CSS("button")))
 		redeem(t, own, g.cameBack(""))
 		g.open(own, "prompt", "consent")
@@ -338,7 +347,7 @@ func TestFlowInBrowser(t *testing.T) {
 		}))
 		g.presses("Allow")
 		g.login("john.doe", demoPassword)
-		g.sees("Allow access?") // nothing was allowed without a session
+		g.sees("Allow access?") // without a session, Allow had no effect
 		g.presses("Deny")
 		g.cameBack("access_denied")
 	})
@@ -364,7 +373,7 @@ func TestFlowInBrowser(t *testing.T) {
 		g.open(own)
 		g.sees("Log in")
 	})
-	t.Run("a broken link says what happened", func(t *testing.T) {
+	t.Run("a page explains an invalid request", func(t *testing.T) {
 		g := g.in(t)
 		_, before := site.last()
 		for name, open := range map[string]func(){
@@ -378,13 +387,13 @@ func TestFlowInBrowser(t *testing.T) {
 			}
 		}
 		if _, after := site.last(); after != before {
-			t.Error("the browser was sent on")
+			t.Error("the browser was redirected to the app")
 		}
 	})
 }
 
-// Forms work where a browser says least about where they come from: over plain http on a
-// network.
+// Forms work over plain http on a host that is not loopback, where browsers send neither
+// Sec-Fetch-Site nor a full Origin.
 func TestFlowOnPlainNetwork(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -403,7 +412,8 @@ func TestFlowOnPlainNetwork(t *testing.T) {
 	g.sees("Logged out")
 }
 
-// A native app may listen on IPv6 (RFC 8252 §7.3), which policies cannot name.
+// A native app may listen on IPv6 (RFC 8252 section 7.3), which a content security policy
+// cannot name.
 func TestFlowToAppOnIPv6(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -427,15 +437,15 @@ func TestFlowToAppOnIPv6(t *testing.T) {
 	g.cameBack("")
 }
 
-// An app may have the browser come back to one of its hosts and go on to another, which
-// to browsers is all one way that a form takes.
+// The callback of an app may redirect to another host, to which browsers apply the form-action
+// of our page, too.
 func TestFlowToAppOfTwoHosts(t *testing.T) {
 	longTest(t)
 	t.Parallel()
 	s := startDemo(t)
 	home := startWebsite(t)
 	site := newWebsite()
-	site.home = home.URL + "/callback?code=x"
+	site.next = home.URL + "/callback?code=x"
 	site.Start()
 	t.Cleanup(site.Close)
 	a := s.register(t, "app", site.URL+"/callback", "--public")

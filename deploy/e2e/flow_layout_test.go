@@ -12,8 +12,8 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// pageFaults finds what is wrong with the page on the screen: things that a picture shows, but
-// nobody looks at every picture. It returns one line for each.
+// pageFaults is a script that checks the layout and the accessibility of a page. It returns one
+// line for each fault.
 const pageFaults = `(() => {
 	const faults = [], screen = document.documentElement;
 	const fault = (what, element) => faults.push(what + ": " + (element ? element.outerHTML.slice(0, 120) : ""));
@@ -35,22 +35,25 @@ const pageFaults = `(() => {
 	if (!document.title) fault("no title");
 	if (document.querySelectorAll("main").length !== 1) fault("not one main");
 	if (document.querySelector("script, [style], [onclick]")) fault("script or style in the page");
-	if (screen.scrollWidth > screen.clientWidth) fault("wider than the screen by " + (screen.scrollWidth - screen.clientWidth));
+	const excess = screen.scrollWidth - screen.clientWidth;
+	if (excess > 0) fault("wider than the screen by " + excess);
 	const ids = [...document.querySelectorAll("[id]")].map(e => e.id);
 	if (new Set(ids).size !== ids.length) fault("an id is used twice");
 	for (const element of document.querySelectorAll("main, main *")) {
 		const style = getComputedStyle(element), box = element.getBoundingClientRect();
 		if (!box.width || element.type === "hidden") continue;
 		if (box.left < 0 || box.right > screen.clientWidth) fault("outside the screen", element);
-		if (element.scrollWidth > element.clientWidth + 1 && element.clientWidth && element.tagName !== "INPUT") fault("text runs out of its box", element);
+		if (element.scrollWidth > element.clientWidth + 1 && element.clientWidth && element.tagName !== "INPUT")
+			fault("text overflows its box", element);
 		const text = [...element.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-		if (text && contrast(style.color, behind(element)) < 4.5) fault("contrast " + contrast(style.color, behind(element)).toFixed(2), element);
+		const textContrast = contrast(style.color, behind(element));
+		if (text && textContrast < 4.5) fault("contrast " + textContrast.toFixed(2), element);
 		for (const id of (element.getAttribute("aria-describedby") || "").split(" ").filter(Boolean))
-			if (!document.getElementById(id)?.textContent.trim()) fault("described by nothing", element);
+			if (!document.getElementById(id)?.textContent.trim()) fault("its description is missing", element);
 		if (element.matches("input, button")) {
 			const clickable = element.closest("label") ?? element;
-			if (clickable.getBoundingClientRect().height < 24) fault("too small to hit", element);
-			if (parseFloat(style.fontSize) < 16) fault("a phone would zoom in", element);
+			if (clickable.getBoundingClientRect().height < 24) fault("too small to click", element);
+			if (parseFloat(style.fontSize) < 16) fault("a phone would zoom in on it", element);
 		}
 		if (element.matches("input")) {
 			if (!element.labels.length) fault("no label", element);
@@ -63,7 +66,7 @@ const pageFaults = `(() => {
 	return faults.join("\n");
 })()`
 
-// show sets the screen up.
+// show sets the size of the screen and the color scheme.
 func (g *guest) show(width, height int64, scheme string) {
 	g.t.Helper()
 	g.do("setting the screen up",
@@ -76,7 +79,7 @@ func (g *guest) show(width, height int64, scheme string) {
 		}))
 }
 
-// picture keeps a picture of the page among the artifacts of the test.
+// picture writes a screenshot of the page to the artifacts of the test.
 func (g *guest) picture(name string) {
 	g.t.Helper()
 	ctx, cancel := context.WithTimeout(g.ctx, timeout)
@@ -90,8 +93,8 @@ func (g *guest) picture(name string) {
 	}
 }
 
-// Every page, on a phone and on a desk, by day and by night, is one that people can read
-// and use. `go test -run TestFlowPagesAreReadable -artifacts` keeps the pictures.
+// Every page is readable and usable on phones and on a desktop, in light and in dark.
+// `go test -run TestFlowPagesAreReadable -artifacts` keeps the screenshots.
 func TestFlowPagesAreReadable(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -99,8 +102,11 @@ func TestFlowPagesAreReadable(t *testing.T) {
 	site := startWebsite(t)
 	callback := site.URL + "/callback"
 	plain := s.register(t, "plain", callback, "--public", "--name", "Photo Album")
-	long := s.register(t, "long", callback, "--public", "--scope", "profile items:read items:write contacts:read contacts:write calendar:read calendar:write https://api.example.com/a-scope-that-is-a-very-long-address/and-goes-on-and-on openid email",
-		"--name", "Rechtsschutzversicherungsgesellschaftenverwaltung International (Deutschland) Beteiligungs- und Vermögensverwaltungs-GmbH")
+	long := s.register(t, "long", callback, "--public",
+		"--scope", "profile items:read items:write contacts:read contacts:write calendar:read calendar:write "+
+			"https://api.example.com/a-scope-that-is-a-very-long-address/and-goes-on-and-on openid email",
+		"--name", "Rechtsschutzversicherungsgesellschaftenverwaltung International (Deutschland) "+
+			"Beteiligungs- und Vermögensverwaltungs-GmbH")
 	g := newGuest(t, s, site)
 	loggedIn := func() {
 		g.open(plain)
@@ -131,7 +137,7 @@ func TestFlowPagesAreReadable(t *testing.T) {
 		for _, screen := range []struct {
 			name          string
 			width, height int64
-		}{{"phone", 390, 844}, {"small-phone", 320, 568}, {"desk", 1280, 800}} {
+		}{{"phone", 390, 844}, {"small-phone", 320, 568}, {"desktop", 1280, 800}} {
 			for _, scheme := range []string{"light", "dark"} {
 				g.show(screen.width, screen.height, scheme)
 				if faults := g.eval(pageFaults); faults != "" {
@@ -143,7 +149,8 @@ func TestFlowPagesAreReadable(t *testing.T) {
 	}
 }
 
-// The keyboard alone is enough, in the order of the page, and shows where it is.
+// The pages can be used with the keyboard alone. Tab follows the order of the page, and the
+// focus is visible.
 func TestFlowKeyboard(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -152,7 +159,7 @@ func TestFlowKeyboard(t *testing.T) {
 	a := s.register(t, "app", site.URL+"/callback", "--public", "--name", "Photo Album")
 	g := newGuest(t, s, site)
 	focus := `[document.activeElement.tagName, document.activeElement.name, document.activeElement.value].join(" ")`
-	ring := `getComputedStyle(document.activeElement).outlineStyle + " " + (parseFloat(getComputedStyle(document.activeElement).outlineWidth) >= 2)`
+	ring := `(s => s.outlineStyle + " " + (parseFloat(s.outlineWidth) >= 2))(getComputedStyle(document.activeElement))`
 	walk := func(stops ...string) {
 		t.Helper()
 		for i, stop := range stops {

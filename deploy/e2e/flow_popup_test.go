@@ -12,8 +12,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// startPopupSite starts an app whose page opens the login in a window of its own, and
-// waits there for what comes back.
+// startPopupSite starts an app whose page opens the login in a popup and waits for a message
+// from it.
 func startPopupSite(t *testing.T) *httptest.Server {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -42,8 +42,8 @@ func startPopupSite(t *testing.T) *httptest.Server {
 	return site
 }
 
-// An app may show the login in a popup, and be told by it what came of it: our pages do
-// not part the two.
+// An app may show the login in a popup that sends it the result: our pages keep the
+// connection between the two windows.
 func TestFlowInPopup(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -59,22 +59,22 @@ func TestFlowInPopup(t *testing.T) {
 	select {
 	case id = <-opened:
 	case <-time.After(timeout):
-		t.Fatal("the app opened no window")
+		t.Fatal("the app opened no popup")
 	}
 	ctx, cancel := chromedp.NewContext(g.ctx, chromedp.WithTargetID(id))
 	t.Cleanup(cancel)
 	popup := &guest{page: &page{t: t, ctx: ctx}, base: g.base}
-	popup.looksAt(t)
+	popup.watch(t)
 
 	popup.login("john.doe", demoPassword)
 	popup.sees("Allow access?")
-	g.check("whether the app has lost the window", `opened.closed`, "false")
+	g.check("whether the app has lost the popup", `opened.closed`, "false")
 	popup.presses("Allow")
 
 	g.sees("Logged in")
 	brought, err := url.ParseQuery(g.eval(`document.body.dataset.brought.slice(1)`))
 	if err != nil || brought.Get("state") != "the state" {
-		t.Fatalf("the window brought %v, %v", brought, err)
+		t.Fatalf("the popup sent %v, %v", brought, err)
 	}
 	s.callMe(t, send(t, s.authURL, a.redemption(brought.Get("code"))).tokens(t).access, "John Doe")
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-// forger makes tokens with the system's own key that the authorization server would
-// not make.
+// forger makes tokens with the key of the system that the authorization server would never
+// issue.
 type forger struct {
 	key    *keyring.Key
-	claims jwt.MapClaims // of a good token
+	claims jwt.MapClaims // of a valid token
 }
 
-// newForger starts from what a good token says.
-func newForger(t *testing.T, s *system, good string) *forger {
+// newForger returns a forger that starts with the claims of a valid token.
+func newForger(t *testing.T, s *system, valid string) *forger {
 	t.Helper()
 	keys, err := keyring.Open(s.keysFile)
 	if err != nil {
@@ -31,14 +31,13 @@ func newForger(t *testing.T, s *system, good string) *forger {
 		t.Fatal(err)
 	}
 	claims := jwt.MapClaims{}
-	if _, _, err := jwt.NewParser().ParseUnverified(good, claims); err != nil {
+	if _, _, err := jwt.NewParser().ParseUnverified(valid, claims); err != nil {
 		t.Fatal(err)
 	}
 	return &forger{key: key, claims: claims}
 }
 
-// changed returns the claims of a good token with some set, or dropped where the
-// value is nil.
+// changed returns the claims of a valid token with changes. The value nil removes a claim.
 func (f *forger) changed(changes map[string]any) jwt.MapClaims {
 	claims := maps.Clone(f.claims)
 	for name, value := range changes {
@@ -49,13 +48,13 @@ func (f *forger) changed(changes map[string]any) jwt.MapClaims {
 	return claims
 }
 
-// with returns a token with the right key and algorithm whose claims are changed.
+// with returns a token with changed claims, signed with the right key and algorithm.
 func (f *forger) with(t *testing.T, changes map[string]any) string {
 	t.Helper()
 	return f.sign(t, jwt.SigningMethodHS256, f.key.Secret(), f.changed(changes))
 }
 
-// sign signs claims under the header of a good token.
+// sign signs claims with the header of a valid token.
 func (f *forger) sign(t *testing.T, method jwt.SigningMethod, key any, claims jwt.MapClaims) string {
 	t.Helper()
 	token := jwt.NewWithClaims(method, claims)
@@ -68,7 +67,7 @@ func (f *forger) sign(t *testing.T, method jwt.SigningMethod, key any, claims jw
 	return signed
 }
 
-// rsaKey returns a fresh key.
+// rsaKey returns a new key.
 func rsaKey(t *testing.T) *rsa.PrivateKey {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

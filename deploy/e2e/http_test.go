@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// demoPassword is that of the demo user john.doe.
+// demoPassword is the password of the demo user john.doe.
 const demoPassword = "securepassword"
 
-// plain is a client that shows every answer as it is.
+// plain is a client that does not follow redirects.
 var plain = &http.Client{
 	Timeout:       timeout,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// request is what a test sends. The zero method is GET.
+// request is an HTTP request. An empty method means GET.
 type request struct {
 	method string
 	path   string
@@ -28,7 +28,7 @@ type request struct {
 	body   string
 }
 
-// answer is what came back.
+// answer is an HTTP response.
 type answer struct {
 	status int
 	header http.Header
@@ -45,7 +45,7 @@ func send(t *testing.T, base string, r request) answer {
 	return got
 }
 
-// try is send for goroutines, which may not end a test.
+// try is send for goroutines: it returns an error instead of ending the test.
 func try(ctx context.Context, base string, r request) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, base+r.path, strings.NewReader(r.body))
 	if err != nil {
@@ -63,7 +63,7 @@ func try(ctx context.Context, base string, r request) (answer, error) {
 	return answer{status: resp.StatusCode, header: resp.Header, body: string(body)}, err
 }
 
-// members returns the body, which must be a JSON object.
+// members returns the members of the body, which must be a JSON object.
 func (a answer) members(t *testing.T) map[string]any {
 	t.Helper()
 	var members map[string]any
@@ -73,17 +73,17 @@ func (a answer) members(t *testing.T) map[string]any {
 	return members
 }
 
-// text returns a member of the body that must be a string.
+// text returns a member of the body, which must be a string.
 func (a answer) text(t *testing.T, name string) string {
 	t.Helper()
 	text, ok := a.members(t)[name].(string)
 	if !ok {
-		t.Fatalf("the body has no text %q: %s", name, a.body)
+		t.Fatalf("the body has no string %q: %s", name, a.body)
 	}
 	return text
 }
 
-// form makes a token request of names and values in turn.
+// form returns a token request with these fields: names and values in turn.
 func form(namesAndValues ...string) request {
 	values := url.Values{}
 	for i := 0; i < len(namesAndValues); i += 2 {
@@ -92,7 +92,7 @@ func form(namesAndValues ...string) request {
 	return rawForm(values.Encode())
 }
 
-// rawForm makes a token request of a body that is encoded already.
+// rawForm returns a token request with this body.
 func rawForm(body string) request {
 	return request{
 		method: http.MethodPost, path: "/token", body: body,
@@ -100,7 +100,7 @@ func rawForm(body string) request {
 	}
 }
 
-// get makes a request to the API with these values of Authorization.
+// get returns a GET request with these values of the header Authorization.
 func get(path string, authorization ...string) request {
 	r := request{path: path}
 	if len(authorization) > 0 {
@@ -109,7 +109,7 @@ func get(path string, authorization ...string) request {
 	return r
 }
 
-// login returns the access token of a user.
+// login logs a user in with the password grant and returns the access token.
 func (s *system) login(t *testing.T, username, password string) string {
 	t.Helper()
 	got := send(t, s.authURL, form("username", username, "password", password))
@@ -119,7 +119,7 @@ func (s *system) login(t *testing.T, username, password string) string {
 	return got.text(t, "access_token")
 }
 
-// callMe asks the API who the token's user is; it must say the full name.
+// callMe calls GET /users/me, whose response must have this full name.
 func (s *system) callMe(t *testing.T, accessToken, fullName string) {
 	t.Helper()
 	got := send(t, s.apiURL, get("/users/me", "Bearer "+accessToken))
@@ -128,7 +128,7 @@ func (s *system) callMe(t *testing.T, accessToken, fullName string) {
 	}
 }
 
-// inMinutes is a time from now, as a claim says one.
+// inMinutes returns the time n minutes from now as the value of a claim.
 func inMinutes(n int) int64 {
 	return time.Now().Add(time.Duration(n) * time.Minute).Unix()
 }

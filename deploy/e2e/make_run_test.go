@@ -17,23 +17,23 @@ import (
 	"time"
 )
 
-// runSettings are the names of the four addresses that `make run` takes.
+// runSettings are the settings of `make run` for addresses.
 var runSettings = []string{"AUTH_LISTEN", "AUTH_ADMIN_LISTEN", "API_LISTEN", "API_ADMIN_LISTEN"}
 
-// runner is `make run`, or its script, as somebody at a terminal has it: signals of
-// the keyboard go to its whole process group.
+// runner is `make run`, or its script, as at a terminal: Ctrl-C goes to its whole process
+// group.
 type runner struct {
 	*process
 	addresses []string // in the order of runSettings
-	programs  string   // the folder of the two programs
+	programs  string   // folder of the two programs
 }
 
-// startRunner starts cmd, which is to use these programs and this folder for what it
-// keeps, on free addresses, but for those in fixed.
+// startRunner starts cmd with a folder of programs and a folder for data. Its addresses are
+// those in fixed, by the names of the settings; the others are free ones.
 func startRunner(t *testing.T, cmd *exec.Cmd, programs, kept string, fixed map[string]string) *runner {
 	t.Helper()
 	if runtime.GOOS != "linux" {
-		leftOut(t, "watching the processes of make run, which needs Linux")
+		leftOut(t, "the processes of make run, which needs Linux")
 	}
 	r := &runner{addresses: freeAddresses(t, len(runSettings)), programs: programs}
 	cmd.Env = cleanEnv("VAR_DIR="+kept, "HALLPASS_BIN="+programs)
@@ -45,7 +45,7 @@ func startRunner(t *testing.T, cmd *exec.Cmd, programs, kept string, fixed map[s
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	r.process = launch(t, strings.Join(cmd.Args, " "), cmd)
-	t.Cleanup(func() { // in vain, as a rule: the test has stopped it
+	t.Cleanup(func() { // usually the test has stopped it
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
 		select {
 		case <-r.ended:
@@ -58,27 +58,29 @@ func startRunner(t *testing.T, cmd *exec.Cmd, programs, kept string, fixed map[s
 // startScript starts the script of `make run` with the programs that are built.
 func startScript(t *testing.T, fixed map[string]string) *runner {
 	t.Helper()
-	own := t.TempDir() // a folder of its own tells its processes from those of others
+	own := t.TempDir() // processesOf finds the processes of this run by the folder
 	if err := copyPrograms(own); err != nil {
 		t.Fatal(err)
 	}
-	return startRunner(t, exec.Command(filepath.Join(root, "deploy", "run.sh")), own, filepath.Join(t.TempDir(), "var"), fixed)
+	script := exec.Command(filepath.Join(root, "deploy", "run.sh"))
+	return startRunner(t, script, own, filepath.Join(t.TempDir(), "var"), fixed)
 }
 
 // copyPrograms copies the two programs to a folder.
 func copyPrograms(to string) error {
-	syscall.ForkLock.RLock() // a child that is forked while a program is written keeps it from being run
+	syscall.ForkLock.RLock() // a child that is forked meanwhile would keep the file open for writing
 	defer syscall.ForkLock.RUnlock()
 	return errors.Join(copyFile(to, bin, "authserver", 0o755), copyFile(to, bin, "resourceserver", 0o755))
 }
 
-// ready waits until the runner has printed its last line of greeting.
+// ready waits for the last line that the runner prints when both servers are ready.
 func (r *runner) ready(t *testing.T) {
 	t.Helper()
-	waitFor(t, "the greeting", func() bool { return strings.Contains(r.output.String(), "Ctrl-C stops both servers.") }, r.process)
+	const last = "Ctrl-C stops both servers."
+	waitFor(t, "the greeting", func() bool { return strings.Contains(r.output.String(), last) }, r.process)
 }
 
-// pressCtrlC sends what the terminal sends.
+// pressCtrlC sends SIGINT to the process group, as a terminal does.
 func (r *runner) pressCtrlC(t *testing.T) {
 	t.Helper()
 	if err := syscall.Kill(-r.cmd.Process.Pid, syscall.SIGINT); err != nil {
@@ -86,7 +88,7 @@ func (r *runner) pressCtrlC(t *testing.T) {
 	}
 }
 
-// checkGone checks that nothing is left of the runner's servers.
+// checkGone checks that the runner's servers have ended.
 func (r *runner) checkGone(t *testing.T) {
 	t.Helper()
 	for _, program := range []string{"authserver", "resourceserver"} {
@@ -96,12 +98,12 @@ func (r *runner) checkGone(t *testing.T) {
 	}
 	for _, address := range r.addresses {
 		if !isRefused(address) {
-			t.Errorf("somebody still listens on %s", address)
+			t.Errorf("a process still listens on %s", address)
 		}
 	}
 }
 
-// processesOf returns the ids of the processes that run a program.
+// processesOf returns the ids of the processes that run the program at this path.
 func processesOf(t *testing.T, program string) []int {
 	t.Helper()
 	links, err := filepath.Glob("/proc/[0-9]*/exe")
@@ -121,7 +123,7 @@ func processesOf(t *testing.T, program string) []int {
 	return ids
 }
 
-// isRefused reports whether nobody listens on address.
+// isRefused reports whether no process listens on address.
 func isRefused(address string) bool {
 	conn, err := net.DialTimeout("tcp", address, time.Second)
 	if err == nil {
@@ -139,7 +141,7 @@ func copyFile(to, from, path string, mode fs.FileMode) error {
 	return os.WriteFile(filepath.Join(to, path), data, mode)
 }
 
-// copyProject copies what a fresh clone has, as far as it is to be built and run.
+// copyProject copies the files of the project that a clone has.
 func copyProject(t *testing.T) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "hallpass")
@@ -167,7 +169,8 @@ func copyProject(t *testing.T) string {
 	return to
 }
 
-// The first minute: a fresh clone, one command, two lines to paste, Ctrl-C.
+// What a newcomer does first: `make run` in a fresh clone, the two lines that it prints, and
+// Ctrl-C.
 func TestMakeRun(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -193,14 +196,14 @@ func TestMakeRun(t *testing.T) {
 
 	r.pressCtrlC(t)
 	r.wait(t)
-	// make ends by the signal that it got, once its command has ended well.
+	// make ends itself with the signal when the script has exited with 0.
 	if state := r.cmd.ProcessState.Sys().(syscall.WaitStatus); !state.Signaled() || state.Signal() != syscall.SIGINT {
-		t.Errorf("make ended with %v, want by SIGINT and nothing worse", r.cmd.ProcessState)
+		t.Errorf("make ended with %v, want SIGINT", r.cmd.ProcessState)
 	}
 	r.checkGone(t)
 }
 
-func TestRunEndsWellOnSignals(t *testing.T) {
+func TestRunStopsOnSignals(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
@@ -237,13 +240,12 @@ func TestRunStopsBothWhenOneDies(t *testing.T) {
 	}
 }
 
-// A taken port is named together with the setting of `make run`, not with that of
-// the server behind it.
-func TestRunNamesItsSettingForATakenPort(t *testing.T) {
+// For a port in use, the message names the setting of `make run`, not that of the server.
+func TestRunNamesTheSettingOfAPortInUse(t *testing.T) {
 	t.Parallel()
 	for _, name := range runSettings {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // most of it is waiting for a port that does not answer
+			t.Parallel()
 			taken, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -263,8 +265,7 @@ func TestRunNamesItsSettingForATakenPort(t *testing.T) {
 	}
 }
 
-// A second `make run` on the same addresses does not take the first one's servers
-// for its own.
+// A second `make run` on the same addresses refuses to start.
 func TestRunTwice(t *testing.T) {
 	t.Parallel()
 	first := startScript(t, nil)

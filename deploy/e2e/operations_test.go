@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -21,7 +20,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// grantNumber returns the number of the grant that a token belongs to.
+// grantNumber returns the grant number of a token, which is its index in the status list.
 func grantNumber(t *testing.T, accessToken string) int64 {
 	t.Helper()
 	claims := jwt.MapClaims{}
@@ -54,11 +53,11 @@ func TestRestartKeepsUsersAndGrants(t *testing.T) {
 	s.callMe(t, after, "Ada Lovelace")
 	s.login(t, "john.doe", demoPassword)
 	if b, a := grantNumber(t, before), grantNumber(t, after); a == b {
-		t.Errorf("the grants before and after the restart have the same number, %d: the first is forgotten", a)
+		t.Errorf("the grants before and after the restart have the same number, %d", a)
 	}
 }
 
-func TestTakenPortNamesTheSetting(t *testing.T) {
+func TestPortInUseNamesTheSetting(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -66,23 +65,26 @@ func TestTakenPortNamesTheSetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	common := []string{"serve", "--keys-file", s.keysFile}
+	inUse := taken.Addr().String()
+	auth := []string{"serve", "--keys-file", s.keysFile, "--database-url", s.database}
+	api := []string{"serve", "--keys-file", s.keysFile}
+	const public, admin = "--listen (HALLPASS_LISTEN)", "--admin-listen (HALLPASS_ADMIN_LISTEN)"
 	for _, row := range []struct {
 		program string
 		flags   []string
 		names   string
 	}{
-		{"authserver", []string{"--database-url", s.database, "--listen", taken.Addr().String(), "--admin-listen", s.authAdmin}, "--listen (HALLPASS_LISTEN)"},
-		{"authserver", []string{"--database-url", s.database, "--listen", s.authAddress, "--admin-listen", taken.Addr().String()}, "--admin-listen (HALLPASS_ADMIN_LISTEN)"},
-		{"resourceserver", []string{"--listen", taken.Addr().String(), "--admin-listen", s.apiAdmin}, "--listen (HALLPASS_LISTEN)"},
-		{"resourceserver", []string{"--listen", s.apiAddress, "--admin-listen", taken.Addr().String()}, "--admin-listen (HALLPASS_ADMIN_LISTEN)"},
+		{"authserver", append(auth, "--listen", inUse, "--admin-listen", s.authAdmin), public},
+		{"authserver", append(auth, "--listen", s.authAddress, "--admin-listen", inUse), admin},
+		{"resourceserver", append(api, "--listen", inUse, "--admin-listen", s.apiAdmin), public},
+		{"resourceserver", append(api, "--listen", s.apiAddress, "--admin-listen", inUse), admin},
 	} {
 		t.Run(row.program+" "+row.names, func(t *testing.T) {
-			got := command(t, "", row.program, append(common, row.flags...)...)
+			got := command(t, "", row.program, row.flags...)
 			if got.code != 1 {
 				t.Errorf("exit code %d, want 1", got.code)
 			}
-			for _, part := range []string{row.names, taken.Addr().String(), "in use"} {
+			for _, part := range []string{row.names, inUse, "in use"} {
 				if !strings.Contains(got.stderr, part) {
 					t.Errorf("the message does not say %q: %s", part, got.stderr)
 				}
@@ -91,14 +93,22 @@ func TestTakenPortNamesTheSetting(t *testing.T) {
 	}
 }
 
-// inFlight reads from the metrics how many requests a server is answering.
+// inFlight returns the number of requests in flight, from the server's metrics.
 func inFlight(t *testing.T, adminAddress string) string {
 	t.Helper()
 	got := send(t, "http://"+adminAddress, request{path: "/metrics"})
-	return regexp.MustCompile(`(?m)^http_requests_in_flight (\S+)$`).FindStringSubmatch(got.body + "\nhttp_requests_in_flight none\n")[1]
+	found := regexp.MustCompile(`(?m)^http_requests_in_flight (\S+)$`).FindStringSubmatch(got.body)
+	if found == nil {
+		return "none"
+	}
+	return found[1]
 }
 
-// pendingLogin is a login whose request has not been sent to its end.
+// rawPost is a POST of a form: path, host, length of the body, body.
+const rawPost = "POST %s HTTP/1.1\r\nHost: %s\r\n" +
+	"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s"
+
+// pendingLogin is a login of whose request the end has not been sent.
 type pendingLogin struct {
 	conn net.Conn
 	rest string
@@ -114,8 +124,7 @@ func beginLogin(t *testing.T, s *system) pendingLogin {
 	t.Cleanup(func() { conn.Close() })
 	r := form("username", "john.doe", "password", demoPassword)
 	half := len(r.body) / 2
-	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
-		r.path, s.authAddress, len(r.body), r.body[:half])
+	_, err = fmt.Fprintf(conn, rawPost, r.path, s.authAddress, len(r.body), r.body[:half])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +156,8 @@ func TestSIGTERMLetsLoginsFinish(t *testing.T) {
 	for range logins {
 		pending = append(pending, beginLogin(t, s))
 	}
-	waitFor(t, "all logins to be in flight", func() bool { return inFlight(t, s.authAdmin) == strconv.Itoa(logins) }, s.authserver)
+	all := func() bool { return inFlight(t, s.authAdmin) == strconv.Itoa(logins) }
+	waitFor(t, "all logins to be in flight", all, s.authserver)
 	s.authserver.signal(t, syscall.SIGTERM)
 	waitFor(t, "the server to say that it is not ready", func() bool { return !isReady(s.authAdmin) }, s.authserver)
 	for _, login := range pending {
@@ -160,8 +170,8 @@ func TestSIGTERMLetsLoginsFinish(t *testing.T) {
 	}
 }
 
-// A client that, like a load balancer, sends nothing to a server that is not ready
-// loses no request when the server is stopped under load.
+// A load balancer that sends no requests to a server that is not ready loses none when the
+// server is stopped under load.
 func TestSIGTERMUnderLoadLosesNoRequest(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -189,7 +199,8 @@ func TestSIGTERMUnderLoadLosesNoRequest(t *testing.T) {
 	s.resourceserver.signal(t, syscall.SIGTERM)
 	waitFor(t, "the server to say that it is not ready", func() bool { return !isReady(s.apiAdmin) }, s.resourceserver)
 	afterSignal := answered.Load()
-	waitFor(t, "requests answered while draining", func() bool { return answered.Load() > afterSignal+20 }, s.resourceserver)
+	more := func() bool { return answered.Load() > afterSignal+20 }
+	waitFor(t, "requests answered while draining", more, s.resourceserver)
 	stopping.Store(true)
 	load.Wait()
 	if code := s.resourceserver.wait(t); code != 0 {
@@ -198,7 +209,7 @@ func TestSIGTERMUnderLoadLosesNoRequest(t *testing.T) {
 	s.authserver.stop(t)
 }
 
-// The exit codes are what scripts rely on.
+// Scripts rely on the exit codes.
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
@@ -212,14 +223,14 @@ func TestExitCodes(t *testing.T) {
 		args    []string
 		want    int
 	}{
-		{"done", "authserver", "", onDatabase("user", "show", "ada", "--json"), 0},
+		{"success", "authserver", "", onDatabase("user", "show", "ada", "--json"), 0},
 		{"version", "resourceserver", "", []string{"version"}, 0},
 		{"help", "resourceserver", "", []string{"serve", "--help"}, 0},
-		{"failed: nobody to ask", "authserver", "", []string{"healthcheck", "--admin-listen", s.authAdmin}, 1},
-		{"failed: nobody to ask", "resourceserver", "", []string{"healthcheck", "--admin-listen", s.apiAdmin}, 1},
+		{"no server", "authserver", "", []string{"healthcheck", "--admin-listen", s.authAdmin}, 1},
+		{"no server", "resourceserver", "", []string{"healthcheck", "--admin-listen", s.apiAdmin}, 1},
 		{"wrong setting", "authserver", "", onDatabase("serve", "--keys-file", s.keysFile, "--bcrypt-cost", "9"), 2},
 		{"missing keys", "resourceserver", "", []string{"serve", "--keys-file", filepath.Join(t.TempDir(), "none.json")}, 2},
-		{"no keys at all", "resourceserver", "", []string{"serve"}, 2},
+		{"no keys", "resourceserver", "", []string{"serve"}, 2},
 		{"unknown command", "authserver", "", []string{"frobnicate"}, 2},
 		{"user not found", "authserver", "", onDatabase("user", "show", "nobody"), 3},
 		{"client not found", "authserver", "", onDatabase("client", "delete", "nobody"), 3},
@@ -232,24 +243,19 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("exit code %d, want %d:\n%s%s", got.code, row.want, got.stdout, got.stderr)
 			}
 			if got.code != 0 && !strings.HasPrefix(got.stderr, row.program+": ") {
-				t.Errorf("the error is not a line that begins with the program's name: %q", got.stderr)
+				t.Errorf("the error does not begin with the program's name: %q", got.stderr)
 			}
 		})
 	}
 }
 
-// A server warns of variables that are nearly settings of its own, but not of those that
-// are somebody else's: all of them may stand in one environment.
-func TestSettingsOfOthersAreNoMisspellings(t *testing.T) {
+// A server warns of a variable whose name is similar to one of its settings, but not of the
+// settings of the other server, of compose and of scripts: they may be in one environment.
+func TestWarningOfMisspeltSettings(t *testing.T) {
 	t.Parallel()
-	variables := regexp.MustCompile(`HALLPASS_[A-Z_]+`)
 	var all strings.Builder
 	for _, name := range []string{".env.example", "docker-compose.yml", filepath.Join("deploy", "run.sh")} {
-		text, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all.Write(text)
+		all.WriteString(readProject(t, name))
 	}
 	help := map[string]string{}
 	for _, program := range []string{"authserver", "resourceserver"} {
@@ -259,7 +265,7 @@ func TestSettingsOfOthersAreNoMisspellings(t *testing.T) {
 	for program, own := range help {
 		t.Run(program, func(t *testing.T) {
 			env := []string{"HALLPASS_AUDIENZ=x"}
-			for _, name := range variables.FindAllString(all.String(), -1) {
+			for _, name := range settingName.FindAllString(all.String(), -1) {
 				if !strings.Contains(own, name) {
 					env = append(env, name+"=x")
 				}
@@ -267,7 +273,8 @@ func TestSettingsOfOthersAreNoMisspellings(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), filepath.Join(bin, program), "serve", "--token-secret", "short")
 			cmd.Env = cleanEnv(env...)
 			out, err := cmd.CombinedOutput()
-			if err == nil || strings.Count(string(out), "misspelt") != 1 || !strings.Contains(string(out), "variable=HALLPASS_AUDIENZ setting=HALLPASS_AUDIENCE") {
+			const warning = "variable=HALLPASS_AUDIENZ setting=HALLPASS_AUDIENCE"
+			if err == nil || strings.Count(string(out), "misspelt") != 1 || !strings.Contains(string(out), warning) {
 				t.Errorf("with %v: %v, want one warning:\n%s", env, err, out)
 			}
 		})

@@ -14,20 +14,20 @@ import (
 	"time"
 )
 
-// load is a steady stream of logins and API calls, and what became of them.
+// load is a steady stream of logins and API calls. It counts the responses.
 type load struct {
 	stopping atomic.Bool
 	running  sync.WaitGroup
 
 	mu      sync.Mutex
-	answers map[string]map[string]int // by what was asked and what was answered
-	times   map[string]time.Duration  // the longest
+	answers map[string]map[string]int // by kind of request and result
+	longest map[string]time.Duration  // by kind of request
 }
 
 // startLoad sends calls and logins until stop is called.
 func (c *cluster) startLoad(t *testing.T) *load {
 	t.Helper()
-	l := &load{answers: map[string]map[string]int{"call": {}, "login": {}}, times: map[string]time.Duration{}}
+	l := &load{answers: map[string]map[string]int{"call": {}, "login": {}}, longest: map[string]time.Duration{}}
 	call := get("/users/me", "Bearer "+c.login(t, "john.doe", demoPassword))
 	for range 3 {
 		l.repeat(t, "call", c.apiURL, call, 10*time.Millisecond)
@@ -39,6 +39,7 @@ func (c *cluster) startLoad(t *testing.T) *load {
 	return l
 }
 
+// repeat sends a request again and again until stop is called.
 func (l *load) repeat(t *testing.T, what, base string, r request, pause time.Duration) {
 	l.running.Go(func() {
 		for ; !l.stopping.Load(); time.Sleep(pause) {
@@ -55,44 +56,44 @@ func (l *load) repeat(t *testing.T, what, base string, r request, pause time.Dur
 			}
 			l.mu.Lock()
 			l.answers[what][result]++
-			l.times[what] = max(l.times[what], time.Since(start))
+			l.longest[what] = max(l.longest[what], time.Since(start))
 			l.mu.Unlock()
 		}
 	})
 }
 
-// good returns how many requests of a kind were answered with 200.
-func (l *load) good(what string) int {
+// succeeded returns how many requests of a kind got 200.
+func (l *load) succeeded(what string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.answers[what]["200"]
 }
 
-// more waits until so many more requests of a kind have been answered with 200.
+// more waits until n more requests of a kind have got 200.
 func (l *load) more(t *testing.T, what string, n int) {
 	t.Helper()
-	before := l.good(what)
-	waitFor(t, fmt.Sprintf("%d more good answers to a %s", n, what), func() bool { return l.good(what) >= before+n })
+	before := l.succeeded(what)
+	waitFor(t, fmt.Sprintf("%d more 200 for a %s", n, what), func() bool { return l.succeeded(what) >= before+n })
 }
 
-// stop ends the load. Answers to a kind other than 200 and those allowed for it fail
-// the test.
+// stop ends the load. A result other than 200 fails the test unless it is allowed for this
+// kind of request.
 func (l *load) stop(t *testing.T, allowed map[string][]string) {
 	t.Helper()
 	l.stopping.Store(true)
 	l.running.Wait()
 	for what, answers := range l.answers {
-		t.Logf("%s: %v, the longest took %v", what, answers, l.times[what].Round(time.Millisecond))
+		t.Logf("%s: %v, the longest took %v", what, answers, l.longest[what].Round(time.Millisecond))
 		for _, answer := range slices.Sorted(maps.Keys(answers)) {
 			if answer != "200" && !slices.Contains(allowed[what], answer) {
-				t.Errorf("%d times a %s got %s", answers[answer], what, answer)
+				t.Errorf("%d times, a %s got %s", answers[answer], what, answer)
 			}
 		}
 	}
 }
 
-// Two servers that start at once on an empty database make one schema and one set of
-// demo users.
+// Two servers that start at the same time on an empty database create one schema and one set
+// of demo users.
 func TestClusterStartsOnAnEmptyDatabase(t *testing.T) {
 	longTest(t)
 	c := startCluster(t)
@@ -106,7 +107,7 @@ func TestClusterStartsOnAnEmptyDatabase(t *testing.T) {
 	if got := c.admin(t, "", "client", "list"); strings.Count(got, "demo") != 1 {
 		t.Errorf("clients:\n%s", got)
 	}
-	// What one server issued, every API accepts.
+	// Every API accepts the token of either server.
 	token := c.login(t, "john.doe", demoPassword)
 	for _, m := range c.api {
 		if got := send(t, "http://"+m.address+":9000", get("/users/me", "Bearer "+token)); got.status != http.StatusOK {
@@ -115,7 +116,7 @@ func TestClusterStartsOnAnEmptyDatabase(t *testing.T) {
 	}
 }
 
-// Every process is restarted in turn, under load: no request fails.
+// No request fails while the servers are restarted one after another under load.
 func TestClusterRollingRestart(t *testing.T) {
 	longTest(t)
 	c := startCluster(t)
@@ -130,8 +131,8 @@ func TestClusterRollingRestart(t *testing.T) {
 	l.stop(t, nil)
 }
 
-// A server that is killed takes with it the requests that it was answering, of
-// which the proxy saves those that can be repeated, and no other.
+// When a server is killed, only logins that it was answering fail: the proxy repeats requests
+// that are safe to repeat.
 func TestClusterSurvivesKilledServers(t *testing.T) {
 	longTest(t)
 	c := startCluster(t)
@@ -144,15 +145,15 @@ func TestClusterSurvivesKilledServers(t *testing.T) {
 		l.more(t, "login", 5)
 		m.start(t)
 	}
-	lost := "502 " // Caddy's answer to a login that was in flight on the killed server
+	lost := "502 " // Caddy's response to a login in flight on the killed server
 	l.stop(t, map[string][]string{"login": {lost}})
 	if n := l.answers["login"][lost]; n > 2 {
 		t.Errorf("%d logins were lost, with at most 2 in flight", n)
 	}
 }
 
-// The database goes and comes back: the API does not notice, logins are told to come
-// back, never that they are wrong, and work again by themselves.
+// While the database is down, API calls succeed and logins get 503, never "wrong password".
+// Logins succeed again when the database is back.
 func TestClusterSurvivesTheDatabase(t *testing.T) {
 	longTest(t)
 	c := startCluster(t)
@@ -165,7 +166,7 @@ func TestClusterSurvivesTheDatabase(t *testing.T) {
 		return !isReady(c.auth[0].address+":9001") && !isReady(c.auth[1].address+":9001")
 	})
 	l.more(t, "call", 100)
-	for _, m := range c.auth { // asked directly: the proxy has taken them out by now
+	for _, m := range c.auth { // not through the proxy, which no longer uses them
 		got := send(t, "http://"+m.address+":9000", form("username", "john.doe", "password", demoPassword))
 		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
 			t.Errorf("a login without a database got %d %v %s, want 503 with Retry-After", got.status, got.header, got.body)
@@ -175,17 +176,18 @@ func TestClusterSurvivesTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.more(t, "login", 5)
-	l.stop(t, map[string][]string{"login": {"503", "503 without Retry-After: "}}) // the second is Caddy's own: no upstream is ready
+	byCaddy := "503 without Retry-After: " // no upstream is ready
+	l.stop(t, map[string][]string{"login": {"503", byCaddy}})
 }
 
-// All authorization servers stop: the API does not notice. It goes on to accept what it
-// accepted and to refuse what was revoked.
+// While all authorization servers are down, the API accepts valid tokens and refuses revoked
+// ones.
 func TestClusterAPIOutlivesTheAuthorizationServers(t *testing.T) {
 	longTest(t)
 	c := startCluster(t)
-	good := c.login(t, "john.doe", demoPassword)
+	valid := c.login(t, "john.doe", demoPassword)
 	revoked, end := endings["user disable"](t, c)
-	c.expectEverywhere(t, "a token", good, http.StatusOK)
+	c.expectEverywhere(t, "a token", valid, http.StatusOK)
 	end()
 	c.refusedEverywhere(t, revoked)
 	for _, m := range c.auth {
@@ -193,7 +195,7 @@ func TestClusterAPIOutlivesTheAuthorizationServers(t *testing.T) {
 		m.process.wait(t)
 	}
 	for range 50 {
-		c.expectEverywhere(t, "a token", good, http.StatusOK)
+		c.expectEverywhere(t, "a token", valid, http.StatusOK)
 		c.expectEverywhere(t, "a revoked token", revoked, http.StatusUnauthorized)
 	}
 }

@@ -21,7 +21,7 @@ import (
 // things.
 const timeout = 3 * time.Minute
 
-// output collects what a process writes, while others read it.
+// output collects what a process writes. It can be read meanwhile.
 type output struct {
 	mu   sync.Mutex
 	data bytes.Buffer
@@ -34,7 +34,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.data.Write(p)
 }
 
-// String returns all that was written so far.
+// String returns what was written so far.
 func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -47,11 +47,11 @@ type process struct {
 	cmd    *exec.Cmd
 	output *output
 	ended  chan struct{} // closed when the process has ended
-	err    error         // how it ended; read it after ended
+	err    error         // of cmd.Wait; read it after ended is closed
 }
 
-// launch starts cmd. What it writes is shown when the test fails; it is killed at
-// the end of the test if it still runs.
+// launch starts cmd. If it still runs at the end of the test, it is killed. If the test fails,
+// its output is logged.
 func launch(t *testing.T, name string, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{name: name, cmd: cmd, output: &output{}, ended: make(chan struct{})}
@@ -64,7 +64,7 @@ func launch(t *testing.T, name string, cmd *exec.Cmd) *process {
 		close(p.ended)
 	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has ended already, as a rule
+		_ = cmd.Process.Kill() // usually it has ended
 		<-p.ended
 		if t.Failed() {
 			t.Logf("output of %s:\n%s", name, p.output)
@@ -81,8 +81,7 @@ func (p *process) signal(t *testing.T, s syscall.Signal) {
 	}
 }
 
-// wait waits for the end of the process and returns its exit code, -1 when a signal
-// ended it.
+// wait waits for the end of the process and returns its exit code: -1 if a signal ended it.
 func (p *process) wait(t *testing.T) int {
 	t.Helper()
 	select {
@@ -92,12 +91,12 @@ func (p *process) wait(t *testing.T) int {
 	}
 	var exit *exec.ExitError
 	if p.err != nil && !errors.As(p.err, &exit) {
-		t.Fatalf("waiting for %s: %v", p.name, p.err)
+		t.Fatalf("waiting for the end of %s: %v", p.name, p.err)
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// stop ends the process as a supervisor does, by SIGTERM; it must exit with 0.
+// stop sends SIGTERM and waits for the process, which must exit with 0.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
 	p.signal(t, syscall.SIGTERM)
@@ -116,8 +115,8 @@ func (p *process) running() bool {
 	}
 }
 
-// waitFor waits for a condition that processes bring about, and fails the test, saying
-// what it waited for, when one of them ends first or timeout runs out.
+// waitFor polls a condition until it is true. The test fails after timeout, or when one of the
+// needed processes ends first.
 func waitFor(t *testing.T, what string, done func() bool, needed ...*process) {
 	t.Helper()
 	for deadline := time.Now().Add(timeout); !done(); time.Sleep(10 * time.Millisecond) {
@@ -132,7 +131,7 @@ func waitFor(t *testing.T, what string, done func() bool, needed ...*process) {
 	}
 }
 
-// isReady asks the readiness of the server with this admin address.
+// isReady reports whether the server with this admin address is ready.
 func isReady(adminAddress string) bool {
 	resp, err := http.Get("http://" + adminAddress + "/readyz")
 	if err != nil {
@@ -164,14 +163,14 @@ func freeAddresses(t *testing.T, n int) []string {
 	return addresses
 }
 
-// result is how a command ended.
+// result is the exit code and the output of a command.
 type result struct {
 	code   int
 	stdout string
 	stderr string
 }
 
-// command runs one of the two programs to its end.
+// command runs one of the two programs and waits for its end.
 func command(t *testing.T, input, name string, args ...string) result {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, name), args...)
@@ -186,7 +185,7 @@ func command(t *testing.T, input, name string, args ...string) result {
 	return result{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String()}
 }
 
-// mustCommand is command for one that has to succeed; it returns what it printed.
+// mustCommand is command for one that must succeed. It returns the standard output.
 func mustCommand(t *testing.T, input, name string, args ...string) string {
 	t.Helper()
 	got := command(t, input, name, args...)

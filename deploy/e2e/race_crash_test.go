@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// sendAndLeave sends a request and closes the connection without waiting for the answer.
+// sendAndLeave sends a form and closes the connection without waiting for the response.
 func sendAndLeave(t *testing.T, address string, r request) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -20,16 +20,15 @@ func sendAndLeave(t *testing.T, address string, r request) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, err = fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
-		r.method, r.path, address, len(r.body), r.body)
+	_, err = fmt.Fprintf(conn, rawPost, r.path, address, len(r.body), r.body)
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// A client that never hears the answer, because its connection breaks after it has asked,
-// asks again with the token it has, and goes on.
-func TestRaceLostAnswer(t *testing.T) {
+// A client whose connection breaks before the response refreshes again with the token that it
+// has, and stays logged in.
+func TestRaceLostResponse(t *testing.T) {
 	longTest(t)
 	t.Parallel()
 	onEveryEngine(t, []string{"--refresh-grace", "1m"}, func(t *testing.T, first, second *system) {
@@ -47,8 +46,8 @@ func TestRaceLostAnswer(t *testing.T) {
 	})
 }
 
-// session is a client that refreshes as fast as it can and tries again with the token
-// that it has whenever a server does not answer. What a server refuses ends it.
+// session is a client that refreshes as fast as it can. If a server is down, it tries again
+// with the same token. A refusal ends it.
 type session struct {
 	app     app
 	servers []string
@@ -94,9 +93,8 @@ func waitForEach(t *testing.T, what string, sessions []*session, count func(*ses
 	}
 }
 
-// A server is killed under load, five times, between whatever steps it just is: every
-// client goes on with the token it has, at the other server and at the one that comes
-// back.
+// A server is killed five times under load, at whatever point it has reached. Every client
+// stays logged in: it goes on with its token at the other server and at the restarted one.
 func TestRaceKilledServer(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -108,7 +106,9 @@ func TestRaceKilledServer(t *testing.T) {
 		defer cancel()
 		var running sync.WaitGroup
 		for i := range sessions {
-			sessions[i] = &session{app: a, servers: []string{first.authURL, second.authURL}, refresh: first.loginTo(t, a).refresh}
+			sessions[i] = &session{
+				app: a, servers: []string{first.authURL, second.authURL}, refresh: first.loginTo(t, a).refresh,
+			}
 			running.Go(func() {
 				errs[i] = sessions[i].run(ctx)
 				sessions[i].ended.Store(true)
@@ -118,7 +118,7 @@ func TestRaceKilledServer(t *testing.T) {
 			waitForEach(t, "to refresh", sessions, func(s *session) int64 { return s.done.Load() })
 			first.authserver.signal(t, syscall.SIGKILL)
 			first.authserver.wait(t)
-			waitForEach(t, "to miss the killed server", sessions, func(s *session) int64 { return s.failed.Load() })
+			waitForEach(t, "to notice the killed server", sessions, func(s *session) int64 { return s.failed.Load() })
 			first.startAuthserver(t, "--refresh-grace", "1m")
 		}
 		cancel()

@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-// How many clients race, and how often.
+// Each race has as many clients, and is repeated as many times.
 const (
 	racers = 16
 	rounds = 50
 )
 
-// startTwins starts two authorization servers on one database. The second is as the
-// first in all but its address.
+// startTwins starts two authorization servers on one database. They differ only in their
+// addresses.
 func startTwins(t *testing.T, database string, flags ...string) (first, second *system) {
 	t.Helper()
 	first = newSystem(t)
@@ -27,12 +27,12 @@ func startTwins(t *testing.T, database string, flags ...string) (first, second *
 	twin := *first
 	addresses := freeAddresses(t, 2)
 	twin.authAddress, twin.authAdmin = addresses[0], addresses[1]
-	twin.startAuthserver(t, append(flags, "--demo")...) // with the same issuer
+	twin.startAuthserver(t, append(flags, "--demo")...) // before authURL changes: the issuer is the same
 	twin.authURL = "http://" + twin.authAddress
 	return first, &twin
 }
 
-// onEveryEngine runs a test on two servers with a database of each engine.
+// onEveryEngine runs a test with two servers on each database engine.
 func onEveryEngine(t *testing.T, flags []string, test func(t *testing.T, first, second *system)) {
 	t.Run("SQLite", func(t *testing.T) {
 		first, second := startTwins(t, "", flags...)
@@ -44,7 +44,7 @@ func onEveryEngine(t *testing.T, flags []string, test func(t *testing.T, first, 
 	})
 }
 
-// race sends the same request from all racers at once, half of them to each server.
+// race sends the same request from all racers at the same time, half of them to each server.
 func race(t *testing.T, first, second *system, r request) []answer {
 	t.Helper()
 	answers, errs := make([]answer, racers), make([]error, racers)
@@ -70,9 +70,8 @@ func race(t *testing.T, first, second *system, r request) []answer {
 	return answers
 }
 
-// Sixteen tabs refresh with one token, at two servers, again and again: all of them get
-// the same successor, nobody is logged out, and one token lives at the end
-// (CHECKLIST 28).
+// Sixteen tabs refresh with one token at two servers, again and again. All get the same
+// successor, none is logged out, and one valid token is left (RFC 9700 section 4.14.2).
 func TestRaceRefreshing(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -93,7 +92,7 @@ func TestRaceRefreshing(t *testing.T) {
 					successor = refresh
 				}
 				if refresh != successor || refresh == current {
-					t.Fatalf("round %d: client %d got another successor than client 0, or none", round, i)
+					t.Fatalf("round %d: client %d did not get the successor that client 0 got", round, i)
 				}
 			}
 			used = append(used, successor)
@@ -109,8 +108,8 @@ func TestRaceRefreshing(t *testing.T) {
 	})
 }
 
-// Tabs that are a few tokens behind, because they slept, catch up within the grace, at
-// whatever server.
+// Tabs that have missed a few refreshes get the current token within the grace period, at
+// either server.
 func TestRaceRefreshingFromBehind(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -124,15 +123,15 @@ func TestRaceRefreshingFromBehind(t *testing.T) {
 		for i, token := range used[:5] {
 			for _, base := range []string{first.authURL, second.authURL} {
 				if got := send(t, base, a.refreshing(token)).tokens(t); got.refresh != used[5] {
-					t.Errorf("token %d leads to another than the current one", i)
+					t.Errorf("token %d does not lead to the current token", i)
 				}
 			}
 		}
 	})
 }
 
-// Of sixteen that redeem one code at two servers, one wins. The others were replays, so
-// what the winner got is revoked (CHECKLIST 36): a code that several had is no secret.
+// Of sixteen clients that redeem one code at two servers, one succeeds. The other requests are
+// replays, so its tokens are revoked (OAuth 2.1 section 4.1.3).
 func TestRaceRedeeming(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -162,7 +161,7 @@ func TestRaceRedeeming(t *testing.T) {
 	})
 }
 
-// A password change that races with refreshing wins: no token is good after it.
+// A password change wins against concurrent refreshes: no token is valid after it.
 func TestRaceRefreshingAndPasswordChange(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -180,7 +179,7 @@ func TestRaceRefreshingAndPasswordChange(t *testing.T) {
 			for i := 0; ctx.Err() == nil; i++ {
 				answer, err := try(ctx, []string{first.authURL, second.authURL}[i%2], a.refreshing(refresh))
 				if err != nil || answer.status != http.StatusOK {
-					return // logged out, or the test is over
+					return // logged out, or the end of the test
 				}
 				got = append(got, answer.tokens(t))
 				refresh = got[len(got)-1].refresh

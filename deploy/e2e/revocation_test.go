@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// expectEverywhere asks every API who the token's user is; all must answer with the status.
+// expectEverywhere calls GET /users/me at every API; all must respond with the status.
 func (c *cluster) expectEverywhere(t *testing.T, what, accessToken string, status int) {
 	t.Helper()
 	for _, m := range c.api {
@@ -19,6 +19,12 @@ func (c *cluster) expectEverywhere(t *testing.T, what, accessToken string, statu
 			t.Errorf("%s at %s: %d %s, want %d", what, m.address, got.status, got.body, status)
 		}
 	}
+}
+
+// isInvalidToken reports whether the response refuses a token as invalid.
+func (a answer) isInvalidToken() bool {
+	return a.status == http.StatusUnauthorized &&
+		strings.Contains(a.header.Get("WWW-Authenticate"), `error="invalid_token"`)
 }
 
 // refusedEverywhere waits until every API refuses a token as invalid, and returns how long
@@ -32,7 +38,7 @@ func (c *cluster) refusedEverywhere(t *testing.T, accessToken string) time.Durat
 			for {
 				got, err := try(t.Context(), "http://"+m.address+":9000", get("/users/me", "Bearer "+accessToken))
 				switch {
-				case err == nil && got.status == http.StatusUnauthorized && strings.Contains(got.header.Get("WWW-Authenticate"), `error="invalid_token"`):
+				case err == nil && got.isInvalidToken():
 					return
 				case err != nil || got.status != http.StatusOK:
 					t.Errorf("%s: %d %s %v", m.address, got.status, got.body, err)
@@ -49,11 +55,11 @@ func (c *cluster) refusedEverywhere(t *testing.T, accessToken string) time.Durat
 	return time.Since(began)
 }
 
-// ending is a way in which a login ends: it logs in, and returns the access token and what
-// ends it.
+// ending is a way to end a login. It logs in, and returns the access token and a function that
+// ends the login.
 type ending func(t *testing.T, c *cluster) (accessToken string, end func())
 
-// byCommand logs a new user in; a command of an administrator ends it.
+// byCommand logs a new user in. The login ends with a command for this user.
 func byCommand(name, input string, args ...string) ending {
 	return func(t *testing.T, c *cluster) (string, func()) {
 		c.admin(t, "correct horse\n", "user", "add", name)
@@ -61,8 +67,8 @@ func byCommand(name, input string, args ...string) ending {
 	}
 }
 
-// byRequest logs John in to a new app; a request to one authorization server, and not by
-// way of the proxy, ends it.
+// byRequest logs John in to a new app. The login ends with a request that is sent to one
+// authorization server, not through the proxy.
 func byRequest(id string, request func(a app, code string, got tokens) request) ending {
 	return func(t *testing.T, c *cluster) (string, func()) {
 		a := c.register(t, id, "https://app.example/callback", "--public", "--first-party")
@@ -93,7 +99,7 @@ var endings = map[string]ending{
 		a := c.register(t, "app4", "https://app.example/callback", "--public", "--first-party")
 		first := c.loginTo(t, a)
 		last := first
-		for range 70 { // more than are remembered
+		for range 70 { // more than the server remembers
 			last = send(t, c.authURL, a.refreshing(last.refresh)).tokens(t)
 		}
 		return last.access, func() { send(t, "http://"+c.auth[1].address+":9000", a.refreshing(first.refresh)) }
@@ -114,8 +120,8 @@ var endings = map[string]ending{
 	},
 }
 
-// Whatever ends a login, and at whichever authorization server: every API refuses its
-// access token within about a second, and nobody else's.
+// However a login ends, and at either authorization server, every API refuses its access
+// token, and accepts those of other logins.
 func TestClusterRevocation(t *testing.T) {
 	longTest(t)
 	c := startCluster(t)
@@ -131,8 +137,8 @@ func TestClusterRevocation(t *testing.T) {
 	}
 }
 
-// An API that starts while no authorization server runs asks for timeout, and needs
-// nobody's help once one runs again.
+// An API that starts while all authorization servers are down responds with 503. It accepts
+// tokens when one of them runs again.
 func TestClusterAPIStartsDuringAnOutage(t *testing.T) {
 	longTest(t)
 	c := startCluster(t)
@@ -148,16 +154,19 @@ func TestClusterAPIStartsDuringAnOutage(t *testing.T) {
 	call := get("/users/me", "Bearer "+token)
 	for range 3 {
 		got := send(t, "http://"+late.address+":9000", call)
-		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || got.header.Get("WWW-Authenticate") != "" {
-			t.Errorf("without a list: %d %v %s, want 503 with Retry-After", got.status, got.header, got.body)
+		challenge := got.header.Get("WWW-Authenticate")
+		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || challenge != "" {
+			t.Errorf("without a status list: %d %v %s, want 503 with Retry-After", got.status, got.header, got.body)
 		}
 	}
 	c.auth[0].start(t)
-	waitFor(t, "the API to accept the token", func() bool { return send(t, "http://"+late.address+":9000", call).status == http.StatusOK }, late.process)
+	waitFor(t, "the API to accept the token", func() bool {
+		return send(t, "http://"+late.address+":9000", call).status == http.StatusOK
+	}, late.process)
 }
 
-// Every API learns what was revoked by a list that it can verify itself: with its own
-// secret, or with public keys.
+// Each of several APIs verifies the status list with the keys that it has: its own secret, or
+// public keys.
 func TestRevocationAtSeveralAPIs(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -188,8 +197,9 @@ func TestRevocationAtSeveralAPIs(t *testing.T) {
 			addresses := freeAddresses(t, 4)
 			at := map[string]string{s.apiURL: "http://" + addresses[0], bank: "http://" + addresses[2]}
 			for i, api := range []string{s.apiURL, bank} {
-				args := append([]string{"serve", "--issuer", s.authURL, "--audience", api, "--listen", addresses[2*i], "--admin-listen", addresses[2*i+1]}, [][]string{first, second}[i]...)
-				serve(t, "resourceserver", addresses[2*i+1], args...)
+				args := []string{"serve", "--issuer", s.authURL, "--audience", api,
+					"--listen", addresses[2*i], "--admin-listen", addresses[2*i+1]}
+				serve(t, "resourceserver", addresses[2*i+1], append(args, [][]string{first, second}[i]...)...)
 			}
 			call := func(api, token string) int { return send(t, at[api], get("/users/me", "Bearer "+token)).status }
 
@@ -199,7 +209,7 @@ func TestRevocationAtSeveralAPIs(t *testing.T) {
 					got := send(t, s.authURL, form("username", username, "password", password, "resource", api))
 					tokens[api] = got.text(t, "access_token")
 					if status := call(api, tokens[api]); status != http.StatusOK {
-						t.Errorf("%s answers %d", api, status)
+						t.Errorf("%s responds with %d", api, status)
 					}
 				}
 				return tokens
@@ -207,12 +217,14 @@ func TestRevocationAtSeveralAPIs(t *testing.T) {
 			johns, janes := login("john.doe", demoPassword), login("jane.smith", "anothersecurepass")
 			s.admin(t, "", "user", "disable", "john.doe")
 			for api, token := range johns {
-				waitFor(t, api+" to refuse the token", func() bool { return call(api, token) == http.StatusUnauthorized }, s.authserver)
+				refused := func() bool { return call(api, token) == http.StatusUnauthorized }
+				waitFor(t, api+" to refuse the token", refused, s.authserver)
 			}
 			s.admin(t, "", "api", "delete", bank, "--keys-file", s.keysFile)
-			waitFor(t, "the deleted API to refuse its tokens", func() bool { return call(bank, janes[bank]) == http.StatusUnauthorized }, s.authserver)
+			refused := func() bool { return call(bank, janes[bank]) == http.StatusUnauthorized }
+			waitFor(t, "the deleted API to refuse its tokens", refused, s.authserver)
 			if status := call(s.apiURL, janes[s.apiURL]); status != http.StatusOK {
-				t.Errorf("the other API answers %d", status)
+				t.Errorf("the other API responds with %d", status)
 			}
 			s.authserver.stop(t)
 		})

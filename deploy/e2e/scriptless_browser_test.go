@@ -11,13 +11,13 @@ import (
 	"testing"
 )
 
-// person is somebody with a browser that keeps cookies and runs no scripts. It logs in
-// where it is asked to and decides where it is asked for consent.
+// person is a user with a browser that keeps cookies and runs no scripts. The person logs in
+// and gives or denies consent where a page asks for it.
 type person struct {
 	t                  *testing.T
 	browser            *http.Client
 	username, password string
-	forms              []string // where it has sent forms, in order
+	forms              []string // paths of the forms that were sent, in order
 }
 
 func newPerson(t *testing.T, username, password string) *person {
@@ -26,14 +26,16 @@ func newPerson(t *testing.T, username, password string) *person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &person{t: t, browser: &http.Client{Jar: jar, Timeout: timeout, CheckRedirect: plain.CheckRedirect}, username: username, password: password}
+	browser := &http.Client{Jar: jar, Timeout: timeout, CheckRedirect: plain.CheckRedirect}
+	return &person{t: t, browser: browser, username: username, password: password}
 }
 
-// maxPages bounds how many pages and redirects lead from an app back to it.
+// maxPages is the maximum number of pages and redirects between an app's request and its
+// callback.
 const maxPages = 12
 
-// visit opens an address and goes on until the browser is sent back to an app, with
-// whatever query; it returns where to. The decision is allow or deny.
+// visit opens an address and fills in forms until the browser is redirected to the app, with any
+// query. It returns the target of this redirect. The decision is allow or deny.
 func (p *person) visit(address, app, decision string) string {
 	p.t.Helper()
 	page, _, _ := strings.Cut(app, "?")
@@ -64,13 +66,13 @@ func (p *person) visit(address, app, decision string) string {
 	return ""
 }
 
-// The parts of a page that a person without scripts uses.
+// The parts of a form that fillIn reads.
 var (
 	formAction  = regexp.MustCompile(`<form[^>]* action="([^"]*)"`)
 	hiddenField = regexp.MustCompile(`<input[^>]* type="hidden"[^>]* name="([^"]*)"[^>]* value="([^"]*)"`)
 )
 
-// fillIn answers the form of a page.
+// fillIn returns the request that sends the form of a page.
 func (p *person) fillIn(at *url.URL, page, decision string) *http.Request {
 	p.t.Helper()
 	action := formAction.FindStringSubmatch(page)
@@ -88,7 +90,7 @@ func (p *person) fillIn(at *url.URL, page, decision string) *http.Request {
 	case strings.Contains(page, `value="`+decision+`"`):
 		fields.Set("decision", decision)
 	default:
-		p.t.Fatalf("no login and no consent at %s:\n%s", at, page)
+		p.t.Fatalf("the page at %s is neither a login nor a consent page:\n%s", at, page)
 	}
 	target, err := at.Parse(html.UnescapeString(action[1]))
 	if err != nil {
@@ -98,8 +100,8 @@ func (p *person) fillIn(at *url.URL, page, decision string) *http.Request {
 	return p.request(http.MethodPost, target.String(), fields)
 }
 
-// request makes what a browser sends when a link is opened, or a form of the same site
-// is sent.
+// request returns the request that a browser sends for a link or for a form of the same
+// origin.
 func (p *person) request(method, address string, fields url.Values) *http.Request {
 	p.t.Helper()
 	r, err := http.NewRequestWithContext(p.t.Context(), method, address, strings.NewReader(fields.Encode()))

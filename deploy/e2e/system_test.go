@@ -7,16 +7,16 @@ import (
 	"testing"
 )
 
-// system is both servers, on addresses, a database and keys of their own.
+// system is both servers, with their addresses, a database and keys.
 type system struct {
-	authURL, apiURL            string // also issuer and audience
+	authURL, apiURL            string // issuer and audience
 	authAddress, authAdmin     string
 	apiAddress, apiAdmin       string
 	keysFile, database         string
 	authserver, resourceserver *process
 }
 
-// newSystem prepares a system and starts nothing.
+// newSystem makes keys and picks addresses. It does not start the servers.
 func newSystem(t *testing.T) *system {
 	t.Helper()
 	dir := t.TempDir()
@@ -31,8 +31,8 @@ func newSystem(t *testing.T) *system {
 	return s
 }
 
-// startDemo starts both servers with the demo's users and waits until they are
-// ready. At the end of the test they are stopped and must exit with 0.
+// startDemo starts both servers with the demo users and waits until they are ready. At the
+// end of the test they are stopped and must exit with 0.
 func startDemo(t *testing.T) *system {
 	t.Helper()
 	s := newSystem(t)
@@ -49,19 +49,19 @@ func startDemo(t *testing.T) *system {
 	return s
 }
 
-// checkNoSecrets reads all that a server wrote: neither a password nor a token, all
-// of which begin alike, may be in it.
+// checkNoSecrets checks that a server's log has neither a password nor an access token, all of
+// which begin with eyJ.
 func checkNoSecrets(t *testing.T, p *process) {
 	t.Helper()
 	for _, secret := range []string{demoPassword, "anothersecurepass", "eyJ"} {
 		if strings.Contains(p.output.String(), secret) {
-			t.Errorf("the log of %s holds the secret %q", p.name, secret)
+			t.Errorf("the log of %s has the secret %q", p.name, secret)
 		}
 	}
 }
 
-// startAuthserver starts the authorization server with these flags beside the ones
-// that place it. Passwords cost the least that it allows: speed is not the subject.
+// startAuthserver starts the authorization server with further flags. By default, passwords
+// have the lowest cost that the server allows.
 func (s *system) startAuthserver(t *testing.T, flags ...string) {
 	t.Helper()
 	args := []string{
@@ -79,7 +79,7 @@ func (s *system) startAuthserver(t *testing.T, flags ...string) {
 	s.authserver = serve(t, "authserver", s.authAdmin, append(args, flags...)...)
 }
 
-// startResourceserver starts the API with these flags beside the ones that place it.
+// startResourceserver starts the API with further flags.
 func (s *system) startResourceserver(t *testing.T, flags ...string) {
 	t.Helper()
 	args := []string{

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 )
 
-// goConfig is what a Go program writes that uses the server.
+// goConfig returns the configuration of a Go client.
 func (s *system) goConfig(id, secret string) oauth2.Config {
 	return oauth2.Config{
 		ClientID: id, ClientSecret: secret, RedirectURL: appURL,
@@ -22,15 +22,15 @@ func (s *system) goConfig(id, secret string) oauth2.Config {
 	}
 }
 
-// expired is a token that the library believes to have expired.
+// expired returns a copy of a token that the library considers expired.
 func expired(token *oauth2.Token) *oauth2.Token {
 	old := *token
 	old.Expiry = time.Now().Add(-time.Minute)
 	return &old
 }
 
-// golang.org/x/oauth2 refreshes when it believes that the token has expired, for
-// public and confidential clients, again and again. CHECKLIST 21, 23, 28.
+// golang.org/x/oauth2 refreshes expired tokens repeatedly, as a public and as a confidential
+// client (RFC 6749 section 6, RFC 9700 section 4.14.2).
 func TestThirdPartyGoRefresh(t *testing.T) {
 	t.Parallel()
 	s, secrets := startForThirdParty(t, "HS256")
@@ -46,13 +46,13 @@ func TestThirdPartyGoRefresh(t *testing.T) {
 				t.Fatal(err)
 			}
 			if token.RefreshToken == before.RefreshToken || token.AccessToken == before.AccessToken {
-				t.Errorf("%s: a refresh gave a token that was there before", config.ClientID)
+				t.Errorf("%s: a refresh returned a previous token", config.ClientID)
 			}
 			s.callWith(t, config.Client(context.Background(), token), "John Doe")
 		}
 		again, err := config.TokenSource(t.Context(), expired(first)).Token()
 		if err != nil || again.RefreshToken != token.RefreshToken {
-			t.Errorf("%s: the first refresh token, moments later: error %v, want the current one in return", config.ClientID, err)
+			t.Errorf("%s: refreshing with the first token: error %v, want the current token", config.ClientID, err)
 		}
 		other := s.goConfig("backend", secrets["backend"])
 		if config.ClientID == "backend" {
@@ -64,8 +64,8 @@ func TestThirdPartyGoRefresh(t *testing.T) {
 	}
 }
 
-// golang.org/x/oauth2 gets a code with PKCE while somebody logs in and consents, and
-// exchanges it. CHECKLIST 31, 34, 36, 38, 39.
+// golang.org/x/oauth2 gets a code with PKCE while a user logs in and consents, and redeems it
+// (RFC 6749 section 4.1, RFC 7636).
 func TestThirdPartyGoAuthorizationCode(t *testing.T) {
 	t.Parallel()
 	s, secrets := startForThirdParty(t, "EdDSA")
@@ -74,8 +74,8 @@ func TestThirdPartyGoAuthorizationCode(t *testing.T) {
 		config oauth2.Config
 		forms  []string
 	}{
-		{"third party's web application", s.goConfig("web", secrets["web"]), []string{"/login", "/consent"}},
-		{"native app of the house", s.goConfig("native", ""), []string{"/login"}},
+		{"third-party web application", s.goConfig("web", secrets["web"]), []string{"/login", "/consent"}},
+		{"first-party native app", s.goConfig("native", ""), []string{"/login"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			john := newPerson(t, "john.doe", demoPassword)
@@ -93,7 +93,7 @@ func TestThirdPartyGoAuthorizationCode(t *testing.T) {
 			s.callWith(t, row.config.Client(context.Background(), token), "John Doe")
 			s.callWith(t, row.config.Client(context.Background(), expired(token)), "John Doe")
 
-			again := s.goAuthorize(t, john, row.config, "allow", verifier) // nothing to fill in this time
+			again := s.goAuthorize(t, john, row.config, "allow", verifier) // the user is logged in
 			if len(john.forms) != len(row.forms) || !again.Has("code") {
 				t.Errorf("the second time: %v after the forms %q", again, john.forms)
 			}
@@ -108,9 +108,11 @@ func TestThirdPartyGoAuthorizationCode(t *testing.T) {
 	})
 }
 
-// goAuthorize sends somebody's browser to the server and returns the answer, which
-// must have the state and the issuer.
-func (s *system) goAuthorize(t *testing.T, p *person, config oauth2.Config, decision, verifier string, more ...oauth2.AuthCodeOption) url.Values {
+// goAuthorize opens an authorization request in a person's browser and returns the query of the
+// callback, which must have the state and the issuer.
+func (s *system) goAuthorize(
+	t *testing.T, p *person, config oauth2.Config, decision, verifier string, more ...oauth2.AuthCodeOption,
+) url.Values {
 	t.Helper()
 	const state = "a state with & and ="
 	more = append(more, oauth2.S256ChallengeOption(verifier))
@@ -120,16 +122,18 @@ func (s *system) goAuthorize(t *testing.T, p *person, config oauth2.Config, deci
 	}
 	answer := back.Query()
 	if answer.Get("state") != state || answer.Get("iss") != s.authURL {
-		t.Errorf("the answer has state %q and iss %q", answer.Get("state"), answer.Get("iss"))
+		t.Errorf("the response has state %q and iss %q", answer.Get("state"), answer.Get("iss"))
 	}
 	return answer
 }
 
-// golang.org/x/oauth2/clientcredentials, however it sends the secret. CHECKLIST 18.
+// golang.org/x/oauth2/clientcredentials works with each way to send the secret (RFC 6749
+// section 4.4).
 func TestThirdPartyGoClientCredentials(t *testing.T) {
 	t.Parallel()
 	s, secrets := startForThirdParty(t, "HS256")
-	for _, style := range []oauth2.AuthStyle{oauth2.AuthStyleAutoDetect, oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams} {
+	styles := []oauth2.AuthStyle{oauth2.AuthStyleAutoDetect, oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams}
+	for _, style := range styles {
 		config := clientcredentials.Config{
 			ClientID: "service", ClientSecret: secrets["service"], TokenURL: s.authURL + "/token",
 			Scopes: []string{"items:read"}, AuthStyle: style,
@@ -155,7 +159,7 @@ func TestThirdPartyGoClientCredentials(t *testing.T) {
 	}
 }
 
-// What a client may add to its request: it wants a login that is new, or no page at all.
+// prompt and max_age decide which pages the user sees.
 func TestThirdPartyGoPrompts(t *testing.T) {
 	t.Parallel()
 	s, secrets := startForThirdParty(t, "HS256")
@@ -169,23 +173,29 @@ func TestThirdPartyGoPrompts(t *testing.T) {
 		forms   []string
 		err     string
 	}{
-		{"no page, nobody logged in", native, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, "login_required"},
+		{"prompt=none, nobody logged in", native, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, "login_required"},
 		{"login", native, nil, []string{"/login"}, ""},
 		{"logged in", native, nil, nil, ""},
-		{"no page, logged in", native, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, ""},
-		{"a new login", native, []oauth2.AuthCodeOption{set("prompt", "login")}, []string{"/login"}, ""},
-		{"a login of this moment", native, []oauth2.AuthCodeOption{set("max_age", "0")}, []string{"/login"}, ""},
-		{"a login of this hour", native, []oauth2.AuthCodeOption{set("max_age", "3600")}, nil, ""},
-		{"no page, no consent yet", web, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, "consent_required"},
+		{"prompt=none, logged in", native, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, ""},
+		{"prompt=login", native, []oauth2.AuthCodeOption{set("prompt", "login")}, []string{"/login"}, ""},
+		{"max_age=0", native, []oauth2.AuthCodeOption{set("max_age", "0")}, []string{"/login"}, ""},
+		{"max_age of an hour", native, []oauth2.AuthCodeOption{set("max_age", "3600")}, nil, ""},
+		{"prompt=none, no consent yet", web, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, "consent_required"},
 		{"consent", web, nil, []string{"/consent"}, ""},
-		{"consent again", web, []oauth2.AuthCodeOption{set("prompt", "consent")}, []string{"/consent"}, ""},
-		{"login and consent again", web, []oauth2.AuthCodeOption{set("prompt", "login consent")}, []string{"/login", "/consent"}, ""},
-		{"a login of this moment, and consent", web, []oauth2.AuthCodeOption{set("prompt", "consent"), set("max_age", "0")}, []string{"/login", "/consent"}, ""},
+		{"prompt=consent", web, []oauth2.AuthCodeOption{set("prompt", "consent")}, []string{"/consent"}, ""},
+		{
+			"prompt=login consent", web,
+			[]oauth2.AuthCodeOption{set("prompt", "login consent")}, []string{"/login", "/consent"}, "",
+		},
+		{
+			"prompt=consent and max_age=0", web,
+			[]oauth2.AuthCodeOption{set("prompt", "consent"), set("max_age", "0")}, []string{"/login", "/consent"}, "",
+		},
 	} {
 		john.forms = nil
 		answer := s.goAuthorize(t, john, row.config, "allow", oauth2.GenerateVerifier(), row.options...)
 		if answer.Get("error") != row.err || answer.Has("code") != (row.err == "") {
-			t.Errorf("%s: the answer is %v, want the error %q", row.name, answer, row.err)
+			t.Errorf("%s: the response is %v, want the error %q", row.name, answer, row.err)
 		}
 		if diff := cmp.Diff(row.forms, john.forms); diff != "" {
 			t.Errorf("%s: forms that were filled in (-want +got):\n%s", row.name, diff)
@@ -193,9 +203,8 @@ func TestThirdPartyGoPrompts(t *testing.T) {
 	}
 }
 
-// Redirect URIs of every kind come back as they were registered: with a port that the
-// system chose (RFC 8252 §7.3), of an app's private scheme (§7.1), with a query of
-// their own (RFC 6749 §3.1.2).
+// Every kind of redirect URI works: with a port that the system chose (RFC 8252 section 7.3),
+// with a private scheme (RFC 8252 section 7.1), and with a query (RFC 6749 section 3.1.2).
 func TestThirdPartyGoRedirectURIs(t *testing.T) {
 	t.Parallel()
 	s, _ := startForThirdParty(t, "HS256")
@@ -207,12 +216,13 @@ func TestThirdPartyGoRedirectURIs(t *testing.T) {
 		{"https://app.example/callback?tenant=a%26b", "https://app.example/callback?tenant=a%26b"},
 	} {
 		id := "app" + strconv.Itoa(i)
-		s.admin(t, "", "client", "add", id, "--grant", "authorization_code", "--public", "--first-party", "--redirect-uri", row.registered, "--scope", "profile")
+		s.admin(t, "", "client", "add", id, "--grant", "authorization_code", "--public", "--first-party",
+			"--redirect-uri", row.registered, "--scope", "profile")
 		config, verifier := s.goConfig(id, ""), oauth2.GenerateVerifier()
 		config.RedirectURL = row.used
 		answer := s.goAuthorize(t, john, config, "allow", verifier)
 		if strings.Contains(row.used, "tenant") && answer.Get("tenant") != "a&b" {
-			t.Errorf("%s: its own query is lost: %v", row.used, answer)
+			t.Errorf("%s: the response lacks the query of the redirect URI: %v", row.used, answer)
 		}
 		token, err := config.Exchange(t.Context(), answer.Get("code"), oauth2.VerifierOption(verifier))
 		if err != nil {

@@ -2,8 +2,8 @@ package e2e_test
 
 import "testing"
 
-// openid-client for JavaScript: every grant, and every endpoint that it knows. The keys
-// are RS256. CHECKLIST 18, 21, 22, 23, 34, 36, 38, 62, 63, 64, 65.
+// openid-client for JavaScript uses every grant and every endpoint that it supports. The keys
+// are RS256.
 func TestThirdPartyOpenIDClient(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -14,7 +14,7 @@ func TestThirdPartyOpenIDClient(t *testing.T) {
 		"password",
 		"wrong password refused",
 		"refresh",
-		"refresh whose answer was lost",
+		"refresh whose response was lost",
 		"refresh with less scope, not with more",
 		"client_credentials by basic",
 		"wrong secret refused by basic",
@@ -24,9 +24,9 @@ func TestThirdPartyOpenIDClient(t *testing.T) {
 		"code with PKCE, confidential client",
 		"code with PKCE, public client",
 		"code without a page, prompt=none",
-		"answer with another iss refused by the library",
-		"answer with no iss refused by the library",
-		"answer with another state refused by the library",
+		"response with another iss refused by the library",
+		"response with no iss refused by the library",
+		"response with another state refused by the library",
 		"wrong verifier refused",
 		"introspection",
 		"userinfo",
@@ -36,9 +36,9 @@ func TestThirdPartyOpenIDClient(t *testing.T) {
 	)
 }
 
-// oauth4webapi for JavaScript finds its way from the API's metadata (RFC 9728) to the
-// server's (RFC 8414), and, as an API, verifies tokens by RFC 9068 with the published
-// keys, which are EdDSA. CHECKLIST 46, 49, 61, 65.
+// oauth4webapi for JavaScript finds the authorization server (RFC 8414) by the metadata of the
+// API (RFC 9728), and verifies access tokens (RFC 9068) with the published keys, which are
+// EdDSA.
 func TestThirdPartyOAuth4WebAPI(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -62,7 +62,7 @@ func TestThirdPartyOAuth4WebAPI(t *testing.T) {
 	)
 }
 
-// Authlib for Python checks the metadata by RFC 8414, and verifies tokens with the
+// Authlib for Python validates the metadata (RFC 8414) and verifies access tokens with the
 // published keys, which are ES256.
 func TestThirdPartyAuthlib(t *testing.T) {
 	longTest(t)
@@ -87,7 +87,7 @@ func TestThirdPartyAuthlib(t *testing.T) {
 	)
 }
 
-// requests-oauthlib for Python, with a secret that both tiers share.
+// requests-oauthlib for Python. Both servers share a secret.
 func TestThirdPartyRequestsOAuthlib(t *testing.T) {
 	longTest(t)
 	t.Parallel()

@@ -16,15 +16,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The tests in the files thirdparty_*_test.go use the servers through client libraries
-// that others wrote, as they are. What these refuse, no client of theirs can use.
+// The tests in the files thirdparty_*_test.go use the servers through unmodified client
+// libraries of other projects.
 
-// appURL is where the clients of these tests want the browser back.
+// appURL is the redirect URI of the clients in these tests.
 const appURL = "http://127.0.0.1:8400/callback"
 
-// startForThirdParty starts both servers with keys of an algorithm. Unless it is a shared
-// secret, the API gets the keys from the authorization server. It registers the
-// clients that the programs play and returns their secrets.
+// startForThirdParty starts both servers with keys of an algorithm, and registers the clients.
+// Unless the algorithm is HS256, the API fetches the keys from the authorization server. It
+// returns the secrets of the clients by their ids.
 func startForThirdParty(t *testing.T, algorithm string) (*system, map[string]string) {
 	t.Helper()
 	s := newSystem(t)
@@ -46,7 +46,7 @@ func startForThirdParty(t *testing.T, algorithm string) (*system, map[string]str
 			checkNoSecrets(t, p)
 			for _, prefix := range []string{"hpr_", "hpc_", "hps_"} { // of refresh tokens, codes, client secrets
 				if strings.Contains(p.output.String(), prefix) {
-					t.Errorf("the log of %s holds a secret that begins with %s", p.name, prefix)
+					t.Errorf("the log of %s has a secret that begins with %s", p.name, prefix)
 				}
 			}
 		}
@@ -54,8 +54,8 @@ func startForThirdParty(t *testing.T, algorithm string) (*system, map[string]str
 	return s, s.registerThirdParty(t)
 }
 
-// registerThirdParty registers a client of each kind. All but native, which is of the house,
-// ask the user; native may come back to any port of the machine (RFC 8252 §7.3).
+// registerThirdParty registers a client of each kind. The client native is first-party, so that
+// it needs no consent, and may use any port of its redirect URI (RFC 8252 section 7.3).
 func (s *system) registerThirdParty(t *testing.T) map[string]string {
 	t.Helper()
 	code := []string{"--grant", "authorization_code", "--grant", "refresh_token"}
@@ -73,8 +73,8 @@ func (s *system) registerThirdParty(t *testing.T) map[string]string {
 	return secrets
 }
 
-// environment tells a program where everything is, and lets the Python libraries use
-// plain http as their documentation says.
+// environment returns the environment of a program: a description of the system, and the
+// documented variables that allow the Python libraries to use plain http.
 func (s *system) environment(t *testing.T, algorithm string, secrets map[string]string) []string {
 	t.Helper()
 	text, err := json.Marshal(map[string]any{
@@ -87,11 +87,12 @@ func (s *system) environment(t *testing.T, algorithm string, secrets map[string]
 		"AUTHLIB_INSECURE_TRANSPORT=1", "OAUTHLIB_INSECURE_TRANSPORT=1")
 }
 
-// runThirdParty runs a program that uses a foreign library, from folder thirdparty/DIR, and is
-// its browser: for every line "allow URL" or "deny URL" it goes there, decides, and
-// tells the program where it came back. The program must see the steps succeed that
-// are wanted, in this order, and exit with 0.
-func (s *system) runThirdParty(t *testing.T, algorithm string, secrets map[string]string, dir string, program []string, want ...string) {
+// runThirdParty runs a program in the folder thirdparty/DIR. For each line "allow URL" or
+// "deny URL" that the program prints, a person visits the URL, and the program reads the URL of
+// the callback. The program must report the wanted steps, in this order, and exit with 0.
+func (s *system) runThirdParty(
+	t *testing.T, algorithm string, secrets map[string]string, dir string, program []string, want ...string,
+) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
@@ -121,11 +122,11 @@ func (s *system) runThirdParty(t *testing.T, algorithm string, secrets map[strin
 		t.Errorf("%v: %v\n%s", program, err, cmd.Stderr)
 	}
 	if diff := cmp.Diff(want, saw); diff != "" {
-		t.Errorf("steps that %v saw succeed (-want +got):\n%s", program, diff)
+		t.Errorf("steps of %v that succeeded (-want +got):\n%s", program, diff)
 	}
 }
 
-// readSteps reads what a program says until its end, and returns the steps that it saw.
+// readSteps reads the output of a program to its end, and returns the steps that succeeded.
 func readSteps(t *testing.T, stdout io.Reader, browse func(decision, address string)) []string {
 	t.Helper()
 	var saw []string
@@ -138,7 +139,7 @@ func readSteps(t *testing.T, stdout io.Reader, browse func(decision, address str
 		case "allow", "deny":
 			browse(verb, rest)
 		default:
-			t.Errorf("the program says %q", lines.Text())
+			t.Errorf("the program prints %q", lines.Text())
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -147,28 +148,28 @@ func readSteps(t *testing.T, stdout io.Reader, browse func(decision, address str
 	return saw
 }
 
-// needNode leaves a test out where Node.js or the libraries are missing.
+// needNode skips a test if Node.js or the libraries are not installed.
 func needNode(t *testing.T) {
 	t.Helper()
 	version, err := exec.CommandContext(t.Context(), "node", "--version").Output()
 	var major int
 	if _, scanErr := fmt.Sscanf(string(version), "v%d.", &major); err != nil || scanErr != nil || major < 20 {
-		leftOut(t, "the client libraries of npm, which need Node.js 20 or newer")
+		leftOut(t, "client libraries for JavaScript, which need Node.js 20 or newer")
 	}
 	for _, library := range []string{"openid-client", "oauth4webapi"} {
 		if _, err := os.Stat(filepath.Join("thirdparty", "node", "node_modules", library)); err != nil {
-			leftOut(t, "the client libraries of npm, which `make test-deps` installs (npm ci in deploy/e2e/thirdparty/node)")
+			leftOut(t, "client libraries for JavaScript, which need npm ci in deploy/e2e/thirdparty/node")
 		}
 	}
 }
 
-// python is Debian's, for which its packages are.
+// python is the interpreter for which Debian's packages install libraries.
 const python = "/usr/bin/python3"
 
-// needPython leaves a test out where a module is missing.
+// needPython skips a test if a module is not installed.
 func needPython(t *testing.T, module, debian string) {
 	t.Helper()
 	if err := exec.CommandContext(t.Context(), python, "-c", "import "+module).Run(); err != nil {
-		leftOut(t, "the Python library "+module+", which is in the Debian package "+debian)
+		leftOut(t, "the Python library "+module+", which needs the Debian package "+debian)
 	}
 }

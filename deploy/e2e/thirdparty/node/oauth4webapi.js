@@ -1,5 +1,5 @@
-// Uses the authorization server through oauth4webapi, as a client that knows nothing but the
-// API's address, and as an API that takes the server's tokens.
+// Uses the authorization server through oauth4webapi: as a client that knows only the API's address,
+// and as an API that verifies access tokens.
 
 import assert from 'node:assert/strict'
 import * as oauth from 'oauth4webapi'
@@ -8,10 +8,10 @@ import { browse, done, fails, saw, system, user } from './steps.js'
 // Plain http is allowed because the servers run on this machine.
 const loopback = { [oauth.allowInsecureRequests]: true }
 
-// The API's refusal says where its metadata is (RFC 9728 §5.1), and that names its server.
+// The API's challenge names its metadata (RFC 9728 section 5.1), which names the authorization server.
 const resource = new URL(system.api)
 const challenge = await oauth.protectedResourceRequest('nonsense', 'GET', new URL('/users/me', resource), undefined, undefined, loopback)
-  .then(() => assert.fail('the API took nonsense for a token'), (err) => err.cause[0])
+  .then(() => assert.fail('the API accepted nonsense as a token'), (err) => err.cause[0])
 assert.equal(challenge.parameters.error, 'invalid_token')
 assert.equal(challenge.parameters.resource_metadata, new URL('/.well-known/oauth-protected-resource', resource).href)
 const described = await oauth.processResourceDiscoveryResponse(resource, await oauth.resourceDiscoveryRequest(resource, loopback))
@@ -73,7 +73,7 @@ for (const [name, authentication] of [['basic', oauth.ClientSecretBasic], ['post
   saw(`client_credentials by ${name}`)
 }
 
-// authorize goes through the authorization endpoint and returns the token response.
+// authorize gets a code and redeems it. It returns the token response.
 async function authorize(client, authentication, decision) {
   const verifier = oauth.generateRandomCodeVerifier()
   const state = oauth.generateRandomState()
@@ -103,7 +103,7 @@ const mobile = await authorize(...native, 'allow')
 assert.equal((await callAPI(mobile, '/users/me')).full_name, 'John Doe')
 saw('code with PKCE, public client')
 
-// The token as RFC 9068 wants it, by the keys that jwks_uri publishes.
+// The library validates the access token by RFC 9068, with the keys at jwks_uri.
 const request = new Request(new URL('/users/me', resource), { headers: { authorization: `Bearer ${session.access_token}` } })
 const claims = await oauth.validateJwtAccessToken(as, request, system.api, { signingAlgorithms: [system.algorithm], ...loopback })
 assert.equal(claims.client_id, 'web')

@@ -47,7 +47,7 @@ saw('refresh')
 
 const again = await client.refreshTokenGrant(demo, login.refresh_token)
 assert.equal(again.refresh_token, refreshed.refresh_token)
-saw('refresh whose answer was lost')
+saw('refresh whose response was lost')
 
 const narrow = await client.refreshTokenGrant(demo, again.refresh_token, { scope: 'profile' })
 assert.equal(narrow.scope, 'profile')
@@ -71,7 +71,8 @@ for (const [name, authentication] of [['basic', client.ClientSecretBasic], ['pos
   saw(`wrong secret refused by ${name}`)
 }
 
-// authorize starts a request with PKCE and returns where the browser came back, and how to go on.
+// authorize sends a request with PKCE. It returns the URL of the callback and what the library needs to
+// check it.
 async function authorize(config, decision, more = {}) {
   const checks = { pkceCodeVerifier: client.randomPKCECodeVerifier(), expectedState: client.randomState() }
   const url = client.buildAuthorizationUrl(config, {
@@ -110,7 +111,7 @@ for (const [name, change] of [
   const [url, checks] = await authorize(native, 'allow')
   change(url)
   await assert.rejects(client.authorizationCodeGrant(native, url, checks), (err) => err.code === 'OAUTH_INVALID_RESPONSE')
-  saw(`answer with ${name} refused by the library`)
+  saw(`response with ${name} refused by the library`)
 }
 
 const [other, otherChecks] = await authorize(native, 'allow')
@@ -141,7 +142,7 @@ await client.tokenRevocation(native, mobile.access_token)
 assert.equal(await isActive(mobile.refresh_token), false)
 saw('revocation of an access token by a public client')
 
-// A code that is used twice was stolen from somebody: what it gave is revoked.
+// A code that is used twice may be stolen: its tokens are revoked.
 const [stolen, stolenChecks] = await authorize(native, 'allow')
 const victim = await client.authorizationCodeGrant(native, stolen, stolenChecks)
 await fails(client.authorizationCodeGrant(native, stolen, stolenChecks), 'invalid_grant', 400)

@@ -1,13 +1,14 @@
-// What the programs of this folder share: they are told about the servers in SYSTEM, say on
-// standard output what they saw succeed, and ask whoever started them for a browser.
+// Shared by the programs in this folder. The environment variable SYSTEM describes the servers. The
+// programs report steps that succeeded on standard output. They ask there for a browser, too, and read the
+// response from standard input.
 
 import assert from 'node:assert/strict'
 import { createInterface } from 'node:readline'
 
-// system is {issuer, api, redirectURI, secrets by client id}.
+// system is {issuer, api, redirectURI, algorithm, secrets: {client id: secret}}.
 export const system = JSON.parse(process.env.SYSTEM)
 
-// The demo's user.
+// user is a demo user.
 export const user = { username: 'john.doe', password: 'securepassword' }
 
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
@@ -17,8 +18,8 @@ export function saw(step) {
   console.log('saw ' + step)
 }
 
-// browse has a browser open url, log in, and allow or deny what the client asks for. It returns
-// the URL at which the browser came back to the client.
+// browse makes a browser open url, log in, and allow or deny the request. It returns the URL of the
+// callback.
 export async function browse(decision, url) {
   console.log(`${decision} ${url}`)
   const { value } = await answers.next()
@@ -36,7 +37,7 @@ export async function fails(promise, code, status) {
   })
 }
 
-// done ends the program: a reader of standard input would keep it alive.
+// done ends the program, which an open standard input would keep running.
 export function done() {
   process.stdin.destroy()
 }

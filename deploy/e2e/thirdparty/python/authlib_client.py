@@ -11,7 +11,8 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata, get_well_known_u
 
 from steps import api, browse, fails, issuer, redirect_uri, same, saw, secrets, system, user
 
-metadata = AuthorizationServerMetadata(requests.get(get_well_known_url(issuer, external=True, suffix="oauth-authorization-server")).json())
+well_known = get_well_known_url(issuer, external=True, suffix="oauth-authorization-server")
+metadata = AuthorizationServerMetadata(requests.get(well_known).json())
 metadata.validate()
 same(metadata.issuer, issuer)
 saw("discovery")
@@ -60,8 +61,8 @@ for method in ("client_secret_basic", "client_secret_post"):
 
 
 def authorize(client_id, decision="allow"):
-    """Return a session that was logged in with a code, or the error instead of a code, which the
-    library leaves to its caller."""
+    """Return a session that has redeemed a code, or the error of the callback, which the library
+    leaves to its caller."""
     client = session(client_id, redirect_uri=redirect_uri, scope="profile", code_challenge_method="S256")
     verifier = generate_token(48)
     url, state = client.create_authorization_url(metadata.authorization_endpoint, code_verifier=verifier)

@@ -1,5 +1,5 @@
-"""Uses the authorization server through requests-oauthlib. The library has neither
-introspection nor revocation of its own, but prepares the request of a revocation."""
+"""Uses the authorization server through requests-oauthlib. The library supports neither
+introspection nor revocation, but it prepares the request of a revocation."""
 
 import base64
 import hashlib
@@ -65,7 +65,7 @@ saw("client_credentials by basic and post")
 
 
 def authorize(client_id, decision="allow", **how):
-    """Log in with a code. This release of the library leaves PKCE to its caller."""
+    """Return a session that has redeemed a code. This release of the library leaves PKCE to its caller."""
     session = OAuth2Session(client_id, redirect_uri=redirect_uri, scope=["profile"])
     verifier = random.token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()

@@ -1,15 +1,16 @@
-"""What the programs of this folder share: they are told about the servers in SYSTEM, say on
-standard output what they saw succeed, and ask whoever started them for a browser."""
+"""Shared by the programs in this folder. The environment variable SYSTEM describes the servers.
+The programs report steps that succeeded on standard output. They ask there for a browser, too,
+and read the response from standard input."""
 
 import json
 import os
 
-# {issuer, api, redirectURI, secrets by client id}
+# {issuer, api, redirectURI, algorithm, secrets: {client id: secret}}
 system = json.loads(os.environ["SYSTEM"])
 issuer, api, redirect_uri = system["issuer"], system["api"], system["redirectURI"]
 secrets = system["secrets"]
 
-# The demo's user.
+# A demo user.
 user = {"username": "john.doe", "password": "securepassword"}
 
 
@@ -19,8 +20,8 @@ def saw(step):
 
 
 def browse(decision, url):
-    """Have a browser open url, log in, and allow or deny what the client asks for. Return the
-    URL at which it came back to the client."""
+    """Make a browser open url, log in, and allow or deny the request. Return the URL of the
+    callback."""
     print(decision, url, flush=True)
     return input()
 
