@@ -15,7 +15,7 @@ build: ## Build bin/authserver and bin/resourceserver: static, without cgo
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/ \
 		./authserver/cmd/authserver ./resourceserver/cmd/resourceserver
 
-run: build ## Run both servers with demo users, until Ctrl-C (set AUTH_LISTEN=, API_LISTEN=, AUTH_ADMIN_LISTEN=, API_ADMIN_LISTEN=, VAR_DIR=)
+run: build ## Run both servers with demo users, until Ctrl-C; deploy/run.sh lists the settings
 	@deploy/run.sh
 
 test: build ## Run the tests, but for the long ones: at most three minutes

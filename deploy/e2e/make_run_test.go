@@ -278,7 +278,7 @@ func TestRunTwice(t *testing.T) {
 	if code := second.wait(t); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
-	if !strings.Contains(second.output.String(), "running at "+first.addresses[1]+" already") {
+	if !strings.Contains(second.output.String(), "already running at "+first.addresses[1]) {
 		t.Error("it does not say that a server is running already")
 	}
 	first.signal(t, syscall.SIGTERM)
