@@ -237,7 +237,8 @@ func TestFlowInBrowser(t *testing.T) {
 		g.check("the username", `document.querySelector("#username").value`, "john.doe")
 		g.check("the password", `document.querySelector("#password").value`, "")
 		g.check("the field with the focus", `document.activeElement.id`, "password")
-		g.check("what describes the field", `document.getElementById(document.activeElement.getAttribute("aria-describedby")).textContent`,
+		const description = `document.getElementById(document.activeElement.getAttribute("aria-describedby"))`
+		g.check("what describes the field", description+`.textContent`,
 			"Wrong username or password.")
 		g.types(demoPassword + kb.Enter)
 		g.cameBack("")

@@ -9,7 +9,7 @@ import (
 // The command finds the server, and its exit code is that of withpostgres.
 func TestCommandFindsServer(t *testing.T) {
 	server, err := postgrestest.Shared()
-	postgrestest.Database(t, func() (*postgrestest.Server, error) { return server, err }) // skips where there is none
+	postgrestest.Database(t, func() (*postgrestest.Server, error) { return server, err }) // skips if it is not installed
 	if err := server.Close(); err != nil {
 		t.Error(err)
 	}
