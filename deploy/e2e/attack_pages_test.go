@@ -9,7 +9,7 @@ import (
 
 // checkPageHeaders checks the headers that forbid framing, caching and scripts (RFC 9700
 // section 4.16).
-func checkPageHeaders(t *testing.T, got answer) {
+func checkPageHeaders(t *testing.T, got response) {
 	t.Helper()
 	directives := map[string]string{}
 	for part := range strings.SplitSeq(got.header.Get("Content-Security-Policy"), ";") {
@@ -39,7 +39,7 @@ func checkPageHeaders(t *testing.T, got answer) {
 
 // checkNoCORS checks that no script of another origin may read the response (RFC 9700
 // section 2.6).
-func checkNoCORS(t *testing.T, got answer) {
+func checkNoCORS(t *testing.T, got response) {
 	t.Helper()
 	for name := range got.header {
 		if strings.HasPrefix(name, "Access-Control-") {
@@ -55,7 +55,7 @@ func TestAttackFramedPages(t *testing.T) {
 	a := s.register(t, "app", "https://app.example/callback", "--public")
 	john := s.visit(t, a)
 	stranger := &visitor{t: t, base: s.authURL}
-	for name, got := range map[string]answer{
+	for name, got := range map[string]response{
 		"login":             stranger.authorize(a),
 		"wrong password":    stranger.post("/login", "username", "john.doe", "password", "wrong", "continue", a.query()),
 		"consent":           john.authorize(a),

@@ -280,7 +280,7 @@ func TestAttackMixUp(t *testing.T) {
 	const state = "ü &=+%\"<script>\r\n\x01'; DROP TABLE"
 	john := s.visit(t, a)
 	asked := formFields(john.authorize(third, "state", state).body)
-	for name, got := range map[string]answer{
+	for name, got := range map[string]response{
 		"success":          john.authorize(a, "state", state),
 		"error":            john.authorize(a, "state", state, "scope", "admin"),
 		"prompt none":      (&visitor{t: t, base: s.authURL}).authorize(a, "state", state, "prompt", "none"),

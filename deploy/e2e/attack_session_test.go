@@ -7,12 +7,12 @@ import (
 )
 
 // sessionCookie returns the only cookie that a response sets.
-func (a answer) sessionCookie(t *testing.T) *http.Cookie {
+func (r response) sessionCookie(t *testing.T) *http.Cookie {
 	t.Helper()
-	if len(a.header["Set-Cookie"]) != 1 {
-		t.Fatalf("got %d with the cookies %q, want one", a.status, a.header["Set-Cookie"])
+	if len(r.header["Set-Cookie"]) != 1 {
+		t.Fatalf("got %d with the cookies %q, want one", r.status, r.header["Set-Cookie"])
 	}
-	cookie, err := http.ParseSetCookie(a.header.Get("Set-Cookie"))
+	cookie, err := http.ParseSetCookie(r.header.Get("Set-Cookie"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestAttackConsentAtAnotherAPI(t *testing.T) {
 	s.admin(t, "", "scope", "describe", "items:read", "See <your> items")
 	a := s.register(t, "app", "https://app.example/callback", "--public")
 	john := s.visit(t, a)
-	allow := func(page answer) string {
+	allow := func(page response) string {
 		t.Helper()
 		return john.post("/consent", append(formFields(page.body), "decision", "allow")...).location(t).String()
 	}

@@ -16,7 +16,7 @@ const (
 )
 
 // checkProblem checks an error of the API: a problem document (RFC 9457) with this detail.
-func checkProblem(t *testing.T, got answer, status int, detail string) {
+func checkProblem(t *testing.T, got response, status int, detail string) {
 	t.Helper()
 	if got.status != status {
 		t.Fatalf("got %d %s, want %d", got.status, got.body, status)
@@ -31,7 +31,7 @@ func checkProblem(t *testing.T, got answer, status int, detail string) {
 
 // checkChallenge checks a 401: its detail, and the error code of its challenge (RFC 6750
 // section 3.1). There is no error code if code is empty.
-func checkChallenge(t *testing.T, got answer, detail, code string) {
+func checkChallenge(t *testing.T, got response, detail, code string) {
 	t.Helper()
 	checkProblem(t, got, http.StatusUnauthorized, detail)
 	challenge := got.header.Get("WWW-Authenticate")

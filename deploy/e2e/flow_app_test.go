@@ -82,30 +82,30 @@ func (a app) refreshing(refreshToken string, changes ...string) request {
 type tokens struct{ access, refresh string }
 
 // tokens returns the tokens of a response, which must be a success.
-func (a answer) tokens(t *testing.T) tokens {
+func (r response) tokens(t *testing.T) tokens {
 	t.Helper()
-	if a.status != http.StatusOK {
-		t.Fatalf("got %d %s, want tokens", a.status, a.body)
+	if r.status != http.StatusOK {
+		t.Fatalf("got %d %s, want tokens", r.status, r.body)
 	}
-	return tokens{a.text(t, "access_token"), a.text(t, "refresh_token")}
+	return tokens{r.text(t, "access_token"), r.text(t, "refresh_token")}
 }
 
 // checkRefused checks the status and the error code of a response.
-func (a answer) checkRefused(t *testing.T, status int, code string) {
+func (r response) checkRefused(t *testing.T, status int, code string) {
 	t.Helper()
-	if a.status != status || a.text(t, "error") != code {
-		t.Errorf("got %d %s, want %d %s", a.status, a.body, status, code)
+	if r.status != status || r.text(t, "error") != code {
+		t.Errorf("got %d %s, want %d %s", r.status, r.body, status, code)
 	}
 }
 
 // location returns the target of a redirect. Its status must be 303, after which no browser
 // repeats a form with a password (RFC 9700 section 4.12).
-func (a answer) location(t *testing.T) *url.URL {
+func (r response) location(t *testing.T) *url.URL {
 	t.Helper()
-	if a.status != http.StatusSeeOther || len(a.header["Location"]) != 1 {
-		t.Fatalf("got %d with Location %q, want 303 and one: %s", a.status, a.header["Location"], a.body)
+	if r.status != http.StatusSeeOther || len(r.header["Location"]) != 1 {
+		t.Fatalf("got %d with Location %q, want 303 and one: %s", r.status, r.header["Location"], r.body)
 	}
-	to, err := url.Parse(a.header.Get("Location"))
+	to, err := url.Parse(r.header.Get("Location"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,21 +113,21 @@ func (a answer) location(t *testing.T) *url.URL {
 }
 
 // heading returns the text of the page's h1, of which it must have exactly one.
-func (a answer) heading(t *testing.T) string {
+func (r response) heading(t *testing.T) string {
 	t.Helper()
-	found := regexp.MustCompile(`<h1>([^<]*)</h1>`).FindAllStringSubmatch(a.body, -1)
+	found := regexp.MustCompile(`<h1>([^<]*)</h1>`).FindAllStringSubmatch(r.body, -1)
 	if len(found) != 1 {
-		t.Fatalf("got %d and %d headings, want a page with one: %s", a.status, len(found), a.body)
+		t.Fatalf("got %d and %d headings, want a page with one: %s", r.status, len(found), r.body)
 	}
 	return found[0][1]
 }
 
 // checkPage checks that the response is the page with this heading, not a redirect.
-func (a answer) checkPage(t *testing.T, status int, heading string) {
+func (r response) checkPage(t *testing.T, status int, heading string) {
 	t.Helper()
-	if a.status != status || a.header.Get("Location") != "" || a.heading(t) != heading {
+	if r.status != status || r.header.Get("Location") != "" || r.heading(t) != heading {
 		t.Errorf("got %d, Location %q and the page %q, want %d and %q",
-			a.status, a.header.Get("Location"), a.heading(t), status, heading)
+			r.status, r.header.Get("Location"), r.heading(t), status, heading)
 	}
 }
 
@@ -138,7 +138,7 @@ type visitor struct {
 	cookie string // name=value
 }
 
-func (v *visitor) send(r request) answer {
+func (v *visitor) send(r request) response {
 	v.t.Helper()
 	if r.header == nil {
 		r.header = http.Header{}
@@ -159,19 +159,19 @@ func (v *visitor) send(r request) answer {
 	return got
 }
 
-func (v *visitor) get(path string) answer {
+func (v *visitor) get(path string) response {
 	v.t.Helper()
 	return v.send(request{path: path})
 }
 
 // authorize opens the authorization endpoint as the app asks to, with changes.
-func (v *visitor) authorize(a app, changes ...string) answer {
+func (v *visitor) authorize(a app, changes ...string) response {
 	v.t.Helper()
 	return v.get("/authorize?" + a.query(changes...))
 }
 
 // post sends a form to one of the pages: names and values in turn.
-func (v *visitor) post(path string, namesAndValues ...string) answer {
+func (v *visitor) post(path string, namesAndValues ...string) response {
 	v.t.Helper()
 	r := form(namesAndValues...)
 	r.path = path
@@ -179,7 +179,7 @@ func (v *visitor) post(path string, namesAndValues ...string) answer {
 }
 
 // login sends John's login form for the authorization request with this query.
-func (v *visitor) login(query string) answer {
+func (v *visitor) login(query string) response {
 	v.t.Helper()
 	return v.post("/login", "username", "john.doe", "password", demoPassword, "continue", query)
 }

@@ -28,15 +28,15 @@ type request struct {
 	body   string
 }
 
-// answer is an HTTP response.
-type answer struct {
+// response is an HTTP response.
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
 // send sends r to the server at base.
-func send(t *testing.T, base string, r request) answer {
+func send(t *testing.T, base string, r request) response {
 	t.Helper()
 	got, err := try(t.Context(), base, r)
 	if err != nil {
@@ -46,39 +46,39 @@ func send(t *testing.T, base string, r request) answer {
 }
 
 // try is send for goroutines: it returns an error instead of ending the test.
-func try(ctx context.Context, base string, r request) (answer, error) {
+func try(ctx context.Context, base string, r request) (response, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, base+r.path, strings.NewReader(r.body))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
 	resp, err := plain.Do(req)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	return answer{status: resp.StatusCode, header: resp.Header, body: string(body)}, err
+	return response{status: resp.StatusCode, header: resp.Header, body: string(body)}, err
 }
 
 // members returns the members of the body, which must be a JSON object.
-func (a answer) members(t *testing.T) map[string]any {
+func (r response) members(t *testing.T) map[string]any {
 	t.Helper()
 	var members map[string]any
-	if err := json.Unmarshal([]byte(a.body), &members); err != nil {
-		t.Fatalf("the body is not a JSON object: %v\n%s", err, a.body)
+	if err := json.Unmarshal([]byte(r.body), &members); err != nil {
+		t.Fatalf("the body is not a JSON object: %v\n%s", err, r.body)
 	}
 	return members
 }
 
 // text returns a member of the body, which must be a string.
-func (a answer) text(t *testing.T, name string) string {
+func (r response) text(t *testing.T, name string) string {
 	t.Helper()
-	text, ok := a.members(t)[name].(string)
+	text, ok := r.members(t)[name].(string)
 	if !ok {
-		t.Fatalf("the body has no string %q: %s", name, a.body)
+		t.Fatalf("the body has no string %q: %s", name, r.body)
 	}
 	return text
 }

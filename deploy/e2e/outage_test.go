@@ -20,14 +20,14 @@ type load struct {
 	running  sync.WaitGroup
 
 	mu      sync.Mutex
-	answers map[string]map[string]int // by kind of request and result
+	results map[string]map[string]int // by kind of request and result
 	longest map[string]time.Duration  // by kind of request
 }
 
 // startLoad sends calls and logins until stop is called.
 func (c *cluster) startLoad(t *testing.T) *load {
 	t.Helper()
-	l := &load{answers: map[string]map[string]int{"call": {}, "login": {}}, longest: map[string]time.Duration{}}
+	l := &load{results: map[string]map[string]int{"call": {}, "login": {}}, longest: map[string]time.Duration{}}
 	call := get("/users/me", "Bearer "+c.login(t, "john.doe", demoPassword))
 	for range 3 {
 		l.repeat(t, "call", c.apiURL, call, 10*time.Millisecond)
@@ -55,7 +55,7 @@ func (l *load) repeat(t *testing.T, what, base string, r request, pause time.Dur
 				result += " " + got.body
 			}
 			l.mu.Lock()
-			l.answers[what][result]++
+			l.results[what][result]++
 			l.longest[what] = max(l.longest[what], time.Since(start))
 			l.mu.Unlock()
 		}
@@ -66,7 +66,7 @@ func (l *load) repeat(t *testing.T, what, base string, r request, pause time.Dur
 func (l *load) succeeded(what string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.answers[what]["200"]
+	return l.results[what]["200"]
 }
 
 // more waits until n more requests of a kind have got 200.
@@ -82,11 +82,11 @@ func (l *load) stop(t *testing.T, allowed map[string][]string) {
 	t.Helper()
 	l.stopping.Store(true)
 	l.running.Wait()
-	for what, answers := range l.answers {
-		t.Logf("%s: %v, the longest took %v", what, answers, l.longest[what].Round(time.Millisecond))
-		for _, answer := range slices.Sorted(maps.Keys(answers)) {
-			if answer != "200" && !slices.Contains(allowed[what], answer) {
-				t.Errorf("%d times, a %s got %s", answers[answer], what, answer)
+	for what, results := range l.results {
+		t.Logf("%s: %v, the longest took %v", what, results, l.longest[what].Round(time.Millisecond))
+		for _, result := range slices.Sorted(maps.Keys(results)) {
+			if result != "200" && !slices.Contains(allowed[what], result) {
+				t.Errorf("%d times, a %s got %s", results[result], what, result)
 			}
 		}
 	}
@@ -147,7 +147,7 @@ func TestClusterSurvivesKilledServers(t *testing.T) {
 	}
 	lost := "502 " // Caddy's response to a login in flight on the killed server
 	l.stop(t, map[string][]string{"login": {lost}})
-	if n := l.answers["login"][lost]; n > 2 {
+	if n := l.results["login"][lost]; n > 2 {
 		t.Errorf("%d logins were lost, with at most 2 in flight", n)
 	}
 }

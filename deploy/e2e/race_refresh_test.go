@@ -45,9 +45,9 @@ func onEveryEngine(t *testing.T, flags []string, test func(t *testing.T, first, 
 }
 
 // race sends the same request from all racers at the same time, half of them to each server.
-func race(t *testing.T, first, second *system, r request) []answer {
+func race(t *testing.T, first, second *system, r request) []response {
 	t.Helper()
-	answers, errs := make([]answer, racers), make([]error, racers)
+	responses, errs := make([]response, racers), make([]error, racers)
 	start := make(chan struct{})
 	var running sync.WaitGroup
 	for i := range racers {
@@ -57,7 +57,7 @@ func race(t *testing.T, first, second *system, r request) []answer {
 		}
 		running.Go(func() {
 			<-start
-			answers[i], errs[i] = try(t.Context(), base, r)
+			responses[i], errs[i] = try(t.Context(), base, r)
 		})
 	}
 	close(start)
@@ -67,7 +67,7 @@ func race(t *testing.T, first, second *system, r request) []answer {
 			t.Fatal(err)
 		}
 	}
-	return answers
+	return responses
 }
 
 // Sixteen tabs refresh with one token at two servers, again and again. All get the same
@@ -177,11 +177,11 @@ func TestRaceRefreshingAndPasswordChange(t *testing.T) {
 		running.Go(func() {
 			refresh := login.refresh
 			for i := 0; ctx.Err() == nil; i++ {
-				answer, err := try(ctx, []string{first.authURL, second.authURL}[i%2], a.refreshing(refresh))
-				if err != nil || answer.status != http.StatusOK {
+				resp, err := try(ctx, []string{first.authURL, second.authURL}[i%2], a.refreshing(refresh))
+				if err != nil || resp.status != http.StatusOK {
 					return // logged out, or the end of the test
 				}
-				got = append(got, answer.tokens(t))
+				got = append(got, resp.tokens(t))
 				refresh = got[len(got)-1].refresh
 				refreshed.Add(1)
 			}

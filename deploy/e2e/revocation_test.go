@@ -22,9 +22,9 @@ func (c *cluster) expectEverywhere(t *testing.T, what, accessToken string, statu
 }
 
 // isInvalidToken reports whether the response refuses a token as invalid.
-func (a answer) isInvalidToken() bool {
-	return a.status == http.StatusUnauthorized &&
-		strings.Contains(a.header.Get("WWW-Authenticate"), `error="invalid_token"`)
+func (r response) isInvalidToken() bool {
+	return r.status == http.StatusUnauthorized &&
+		strings.Contains(r.header.Get("WWW-Authenticate"), `error="invalid_token"`)
 }
 
 // refusedEverywhere waits until every API refuses a token as invalid, and returns how long

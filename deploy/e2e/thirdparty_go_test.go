@@ -120,11 +120,11 @@ func (s *system) goAuthorize(
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := back.Query()
-	if answer.Get("state") != state || answer.Get("iss") != s.authURL {
-		t.Errorf("the response has state %q and iss %q", answer.Get("state"), answer.Get("iss"))
+	callback := back.Query()
+	if callback.Get("state") != state || callback.Get("iss") != s.authURL {
+		t.Errorf("the response has state %q and iss %q", callback.Get("state"), callback.Get("iss"))
 	}
-	return answer
+	return callback
 }
 
 // golang.org/x/oauth2/clientcredentials works with each way to send the secret (RFC 6749
@@ -193,9 +193,9 @@ func TestThirdPartyGoPrompts(t *testing.T) {
 		},
 	} {
 		john.forms = nil
-		answer := s.goAuthorize(t, john, row.config, "allow", oauth2.GenerateVerifier(), row.options...)
-		if answer.Get("error") != row.err || answer.Has("code") != (row.err == "") {
-			t.Errorf("%s: the response is %v, want the error %q", row.name, answer, row.err)
+		callback := s.goAuthorize(t, john, row.config, "allow", oauth2.GenerateVerifier(), row.options...)
+		if callback.Get("error") != row.err || callback.Has("code") != (row.err == "") {
+			t.Errorf("%s: the response is %v, want the error %q", row.name, callback, row.err)
 		}
 		if diff := cmp.Diff(row.forms, john.forms); diff != "" {
 			t.Errorf("%s: forms that were filled in (-want +got):\n%s", row.name, diff)
@@ -220,11 +220,11 @@ func TestThirdPartyGoRedirectURIs(t *testing.T) {
 			"--redirect-uri", row.registered, "--scope", "profile")
 		config, verifier := s.goConfig(id, ""), oauth2.GenerateVerifier()
 		config.RedirectURL = row.used
-		answer := s.goAuthorize(t, john, config, "allow", verifier)
-		if strings.Contains(row.used, "tenant") && answer.Get("tenant") != "a&b" {
-			t.Errorf("%s: the response lacks the query of the redirect URI: %v", row.used, answer)
+		callback := s.goAuthorize(t, john, config, "allow", verifier)
+		if strings.Contains(row.used, "tenant") && callback.Get("tenant") != "a&b" {
+			t.Errorf("%s: the response lacks the query of the redirect URI: %v", row.used, callback)
 		}
-		token, err := config.Exchange(t.Context(), answer.Get("code"), oauth2.VerifierOption(verifier))
+		token, err := config.Exchange(t.Context(), callback.Get("code"), oauth2.VerifierOption(verifier))
 		if err != nil {
 			t.Errorf("%s: %v", row.used, err)
 			continue
