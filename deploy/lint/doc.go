@@ -1,5 +1,3 @@
-// Package lint has no code: its module names the linters that `make lint` runs.
-//
-// It exists apart from the workspace so that their many dependencies do not choose the
-// versions of ours.
+// Package lint has no code: its module names the linters that `make lint` runs. It is outside
+// the workspace, so that the dependencies of the linters do not affect the versions of ours.
 package lint

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Checks the code of every module and goes on to the end, so that one run shows all
-# findings. A vulnerability database that cannot be reached is said and is no
-# failure; a vulnerability that is found is one.
+# Checks the code of all modules. It runs all checks even if one has findings. If the
+# vulnerability database cannot be reached, it says so and does not fail.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -24,13 +23,23 @@ if [ -n "$unformatted" ]; then
 	failed 'gofmt: run gofmt -s -w on these files'
 fi
 
+# Words that make our English hard to read are listed in words.txt.
+echo 'words'
+words=(git grep -nIiwE -f deploy/lint/words.txt -- . ':!deploy/lint/words.txt' ':!LICENSE')
+"${words[@]}"
+case $? in
+0) failed 'words: these lines have words of deploy/lint/words.txt' ;;
+1) ;;
+*) echo 'Not checked: this needs git and a git work tree.' ;;
+esac
+
 echo 'go vet'
 go vet "${packages[@]}" || failed 'go vet'
 
 echo 'golangci-lint'
-bin/lint/golangci-lint run "${packages[@]}" || failed 'golangci-lint'
+bin/lint/golangci-lint run --allow-parallel-runners "${packages[@]}" || failed 'golangci-lint'
 
-# ST1000 and the comment rules are asked by revive already.
+# revive checks comments already, so ST1000 and the other rules for them are off.
 echo 'staticcheck'
 bin/lint/staticcheck -checks 'all,-ST1000,-ST1020,-ST1021,-ST1022' "${packages[@]}" || failed 'staticcheck'
 
