@@ -125,6 +125,7 @@ func startQuickstart(t *testing.T) (folder string, r *runner) {
 
 // Every page's commands work, in the order of the page, on a fresh `make run`.
 func TestPagesCommands(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"curl", "openssl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			leftOut(t, "the commands of README.md and deploy/docs, which need "+program)
