@@ -64,7 +64,7 @@ func TestCommands(t *testing.T) {
 
 // makeDatabase makes the database that scripts begin with: only migrate and serve would.
 func makeDatabase(url string) error {
-	s, err := store.Open(context.Background(), url, store.DefaultPool)
+	s, err := store.Open(context.Background(), url, store.Pool{})
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func runSQL(ts *testscript.TestScript, neg bool, args []string) {
 // withDatabase runs work on the database of the script.
 func withDatabase(ts *testscript.TestScript, work func(context.Context, *store.Store)) {
 	ctx := context.Background()
-	s, err := store.Open(ctx, ts.Getenv("HALLPASS_DATABASE_URL"), store.DefaultPool)
+	s, err := store.Open(ctx, ts.Getenv("HALLPASS_DATABASE_URL"), store.Pool{})
 	ts.Check(err)
 	defer func() { _ = s.Close() }()
 	work(ctx, s)

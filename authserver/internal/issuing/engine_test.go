@@ -60,7 +60,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
 	var err error
-	b.data, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), store.DefaultPool)
+	b.data, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), store.Pool{})
 	must(t, err)
 	t.Cleanup(func() { _ = b.data.Close() })
 	_, err = b.data.Migrate(t.Context())

@@ -71,7 +71,7 @@ func (s *Store) UpdateAPI(ctx context.Context, audience string, change func(reso
 			return resource.API{}, err
 		}
 		is.Audience, is.CreatedAt = was.Audience, was.CreatedAt
-		n, err := s.exec(ctx, "update API", "UPDATE apis SET name = $2, scope = $3 WHERE audience = $1 AND name = $4 AND scope = $5 AND deleted_at IS NULL",
+		n, err := s.write.exec(ctx, "update API", "UPDATE apis SET name = $2, scope = $3 WHERE audience = $1 AND name = $4 AND scope = $5 AND deleted_at IS NULL",
 			audience, is.Name, is.Scope.String(), was.Name, was.Scope.String())
 		if err != nil || n == 1 {
 			return is, err

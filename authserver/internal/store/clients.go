@@ -46,7 +46,7 @@ func (s *Store) UpdateClient(ctx context.Context, id string, change func(client.
 			return client.Client{}, err
 		}
 		is.ID, is.SecretDigest, is.CreatedAt = was.ID, was.SecretDigest, was.CreatedAt
-		n, err := s.exec(ctx, "update client",
+		n, err := s.write.exec(ctx, "update client",
 			"UPDATE clients SET name = $3, grant_types = $4, scope = $5, first_party = $6, introspects = $7, redirect_uris = $8 "+
 				"WHERE id = $1 AND secret_digest = $2 AND name = $9 AND grant_types = $10 AND scope = $11 AND first_party = $12 AND introspects = $13 AND redirect_uris = $14",
 			append([]any{id, was.SecretDigest}, append(clientSettings(is), clientSettings(was)...)...)...)

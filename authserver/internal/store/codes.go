@@ -15,13 +15,13 @@ const codeMemory = time.Hour
 
 // CreateCode stores an authorization code; some that are long past go with it.
 func (s *Store) CreateCode(ctx context.Context, c grant.Code) error {
-	_, err := s.exec(ctx, "create code",
+	_, err := s.write.exec(ctx, "create code",
 		"INSERT INTO codes (digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 		c.Digest, c.ClientID, c.UserID, c.Session, c.Audience, c.RedirectURI, c.Scope.String(), c.Challenge, seconds(c.CreatedAt), seconds(c.ExpiresAt))
 	if err != nil {
 		return err
 	}
-	_, err = s.exec(ctx, "sweep codes",
+	_, err = s.write.exec(ctx, "sweep codes",
 		"DELETE FROM codes WHERE digest IN (SELECT digest FROM codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
 		seconds(c.CreatedAt.Add(-codeMemory)), sweepSize)
 	return err

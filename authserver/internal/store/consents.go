@@ -24,7 +24,7 @@ func (s *Store) ConsentedScope(ctx context.Context, userID, clientID, audience s
 // SetConsent remembers what the user allows the client at an API, in place of what was
 // allowed there before.
 func (s *Store) SetConsent(ctx context.Context, userID, clientID, audience string, scope oauth.Scope, now time.Time) error {
-	_, err := s.exec(ctx, "set consent",
+	_, err := s.write.exec(ctx, "set consent",
 		`INSERT INTO api_consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
 		 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = $4, updated_at = $5`,
 		userID, clientID, audience, scope.String(), seconds(now))

@@ -124,7 +124,7 @@ func (s *Store) RotateRefresh(ctx context.Context, number int64, replaced string
 	if err != nil {
 		return false, err
 	}
-	n, err := s.exec(ctx, "rotate refresh token",
+	n, err := s.write.exec(ctx, "rotate refresh token",
 		"UPDATE grants SET refresh_digest = $3, refresh_trail = $4, expires_at = $5, refresh_expires_at = $7 "+
 			"WHERE number = $1 AND refresh_digest = $2 AND revoked_at IS NULL AND refresh_expires_at > $6",
 		number, replaced, r.Current, string(trail), seconds(expiresAt), seconds(now), seconds(r.ExpiresAt))

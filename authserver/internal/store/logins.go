@@ -24,7 +24,7 @@ func (s *Store) FailedLogins(ctx context.Context, key string) (account.Failures,
 // RecordFailure counts one more failure under the key; those of before forgetBefore
 // do not count any more. Some old rows of other keys go with it.
 func (s *Store) RecordFailure(ctx context.Context, key string, now, forgetBefore time.Time) error {
-	_, err := s.exec(ctx, "record failed login",
+	_, err := s.write.exec(ctx, "record failed login",
 		`INSERT INTO failed_logins (account, count, last_at) VALUES ($1, 1, $2)
 		 ON CONFLICT (account) DO UPDATE SET last_at = $2,
 		 count = CASE WHEN failed_logins.last_at < $3 THEN 1 ELSE failed_logins.count + 1 END`,
@@ -32,7 +32,7 @@ func (s *Store) RecordFailure(ctx context.Context, key string, now, forgetBefore
 	if err != nil {
 		return err
 	}
-	_, err = s.exec(ctx, "sweep failed logins",
+	_, err = s.write.exec(ctx, "sweep failed logins",
 		"DELETE FROM failed_logins WHERE account IN (SELECT account FROM failed_logins WHERE last_at < $1 ORDER BY last_at LIMIT $2 "+s.dialect.skipLocked+")",
 		seconds(forgetBefore), sweepSize)
 	return err
@@ -42,6 +42,6 @@ const clearFailures = "DELETE FROM failed_logins WHERE account = $1"
 
 // ClearFailures forgets the failures under the key.
 func (s *Store) ClearFailures(ctx context.Context, key string) error {
-	_, err := s.exec(ctx, "clear failed logins", clearFailures, key)
+	_, err := s.write.exec(ctx, "clear failed logins", clearFailures, key)
 	return err
 }

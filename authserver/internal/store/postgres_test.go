@@ -38,7 +38,7 @@ func postgresURL(t testing.TB) string {
 
 func freshPostgres(t testing.TB) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), postgresURL(t), store.DefaultPool)
+	s, err := store.Open(t.Context(), postgresURL(t), store.Pool{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestPostgreSQLMigratesOnce(t *testing.T) {
 	var servers sync.WaitGroup
 	for range 10 {
 		servers.Go(func() {
-			s, err := store.Open(t.Context(), url, store.DefaultPool)
+			s, err := store.Open(t.Context(), url, store.Pool{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -81,7 +81,7 @@ func TestPostgreSQLErrorsHoldNoPassword(t *testing.T) {
 		"postgres://hallpass:geheim@127.0.0.1:port/x":               store.ErrURL,
 		"postgres://hallpass:geheim@127.0.0.1:1/x?sslmode=whatever": store.ErrURL,
 	} {
-		_, err := store.Open(t.Context(), url, store.DefaultPool)
+		_, err := store.Open(t.Context(), url, store.Pool{})
 		if !errors.Is(err, want) {
 			t.Errorf("error %v, want %v", err, want)
 		}

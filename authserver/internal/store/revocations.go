@@ -25,7 +25,7 @@ func revokeGrants(ctx context.Context, tx *sql.Tx, now time.Time, condition stri
 
 // RevokeGrant marks a grant as revoked, and reports whether it was not before.
 func (s *Store) RevokeGrant(ctx context.Context, number int64, now time.Time) (bool, error) {
-	n, err := s.exec(ctx, "revoke grant", revokeWhere+"number = $3", seconds(now), revokedUntil(now), number)
+	n, err := s.write.exec(ctx, "revoke grant", revokeWhere+"number = $3", seconds(now), revokedUntil(now), number)
 	return n == 1, err
 }
 

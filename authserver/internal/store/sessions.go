@@ -31,7 +31,7 @@ func (s *Store) CreateSession(ctx context.Context, digest string, user account.U
 	if err != nil {
 		return err
 	}
-	_, err = s.exec(ctx, "sweep sessions",
+	_, err = s.write.exec(ctx, "sweep sessions",
 		"DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
 		seconds(now), sweepSize)
 	return err

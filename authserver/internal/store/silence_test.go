@@ -130,13 +130,13 @@ func TestPostgreSQLFallsSilent(t *testing.T) {
 func TestSQLiteCommandTakesItsTime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hallpass.db")
 	served := mustOpen(t, path)
-	s, err := store.OpenExisting(t.Context(), "sqlite:"+path, store.DefaultPool)
+	s, err := store.OpenExisting(t.Context(), "sqlite:"+path, store.Pool{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	if served.Patience() > 15*time.Second || s.Patience() < 10*time.Minute {
-		t.Errorf("a call takes up to %v in a server, and up to %v in a command", served.Patience(), s.Patience())
+	if served.CallTimeout() > 15*time.Second || s.CallTimeout() < 10*time.Minute {
+		t.Errorf("a call takes up to %v in a server, and up to %v in a command", served.CallTimeout(), s.CallTimeout())
 	}
 }
 
@@ -148,7 +148,7 @@ func TestSQLiteWaitsOnceForALock(t *testing.T) {
 	if _, err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.SetPatience(250 * time.Millisecond)
+	s.SetCallTimeout(250 * time.Millisecond)
 	if _, err := raw(t, path).ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func freshSQLite(t testing.TB) *store.Store {
 // mustOpen opens the database in a file, until the end of the test.
 func mustOpen(t testing.TB, path string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), "sqlite:"+path, store.DefaultPool)
+	s, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestSQLiteRefusesFilesOfOthers(t *testing.T) {
 			}
 			chmod(t, path, mode)
 			for _, open := range []func(context.Context, string, store.Pool) (*store.Store, error){store.Open, store.OpenExisting} {
-				s, err := open(t.Context(), "sqlite:"+path, store.DefaultPool)
+				s, err := open(t.Context(), "sqlite:"+path, store.Pool{})
 				if good && err == nil {
 					err = s.Ping(t.Context())
 					_ = s.Close()
@@ -152,7 +152,7 @@ func keepsData(t *testing.T, path, name string) {
 	dir := filepath.Dir(path)
 	before := entries(t, dir)
 	for i := range 2 {
-		s, err := store.Open(t.Context(), "sqlite:"+path, store.DefaultPool)
+		s, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +222,7 @@ func TestSQLiteRefusesPaths(t *testing.T) {
 			path := tt.make(t, dir)
 			before, _ := os.ReadFile(path)
 			unprivileged(t, func() {
-				_, err := store.Open(t.Context(), "sqlite:"+path, store.DefaultPool)
+				_, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
 				if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), path) {
 					t.Errorf("the error is %v: it should be ErrUnavailable, name %q and say %q", err, path, tt.says)
 				}
@@ -344,7 +344,7 @@ func TestSQLiteMigratedByManyAtOnce(t *testing.T) {
 	for range programs {
 		group.Go(func() {
 			<-begin
-			s, err := store.Open(t.Context(), "sqlite:"+path, store.DefaultPool)
+			s, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
 			if err != nil {
 				t.Error(err)
 				return

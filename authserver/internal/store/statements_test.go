@@ -53,7 +53,7 @@ func TestStatementsAreKept(t *testing.T) {
 	version := int64(0)
 	storetest.Run(t, func(t testing.TB) *store.Store {
 		path := filepath.Join(t.TempDir(), "hallpass.db")
-		migrated, err := store.Open(t.Context(), "sqlite:"+path, store.DefaultPool)
+		migrated, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -99,7 +99,7 @@ func endSessions(ctx context.Context, tx *sql.Tx, doing, username string, now ti
 // ReplaceHash sets the user's hash to new if it still is old: a password that was
 // changed in the meantime stays changed.
 func (s *Store) ReplaceHash(ctx context.Context, userID, old, new string) error {
-	_, err := s.exec(ctx, "replace hash", "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2", userID, old, new)
+	_, err := s.write.exec(ctx, "replace hash", "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2", userID, old, new)
 	return err
 }
 
