@@ -32,7 +32,10 @@ import (
 func Run(t *testing.T, open func(testing.TB) *store.Store) {
 	for _, group := range [][]test{storeTests, userTests, clientTests, grantTests, revocationTests, refreshTests, codeTests, sessionTests, consentTests, apiTests, scopeTests, loginTests, raceTests} {
 		for _, tt := range group {
-			t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
+			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
+				tt.run(t, open(t))
+			})
 		}
 	}
 }
