@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/label"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // IDPrefix is the prefix of every user id. Client ids must not have it, so that the sub of
@@ -75,7 +75,7 @@ func New(username, name, passwordHash string, now time.Time) (User, error) {
 }
 
 func checkName(what, text string) error {
-	if err := label.Check(what, text, maxName); err != nil {
+	if err := record.CheckName(what, text, maxName); err != nil {
 		return fmt.Errorf("%w: %w", ErrBadName, err)
 	}
 	return nil

@@ -20,7 +20,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
-	"github.com/hallpass-auth/hallpass/authserver/internal/label"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // SecretPrefix is the prefix of every client secret. Secret scanners can search for it.
@@ -82,7 +82,7 @@ var validID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // Validate returns an error that wraps ErrBad if the client is invalid.
 func (c Client) Validate() error {
-	badName := label.Check("name", c.Name, maxName)
+	badName := record.CheckName("name", c.Name, maxName)
 	switch {
 	case !validID.MatchString(c.ID):
 		return fmt.Errorf("%w: the id must be 1 to %d letters, digits, dots, dashes and underscores, "+
