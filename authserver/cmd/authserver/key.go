@@ -2,13 +2,13 @@ package main
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/program"
 )
@@ -115,11 +115,11 @@ func writeKeys(path, algorithm string) error {
 
 // writePassword creates a file with a random password.
 func writePassword(path string) error {
-	raw := make([]byte, 32)
-	if _, err := rand.Read(raw); err != nil {
+	password, err := secret.New(rand.Reader, "")
+	if err != nil {
 		return err
 	}
-	return writeNew(path, []byte(base64.RawURLEncoding.EncodeToString(raw)+"\n"), 0o644)
+	return writeNew(path, []byte(password+"\n"), 0o644)
 }
 
 // writeNew creates a file. It returns errFileExists if the file exists.

@@ -1,12 +1,11 @@
 package grant
 
 import (
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
 
@@ -16,9 +15,6 @@ const CodeLifetime = time.Minute
 
 // CodePrefix begins every authorization code.
 const CodePrefix = "hpc_"
-
-// codeSize is the number of random bytes in a code.
-const codeSize = 32
 
 // Errors of redeeming a code.
 var (
@@ -49,12 +45,8 @@ type Code struct {
 
 // NewCode returns the text of a new code. Randomness comes from random.
 func NewCode(random io.Reader) (string, error) {
-	raw := make([]byte, codeSize)
-	if _, err := io.ReadFull(random, raw); err != nil {
-		return "", fmt.Errorf("making an authorization code: %w", err)
-	}
-	return CodePrefix + base64.RawURLEncoding.EncodeToString(raw), nil
+	return secret.New(random, CodePrefix)
 }
 
-// Digest is what is kept of a secret text.
-func Digest(secret string) string { return digest([]byte(secret)) }
+// Digest returns what is stored of a secret: see secret.Digest.
+func Digest(text string) string { return secret.Digest(text) }

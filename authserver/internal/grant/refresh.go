@@ -11,6 +11,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
 // RefreshPrefix begins every refresh token, so that tools that look for leaked
@@ -102,7 +104,7 @@ func NewRefresh(random io.Reader, endsAt time.Time) (RefreshToken, Refresh, erro
 	if _, err := io.ReadFull(random, t.secret[:]); err != nil {
 		return t, Refresh{}, fmt.Errorf("making a refresh token: %w", err)
 	}
-	return t, Refresh{Family: digest(t.family[:]), Current: digest(t.secret[:]), EndsAt: endsAt}, nil
+	return t, Refresh{Family: secret.Digest(t.family[:]), Current: secret.Digest(t.secret[:]), EndsAt: endsAt}, nil
 }
 
 // Verdict is what a refresh token is to its grant.
@@ -124,10 +126,10 @@ const (
 
 // Judge tells what the token is. For a recent one it also returns the current token.
 func (r Refresh) Judge(t RefreshToken, now time.Time, grace time.Duration) (Verdict, RefreshToken) {
-	if !same(r.Family, digest(t.family[:])) {
+	if !same(r.Family, secret.Digest(t.family[:])) {
 		return Unknown, RefreshToken{}
 	}
-	presented := digest(t.secret[:])
+	presented := secret.Digest(t.secret[:])
 	if same(r.Current, presented) {
 		return Current, t
 	}
@@ -147,7 +149,7 @@ func (r Refresh) Judge(t RefreshToken, now time.Time, grace time.Duration) (Verd
 // that are past the grace are forgotten: they will be found stolen.
 func (r Refresh) Rotate(t RefreshToken, seed []byte, now time.Time, grace time.Duration) (Refresh, RefreshToken) {
 	next := t.successor(seed)
-	rotated := Refresh{Family: r.Family, Current: digest(next.secret[:]), EndsAt: r.EndsAt}
+	rotated := Refresh{Family: r.Family, Current: secret.Digest(next.secret[:]), EndsAt: r.EndsAt}
 	earliest := now.Add(-grace).UnixMilli()
 	for i, replaced := range r.Trail {
 		kept := len(rotated.Trail) > 0 // the way to the current token has no gaps, whatever the clocks of replicas say
@@ -155,13 +157,8 @@ func (r Refresh) Rotate(t RefreshToken, seed []byte, now time.Time, grace time.D
 			rotated.Trail = append(rotated.Trail, replaced)
 		}
 	}
-	rotated.Trail = append(rotated.Trail, Replaced{Digest: digest(t.secret[:]), Seed: seed, At: now.UnixMilli()})
+	rotated.Trail = append(rotated.Trail, Replaced{Digest: secret.Digest(t.secret[:]), Seed: seed, At: now.UnixMilli()})
 	return rotated, next
-}
-
-func digest(secret []byte) string {
-	sum := sha256.Sum256(secret)
-	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

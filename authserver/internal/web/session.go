@@ -2,7 +2,6 @@ package web
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
 // sessionLifetime is how long a browser stays logged in.
@@ -55,11 +55,10 @@ func (e *endpoints) session(r *http.Request) (session, error) {
 // fixation, and ends the previous one. It returns account.ErrIncorrect if the user's
 // password was changed since it was checked.
 func (e *endpoints) startSession(w http.ResponseWriter, r *http.Request, user account.User) error {
-	raw := make([]byte, 32)
-	if _, err := rand.Read(raw); err != nil {
+	value, err := secret.New(rand.Reader, "")
+	if err != nil {
 		return err
 	}
-	value := base64.RawURLEncoding.EncodeToString(raw)
 	digest, now := grant.Digest(value), e.cfg.Now()
 	// The new session takes over the grants of the previous one, even if that has expired.
 	old, err := r.Cookie(e.cookieName())
