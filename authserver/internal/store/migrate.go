@@ -16,9 +16,8 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// migrationTries is how often Migrate tries. On SQLite, which has no migration lock, a process
-// that migrates at the same time as another one fails on what is already there, and finds
-// nothing left to do at the next try.
+// migrationTries limits the tries of Migrate without progress. On SQLite, which has no migration
+// lock, a process that migrates at the same time as others fails on what they have already done.
 const migrationTries = 3
 
 // Migrate brings the schema up to date and returns its version. Several processes may call it
@@ -28,9 +27,13 @@ func (s *Store) Migrate(ctx context.Context) (version int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for range migrationTries {
+	var reached int64
+	for tries := 0; tries < migrationTries; tries++ {
 		if _, err = provider.Up(ctx); err == nil || ctx.Err() != nil {
 			break
+		}
+		if now, versionErr := provider.GetDBVersion(ctx); versionErr == nil && now > reached {
+			reached, tries = now, 0
 		}
 	}
 	if err != nil {
