@@ -14,6 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -135,7 +136,7 @@ type apiDeleteCommand struct {
 // so that the command can be repeated.
 func (c *apiDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
 	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DeleteAPI(ctx, c.Audience, time.Now()) })
-	if err != nil && !errors.Is(err, resource.ErrNotFound) {
+	if err != nil && !errors.Is(err, record.ErrNotFound) {
 		return exitError(c.Audience, err)
 	}
 	deleted := err == nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/program"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -67,8 +68,8 @@ func (c *consentRevokeCommand) Run(ctx context.Context, streams program.Streams)
 			return err
 		}
 		err = s.RevokeConsent(ctx, user.ID, c.ClientID, time.Now())
-		if errors.Is(err, store.ErrNoConsent) {
-			return fmt.Errorf("%w to %s", err, c.ClientID)
+		if errors.Is(err, record.ErrNotFound) {
+			return fmt.Errorf("%s: %w", c.ClientID, err)
 		}
 		return err
 	})

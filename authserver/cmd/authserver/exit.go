@@ -10,8 +10,8 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // errFileExists means that a file that a command would create exists. It follows the path.
@@ -22,15 +22,9 @@ var exitCodes = []struct {
 	err  error
 	code int
 }{
-	{account.ErrNotFound, program.ExitNotFound},
-	{client.ErrNotFound, program.ExitNotFound},
-	{resource.ErrNotFound, program.ExitNotFound},
-	{resource.ErrNoScope, program.ExitNotFound},
-	{store.ErrNoConsent, program.ExitNotFound},
+	{record.ErrNotFound, program.ExitNotFound},
 
-	{account.ErrExists, program.ExitConflict},
-	{client.ErrExists, program.ExitConflict},
-	{resource.ErrExists, program.ExitConflict},
+	{record.ErrExists, program.ExitConflict},
 	{errFileExists, program.ExitConflict},
 
 	{account.ErrBadName, program.ExitUsage},

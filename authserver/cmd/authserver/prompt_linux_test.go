@@ -160,5 +160,5 @@ func TestPrompt(t *testing.T) {
 		})
 	}
 	x = atTerminal(t, "user", "show", "jane.smith", database)
-	x.expectEnd(3, "no such user")
+	x.expectEnd(3, "user not found")
 }

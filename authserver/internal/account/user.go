@@ -25,10 +25,6 @@ const maxName = 128
 
 // Errors about users.
 var (
-	// ErrNotFound is returned for a user that does not exist.
-	ErrNotFound = errors.New("no such user")
-	// ErrExists is returned for a username that is in use.
-	ErrExists = errors.New("a user of this name exists already")
 	// ErrBadName is returned for an invalid username or display name. The text says why.
 	ErrBadName = errors.New("name not usable")
 )

@@ -33,10 +33,6 @@ const maxName = 128
 
 // Errors about clients.
 var (
-	// ErrNotFound is returned for a client that does not exist.
-	ErrNotFound = errors.New("no such client")
-	// ErrExists is returned for a client id that is in use.
-	ErrExists = errors.New("a client of this id exists already")
 	// ErrBad is returned for an invalid client. The text says why.
 	ErrBad = errors.New("client not usable")
 )

@@ -16,9 +16,6 @@ import (
 // number of a grant has to be known as that of a revoked one.
 const MaxTokenLifetime = 24 * time.Hour
 
-// ErrNotFound says that there is no grant of this number, or none any more.
-var ErrNotFound = errors.New("no such grant")
-
 // ErrInactive says that the user or the client that a grant is for cannot have one
 // any more: disabled or deleted in the meantime.
 var ErrInactive = errors.New("user or client not active")

@@ -18,6 +18,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
 // tokenType is the token_type of every answer (RFC 6750 §4), in the letters that
@@ -30,12 +31,12 @@ type Passwords interface {
 	Check(ctx context.Context, a account.Attempt) (account.User, error)
 }
 
-// Users finds the user a token is about, or account.ErrNotFound.
+// Users finds the user a token is about, or record.ErrNotFound.
 type Users interface {
 	UserByID(ctx context.Context, id string) (account.User, error)
 }
 
-// Clients finds a client, or client.ErrNotFound.
+// Clients finds a client, or record.ErrNotFound.
 type Clients interface {
 	ClientByID(ctx context.Context, id string) (client.Client, error)
 }
@@ -55,7 +56,7 @@ type Grants interface {
 	// ServiceGrant returns the number of the one grant that a client gives itself, or
 	// grant.ErrInactive.
 	ServiceGrant(ctx context.Context, clientID string, now time.Time) (number int64, err error)
-	// GrantByNumber returns a grant, or grant.ErrNotFound.
+	// GrantByNumber returns a grant, or record.ErrNotFound.
 	GrantByNumber(ctx context.Context, number int64) (grant.Grant, error)
 	// RotateRefresh replaces the refresh token whose digest is replaced, if it still is
 	// the current one of an active grant, and reports whether it was.
@@ -200,7 +201,7 @@ func (e *Engine) completeRedirect(r *http.Request) error {
 	if r.FormValue("grant_type") != string(oauth.GrantAuthorizationCode) || r.FormValue("redirect_uri") != "" {
 		return nil
 	}
-	c, err := e.cfg.Grants.CodeByDigest(r.Context(), grant.Digest(r.FormValue("code")))
+	c, err := e.cfg.Grants.CodeByDigest(r.Context(), secret.Digest(r.FormValue("code")))
 	if err == nil {
 		r.Form.Set("redirect_uri", c.RedirectURI)
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -211,7 +212,7 @@ func (b *bench) expectGrants(want int) {
 	got := 0
 	for number := range int64(100) {
 		g, err := b.data.GrantByNumber(b.t.Context(), number+1)
-		if errors.Is(err, grant.ErrNotFound) {
+		if errors.Is(err, record.ErrNotFound) {
 			continue
 		}
 		must(b.t, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // errIncorrect is the answer to every login that is refused for what was typed.
@@ -29,7 +30,7 @@ var protocolErrors = []struct {
 	to   *oauth.Error
 }{
 	{account.ErrIncorrect, errIncorrect},
-	{grant.ErrNotFound, errNotGood},
+	{record.ErrNotFound, errNotGood},
 	{grant.ErrCodeUnknown, errNotGood},
 	{grant.ErrCodeUsed, errNotGood},
 	{liberrors.ErrInvalidRefreshToken, errNotGood},

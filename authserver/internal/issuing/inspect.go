@@ -10,10 +10,9 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
-	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // ErrNotActive says that a token is not good: unknown, expired, revoked or replaced.
@@ -57,7 +56,7 @@ func (e *Engine) active(ctx context.Context, found Inspection) (Inspection, erro
 		return found, nil
 	}
 	user, err := e.cfg.Users.UserByID(ctx, found.Grant.UserID)
-	if errors.Is(err, account.ErrNotFound) || (err == nil && !user.Active()) {
+	if errors.Is(err, record.ErrNotFound) || (err == nil && !user.Active()) {
 		return Inspection{}, ErrNotActive
 	}
 	found.Username = user.Username
@@ -106,7 +105,7 @@ func (e *Engine) registered(ctx context.Context, audience string) error {
 		return nil
 	}
 	_, err := e.cfg.APIs.APIByAudience(ctx, audience)
-	if errors.Is(err, resource.ErrNotFound) {
+	if errors.Is(err, record.ErrNotFound) {
 		return ErrNotActive
 	}
 	return err
@@ -132,7 +131,7 @@ func (c *Config) says(claims *token.Claims, g grant.Grant) bool {
 
 func (e *Engine) grant(ctx context.Context, number int64) (grant.Grant, error) {
 	g, err := e.cfg.Grants.GrantByNumber(ctx, number)
-	if errors.Is(err, grant.ErrNotFound) {
+	if errors.Is(err, record.ErrNotFound) {
 		return grant.Grant{}, ErrNotActive
 	}
 	return g, err

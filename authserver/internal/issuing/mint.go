@@ -18,8 +18,9 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
-	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
 // seedSize is the number of random bytes that lead from a refresh token to the next.
@@ -72,7 +73,7 @@ func (m *minter) sameSecret(ctx context.Context) error {
 		return nil
 	}
 	c, err := m.cfg.Clients.ClientByID(ctx, shown.ID)
-	if errors.Is(err, client.ErrNotFound) || (err == nil && c.SecretDigest != shown.SecretDigest) {
+	if errors.Is(err, record.ErrNotFound) || (err == nil && c.SecretDigest != shown.SecretDigest) {
 		return liberrors.ErrInvalidClient
 	}
 	return err
@@ -99,7 +100,7 @@ func (m *minter) user(ctx context.Context, id string) (account.User, error) {
 		return account.User{}, nil
 	}
 	user, err := m.cfg.Users.UserByID(ctx, id)
-	if errors.Is(err, account.ErrNotFound) || (err == nil && !user.Active()) {
+	if errors.Is(err, record.ErrNotFound) || (err == nil && !user.Active()) {
 		return account.User{}, grant.ErrInactive
 	}
 	return user, err
@@ -135,7 +136,7 @@ func (m *minter) start(ctx context.Context, g grant.Grant, r *http.Request) (sta
 // redeem turns a code into a grant. A second use of a code ends the grant that the
 // first one gave: one of the two users is a thief (OAuth 2.1 §4.1.3).
 func (m *minter) redeem(ctx context.Context, g grant.Grant, r *http.Request) (grant.Grant, error) {
-	digest := grant.Digest(r.FormValue("code"))
+	digest := secret.Digest(r.FormValue("code"))
 	c, err := m.cfg.Grants.CodeByDigest(ctx, digest)
 	if err != nil {
 		return g, err

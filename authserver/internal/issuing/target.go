@@ -7,10 +7,11 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// APIs finds a registered API, or resource.ErrNotFound.
+// APIs finds a registered API, or record.ErrNotFound.
 type APIs interface {
 	APIByAudience(ctx context.Context, audience string) (resource.API, error)
 }
@@ -43,7 +44,7 @@ func (c *Config) signable(ctx context.Context, audience string, missing error) (
 	}
 	api, err := c.APIs.APIByAudience(ctx, audience)
 	switch {
-	case errors.Is(err, resource.ErrNotFound):
+	case errors.Is(err, record.ErrNotFound):
 		return resource.API{}, missing
 	case err == nil && !c.Signer.CanSign(api.Audience):
 		c.Log.WarnContext(ctx, "no token for an API: give it a secret of its own by 'api add --secret-to', or the server an asymmetric key", "api", api.Audience)

@@ -11,6 +11,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
 // refreshed is the library's token of a grant that is being refreshed. The library
@@ -117,7 +118,7 @@ func (s *tokenStore) createCode(ctx context.Context, info oauth2.TokenInfo) erro
 	call := callFrom(ctx)
 	now := s.cfg.Now()
 	return s.cfg.Grants.CreateCode(ctx, grant.Code{
-		Digest:      grant.Digest(info.GetCode()),
+		Digest:      secret.Digest(info.GetCode()),
 		ClientID:    info.GetClientID(),
 		UserID:      info.GetUserID(),
 		Session:     call.session,
@@ -134,7 +135,7 @@ func (s *tokenStore) createCode(ctx context.Context, info oauth2.TokenInfo) erro
 // redeeming it decides that, once (see minter). So the replay of a code is seen as one
 // even when the code would have expired.
 func (s *tokenStore) GetByCode(ctx context.Context, code string) (oauth2.TokenInfo, error) {
-	c, err := s.cfg.Grants.CodeByDigest(ctx, grant.Digest(code))
+	c, err := s.cfg.Grants.CodeByDigest(ctx, secret.Digest(code))
 	if err != nil {
 		return nil, err
 	}

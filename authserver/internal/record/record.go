@@ -1,12 +1,21 @@
-// Package record has what users, clients, APIs and scope descriptions have in common: the rule
-// for their names.
+// Package record has what all stored records have in common: the errors for a missing and a
+// duplicate one, and the rule for names.
 package record
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+)
+
+// Errors of the store. Their text follows the kind of record, as in "user not found".
+var (
+	// ErrNotFound means that there is no such record.
+	ErrNotFound = errors.New("not found")
+	// ErrExists means that there is already a record with the same name or id.
+	ErrExists = errors.New("already exists")
 )
 
 // CheckName checks a name or another short text that is typed by a person and shown on one line.

@@ -21,10 +21,6 @@ const maxName = 128
 
 // Errors about APIs.
 var (
-	// ErrNotFound means that there is no API with the audience.
-	ErrNotFound = errors.New("no such API")
-	// ErrExists means that an API with the audience is registered.
-	ErrExists = errors.New("an API of this identifier exists already")
 	// ErrBad means that an API or a description is not valid. The text says why.
 	ErrBad = errors.New("not usable")
 )

@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -11,9 +10,6 @@ import (
 
 // maxDescription limits the description of a scope, in bytes, to one line on a page.
 const maxDescription = 128
-
-// ErrNoScope means that the scope has no description.
-var ErrNoScope = errors.New("no such scope is described")
 
 // ScopeDescription tells users what a client with the scope may do.
 type ScopeDescription struct {

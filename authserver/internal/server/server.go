@@ -20,7 +20,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
-	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
@@ -113,7 +113,7 @@ func warnOfPasswordGrant(ctx context.Context, data *store.Store, log *slog.Logge
 // tokens are as the settings say, and what is registered of it would be waited for in vain.
 func warnOfRegisteredAudience(ctx context.Context, data *store.Store, audience string, log *slog.Logger) error {
 	_, err := data.APIByAudience(ctx, audience)
-	if errors.Is(err, resource.ErrNotFound) {
+	if errors.Is(err, record.ErrNotFound) {
 		return nil
 	}
 	if err == nil {

@@ -12,7 +12,7 @@ import (
 
 const apiColumns = "audience, name, scope, created_at"
 
-// CreateAPI registers an API. It returns resource.ErrExists if the audience is registered. The
+// CreateAPI registers an API. It returns record.ErrExists if the audience is registered. The
 // audience of a deleted API can be registered again; grants for the deleted API stay revoked.
 func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
 	return s.inTx(ctx, "create API", func(ctx context.Context, tx *sql.Tx) error {
@@ -28,7 +28,7 @@ func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
 				"created_at = excluded.created_at, deleted_at = NULL WHERE apis.deleted_at IS NOT NULL",
 			a.Audience, a.Name, a.Scope.String(), seconds(a.CreatedAt))
 		if err == nil && n == 0 {
-			err = resource.ErrExists
+			err = errAPIExists
 		}
 		return err
 	})
@@ -49,7 +49,7 @@ func revokeForDeleted(ctx context.Context, tx *sql.Tx, audience string, now time
 	return err
 }
 
-// APIByAudience returns an API, or resource.ErrNotFound.
+// APIByAudience returns an API, or record.ErrNotFound.
 func (s *Store) APIByAudience(ctx context.Context, audience string) (resource.API, error) {
 	return one(ctx, s.read, scanAPI,
 		"SELECT "+apiColumns+" FROM apis WHERE audience = $1 AND deleted_at IS NULL", audience)
@@ -63,7 +63,7 @@ func (s *Store) APIs(ctx context.Context) ([]resource.API, error) {
 
 // UpdateAPI replaces the name and the scope of an API by those that change returns, and returns
 // the changed API. If the API is changed at the same time by another call, UpdateAPI calls
-// change again. It returns resource.ErrNotFound if there is no such API, or the error of change.
+// change again. It returns record.ErrNotFound if there is no such API, or the error of change.
 func (s *Store) UpdateAPI(
 	ctx context.Context,
 	audience string,
@@ -89,7 +89,7 @@ func (s *Store) UpdateAPI(
 	}
 }
 
-// DeleteAPI deletes an API and revokes all grants for it. It returns resource.ErrNotFound if
+// DeleteAPI deletes an API and revokes all grants for it. It returns record.ErrNotFound if
 // there is no such API. Audiences still returns the deleted API.
 func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) error {
 	return s.inTx(ctx, "delete API", func(ctx context.Context, tx *sql.Tx) error {
@@ -99,7 +99,7 @@ func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) e
 			return err
 		}
 		if n == 0 {
-			return resource.ErrNotFound
+			return errNoAPI
 		}
 		if _, err := revokeGrants(ctx, tx, now, "audience = $3 AND audience <> ''", audience); err != nil {
 			return err
@@ -142,7 +142,7 @@ func scanAPI(r row) (resource.API, error) {
 	var created sql.NullInt64
 	err := r.Scan(&a.Audience, &a.Name, &scope, &created)
 	if errors.Is(err, sql.ErrNoRows) {
-		return resource.API{}, resource.ErrNotFound
+		return resource.API{}, errNoAPI
 	}
 	a.Scope, a.CreatedAt = words(scope), timeOf(created)
 	return a, unavailable("read API", err)

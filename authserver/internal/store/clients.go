@@ -15,9 +15,9 @@ import (
 const clientColumns = "id, name, secret_digest, grant_types, scope, first_party, introspects, " +
 	"redirect_uris, created_at"
 
-// CreateClient registers a client. It returns client.ErrExists if the id is registered.
+// CreateClient registers a client. It returns record.ErrExists if the id is registered.
 func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
-	return s.execOne(ctx, "create client", client.ErrExists,
+	return s.execOne(ctx, "create client", errClientExists,
 		"INSERT INTO clients ("+clientColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "+
 			"ON CONFLICT (id) DO NOTHING",
 		c.ID,
@@ -32,7 +32,7 @@ func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
 	)
 }
 
-// ClientByID returns a client, or client.ErrNotFound.
+// ClientByID returns a client, or record.ErrNotFound.
 func (s *Store) ClientByID(ctx context.Context, id string) (client.Client, error) {
 	return one(ctx, s.read, scanClient, "SELECT "+clientColumns+" FROM clients WHERE id = $1", id)
 }
@@ -45,7 +45,7 @@ func (s *Store) Clients(ctx context.Context) ([]client.Client, error) {
 // UpdateClient replaces the settings of a client by those that change returns, and returns the
 // changed client. The id, the secret and the creation time cannot be changed. If the client is
 // changed at the same time by another call, UpdateClient calls change again. It returns
-// client.ErrNotFound if there is no such client, or the error of change.
+// record.ErrNotFound if there is no such client, or the error of change.
 func (s *Store) UpdateClient(
 	ctx context.Context,
 	id string,
@@ -86,9 +86,9 @@ func clientSettings(c client.Client) []any {
 }
 
 // SetClientSecret replaces the digest of a confidential client's secret. It returns
-// client.ErrNotFound if there is no such client or it is public.
+// record.ErrNotFound if there is no such client or it is public.
 func (s *Store) SetClientSecret(ctx context.Context, id, digest string) error {
-	return s.execOne(ctx, "set client secret", client.ErrNotFound,
+	return s.execOne(ctx, "set client secret", errNoClient,
 		"UPDATE clients SET secret_digest = $2 WHERE id = $1 AND secret_digest <> ''", id, digest)
 }
 
@@ -100,7 +100,7 @@ func (s *Store) ReplaceClientSecret(ctx context.Context, id, digest string, now 
 		query := "SELECT id FROM clients WHERE id = $1 AND secret_digest <> '' " + s.dialect.forUpdate
 		err := tx.QueryRowContext(ctx, query, id).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
-			return client.ErrNotFound
+			return errNoClient
 		}
 		if err != nil {
 			return unavailable("replace client secret", err)
@@ -114,7 +114,7 @@ func (s *Store) ReplaceClientSecret(ctx context.Context, id, digest string, now 
 	})
 }
 
-// DeleteClient deletes a client and revokes all its grants. It returns client.ErrNotFound if
+// DeleteClient deletes a client and revokes all its grants. It returns record.ErrNotFound if
 // there is no such client. The foreign key orders it against grants that are being started:
 // they are inserted before the deletion or not at all, and the deletion sets their client to NULL.
 func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) error {
@@ -124,7 +124,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) erro
 			return err
 		}
 		if n == 0 {
-			return client.ErrNotFound
+			return errNoClient
 		}
 		_, err = revokeGrants(ctx, tx, now, "client_id IS NULL")
 		return err
@@ -138,7 +138,7 @@ func scanClient(r row) (client.Client, error) {
 	var created sql.NullInt64
 	err := r.Scan(&c.ID, &c.Name, &c.SecretDigest, &grants, &scope, &firstParty, &introspects, &redirectURIs, &created)
 	if errors.Is(err, sql.ErrNoRows) {
-		return client.Client{}, client.ErrNotFound
+		return client.Client{}, errNoClient
 	}
 	for _, g := range words(grants) {
 		c.Grants = append(c.Grants, oauth.GrantType(g))

@@ -59,11 +59,8 @@ func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) 
 		"WHERE user_id = $1 ORDER BY client_id, audience", userID)
 }
 
-// ErrNoConsent means that the user has allowed the client nothing.
-var ErrNoConsent = errors.New("no such consent")
-
 // RevokeConsent deletes the user's consents to the client at all APIs and revokes all grants of
-// the user to the client, also those that needed no consent. It returns ErrNoConsent if there is
+// the user to the client, also those that needed no consent. It returns record.ErrNotFound if there is
 // neither.
 func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now time.Time) error {
 	return s.inTx(ctx, "revoke consent", func(ctx context.Context, tx *sql.Tx) error {
@@ -79,7 +76,7 @@ func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now 
 		}
 		revoked, err := revokeGrants(ctx, tx, now, "user_id = $3 AND client_id = $4", userID, clientID)
 		if err == nil && deleted+revoked == 0 {
-			err = ErrNoConsent
+			err = errNoConsent
 		}
 		return err
 	})

@@ -156,7 +156,7 @@ const grantColumns = "number, type, client_id, user_id, session, audience, scope
 	"created_at, expires_at, revoked_at, " +
 	"refresh_family, refresh_digest, refresh_trail, refresh_ends_at, refresh_expires_at"
 
-// GrantByNumber returns a grant, or grant.ErrNotFound.
+// GrantByNumber returns a grant, or record.ErrNotFound.
 func (s *Store) GrantByNumber(ctx context.Context, number int64) (grant.Grant, error) {
 	return one(ctx, s.read, scanGrant, "SELECT "+grantColumns+" FROM grants WHERE number = $1", number)
 }
@@ -171,7 +171,7 @@ func scanGrant(r row) (grant.Grant, error) {
 		&created, &expires, &revoked,
 		&g.Refresh.Family, &g.Refresh.Current, &trail, &ends, &idle)
 	if errors.Is(err, sql.ErrNoRows) {
-		return grant.Grant{}, grant.ErrNotFound
+		return grant.Grant{}, errNoGrant
 	}
 	if err == nil && trail != "" {
 		err = json.Unmarshal([]byte(trail), &g.Refresh.Trail)

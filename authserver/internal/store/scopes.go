@@ -23,8 +23,8 @@ func (s *Store) ScopeDescriptions(ctx context.Context) ([]resource.ScopeDescript
 	}, "SELECT name, description FROM scopes ORDER BY name")
 }
 
-// ForgetScope deletes the description of a scope. It returns resource.ErrNoScope if there is
+// ForgetScope deletes the description of a scope. It returns record.ErrNotFound if there is
 // none. Clients and APIs keep the scope.
 func (s *Store) ForgetScope(ctx context.Context, scope string) error {
-	return s.execOne(ctx, "forget scope", resource.ErrNoScope, "DELETE FROM scopes WHERE name = $1", scope)
+	return s.execOne(ctx, "forget scope", errNoDescription, "DELETE FROM scopes WHERE name = $1", scope)
 }

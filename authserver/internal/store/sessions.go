@@ -74,7 +74,7 @@ func (s *Store) ReplaceSession(
 }
 
 // SessionUser returns the user of a session and the time of the login. It returns
-// account.ErrNotFound if there is no such session, it has expired, or the user is disabled.
+// record.ErrNotFound if there is no such session, it has expired, or the user is disabled.
 func (s *Store) SessionUser(ctx context.Context, digest string, now time.Time) (account.User, time.Time, error) {
 	var userID string
 	var created sql.NullInt64
@@ -82,14 +82,14 @@ func (s *Store) SessionUser(ctx context.Context, digest string, now time.Time) (
 		"SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2",
 		[]any{digest, seconds(now)}, &userID, &created)
 	if errors.Is(err, sql.ErrNoRows) {
-		return account.User{}, time.Time{}, account.ErrNotFound
+		return account.User{}, time.Time{}, errNoSession
 	}
 	if err != nil {
 		return account.User{}, time.Time{}, unavailable("read session", err)
 	}
 	user, err := s.UserByID(ctx, userID)
 	if err == nil && !user.Active() {
-		err = account.ErrNotFound
+		err = errNoSession
 	}
 	return user, timeOf(created), err
 }

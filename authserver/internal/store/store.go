@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
-// Errors of opening and using a database. Errors about single rows come from the domain
-// packages.
+// Errors of opening and using a database.
 var (
 	// ErrURL means that a database URL is malformed or of an unknown kind. The error does not
 	// contain the URL, which may hold a password.
@@ -33,6 +34,21 @@ var (
 	// ErrUnavailable means that the database could not do what it was asked to: it is locked,
 	// full, read-only or unreachable. A retry may succeed.
 	ErrUnavailable = errors.New("database unavailable")
+)
+
+// Errors about single records, which wrap record.ErrNotFound and record.ErrExists.
+var (
+	errNoUser        = fmt.Errorf("user %w", record.ErrNotFound)
+	errNoClient      = fmt.Errorf("client %w", record.ErrNotFound)
+	errNoAPI         = fmt.Errorf("API %w", record.ErrNotFound)
+	errNoGrant       = fmt.Errorf("grant %w", record.ErrNotFound)
+	errNoSession     = fmt.Errorf("session %w", record.ErrNotFound)
+	errNoConsent     = fmt.Errorf("consent %w", record.ErrNotFound)
+	errNoDescription = fmt.Errorf("description %w", record.ErrNotFound)
+
+	errUserExists   = fmt.Errorf("user %w", record.ErrExists)
+	errClientExists = fmt.Errorf("client %w", record.ErrExists)
+	errAPIExists    = fmt.Errorf("API %w", record.ErrExists)
 )
 
 // dialect holds the differences between the engines.
@@ -83,8 +99,9 @@ func (p Pool) withDefaults() Pool {
 	return p
 }
 
-// Store is the database. It is safe for concurrent use. Its methods return the domain's error
-// if the state of a row is the reason, and ErrUnavailable if the database is.
+// Store is the database. It is safe for concurrent use. Its methods return
+// record.ErrNotFound, record.ErrExists or an error of package grant if the state of a record is
+// the reason, and ErrUnavailable if the database is.
 type Store struct {
 	dialect dialect
 	write   pool // one connection on SQLite, which allows one writer at a time

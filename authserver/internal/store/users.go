@@ -12,9 +12,9 @@ import (
 const userColumns = "id, username, name, password_hash, password_version, " +
 	"created_at, last_login_at, disabled_at"
 
-// CreateUser adds a user. It returns account.ErrExists if there is a user with the username.
+// CreateUser adds a user. It returns record.ErrExists if there is a user with the username.
 func (s *Store) CreateUser(ctx context.Context, u account.User) error {
-	return s.execOne(ctx, "create user", account.ErrExists,
+	return s.execOne(ctx, "create user", errUserExists,
 		"INSERT INTO users ("+userColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "+
 			"ON CONFLICT (username) DO NOTHING",
 		u.ID,
@@ -28,12 +28,12 @@ func (s *Store) CreateUser(ctx context.Context, u account.User) error {
 	)
 }
 
-// UserByUsername returns a user, or account.ErrNotFound.
+// UserByUsername returns a user, or record.ErrNotFound.
 func (s *Store) UserByUsername(ctx context.Context, username string) (account.User, error) {
 	return one(ctx, s.read, scanUser, "SELECT "+userColumns+" FROM users WHERE username = $1", username)
 }
 
-// UserByID returns a user, or account.ErrNotFound.
+// UserByID returns a user, or record.ErrNotFound.
 func (s *Store) UserByID(ctx context.Context, id string) (account.User, error) {
 	return one(ctx, s.read, scanUser, "SELECT "+userColumns+" FROM users WHERE id = $1", id)
 }
@@ -44,7 +44,7 @@ func (s *Store) Users(ctx context.Context) ([]account.User, error) {
 }
 
 // SetPassword sets the password hash of a user, deletes the user's failed logins and sessions,
-// and revokes all grants of the user (RFC 9700 section 4.14.2). It returns account.ErrNotFound if
+// and revokes all grants of the user (RFC 9700 section 4.14.2). It returns record.ErrNotFound if
 // there is no such user.
 func (s *Store) SetPassword(ctx context.Context, username, hash string, now time.Time) error {
 	return s.inTx(ctx, "set password", func(ctx context.Context, tx *sql.Tx) error {
@@ -60,7 +60,7 @@ func (s *Store) SetPassword(ctx context.Context, username, hash string, now time
 }
 
 // DisableUser prevents a user from logging in, deletes the user's sessions and revokes all grants
-// of the user. It returns account.ErrNotFound if there is no such user. The time at which a user was
+// of the user. It returns record.ErrNotFound if there is no such user. The time at which a user was
 // first disabled is kept.
 func (s *Store) DisableUser(ctx context.Context, username string, now time.Time) error {
 	return s.inTx(ctx, "disable user", func(ctx context.Context, tx *sql.Tx) error {
@@ -69,15 +69,15 @@ func (s *Store) DisableUser(ctx context.Context, username string, now time.Time)
 	})
 }
 
-// EnableUser lets a disabled user log in again. It returns account.ErrNotFound if there is no such
+// EnableUser lets a disabled user log in again. It returns record.ErrNotFound if there is no such
 // user.
 func (s *Store) EnableUser(ctx context.Context, username string) error {
-	return s.execOne(ctx, "enable user", account.ErrNotFound,
+	return s.execOne(ctx, "enable user", errNoUser,
 		"UPDATE users SET disabled_at = NULL WHERE username = $1", username)
 }
 
 // DeleteUser deletes a user and the user's sessions, and revokes all grants of the user. It
-// returns account.ErrNotFound if there is no such user.
+// returns record.ErrNotFound if there is no such user.
 func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) error {
 	return s.inTx(ctx, "delete user", func(ctx context.Context, tx *sql.Tx) error {
 		err := endSessions(ctx, tx, "delete user", username, now,
@@ -106,7 +106,7 @@ func endSessions(
 		return err
 	}
 	if n == 0 {
-		return account.ErrNotFound
+		return errNoUser
 	}
 	_, err = changed(ctx, tx, "end sessions",
 		"DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE username = $1)", username)
@@ -130,7 +130,7 @@ func scanUser(r row) (account.User, error) {
 	var created, login, disabled sql.NullInt64
 	err := r.Scan(&u.ID, &u.Username, &u.Name, &u.PasswordHash, &u.PasswordVersion, &created, &login, &disabled)
 	if errors.Is(err, sql.ErrNoRows) {
-		return account.User{}, account.ErrNotFound
+		return account.User{}, errNoUser
 	}
 	u.CreatedAt, u.LastLoginAt, u.DisabledAt = timeOf(created), timeOf(login), timeOf(disabled)
 	return u, unavailable("read user", err)

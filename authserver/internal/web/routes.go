@@ -25,7 +25,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// Clients finds a client, or client.ErrNotFound. Implementations of this and of the other
+// Clients finds a client, or record.ErrNotFound. Implementations of this and of the other
 // interfaces of the package are safe for concurrent use.
 type Clients interface {
 	ClientByID(ctx context.Context, id string) (client.Client, error)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
@@ -43,9 +44,9 @@ func (e *endpoints) session(r *http.Request) (session, error) {
 	if err != nil {
 		return session{}, err
 	}
-	digest := grant.Digest(cookie.Value)
+	digest := secret.Digest(cookie.Value)
 	user, since, err := e.cfg.Sessions.SessionUser(r.Context(), digest, e.cfg.Now())
-	if errors.Is(err, account.ErrNotFound) {
+	if errors.Is(err, record.ErrNotFound) {
 		return session{}, nil
 	}
 	return session{digest: digest, user: user, since: since}, err
@@ -59,13 +60,13 @@ func (e *endpoints) startSession(w http.ResponseWriter, r *http.Request, user ac
 	if err != nil {
 		return err
 	}
-	digest, now := grant.Digest(value), e.cfg.Now()
+	digest, now := secret.Digest(value), e.cfg.Now()
 	// The new session takes over the grants of the previous one, even if that has expired.
 	old, err := r.Cookie(e.cookieName())
 	if err != nil {
 		err = e.cfg.Sessions.CreateSession(r.Context(), digest, user, now, now.Add(sessionLifetime))
 	} else {
-		oldDigest := grant.Digest(old.Value)
+		oldDigest := secret.Digest(old.Value)
 		err = e.cfg.Sessions.ReplaceSession(r.Context(), oldDigest, digest, user, now, now.Add(sessionLifetime))
 	}
 	if errors.Is(err, grant.ErrInactive) {

@@ -9,6 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -69,7 +70,7 @@ func testAudienceUnique(t *testing.T, s *store.Store) {
 	first := addAPI(t, s, "https://api.example")
 	second := first
 	second.Name, second.Scope = "An impostor", oauth.Scope{"admin"}
-	expect(t, "creating an API with the same audience", s.CreateAPI(t.Context(), second), resource.ErrExists)
+	expect(t, "creating an API with the same audience", s.CreateAPI(t.Context(), second), record.ErrExists)
 	expectAPI(t, s, first)
 }
 
@@ -109,7 +110,7 @@ func testUpdateAPI(t *testing.T, s *store.Store) {
 	})
 	expect(t, "a change that fails", err, resource.ErrBad)
 	_, err = s.UpdateAPI(ctx, "https://nowhere.example", func(a resource.API) (resource.API, error) { return a, nil })
-	expect(t, "changing an unknown API", err, resource.ErrNotFound)
+	expect(t, "changing an unknown API", err, record.ErrNotFound)
 	expectAPI(t, s, want)
 }
 
@@ -144,8 +145,8 @@ func testDeleteAPI(t *testing.T, s *store.Store) {
 		"https://api.example", "https://api.example/", "https://API.example/v2", "https://api.example/v_", "%", "",
 	} {
 		_, err := s.APIByAudience(ctx, audience)
-		expect(t, "reading "+audience, err, resource.ErrNotFound)
-		expect(t, "deleting "+audience, s.DeleteAPI(ctx, audience, start), resource.ErrNotFound)
+		expect(t, "reading "+audience, err, record.ErrNotFound)
+		expect(t, "deleting "+audience, s.DeleteAPI(ctx, audience, start), record.ErrNotFound)
 	}
 	expectAPI(t, s, kept)
 	apis, err := s.APIs(ctx)
@@ -212,7 +213,7 @@ func testAudiences(t *testing.T, s *store.Store) {
 	again.Name, again.Scope, again.CreatedAt = "Another", oauth.Scope{"x"}, start.Add(time.Hour)
 	must(t, s.CreateAPI(ctx, again))
 	expectAPI(t, s, again)
-	expect(t, "creating it once more", s.CreateAPI(ctx, newAPI("urn:b")), resource.ErrExists)
+	expect(t, "creating it once more", s.CreateAPI(ctx, newAPI("urn:b")), record.ErrExists)
 	expectAPI(t, s, again)
 	audiences(map[string]bool{"urn:a": true, "urn:b": true}, start)
 
@@ -238,17 +239,17 @@ func testRaceForDeletedAudience(t *testing.T, s *store.Store) {
 		now := start.AddDate(0, 0, 2*i)
 		oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
 			return s.DeleteAPI(ctx, "https://api.example", now)
-		}), resource.ErrNotFound)
+		}), record.ErrNotFound)
 		oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
 			a := newAPI("https://api.example")
 			a.CreatedAt = now.AddDate(0, 0, i%2*2) // every other time the deleted row is swept
 			return s.CreateAPI(ctx, a)
-		}), resource.ErrExists)
+		}), record.ErrExists)
 	}
 }
 
 func testRaceForAudience(t *testing.T, s *store.Store) {
 	oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
 		return s.CreateAPI(ctx, newAPI("https://api.example"))
-	}), resource.ErrExists)
+	}), record.ErrExists)
 }

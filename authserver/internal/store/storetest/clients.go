@@ -11,6 +11,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -60,7 +61,7 @@ func testClientIDUnique(t *testing.T, s *store.Store) {
 	first := addClient(t, s, "app")
 	second := newClient("app")
 	second.Name, second.SecretDigest = "An impostor", "another digest"
-	expect(t, "creating a client with the same id", s.CreateClient(t.Context(), second), client.ErrExists)
+	expect(t, "creating a client with the same id", s.CreateClient(t.Context(), second), record.ErrExists)
 	got, err := s.ClientByID(t.Context(), "app")
 	must(t, err)
 	same(t, "client", first, got)
@@ -97,16 +98,16 @@ func testNoClient(t *testing.T, s *store.Store) {
 	addClient(t, s, "app")
 	for _, id := range []string{"nobody", "App", "app ", "ap_", "%", ""} {
 		_, err := s.ClientByID(ctx, id)
-		expect(t, "ClientByID "+id, err, client.ErrNotFound)
+		expect(t, "ClientByID "+id, err, record.ErrNotFound)
 	}
 	_, err := s.UpdateClient(ctx, "nobody", func(client.Client) (client.Client, error) {
 		t.Error("UpdateClient called change for an unknown client")
 		return client.Client{}, nil
 	})
-	expect(t, "UpdateClient", err, client.ErrNotFound)
-	expect(t, "SetClientSecret", s.SetClientSecret(ctx, "nobody", "digest"), client.ErrNotFound)
-	expect(t, "ReplaceClientSecret", s.ReplaceClientSecret(ctx, "nobody", "digest", start), client.ErrNotFound)
-	expect(t, "DeleteClient", s.DeleteClient(ctx, "nobody", start), client.ErrNotFound)
+	expect(t, "UpdateClient", err, record.ErrNotFound)
+	expect(t, "SetClientSecret", s.SetClientSecret(ctx, "nobody", "digest"), record.ErrNotFound)
+	expect(t, "ReplaceClientSecret", s.ReplaceClientSecret(ctx, "nobody", "digest", start), record.ErrNotFound)
+	expect(t, "DeleteClient", s.DeleteClient(ctx, "nobody", start), record.ErrNotFound)
 }
 
 // expectClient checks a client in the database.
@@ -184,7 +185,7 @@ func testSetClientSecret(t *testing.T, s *store.Store) {
 	public := newClient("public")
 	public.SecretDigest = ""
 	must(t, s.CreateClient(ctx, public))
-	expect(t, "setting the secret of a public client", s.SetClientSecret(ctx, "public", "digest"), client.ErrNotFound)
+	expect(t, "setting the secret of a public client", s.SetClientSecret(ctx, "public", "digest"), record.ErrNotFound)
 
 	for _, want := range []client.Client{confidential, other, public} {
 		got, err := s.ClientByID(ctx, want.ID)
@@ -225,7 +226,7 @@ func testReplaceClientSecret(t *testing.T, s *store.Store) {
 	must(t, s.CreateClient(ctx, public))
 	ofPublic := addGrant(t, s, u, public)
 	err = s.ReplaceClientSecret(ctx, "public", "digest", replaced)
-	expect(t, "replacing the secret of a public client", err, client.ErrNotFound)
+	expect(t, "replacing the secret of a public client", err, record.ErrNotFound)
 	expectClient(t, s, public)
 	expectGrant(t, s, ofPublic)
 }
@@ -239,8 +240,8 @@ func testDeleteClient(t *testing.T, s *store.Store) {
 	deleted := start.Add(time.Minute)
 	must(t, s.DeleteClient(t.Context(), "app", deleted))
 	_, err := s.ClientByID(t.Context(), "app")
-	expect(t, "reading a deleted client", err, client.ErrNotFound)
-	expect(t, "deleting a client twice", s.DeleteClient(t.Context(), "app", deleted), client.ErrNotFound)
+	expect(t, "reading a deleted client", err, record.ErrNotFound)
+	expect(t, "deleting a client twice", s.DeleteClient(t.Context(), "app", deleted), record.ErrNotFound)
 
 	ended = revokedAt(ended, deleted)
 	ended.ClientID = ""

@@ -13,6 +13,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -61,7 +62,7 @@ func newCode(digest string, u account.User, c client.Client) grant.Code {
 func addCode(t testing.TB, s *store.Store, digest string, u account.User, c client.Client) grant.Code {
 	t.Helper()
 	code := newCode(digest, u, c)
-	if _, _, err := s.SessionUser(t.Context(), code.Session, start); errors.Is(err, account.ErrNotFound) {
+	if _, _, err := s.SessionUser(t.Context(), code.Session, start); errors.Is(err, record.ErrNotFound) {
 		addSession(t, s, code.Session, u)
 	}
 	must(t, s.CreateCode(t.Context(), code))

@@ -9,6 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -102,8 +103,8 @@ func testRevokeConsent(t *testing.T, s *store.Store) {
 	kept := []grant.Grant{addGrant(t, s, john, other), addGrant(t, s, jane, app), addGrant(t, s, jane, other)}
 	revoked := start.Add(time.Minute)
 	must(t, s.RevokeConsent(ctx, john.ID, app.ID, revoked))
-	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), store.ErrNoConsent)
-	expect(t, "revoking an unknown consent", s.RevokeConsent(ctx, john.ID, "nobody", revoked), store.ErrNoConsent)
+	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), record.ErrNotFound)
+	expect(t, "revoking an unknown consent", s.RevokeConsent(ctx, john.ID, "nobody", revoked), record.ErrNotFound)
 
 	first, second = revokedAt(first, revoked), revokedAt(second, revoked)
 	for _, g := range append(kept, first, second) {
@@ -123,7 +124,7 @@ func testRevokeWithoutConsent(t *testing.T, s *store.Store) {
 	kept := []grant.Grant{addGrant(t, s, john, other), addGrant(t, s, jane, app)}
 	revoked := start.Add(time.Minute)
 	must(t, s.RevokeConsent(ctx, john.ID, app.ID, revoked))
-	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), store.ErrNoConsent)
+	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), record.ErrNotFound)
 	first, second = revokedAt(first, revoked), revokedAt(second, revoked)
 	for _, g := range append(kept, first, second) {
 		expectGrant(t, s, g)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -77,7 +78,7 @@ func testNoGrant(t *testing.T, s *store.Store) {
 	g := addGrant(t, s, addUser(t, s, "john.doe"), addClient(t, s, "app"))
 	for _, number := range []int64{0, -1, g.Number + 1, 1 << 40} {
 		_, err := s.GrantByNumber(t.Context(), number)
-		expect(t, "an unknown grant number", err, grant.ErrNotFound)
+		expect(t, "an unknown grant number", err, record.ErrNotFound)
 	}
 }
 
@@ -100,7 +101,7 @@ func testNumbersGrow(t *testing.T, s *store.Store) {
 		last = g.Number
 		_, err := s.GrantByNumber(t.Context(), g.Number)
 		if i%2 == 0 {
-			expect(t, "a swept grant", err, grant.ErrNotFound)
+			expect(t, "a swept grant", err, record.ErrNotFound)
 		} else {
 			expect(t, "a live grant", err, nil)
 		}
@@ -121,7 +122,7 @@ func testSweepServiceGrants(t *testing.T, s *store.Store) {
 	}
 	for i, number := range numbers { // the last one swept the one before it
 		_, err := s.GrantByNumber(t.Context(), number)
-		want := grant.ErrNotFound
+		want := record.ErrNotFound
 		if i == len(numbers)-1 {
 			want = nil
 		}
@@ -155,7 +156,7 @@ func testSweepGrants(t *testing.T, s *store.Store) {
 	}
 	for _, g := range old {
 		_, err := s.GrantByNumber(t.Context(), g.Number)
-		expect(t, "a grant that expired long ago", err, grant.ErrNotFound)
+		expect(t, "a grant that expired long ago", err, record.ErrNotFound)
 	}
 	for _, g := range live {
 		expectGrant(t, s, g)
@@ -170,7 +171,7 @@ func activeGrants(t *testing.T, s *store.Store) int {
 	count := 0
 	for number := range last.Number {
 		g, err := s.GrantByNumber(t.Context(), number)
-		if errors.Is(err, grant.ErrNotFound) {
+		if errors.Is(err, record.ErrNotFound) {
 			continue
 		}
 		must(t, err)

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
-	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -61,7 +61,7 @@ func testRaceForUsername(t *testing.T, s *store.Store) {
 		u := newUser("john.doe")
 		u.ID = account.IDPrefix + string(rune('a'+i))
 		return s.CreateUser(ctx, u)
-	}), account.ErrExists)
+	}), record.ErrExists)
 	users, err := s.Users(t.Context())
 	must(t, err)
 	same(t, "number of users", 1, len(users))
@@ -70,14 +70,14 @@ func testRaceForUsername(t *testing.T, s *store.Store) {
 func testRaceForClientID(t *testing.T, s *store.Store) {
 	oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
 		return s.CreateClient(ctx, newClient("app"))
-	}), client.ErrExists)
+	}), record.ErrExists)
 }
 
 func testRaceToDelete(t *testing.T, s *store.Store) {
 	addGrant(t, s, addUser(t, s, "john.doe"), addClient(t, s, "app"))
 	oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
 		return s.DeleteUser(ctx, "john.doe", start)
-	}), account.ErrNotFound)
+	}), record.ErrNotFound)
 }
 
 func testRaceForNumbers(t *testing.T, s *store.Store) {

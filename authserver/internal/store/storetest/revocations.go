@@ -10,6 +10,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -142,7 +143,7 @@ func testRevokedUntil(t *testing.T, s *store.Store) {
 	same(t, "revoked grants when all tokens have expired", []int64{}, revokedSince(t, s, start))
 	for _, number := range want {
 		_, err := s.GrantByNumber(ctx, number)
-		expect(t, "a grant that was revoked long ago", err, grant.ErrNotFound)
+		expect(t, "a grant that was revoked long ago", err, record.ErrNotFound)
 	}
 }
 

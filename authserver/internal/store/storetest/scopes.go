@@ -3,6 +3,7 @@ package storetest
 import (
 	"testing"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -53,11 +54,11 @@ func testScopesInOrder(t *testing.T, s *store.Store) {
 func testForgetScope(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	for _, scope := range []string{"Profile", "profil", "%", ""} {
-		expect(t, "removing the description of "+scope, s.ForgetScope(ctx, scope), resource.ErrNoScope)
+		expect(t, "removing the description of "+scope, s.ForgetScope(ctx, scope), record.ErrNotFound)
 	}
 	expectScopes(t, s, ownScope)
 	must(t, s.ForgetScope(ctx, ownScope.Scope))
-	expect(t, "removing it twice", s.ForgetScope(ctx, ownScope.Scope), resource.ErrNoScope)
+	expect(t, "removing it twice", s.ForgetScope(ctx, ownScope.Scope), record.ErrNotFound)
 	got, err := s.ScopeDescriptions(ctx)
 	must(t, err)
 	same(t, "scopes", []resource.ScopeDescription{}, got)

@@ -8,6 +8,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -49,13 +50,13 @@ func testSession(t *testing.T, s *store.Store) {
 	}
 	for _, after := range []time.Duration{sessionLength, sessionLength + time.Hour} {
 		got, since, err := s.SessionUser(t.Context(), "john's", start.Add(after))
-		expect(t, "an expired session", err, account.ErrNotFound)
+		expect(t, "an expired session", err, record.ErrNotFound)
 		if got != (account.User{}) || !since.IsZero() {
 			t.Errorf("an expired session returned user %v and login %v", got, since)
 		}
 	}
 	for _, digest := range []string{"", "John's", "john's ", "john_s", "nobody's"} {
-		expectSession(t, s, digest, account.ErrNotFound)
+		expectSession(t, s, digest, record.ErrNotFound)
 	}
 	if s.CreateSession(t.Context(), "john's", other, start, start.Add(sessionLength)) == nil {
 		t.Error("two sessions were created with one digest")
@@ -76,11 +77,11 @@ func testSessionsEnd(t *testing.T, s *store.Store) {
 		addSession(t, s, name+" 1", u)
 		addSession(t, s, name+" 2", u)
 		must(t, end(name))
-		expectSession(t, s, name+" 1", account.ErrNotFound)
-		expectSession(t, s, name+" 2", account.ErrNotFound)
+		expectSession(t, s, name+" 1", record.ErrNotFound)
+		expectSession(t, s, name+" 2", record.ErrNotFound)
 	}
 	must(t, s.EnableUser(ctx, "disabled"))
-	expectSession(t, s, "disabled 1", account.ErrNotFound)
+	expectSession(t, s, "disabled 1", record.ErrNotFound)
 	expectSession(t, s, "jane's", nil)
 
 	// A login that started before the user was disabled creates no session.
@@ -89,7 +90,7 @@ func testSessionsEnd(t *testing.T, s *store.Store) {
 	must(t, err)
 	err = s.CreateSession(ctx, "late", late, start, start.Add(sessionLength))
 	expect(t, "creating a session of a disabled user", err, grant.ErrInactive)
-	expectSession(t, s, "late", account.ErrNotFound)
+	expectSession(t, s, "late", record.ErrNotFound)
 
 	// Nor does a login with the previous password.
 	must(t, s.SetPassword(ctx, "jane.smith", "hash", start))
@@ -120,8 +121,8 @@ func testDeleteSession(t *testing.T, s *store.Store) {
 	must(t, s.DeleteSession(ctx, "with grants", true, ended.Add(time.Hour))) // already deleted
 	must(t, s.DeleteSession(ctx, "nobody's", true, ended))
 
-	expectSession(t, s, "alone", account.ErrNotFound)
-	expectSession(t, s, "with grants", account.ErrNotFound)
+	expectSession(t, s, "alone", record.ErrNotFound)
+	expectSession(t, s, "with grants", record.ErrNotFound)
 	expectSession(t, s, "another", nil)
 	first, second = revokedAt(first, ended), revokedAt(second, ended)
 	for _, g := range []grant.Grant{left, other, first, second} {
@@ -139,7 +140,7 @@ func testReplaceSession(t *testing.T, s *store.Store) {
 	mine, others := addSessionGrant(t, s, old, john, c), addSessionGrant(t, s, old, jane, c)
 	now := start.Add(time.Second)
 	must(t, s.ReplaceSession(ctx, old, "new", john, now, now.Add(sessionLength)))
-	expectSession(t, s, old, account.ErrNotFound)
+	expectSession(t, s, old, record.ErrNotFound)
 	_, since, err := s.SessionUser(ctx, "new", now)
 	must(t, err)
 	same(t, "time of the login", now, since)
@@ -176,7 +177,7 @@ func testSweepSessions(t *testing.T, s *store.Store) {
 		must(t, s.CreateSession(t.Context(), "new "+strconv.Itoa(i), u, now, now.Add(sessionLength)))
 	}
 	for i := range stale {
-		expectSession(t, s, "stale "+strconv.Itoa(i), account.ErrNotFound) // swept, although it would be valid at start
+		expectSession(t, s, "stale "+strconv.Itoa(i), record.ErrNotFound) // swept, although it would be valid at start
 	}
 	for i := range stale / 2 {
 		expectSession(t, s, "new "+strconv.Itoa(i), nil)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -61,7 +62,7 @@ func testUsernameUnique(t *testing.T, s *store.Store) {
 	first := addUser(t, s, "john.doe")
 	second := newUser("john.doe")
 	second.ID, second.Name, second.PasswordHash = account.IDPrefix+"another", "An impostor", "hash"
-	expect(t, "creating a user with the same username", s.CreateUser(t.Context(), second), account.ErrExists)
+	expect(t, "creating a user with the same username", s.CreateUser(t.Context(), second), record.ErrExists)
 	expectUser(t, s, first)
 }
 
@@ -78,7 +79,7 @@ func testUserID(t *testing.T, s *store.Store) {
 		t.Error("a user was created with an id that a client could have")
 	}
 	_, err := s.UserByUsername(t.Context(), second.Username)
-	expect(t, "reading a user that was not created", err, account.ErrNotFound)
+	expect(t, "reading a user that was not created", err, record.ErrNotFound)
 }
 
 func testUsernameCase(t *testing.T, s *store.Store) {
@@ -87,7 +88,7 @@ func testUsernameCase(t *testing.T, s *store.Store) {
 	expectUser(t, s, upper)
 	for _, username := range []string{"JOHN.DOE", "john.Doe", "john.doe ", " john.doe", "john_doe", "john%", ""} {
 		_, err := s.UserByUsername(t.Context(), username)
-		expect(t, username, err, account.ErrNotFound)
+		expect(t, username, err, record.ErrNotFound)
 	}
 }
 
@@ -107,7 +108,7 @@ func testOddUsernames(t *testing.T, s *store.Store) {
 	for _, name := range names {
 		must(t, s.DeleteUser(t.Context(), name, start))
 		_, err := s.UserByUsername(t.Context(), name)
-		expect(t, name, err, account.ErrNotFound)
+		expect(t, name, err, record.ErrNotFound)
 	}
 }
 
@@ -129,13 +130,13 @@ func testUsersInOrder(t *testing.T, s *store.Store) {
 func testNoUser(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	_, err := s.UserByUsername(ctx, "nobody")
-	expect(t, "UserByUsername", err, account.ErrNotFound)
+	expect(t, "UserByUsername", err, record.ErrNotFound)
 	_, err = s.UserByID(ctx, account.IDPrefix+"nobody")
-	expect(t, "UserByID", err, account.ErrNotFound)
-	expect(t, "SetPassword", s.SetPassword(ctx, "nobody", "hash", start), account.ErrNotFound)
-	expect(t, "DisableUser", s.DisableUser(ctx, "nobody", start), account.ErrNotFound)
-	expect(t, "EnableUser", s.EnableUser(ctx, "nobody"), account.ErrNotFound)
-	expect(t, "DeleteUser", s.DeleteUser(ctx, "nobody", start), account.ErrNotFound)
+	expect(t, "UserByID", err, record.ErrNotFound)
+	expect(t, "SetPassword", s.SetPassword(ctx, "nobody", "hash", start), record.ErrNotFound)
+	expect(t, "DisableUser", s.DisableUser(ctx, "nobody", start), record.ErrNotFound)
+	expect(t, "EnableUser", s.EnableUser(ctx, "nobody"), record.ErrNotFound)
+	expect(t, "DeleteUser", s.DeleteUser(ctx, "nobody", start), record.ErrNotFound)
 	expect(t, "ReplaceHash", s.ReplaceHash(ctx, account.IDPrefix+"nobody", "old", "new"), nil)
 	testFresh(t, s)
 }
@@ -209,8 +210,8 @@ func testDeleteUser(t *testing.T, s *store.Store) {
 	g.UserID = ""
 	expectGrant(t, s, g)
 	_, err := s.UserByID(t.Context(), u.ID)
-	expect(t, "reading a deleted user", err, account.ErrNotFound)
-	expect(t, "deleting a user twice", s.DeleteUser(t.Context(), u.Username, deleted), account.ErrNotFound)
+	expect(t, "reading a deleted user", err, record.ErrNotFound)
+	expect(t, "deleting a user twice", s.DeleteUser(t.Context(), u.Username, deleted), record.ErrNotFound)
 
 	// The username can be used again, and the new user has nothing of the old one's.
 	namesake := newUser("john.doe")
