@@ -29,15 +29,45 @@ func TestSQLite(t *testing.T) {
 
 func BenchmarkSQLite(b *testing.B) { storetest.Bench(b, freshSQLite) }
 
-// freshSQLite opens a new database in a temporary file and migrates it.
+// freshSQLite opens a new database whose schema is up to date.
 func freshSQLite(t testing.TB) *store.Store {
 	t.Helper()
-	s := mustOpen(t, filepath.Join(t.TempDir(), "hallpass.db"))
-	if _, err := s.Migrate(t.Context()); err != nil {
+	return mustOpen(t, migratedFile(t))
+}
+
+// migratedFile returns the path of a new database file whose schema is up to date. It is a copy:
+// migrating takes longer than most tests.
+func migratedFile(t testing.TB) (path string) {
+	t.Helper()
+	data, err := migratedData()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	path = filepath.Join(t.TempDir(), "hallpass.db")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
+
+// migratedData returns the content of the file that migratedFile copies.
+var migratedData = sync.OnceValues(func() (data []byte, err error) {
+	dir, err := os.MkdirTemp("", "hallpass")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	ctx, path := context.Background(), filepath.Join(dir, "hallpass.db")
+	s, err := store.Open(ctx, "sqlite:"+path, store.Pool{})
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.Migrate(ctx)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
 
 // mustOpen opens the database in a file until the end of the test.
 func mustOpen(t testing.TB, path string) *store.Store {

@@ -59,11 +59,7 @@ func TestStatementsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := func(t testing.TB) *store.Store {
-		path := filepath.Join(t.TempDir(), "hallpass.db")
-		if _, err := mustOpen(t, path).Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		s, err := store.OpenRecording(t.Context(), path, func(query string) {
+		s, err := store.OpenRecording(t.Context(), migratedFile(t), func(query string) {
 			mu.Lock()
 			defer mu.Unlock()
 			seen[strings.TrimSpace(query)] = true
