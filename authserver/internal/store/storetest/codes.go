@@ -293,8 +293,8 @@ func testRaceForCode(t *testing.T, s *store.Store) {
 	same(t, "active grants", 1, activeGrants(t, s))
 }
 
-// endDuringRedemptions runs end while codes are redeemed. Whatever the order, no call fails for
-// a lack of locks, and no grant stays active.
+// endDuringRedemptions runs end while codes are redeemed. Whatever the order, no call fails
+// because of a deadlock, and no grant stays active.
 func endDuringRedemptions(t *testing.T, s *store.Store, end func(context.Context) error) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	const each = 8
