@@ -13,7 +13,8 @@ type pool struct {
 	*sql.DB
 	callTimeout time.Duration
 	// statements keeps prepared statements by their text. Compiling them for every call costs
-	// a quarter of a refresh request on SQLite. It is nil for PostgreSQL: pgx keeps its own.
+	// a quarter of a refresh request on SQLite. Transactions, which only logins and
+	// administration need, compile theirs. It is nil for PostgreSQL: pgx keeps its own.
 	statements *sync.Map
 }
 
