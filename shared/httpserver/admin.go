@@ -17,11 +17,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// readyTimeout bounds a readiness check, and a healthcheck from outside.
+// readyTimeout bounds a readiness check, in the server and in CheckReady.
 const readyTimeout = 3 * time.Second
 
-// NewRegistry returns a registry with the metrics of the Go runtime, of the
-// process, and of the build, whose version is given.
+// NewRegistry returns a registry with the metrics of the Go runtime, of the process, and of
+// the build: hallpass_build_info has version as a label.
 func NewRegistry(version string) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -30,18 +30,21 @@ func NewRegistry(version string) *prometheus.Registry {
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build)
+	reg.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		build)
 	return reg
 }
 
-// health answers the two health checks.
+// health is what /healthz and /readyz report.
 type health struct {
 	prepared atomic.Bool
 	stopping atomic.Bool
 	ready    func(context.Context) error
 }
 
-// check says why the server is not ready, or nil.
+// check returns nil if the server is ready, else the reason.
 func (h *health) check(ctx context.Context) error {
 	if h.stopping.Load() {
 		return errors.New("stopping")
@@ -84,15 +87,16 @@ func writeText(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text)
 }
 
-// CheckReady asks the /readyz of the server whose admin listener has this address.
-// The error says what the server said, or why it could not be asked.
+// CheckReady requests /readyz from the admin listener at adminAddress, HOST:PORT, and
+// returns nil if the server is ready. The error is the server's reason, or says why there
+// was no response within 3 seconds.
 func CheckReady(ctx context.Context, adminAddress string) error {
 	host, port, err := net.SplitHostPort(adminAddress)
 	if err != nil {
 		return fmt.Errorf("--admin-listen (HALLPASS_ADMIN_LISTEN) must be HOST:PORT, not %q", adminAddress)
 	}
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
-		host = "localhost" // it listens everywhere, so here too
+		host = "localhost" // it listens on all interfaces
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -100,7 +104,7 @@ func CheckReady(ctx context.Context, adminAddress string) error {
 	if err != nil {
 		return err
 	}
-	direct := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // never by a proxy of the environment
+	direct := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // ignores HTTP_PROXY
 	resp, err := direct.Do(req)
 	if err != nil {
 		return err

@@ -7,13 +7,13 @@ import (
 	"github.com/rs/cors"
 )
 
-// preflightAge is how long a browser may remember the answer to a preflight.
+// preflightAge is how long a browser may cache the response to a preflight.
 const preflightAge = 10 * time.Minute
 
-// CORS returns middleware that lets scripts of pages from these origins call the
-// handler with these methods, and read the answer. Cookies are not allowed: every
-// credential travels in a header or a body that the script wrote itself. With no
-// origins the middleware does nothing.
+// CORS returns middleware that lets scripts on pages from the origins call the handler with
+// the methods and read the response. Origins are written as in the Origin header; "*" is
+// all of them. Cookies are not allowed: a script sends credentials in a header or a body.
+// With no origins the middleware does nothing.
 func CORS(origins []string, methods ...string) func(http.Handler) http.Handler {
 	if len(origins) == 0 {
 		return func(next http.Handler) http.Handler { return next }
@@ -21,7 +21,7 @@ func CORS(origins []string, methods ...string) func(http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: methods,
-		AllowedHeaders: []string{"Authorization", "Content-Type", "X-Requested-With"}, // the last is what Swagger UI adds to a login
+		AllowedHeaders: []string{"Authorization", "Content-Type", "X-Requested-With"}, // Swagger UI sends the last
 		ExposedHeaders: []string{"WWW-Authenticate", "Retry-After", RequestIDHeader},
 		MaxAge:         int(preflightAge / time.Second),
 	}).Handler

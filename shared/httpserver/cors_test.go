@@ -10,7 +10,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 )
 
-// corsHeaders returns what a browser looks at.
+// corsHeaders returns the headers that browsers evaluate.
 func corsHeaders(h http.Header) map[string]string {
 	found := map[string]string{}
 	for _, name := range []string{
@@ -25,16 +25,21 @@ func corsHeaders(h http.Header) map[string]string {
 }
 
 func TestCORS(t *testing.T) {
-	const app = "https://app.example"
+	const app, evil = "https://app.example", "https://evil.example"
 	preflight := func(origin, method, headers string) http.Header {
-		return http.Header{"Origin": {origin}, "Access-Control-Request-Method": {method}, "Access-Control-Request-Headers": {headers}}
+		return http.Header{
+			"Origin":                         {origin},
+			"Access-Control-Request-Method":  {method},
+			"Access-Control-Request-Headers": {headers},
+		}
 	}
 	allowed := map[string]string{
 		"Access-Control-Allow-Origin": app, "Access-Control-Allow-Methods": "GET",
 		"Access-Control-Allow-Headers": "authorization", "Access-Control-Max-Age": "600",
 	}
 	readable := map[string]string{
-		"Access-Control-Allow-Origin": app, "Access-Control-Expose-Headers": "Www-Authenticate, Retry-After, X-Request-Id",
+		"Access-Control-Allow-Origin":   app,
+		"Access-Control-Expose-Headers": "Www-Authenticate, Retry-After, X-Request-Id",
 	}
 	tests := []struct {
 		name    string
@@ -45,14 +50,14 @@ func TestCORS(t *testing.T) {
 		want    map[string]string
 	}{
 		{"preflight", []string{app}, "OPTIONS", preflight(app, "GET", "authorization"), 204, allowed},
-		{"preflight of a stranger", []string{app}, "OPTIONS", preflight("https://evil.example", "GET", "authorization"), 204, nil},
+		{"preflight from another origin", []string{app}, "OPTIONS", preflight(evil, "GET", "authorization"), 204, nil},
 		{"preflight, subdomain", []string{app}, "OPTIONS", preflight("https://x.app.example", "GET", "authorization"), 204, nil},
 		{"preflight, other scheme", []string{app}, "OPTIONS", preflight("http://app.example", "GET", "authorization"), 204, nil},
 		{"preflight, other method", []string{app}, "OPTIONS", preflight(app, "DELETE", "authorization"), 204, nil},
 		{"preflight, other header", []string{app}, "OPTIONS", preflight(app, "GET", "x-secret"), 204, nil},
 		{"request", []string{app}, "GET", http.Header{"Origin": {app}}, 200, readable},
-		{"request of a stranger", []string{app}, "GET", http.Header{"Origin": {"https://evil.example"}}, 200, nil},
-		{"request of no page", []string{app}, "GET", nil, 200, nil},
+		{"request from another origin", []string{app}, "GET", http.Header{"Origin": {evil}}, 200, nil},
+		{"request without an origin", []string{app}, "GET", nil, 200, nil},
 		{"plain OPTIONS", []string{app}, "OPTIONS", nil, 405, nil},
 		{"preflight, no origins", nil, "OPTIONS", preflight(app, "GET", "authorization"), 405, nil},
 		{"request, no origins", nil, "GET", http.Header{"Origin": {app}}, 200, nil},
@@ -79,13 +84,13 @@ func TestCORS(t *testing.T) {
 				t.Errorf("headers (-want +got):\n%s", diff)
 			}
 			if tt.origins != nil && rec.Header().Get("Vary") == "" && tt.name != "plain OPTIONS" {
-				t.Error("a cache may give one origin's answer to another: no Vary")
+				t.Error("no Vary: a cache may serve one origin's response to another")
 			}
 		})
 	}
 }
 
-// With "*", any page may call, still without cookies.
+// With "*", scripts of every page may call the server, without cookies.
 func TestCORSForAll(t *testing.T) {
 	rec, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Origin", "https://anywhere.example")

@@ -1,12 +1,13 @@
-// Package httpserver is the one way to run a server in Hallpass: timeouts and
-// limits, request ids, logs, metrics, health, and an orderly stop.
+// Package httpserver runs an HTTP server: timeouts and limits, request ids, logs,
+// metrics, health checks and a graceful stop.
 //
-// It exists so that no server forgets one of them. A program gives it a handler;
-// what it adds is the same for all:
+// A program supplies a handler. [Server.Run] adds:
 //
-//   - the public listener, with every timeout of http.Server set;
-//   - the admin listener, never published: /healthz, /readyz, /metrics and
-//     /debug/pprof;
-//   - on a stop, readiness goes off first, then, after a delay in which load
-//     balancers notice, the listener closes, and requests in flight finish.
+//   - the public listener, with every timeout of [http.Server] set;
+//   - the admin listener with /healthz, /readyz, /metrics and /debug/pprof, which must
+//     not be published;
+//   - a request id, a log line and metrics for every request, and a 500 response for a
+//     handler that panics;
+//   - the drain: when the server stops, /readyz fails first, then, after a delay in which
+//     load balancers notice, the listener closes and requests in flight finish.
 package httpserver

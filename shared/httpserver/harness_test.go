@@ -14,33 +14,32 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 )
 
-// patience bounds every wait of these tests; none of them waits that long unless
-// it fails.
-const patience = 20 * time.Second
+// timeout bounds every wait of these tests. No wait takes that long unless a test fails.
+const timeout = 20 * time.Second
 
 // line is a line of a JSON log.
 type line map[string]any
 
-// logBook is the writer of a log, which tests read line by line.
-type logBook struct {
+// logBuffer holds a log for tests to read.
+type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (b *logBook) Write(p []byte) (int, error) {
+func (b *logBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.Write(p)
 }
 
-func (b *logBook) String() string {
+func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
 }
 
-// with returns the lines that have this message.
-func (b *logBook) with(t *testing.T, message string) []line {
+// with returns the lines with the message.
+func (b *logBuffer) with(t *testing.T, message string) []line {
 	t.Helper()
 	var found []line
 	for _, text := range strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") {
@@ -49,7 +48,7 @@ func (b *logBook) with(t *testing.T, message string) []line {
 		}
 		var l line
 		if err := json.Unmarshal([]byte(text), &l); err != nil {
-			t.Fatalf("the log has a line that is not JSON: %q", text)
+			t.Fatalf("a log line is not JSON: %q", text)
 		}
 		if l["msg"] == message {
 			found = append(found, l)
@@ -58,53 +57,46 @@ func (b *logBook) with(t *testing.T, message string) []line {
 	return found
 }
 
-// running is a server that runs on free ports of the loopback interface.
+// running is a server on free ports of the loopback interface.
 type running struct {
 	t             *testing.T
 	public, admin string // URLs without a path
-	log           *logBook
-	logger        *httpserver.Logger
+	log           *logBuffer
 	cancel        context.CancelCauseFunc
 	done          chan error
 }
 
-// start runs the server; the test may set its fields but for the log, the
-// registry and the addresses. It is stopped at the end of the test, if the test
-// has not.
+// start runs server with a log, a registry and addresses of its own, and stops it at the end
+// of the test.
 func start(t *testing.T, server httpserver.Server) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(context.Background())
-	r := &running{t: t, log: new(logBook), cancel: cancel, done: make(chan error, 1)}
+	r := &running{t: t, log: new(logBuffer), cancel: cancel, done: make(chan error, 1)}
 	s := &server.Settings
 	s.Listen, s.AdminListen, s.LogFormat, s.LogLevel = "127.0.0.1:0", "127.0.0.1:0", "json", "info"
 	if s.StopTimeout == 0 {
-		s.StopTimeout = patience
+		s.StopTimeout = timeout
 	}
-	r.logger = httpserver.NewLogger(r.log, *s)
-	server.Log, server.Registry = r.logger.Logger, httpserver.NewRegistry("v1.2.3")
+	server.Log, server.Registry = httpserver.NewLogger(r.log, *s), httpserver.NewRegistry("v1.2.3")
 	go func() { r.done <- server.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel(httpserver.ErrStopNow)
-		r.logger.Close()
-	})
+	t.Cleanup(func() { cancel(httpserver.ErrStopNow) })
 	r.until("the server listens", func() bool { return len(r.log.with(t, "listening")) == 1 })
 	listening := r.log.with(t, "listening")[0]
 	r.public, r.admin = "http://"+listening["address"].(string), "http://"+listening["admin_address"].(string)
 	return r
 }
 
-// until waits for something that must come true.
-func (r *running) until(what string, is func() bool) {
+// until waits for condition, and fails the test after the timeout.
+func (r *running) until(what string, condition func() bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(timeout); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("in vain: %s; the log is\n%s", what, r.log)
+			r.t.Fatalf("timeout: waiting until %s; the log:\n%s", what, r.log)
 		}
 	}
 }
 
-// stop ends the server for this reason, nil meaning SIGTERM, and returns what Run
-// returned. All of the log has been written then.
+// stop ends the server's context with cause and returns the result of Run.
 func (r *running) stop(cause error) error {
 	r.t.Helper()
 	r.cancel(cause)
@@ -115,28 +107,27 @@ func (r *running) wait() error {
 	r.t.Helper()
 	select {
 	case err := <-r.done:
-		r.logger.Close()
 		return err
-	case <-time.After(patience):
-		r.t.Fatal("Run does not return")
+	case <-time.After(timeout):
+		r.t.Fatal("Run has not returned")
 		return nil
 	}
 }
 
-// answer is what a server answered.
-type answer struct {
+// response is a response whose body has been read.
+type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// get asks for a URL, on a connection of its own.
-func (r *running) get(url string) answer {
+// get sends GET on a connection of its own.
+func (r *running) get(url string) response {
 	r.t.Helper()
 	return r.do(http.MethodGet, url, nil)
 }
 
-func (r *running) do(method, url string, header http.Header) answer {
+func (r *running) do(method, url string, header http.Header) response {
 	r.t.Helper()
 	a, err := r.try(method, url, header)
 	if err != nil {
@@ -145,22 +136,21 @@ func (r *running) do(method, url string, header http.Header) answer {
 	return a
 }
 
-// try is do for requests that may fail.
-func (r *running) try(method, url string, header http.Header) (answer, error) {
+// try is do for requests that are allowed to fail.
+func (r *running) try(method, url string, header http.Header) (response, error) {
 	req, err := http.NewRequest(method, url, nil)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	req.Header = header.Clone()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: timeout}
 	resp, err := client.Do(req)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	return answer{status: resp.StatusCode, header: resp.Header, body: string(body)}, err
+	return response{status: resp.StatusCode, header: resp.Header, body: string(body)}, err
 }
 
-// hello is the least of handlers.
 var hello = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })

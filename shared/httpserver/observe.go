@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,130 +18,89 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
 
-// RequestIDHeader is the response header that carries the request's id, for a
-// caller to quote and for us to find in the log.
+// RequestIDHeader is the response header that carries the request id, which callers can
+// quote and operators find in the log.
 const RequestIDHeader = "X-Request-Id"
 
-// unmatchedRoute is the route of requests that no route took.
+// unmatchedRoute labels requests for which SetRoute was not called.
 const unmatchedRoute = "unmatched"
-
-// SetRoute tells the metrics and the log which route took the request: its
-// template, not its path, so that the number of routes stays bounded. A router
-// calls it with the writer that it was given.
-func SetRoute(w http.ResponseWriter, template string) {
-	if rec, ok := w.(*recorder); ok {
-		rec.route = template
-	}
-}
-
-// SetRoutine says that requests like this one come all the time, and that a line for each
-// would hide the others: the log has it at the level of debugging, unless it fails.
-func SetRoutine(w http.ResponseWriter) {
-	if rec, ok := w.(*recorder); ok {
-		rec.routine = true
-	}
-}
 
 type requestIDKey struct{}
 
-// RequestID returns the id of the request that ctx belongs to, or nothing outside
-// of one.
+// RequestID returns the id of the request that ctx belongs to, or "" outside of a request.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
 }
 
-// requestContext is the context of a request. It is a type of its own because the id
-// and the header field that carries it are in one piece of memory with it, and take four
-// with context.WithValue.
-type requestContext struct {
-	context.Context
-	id [1]string
-}
-
-// Value knows the request's id.
-func (c *requestContext) Value(key any) any {
-	if _, ok := key.(requestIDKey); ok {
-		return c.id[0]
-	}
-	return c.Context.Value(key)
-}
-
-// exchange is what is kept of a request while it is answered.
-type exchange struct {
-	recorder
-	context requestContext
-}
-
-// noSniff is a field of every answer's header; nobody may change its element.
-var noSniff = []string{"nosniff"}
-
-// observer wraps a whole server's handler: id, metrics, log line, and the answer
-// to a panic. It logs the path, never the query and no header, since those may
-// hold secrets.
+// observer wraps the handler of a server. It assigns request ids, records metrics, writes
+// the request log and turns panics into responses. The log has the path, but neither query
+// nor headers, which may hold secrets.
 type observer struct {
 	next     http.Handler
 	log      *slog.Logger
 	stopping *atomic.Bool
 	ids      idSource
-	dates    dates
-	tally    *tally
-	inFlight atomic.Int64
+	duration *prometheus.HistogramVec
+	inFlight prometheus.Gauge
 }
 
-func newObserver(next http.Handler, log *slog.Logger, reg prometheus.Registerer, stopping *atomic.Bool) *observer {
+func newObserver(
+	next http.Handler, log *slog.Logger, reg prometheus.Registerer, stopping *atomic.Bool,
+) *observer {
 	o := &observer{
 		next:     next,
 		log:      log,
 		stopping: stopping,
 		ids:      newIDSource(),
-		tally:    newTally(),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "http_request_duration_seconds",
+			Help:    "Time to handle a request, by method, route and status; its count is the number of requests.",
+			Buckets: []float64{.0001, .0005, .001, .005, .01, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"method", "route", "status"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "http_requests_in_flight",
+			Help: "Requests being handled now.",
+		}),
 	}
-	reg.MustRegister(o.tally, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "http_requests_in_flight",
-		Help: "Requests being answered right now.",
-	}, func() float64 { return float64(o.inFlight.Load()) }))
+	reg.MustRegister(o.duration, o.inFlight)
 	return o
 }
 
 func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	x := &exchange{
-		recorder: recorder{ResponseWriter: w, route: unmatchedRoute},
-		context:  requestContext{Context: r.Context(), id: [1]string{o.ids.next()}},
-	}
-	h := w.Header()
-	h[RequestIDHeader] = x.context.id[:]
-	h["X-Content-Type-Options"] = noSniff
-	h["Date"] = o.dates.at(start)
+	rec := &recorder{ResponseWriter: w, route: unmatchedRoute}
+	id := o.ids.next()
+	rec.Header().Set(RequestIDHeader, id)
+	rec.Header().Set("X-Content-Type-Options", "nosniff")
 	if o.stopping.Load() {
-		h["Connection"] = []string{"close"} // the client's next request goes elsewhere
+		rec.Header().Set("Connection", "close") // the client's next request goes to another server
 	}
-	r = r.WithContext(&x.context)
-	o.inFlight.Add(1)
-	defer o.finish(x, r, start)
-	o.next.ServeHTTP(&x.recorder, r)
+	r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+	o.inFlight.Inc()
+	defer o.finish(rec, r, start)
+	o.next.ServeHTTP(rec, r)
 }
 
-// finish does what follows every request, whatever became of its handler.
-func (o *observer) finish(x *exchange, r *http.Request, start time.Time) {
-	defer o.inFlight.Add(-1) // only then: net/http has yet to send what it has buffered
+// finish runs after the handler has returned or panicked.
+func (o *observer) finish(rec *recorder, r *http.Request, start time.Time) {
+	defer o.inFlight.Dec()
 	v := recover()
-	cutOff := v != nil && !o.answerPanic(&x.recorder, r, v)
-	o.record(x, r, start)
-	if cutOff {
-		panic(http.ErrAbortHandler) // net/http's own way to drop a connection
+	abort := v != nil && !o.respondToPanic(rec, r, v)
+	o.record(rec, r, time.Since(start))
+	if abort {
+		panic(http.ErrAbortHandler) // makes net/http drop the connection
 	}
 }
 
-// answerPanic logs a panic once and answers with a fixed text. It is false when the
-// connection must be dropped instead: the handler asked for that, or the client
-// would take the beginning of an answer for the whole.
-func (o *observer) answerPanic(rec *recorder, r *http.Request, v any) (answered bool) {
+// respondToPanic logs the panic and responds with 500. It returns false if the connection
+// must be dropped instead: the handler asked for that, or the response has begun and the
+// client would take the part that was sent for the whole.
+func (o *observer) respondToPanic(rec *recorder, r *http.Request, v any) (responded bool) {
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		return false
 	}
-	o.log.ErrorContext(r.Context(), "panic while answering", "panic", panicText(v), "stack", string(debug.Stack()))
+	o.log.ErrorContext(r.Context(), "panic in handler", "panic", panicText(v), "stack", string(debug.Stack()))
 	if rec.status != 0 {
 		return false
 	}
@@ -151,8 +109,8 @@ func (o *observer) answerPanic(rec *recorder, r *http.Request, v any) (answered 
 	return true
 }
 
-// panicText says what a panic was about. Of a value that is neither a text nor an
-// error only the type is said: it may be a request, with all its headers.
+// panicText returns the message of a panic. Of a value that is neither a string nor an
+// error it returns the type alone: the value may be a request, with all its headers.
 func panicText(v any) string {
 	switch v := v.(type) {
 	case error:
@@ -163,60 +121,40 @@ func panicText(v any) string {
 	return fmt.Sprintf("a value of type %T", v)
 }
 
-// record has the request counted, and logs it.
-func (o *observer) record(x *exchange, r *http.Request, start time.Time) {
-	took := time.Since(start)
-	status := x.status
-	if status == 0 {
-		status = http.StatusOK
-	}
-	o.tally.add(r.Method, x.route, status, took)
-	line := requestLine{
-		time: start.Add(took), level: slog.LevelInfo, method: r.Method, path: r.URL.Path,
-		status: status, bytes: x.bytes, took: took, from: r.RemoteAddr, id: x.context.id[0],
-	}
-	if len(r.RequestURI) > maxPlain { // all of which is kept while any part of it is
-		line.method, line.path = strings.Clone(line.method), strings.Clone(line.path)
-	}
+// record counts the request and logs it, in this order: metrics must not wait for a log
+// that blocks.
+func (o *observer) record(rec *recorder, r *http.Request, took time.Duration) {
+	rec.begin()
+	o.duration.WithLabelValues(methodLabel(r.Method), rec.route, strconv.Itoa(rec.status)).Observe(took.Seconds())
+	level := slog.LevelInfo
 	switch {
-	case status >= http.StatusInternalServerError:
-		line.level = slog.LevelError
-	case x.routine && status < http.StatusBadRequest:
-		line.level = slog.LevelDebug
+	case rec.status >= http.StatusInternalServerError:
+		level = slog.LevelError
+	case rec.routine && rec.status < http.StatusBadRequest:
+		level = slog.LevelDebug
 	}
-	line.log(r.Context(), o.log)
+	o.log.LogAttrs(r.Context(), level, "request",
+		slog.String("method", r.Method),
+		slog.String("path", r.URL.Path),
+		slog.Int("status", rec.status),
+		slog.Int64("bytes", rec.bytes),
+		slog.Duration("took", took),
+		slog.String("from", r.RemoteAddr))
 }
 
-// recorder notes what was answered.
-type recorder struct {
-	http.ResponseWriter
-	route   string
-	routine bool
-	status  int
-	bytes   int64
-}
-
-func (rec *recorder) WriteHeader(status int) {
-	if rec.status == 0 && status >= http.StatusOK { // 1xx answers precede the real one
-		rec.status = status
+// methodLabel returns the method as a metrics label. Clients may invent methods, so
+// unknown ones share a label.
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodOptions:
+		return method
 	}
-	rec.ResponseWriter.WriteHeader(status)
+	return "other"
 }
 
-func (rec *recorder) Write(p []byte) (int, error) {
-	if rec.status == 0 {
-		rec.status = http.StatusOK
-	}
-	n, err := rec.ResponseWriter.Write(p)
-	rec.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap lets http.ResponseController reach the server's own writer.
-func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
-
-// idSource makes request ids: a random part for the process and a count. They are
-// unique and cheap, and they are not secrets.
+// idSource makes request ids: a random part for the process, then a count. They are unique
+// and not secret.
 type idSource struct {
 	process string
 	count   *atomic.Uint64
@@ -224,11 +162,10 @@ type idSource struct {
 
 func newIDSource() idSource {
 	var b [6]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(b[:]) // never fails
 	return idSource{process: hex.EncodeToString(b[:]) + "-", count: new(atomic.Uint64)}
 }
 
 func (s idSource) next() string {
-	var id [32]byte
-	return string(strconv.AppendUint(append(id[:0], s.process...), s.count.Add(1), 36))
+	return s.process + strconv.FormatUint(s.count.Add(1), 36)
 }

@@ -2,10 +2,12 @@ package httpserver_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -15,10 +17,10 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 )
 
-// The request log has the path, and neither query nor headers: those hold secrets.
+// The request log has the path, but neither query nor headers, which may hold secrets.
 func TestRequestLog(t *testing.T) {
 	r := start(t, httpserver.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusEarlyHints) // not the answer yet
+		w.WriteHeader(http.StatusEarlyHints) // precedes the response
 		w.WriteHeader(http.StatusTeapot)
 		_, _ = io.WriteString(w, "short and stout")
 	})})
@@ -50,7 +52,7 @@ func TestRequestLog(t *testing.T) {
 	}
 }
 
-// What comes all the time is logged when it fails, and does not hide the rest.
+// Routine requests are logged at level INFO only if they fail.
 func TestRoutineRequests(t *testing.T) {
 	r := start(t, httpserver.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/other" {
@@ -75,8 +77,8 @@ func TestRoutineRequests(t *testing.T) {
 	}
 }
 
-// The id of a request is in its answer, in its context and in every line about it;
-// no two are alike, and a client cannot choose it.
+// The request id is in the response and in the context of the request. It is unique, and
+// clients cannot choose it.
 func TestRequestID(t *testing.T) {
 	seen := make(chan string, 2)
 	r := start(t, httpserver.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -87,12 +89,12 @@ func TestRequestID(t *testing.T) {
 		a := r.do(http.MethodGet, r.public, http.Header{"X-Request-Id": {"made-up"}})
 		id := a.header.Get(httpserver.RequestIDHeader)
 		if inside := <-seen; id == "" || id == "made-up" || id != inside {
-			t.Errorf("the answer has the id %q, the handler saw %q", id, inside)
+			t.Errorf("the response has the id %q, the context %q", id, inside)
 		}
 		ids = append(ids, id)
 	}
 	if ids[0] == ids[1] {
-		t.Errorf("two requests with the id %s", ids[0])
+		t.Errorf("two requests have the id %s", ids[0])
 	}
 	if a := r.get(r.public); a.header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("X-Content-Type-Options: %q", a.header.Get("X-Content-Type-Options"))
@@ -102,8 +104,8 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
-// A panic becomes a fixed answer and one line, which has the request's id, what
-// happened and where, and no secret of the request.
+// A panic becomes a fixed response and one log line with the request id, the message and the
+// stack, but no secret of the request.
 func TestPanic(t *testing.T) {
 	r := start(t, httpserver.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "3")
@@ -134,7 +136,8 @@ func TestPanic(t *testing.T) {
 		}
 		r.until("the panic is logged", func() bool { return len(panicsOf(r, a)) > 0 })
 		got := panicsOf(r, a)
-		if len(got) != 1 || got[0]["level"] != "ERROR" || got[0]["panic"] != says || !strings.Contains(fmt.Sprint(got[0]["stack"]), "observe_test.go") {
+		if len(got) != 1 || got[0]["level"] != "ERROR" || got[0]["panic"] != says ||
+			!strings.Contains(fmt.Sprint(got[0]["stack"]), "observe_test.go") {
 			t.Errorf("%s: logged %v", path, got)
 		}
 	}
@@ -153,10 +156,10 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// panicsOf returns the lines about panics in the request that got this answer.
-func panicsOf(r *running, a answer) []line {
+// panicsOf returns the lines about panics in the request with this response.
+func panicsOf(r *running, a response) []line {
 	var found []line
-	for _, l := range r.log.with(r.t, "panic while answering") {
+	for _, l := range r.log.with(r.t, "panic in handler") {
 		if l["request_id"] == a.header.Get(httpserver.RequestIDHeader) {
 			found = append(found, l)
 		}
@@ -164,8 +167,8 @@ func panicsOf(r *running, a answer) []line {
 	return found
 }
 
-// When an answer has begun, a panic must not look like its end.
-func TestPanicAfterTheAnswerBegan(t *testing.T) {
+// When a response has begun, a panic must not look like its end.
+func TestPanicAfterTheResponseBegan(t *testing.T) {
 	r := start(t, httpserver.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/abort" {
 			panic(http.ErrAbortHandler)
@@ -178,15 +181,17 @@ func TestPanicAfterTheAnswerBegan(t *testing.T) {
 	})})
 	for _, path := range []string{"/begun", "/flushed", "/abort"} {
 		if a, err := r.try(http.MethodGet, r.public+path, nil); err == nil {
-			t.Errorf("%s: the client takes %d %q for the whole answer", path, a.status, a.body)
+			t.Errorf("%s: the client got %d %q without an error", path, a.status, a.body)
 		}
 	}
-	r.until("nothing is in flight", func() bool { return strings.Contains(r.get(r.admin+"/metrics").body, "\nhttp_requests_in_flight 0\n") })
+	r.until("nothing is in flight", func() bool {
+		return strings.Contains(r.get(r.admin+"/metrics").body, "\nhttp_requests_in_flight 0\n")
+	})
 	if err := r.stop(httpserver.ErrStopNow); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(r.log.with(t, "panic while answering")); n != 2 {
-		t.Errorf("%d panics are logged, want 2: ErrAbortHandler is none", n)
+	if n := len(r.log.with(t, "panic in handler")); n != 2 {
+		t.Errorf("%d panics are logged, want 2: ErrAbortHandler is not logged", n)
 	}
 	if n := len(r.log.with(t, "request")); n != 3 {
 		t.Errorf("%d requests are logged, want 3", n)
@@ -237,7 +242,7 @@ func TestMetrics(t *testing.T) {
 	metrics := r.get(r.admin + "/metrics").body
 	for _, bad := range []string{"BREW", "YYY", "/x1", "/items/1"} {
 		if strings.Contains(metrics, bad) {
-			t.Errorf("a caller can make series: %s", bad)
+			t.Errorf("a client can create series: %s", bad)
 		}
 	}
 	if !strings.Contains(metrics, "go_goroutines ") || !strings.Contains(metrics, "process_cpu_seconds_total ") {
@@ -245,7 +250,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// CHECKLIST 70: the log names the real client behind a listed proxy.
+// The log has the address of the client behind a trusted proxy (RFC 9700 section 4.13).
 func TestRequestLogBehindAProxy(t *testing.T) {
 	for proxies, want := range map[string]string{"127.0.0.0/8": "203.0.113.9", "10.0.0.0/8": "127.0.0.1:"} {
 		r := start(t, httpserver.Server{Handler: hello, Settings: httpserver.Settings{TrustedProxies: []string{proxies}}})
@@ -254,24 +259,18 @@ func TestRequestLogBehindAProxy(t *testing.T) {
 			t.Fatal(err)
 		}
 		if from := fmt.Sprint(r.log.with(t, "request")[0]["from"]); !strings.HasPrefix(from, want) {
-			t.Errorf("with the proxies %s the request came from %s, want %s", proxies, from, want)
+			t.Errorf("trusted proxies %s: from %s, want %s", proxies, from, want)
 		}
 	}
 }
 
-// Handlers reach what the server's own writer can do.
+// http.ResponseController reaches the connection.
 func TestResponseControllerReachesTheConnection(t *testing.T) {
 	r := start(t, httpserver.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		connection, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
-		}
-		if _, ok := connection.(interface{ CloseWrite() error }); !ok {
-			t.Errorf("a %T cannot be closed for writing alone", connection)
-		}
-		if kind := fmt.Sprintf("%T", connection); kind != "*httpserver.lazyConn" {
-			t.Errorf("a %s, which is told every deadline", kind)
 		}
 		_, _ = buffered.WriteString("raw\n")
 		_ = buffered.Flush()
@@ -289,4 +288,87 @@ func TestResponseControllerReachesTheConnection(t *testing.T) {
 	if err != nil || string(all) != "raw\n" {
 		t.Errorf("got %q (%v)", all, err)
 	}
+}
+
+// Handlers may assert http.Flusher, and io.Copy finds io.ReaderFrom.
+func TestWriterKeepsItsInterfaces(t *testing.T) {
+	flushed := make(chan struct{})
+	r := start(t, httpserver.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.(io.ReaderFrom).ReadFrom(strings.NewReader("begin "))
+		w.(http.Flusher).Flush()
+		<-flushed
+		_, _ = io.WriteString(w, "end")
+	})})
+	resp, err := http.Get(r.public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadFull(resp.Body, make([]byte, len("begin "))); err != nil {
+		t.Fatal(err)
+	}
+	close(flushed)
+	if rest, err := io.ReadAll(resp.Body); err != nil || string(rest) != "end" {
+		t.Errorf("after the flush: %q (%v)", rest, err)
+	}
+	if err := r.stop(httpserver.ErrStopNow); err != nil {
+		t.Fatal(err)
+	}
+	if l := r.log.with(t, "request")[0]; l["status"] != 200.0 || l["bytes"] != 9.0 {
+		t.Errorf("logged: %v", l)
+	}
+}
+
+// wrapper is a middleware's writer.
+type wrapper struct{ http.ResponseWriter }
+
+func (w wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// A body over the limit is an error, and closes the connection as http.MaxBytesReader does
+// for a handler without middleware.
+func TestLimitBody(t *testing.T) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		httpserver.LimitBody(wrapper{w}, r, 4)
+		_, err := io.ReadAll(r.Body)
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+		}
+	})
+	for name, address := range map[string]string{
+		"with httpserver": start(t, httpserver.Server{Handler: handler}).public,
+		"plain net/http":  plainServer(t, handler),
+	} {
+		for body, want := range map[string]int{"1234": 200, "12345": 413} {
+			resp, err := http.Post(address, "text/plain", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != want || resp.Close != (want == 413) {
+				t.Errorf("%s: %d bytes: status %d, connection closed: %v", name, len(body), resp.StatusCode, resp.Close)
+			}
+		}
+	}
+}
+
+func plainServer(t *testing.T, h http.Handler) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// Functions that take a writer find the recorder inside a wrapper, and accept a foreign one.
+func TestWriterInsideAWrapper(t *testing.T) {
+	r := start(t, httpserver.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		httpserver.SetRoute(wrapper{w}, "/template")
+	})})
+	r.get(r.public)
+	const sample = `http_request_duration_seconds_count{method="GET",route="/template",status="200"} 1`
+	if got := r.get(r.admin + "/metrics").body; !strings.Contains(got, "\n"+sample+"\n") {
+		t.Errorf("the metrics lack %s", sample)
+	}
+	httpserver.SetRoute(httptest.NewRecorder(), "/")
+	httpserver.SetRoutine(httptest.NewRecorder())
 }

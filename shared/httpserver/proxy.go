@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// forwardedFor is the header in which proxies list the addresses a request came by.
+// forwardedFor is the header to which each proxy appends the address that it got the request from.
 const forwardedFor = "X-Forwarded-For"
 
-// parseProxies reads addresses and networks: 10.0.0.5, 10.0.0.0/8, fd00::/8.
+// parseProxies parses addresses and networks: 10.0.0.5, 10.0.0.0/8, fd00::/8.
 func parseProxies(texts []string) ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
 	for _, text := range texts {
@@ -19,7 +19,9 @@ func parseProxies(texts []string) ([]netip.Prefix, error) {
 		if err != nil {
 			address, errAddress := netip.ParseAddr(text)
 			if errAddress != nil {
-				return nil, fmt.Errorf("--trusted-proxies (HALLPASS_TRUSTED_PROXIES) must hold addresses or networks like 10.0.0.0/8, not %q", text)
+				return nil, fmt.Errorf(
+					"--trusted-proxies (HALLPASS_TRUSTED_PROXIES) must hold addresses or networks like 10.0.0.0/8, not %q",
+					text)
 			}
 			prefix = netip.PrefixFrom(address, address.BitLen())
 		}
@@ -28,29 +30,27 @@ func parseProxies(texts []string) ([]netip.Prefix, error) {
 	return prefixes, nil
 }
 
-// forwarded returns middleware that puts the address of the real client into
-// RemoteAddr when the request comes by proxies that are trusted (RFC 9700 §4.13).
-// Without trusted proxies it does nothing.
+// forwarded wraps next: requests that arrive through trusted proxies get the address of
+// the client as their RemoteAddr (RFC 9700 section 4.13). Without proxies it returns next.
 func forwarded(proxies []netip.Prefix, next http.Handler) http.Handler {
 	if len(proxies) == 0 {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		from := clientAddress(r.RemoteAddr, r.Header[forwardedFor], proxies)
-		r.RemoteAddr = strings.Clone(from) // outlives the request in the log, and is to keep no header
+		r.RemoteAddr = clientAddress(r.RemoteAddr, r.Header[forwardedFor], proxies)
 		next.ServeHTTP(w, r)
 	})
 }
 
-// clientAddress follows the chain of addresses from the peer backwards, for as long
-// as whoever wrote the next one is trusted. It returns the first address that is not
-// a trusted proxy's: what stands before it may be made up.
+// clientAddress walks X-Forwarded-For backwards from the peer, while the address that
+// appended the entry is a trusted proxy. It returns the first address that is not: the
+// entries before it may be forged.
 func clientAddress(peer string, headers []string, proxies []netip.Prefix) string {
-	written := strings.Split(strings.Join(headers, ","), ",")
+	entries := strings.Split(strings.Join(headers, ","), ",")
 	last := peer
-	for trusted(last, proxies) && len(written) > 0 {
-		next := strings.TrimSpace(written[len(written)-1])
-		written = written[:len(written)-1]
+	for trusted(last, proxies) && len(entries) > 0 {
+		next := strings.TrimSpace(entries[len(entries)-1])
+		entries = entries[:len(entries)-1]
 		if _, ok := parseAddress(next); !ok {
 			break
 		}
@@ -72,7 +72,7 @@ func trusted(address string, proxies []netip.Prefix) bool {
 	return false
 }
 
-// parseAddress reads an address with or without a port.
+// parseAddress parses an address with or without a port.
 func parseAddress(text string) (netip.Addr, bool) {
 	if host, _, err := net.SplitHostPort(text); err == nil {
 		text = host

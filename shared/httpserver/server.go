@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,44 +18,37 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
 
-// Limits of both listeners. They bound what a slow or hostile peer can hold.
-const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 15 * time.Second
-	writeTimeout      = 60 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 32 << 10
-)
+// maxHeaderBytes bounds the header of a request.
+const maxHeaderBytes = 32 << 10
 
-// ErrStopNow is the cause of a context's end that stops a server without the drain
-// delay: somebody pressed Ctrl-C and is waiting.
+// ErrStopNow, as the cause of the context passed to Run, stops the server without the
+// drain delay.
 var ErrStopNow = errors.New("stop without a drain")
 
-// Server runs one handler. Fill in the fields, then call Run once.
+// Server runs one handler. Set the fields, then call Run once.
 type Server struct {
-	// Settings hold the addresses and the timeouts of the stop.
+	// Settings has the addresses and the timeouts.
 	Settings Settings
-	// Handler answers the public listener's requests.
+	// Handler handles the requests of the public listener.
 	Handler http.Handler
-	// Prepare makes the Handler of a server that must wait for something first; nil
-	// where Handler is set. It may take its time: both listeners are open already,
-	// /healthz says that the program is alive and /readyz that it is not ready, and
-	// early requests are told to come back. It must return when its context ends. An
-	// error ends Run.
+	// Prepare returns the handler of a server that must wait for something first, such as
+	// a database. Set it or Handler. While it runs, /healthz succeeds, /readyz fails, and
+	// requests get 503 with Retry-After. It must return when its context ends. An error
+	// ends Run.
 	Prepare func(context.Context) (http.Handler, error)
-	// Ready tells whether the server can do its job; an error makes /readyz answer
-	// 503. Nil means always.
+	// Ready reports whether the server can serve requests; an error makes /readyz respond
+	// with 503. Its context ends after 3 seconds. Nil means always ready.
 	Ready func(context.Context) error
-	// Registry is what /metrics shows; Run adds the metrics of requests to it.
+	// Registry is what /metrics serves. Run registers the metrics of requests in it.
 	Registry *prometheus.Registry
-	// Log gets a line for every request and for starting and stopping.
+	// Log gets a line for every request, and one when the server starts and stops.
 	Log *slog.Logger
 }
 
-// Run serves until ctx ends, then stops in order: /readyz says no, the drain delay
-// passes (unless the context's cause is ErrStopNow), the listener closes, requests
-// in flight finish. It returns nil after such a stop, and an error when it could
-// not listen or when requests were still in flight at the stop timeout.
+// Run serves until ctx ends and then drains: /readyz fails, the drain delay passes (unless
+// the cause of ctx is ErrStopNow), the listener closes, and requests in flight finish. It
+// returns nil after that, and an error if it cannot listen or if requests are still in
+// flight at the stop timeout.
 func (s *Server) Run(ctx context.Context) error {
 	public, err := listen("--listen (HALLPASS_LISTEN)", s.Settings.Listen)
 	if err != nil {
@@ -75,9 +69,9 @@ func (s *Server) Run(ctx context.Context) error {
 	var handler preparedHandler
 	app := s.httpServer(forwarded(proxies, newObserver(&handler, s.Log, s.Registry, &health.stopping)))
 	admin := s.httpServer(adminHandler(health, s.Registry))
-	admin.WriteTimeout = 0 // a CPU profile takes as long as it was asked to take
+	admin.WriteTimeout = 0 // a CPU profile takes as long as the request says
 	failed := make(chan error, 3)
-	go func() { failed <- app.Serve(lazyListener{public, newCohort(&health.stopping)}) }()
+	go func() { failed <- app.Serve(public) }()
 	go func() { failed <- admin.Serve(private) }()
 	s.Log.InfoContext(ctx, "listening", "address", public.Addr().String(), "admin_address", private.Addr().String())
 	ctx, cancel := context.WithCancel(ctx)
@@ -87,9 +81,9 @@ func (s *Server) Run(ctx context.Context) error {
 	} else {
 		var preparing sync.WaitGroup
 		preparing.Go(func() { failed <- s.prepare(ctx, &handler, health) })
-		defer preparing.Wait() // what it opens is closed after Run has returned
+		defer preparing.Wait() // callers close what Prepare opened once Run has returned
 	}
-	defer cancel() // before the wait above: a listener that fails ends the preparing too
+	defer cancel() // runs before Wait: Prepare must end if a listener fails
 
 	if err := wait(ctx, failed); err != nil {
 		return err
@@ -97,7 +91,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return s.stop(ctx, health, app, admin)
 }
 
-// wait returns nil when ctx ends, and the first error of failed before that.
+// wait returns nil when ctx ends, or the first error from failed before that.
 func wait(ctx context.Context, failed <-chan error) error {
 	for ctx.Err() == nil {
 		select {
@@ -111,7 +105,7 @@ func wait(ctx context.Context, failed <-chan error) error {
 	return nil
 }
 
-// prepare makes the handler and lets requests to it.
+// prepare calls Prepare and puts its handler into service.
 func (s *Server) prepare(ctx context.Context, handler *preparedHandler, health *health) error {
 	prepared, err := s.Prepare(ctx)
 	if err != nil {
@@ -123,18 +117,18 @@ func (s *Server) prepare(ctx context.Context, handler *preparedHandler, health *
 	return nil
 }
 
-// stop ends both servers in order. The admin server goes last, so that /readyz can
-// say no for as long as anybody asks.
+// stop drains and closes both servers. The admin server is last, so that /readyz responds
+// until the end.
 func (s *Server) stop(ctx context.Context, health *health, app, admin *http.Server) error {
 	health.stopping.Store(true)
 	if !errors.Is(context.Cause(ctx), ErrStopNow) {
-		s.Log.InfoContext(ctx, "stopping: not ready any more", "drain_delay", s.Settings.DrainDelay)
+		s.Log.InfoContext(ctx, "draining", "drain_delay", s.Settings.DrainDelay)
 		time.Sleep(s.Settings.DrainDelay)
 	}
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Settings.StopTimeout)
 	defer cancel()
 	err := app.Shutdown(deadline)
-	_ = admin.Close() // only health checks and metrics are cut off
+	_ = admin.Close() // interrupts health checks and metrics only
 	if err != nil {
 		_ = app.Close()
 		return fmt.Errorf("requests were still in flight after --stop-timeout (%v): %w", s.Settings.StopTimeout, err)
@@ -146,16 +140,16 @@ func (s *Server) stop(ctx context.Context, health *health, app, admin *http.Serv
 func (s *Server) httpServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: cmp.Or(s.Settings.ReadHeaderTimeout, defaultReadHeaderTimeout),
+		ReadTimeout:       cmp.Or(s.Settings.ReadTimeout, defaultReadTimeout),
+		WriteTimeout:      cmp.Or(s.Settings.WriteTimeout, defaultWriteTimeout),
+		IdleTimeout:       cmp.Or(s.Settings.IdleTimeout, defaultIdleTimeout),
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 }
 
-// preparedHandler answers 503 until it has a handler.
+// preparedHandler responds with 503 until set is called.
 type preparedHandler struct{ handler atomic.Pointer[http.Handler] }
 
 func (p *preparedHandler) set(h http.Handler) { p.handler.Store(&h) }
@@ -170,11 +164,12 @@ func (p *preparedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	(*h).ServeHTTP(w, r)
 }
 
-// listen opens a listener, or says which setting to change.
+// listen opens a listener. The error names the setting to change.
 func listen(setting, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s: %s is in use by another program: stop that one, or set another address", setting, address)
+		return nil, fmt.Errorf(
+			"%s: %s is in use by another program: stop that one, or set another address", setting, address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot listen on %s: %w", setting, address, err)

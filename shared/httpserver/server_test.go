@@ -20,7 +20,7 @@ func TestHealthAndReadiness(t *testing.T) {
 	var broken atomic.Pointer[error]
 	r := start(t, httpserver.Server{Handler: hello, Ready: func(ctx context.Context) error {
 		if _, bounded := ctx.Deadline(); !bounded {
-			t.Error("a readiness check may take for ever")
+			t.Error("a readiness check has no deadline")
 		}
 		if err := broken.Load(); err != nil {
 			return *err
@@ -49,7 +49,7 @@ func TestHealthAndReadiness(t *testing.T) {
 	}
 }
 
-// What the admin listener shows is not on the public one.
+// The endpoints of the admin listener are not on the public one.
 func TestPublicListenerHasTheHandlerOnly(t *testing.T) {
 	r := start(t, httpserver.Server{Handler: http.NotFoundHandler()})
 	for _, path := range []string{"/metrics", "/healthz", "/readyz", "/debug/pprof/"} {
@@ -69,7 +69,7 @@ func TestCheckReady(t *testing.T) {
 	}})
 	address := strings.TrimPrefix(r.admin, "http://")
 	if err := httpserver.CheckReady(t.Context(), address); err == nil || err.Error() != "not ready: no keys" {
-		t.Errorf("a server that is not ready: %v", err)
+		t.Errorf("before the server is ready: %v", err)
 	}
 	ready.Store(true)
 	_, port, err := net.SplitHostPort(address)
@@ -81,32 +81,31 @@ func TestCheckReady(t *testing.T) {
 			t.Errorf("%s: %v", a, err)
 		}
 	}
-	if err := httpserver.CheckReady(t.Context(), "9001"); err == nil || !strings.Contains(err.Error(), "--admin-listen (HALLPASS_ADMIN_LISTEN)") {
+	err = httpserver.CheckReady(t.Context(), "9001")
+	if err == nil || !strings.Contains(err.Error(), "--admin-listen (HALLPASS_ADMIN_LISTEN)") {
 		t.Errorf("an address without a port: %v", err)
 	}
 	if err := r.stop(httpserver.ErrStopNow); err != nil {
 		t.Fatal(err)
 	}
 	if err := httpserver.CheckReady(t.Context(), address); err == nil {
-		t.Error("a server that is not there is ready")
+		t.Error("a stopped server is ready")
 	}
 }
 
-// The server is asked directly, whatever proxy the environment names.
+// CheckReady ignores the proxy of the environment.
 func TestCheckReadyUsesNoProxy(t *testing.T) {
 	transport := http.DefaultTransport.(*http.Transport)
 	before := transport.Proxy
 	defer func() { transport.Proxy = before }()
-	asked := errors.New("a proxy was asked for")
-	transport.Proxy = func(*http.Request) (*url.URL, error) { return nil, asked }
+	transport.Proxy = func(*http.Request) (*url.URL, error) { return nil, errors.New("a proxy was looked up") }
 	r := start(t, httpserver.Server{Handler: hello})
 	if err := httpserver.CheckReady(t.Context(), strings.TrimPrefix(r.admin, "http://")); err != nil {
 		t.Error(err)
 	}
 }
 
-// After SIGTERM the server says that it is not ready, and goes on answering until
-// the drain delay is over.
+// After SIGTERM /readyz fails, and the server keeps serving until the drain delay is over.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	const delay = 2 * time.Second
@@ -120,13 +119,13 @@ func TestDrain(t *testing.T) {
 		defer resp.Body.Close()
 		stopping := r.get(r.admin+"/readyz").status != 200
 		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "hello" || resp.Close != stopping {
-			t.Errorf("stopping: %v, answer %q, connection closed: %v (%v)", stopping, body, resp.Close, err)
+			t.Errorf("stopping: %v, response %q, connection closed: %v (%v)", stopping, body, resp.Close, err)
 		}
 	}
 	ask()
 	stopped := time.Now()
 	r.cancel(nil)
-	r.until("/readyz says no", func() bool {
+	r.until("/readyz fails", func() bool {
 		a, err := r.try(http.MethodGet, r.admin+"/readyz", nil)
 		return err == nil && a.status == 503 && a.body == "not ready: stopping\n"
 	})
@@ -138,17 +137,17 @@ func TestDrain(t *testing.T) {
 		t.Errorf("Run: %v", err)
 	}
 	if took := time.Since(stopped); took < delay {
-		t.Errorf("stopped after %v, before the drain delay", took)
+		t.Errorf("stopped after %v, before the end of the drain delay", took)
 	}
 	if _, err := r.try(http.MethodGet, r.public, nil); err == nil {
-		t.Error("the server answers after Run has returned")
+		t.Error("the server still serves after Run has returned")
 	}
 	if len(r.log.with(t, "stopped")) != 1 {
 		t.Errorf("the stop is not logged:\n%s", r.log)
 	}
 }
 
-// gate is a handler that keeps a request until it is opened.
+// gate is a handler that blocks until it is opened.
 type gate struct{ entered, open chan struct{} }
 
 func newGate() gate { return gate{entered: make(chan struct{}), open: make(chan struct{})} }
@@ -162,12 +161,12 @@ func (g gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Ctrl-C: the drain delay is left out, and yet a request in flight finishes.
+// ErrStopNow skips the drain delay; requests in flight still finish.
 func TestStopNowLetsRequestsFinish(t *testing.T) {
 	t.Parallel()
 	g := newGate()
 	r := start(t, httpserver.Server{Handler: g, Settings: httpserver.Settings{DrainDelay: time.Hour}})
-	got := make(chan answer, 1)
+	got := make(chan response, 1)
 	go func() {
 		a, err := r.try(http.MethodGet, r.public, nil)
 		if err != nil {
@@ -217,13 +216,13 @@ func TestStopTimeout(t *testing.T) {
 	}
 }
 
-func TestRunNamesTheSettingOfATakenPort(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+func TestPortInUse(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
-	free, used := "127.0.0.1:0", taken.Addr().String()
+	defer other.Close()
+	free, used := "127.0.0.1:0", other.Addr().String()
 	tests := []struct{ listen, admin, says string }{
 		{used, free, "--listen (HALLPASS_LISTEN): " + used + " is in use by another program"},
 		{free, used, "--admin-listen (HALLPASS_ADMIN_LISTEN): " + used + " is in use by another program"},
@@ -241,18 +240,18 @@ func TestRunNamesTheSettingOfATakenPort(t *testing.T) {
 	}
 }
 
-// A peer cannot make the server hold more than 32 KiB of headers.
+// The header of a request may have about 32 KiB.
 func TestHeaderLimit(t *testing.T) {
 	r := start(t, httpserver.Server{Handler: hello})
 	for size, want := range map[int]int{16 << 10: 200, 40 << 10: 431} {
-		if a := r.do(http.MethodGet, r.public, http.Header{"X-Long": {strings.Repeat("x", size)}}); a.status != want {
+		header := http.Header{"X-Long": {strings.Repeat("x", size)}}
+		if a := r.do(http.MethodGet, r.public, header); a.status != want {
 			t.Errorf("header of %d bytes: %d, want %d", size, a.status, want)
 		}
 	}
 }
 
-// While a server prepares itself it is alive, not ready, and says when to come
-// back.
+// During Prepare the server is alive but not ready, and requests get 503 with Retry-After.
 func TestPrepare(t *testing.T) {
 	release := make(chan struct{})
 	r := start(t, httpserver.Server{Prepare: func(ctx context.Context) (http.Handler, error) {
@@ -269,7 +268,8 @@ func TestPrepare(t *testing.T) {
 	if a := r.get(r.admin + "/readyz"); a.status != 503 || a.body != "not ready: starting\n" {
 		t.Errorf("/readyz: %d %q", a.status, a.body)
 	}
-	if a := r.get(r.public); a.status != 503 || a.header.Get("Retry-After") != "1" || a.header.Get("Content-Type") != "application/problem+json" {
+	if a := r.get(r.public); a.status != 503 || a.header.Get("Retry-After") != "1" ||
+		a.header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("an early request: %d %v", a.status, a.header)
 	}
 	close(release)
@@ -283,11 +283,11 @@ func TestPrepareFails(t *testing.T) {
 	broken := errors.New("schema is newer than this program")
 	r := start(t, httpserver.Server{Prepare: func(context.Context) (http.Handler, error) { return nil, broken }})
 	if err := r.wait(); !errors.Is(err, broken) {
-		t.Errorf("Run: %v, want what Prepare returned", err)
+		t.Errorf("Run: %v, want the error of Prepare", err)
 	}
 }
 
-// A stop does not wait for what the preparing waits for.
+// A stop ends the context of Prepare and waits until it has returned.
 func TestStopWhilePreparing(t *testing.T) {
 	returned := false
 	r := start(t, httpserver.Server{Prepare: func(ctx context.Context) (http.Handler, error) {

@@ -9,21 +9,35 @@ import (
 	"time"
 )
 
-// Settings are those that every server has. The tags are read by kong; the
-// defaults of the two addresses are kong variables, because each program has its
-// own.
+// The defaults of the timeouts, as in the tags of Settings.
+const (
+	defaultReadHeaderTimeout = 5 * time.Second
+	defaultReadTimeout       = 15 * time.Second
+	defaultWriteTimeout      = time.Minute
+	defaultIdleTimeout       = 2 * time.Minute
+)
+
+// Settings are the settings of every server. kong reads the tags. The default addresses are
+// the kong variables listen and admin_listen, which each program sets.
+//
+// The timeouts are those of http.Server. A timeout of zero means its default: no server
+// is without one.
 type Settings struct {
-	Listen         string        `group:"Server" env:"HALLPASS_LISTEN" default:"${listen}" placeholder:"HOST:PORT" help:"Address to serve on (${default})."`
-	AdminListen    string        `group:"Server" env:"HALLPASS_ADMIN_LISTEN" default:"${admin_listen}" placeholder:"HOST:PORT" help:"Address of /metrics, /healthz, /readyz and pprof; never publish it (${default})."`
-	AllowedOrigins []string      `group:"Server" env:"HALLPASS_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of web pages whose scripts may call this server (CORS), separated by commas; * for all. None by default."`
-	TrustedProxies []string      `group:"Server" env:"HALLPASS_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Addresses and networks of the proxies in front, separated by commas: their X-Forwarded-For is believed. None by default."`
-	DrainDelay     time.Duration `group:"Server" env:"HALLPASS_DRAIN_DELAY" default:"2s" help:"After SIGTERM, go on serving for this long while /readyz already says no (${default})."`
-	StopTimeout    time.Duration `group:"Server" env:"HALLPASS_STOP_TIMEOUT" default:"30s" help:"Let requests in flight finish for at most this long when stopping (${default})."`
-	LogFormat      string        `group:"Logs" env:"HALLPASS_LOG_FORMAT" enum:"text,json" default:"text" help:"Format of the log on standard error: text or json (${default})."`
-	LogLevel       string        `group:"Logs" env:"HALLPASS_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"Least level that is logged: debug, info, warn or error (${default})."`
+	Listen            string        `group:"Server" env:"HALLPASS_LISTEN" default:"${listen}" placeholder:"HOST:PORT" help:"Address to serve on (${default})."`
+	AdminListen       string        `group:"Server" env:"HALLPASS_ADMIN_LISTEN" default:"${admin_listen}" placeholder:"HOST:PORT" help:"Address of /metrics, /healthz, /readyz and pprof; never publish it (${default})."`
+	AllowedOrigins    []string      `group:"Server" env:"HALLPASS_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of web pages whose scripts may call this server (CORS), separated by commas; * for all. None by default."`
+	TrustedProxies    []string      `group:"Server" env:"HALLPASS_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Addresses and networks of reverse proxies whose X-Forwarded-For is trusted, separated by commas. None by default."`
+	ReadHeaderTimeout time.Duration `group:"Server" env:"HALLPASS_READ_HEADER_TIMEOUT" default:"5s" help:"Time that a client has to send the header of a request (${default})."`
+	ReadTimeout       time.Duration `group:"Server" env:"HALLPASS_READ_TIMEOUT" default:"15s" help:"Time that a client has to send a whole request (${default})."`
+	WriteTimeout      time.Duration `group:"Server" env:"HALLPASS_WRITE_TIMEOUT" default:"1m" help:"Time from the end of a request's header to the end of its response (${default})."`
+	IdleTimeout       time.Duration `group:"Server" env:"HALLPASS_IDLE_TIMEOUT" default:"2m" help:"Time after which an idle connection is closed (${default})."`
+	DrainDelay        time.Duration `group:"Server" env:"HALLPASS_DRAIN_DELAY" default:"2s" help:"After SIGTERM, keep serving for this long while /readyz fails, so that load balancers notice (${default})."`
+	StopTimeout       time.Duration `group:"Server" env:"HALLPASS_STOP_TIMEOUT" default:"30s" help:"When stopping, wait at most this long for requests in flight (${default})."`
+	LogFormat         string        `group:"Logs" env:"HALLPASS_LOG_FORMAT" enum:"text,json" default:"text" help:"Format of the log on standard error: text or json (${default})."`
+	LogLevel          string        `group:"Logs" env:"HALLPASS_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"Lowest level to log: debug, info, warn or error (${default})."`
 }
 
-// Validate checks what kong cannot; the error names the setting.
+// Validate checks what kong does not. The error names the setting.
 func (s *Settings) Validate() error {
 	for _, a := range []struct{ setting, value string }{
 		{"--listen (HALLPASS_LISTEN)", s.Listen},
@@ -38,48 +52,66 @@ func (s *Settings) Validate() error {
 		}
 	}
 	if clash(s.Listen, s.AdminListen) {
-		return fmt.Errorf("--listen (HALLPASS_LISTEN) and --admin-listen (HALLPASS_ADMIN_LISTEN) must be two addresses, not %s and %s: set another port for one of them", s.Listen, s.AdminListen)
+		return fmt.Errorf("--listen (HALLPASS_LISTEN) and --admin-listen (HALLPASS_ADMIN_LISTEN) must be two addresses, "+
+			"not %s and %s: set another port for one of them", s.Listen, s.AdminListen)
 	}
 	for _, origin := range s.AllowedOrigins {
-		if origin == "*" {
-			continue
-		}
-		if !isOrigin(origin) {
-			return fmt.Errorf("--allowed-origins (HALLPASS_ALLOWED_ORIGINS) must hold origins as browsers write them, like https://app.example.com, in small letters, without a path, the usual port or a *, not %q", origin)
+		if origin != "*" && !isOrigin(origin) {
+			return fmt.Errorf("--allowed-origins (HALLPASS_ALLOWED_ORIGINS) must hold origins as browsers write them, "+
+				"like https://app.example.com, in lower case, without a path, the default port or a *, not %q", origin)
 		}
 	}
 	if _, err := parseProxies(s.TrustedProxies); err != nil {
 		return err
 	}
-	if s.DrainDelay < 0 || s.StopTimeout < 0 {
-		return fmt.Errorf("--drain-delay (HALLPASS_DRAIN_DELAY) and --stop-timeout (HALLPASS_STOP_TIMEOUT) must not be negative")
+	return s.validateDurations()
+}
+
+func (s *Settings) validateDurations() error {
+	for _, d := range []struct {
+		setting string
+		value   time.Duration
+	}{
+		{"--read-header-timeout (HALLPASS_READ_HEADER_TIMEOUT)", s.ReadHeaderTimeout},
+		{"--read-timeout (HALLPASS_READ_TIMEOUT)", s.ReadTimeout},
+		{"--write-timeout (HALLPASS_WRITE_TIMEOUT)", s.WriteTimeout},
+		{"--idle-timeout (HALLPASS_IDLE_TIMEOUT)", s.IdleTimeout},
+		{"--drain-delay (HALLPASS_DRAIN_DELAY)", s.DrainDelay},
+		{"--stop-timeout (HALLPASS_STOP_TIMEOUT)", s.StopTimeout},
+	} {
+		if d.value < 0 {
+			return fmt.Errorf("%s must not be negative", d.setting)
+		}
 	}
 	return nil
 }
 
-// isOrigin reports whether a browser could send this as the origin of a page (RFC 6454
-// §6.2): another text would never match, and part of one must not stand for many.
+// isOrigin reports whether s is an http or https origin as browsers serialize it (RFC 6454
+// section 6.2). Any other text would never match.
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
-	if err != nil || u.Hostname() == "" || s != u.Scheme+"://"+u.Host || s != strings.ToLower(s) || strings.ContainsAny(s, "*,") {
+	if err != nil || u.Hostname() == "" || s != u.Scheme+"://"+u.Host {
 		return false
 	}
-	usual := map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	return usual != "" && u.Port() != usual && !strings.HasSuffix(u.Host, ":")
+	if s != strings.ToLower(s) || strings.ContainsAny(s, "*,") || strings.HasSuffix(u.Host, ":") {
+		return false
+	}
+	defaultPort := map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	return defaultPort != "" && u.Port() != defaultPort
 }
 
-// clash reports whether two listeners cannot have these addresses at once.
+// clash reports whether two listeners on these addresses would conflict.
 func clash(a, b string) bool {
 	hostA, portA, _ := net.SplitHostPort(a)
 	hostB, portB, _ := net.SplitHostPort(b)
-	if portA != portB || portA == "0" { // the system gives each a port of its own
+	if portA != portB || portA == "0" { // the system assigns different ports
 		return false
 	}
-	return hostA == hostB || everyAddress(hostA) || everyAddress(hostB)
+	return hostA == hostB || wildcard(hostA) || wildcard(hostB)
 }
 
-// everyAddress reports whether a listener on this host takes all addresses of the machine.
-func everyAddress(host string) bool {
+// wildcard reports whether a listener on host accepts on all interfaces.
+func wildcard(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "" || ip != nil && ip.IsUnspecified()
 }

@@ -140,13 +140,17 @@ func TestSettingsFromFlagsAndEnvironment(t *testing.T) {
 		t.Fatalf("exit code %d, output %q, message %q", got.code, got.out, got.err)
 	}
 	want := httpserver.Settings{
-		Listen:         "127.0.0.1:1",    // environment
-		AdminListen:    "127.0.0.1:8001", // the program's default
-		AllowedOrigins: []string{"https://a.example", "https://b.example"},
-		DrainDelay:     7 * time.Second, // a flag goes before the environment
-		StopTimeout:    30 * time.Second,
-		LogFormat:      "json",
-		LogLevel:       "info",
+		Listen:            "127.0.0.1:1",    // environment
+		AdminListen:       "127.0.0.1:8001", // the program's default
+		AllowedOrigins:    []string{"https://a.example", "https://b.example"},
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		DrainDelay:        7 * time.Second, // a flag goes before the environment
+		StopTimeout:       30 * time.Second,
+		LogFormat:         "json",
+		LogLevel:          "info",
 	}
 	if diff := cmp.Diff(want, got.serve.Settings); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)

@@ -24,10 +24,9 @@ func (c *serveCommand) Validate() error { return c.Settings.Validate() }
 // Run serves until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, streams program.Streams, misspelt program.Misspellings) error {
 	log := httpserver.NewLogger(streams.Err, c.Settings.HTTP)
-	defer log.Close()
-	slog.SetDefault(log.Logger)
-	misspelt.Warn(ctx, log.Logger)
-	return server.Run(ctx, c.Settings, program.Version, log.Logger)
+	slog.SetDefault(log)
+	misspelt.Warn(ctx, log)
+	return server.Run(ctx, c.Settings, program.Version, log)
 }
 
 // migrateCommand updates the schema of the database.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
 
@@ -47,7 +48,7 @@ func readForm(w http.ResponseWriter, r *http.Request, multipartToo bool) (url.Va
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return nil, invalid("the body must be sent as it is, without a Content-Encoding")
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	httpserver.LimitBody(w, r, maxBody)
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || len(r.Header["Content-Type"]) > 1 {
 		mediaType = ""

@@ -23,10 +23,9 @@ type ServeCommand struct {
 // Run serves until ctx ends. A wrong setting ends the program with program.ExitUsage.
 func (c *ServeCommand) Run(ctx context.Context, streams program.Streams, misspelt program.Misspellings) error {
 	log := httpserver.NewLogger(streams.Err, c.HTTP)
-	defer log.Close()
-	slog.SetDefault(log.Logger) // for libraries
-	misspelt.Warn(ctx, log.Logger)
-	server, err := New(ctx, c.Settings, log.Logger)
+	slog.SetDefault(log) // for libraries
+	misspelt.Warn(ctx, log)
+	server, err := New(ctx, c.Settings, log)
 	if err != nil {
 		return program.WithCode(program.ExitUsage, err)
 	}

@@ -338,7 +338,7 @@ func run(t *testing.T, s server.Settings) (log func() string, stop func()) {
 	var lines bytes.Buffer
 	logger := httpserver.NewLogger(&lines, s.HTTP)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	srv, err := server.New(ctx, s, logger.Logger)
+	srv, err := server.New(ctx, s, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,7 +355,6 @@ func run(t *testing.T, s server.Settings) (log func() string, stop func()) {
 		if err := <-ended; err != nil {
 			t.Errorf("stopping: %v", err)
 		}
-		logger.Close()
 	}
 }
 
