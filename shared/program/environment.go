@@ -8,53 +8,51 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// maxSlips is how many letters of a variable may be wrong, missing or too many for it to
-// be taken for a misspelling. Names of settings are further apart than that.
-const maxSlips = 2
+// maxDistance is the edit distance up to which a variable counts as a misspelled setting.
+// The names of settings differ by more.
+const maxDistance = 2
 
-// Misspelling is an environment variable that is nothing to the program, and the setting
-// that it was probably meant to be.
+// Misspelling is an environment variable that is not a setting, and the setting whose name
+// is nearest to it.
 type Misspelling struct{ Variable, Setting string }
 
-// Misspellings is what every command gets, for one that has a log to warn of them in.
-// They are no errors: the environment may have been made for another program too.
+// Misspellings are passed to every command, so that one with a log can warn of them. They
+// are not errors: the variable may belong to another program.
 type Misspellings []Misspelling
 
-// Warn logs each of them, without the value.
+// Warn logs each misspelling at level WARN, without the variable's value.
 func (m Misspellings) Warn(ctx context.Context, log *slog.Logger) {
 	for _, found := range m {
-		log.WarnContext(ctx, "this environment variable is no setting and is not read: is it misspelt?",
+		log.WarnContext(ctx, "unknown environment variable: is it misspelt?",
 			"variable", found.Variable, "setting", found.Setting)
 	}
 }
 
-// misspellings finds those in an environment, by the settings of node and of all commands
-// under it.
+// misspellings compares the environment with the settings of node and of its commands.
 func misspellings(environment []string, node *kong.Node) Misspellings {
-	var known []string
+	var settings []string
 	for _, flag := range allFlags(node) {
-		known = append(known, flag.Envs...)
+		settings = append(settings, flag.Envs...)
 	}
 	var found Misspellings
 	for _, entry := range environment {
 		variable, _, _ := strings.Cut(entry, "=")
-		nearest, distance := "", maxSlips+1
-		for _, setting := range known {
-			if d := slips(variable, setting); d < distance {
+		nearest, distance := "", maxDistance+1
+		for _, setting := range settings {
+			if d := editDistance(variable, setting); d < distance {
 				nearest, distance = setting, d
 			}
 		}
-		if 0 < distance && distance <= maxSlips {
+		if 0 < distance && distance <= maxDistance {
 			found = append(found, Misspelling{variable, nearest})
 		}
 	}
 	return found
 }
 
-// slips is how many letters must be changed, added or taken away to make b of a
-// (the Levenshtein distance).
-func slips(a, b string) int {
-	row := make([]int, len(b)+1) // from the beginning of a to each beginning of b
+// editDistance returns the Levenshtein distance of a and b.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1) // distances of a prefix of a to each prefix of b
 	for j := range row {
 		row[j] = j
 	}

@@ -1,9 +1,5 @@
-// Package program is how a Hallpass program starts and ends: settings from flags
-// and the environment, signals, exit codes.
-//
-// It exists so that both programs behave alike: the same words for the same
-// settings, the same exit codes for scripts to rely on, and one place that prints
-// an error.
+// Package program runs a command-line program: it parses settings from flags and the
+// environment, handles signals, prints errors and returns exit codes.
 package program
 
 import (
@@ -23,16 +19,16 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 )
 
-// Version is the version of the build, stamped in by the linker.
+// Version is the version of the build. The linker sets it.
 var Version = "dev"
 
 // Exit codes of every command.
 const (
-	ExitOK       = 0 // it was done
-	ExitFailure  = 1 // it was tried and failed
-	ExitUsage    = 2 // the command line or a setting is wrong; nothing was tried
-	ExitNotFound = 3 // what it was about does not exist
-	ExitConflict = 4 // what it should make exists already
+	ExitOK       = 0 // success
+	ExitFailure  = 1 // the command failed
+	ExitUsage    = 2 // the command line or a setting is invalid; nothing was done
+	ExitNotFound = 3 // the object of the command does not exist
+	ExitConflict = 4 // the object to create exists already
 )
 
 // codedError is an error with an exit code of its own.
@@ -44,8 +40,7 @@ type codedError struct {
 func (e *codedError) Error() string { return e.err.Error() }
 func (e *codedError) Unwrap() error { return e.err }
 
-// WithCode returns err with the exit code that the program shall end with. A nil
-// err stays nil.
+// WithCode wraps err so that the program exits with code. It returns nil if err is nil.
 func WithCode(code int, err error) error {
 	if err == nil {
 		return nil
@@ -53,36 +48,38 @@ func WithCode(code int, err error) error {
 	return &codedError{code: code, err: err}
 }
 
-// Streams are the standard streams of the program, given to every command.
+// Streams are the standard input, output and error of the program. Every command gets them.
 type Streams struct {
 	In  io.Reader
 	Out io.Writer
 	Err io.Writer
 }
 
-// gcPercent is how much a program may allocate, in percent of what it holds, before it
-// collects its garbage. A server holds some MiB only: to collect each time that they
-// have doubled, as Go does by default, took a tenth of the time of a request, and what
-// it saved was about 10 MiB.
+// gcPercent is the default of GOGC. The live heap of a server is a few MiB. With Go's
+// default of 100, garbage collection took a tenth of the CPU time of a request and saved
+// about 10 MiB.
 const gcPercent = 400
 
-// Program describes a program to Main.
+// Program describes a command-line program.
 type Program struct {
-	// Name is what the user types.
+	// Name is the name of the executable.
 	Name string
 	// Description is the first paragraph of --help.
 	Description string
-	// Commands is a pointer to a struct that kong reads. Each command's Run may
-	// take a context.Context, Streams and Misspellings. The value of a flag with the tag
-	// secret:"" is never repeated in a message.
+	// Commands is a pointer to a struct with the tags of kong. The Run method of a command
+	// may take a context.Context, Streams and Misspellings. Error messages never show the
+	// value of a flag with the tag secret:"".
 	Commands any
-	// Vars are kong variables for the help and defaults of the settings.
+	// Vars are kong variables for the help and the defaults of the settings.
 	Vars map[string]string
 }
 
-// Main runs the command that the arguments name and returns the exit code. The
-// context that commands get ends at SIGTERM, and at SIGINT with the cause
-// httpserver.ErrStopNow; a second signal ends the program at once.
+// Main runs the command named by args, which exclude the program's name, and returns the
+// exit code. An error of the command is printed to streams.Err on one line.
+//
+// The context of the command ends on SIGTERM, and on SIGINT with the cause
+// [httpserver.ErrStopNow]. A second signal exits at once. Main sets the garbage collector's
+// target of the process unless GOGC is set.
 func (p Program) Main(args []string, streams Streams) int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -106,8 +103,8 @@ func cancelOnSignal(signals <-chan os.Signal, cancel context.CancelCauseFunc) {
 	os.Exit(ExitFailure)
 }
 
-// exited is what kong's exit hook panics with, so that --help ends the parsing
-// and not the program: Main's deferred calls run.
+// exited is the value that kong's exit hook panics with: --help ends the parsing, and the
+// deferred calls of Main still run.
 type exited int
 
 func (p Program) run(ctx context.Context, args []string, streams Streams) (code int) {
@@ -131,20 +128,19 @@ func (p Program) run(ctx context.Context, args []string, streams Streams) (code 
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 	if err != nil {
-		panic(err) // the struct's tags are wrong: no input can cause this
+		panic(err) // the tags of Commands are wrong; no input causes this
 	}
-	command, err := parser.Parse(customary(args))
+	command, err := parser.Parse(aliases(args))
 	if err == nil {
 		err = command.Run(misspellings(os.Environ(), parser.Model.Node))
 	} else {
-		err = WithCode(ExitUsage, fmt.Errorf("%s (%s --help tells more)", usageMessage(err, parser.Model.Node), p.Name))
+		err = WithCode(ExitUsage, fmt.Errorf("%s (see '%s --help')", usageMessage(err, parser.Model.Node), p.Name))
 	}
 	return p.report(err, streams.Err)
 }
 
-// customary puts the words of these programs in the place of what people try first
-// everywhere: --version and help.
-func customary(args []string) []string {
+// aliases translates the customary "--version" and "help COMMAND" into what kong knows.
+func aliases(args []string) []string {
 	switch {
 	case len(args) == 1 && args[0] == "--version":
 		return []string{"version"}
@@ -154,9 +150,8 @@ func customary(args []string) []string {
 	return args
 }
 
-// usageMessage is what kong says about the arguments, with the environment variable
-// of the flag that it begins with: who gave a bad value by one may not know the
-// other.
+// usageMessage returns kong's message about the arguments. If it begins with a flag, it adds
+// the flag's environment variable, where the bad value may come from.
 func usageMessage(err error, node *kong.Node) string {
 	message := err.Error()
 	for _, flag := range allFlags(node) {
@@ -167,7 +162,7 @@ func usageMessage(err error, node *kong.Node) string {
 		setting := fmt.Sprintf("--%s (%s)", flag.Name, strings.Join(flag.Envs, ", "))
 		switch {
 		case flag.Tag.Has("secret"):
-			return setting + ": it has no value that can be read; one that begins with a dash is written --" + flag.Name + "=VALUE"
+			return setting + ": missing value; write --" + flag.Name + "=VALUE if it begins with a dash"
 		case !strings.Contains(rest, flag.Envs[0]):
 			return setting + rest
 		}
@@ -175,7 +170,7 @@ func usageMessage(err error, node *kong.Node) string {
 	return message
 }
 
-// allFlags returns the flags of node and of all commands under it.
+// allFlags returns the flags of node and of all its commands.
 func allFlags(node *kong.Node) []*kong.Flag {
 	flags := slices.Clone(node.Flags)
 	for _, child := range node.Children {
@@ -184,7 +179,7 @@ func allFlags(node *kong.Node) []*kong.Flag {
 	return flags
 }
 
-// report prints err once, as one line, and returns its exit code.
+// report prints err on one line and returns its exit code.
 func (p Program) report(err error, w io.Writer) int {
 	if err == nil {
 		return ExitOK
@@ -206,12 +201,12 @@ func (VersionCommand) Run(streams Streams) error {
 	return err
 }
 
-// HealthcheckCommand asks a running server whether it is ready.
+// HealthcheckCommand checks that a running server is ready.
 type HealthcheckCommand struct {
-	AdminListen string `env:"HALLPASS_ADMIN_LISTEN" default:"${admin_listen}" placeholder:"HOST:PORT" help:"Admin address of the server to ask (${default})."`
+	AdminListen string `env:"HALLPASS_ADMIN_LISTEN" default:"${admin_listen}" placeholder:"HOST:PORT" help:"Admin address of the server to check (${default})."`
 }
 
-// Run returns nil when the server says that it is ready.
+// Run returns nil if the server is ready.
 func (c HealthcheckCommand) Run(ctx context.Context) error {
 	return httpserver.CheckReady(ctx, c.AdminListen)
 }

@@ -21,28 +21,28 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 )
 
-// commands are those of the program in these tests.
+// commands are the commands of the program under test.
 type commands struct {
 	Serve       serveCommand               `cmd:"" help:"Run the server."`
 	Fail        failCommand                `cmd:"" help:"Fail."`
 	Wait        waitCommand                `cmd:"" help:"Wait for a signal."`
-	Healthcheck program.HealthcheckCommand `cmd:"" help:"Ask a running server whether it is ready."`
+	Healthcheck program.HealthcheckCommand `cmd:"" help:"Check that a running server is ready."`
 	Version     program.VersionCommand     `cmd:"" help:"Print the version."`
 }
 
-// serveCommand has the settings of a server, and notes what it was run with.
+// serveCommand has the settings of a server. Run records what it gets.
 type serveCommand struct {
 	httpserver.Settings `embed:""`
 	Keys                keyring.Settings `embed:""`
-	Work                string           `env:"HALLPASS_WORK" help:"What to do; its name begins the next one's."`
+	Work                string           `env:"HALLPASS_WORK" help:"A setting whose name is a prefix of the next one."`
 	Workers             int              `env:"HALLPASS_WORKERS" default:"4" help:"How many (${default})."`
 
-	ran      *serveCommand
-	misspelt program.Misspellings
+	ran        *serveCommand
+	misspelled program.Misspellings
 }
 
-func (c *serveCommand) Run(ctx context.Context, streams program.Streams, misspelt program.Misspellings) error {
-	c.ran, c.misspelt = c, misspelt
+func (c *serveCommand) Run(ctx context.Context, streams program.Streams, misspelled program.Misspellings) error {
+	c.ran, c.misspelled = c, misspelled
 	if _, err := c.Keys.Open(ctx, slog.New(slog.DiscardHandler)); err != nil {
 		return program.WithCode(program.ExitUsage, err)
 	}
@@ -50,7 +50,7 @@ func (c *serveCommand) Run(ctx context.Context, streams program.Streams, misspel
 	return err
 }
 
-// failCommand fails as it is told to.
+// failCommand fails with an error of so many lines.
 type failCommand struct {
 	Code  int `default:"0"`
 	Lines int `default:"1"`
@@ -67,7 +67,7 @@ func (c *failCommand) Run() error {
 	return err
 }
 
-// waitCommand says that it waits, then why it stopped.
+// waitCommand waits for a signal and prints whether it was SIGINT.
 type waitCommand struct {
 	Stubborn bool
 }
@@ -82,18 +82,18 @@ func (c *waitCommand) Run(ctx context.Context, streams program.Streams) error {
 	return nil
 }
 
-// result is what a run left behind.
+// result is the result of a run.
 type result struct {
 	code     int
 	out, err string
-	serve    *serveCommand // nil if it was not run
+	serve    *serveCommand // nil if it did not run
 }
 
 func main(streams program.Streams, args ...string) (int, *serveCommand) {
 	c := new(commands)
 	code := program.Program{
 		Name:        "hall",
-		Description: "A program of these tests.",
+		Description: "A program under test.",
 		Commands:    c,
 		Vars:        map[string]string{"listen": "127.0.0.1:8000", "admin_listen": "127.0.0.1:8001"},
 	}.Main(args, streams)
@@ -107,26 +107,26 @@ func run(t *testing.T, args ...string) result {
 	return result{code: code, out: out.String(), err: errs.String(), serve: serve}
 }
 
-// secret is a good one; no message may hold it, or a part of it.
+// secret is a valid token secret. No message may contain it or a part of it.
 const secret = "correct-horse-battery-staple-and-more"
 
-// wantUsage checks a refusal: exit code 2, one line that says all of this, nothing
-// done, and no secret.
-func wantUsage(t *testing.T, got result, says ...string) {
+// wantUsage checks for a usage error: exit code 2, no output, one line on standard error that
+// contains all of parts, and no secret.
+func wantUsage(t *testing.T, got result, parts ...string) {
 	t.Helper()
 	if got.code != program.ExitUsage || got.out != "" {
-		t.Errorf("exit code %d, output %q, message %q; want a refusal with 2", got.code, got.out, got.err)
+		t.Errorf("exit code %d, output %q, message %q; want a usage error", got.code, got.out, got.err)
 	}
 	if strings.Count(got.err, "\n") != 1 || !strings.HasPrefix(got.err, "hall: ") || !strings.HasSuffix(got.err, "\n") {
-		t.Errorf("the message is not one line of the program: %q", got.err)
+		t.Errorf("message %q, want one line that begins with the program's name", got.err)
 	}
-	for _, s := range says {
+	for _, s := range parts {
 		if !strings.Contains(got.err, s) {
-			t.Errorf("the message is %q, and does not say %q", got.err, s)
+			t.Errorf("message %q, want %q in it", got.err, s)
 		}
 	}
 	if strings.Contains(got.err, "horse") {
-		t.Errorf("the message holds the secret: %q", got.err)
+		t.Errorf("message %q shows the secret", got.err)
 	}
 }
 
@@ -134,7 +134,7 @@ func TestSettingsFromFlagsAndEnvironment(t *testing.T) {
 	t.Setenv("HALLPASS_TOKEN_SECRET", secret)
 	t.Setenv("HALLPASS_LISTEN", "127.0.0.1:1")
 	t.Setenv("HALLPASS_DRAIN_DELAY", "5s")
-	t.Setenv("HALLPASS_ALLOWED_ORIGINS", "https://a.example,https://b.example,") // a comma at the end parts nothing: docker-compose.yml may leave one
+	t.Setenv("HALLPASS_ALLOWED_ORIGINS", "https://a.example,https://b.example,") // the last comma is ignored
 	got := run(t, "serve", "--drain-delay=7s", "--log-format", "json")
 	if got.code != program.ExitOK || got.err != "" || got.out != "serving on 127.0.0.1:1\n" {
 		t.Fatalf("exit code %d, output %q, message %q", got.code, got.out, got.err)
@@ -147,7 +147,7 @@ func TestSettingsFromFlagsAndEnvironment(t *testing.T) {
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      time.Minute,
 		IdleTimeout:       2 * time.Minute,
-		DrainDelay:        7 * time.Second, // a flag goes before the environment
+		DrainDelay:        7 * time.Second, // a flag overrides the environment
 		StopTimeout:       30 * time.Second,
 		LogFormat:         "json",
 		LogLevel:          "info",
@@ -156,13 +156,13 @@ func TestSettingsFromFlagsAndEnvironment(t *testing.T) {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 	if got.serve.Keys.TokenSecret != secret || got.serve.Workers != 4 {
-		t.Errorf("the keys or the workers are not what was set: %d", got.serve.Workers)
+		t.Errorf("the secret or the number of workers (%d) is wrong", got.serve.Workers)
 	}
 }
 
-// A wrong setting stops the start and names the setting, flag and environment
-// variable, whichever of the two it came from.
-func TestWrongSettingIsNamed(t *testing.T) {
+// The error about an invalid setting names the flag and the environment variable, whichever
+// of them the value came from.
+func TestInvalidSetting(t *testing.T) {
 	for variable, wrong := range map[string]string{
 		"HALLPASS_LISTEN":          "8000",
 		"HALLPASS_ADMIN_LISTEN":    "localhost",
@@ -185,17 +185,17 @@ func TestWrongSettingIsNamed(t *testing.T) {
 	}
 }
 
-// An environment variable that another command has no use for does not stop it.
-func TestWrongSettingOfAnotherCommand(t *testing.T) {
+// An invalid environment variable does not stop a command that does not use it.
+func TestInvalidSettingOfAnotherCommand(t *testing.T) {
 	t.Setenv("HALLPASS_DRAIN_DELAY", "abc")
 	if got := run(t, "version"); got.code != program.ExitOK {
 		t.Errorf("exit code %d, message %q", got.code, got.err)
 	}
 }
 
-// A variable that is nearly a setting is told to the command, whichever end of its name is
-// wrong; what is of other programs is not.
-func TestMisspeltVariables(t *testing.T) {
+// Variables with a name near that of a setting are reported, variables of other programs are
+// not.
+func TestMisspelledVariables(t *testing.T) {
 	for variable, setting := range map[string]string{
 		"HALLPASS_LISTN":              "HALLPASS_LISTEN",
 		"HALLPASS_LITSEN":             "HALLPASS_LISTEN",
@@ -222,20 +222,21 @@ func TestMisspeltVariables(t *testing.T) {
 			if setting != "" {
 				want = program.Misspellings{{Variable: variable, Setting: setting}}
 			}
-			if diff := cmp.Diff(want, got.serve.misspelt); diff != "" {
+			if diff := cmp.Diff(want, got.serve.misspelled); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			var log bytes.Buffer
-			got.serve.misspelt.Warn(t.Context(), slog.New(slog.NewTextHandler(&log, nil)))
-			if (strings.Contains(log.String(), "level=WARN") && strings.Contains(log.String(), "setting="+setting)) != (setting != "") || strings.Contains(log.String(), "127.0.0.1") {
-				t.Errorf("the log says %q", log.String())
+			got.serve.misspelled.Warn(t.Context(), slog.New(slog.NewTextHandler(&log, nil)))
+			warned := strings.Contains(log.String(), "level=WARN") && strings.Contains(log.String(), "setting="+setting)
+			if warned != (setting != "") || strings.Contains(log.String(), "127.0.0.1") {
+				t.Errorf("logged: %q", log.String())
 			}
 		})
 	}
 }
 
-// However a secret is mistyped, it is not repeated.
-func TestSecretIsNotEchoed(t *testing.T) {
+// Usage errors never show a secret.
+func TestSecretIsNotShown(t *testing.T) {
 	const named = "--token-secret (HALLPASS_TOKEN_SECRET)"
 	dashed := "-" + secret
 	wantUsage(t, run(t, "serve", "--token-secret", dashed), named, "--token-secret=VALUE")
@@ -267,26 +268,26 @@ func TestHelp(t *testing.T) {
 	if got.code != program.ExitOK || got.err != "" {
 		t.Errorf("exit code %d, message %q", got.code, got.err)
 	}
-	for _, s := range []string{"Usage: hall <command>", "A program of these tests.", "serve", "healthcheck", "version"} {
+	for _, s := range []string{"Usage: hall <command>", "A program under test.", "serve", "healthcheck", "version"} {
 		if !strings.Contains(got.out, s) {
-			t.Errorf("--help does not say %q:\n%s", s, got.out)
+			t.Errorf("--help lacks %q:\n%s", s, got.out)
 		}
 	}
 }
 
-// help is --help, of the program and of a command.
+// "help" equals --help, for the program and for a command.
 func TestHelpAsACommand(t *testing.T) {
 	for _, words := range [][]string{{"help", "--help"}, {"help serve", "serve --help"}} {
 		got, want := run(t, strings.Fields(words[0])...), run(t, strings.Fields(words[1])...)
 		if got.code != program.ExitOK || got.out != want.out || got.out == "" || got.serve != nil {
-			t.Errorf("%s: exit code %d, %q%s, want what %s says", words[0], got.code, got.err, got.out, words[1])
+			t.Errorf("%s: exit code %d, %q%s, want the output of %s", words[0], got.code, got.err, got.out, words[1])
 		}
 	}
 	wantUsage(t, run(t, "help", "serv"), "unexpected argument serv")
 }
 
-// The settings stand in their groups, each with its default and its variable.
-func TestHelpGroupsTheSettings(t *testing.T) {
+// --help shows settings in groups, each with its default and its variable.
+func TestHelpGroups(t *testing.T) {
 	got := run(t, "serve", "--help")
 	if got.code != program.ExitOK || got.serve != nil {
 		t.Fatalf("exit code %d, ran: %v", got.code, got.serve != nil)
@@ -294,11 +295,12 @@ func TestHelpGroupsTheSettings(t *testing.T) {
 	place := -1
 	for _, s := range []string{
 		"\nServer\n", "--listen=HOST:PORT", "127.0.0.1:8000", "$HALLPASS_LISTEN", "--admin-listen=", "127.0.0.1:8001",
-		"\nLogs\n", "--log-format=", "$HALLPASS_LOG_FORMAT", "\nKeys\n", "--token-secret=SECRET", "--keys-file=PATH", "$HALLPASS_KEYS_FILE",
+		"\nLogs\n", "--log-format=", "$HALLPASS_LOG_FORMAT",
+		"\nKeys\n", "--token-secret=SECRET", "--keys-file=PATH", "$HALLPASS_KEYS_FILE",
 	} {
 		next := strings.Index(got.out, s)
 		if next <= place {
-			t.Errorf("%q is not there, or not in its place:\n%s", s, got.out)
+			t.Errorf("%q is missing or out of order:\n%s", s, got.out)
 		}
 		place = next
 	}
@@ -316,7 +318,7 @@ func TestVersion(t *testing.T) {
 	wantUsage(t, run(t, "--version", "now"), "unknown flag --version")
 }
 
-// An error of a command is printed once, on one line, and has its exit code.
+// The error of a command is printed on one line and determines the exit code.
 func TestExitCodes(t *testing.T) {
 	tests := []struct {
 		args []string
@@ -336,10 +338,10 @@ func TestExitCodes(t *testing.T) {
 
 func TestWithCode(t *testing.T) {
 	if err := program.WithCode(program.ExitConflict, nil); err != nil {
-		t.Errorf("no error became %v", err)
+		t.Errorf("WithCode of nil: %v", err)
 	}
 	if err := program.WithCode(program.ExitConflict, io.EOF); !errors.Is(err, io.EOF) || err.Error() != "EOF" {
-		t.Errorf("the error became %v", err)
+		t.Errorf("WithCode changed the error to %v", err)
 	}
 }
 
@@ -374,12 +376,13 @@ func TestHealthcheck(t *testing.T) {
 	ready, server.Registry = nil, httpserver.NewRegistry("v")
 	check(result{code: program.ExitOK})
 	t.Setenv("HALLPASS_ADMIN_LISTEN", "9001")
-	if got := run(t, "healthcheck"); got.code != program.ExitFailure || !strings.Contains(got.err, "--admin-listen (HALLPASS_ADMIN_LISTEN)") {
-		t.Errorf("a wrong address: exit code %d, message %q", got.code, got.err)
+	got := run(t, "healthcheck")
+	if got.code != program.ExitFailure || !strings.Contains(got.err, "--admin-listen (HALLPASS_ADMIN_LISTEN)") {
+		t.Errorf("invalid address: exit code %d, message %q", got.code, got.err)
 	}
 }
 
-// addressHandler gives the admin address of a server to the test.
+// addressHandler sends the logged admin address of a server to the test.
 type addressHandler struct {
 	slog.Handler
 	admin chan<- string
@@ -397,7 +400,7 @@ func (h addressHandler) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// asProgram, set in the environment, makes the test binary run as the program.
+// asProgram is the environment variable that makes the test binary run the program.
 const asProgram = "HALL_RUN_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -405,7 +408,7 @@ func TestMain(m *testing.M) {
 		code, _ := main(program.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Args[1:]...)
 		os.Exit(code)
 	}
-	for _, variable := range os.Environ() { // what the developer's shell has set is no part of a test
+	for _, variable := range os.Environ() { // settings of the developer's shell must not change a test
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "HALLPASS_") {
 			_ = os.Unsetenv(name)
 		}
@@ -413,8 +416,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Both signals end the command's context, Ctrl-C without a drain; whoever sends a
-// second one does not want to wait.
+// Both signals end the command's context, SIGINT with ErrStopNow as its cause. A second
+// signal exits at once.
 func TestSignals(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -439,7 +442,7 @@ func TestSignals(t *testing.T) {
 					expect(t, out, tt.says)
 				}
 			}
-			_ = command.Wait() // its exit code says all
+			_ = command.Wait() // ProcessState has the exit code
 			if code := command.ProcessState.ExitCode(); code != tt.code {
 				t.Errorf("exit code %d, want %d", code, tt.code)
 			}
@@ -447,7 +450,7 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// startProgram starts the program as a process of its own.
+// startProgram starts the program in a new process.
 func startProgram(t *testing.T, args ...string) (*exec.Cmd, io.Reader) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -464,11 +467,11 @@ func startProgram(t *testing.T, args ...string) (*exec.Cmd, io.Reader) {
 	return command, out
 }
 
-// expect reads exactly this from the program.
+// expect reads want from the output of the program.
 func expect(t *testing.T, r io.Reader, want string) {
 	t.Helper()
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(r, got); err != nil || string(got) != want {
-		t.Fatalf("the program says %q (%v), want %q", got, err, want)
+		t.Fatalf("output %q (%v), want %q", got, err, want)
 	}
 }
