@@ -33,7 +33,7 @@ test-deps: ## Install what the tests need beyond Go: Debian packages and npm mod
 lint: bin/lint/golangci-lint ## Check the code: gofmt, go vet, golangci-lint, staticcheck, govulncheck
 	@deploy/lint/lint.sh
 
-bench: build ## Measure the servers against bare ones
+bench: build ## Measure the servers against bare ones (needs wrk)
 	cd deploy/bench && HALLPASS_BIN='$(CURDIR)/bin' $(GO) run .
 
 clean: ## Remove what was built (var/ stays, with the keys and the database)

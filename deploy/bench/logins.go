@@ -3,98 +3,92 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
+	"math"
+	"net/http"
 	"runtime"
-	"strconv"
-	"sync"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
-
-	"github.com/hallpass-auth/hallpass/deploy/bench/internal/load"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
-	bcryptCost  = 12
-	loginRounds = 5
-	// loginsEach is how many logins each client makes in a round. They are counted and
-	// not timed out: at some a second, the one cut off by the clock would matter.
-	loginsEach = 8
-	leastLogin = 0.95 // of the floor's logins a second
+	loginRounds   = 5
+	loginsEach    = 8    // logins of each client in a round
+	refusalsEach  = 5    // in a round; after ten failures an account is slowed down
+	minOfCompares = 0.95 // goal: logins a second against comparisons of bcrypt
+	maxDifference = 0.10 // goal: between the times of both kinds of refusals
 )
 
-// measureLogins compares password logins with the hash comparison that each of
-// them needs, both on all CPUs.
-func measureLogins(ctx context.Context, h *house, _ options) (rows []row, err error) {
-	auth, err := h.startAuth(0)
+// measureLogins compares logins a second with bcrypt alone, and the time to refuse a wrong
+// password with the time to refuse an unknown user.
+func measureLogins(ctx context.Context, b *bench) ([]row, error) {
+	auth, err := b.serveAuth(ctx, 0, b.sqlite("logins"), bcryptCost)
 	if err != nil {
 		return nil, err
 	}
-	defer auth.stopInto(&err)
-	plan := load.Plan{Address: auth.address, Requests: [][]byte{loginRequest()}, Connections: runtime.NumCPU(), Count: loginsEach}
-	if err := auth.until(ctx, func() error { _, err := load.Run(ctx, once(plan)); return err }); err != nil {
-		return nil, err
-	}
+	defer auth.stop()
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcryptCost)
 	if err != nil {
 		return nil, err
 	}
-	var ours, floors []sample
+	login := func() error { _, err := logIn(ctx, auth); return err }
+	var our, floor, wrong, unknown []float64
 	for range loginRounds {
-		bare, err := compareHashes(hash)
+		compares, err := inParallel(func() error { return bcrypt.CompareHashAndPassword(hash, []byte(password)) })
 		if err != nil {
 			return nil, err
 		}
-		floors = append(floors, sample{perSecond: bare})
-		result, err := load.Run(ctx, plan)
+		logins, err := inParallel(login)
 		if err != nil {
 			return nil, err
 		}
-		ours = append(ours, sample{perSecond: result.PerSecond()})
+		our, floor = append(our, logins), append(floor, compares)
+		for range refusalsEach {
+			name := fmt.Sprintf("nobody-%d", len(unknown))
+			if err := timeRefusal(ctx, auth, username, &wrong); err != nil {
+				return nil, err
+			}
+			if err := timeRefusal(ctx, auth, name, &unknown); err != nil {
+				return nil, err
+			}
+		}
+		if err := login(); err != nil { // resets the number of failures
+			return nil, err
+		}
 	}
-	rate := func(s sample) float64 { return s.perSecond }
-	r := ratios(ours, floors, rate)
+	refusals := compare("refusing a wrong password (floor: an unknown user)", "%.1f ms", wrong, unknown, 0)
+	difference := math.Abs(median(ratios(wrong, unknown)) - 1)
+	refusals[goal] = verdict(fmt.Sprintf("1 ± %.2f", maxDifference), difference <= maxDifference)
 	return []row{
-		{what: "**Login, POST /token** (floor: nothing but bcrypt of cost " + strconv.Itoa(bcryptCost) + ")"},
-		{"logins a second", fmt.Sprintf("%.2f", middle(ours, rate)), fmt.Sprintf("%.2f", middle(floors, rate)), ratioText(r),
-			verdict(fmt.Sprintf("%.2f or more", leastLogin), r.Median >= leastLogin)},
+		{what: fmt.Sprintf("**Login, POST /token** (floor: bcrypt with cost %d alone)", bcryptCost)},
+		compare("logins a second", "%.2f", our, floor, minOfCompares),
+		refusals,
 	}, nil
 }
 
-// loginRequest is the login of the demo user.
-func loginRequest() []byte {
-	return formRequest("/token", "", url.Values{"grant_type": {"password"}, "client_id": {demoClient}, "username": {username}, "password": {password}})
-}
-
-// formRequest is a POST of the form as it goes over the wire. The header is further
-// lines, each with its end.
-func formRequest(path, header string, form url.Values) []byte {
-	body := form.Encode()
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAccept: */*\r\n%s"+
-		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", path, header, len(body), body)
-}
-
-// compareHashes compares the demo user's password with its hash as often as a round
-// of logins does, on all CPUs, and returns the comparisons in a second.
-func compareHashes(hash []byte) (float64, error) {
-	start := time.Now()
-	failed := make(chan error, runtime.NumCPU())
-	var workers sync.WaitGroup
+// inParallel runs work loginsEach times on each CPU and returns how often a second.
+func inParallel(work func() error) (perSecond float64, err error) {
+	begin := time.Now()
+	var workers errgroup.Group
 	for range runtime.NumCPU() {
-		workers.Go(func() {
+		workers.Go(func() error {
 			for range loginsEach {
-				if err := bcrypt.CompareHashAndPassword(hash, []byte(password)); err != nil {
-					failed <- err
-					return
+				if err := work(); err != nil {
+					return err
 				}
 			}
+			return nil
 		})
 	}
-	workers.Wait()
-	select {
-	case err := <-failed:
-		return 0, err
-	default:
-		return float64(runtime.NumCPU()*loginsEach) / time.Since(start).Seconds(), nil
-	}
+	err = workers.Wait()
+	return float64(runtime.NumCPU()*loginsEach) / time.Since(begin).Seconds(), err
+}
+
+// timeRefusal appends the time, in milliseconds, to refuse a login with a wrong password.
+func timeRefusal(ctx context.Context, auth *server, username string, times *[]float64) error {
+	begin := time.Now()
+	_, err := passwordGrant(username, "wrong password").send(ctx, auth, http.StatusBadRequest)
+	*times = append(*times, float64(time.Since(begin).Microseconds())/1e3)
+	return err
 }

@@ -2,110 +2,76 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"time"
-
-	"github.com/hallpass-auth/hallpass/deploy/bench/internal/load"
 )
 
-// Goals of a start.
-const (
-	starts     = 10
-	mostStart  = 100 * time.Millisecond
-	mostMemory = 30 << 20 // bytes at rest
-	restTime   = time.Second
-)
+// starts is how often each program is started.
+const starts = 10
 
-// measureStart measures how soon each program answers after it was started, and
-// what it holds in memory when it has nothing to do.
-func measureStart(ctx context.Context, h *house, _ options) ([]row, error) {
-	requests, err := h.requestsForMe()
+// startFigures are the figures of a start, and the goals.
+var startFigures = [3]struct {
+	name, unit string
+	limit      float64
+}{
+	{"start to first response", "ms", 100},
+	{"memory after the start", "MiB", 30},
+	{"memory after one request", "MiB", 30},
+}
+
+// measureStart measures the time until each program is ready, and its memory at rest.
+func measureStart(ctx context.Context, b *bench) ([]row, error) {
+	serveAuth := func() (*server, error) { return b.serveAuth(ctx, 0, b.sqlite("start"), bcryptCost) }
+	auth, err := serveAuth() // creates the database
 	if err != nil {
 		return nil, err
 	}
-	programs := []struct {
-		name    string
-		run     func(cpus int) (*server, error)
-		request []byte
-	}{
-		{authserver, h.startAuth, loginRequest()},
-		{resourceserver, h.startAPI, requests[0]},
+	defer auth.stop()
+	login, err := logIn(ctx, auth)
+	if err != nil {
+		return nil, err
 	}
-	rows := []row{{what: "**Start and rest**"}}
-	for _, p := range programs {
-		if err := h.oneStart(ctx, p.run, nil); err != nil { // makes the database where there is none
-			return rows, err
-		}
-		var times []time.Duration
-		for range starts {
-			if err := h.oneStart(ctx, p.run, &times); err != nil {
-				return rows, err
-			}
-		}
-		fresh, used, err := h.atRest(ctx, p.run, p.request)
+	serveAPI := func() (*server, error) { return b.serveAPI(ctx, 0, auth) }
+	ofAuth, errAuth := startRows(ctx, authserver, serveAuth, passwordGrant(username, password))
+	ofAPI, errAPI := startRows(ctx, resourceserver, serveAPI, get("/users/me", login.Access))
+	return append(append([]row{{what: "**Start and rest**"}}, ofAuth...), ofAPI...), errors.Join(errAuth, errAPI)
+}
+
+func startRows(ctx context.Context, name string, serve func() (*server, error), l load) (rows []row, err error) {
+	var values [3][]float64
+	for range starts {
+		one, err := measureOneStart(ctx, serve, l)
 		if err != nil {
-			return rows, err
+			return nil, err
 		}
-		median := load.SpreadOf(times).Median
-		rows = append(rows,
-			row{p.name + ": start to first answer", fmt.Sprintf("%.1f ms", float64(median.Microseconds())/1e3), "", "", verdict("under 100 ms", median < mostStart)},
-			row{p.name + ": memory after the start", mebibytes(fresh), "", "", verdict("under 30 MiB", fresh < mostMemory)},
-			row{p.name + ": memory after one request", mebibytes(used), "", "", verdict("under 30 MiB", used < mostMemory)},
-		)
+		for i, value := range one {
+			values[i] = append(values[i], value)
+		}
+	}
+	for i, f := range startFigures {
+		m := median(values[i])
+		limit := verdict(fmt.Sprintf("under %.0f %s", f.limit, f.unit), m < f.limit)
+		rows = append(rows, row{what: name + ": " + f.name, ours: fmt.Sprintf("%.1f %s", m, f.unit), goal: limit})
 	}
 	return rows, nil
 }
 
-// readyRequest asks whether a server can do its job.
-var readyRequest = []byte("GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-
-// oneStart starts a server, adds the time until it said that it is ready to times,
-// if there is such a list, and stops it.
-func (h *house) oneStart(ctx context.Context, run func(int) (*server, error), times *[]time.Duration) (err error) {
+// measureOneStart starts a server and measures the startFigures.
+func measureOneStart(ctx context.Context, serve func() (*server, error), l load) (figures [3]float64, err error) {
 	begin := time.Now()
-	s, err := run(0)
+	s, err := serve()
 	if err != nil {
-		return err
+		return figures, err
 	}
-	defer s.stopInto(&err)
-	if err := s.untilReady(ctx); err != nil {
-		return err
-	}
-	if times != nil {
-		*times = append(*times, time.Since(begin))
-	}
-	return nil
-}
-
-func (s *server) untilReady(ctx context.Context) error {
-	plan := load.Plan{Address: s.admin, Requests: [][]byte{readyRequest}, Connections: 1, Count: 1}
-	return s.until(ctx, func() error { _, err := load.Run(ctx, plan); return err })
-}
-
-// atRest returns the memory, in bytes, of a server a little after its start, and a
-// little after its first request.
-func (h *house) atRest(ctx context.Context, run func(int) (*server, error), request []byte) (fresh, used int64, err error) {
-	s, err := run(0)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer s.stopInto(&err)
-	if err := s.untilReady(ctx); err != nil {
-		return 0, 0, err
-	}
-	if fresh, err = s.restingMemory(); err != nil {
-		return 0, 0, err
-	}
-	plan := load.Plan{Address: s.address, Requests: [][]byte{request}, Connections: 1, Count: 1}
-	if _, err := load.Run(ctx, plan); err != nil {
-		return 0, 0, err
-	}
-	used, err = s.restingMemory()
-	return fresh, used, err
-}
-
-func (s *server) restingMemory() (int64, error) {
-	time.Sleep(restTime)
-	m, err := s.Memory()
-	return m.Resident, err
+	defer s.stop()
+	figures[0] = float64(time.Since(begin).Microseconds()) / 1e3
+	time.Sleep(300 * time.Millisecond) // until it is at rest
+	_, fresh, errFresh := s.usage()
+	_, errSend := l.send(ctx, s, http.StatusOK)
+	time.Sleep(300 * time.Millisecond)
+	_, used, errUsed := s.usage()
+	figures[1], figures[2] = fresh, used
+	return figures, errors.Join(errFresh, errSend, errUsed)
 }

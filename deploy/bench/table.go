@@ -2,47 +2,34 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-	"unicode/utf8"
-
-	"github.com/hallpass-auth/hallpass/deploy/bench/internal/load"
+	"text/tabwriter"
 )
 
-// row is a line of the table. A row with nothing but a name is a heading.
-type row struct {
-	what  string
-	ours  string
-	floor string
-	ratio string
-	goal  string
-}
+// row is a line of the table: what is measured, the figures of Hallpass and of the floor,
+// their ratio, the goal. A row with nothing but what is a heading.
+type row [5]string
 
-func (r row) cells() []string { return []string{r.what, r.ours, r.floor, r.ratio, r.goal} }
+// The cells of a row.
+const (
+	what = iota
+	ours
+	floor
+	ratio
+	goal
+)
 
-// table lays the rows out as a table in Markdown that can be read as it is.
+// table formats the rows as a Markdown table with aligned columns.
 func table(rows []row) string {
-	all := append([]row{{"", "Hallpass", "floor", "ratio", "goal"}}, rows...)
-	widths := make([]int, len(row{}.cells()))
-	for _, r := range all {
-		for i, cell := range r.cells() {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
 	var b strings.Builder
-	for i, r := range all {
-		writeLine(&b, r.cells(), widths, " ")
-		if i == 0 {
-			writeLine(&b, make([]string, len(widths)), widths, "-")
-		}
+	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
+	rows = append([]row{{"", "Hallpass", "floor", "ratio", "goal"}, {"---", "---", "---", "---", "---"}}, rows...)
+	for _, r := range rows {
+		fmt.Fprintf(w, "| %s\t|\n", strings.Join(r[:], "\t| "))
 	}
+	_ = w.Flush() // to memory: cannot fail
 	return b.String()
-}
-
-func writeLine(b *strings.Builder, cells []string, widths []int, fill string) {
-	for i, cell := range cells {
-		b.WriteString("| " + cell + strings.Repeat(fill, widths[i]-utf8.RuneCountInString(cell)) + " ")
-	}
-	b.WriteString("|\n")
 }
 
 // verdict says whether a goal was reached.
@@ -53,10 +40,52 @@ func verdict(goal string, reached bool) string {
 	return goal + ": MISSED"
 }
 
-// ratioText shows the ratios of all rounds.
-func ratioText(ratios load.Spread[float64]) string {
-	return fmt.Sprintf("%.2f (%.2f to %.2f)", ratios.Median, ratios.Min, ratios.Max)
+// compare returns a row with the medians of two series, and their ratios round by round:
+// what disturbs the machine for seconds disturbs both. The goal, if there is one, is a
+// median ratio of minimum or more.
+func compare(name, format string, our, floor []float64, minimum float64) row {
+	all := ratios(our, floor)
+	r := row{name, fmt.Sprintf(format, median(our)), fmt.Sprintf(format, median(floor)),
+		fmt.Sprintf("%.2f (%.2f to %.2f)", median(all), slices.Min(all), slices.Max(all))}
+	if minimum > 0 {
+		r[goal] = verdict(fmt.Sprintf("%.2f or more", minimum), median(all) >= minimum)
+	}
+	return r
 }
 
-// mebibytes shows a size.
-func mebibytes(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
+func ratios(our, floor []float64) (all []float64) {
+	for i := range our {
+		all = append(all, our[i]/floor[i])
+	}
+	return all
+}
+
+// median returns the median of values, of which there is at least one.
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}
+
+// column returns one figure of the samples.
+func column(samples []sample, figure int) (values []float64) {
+	for _, s := range samples {
+		values = append(values, s[figure])
+	}
+	return values
+}
+
+// compareFigure compares one figure of samples.
+func compareFigure(name string, figure int, our, floor []sample, minimum float64) row {
+	return compare(name, figures[figure].format, column(our, figure), column(floor, figure), minimum)
+}
+
+// compareAll returns a heading and a row for each figure of the samples. minimum is the
+// goal for the requests a second.
+func compareAll(heading string, our, floor []sample, minimum float64) []row {
+	rows := []row{{what: heading}}
+	for i, f := range figures {
+		rows = append(rows, compareFigure(f.name, i, our, floor, minimum))
+		minimum = 0
+	}
+	return rows
+}

@@ -4,120 +4,83 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"flag"
-	"fmt"
+	"errors"
 	"strings"
-	"testing"
 	"time"
 
-	"github.com/hallpass-auth/hallpass/deploy/bench/internal/load"
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
+// The rounds of each operation on a token.
 const (
-	tokenRounds = 5
-	tokenRound  = 200 * time.Millisecond // of one of the benchmarks
+	tokenRounds = 10
+	tokenRound  = 100 * time.Millisecond
 )
 
-// benchmark is one thing done to a token.
-type benchmark struct {
-	what    string
-	run     func() error
-	ns      []float64
-	allocs  int64
-	ofFloor []float64
-}
-
-// measureTokens compares signing and verifying with the one HMAC that each needs.
-func measureTokens(ctx context.Context, h *house, _ options) ([]row, error) {
-	floor, marks, err := h.tokenBenchmarks()
+// measureTokens compares signing and verifying a token with one HMAC over it.
+func measureTokens(ctx context.Context, b *bench) ([]row, error) {
+	auth, err := b.serveAuth(ctx, 0, b.sqlite("tokens"), lowCost)
 	if err != nil {
 		return nil, err
 	}
-	testing.Init()
-	if err := flag.Set("test.benchtime", tokenRound.String()); err != nil {
+	defer auth.stop()
+	login, err := logIn(ctx, auth)
+	if err != nil {
 		return nil, err
 	}
-	for range tokenRounds {
-		bare, err := floor.measure(ctx)
+	raw, config := login.Access, token.VerifierConfig{Keys: b.keys, Issuer: issuer, Audience: audience}
+	cached, errCached := token.NewVerifier(config)
+	config.CacheSize = -1
+	uncached, errUncached := token.NewVerifier(config)
+	key, errKey := b.keys.Current().Signer(time.Now())
+	if err := errors.Join(errCached, errUncached, errKey); err != nil {
+		return nil, err
+	}
+	claims, err := cached.Verify(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	signer := &token.Signer{Keys: b.keys}
+	signed := []byte(raw[:strings.LastIndexByte(raw, '.')])
+	operations := []struct {
+		name  string
+		run   func() error
+		times []float64 // ns, by round
+	}{
+		{name: "HMAC", run: func() error {
+			mac := hmac.New(sha256.New, key.Secret())
+			mac.Write(signed)
+			mac.Sum(nil)
+			return nil
+		}},
+		{name: "sign", run: func() error { _, err := signer.Sign(claims); return err }},
+		{name: "verify, first time", run: func() error { _, err := uncached.Verify(ctx, raw); return err }},
+		{name: "verify, cached", run: func() error { _, err := cached.Verify(ctx, raw); return err }},
+	}
+	for i := range tokenRounds * len(operations) {
+		op := &operations[i%len(operations)]
+		ns, err := timeOperation(op.run)
 		if err != nil {
 			return nil, err
 		}
-		for _, m := range marks {
-			ns, err := m.measure(ctx)
-			if err != nil {
-				return nil, err
-			}
-			m.ofFloor = append(m.ofFloor, ns/bare)
-		}
+		op.times = append(op.times, ns)
 	}
 	rows := []row{{what: "**Tokens** (floor: HMAC-SHA256 over the same bytes)"}}
-	for _, m := range marks {
-		rows = append(rows, row{m.what, m.cost(), floor.cost(), ratioText(load.SpreadOf(m.ofFloor)), ""})
+	for _, op := range operations[1:] {
+		rows = append(rows, compare(op.name, "%.0f ns", op.times, operations[0].times, 0))
 	}
 	return rows, nil
 }
 
-// tokenBenchmarks returns what is measured, for a token like those that users get.
-func (h *house) tokenBenchmarks() (floor *benchmark, marks []*benchmark, err error) {
-	now := time.Now()
-	key, err := h.keys.Current().Signer(now)
-	if err != nil {
-		return nil, nil, err
-	}
-	signer := &token.Signer{Keys: h.keys}
-	claims := sampleClaims("1b4e28ba-2fa1-41d2-883f-0016d3cca427", now)
-	raw, err := signer.Sign(claims)
-	if err != nil {
-		return nil, nil, err
-	}
-	config := token.VerifierConfig{Keys: h.keys, Issuer: issuer, Audience: audience}
-	caching, err := token.NewVerifier(config)
-	if err != nil {
-		return nil, nil, err
-	}
-	config.CacheSize = -1
-	forgetful, err := token.NewVerifier(config)
-	if err != nil {
-		return nil, nil, err
-	}
-	signed := []byte(raw[:strings.LastIndexByte(raw, '.')])
-	floor = &benchmark{run: func() error {
-		mac := hmac.New(sha256.New, key.Secret())
-		mac.Write(signed)
-		mac.Sum(nil)
-		return nil
-	}}
-	return floor, []*benchmark{
-		{what: "sign", run: func() error { _, err := signer.Sign(claims); return err }},
-		{what: "verify, seen for the first time", run: func() error { _, err := forgetful.Verify(context.Background(), raw); return err }},
-		{what: "verify, seen before", run: func() error { _, err := caching.Verify(context.Background(), raw); return err }},
-	}, nil
-}
-
-// measure runs the benchmark once more and returns the nanoseconds of an operation.
-func (m *benchmark) measure(ctx context.Context) (float64, error) {
-	if ctx.Err() != nil {
-		return 0, ctx.Err()
-	}
-	var failed error
-	result := testing.Benchmark(func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if failed = m.run(); failed != nil {
-				b.FailNow()
+// timeOperation returns the time of one operation in nanoseconds.
+func timeOperation(op func() error) (float64, error) {
+	begin, count := time.Now(), 0
+	for ; time.Since(begin) < tokenRound; count += 10 {
+		for range 10 {
+			if err := op(); err != nil {
+				return 0, err
 			}
 		}
-	})
-	if failed != nil {
-		return 0, failed
 	}
-	ns := float64(result.T.Nanoseconds()) / float64(result.N)
-	m.ns, m.allocs = append(m.ns, ns), result.AllocsPerOp()
-	return ns, nil
-}
-
-// cost shows the median of the time, and the allocations.
-func (m *benchmark) cost() string {
-	return fmt.Sprintf("%.0f ns, %d allocations", load.SpreadOf(m.ns).Median, m.allocs)
+	return float64(time.Since(begin).Nanoseconds()) / float64(count), nil
 }
