@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 
 	"github.com/hallpass-auth/hallpass/shared/postgrestest"
 )
@@ -43,88 +42,81 @@ type authority struct {
 // endpointRounds is the number of rounds of each endpoint and engine.
 func (b *bench) endpointRounds() int { return (b.rounds + 1) / 2 }
 
-// measureEndpoints compares the endpoints with a bare handler, and with their SQL alone on
-// both engines.
+// measureEndpoints compares the endpoints, on both engines, with a bare handler and with
+// their SQL alone.
 func measureEndpoints(ctx context.Context, b *bench) ([]row, error) {
-	rows := make([][]row, len(endpoints))
-	if err := b.measureEngine(ctx, "SQLite", b.sqlite("endpoints"), rows); err != nil {
+	rows, err := b.measureEngine(ctx, "SQLite", b.sqlite("endpoints"))
+	if err != nil {
 		return nil, err
 	}
 	postgres, err := postgrestest.New()
 	if errors.Is(err, postgrestest.ErrNotInstalled) {
-		return append(slices.Concat(rows...), row{what: "PostgreSQL is not installed"}), nil
+		return append(rows, row{what: "**PostgreSQL is not installed**"}), nil
 	}
 	if err != nil {
-		return nil, err
+		return rows, err
 	}
 	defer func() { _ = postgres.Close() }()
 	database, err := postgres.Database()
-	if err == nil {
-		err = b.measureEngine(ctx, "PostgreSQL", database, rows)
+	if err != nil {
+		return rows, err
 	}
-	return slices.Concat(rows...), err
+	more, err := b.measureEngine(ctx, "PostgreSQL", database)
+	return append(rows, more...), err
 }
 
-// measureEngine appends to the rows of each endpoint.
-func (b *bench) measureEngine(ctx context.Context, engine, database string, rows [][]row) error {
+// measureEngine returns the rows of the endpoints with a database of the engine.
+func (b *bench) measureEngine(ctx context.Context, engine, database string) (rows []row, err error) {
 	s, err := b.serveAuth(ctx, half(), database, lowCost)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer s.stop()
 	secret, err := b.run(ctx, authserver, "client", "add", serviceClient, "--grant", "client_credentials",
 		"--scope", "items:read", "--introspects", "--database-url", database)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	credentials := url.QueryEscape(serviceClient) + ":" + url.QueryEscape(secret) // RFC 6749 section 2.3.1
 	a := &authority{s, database, "Basic " + base64.StdEncoding.EncodeToString([]byte(credentials))}
-	for i, e := range endpoints {
-		more, err := b.measureEndpoint(ctx, a, e, engine)
+	for _, e := range endpoints {
+		our, floor, alone, err := b.measureEndpoint(ctx, a, e)
 		if err != nil {
-			return fmt.Errorf("%s, %s: %w", e.name, engine, err)
+			return nil, fmt.Errorf("%s, %s: %w", e.name, engine, err)
 		}
-		if rows[i] != nil {
-			more = more[len(more)-1:] // one comparison with a handler is enough
-		}
-		rows[i] = append(rows[i], more...)
+		heading := fmt.Sprintf("**%s, %s** (floor: a bare net/http handler that parses the form)", e.name, engine)
+		rows = append(rows, compareAll(heading, our, floor, 0)...)
+		rows = append(rows, compareFigure("requests a second (floor: its SQL alone)", perSecond, our, alone, 0))
 	}
-	return nil
+	return rows, nil
 }
 
-// measureEndpoint compares an endpoint with a bare handler and with its SQL.
-func (b *bench) measureEndpoint(ctx context.Context, a *authority, e endpoint, engine string) ([]row, error) {
-	l, err := e.load(ctx, a)
-	if err != nil {
-		return nil, err
-	}
-	model, err := l.send(ctx, a.server, http.StatusOK)
-	if err != nil {
-		return nil, err
+// measureEndpoint measures an endpoint, a bare handler and the SQL, in turns.
+func (b *bench) measureEndpoint(
+	ctx context.Context, a *authority, e endpoint,
+) (our, floor, alone []sample, err error) {
+	l, errLoad := e.load(ctx, a)
+	model, errSend := l.send(ctx, a.server, http.StatusOK)
+	if err := errors.Join(errLoad, errSend); err != nil {
+		return nil, nil, nil, err
 	}
 	handler, err := b.serveVariant(ctx, bare, l, model)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	defer handler.stop()
-	var our, floor []sample
-	var alone []float64
-	for round := -1; round < b.endpointRounds(); round++ { // the first one warms up
+	for range b.endpointRounds() + 1 {
 		l, errLoad := e.load(ctx, a)
 		one, errOne := b.round(ctx, a.server, l)
 		l.follow = false
 		other, errOther := b.round(ctx, handler, l)
 		statements, errSQL := runSQL(ctx, a.database, e.sql)
 		if err := errors.Join(errLoad, errOne, errOther, errSQL); err != nil {
-			return nil, err
+			return nil, nil, nil, err
 		}
-		if round >= 0 {
-			our, floor, alone = append(our, one), append(floor, other), append(alone, statements)
-		}
+		our, floor, alone = append(our, one), append(floor, other), append(alone, sample{perSecond: statements})
 	}
-	rows := compareAll("**"+e.name+"** (floor: a bare net/http handler that parses the form)", our, floor, 0)
-	name := "requests a second, " + engine + " (floor: its SQL alone)"
-	return append(rows, compare(name, figures[perSecond].format, column(our, perSecond), alone, 0)), nil
+	return our[1:], floor[1:], alone[1:], nil // the first round warms up
 }
 
 // refreshLoad logs in for each connection. At the end of a round wrk drops responses, and

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -35,25 +36,16 @@ func measureLogins(ctx context.Context, b *bench) ([]row, error) {
 	login := func() error { _, err := logIn(ctx, auth); return err }
 	var our, floor, wrong, unknown []float64
 	for range loginRounds {
-		compares, err := inParallel(func() error { return bcrypt.CompareHashAndPassword(hash, []byte(password)) })
-		if err != nil {
-			return nil, err
-		}
-		logins, err := inParallel(login)
-		if err != nil {
-			return nil, err
-		}
+		compares, errCompare := inParallel(func() error { return bcrypt.CompareHashAndPassword(hash, []byte(password)) })
+		logins, errLogin := inParallel(login)
 		our, floor = append(our, logins), append(floor, compares)
+		var errWrong, errUnknown error
 		for range refusalsEach {
-			name := fmt.Sprintf("nobody-%d", len(unknown))
-			if err := timeRefusal(ctx, auth, username, &wrong); err != nil {
-				return nil, err
-			}
-			if err := timeRefusal(ctx, auth, name, &unknown); err != nil {
-				return nil, err
-			}
+			errWrong = errors.Join(errWrong, timeRefusal(ctx, auth, username, &wrong))
+			errUnknown = errors.Join(errUnknown, timeRefusal(ctx, auth, fmt.Sprintf("nobody-%d", len(wrong)), &unknown))
 		}
-		if err := login(); err != nil { // resets the number of failures
+		errReset := login() // resets the number of failures
+		if err := errors.Join(errCompare, errLogin, errWrong, errUnknown, errReset); err != nil {
 			return nil, err
 		}
 	}

@@ -64,7 +64,8 @@ func runSQL(ctx context.Context, address string, steps []step) (float64, error) 
 	defer db.Close()
 	prepared := make([]*sql.Stmt, len(steps))
 	for i, s := range steps {
-		if prepared[i], err = db.PrepareContext(ctx, s.text); err != nil {
+		prepared[i], err = db.PrepareContext(ctx, s.text) //nolint:sqlclosecheck // closed with db
+		if err != nil {
 			return 0, fmt.Errorf("%s: %w", s.text, err)
 		}
 	}

@@ -50,25 +50,23 @@ func serveVariant(ctx context.Context, name string, input io.Reader) error {
 	if err := json.NewDecoder(input).Decode(&v); err != nil {
 		return err
 	}
+	router := mux.NewRouter()
+	var handler http.Handler = router
 	switch name {
 	case bare:
-		return listenAndServe(ctx, v.Address, v.Response)
+		handler = v.Response
 	case withMux:
-		router := mux.NewRouter()
 		router.Path(v.Path).Methods(http.MethodGet).Handler(v.Response)
-		return listenAndServe(ctx, v.Address, router)
-	case withHuma:
-		return listenAndServe(ctx, v.Address, v.humaHandler())
-	case withMetrics:
-		return v.serve(ctx, "error")
-	case withLog:
-		return v.serve(ctx, "info")
+	default:
+		v.register(router)
 	}
-	return fmt.Errorf("there is no variant %q", name)
-}
-
-func listenAndServe(ctx context.Context, address string, h http.Handler) error {
-	s := &http.Server{Addr: address, Handler: h} //nolint:gosec // timeouts would cost something
+	switch name {
+	case withMetrics:
+		return v.run(ctx, handler, "error")
+	case withLog:
+		return v.run(ctx, handler, "info")
+	}
+	s := &http.Server{Addr: v.Address, Handler: handler}
 	defer context.AfterFunc(ctx, func() { _ = s.Close() })()
 	if err := s.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -90,31 +88,29 @@ func (a response) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.Body) // fails if the client is gone
 }
 
-// humaHandler returns an API with one operation, whose output is the body of the response.
-func (v variant) humaHandler() http.Handler {
-	type user struct {
-		Username string `json:"username"`
-		FullName string `json:"full_name"`
+// register registers a huma operation whose output is the body of the response.
+func (v variant) register(router *mux.Router) {
+	type output struct {
+		Body struct {
+			Username string `json:"username"`
+			FullName string `json:"full_name"`
+		}
 	}
-	type output struct{ Body user }
 	var out output
 	if err := json.Unmarshal(v.Response.Body, &out.Body); err != nil {
 		panic(err) // the API sends JSON
 	}
-	router := mux.NewRouter()
 	config := huma.DefaultConfig("bench", "1")
 	config.CreateHooks = nil // would add $schema to the body
 	huma.Get(humamux.New(router, config), v.Path, func(context.Context, *struct{}) (*output, error) {
 		copied := out
 		return &copied, nil
 	})
-	return router
 }
 
-// serve serves through shared/httpserver, with the default settings of the API.
-func (v variant) serve(ctx context.Context, logLevel string) error {
+// run serves through shared/httpserver, with the default settings of the API.
+func (v variant) run(ctx context.Context, handler http.Handler, logLevel string) error {
 	settings := httpserver.Settings{Listen: v.Address, AdminListen: v.Admin, StopTimeout: time.Minute, LogLevel: logLevel}
-	handler := v.humaHandler()
 	s := httpserver.Server{
 		Settings: settings, Registry: httpserver.NewRegistry("bench"), Log: httpserver.NewLogger(os.Stderr, settings),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

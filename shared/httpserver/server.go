@@ -21,8 +21,8 @@ import (
 // maxHeaderBytes bounds the header of a request.
 const maxHeaderBytes = 32 << 10
 
-// ErrStopNow, as the cause of the context passed to Run, stops the server without the
-// drain delay.
+// ErrStopNow is the cause with which the context passed to Run ends, if the server is to stop
+// without the drain delay.
 var ErrStopNow = errors.New("stop without a drain")
 
 // Server runs one handler. Set the fields, then call Run once.
