@@ -15,8 +15,8 @@ import (
 
 // The test binary runs a variant if its first argument says so, as bench does.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == variantMode {
-		if err := serveVariant(context.Background(), os.Args[2], os.Stdin); err != nil {
+	if len(os.Args) > 2 && os.Args[1] == variantMode {
+		if err := serveVariant(context.Background(), os.Args[2:]); err != nil {
 			panic(err)
 		}
 		os.Exit(0)
@@ -70,13 +70,11 @@ func TestVariants(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &bench{self: self, dir: t.TempDir()}
-	model := response{
-		http.Header{"Content-Type": {"application/json"}}, []byte(`{"username":"john.doe","full_name":"John Doe"}`),
-	}
+	body := []byte(`{"username":"john.doe","full_name":"John Doe"}`)
 	l := get("/users/me", "token")
 	l.connections = 2
 	for _, name := range variants {
-		s, err := b.serveVariant(t.Context(), name, l, model)
+		s, err := b.serveVariant(t.Context(), name, l, body)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -96,11 +96,11 @@ func (b *bench) measureEndpoint(
 	ctx context.Context, a *authority, e endpoint,
 ) (our, floor, alone []sample, err error) {
 	l, errLoad := e.load(ctx, a)
-	model, errSend := l.send(ctx, a.server, http.StatusOK)
+	body, errSend := l.send(ctx, a.server, http.StatusOK)
 	if err := errors.Join(errLoad, errSend); err != nil {
 		return nil, nil, nil, err
 	}
-	handler, err := b.serveVariant(ctx, bare, l, model)
+	handler, err := b.serveVariant(ctx, bare, l, body)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -113,34 +113,24 @@ func parseReport(output []byte) (s sample, requests float64, err error) {
 	return sample{perSecond: r.Requests / r.Microseconds * 1e6, p50: r.P50, p99: r.P99}, r.Requests, nil
 }
 
-// response is a response without the headers that net/http adds to every one.
-type response struct {
-	Header http.Header
-	Body   []byte
-}
-
-// send sends one request of the load, on a connection of its own. It fails if the status of
-// the response is not want.
-func (l load) send(ctx context.Context, s *server, want int) (response, error) {
+// send sends one request of the load, on a connection of its own, and returns the body of the
+// response. It fails if the status is not want.
+func (l load) send(ctx context.Context, s *server, want int) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, l.method, "http://"+s.address+l.path, strings.NewReader(l.bodies[0]))
 	if err != nil {
-		return response{}, err
+		return nil, err
 	}
-	req.Header = l.header()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
+	req.Header, req.Close = l.header(), true
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return response{}, err
+		return nil, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != want {
 		err = fmt.Errorf("%s %s: status %d: %s", l.method, l.path, resp.StatusCode, body)
 	}
-	for _, name := range []string{"Date", "Content-Length", "Connection"} {
-		resp.Header.Del(name)
-	}
-	return response{resp.Header, body}, err
+	return body, err
 }
 
 // post returns the load of a form.
@@ -177,9 +167,9 @@ type tokens struct {
 
 // logIn logs the demo's user in.
 func logIn(ctx context.Context, auth *server) (t tokens, err error) {
-	r, err := passwordGrant(username, password).send(ctx, auth, http.StatusOK)
+	body, err := passwordGrant(username, password).send(ctx, auth, http.StatusOK)
 	if err != nil {
 		return t, err
 	}
-	return t, json.Unmarshal(r.Body, &t)
+	return t, json.Unmarshal(body, &t)
 }

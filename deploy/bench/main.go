@@ -39,7 +39,7 @@ func main() {
 	defer stop()
 	var err error
 	if flag.Arg(0) == variantMode {
-		err = serveVariant(ctx, flag.Arg(1), os.Stdin)
+		err = serveVariant(ctx, flag.Args()[1:])
 	} else {
 		err = run(ctx, *names, max(*rounds, 1), os.Stdout)
 	}

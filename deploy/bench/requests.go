@@ -56,13 +56,13 @@ func (b *bench) measureStarted(
 		return err
 	}
 	defer api.stop()
-	model, err := l.send(ctx, api, http.StatusOK)
+	body, err := l.send(ctx, api, http.StatusOK)
 	if err != nil {
 		return err
 	}
 	servers := map[string]*server{resourceserver: api}
 	for _, name := range variants {
-		if servers[name], err = b.serveVariant(ctx, name, l, model); err != nil {
+		if servers[name], err = b.serveVariant(ctx, name, l, body); err != nil {
 			return err
 		}
 		defer servers[name].stop()
