@@ -21,7 +21,7 @@ import (
 
 // apiCommands are the commands about the APIs that tokens can be for.
 type apiCommands struct {
-	Add    apiAddCommand    `cmd:"" help:"Register an API beside the one of --audience. Clients name it as resource (RFC 8707)."`
+	Add    apiAddCommand    `cmd:"" help:"Register an API beside the default one, that of --audience. Clients name it as resource (RFC 8707)."`
 	List   apiListCommand   `cmd:"" help:"List all registered APIs."`
 	Set    apiSetCommand    `cmd:"" help:"Change the name or the scope of an API."`
 	Delete apiDeleteCommand `cmd:"" help:"Delete an API: no token for it is issued any more, and all that were are revoked. To add it again within a day ends the tokens of services at every API."`
@@ -190,11 +190,21 @@ type shownAPI struct {
 	Audience  string    `json:"audience"`
 	Name      string    `json:"name"`
 	Scope     string    `json:"scope"`
+	AnyScope  bool      `json:"any_scope"`
+	Default   bool      `json:"default"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
-func showAPI(a resource.API) shownAPI {
-	return shownAPI{a.Audience, a.Name, a.Scope.String(), a.CreatedAt}
+// scope is what a table shows of the scope, and whether it is the default API.
+func (a shownAPI) scope() string {
+	shown := a.Scope
+	if a.AnyScope {
+		shown = "(any)"
+	}
+	if a.Default {
+		shown += " (default API)"
+	}
+	return shown
 }
 
 type apiListCommand struct {
@@ -209,8 +219,12 @@ func (c *apiListCommand) Run(ctx context.Context, streams program.Streams) error
 		if err != nil {
 			return err
 		}
-		return printList(streams.Out, c.JSON, each(apis, showAPI), []any{"AUDIENCE", "NAME", "SCOPE"}, func(v shownAPI) []any {
-			return []any{v.Audience, v.Name, v.Scope}
+		show := func(a resource.API) shownAPI {
+			return shownAPI{a.Audience, a.Name, a.Scope.String(), a.AnyScope, s.IsDefaultAPI(a.Audience), a.CreatedAt}
+		}
+		head := []any{"AUDIENCE", "NAME", "SCOPE"}
+		return printList(streams.Out, c.JSON, each(apis, show), head, func(v shownAPI) []any {
+			return []any{v.Audience, v.Name, v.scope()}
 		})
 	})
 }

@@ -18,7 +18,8 @@ type apiSetCommand struct {
 	server.Database `embed:""`
 	Audience        string  `arg:"" help:"Identifier of the API."`
 	Name            *string `placeholder:"NAME" help:"What people call it."`
-	Scope           *string `placeholder:"SCOPES" help:"Scopes that tokens for it may have, separated by spaces, in place of those of now."`
+	Scope           *string `xor:"scope" placeholder:"SCOPES" help:"Scopes that tokens for it may have, separated by spaces, in place of the current ones."`
+	AnyScope        bool    `xor:"scope" help:"Let tokens for it have every scope that the client may have, as the default API does."`
 }
 
 // Help says what a change means for what was given before.
@@ -28,8 +29,8 @@ func (c *apiSetCommand) Help() string {
 
 // Run changes the API.
 func (c *apiSetCommand) Run(ctx context.Context, streams program.Streams) error {
-	if c.Name == nil && c.Scope == nil {
-		return program.WithCode(program.ExitUsage, errors.New("nothing to change: give --name or --scope"))
+	if c.Name == nil && c.Scope == nil && !c.AnyScope {
+		return program.WithCode(program.ExitUsage, errors.New("nothing to change: give --name, --scope or --any-scope"))
 	}
 	err := withStore(ctx, c.Database, func(s *store.Store) error {
 		_, err := s.UpdateAPI(ctx, c.Audience, c.change)
@@ -51,7 +52,10 @@ func (c *apiSetCommand) change(changed resource.API) (resource.API, error) {
 		if err != nil {
 			return resource.API{}, err
 		}
-		changed.Scope = scope
+		changed.Scope, changed.AnyScope = scope, false
+	}
+	if c.AnyScope {
+		changed.Scope, changed.AnyScope = nil, true
 	}
 	return changed, changed.Validate()
 }

@@ -35,7 +35,7 @@ type clientTarget struct {
 type clientAddCommand struct {
 	clientTarget `embed:""`
 	Name         string   `placeholder:"NAME" help:"What people call it. By default the id."`
-	Grant        []string `enum:"authorization_code,password,refresh_token,client_credentials" placeholder:"TYPE" required:"" help:"Grant type that it may use: authorization_code, password, refresh_token or client_credentials. Repeat for more."`
+	Grant        []string `enum:"${grant_types}" placeholder:"TYPE" required:"" help:"Grant type that it may use: ${grant_types}. Repeat for more."`
 	Scope        string   `placeholder:"SCOPES" required:"" help:"Scopes that its tokens may have, separated by spaces."`
 	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Where it may be sent back to with an authorization code, letter by letter. Repeat for more."`
 	Public       bool     `help:"It cannot keep a secret (an app on a phone, a page in a browser), so it gets none."`

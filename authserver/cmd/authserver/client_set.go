@@ -17,7 +17,7 @@ import (
 type clientSetCommand struct {
 	clientTarget `embed:""`
 	Name         *string  `placeholder:"NAME" help:"What people call it."`
-	Grant        []string `enum:"authorization_code,password,refresh_token,client_credentials" placeholder:"TYPE" help:"Grant type that it may use, in place of all that it may use now. Repeat for more."`
+	Grant        []string `enum:"${grant_types}" placeholder:"TYPE" help:"Grant type that it may use, in place of all that it may use now. Repeat for more."`
 	Scope        *string  `placeholder:"SCOPES" help:"Scopes that its tokens may have, separated by spaces, in place of those of now."`
 	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Where it may be sent back to, in place of all that it may be sent to now. Repeat for more; an empty one alone means nowhere."`
 	Introspects  *bool    `negatable:"" help:"Whether it may ask the server about tokens (RFC 7662)."`

@@ -26,7 +26,7 @@ type consentListCommand struct {
 // shownConsent is a consent as list prints it.
 type shownConsent struct {
 	Client    string    `json:"client_id"`
-	Audience  string    `json:"audience,omitempty"` // none: the API of --audience
+	Audience  string    `json:"audience,omitempty"` // none: the default API, before a server has registered it
 	Scope     string    `json:"scope"`
 	UpdatedAt time.Time `json:"updated_at"`
 }

@@ -32,6 +32,7 @@ var exitCodes = []struct {
 	{account.ErrExists, program.ExitConflict},
 	{client.ErrExists, program.ExitConflict},
 	{resource.ErrExists, program.ExitConflict},
+	{resource.ErrDefault, program.ExitConflict},
 	{errKept, program.ExitConflict},
 
 	{account.ErrBadName, program.ExitUsage},

@@ -20,6 +20,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/label"
 )
 
@@ -74,7 +75,7 @@ type Client struct {
 func (c Client) Public() bool { return c.SecretDigest == "" }
 
 // Allows reports whether the client may use the grant type.
-func (c Client) Allows(grant oauth.GrantType) bool { return slices.Contains(c.Grants, grant) }
+func (c Client) Allows(name oauth.GrantType) bool { return slices.Contains(c.Grants, name) }
 
 // validID matches valid client ids. They need no escaping in URLs, forms, logs and file
 // names.
@@ -93,14 +94,13 @@ func (c Client) Validate() error {
 		return fmt.Errorf("%w: %w", ErrBad, badName)
 	case len(c.Grants) == 0:
 		return fmt.Errorf("%w: it has no grant type, so it could never get a token", ErrBad)
-	case c.Public() && (c.Introspects || c.Allows(oauth.GrantClientCredentials)):
-		return fmt.Errorf("%w: a public client cannot prove who it is, so it may neither use client_credentials nor introspect", ErrBad)
-	case c.Allows(oauth.GrantRefreshToken) && !c.Allows(oauth.GrantPassword) && !c.Allows(oauth.GrantAuthorizationCode):
-		return fmt.Errorf("%w: refresh_token needs a grant type that gives a refresh token: password or authorization_code", ErrBad)
-	case c.Allows(oauth.GrantAuthorizationCode) != (len(c.RedirectURIs) > 0):
-		return fmt.Errorf("%w: authorization_code needs a redirect URI, and nothing else does", ErrBad)
+	case c.Public() && c.Introspects:
+		return fmt.Errorf("%w: a public client cannot prove who it is, so it may not introspect", ErrBad)
 	case len(c.Scope) == 0:
 		return fmt.Errorf("%w: it has no scope, so its tokens would allow nothing", ErrBad)
+	}
+	if err := c.checkGrants(); err != nil {
+		return err
 	}
 	for _, uri := range c.RedirectURIs {
 		if err := checkRedirectURI(uri); err != nil {
@@ -108,6 +108,43 @@ func (c Client) Validate() error {
 		}
 	}
 	return nil
+}
+
+// checkGrants checks the grant types against the table of grant.Types. The error is ErrBad.
+func (c Client) checkGrants() error {
+	var refreshable, redirects bool
+	for _, name := range c.Grants {
+		t, ok := grant.TypeOf(name)
+		switch {
+		case !ok:
+			return fmt.Errorf("%w: there is no grant type %q", ErrBad, name)
+		case t.Confidential && c.Public():
+			return fmt.Errorf("%w: a public client cannot prove who it is, so it may not use %s", ErrBad, name)
+		}
+		refreshable = refreshable || t.Refreshable
+		redirects = redirects || t.Redirects
+	}
+	switch {
+	case c.Allows(oauth.GrantRefreshToken) && !refreshable:
+		return fmt.Errorf("%w: refresh_token needs a grant type that gives a refresh token: %s", ErrBad, namesWhere(isRefreshable))
+	case redirects != (len(c.RedirectURIs) > 0):
+		return fmt.Errorf("%w: %s needs a redirect URI, and nothing else does", ErrBad, namesWhere(usesRedirects))
+	}
+	return nil
+}
+
+func isRefreshable(t grant.Type) bool { return t.Refreshable }
+func usesRedirects(t grant.Type) bool { return t.Redirects }
+
+// namesWhere lists the grant types for which a condition holds, as a person would.
+func namesWhere(holds func(grant.Type) bool) string {
+	var names []string
+	for _, t := range grant.Types {
+		if holds(t) {
+			names = append(names, string(t.Name))
+		}
+	}
+	return strings.Join(names, " or ")
 }
 
 // GenerateSecret returns a new secret and the digest to store. It reads from random, which

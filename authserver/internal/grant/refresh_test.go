@@ -196,26 +196,26 @@ func TestTokensWithinTheGraceLeadToTheCurrentOne(t *testing.T) {
 		judged(t, "a recent token", r, token, at, grant.Recent, current)
 		replaced := noon.Add(time.Duration(i) * time.Second)
 		judged(t, "a token at the end of its grace", r, token, replaced.Add(grace), grant.Recent, current)
-		judged(t, "a token past its grace", r, token, replaced.Add(grace+time.Millisecond), grant.Stolen, none)
+		judged(t, "a token past its grace", r, token, replaced.Add(grace+time.Millisecond), grant.Reused, none)
 	}
 }
 
 // CHECKLIST 24: a token that comes back after the grace is stolen, for good.
-func TestTokensPastTheGraceAreStolen(t *testing.T) {
+func TestTokensPastTheGraceCountAsReused(t *testing.T) {
 	all, r := chain(t, every(grace+time.Second, 5)...)
 	at := noon.Add(4 * (grace + time.Second)) // of the last replacement
 	for _, token := range all[:4] {
-		judged(t, "an old token", r, token, at, grant.Stolen, none)
-		judged(t, "an old token a year later", r, token, at.AddDate(1, 0, 0), grant.Stolen, none)
+		judged(t, "an old token", r, token, at, grant.Reused, none)
+		judged(t, "an old token a year later", r, token, at.AddDate(1, 0, 0), grant.Reused, none)
 	}
 	judged(t, "the last one replaced", r, all[4], at, grant.Recent, all[5])
-	if len(r.Trail) != 1 {
-		t.Errorf("%d tokens are remembered that are stolen whenever they come", len(r.Trail)-1)
+	if len(r.Replaced) != 1 {
+		t.Errorf("%d tokens are remembered that are stolen whenever they come", len(r.Replaced)-1)
 	}
 	if verdict, _ := r.Judge(all[4], at, 0); verdict != grant.Recent {
 		t.Errorf("without a grace, in the same moment: verdict %d", verdict)
 	}
-	if verdict, _ := r.Judge(all[4], at.Add(time.Millisecond), 0); verdict != grant.Stolen {
+	if verdict, _ := r.Judge(all[4], at.Add(time.Millisecond), 0); verdict != grant.Reused {
 		t.Errorf("without a grace, a moment later: verdict %d", verdict)
 	}
 }
@@ -244,21 +244,21 @@ func TestUnknownTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	judged(t, "the right mark with another secret: its holder has had a token", r, guessed, noon, grant.Stolen, none)
+	judged(t, "the right mark with another secret: its holder has had a token", r, guessed, noon, grant.Reused, none)
 }
 
 // However often a broken client refreshes, its row does not grow.
-func TestTrailIsBounded(t *testing.T) {
+func TestReplacedTokensAreBounded(t *testing.T) {
 	const most = 64
 	all, r := chain(t, every(time.Millisecond, 5*most)...)
-	if len(r.Trail) != most {
-		t.Errorf("%d tokens are remembered, want %d", len(r.Trail), most)
+	if len(r.Replaced) != most {
+		t.Errorf("%d tokens are remembered, want %d", len(r.Replaced), most)
 	}
 	at := noon.Add(time.Second)
 	last := len(all) - 1
 	judged(t, "the oldest one remembered", r, all[last-most], at, grant.Recent, all[last])
-	judged(t, "the one before", r, all[last-most-1], at, grant.Stolen, none)
-	data, err := json.Marshal(r.Trail)
+	judged(t, "the one before", r, all[last-most-1], at, grant.Reused, none)
+	data, err := json.Marshal(r.Replaced)
 	if err != nil || len(data) > 16<<10 {
 		t.Errorf("the trail has %d bytes (%v)", len(data), err)
 	}
@@ -312,7 +312,7 @@ func TestWhatIsKeptMakesNoToken(t *testing.T) {
 		}
 	}
 	known := [][]byte{decoded(t, r.Family), decoded(t, r.Current)}
-	for _, replaced := range r.Trail {
+	for _, replaced := range r.Replaced {
 		known = append(known, decoded(t, replaced.Digest), replaced.Seed)
 	}
 	for _, family := range known {
@@ -326,7 +326,7 @@ func TestWhatIsKeptMakesNoToken(t *testing.T) {
 	}
 	// The seeds lead on from a token, and from nothing else.
 	stranger, _ := first(t)
-	if _, next := r.Rotate(stranger, r.Trail[2].Seed, noon, grace); next == all[3] {
+	if _, next := r.Rotate(stranger, r.Replaced[2].Seed, noon, grace); next == all[3] {
 		t.Error("the seed alone leads to the next token")
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -29,15 +27,16 @@ func (b *bench) session() {
 }
 
 // redemption gives the app a code and returns its request to redeem it, with changes.
-func (b *bench) redemption(e *issuing.Engine, changes ...string) *http.Request {
+func (b *bench) redemption(e *issuing.Service, changes ...string) url.Values {
 	b.t.Helper()
 	sum := sha256.Sum256([]byte(verifier))
-	r := httptest.NewRequest(http.MethodGet, "/authorize", nil)
-	r.Form = url.Values{
+	form := url.Values{
 		"response_type": {"code"}, "client_id": {"app"}, "redirect_uri": {callback},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
 	}
-	to, err := e.Authorize(r, b.app, issuing.Consent{API: b.api, UserID: b.user.ID, Session: "session", Scope: b.app.Scope})
+	to, err := e.Authorize(b.t.Context(), issuing.Authorization{
+		Client: b.app, Form: form, API: b.api, UserID: b.user.ID, Session: "session", Scope: b.app.Scope,
+	})
 	must(b.t, err)
 	u, err := url.Parse(to)
 	must(b.t, err)
@@ -60,9 +59,9 @@ func TestCodeOfSomebodyWhoIsNoMore(t *testing.T) {
 			e := issuing.New(b.cfg)
 			r := b.redemption(e)
 			must(t, end(b))
-			answer, err := e.Issue(r, b.app)
+			answer, err := b.issue(e, r, b.app)
 			var got *oauth.Error
-			if !errors.As(err, &got) || got.Code != oauth.CodeInvalidGrant || !strings.Contains(got.Description, "revoked") || answer != nil {
+			if !errors.As(err, &got) || got.Code != oauth.CodeInvalidGrant || !strings.Contains(got.Description, "revoked") || answer != noTokens {
 				t.Errorf("got %v, %v, want an invalid_grant that speaks of the code", answer, err)
 			}
 			b.expectGrants(0)
@@ -75,8 +74,8 @@ func TestServiceThatIsNoMore(t *testing.T) {
 	b := newBench(t)
 	b.app.Grants, b.app.SecretDigest = []oauth.GrantType{oauth.GrantClientCredentials}, "digest"
 	must(t, b.data.DeleteClient(t.Context(), "app", b.now))
-	answer, err := issuing.New(b.cfg).Issue(request("grant_type", "client_credentials"), b.app)
-	if !errors.Is(err, oauth.ErrInvalidClient) || answer != nil {
+	answer, err := b.issue(issuing.New(b.cfg), request("grant_type", "client_credentials"), b.app)
+	if !errors.Is(err, oauth.ErrInvalidClient) || answer != noTokens {
 		t.Errorf("got %v, %v, want invalid_client", answer, err)
 	}
 }
@@ -103,10 +102,10 @@ func TestRedirectURIOfACode(t *testing.T) {
 			b.session()
 			e := issuing.New(b.cfg)
 			r, by := b.redemption(e, tt.change...), b.app
-			if id := r.FormValue("client_id"); id != "" {
+			if id := r.Get("client_id"); id != "" {
 				by.ID = id
 			}
-			if answer, err := e.Issue(r, by); !errors.Is(err, tt.want) || (err == nil) != (answer != nil) {
+			if answer, err := b.issue(e, r, by); !errors.Is(err, tt.want) || (err == nil) != (answer != noTokens) {
 				t.Errorf("got %v, %v, want %v", answer, err, tt.want)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
@@ -29,7 +30,7 @@ func TestForgedPointers(t *testing.T) {
 	signer := forger(t, b)
 	e := issuing.New(b.cfg)
 	for _, api := range []string{billing.Audience, audience} { // grants 1 and 2
-		_, err := e.Issue(request("resource", api), b.app)
+		_, err := b.issue(e, request("resource", api), b.app)
 		must(t, err)
 	}
 	for name, tt := range map[string]struct {
@@ -49,7 +50,7 @@ func TestForgedPointers(t *testing.T) {
 		g.Number = tt.grant
 		claims := &token.Claims{
 			Issuer: issuer, Subject: b.user.ID, Audience: []string{billing.Audience}, ClientID: "app", ID: "forged",
-			IssuedAt: b.now, ExpiresAt: b.now.Add(time.Minute), Scope: oauth.Scope{"profile"}, Status: g.Status(issuer),
+			IssuedAt: b.now, ExpiresAt: b.now.Add(time.Minute), Scope: oauth.Scope{"profile"}, Status: grant.Lists{Issuer: issuer, Default: audience}.Status(g),
 		}
 		tt.change(claims)
 		raw, err := signer.Sign(claims)
@@ -75,7 +76,7 @@ func TestForgedPointers(t *testing.T) {
 func TestClaimsOfAnotherAudience(t *testing.T) {
 	b := newBench(t)
 	e := issuing.New(b.cfg)
-	answer, err := e.Issue(request(), b.app)
+	answer, err := b.issue(e, request(), b.app)
 	must(t, err)
 	claims := b.claims(answer)
 	for _, tt := range []struct {

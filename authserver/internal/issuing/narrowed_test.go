@@ -15,7 +15,7 @@ import (
 func TestRefreshByAClientThatWasNarrowed(t *testing.T) {
 	b := newRefreshBench(t)
 	e := issuing.New(b.cfg)
-	answer, err := e.Issue(request(), b.app)
+	answer, err := b.issue(e, request(), b.app)
 	must(t, err)
 	for _, tt := range []struct {
 		now, asked, want string
@@ -32,14 +32,14 @@ func TestRefreshByAClientThatWasNarrowed(t *testing.T) {
 		{now: "profile items:read admin", want: "profile items:read"},
 	} {
 		b.app.Scope = strings.Fields(tt.now)
-		next, err := e.Issue(request(refreshing(answer["refresh_token"], "scope", tt.asked)...), b.app)
+		next, err := b.issue(e, request(refreshing(answer.RefreshToken, "scope", tt.asked)...), b.app)
 		if tt.refused != "" {
 			refusedAs(t, "refreshing with "+tt.now, next, err, tt.refused)
 			continue
 		}
 		must(t, err)
-		if next["scope"] != tt.want || b.claims(next).Scope.String() != tt.want {
-			t.Errorf("%+v: the scope is %q, in the token %q", tt, next["scope"], b.claims(next).Scope)
+		if next.Scope != tt.want || b.claims(next).Scope.String() != tt.want {
+			t.Errorf("%+v: the scope is %q, in the token %q", tt, next.Scope, b.claims(next).Scope)
 		}
 		answer = next
 	}
@@ -51,7 +51,7 @@ func TestRefreshForAnAPIThatWasNarrowed(t *testing.T) {
 	verifier := withBilling(t, b)
 	b.app.Scope = append(b.app.Scope, "invoices:read")
 	e := issuing.New(b.cfg)
-	answer, err := e.Issue(request("resource", billing.Audience), b.app)
+	answer, err := b.issue(e, request("resource", billing.Audience), b.app)
 	must(t, err)
 	for _, tt := range []struct {
 		now, asked, want string
@@ -67,16 +67,16 @@ func TestRefreshForAnAPIThatWasNarrowed(t *testing.T) {
 			return a, nil
 		})
 		must(t, err)
-		next, err := e.Issue(request(refreshing(answer["refresh_token"], "scope", tt.asked)...), b.app)
+		next, err := b.issue(e, request(refreshing(answer.RefreshToken, "scope", tt.asked)...), b.app)
 		if tt.refused != "" {
 			refusedAs(t, "refreshing with "+tt.now, next, err, tt.refused)
 			continue
 		}
 		must(t, err)
-		claims, err := verifier.Verify(t.Context(), next["access_token"].(string))
+		claims, err := verifier.Verify(t.Context(), next.AccessToken)
 		must(t, err)
-		if next["scope"] != tt.want || claims.Scope.String() != tt.want {
-			t.Errorf("%+v: the scope is %q, in the token %q", tt, next["scope"], claims.Scope)
+		if next.Scope != tt.want || claims.Scope.String() != tt.want {
+			t.Errorf("%+v: the scope is %q, in the token %q", tt, next.Scope, claims.Scope)
 		}
 		answer = next
 	}
@@ -90,7 +90,7 @@ func TestCodeOfAClientThatWasNarrowed(t *testing.T) {
 		e := issuing.New(b.cfg)
 		r := b.redemption(e)
 		b.app.Scope = strings.Fields(now)
-		answer, err := e.Issue(r, b.app)
+		answer, err := b.issue(e, r, b.app)
 		if want == "" {
 			refusedAs(t, "redeeming with "+now, answer, err, oauth.CodeInvalidGrant)
 			b.expectGrants(0)
@@ -99,7 +99,7 @@ func TestCodeOfAClientThatWasNarrowed(t *testing.T) {
 		must(t, err)
 		g, err := b.data.GrantByNumber(t.Context(), 1)
 		must(t, err)
-		if answer["scope"] != want || b.claims(answer).Scope.String() != want || g.Scope.String() != want {
+		if answer.Scope != want || b.claims(answer).Scope.String() != want || g.Scope.String() != want {
 			t.Errorf("%s: the answer is %v, the grant %+v", now, answer, g)
 		}
 	}

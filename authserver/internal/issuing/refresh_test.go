@@ -21,9 +21,9 @@ func newRefreshBench(t *testing.T) *bench {
 }
 
 // expectActive checks whether a token is good, by its introspection.
-func expectActive(t *testing.T, what string, e *issuing.Engine, raw any, want error) {
+func expectActive(t *testing.T, what string, e *issuing.Service, raw string, want error) {
 	t.Helper()
-	if _, err := e.Inspect(t.Context(), raw.(string)); !errors.Is(err, want) {
+	if _, err := e.Inspect(t.Context(), raw); !errors.Is(err, want) {
 		t.Errorf("%s: %v, want %v", what, err, want)
 	}
 }
@@ -34,13 +34,13 @@ func TestRefreshingEnds(t *testing.T) {
 	b := newRefreshBench(t)
 	e := issuing.New(b.cfg)
 	began := b.now
-	answer, err := e.Issue(request(), b.app)
+	answer, err := b.issue(e, request(), b.app)
 	must(t, err)
 	for b.now.Sub(began) < 150*time.Minute {
 		b.now = b.now.Add(50 * time.Minute)
-		answer, err = e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+		answer, err = b.issue(e, request(refreshing(answer.RefreshToken)...), b.app)
 		must(t, err)
-		found, err := e.Inspect(t.Context(), answer["refresh_token"].(string))
+		found, err := e.Inspect(t.Context(), answer.RefreshToken)
 		must(t, err)
 		want := b.now.Add(time.Hour)
 		if end := began.Add(3 * time.Hour); end.Before(want) {
@@ -51,11 +51,11 @@ func TestRefreshingEnds(t *testing.T) {
 		}
 	}
 	b.now = began.Add(3*time.Hour - time.Second)
-	expectActive(t, "the refresh token before its end", e, answer["refresh_token"], nil)
+	expectActive(t, "the refresh token before its end", e, answer.RefreshToken, nil)
 	b.now = began.Add(3 * time.Hour)
-	expectActive(t, "the refresh token at its end", e, answer["refresh_token"], issuing.ErrNotActive)
-	expectActive(t, "the access token at that time", e, answer["access_token"], nil)
-	after, err := e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+	expectActive(t, "the refresh token at its end", e, answer.RefreshToken, issuing.ErrNotActive)
+	expectActive(t, "the access token at that time", e, answer.AccessToken, nil)
+	after, err := b.issue(e, request(refreshing(answer.RefreshToken)...), b.app)
 	refusedAs(t, "refreshing at the end", after, err, oauth.CodeInvalidGrant)
 }
 
@@ -65,12 +65,12 @@ func TestGrantLastsAsLongAsItsTokens(t *testing.T) {
 	b := newRefreshBench(t)
 	b.cfg.RefreshGrace = 5 * time.Minute
 	e := issuing.New(b.cfg)
-	first, err := e.Issue(request(), b.app)
+	first, err := b.issue(e, request(), b.app)
 	must(t, err)
-	_, err = e.Issue(request(refreshing(first["refresh_token"])...), b.app)
+	_, err = b.issue(e, request(refreshing(first.RefreshToken)...), b.app)
 	must(t, err)
 	b.now = b.now.Add(b.cfg.RefreshGrace - time.Second)
-	last, err := e.Issue(request(refreshing(first["refresh_token"])...), b.app)
+	last, err := b.issue(e, request(refreshing(first.RefreshToken)...), b.app)
 	must(t, err)
 	stored, err := b.data.GrantByNumber(t.Context(), 1)
 	must(t, err)
@@ -83,17 +83,17 @@ func TestGrantLastsAsLongAsItsTokens(t *testing.T) {
 func TestIdleRefreshTokenEnds(t *testing.T) {
 	b := newRefreshBench(t)
 	e := issuing.New(b.cfg)
-	answer, err := e.Issue(request(), b.app)
+	answer, err := b.issue(e, request(), b.app)
 	must(t, err)
 	for range 2 { // the first refresh token, and a later one
 		began := b.now
 		b.now = began.Add(time.Hour)
-		late, err := e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+		late, err := b.issue(e, request(refreshing(answer.RefreshToken)...), b.app)
 		refusedAs(t, "refreshing after an hour", late, err, oauth.CodeInvalidGrant)
-		expectActive(t, "the refresh token after an hour", e, answer["refresh_token"], issuing.ErrNotActive)
-		expectActive(t, "the access token after an hour", e, answer["access_token"], nil)
+		expectActive(t, "the refresh token after an hour", e, answer.RefreshToken, issuing.ErrNotActive)
+		expectActive(t, "the access token after an hour", e, answer.AccessToken, nil)
 		b.now = began.Add(time.Hour - time.Second)
-		answer, err = e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+		answer, err = b.issue(e, request(refreshing(answer.RefreshToken)...), b.app)
 		must(t, err)
 	}
 }

@@ -18,15 +18,15 @@ func TestReplayOfExpiredCode(t *testing.T) {
 	b.session()
 	e := issuing.New(b.cfg)
 	used, unused := b.redemption(e), b.redemption(e)
-	_, err := e.Issue(used, b.app)
+	_, err := b.issue(e, used, b.app)
 	must(t, err)
 	b.expectGrants(1)
 	b.now = b.now.Add(grant.CodeLifetime + time.Second)
-	if _, err := e.Issue(unused, b.app); !errors.Is(err, oauth.ErrInvalidGrant) {
+	if _, err := b.issue(e, unused, b.app); !errors.Is(err, oauth.ErrInvalidGrant) {
 		t.Errorf("an expired code: %v, want invalid_grant", err)
 	}
 	b.expectGrants(1)
-	if _, err := e.Issue(used, b.app); !errors.Is(err, oauth.ErrInvalidGrant) {
+	if _, err := b.issue(e, used, b.app); !errors.Is(err, oauth.ErrInvalidGrant) {
 		t.Errorf("the replay: %v, want invalid_grant", err)
 	}
 	b.expectGrants(0)

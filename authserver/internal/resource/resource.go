@@ -26,6 +26,8 @@ var (
 	ErrNotFound = errors.New("no such API")
 	// ErrExists says that the identifier is taken.
 	ErrExists = errors.New("an API of this identifier exists already")
+	// ErrDefault says that the API cannot be deleted because it is the default API.
+	ErrDefault = errors.New("it is the default API, the one of the server's --audience")
 	// ErrBad says that an API or a description cannot be stored like this; the text
 	// says why.
 	ErrBad = errors.New("not usable")
@@ -37,8 +39,11 @@ type API struct {
 	Audience string
 	// Name is what a person calls it.
 	Name string
-	// Scope is what tokens for it may allow at the most.
+	// Scope is what tokens for it may allow; nil if AnyScope is set.
 	Scope oauth.Scope
+	// AnyScope says that tokens for it may allow whatever the client may have. The default
+	// API is registered like that.
+	AnyScope bool
 	// CreatedAt is when it was registered.
 	CreatedAt time.Time
 }
@@ -51,8 +56,16 @@ func (a API) Validate() error {
 	if err := label.Check("name", a.Name, maxName); err != nil {
 		return fmt.Errorf("%w: %w", ErrBad, err)
 	}
-	if len(a.Scope) == 0 {
+	if len(a.Scope) == 0 && !a.AnyScope {
 		return fmt.Errorf("%w: it has no scope, so its tokens would allow nothing", ErrBad)
 	}
 	return nil
+}
+
+// Limit returns what tokens for the API may allow of a scope.
+func (a API) Limit(scope oauth.Scope) oauth.Scope {
+	if a.AnyScope {
+		return scope
+	}
+	return scope.Common(a.Scope)
 }

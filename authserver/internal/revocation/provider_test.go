@@ -34,6 +34,12 @@ const (
 	lifetime = 30 * time.Minute
 )
 
+// lists knows where lists are published. defaultList is the first one of the default API.
+var (
+	lists       = grant.Lists{Issuer: issuer, Default: audience}
+	defaultList = lists.List(0, audience)
+)
+
 // place is a database with a user and a client, and a clock that tests move. It counts the
 // looks at its grants, and can be told to fail.
 type place struct {
@@ -42,7 +48,7 @@ type place struct {
 	user   account.User
 	client client.Client
 	ring   *keyring.Ring
-	first  int64 // what is added to the number of every grant
+	offset int64 // what is added to the number of every grant
 
 	mu     sync.Mutex
 	now    time.Time
@@ -58,6 +64,8 @@ func newPlace(t *testing.T) *place {
 	p.must(err)
 	t.Cleanup(func() { p.must(p.Close()) })
 	_, err = p.Migrate(t.Context())
+	p.must(err)
+	_, err = p.SetDefaultAPI(t.Context(), audience, p.now)
 	p.must(err)
 	p.user, err = account.New("john.doe", "John Doe", "hash", p.now)
 	p.must(err)
@@ -97,9 +105,9 @@ func (p *place) RevokedAfter(ctx context.Context, at time.Time, number int64, li
 	if p.broken.Load() {
 		return nil, time.Time{}, errBroken
 	}
-	numbers, last, err := p.Store.RevokedAfter(ctx, at, number-p.first, limit)
+	numbers, last, err := p.Store.RevokedAfter(ctx, at, number-p.offset, limit)
 	for i := range numbers {
-		numbers[i] += p.first
+		numbers[i] += p.offset
 	}
 	return numbers, last, err
 }
@@ -108,13 +116,13 @@ func (p *place) RevokedAfter(ctx context.Context, at time.Time, number int64, li
 func (p *place) LastGrant(ctx context.Context) (int64, error) {
 	p.looks.Add(1)
 	last, err := p.Store.LastGrant(ctx)
-	return last + p.first, err
+	return last + p.offset, err
 }
 
 // provider returns one of possibly several that publish what is in the database.
 func (p *place) provider(change ...func(*revocation.Config)) *revocation.Provider {
 	cfg := revocation.Config{
-		Issuer: issuer, Audience: audience, Lifetime: lifetime, Grants: p, APIs: p,
+		Lifetime: lifetime, Lists: lists, Grants: p, APIs: p,
 		Signer: &token.Signer{Keys: p.ring, Audience: audience, Now: p.clock}, Now: p.clock,
 	}
 	for _, f := range change {
@@ -126,7 +134,7 @@ func (p *place) provider(change ...func(*revocation.Config)) *revocation.Provide
 // grant starts a grant and returns its number.
 func (p *place) grant() int64 {
 	p.t.Helper()
-	return p.grantFor("")
+	return p.grantFor(audience)
 }
 
 // grantFor starts a grant for an API.
@@ -146,21 +154,17 @@ func (p *place) revoke(number int64, at time.Time) {
 }
 
 // form asks a provider for a list that must be there.
-func (p *place) form(provider *revocation.Provider, l grant.List) revocation.Form {
+func (p *place) form(provider *revocation.Provider, l grant.List) revocation.SignedList {
 	p.t.Helper()
-	form, err := provider.Form(p.t.Context(), l)
+	form, err := provider.List(p.t.Context(), l)
 	p.must(err)
 	return form
 }
 
 // read verifies a form as an API does.
-func (p *place) read(form revocation.Form, l grant.List, keys keyring.Source) statuslist.Token {
+func (p *place) read(form revocation.SignedList, l grant.List, keys keyring.Source) statuslist.Token {
 	p.t.Helper()
-	api := l.Audience
-	if api == "" {
-		api = audience
-	}
-	said, err := statuslist.Verify(form.Text, statuslist.Expected{URI: l.URI(issuer), Keys: keys, Audience: api, Now: p.clock()})
+	said, err := statuslist.Verify(form.Token, statuslist.Expected{URI: l.URI, Keys: keys, Audience: l.Audience, Now: p.clock()})
 	p.must(err)
 	return said
 }
@@ -168,7 +172,7 @@ func (p *place) read(form revocation.Form, l grant.List, keys keyring.Source) st
 // expect checks which grants are revoked, by the first list for the API of the settings.
 func (p *place) expect(provider *revocation.Provider, want ...int64) {
 	p.t.Helper()
-	list := p.read(p.form(provider, grant.List{}), grant.List{}, p.ring).List
+	list := p.read(p.form(provider, defaultList), defaultList, p.ring).List
 	var got []int64
 	for i := range int64(list.Size()) {
 		if revoked, _ := list.Revoked(i); revoked {
@@ -187,7 +191,7 @@ func TestForm(t *testing.T) {
 	first, second, third := p.grant(), p.grant(), p.grant()
 	p.revoke(second, p.clock())
 	p.expect(provider, second)
-	said := p.read(p.form(provider, grant.List{}), grant.List{}, p.ring)
+	said := p.read(p.form(provider, defaultList), defaultList, p.ring)
 	if said.TTL != time.Second || !said.IssuedAt.Equal(p.clock()) || said.List.Size() != grant.ListSize {
 		t.Errorf("ttl %v, issued at %v, %d bits", said.TTL, said.IssuedAt, said.List.Size())
 	}
@@ -204,13 +208,13 @@ func TestFormIsMadeOnceForAll(t *testing.T) {
 	p := newPlace(t)
 	provider := p.provider()
 	p.grant()
-	p.form(provider, grant.List{})
+	p.form(provider, defaultList)
 	before := p.looks.Load()
 	p.wait(time.Second)
 	var asking sync.WaitGroup
 	for range 50 {
 		asking.Go(func() {
-			if _, err := provider.Form(t.Context(), grant.List{}); err != nil {
+			if _, err := provider.List(t.Context(), defaultList); err != nil {
 				t.Error(err)
 			}
 		})
@@ -218,7 +222,7 @@ func TestFormIsMadeOnceForAll(t *testing.T) {
 	asking.Wait()
 	for range 10 {
 		p.wait(20 * time.Millisecond)
-		p.form(provider, grant.List{})
+		p.form(provider, defaultList)
 	}
 	if got := p.looks.Load() - before; got != 2 {
 		t.Errorf("%d looks within 200 milliseconds, want 2", got)
@@ -231,18 +235,18 @@ func TestETag(t *testing.T) {
 	p := newPlace(t)
 	provider, other := p.provider(), p.provider()
 	number := p.grant()
-	has := p.form(provider, grant.List{})
+	has := p.form(provider, defaultList)
 	tags := map[string]bool{has.ETag: true}
 	for range 120 {
 		p.wait(53 * time.Second)
-		form := p.form(provider, grant.List{})
-		if again := p.form(other, grant.List{}); again.ETag != form.ETag {
+		form := p.form(provider, defaultList)
+		if again := p.form(other, defaultList); again.ETag != form.ETag {
 			t.Fatalf("two servers have the tags %s and %s", form.ETag, again.ETag)
 		}
 		if form.ETag != has.ETag {
 			has, tags[form.ETag] = form, true
 		}
-		if left := p.read(has, grant.List{}, p.ring).ExpiresAt.Sub(p.clock()); left < lifetime {
+		if left := p.read(has, defaultList, p.ring).ExpiresAt.Sub(p.clock()); left < lifetime {
 			t.Fatalf("a list that is said to be unchanged expires in %v", left)
 		}
 	}
@@ -251,7 +255,7 @@ func TestETag(t *testing.T) {
 	}
 	p.revoke(number, p.clock())
 	p.wait(time.Second)
-	if form := p.form(provider, grant.List{}); tags[form.ETag] {
+	if form := p.form(provider, defaultList); tags[form.ETag] {
 		t.Error("a revocation does not change the tag")
 	}
 }
@@ -272,7 +276,7 @@ func testFormWithClocksThatDiffer(t *testing.T) {
 	p.wait(time.Second)
 	p.expect(provider, slow)
 	p.wait(3 * time.Minute)
-	p.form(provider, grant.List{}) // beside which all is read anew
+	p.form(provider, defaultList) // beside which all is read anew
 	synctest.Wait()
 	p.expect(provider, slow, slower)
 	p.wait(-time.Hour) // our own clock is put back
@@ -292,7 +296,7 @@ func testFormForgets(t *testing.T) {
 	p.wait(grant.MaxTokenLifetime)
 	p.expect(provider, number)
 	p.wait(3 * time.Minute)
-	p.form(provider, grant.List{}) // beside which all is read anew
+	p.form(provider, defaultList) // beside which all is read anew
 	synctest.Wait()
 	p.expect(provider)
 }
@@ -303,34 +307,34 @@ func TestFormOfListsThatAreNotThere(t *testing.T) {
 	provider := p.provider()
 	missing := func(l grant.List) {
 		t.Helper()
-		if form, err := provider.Form(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
-			t.Errorf("%+v: %q %v, want ErrNotFound", l, form.Text, err)
+		if form, err := provider.List(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
+			t.Errorf("%+v: %q %v, want ErrNotFound", l, form.Token, err)
 		}
 	}
-	missing(grant.List{})
+	missing(defaultList)
 	p.wait(50 * time.Millisecond)
 	number := p.grant()
 	p.revoke(number, p.clock())
 	p.expect(provider, number)
-	missing(grant.List{Number: 1})
-	missing(grant.List{Number: 1 << 43})
-	missing(grant.List{Audience: billing})
-	missing(grant.List{Audience: audience}) // its lists name no API
+	missing(lists.List(1, audience))
+	missing(lists.List(1<<43, audience))
+	missing(lists.List(0, billing))
+	missing(lists.List(0, "https://unknown.example"))
 
-	p.first = grant.ListSize - number // so that the next is the first of the next list
+	p.offset = grant.ListSize - number // so that the next is the first of the next list
 	p.grant()
 	p.wait(50 * time.Millisecond)
-	next := grant.List{Number: 1}
+	next := lists.List(1, audience)
 	said := p.read(p.form(provider, next), next, p.ring)
 	if revoked, ok := said.List.Revoked(0); !revoked || !ok {
 		t.Error("the first grant of the second list is not revoked")
 	}
-	uris, err := provider.URIs(t.Context(), "")
+	uris, err := provider.URIs(t.Context(), audience)
 	p.must(err)
 	if diff := cmp.Diff([]string{issuer + "/status-lists/0", issuer + "/status-lists/1"}, uris); diff != "" {
 		t.Errorf("URIs (-want +got):\n%s", diff)
 	}
-	missing(grant.List{Number: 2})
+	missing(lists.List(2, audience))
 }
 
 // Requests for lists that are not there look at the database too, but not each of them.
@@ -339,7 +343,7 @@ func TestFormOfNothingIsCheap(t *testing.T) {
 	provider := p.provider()
 	p.grant()
 	for range 100 {
-		_, _ = provider.Form(t.Context(), grant.List{Number: 1})
+		_, _ = provider.List(t.Context(), lists.List(1, audience))
 		p.wait(time.Millisecond)
 	}
 	if got := p.looks.Load(); got > 6 {
@@ -366,8 +370,8 @@ func TestFormForAnAPI(t *testing.T) {
 	provider := p.provider()
 	number := p.grant()
 	p.revoke(number, p.clock())
-	l := grant.List{Audience: billing}
-	if _, err := provider.Form(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
+	l := lists.List(0, billing)
+	if _, err := provider.List(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
 		t.Errorf("an API that is not registered: %v", err)
 	}
 	for _, name := range []string{billing, "https://keyless.example"} {
@@ -377,16 +381,16 @@ func TestFormForAnAPI(t *testing.T) {
 	if revoked, _ := p.read(p.form(provider, l), l, own).List.Revoked(number); !revoked {
 		t.Error("the API does not learn of the revocation")
 	}
-	if _, err := provider.Form(t.Context(), grant.List{Audience: "https://keyless.example"}); !errors.Is(err, revocation.ErrNotFound) {
+	if _, err := provider.List(t.Context(), lists.List(0, "https://keyless.example")); !errors.Is(err, revocation.ErrNotFound) {
 		t.Errorf("an API without a key: %v", err)
 	}
-	if _, err := statuslist.Verify(p.form(provider, l).Text, statuslist.Expected{URI: l.URI(issuer), Keys: first, Audience: audience, Now: p.clock()}); err == nil {
+	if _, err := statuslist.Verify(p.form(provider, l).Token, statuslist.Expected{URI: l.URI, Keys: first, Audience: audience, Now: p.clock()}); err == nil {
 		t.Error("the first API can verify what is for the other")
 	}
 	p.expect(provider, number)
 	uris, err := provider.URIs(t.Context(), billing)
 	p.must(err)
-	if !slices.Equal(uris, []string{l.URI(issuer)}) {
+	if !slices.Equal(uris, []string{l.URI}) {
 		t.Errorf("URIs: %v", uris)
 	}
 	if _, err := provider.URIs(t.Context(), "https://nobody.example"); !errors.Is(err, revocation.ErrNotFound) {
@@ -403,7 +407,7 @@ func TestFormForADeletedAPI(t *testing.T) {
 	p.ring, err = keyring.Parse(set)
 	p.must(err)
 	provider := p.provider()
-	number, l := p.grantFor(billing), grant.List{Audience: billing}
+	number, l := p.grantFor(billing), lists.List(0, billing)
 	other := p.grant()
 	api := resource.API{Audience: billing, Name: billing, Scope: oauth.Scope{"x"}, CreatedAt: p.now}
 	says := func(want ...bool) {
@@ -422,7 +426,7 @@ func TestFormForADeletedAPI(t *testing.T) {
 	says(true, true, true)
 	uris, err := provider.URIs(t.Context(), billing)
 	p.must(err)
-	if !slices.Equal(uris, []string{l.URI(issuer)}) {
+	if !slices.Equal(uris, []string{l.URI}) {
 		t.Errorf("URIs: %v", uris)
 	}
 	p.expect(provider, number)
@@ -433,7 +437,7 @@ func TestFormForADeletedAPI(t *testing.T) {
 	p.wait(grant.MaxTokenLifetime)
 	says(true, true, true)
 	p.wait(2 * time.Minute)
-	if _, err := provider.Form(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
+	if _, err := provider.List(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
 		t.Errorf("an API that was deleted long ago: %v", err)
 	}
 }
@@ -447,10 +451,10 @@ func TestFormAfterARotation(t *testing.T) {
 	keys.Store(p.ring)
 	provider := p.provider(func(cfg *revocation.Config) { cfg.Signer.Keys = source{&keys} })
 	p.grant()
-	before := p.form(provider, grant.List{})
+	before := p.form(provider, defaultList)
 	keys.Store(next)
-	after := p.form(provider, grant.List{})
-	p.read(after, grant.List{}, next)
+	after := p.form(provider, defaultList)
+	p.read(after, defaultList, next)
 	if before.ETag == after.ETag {
 		t.Error("another key, and the same tag")
 	}
@@ -469,8 +473,8 @@ func TestFormWithoutADatabase(t *testing.T) {
 	p.revoke(number, p.clock())
 	p.broken.Store(true)
 	p.wait(time.Second)
-	if form, err := provider.Form(t.Context(), grant.List{}); !errors.Is(err, errBroken) {
-		t.Errorf("%q %v", form.Text, err)
+	if form, err := provider.List(t.Context(), defaultList); !errors.Is(err, errBroken) {
+		t.Errorf("%q %v", form.Token, err)
 	}
 	p.broken.Store(false)
 	p.wait(2 * time.Hour)

@@ -17,7 +17,7 @@ const codeMemory = time.Hour
 func (s *Store) CreateCode(ctx context.Context, c grant.Code) error {
 	_, err := s.exec(ctx, "create code",
 		"INSERT INTO codes (digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-		c.Digest, c.ClientID, c.UserID, c.Session, c.Audience, c.RedirectURI, c.Scope.String(), c.Challenge, seconds(c.CreatedAt), seconds(c.ExpiresAt))
+		c.Digest, c.ClientID, c.UserID, c.Session, s.storedAudience(c.Audience), c.RedirectURI, c.Scope.String(), c.Challenge, seconds(c.CreatedAt), seconds(c.ExpiresAt))
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,8 @@ func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, er
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant.Code{}, grant.ErrCodeUnknown
 	}
-	c.Scope, c.CreatedAt, c.ExpiresAt = words(scope), timeOf(created), timeOf(expires)
+	c.Audience, c.Scope = s.audience(c.Audience), words(scope)
+	c.CreatedAt, c.ExpiresAt = timeOf(created), timeOf(expires)
 	return c, unavailable("read code", err)
 }
 

@@ -9,12 +9,12 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
 
-// ConsentedScope returns what the user has allowed the client before at one API, or, with
-// no audience, at that of the server's settings; nothing if that is nothing.
+// ConsentedScope returns what the user has allowed the client before at one API; nil if
+// that is nothing.
 func (s *Store) ConsentedScope(ctx context.Context, userID, clientID, audience string) (oauth.Scope, error) {
 	var scope string
 	err := s.read.scanRow(ctx, "SELECT scope FROM api_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3",
-		[]any{userID, clientID, audience}, &scope)
+		[]any{userID, clientID, s.storedAudience(audience)}, &scope)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -27,12 +27,11 @@ func (s *Store) SetConsent(ctx context.Context, userID, clientID, audience strin
 	_, err := s.exec(ctx, "set consent",
 		`INSERT INTO api_consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
 		 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = $4, updated_at = $5`,
-		userID, clientID, audience, scope.String(), seconds(now))
+		userID, clientID, s.storedAudience(audience), scope.String(), seconds(now))
 	return err
 }
 
-// Consent is what a user has allowed a client at one API; an empty audience means that of
-// the server's settings.
+// Consent is what a user has allowed a client at one API.
 type Consent struct {
 	ClientID  string
 	Audience  string
@@ -47,7 +46,7 @@ func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) 
 		var scope string
 		var updated sql.NullInt64
 		err := r.Scan(&c.ClientID, &c.Audience, &scope, &updated)
-		c.Scope, c.UpdatedAt = words(scope), timeOf(updated)
+		c.Audience, c.Scope, c.UpdatedAt = s.audience(c.Audience), words(scope), timeOf(updated)
 		return c, unavailable("list consents", err)
 	}, "SELECT client_id, audience, scope, updated_at FROM api_consents WHERE user_id = $1 ORDER BY client_id, audience", userID)
 }

@@ -64,7 +64,7 @@ func (s *Store) insertGrant(ctx context.Context, tx *sql.Tx, g grant.Grant) (num
 	err = tx.QueryRowContext(ctx,
 		"INSERT INTO grants (type, client_id, user_id, session, audience, scope, created_at, expires_at, refresh_family, refresh_digest, refresh_ends_at, refresh_expires_at) "+
 			"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM clients WHERE id = $2 "+s.dialect.keyShare+" RETURNING number",
-		string(g.Type), g.ClientID, g.UserID, g.Session, g.Audience, g.Scope.String(), seconds(g.CreatedAt), seconds(g.ExpiresAt),
+		string(g.Type), g.ClientID, g.UserID, g.Session, s.storedAudience(g.Audience), g.Scope.String(), seconds(g.CreatedAt), seconds(g.ExpiresAt),
 		g.Refresh.Family, g.Refresh.Current, seconds(g.Refresh.EndsAt), seconds(g.Refresh.ExpiresAt)).Scan(&number)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, grant.ErrInactive
@@ -120,7 +120,7 @@ func (s *Store) ServiceGrant(ctx context.Context, clientID string, now time.Time
 // grant, if the current token still is the one with the digest replaced and the grant
 // is active. It reports whether it did: of many that try at once, one does.
 func (s *Store) RotateRefresh(ctx context.Context, number int64, replaced string, r grant.Refresh, now, expiresAt time.Time) (bool, error) {
-	trail, err := json.Marshal(r.Trail)
+	trail, err := json.Marshal(r.Replaced)
 	if err != nil {
 		return false, err
 	}
@@ -135,7 +135,11 @@ const grantColumns = "number, type, client_id, user_id, session, audience, scope
 
 // GrantByNumber returns a grant, or grant.ErrNotFound.
 func (s *Store) GrantByNumber(ctx context.Context, number int64) (grant.Grant, error) {
-	return one(ctx, s.read, scanGrant, "SELECT "+grantColumns+" FROM grants WHERE number = $1", number)
+	g, err := one(ctx, s.read, scanGrant, "SELECT "+grantColumns+" FROM grants WHERE number = $1", number)
+	if err == nil && g.Type != oauth.GrantClientCredentials { // the grant of a service is for every API
+		g.Audience = s.audience(g.Audience)
+	}
+	return g, err
 }
 
 func scanGrant(r row) (grant.Grant, error) {
@@ -150,7 +154,7 @@ func scanGrant(r row) (grant.Grant, error) {
 		return grant.Grant{}, grant.ErrNotFound
 	}
 	if err == nil && trail != "" {
-		err = json.Unmarshal([]byte(trail), &g.Refresh.Trail)
+		err = json.Unmarshal([]byte(trail), &g.Refresh.Replaced)
 	}
 	g.Type, g.Scope = oauth.GrantType(grantType), words(scope)
 	g.ClientID, g.UserID = clientID.String, userID.String

@@ -73,8 +73,11 @@ var DefaultPool = Pool{Connections: 10, ConnectTimeout: 5 * time.Second, Stateme
 // is.
 type Store struct {
 	dialect dialect
-	write   pool // SQLite has one writer at a time: a pool of one is the fairest queue
-	read    pool
+	// defaultAudience is the API that an empty audience in the database means.
+	defaultAudience string
+
+	write pool // SQLite has one writer at a time: a pool of one is the fairest queue
+	read  pool
 }
 
 // pool is the connections to a database, and how long the work of one call may take: with

@@ -28,6 +28,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -111,6 +112,8 @@ func (s *site) open() {
 	s.t.Cleanup(func() { _ = s.data.Close() }) // some tests have closed it
 	_, err = s.data.Migrate(s.t.Context())
 	s.must(err)
+	_, err = s.data.SetDefaultAPI(s.t.Context(), audience, s.now)
+	s.must(err)
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 	s.must(err)
 	for username, name := range map[string]string{john: "John Doe", disabled: "Disabled User"} {
@@ -159,6 +162,7 @@ func (s *site) config() web.Config {
 	s.must(err)
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	signer := &token.Signer{Keys: ring, Audience: audience, Now: s.clock}
+	lists := grant.Lists{Issuer: issuer, Default: audience}
 	login := &account.Login{Store: s.data, Hasher: hasher, Gate: s.gate, Now: s.clock, Log: log}
 	return web.Config{
 		IssuerURL: issuer, DefaultClient: demo,
@@ -166,14 +170,14 @@ func (s *site) config() web.Config {
 		Tokens: issuing.New(issuing.Config{
 			Issuer: issuer, Audience: audience, Lifetime: lifetime,
 			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
-			Passwords: login, Users: s.data, Clients: s.data, Grants: s.data, APIs: s.data,
-			Signer: signer, Verifier: anyVerifier,
+			Store: s.data, Passwords: login, Signer: signer, Verifier: anyVerifier,
 			Now: s.clock, Random: rand.Reader, Log: log,
 		}),
-		StatusLists: revocation.NewProvider(revocation.Config{
-			Issuer: issuer, Audience: audience, Lifetime: lifetime, Grants: s.data, APIs: s.data, Signer: signer, Now: s.clock,
+		Revocations: revocation.NewProvider(revocation.Config{
+			Lifetime: lifetime, Lists: lists, Grants: s.data, APIs: s.data, Signer: signer, Now: s.clock,
 		}),
-		Now: s.clock, Log: log, Registry: s.registry,
+		Lists: lists,
+		Now:   s.clock, Log: log, Registry: s.registry,
 	}
 }
 

@@ -20,7 +20,6 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
-	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
@@ -255,15 +254,18 @@ func TestClosedDatabase(t *testing.T) {
 	}
 }
 
-// failing is an engine that fails in a way that nobody has foreseen.
-type failing struct{ web.Tokens }
+// failing are users that cannot be read for a reason that no code expects.
+type failing struct{ account.LoginStore }
 
-func (failing) Issue(*http.Request, client.Client) (map[string]any, error) {
-	return nil, errors.New("a detail for us alone")
+func (failing) UserByUsername(context.Context, string) (account.User, error) {
+	return account.User{}, errors.New("a detail for us alone")
 }
 
 func TestUnforeseenError(t *testing.T) {
-	s := newSite(t, func(cfg *web.Config) { cfg.Tokens = failing{cfg.Tokens} })
+	s := newSite(t, func(cfg *web.Config) {
+		passwords := cfg.Passwords.(*account.Login) // those of the token endpoint too
+		passwords.Store = failing{passwords.Store}
+	})
 	a := s.post(login())
 	a.expect("login", http.StatusInternalServerError, oauth.CodeServerError, "X-Request-Id")
 	if strings.Contains(a.text, "detail") || !strings.Contains(s.log.String(), "a detail for us alone") {

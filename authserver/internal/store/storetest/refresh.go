@@ -46,9 +46,9 @@ func addRefreshable(t testing.TB, s *store.Store, u account.User, c client.Clien
 
 // rotated is what is kept of refresh tokens after the current one was replaced.
 func rotated(r grant.Refresh, next string, at time.Time) grant.Refresh {
-	trail := append([]grant.Replaced{}, r.Trail...)
-	trail = append(trail, grant.Replaced{Digest: r.Current, Seed: []byte("\x00\xff seed of " + next), At: at.UnixMilli()})
-	return grant.Refresh{Family: r.Family, Current: next, Trail: trail, EndsAt: r.EndsAt, ExpiresAt: r.ExpiresAt}
+	trail := append([]grant.ReplacedToken{}, r.Replaced...)
+	trail = append(trail, grant.ReplacedToken{Digest: r.Current, Seed: []byte("\x00\xff seed of " + next), At: at.UnixMilli()})
+	return grant.Refresh{Family: r.Family, Current: next, Replaced: trail, EndsAt: r.EndsAt, ExpiresAt: r.ExpiresAt}
 }
 
 func testRefreshRoundTrip(t *testing.T, s *store.Store) {

@@ -30,7 +30,7 @@ import (
 // to date; open sees to it that the store is closed at the end of the test. A test
 // may close it earlier.
 func Run(t *testing.T, open func(testing.TB) *store.Store) {
-	for _, group := range [][]test{storeTests, userTests, clientTests, grantTests, revocationTests, refreshTests, codeTests, sessionTests, consentTests, apiTests, scopeTests, loginTests, raceTests} {
+	for _, group := range [][]test{storeTests, userTests, clientTests, grantTests, revocationTests, refreshTests, codeTests, sessionTests, consentTests, apiTests, defaultAPITests, scopeTests, loginTests, raceTests} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
 		}
