@@ -128,7 +128,8 @@ func TestWhatTheProgramIsMadeOf(t *testing.T) {
 	if !slices.Contains(made, library) {
 		t.Fatalf("the program is made of %d packages, and the library is none of them", len(made))
 	}
-	for _, path := range []string{library + "/store", module + "resourceserver", module + "shared/bearertest", module + "authserver/internal/store/storetest", "testing", "github.com/google/go-cmp"} {
+	for _, path := range []string{library + "/store", module + "resourceserver", module + "shared/bearertest",
+		module + "authserver/internal/store/storetest", "testing", "github.com/google/go-cmp"} {
 		for _, part := range made {
 			if within(part, path) {
 				t.Errorf("the program contains %s", part)

@@ -115,7 +115,8 @@ func (u *upgrade) issue(what, base string, namesAndValues ...string) tokens {
 
 func (u *upgrade) loginAt(base string) tokens {
 	u.t.Helper()
-	return u.issue("login", base, "grant_type", "password", "client_id", "demo", "username", "john.doe", "password", demoPassword)
+	return u.issue("login", base, "grant_type", "password", "client_id", "demo", "username", "john.doe", "password",
+		demoPassword)
 }
 
 func (u *upgrade) refreshAt(base, token string) tokens {

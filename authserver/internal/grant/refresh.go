@@ -48,7 +48,8 @@ func (t RefreshToken) String() string {
 func ParseRefreshToken(text string) (RefreshToken, error) {
 	encoded, ok := strings.CutPrefix(text, RefreshPrefix)
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
-	if !ok || err != nil || len(encoded) != base64.RawURLEncoding.EncodedLen(refreshSize) { // the decoder skips line breaks
+	// The decoder skips line breaks, so the length of the text is checked too.
+	if !ok || err != nil || len(encoded) != base64.RawURLEncoding.EncodedLen(refreshSize) {
 		return RefreshToken{}, ErrRefreshToken
 	}
 	if len(raw) != refreshSize || raw[0] >= 0x80 {

@@ -176,7 +176,8 @@ func (x *exchange) setScope(request *oauth2.TokenGenerateRequest) (bool, error) 
 type tokenGenerator struct{ *exchange }
 
 // Token runs the step issue.
-func (g tokenGenerator) Token(_ context.Context, data *oauth2.GenerateBasic, _ bool) (access, refresh string, err error) {
+func (g tokenGenerator) Token(_ context.Context, data *oauth2.GenerateBasic, _ bool) (access, refresh string,
+	err error) {
 	scope, err := oauth.ParseScope(data.TokenInfo.GetScope())
 	if err != nil {
 		return "", "", err

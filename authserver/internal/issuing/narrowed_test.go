@@ -10,8 +10,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// RFC 6749 §6: what a client may have is asked at each refresh, and not only when the
-// grant is given. The grant keeps its scope, in case that the client gets it back.
+// RFC 6749 section 6: the client's scope is checked at each refresh. The grant keeps its scope, so
+// that the client can have it again later.
 func TestRefreshByAClientThatWasNarrowed(t *testing.T) {
 	b := newRefreshBench(t)
 	e := issuing.New(b.cfg)
@@ -45,7 +45,7 @@ func TestRefreshByAClientThatWasNarrowed(t *testing.T) {
 	}
 }
 
-// The same where it is the API that allows less than it did.
+// The same if the API allows less than it did.
 func TestRefreshForAnAPIThatWasNarrowed(t *testing.T) {
 	b := newBench(t)
 	verifier := withBilling(t, b)
@@ -82,9 +82,10 @@ func TestRefreshForAnAPIThatWasNarrowed(t *testing.T) {
 	}
 }
 
-// What a user allowed a minute ago may be more than the client may have now.
+// A user may have allowed more, a minute ago, than the client may have now.
 func TestCodeOfAClientThatWasNarrowed(t *testing.T) {
-	for now, want := range map[string]string{"items:read profile": "profile items:read", "items:read": "items:read", "admin": ""} {
+	for now, want := range map[string]string{"items:read profile": "profile items:read", "items:read": "items:read",
+		"admin": ""} {
 		b := newBench(t)
 		b.session()
 		e := issuing.New(b.cfg)

@@ -10,7 +10,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
-// newRefreshBench is a bench whose access tokens live longer than a refresh token may be
+// newRefreshBench returns a bench whose access tokens live longer than a refresh token may be
 // idle: an hour, and three hours in all.
 func newRefreshBench(t *testing.T) *bench {
 	t.Helper()
@@ -20,7 +20,7 @@ func newRefreshBench(t *testing.T) *bench {
 	return b
 }
 
-// expectActive checks whether a token is good, by its introspection.
+// expectActive inspects a token.
 func expectActive(t *testing.T, what string, e *issuing.Service, raw string, want error) {
 	t.Helper()
 	if _, err := e.Inspect(t.Context(), raw); !errors.Is(err, want) {
@@ -28,7 +28,7 @@ func expectActive(t *testing.T, what string, e *issuing.Service, raw string, wan
 	}
 }
 
-// RFC 9700 §4.14.2: refreshing ends, however often it is done and however long the
+// RFC 9700 section 4.14.2: refreshing ends, however often it is done and however long the
 // access tokens live.
 func TestRefreshingEnds(t *testing.T) {
 	b := newRefreshBench(t)
@@ -59,8 +59,8 @@ func TestRefreshingEnds(t *testing.T) {
 	refusedAs(t, "refreshing at the end", after, err, oauth.CodeInvalidGrant)
 }
 
-// Whatever ends a login finds its grant for as long as any of its access tokens is good:
-// also the last one that a replaced refresh token gives, at the end of its grace.
+// A grant is stored for as long as any of its access tokens is valid, so that it can be revoked:
+// also the last one that a replaced refresh token gives at the end of its grace period.
 func TestGrantLastsAsLongAsItsTokens(t *testing.T) {
 	b := newRefreshBench(t)
 	b.cfg.RefreshGrace = 5 * time.Minute
@@ -79,7 +79,8 @@ func TestGrantLastsAsLongAsItsTokens(t *testing.T) {
 	}
 }
 
-// CHECKLIST 26: a refresh token that nobody uses ends, though its access token is good for longer.
+// RFC 9700 section 4.14.2: an unused refresh token expires, though its access token is valid for
+// longer.
 func TestIdleRefreshTokenEnds(t *testing.T) {
 	b := newRefreshBench(t)
 	e := issuing.New(b.cfg)

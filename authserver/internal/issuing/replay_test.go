@@ -11,8 +11,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
-// CHECKLIST 36: a code that is used a second time ends what it gave, even when it would
-// have expired by then. One that nobody has used just expires.
+// RFC 6749 section 4.1.2: using a code a second time ends the grant that the first use gave, even
+// if the code has expired by then. An unused code just expires.
 func TestReplayOfExpiredCode(t *testing.T) {
 	b := newBench(t)
 	b.session()

@@ -41,14 +41,14 @@ var defaultAPI = resource.API{
 	Audience: audience, Name: audience, AnyScope: true, CreatedAt: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC),
 }
 
-// passwords is a function in the place of *account.Login.
+// passwords is a function that implements issuing.Passwords.
 type passwords func(ctx context.Context, a account.Attempt) (account.User, error)
 
 func (p passwords) Check(ctx context.Context, a account.Attempt) (account.User, error) {
 	return p(ctx, a)
 }
 
-// bench is an engine on a database with one user and two clients.
+// bench is the configuration of a service on a database with one user and two clients.
 type bench struct {
 	t    *testing.T
 	cfg  issuing.Config
@@ -76,7 +76,8 @@ func newBench(t *testing.T) *bench {
 	b.user, err = account.New("john.doe", "John Doe", string(hash), b.now)
 	must(t, err)
 	must(t, b.data.CreateUser(t.Context(), b.user))
-	b.app = client.Client{ID: "app", Name: "App", Grants: []oauth.GrantType{oauth.GrantPassword}, Scope: oauth.Scope{"profile", "items:read"}}
+	b.app = client.Client{ID: "app", Name: "App", Grants: []oauth.GrantType{oauth.GrantPassword},
+		Scope: oauth.Scope{"profile", "items:read"}}
 	for _, id := range []string{"app", "other"} {
 		c := b.app
 		c.ID, c.CreatedAt = id, b.now
@@ -88,7 +89,8 @@ func newBench(t *testing.T) *bench {
 	ring, err := keyring.FromSecret(strings.Repeat("k", keyring.MinSecret))
 	must(t, err)
 	clock := func() time.Time { return b.now }
-	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: clock, Leeway: -1})
+	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: clock,
+		Leeway: -1})
 	must(t, err)
 	log := slog.New(slog.DiscardHandler)
 	b.cfg = issuing.Config{
@@ -125,7 +127,7 @@ func (b *bench) issue(s *issuing.Service, form url.Values, c client.Client) (oau
 	return s.Issue(b.t.Context(), issuing.Request{Client: c, Form: form})
 }
 
-// claims returns what the token of an answer says, if it is good.
+// claims returns the claims of the access token, which must be valid.
 func (b *bench) claims(answer oauth.TokenResponse) *token.Claims {
 	b.t.Helper()
 	claims, err := b.cfg.Verifier.Verify(b.t.Context(), answer.AccessToken)
@@ -165,7 +167,7 @@ func TestIssue(t *testing.T) {
 	}
 }
 
-// RFC 6749 §3.3: never more than the client has, the client's own in place of none.
+// RFC 6749 section 3.3: a client gets no more than it may have, and all of that by default.
 func TestIssueScope(t *testing.T) {
 	b := newBench(t)
 	e := issuing.New(b.cfg)
@@ -197,8 +199,7 @@ func TestIssueScope(t *testing.T) {
 	}
 }
 
-// The library issues to the client that the edge authenticated, whatever the form
-// says, and to none where there is none.
+// Tokens are issued to the authenticated client, whatever the form says.
 func TestIssueToTheAuthenticatedClient(t *testing.T) {
 	b := newBench(t)
 	e := issuing.New(b.cfg)
@@ -216,7 +217,7 @@ func TestIssueToTheAuthenticatedClient(t *testing.T) {
 	b.expectGrants(1)
 }
 
-// expectGrants checks how many grants are alive, of the first hundred.
+// expectGrants checks how many of the first hundred grants are active.
 func (b *bench) expectGrants(want int) {
 	b.t.Helper()
 	got := 0
@@ -235,15 +236,14 @@ func (b *bench) expectGrants(want int) {
 	}
 }
 
-// unhashable is an error that cannot be a key of a map, as the library wants all
-// errors to be.
+// unhashable is an error that cannot be the key of a map, in which the library looks errors up.
 type unhashable struct{ causes []error }
 
 func (e unhashable) Error() string   { return "unhashable" }
 func (e unhashable) Unwrap() []error { return e.causes }
 
-// Errors are known however deep they are wrapped; those that are not the protocol's
-// come back as they are, for the edge to judge.
+// Errors are recognized however deep they are wrapped. Those that the protocol has no code for are
+// returned as they are.
 func TestIssueErrors(t *testing.T) {
 	incorrect := oauth.ErrInvalidGrant.Describe("Incorrect username or password")
 	unknown := errors.New("something else")
@@ -267,13 +267,17 @@ func TestIssueErrors(t *testing.T) {
 		{context.Canceled, context.Canceled},
 	} {
 		b := newBench(t)
-		b.cfg.Passwords = passwords(func(context.Context, account.Attempt) (account.User, error) { return account.User{}, tt.from })
+		b.cfg.Passwords = passwords(func(context.Context, account.Attempt) (account.User, error) {
+			return account.User{},
+				tt.from
+		})
 		answer, err := b.issue(issuing.New(b.cfg), request(), b.app)
 		if !errors.Is(err, tt.want) || answer != noTokens {
 			t.Errorf("%v became %v with %v, want %v", tt.from, err, answer, tt.want)
 		}
 		var got, want *oauth.Error
-		if errors.As(tt.want, &want) && errors.As(err, &got) && want.Description != "" && want.Description != got.Description {
+		if errors.As(tt.want, &want) && errors.As(err, &got) && want.Description != "" &&
+			want.Description != got.Description {
 			t.Errorf("%v says %q, want %q", tt.from, got.Description, want.Description)
 		}
 		b.expectGrants(0)
@@ -336,9 +340,8 @@ func TestEveryGrantTypeRuns(t *testing.T) {
 	}
 }
 
-// What happens between the check of the password and the making of the token counts,
-// a new password too.
-func TestIssueToSomebodyWhoIsNoMore(t *testing.T) {
+// What happens between the check of the password and the start of the grant counts.
+func TestIssueAfterTheUserChanged(t *testing.T) {
 	for name, end := range map[string]func(b *bench) error{
 		"password":       func(b *bench) error { return b.data.SetPassword(t.Context(), "john.doe", "hash", b.now) },
 		"disabled":       func(b *bench) error { return b.data.DisableUser(t.Context(), "john.doe", b.now) },
@@ -363,8 +366,8 @@ func TestIssueToSomebodyWhoIsNoMore(t *testing.T) {
 	}
 }
 
-// A new secret ends what the old one gets, also in the requests that it was shown in
-// before and that are answered after.
+// A new secret ends what the old one can get, also in requests that were authenticated before it
+// was replaced.
 func TestIssueWhileTheSecretIsReplaced(t *testing.T) {
 	b := newBench(t)
 	c := b.app
@@ -392,7 +395,7 @@ func TestIssueWhileTheSecretIsReplaced(t *testing.T) {
 	}
 }
 
-// An outage is not the user's fault, and no token comes of it.
+// An outage is not invalid_grant.
 func TestIssueWithoutADatabase(t *testing.T) {
 	b := newBench(t)
 	login := b.cfg.Passwords
@@ -401,7 +404,8 @@ func TestIssueWithoutADatabase(t *testing.T) {
 		must(t, err)
 		return user, b.data.Close()
 	})
-	if answer, err := b.issue(issuing.New(b.cfg), request(), b.app); !errors.Is(err, store.ErrUnavailable) || answer != noTokens {
+	if answer, err := b.issue(issuing.New(b.cfg), request(), b.app); !errors.Is(err, store.ErrUnavailable) ||
+		answer != noTokens {
 		t.Errorf("got %v, %v", answer, err)
 	}
 }
@@ -409,15 +413,17 @@ func TestIssueWithoutADatabase(t *testing.T) {
 func TestIssueWithoutASigningKey(t *testing.T) {
 	b := newBench(t)
 	later := time.Now().Add(time.Hour).Unix()
-	ring, err := keyring.Parse(fmt.Appendf(nil, `{"keys":[{"kty":"oct","kid":"later","nbf":%d,"k":"%s"}]}`, later, strings.Repeat("A", 43)))
+	ring, err := keyring.Parse(fmt.Appendf(nil, `{"keys":[{"kty":"oct","kid":"later","nbf":%d,"k":"%s"}]}`, later,
+		strings.Repeat("A", 43)))
 	must(t, err)
 	b.cfg.Signer = &token.Signer{Keys: ring}
-	if answer, err := b.issue(issuing.New(b.cfg), request(), b.app); !errors.Is(err, keyring.ErrNoSigner) || answer != noTokens {
+	if answer, err := b.issue(issuing.New(b.cfg), request(), b.app); !errors.Is(err, keyring.ErrNoSigner) ||
+		answer != noTokens {
 		t.Errorf("got %v, %v", answer, err)
 	}
 }
 
-// Two tokens of one moment differ, and have bits of their own.
+// Two tokens of one moment differ, and each has its own bit in the status list.
 func TestIssueInParallel(t *testing.T) {
 	const logins = 20
 	b := newBench(t)

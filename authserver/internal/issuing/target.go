@@ -88,7 +88,8 @@ func Scope(c client.Client, api resource.API, requested oauth.Scope) (oauth.Scop
 
 // errNothingLeft makes the client send the user to log in again: a new login gives what the
 // client may have now.
-var errNothingLeft = oauth.ErrInvalidGrant.Describe("nothing of the scope that was granted is still allowed to this client")
+var errNothingLeft = oauth.ErrInvalidGrant.Describe(
+	"nothing of the scope that was granted is still allowed to this client")
 
 // remainingScope returns what a client may still have of a scope that was granted: the client
 // or the API may have been changed since.

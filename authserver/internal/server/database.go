@@ -61,7 +61,8 @@ func OpenExistingStore(ctx context.Context, d Database) (*store.Store, error) {
 	s, err := d.open(ctx, store.OpenExisting, (*store.Store).Schema)
 	switch {
 	case errors.Is(err, store.ErrNoDatabase):
-		err = program.WithCode(program.ExitUsage, fmt.Errorf("%w; 'authserver migrate' makes it, and so does 'authserver serve'", err))
+		err = program.WithCode(program.ExitUsage,
+			fmt.Errorf("%w; 'authserver migrate' makes it, and so does 'authserver serve'", err))
 	case errors.Is(err, store.ErrOlderSchema):
 		err = fmt.Errorf("%w; 'authserver migrate' brings it up to date, and so does 'authserver serve'", err)
 	case err == nil:

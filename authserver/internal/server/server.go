@@ -70,7 +70,8 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 
 // checkClients makes the users and the client of the demo if asked to, and checks the default
 // client.
-func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *account.Hasher, log *slog.Logger) error {
+func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *account.Hasher,
+	log *slog.Logger) error {
 	if s.Demo {
 		if err := seedDemo(ctx, data, hasher, time.Now(), log); err != nil {
 			return fmt.Errorf("--demo (HALLPASS_DEMO): %w", err)
@@ -211,8 +212,8 @@ func warnOfPlainHTTP(ctx context.Context, issuer string, log *slog.Logger) {
 		return
 	}
 	if h := u.Hostname(); h != "localhost" && h != "127.0.0.1" && h != "::1" {
-		log.WarnContext(ctx, "--issuer (HALLPASS_ISSUER) is plain http on a network: passwords and tokens can be read on the way",
-			"issuer", issuer)
+		log.WarnContext(ctx, "--issuer (HALLPASS_ISSUER) is plain http on a network: "+
+			"passwords and tokens can be read on the way", "issuer", issuer)
 	}
 }
 

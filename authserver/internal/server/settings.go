@@ -99,17 +99,19 @@ func (s *Settings) checkBounds() error {
 		return fmt.Errorf("--refresh-idle-lifetime (HALLPASS_REFRESH_IDLE_LIFETIME) must be %v or more, not %v",
 			minLifetime, s.RefreshIdle)
 	case s.RefreshLifetime < s.RefreshIdle:
-		return fmt.Errorf("--refresh-lifetime (HALLPASS_REFRESH_LIFETIME) must be no shorter than --refresh-idle-lifetime (%v), not %v",
-			s.RefreshIdle, s.RefreshLifetime)
+		return fmt.Errorf("--refresh-lifetime (HALLPASS_REFRESH_LIFETIME) must be no shorter than "+
+			"--refresh-idle-lifetime (%v), not %v", s.RefreshIdle, s.RefreshLifetime)
 	case s.RefreshGrace < 0 || s.RefreshGrace > maxGrace:
 		return fmt.Errorf("--refresh-grace (HALLPASS_REFRESH_GRACE) must be from 0s to %v, not %v", maxGrace, s.RefreshGrace)
 	case s.BcryptCost < account.MinCost || s.BcryptCost > account.MaxCost:
 		return fmt.Errorf("--bcrypt-cost (HALLPASS_BCRYPT_COST) must be from %d to %d, not %d",
 			account.MinCost, account.MaxCost, s.BcryptCost)
 	case s.PasswordWorkers < 1 || s.PasswordWorkers > maxWorkers:
-		return fmt.Errorf("--password-workers (HALLPASS_PASSWORD_WORKERS) must be from 1 to %d, not %d", maxWorkers, s.PasswordWorkers)
+		return fmt.Errorf("--password-workers (HALLPASS_PASSWORD_WORKERS) must be from 1 to %d, not %d", maxWorkers,
+			s.PasswordWorkers)
 	case s.PasswordQueue < 1 || s.PasswordQueue > maxQueue:
-		return fmt.Errorf("--password-queue (HALLPASS_PASSWORD_QUEUE) must be from 1 to %d, not %d", maxQueue, s.PasswordQueue)
+		return fmt.Errorf("--password-queue (HALLPASS_PASSWORD_QUEUE) must be from 1 to %d, not %d", maxQueue,
+			s.PasswordQueue)
 	}
 	return nil
 }

@@ -29,7 +29,8 @@ func (s *Store) SetDefaultAPI(ctx context.Context, audience string, now time.Tim
 		return "", err
 	}
 	_, err = s.exec(ctx, "set default API",
-		"INSERT INTO default_api (id, audience) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET audience = excluded.audience", audience)
+		"INSERT INTO default_api (id, audience) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET audience = excluded.audience",
+		audience)
 	if err == nil {
 		s.defaultAudience = audience
 	}

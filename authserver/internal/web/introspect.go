@@ -17,7 +17,8 @@ func (e *endpoints) introspect(w http.ResponseWriter, r *http.Request) (any, err
 		return nil, err
 	}
 	if !c.Introspects || c.Public() {
-		return nil, oauth.ErrUnauthorizedClient.Describe("this client may not introspect tokens: register it with --introspects")
+		return nil, oauth.ErrUnauthorizedClient.Describe(
+			"this client may not introspect tokens: register it with --introspects")
 	}
 	if token == "" {
 		return nil, errNoToken

@@ -128,7 +128,8 @@ func (s *site) open() {
 	for _, id := range []string{backend, reporter} {
 		secret, _, err := client.GenerateSecret(rand.Reader)
 		s.must(err)
-		s.addClient(id, secret, map[string]oauth.GrantType{backend: oauth.GrantPassword, reporter: oauth.GrantClientCredentials}[id])
+		s.addClient(id, secret, map[string]oauth.GrantType{backend: oauth.GrantPassword,
+			reporter: oauth.GrantClientCredentials}[id])
 	}
 	s.addClient(odd, oddSecret, oauth.GrantPassword)
 }
@@ -154,9 +155,11 @@ func (s *site) config() web.Config {
 	ring, err := keyring.FromSecret(secret)
 	s.must(err)
 	s.ring = ring
-	s.verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: s.clock, Leeway: -1})
+	s.verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: s.clock,
+		Leeway: -1})
 	s.must(err)
-	anyVerifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, InsecureAnyAudience: true, CacheSize: -1, Now: s.clock})
+	anyVerifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, InsecureAnyAudience: true,
+		CacheSize: -1, Now: s.clock})
 	s.must(err)
 	hasher, err := account.NewHasher(bcrypt.MinCost)
 	s.must(err)
@@ -296,7 +299,7 @@ func header(name string, values ...string) change {
 	return func(r *http.Request) { r.Header[name] = values }
 }
 
-// basic authenticates a client by RFC 6749 §2.3.1.
+// basic authenticates a client by RFC 6749 section 2.3.1.
 func basic(id, secret string) change {
 	return rawBasic(url.QueryEscape(id) + ":" + url.QueryEscape(secret))
 }
@@ -364,7 +367,8 @@ func (a answer) decode(into any) {
 // codes are the error codes that each status may have.
 var codes = map[int][]oauth.ErrorCode{
 	http.StatusBadRequest: {
-		oauth.CodeInvalidRequest, oauth.CodeInvalidGrant, oauth.CodeUnauthorizedClient, oauth.CodeUnsupportedGrantType, oauth.CodeInvalidScope,
+		oauth.CodeInvalidRequest, oauth.CodeInvalidGrant, oauth.CodeUnauthorizedClient, oauth.CodeUnsupportedGrantType,
+		oauth.CodeInvalidScope,
 		oauth.CodeInvalidTarget,
 	},
 	http.StatusUnauthorized:        {oauth.CodeInvalidClient},
@@ -374,10 +378,11 @@ var codes = map[int][]oauth.ErrorCode{
 }
 
 // tokenAnswer checks what holds for every answer of the token endpoint, good or bad:
-// CHECKLIST 5, 6, 8, 9, 11, 20.
+// RFC 6749 section 5.
 func (s *site) tokenAnswer(a answer) answer {
 	s.t.Helper()
-	if a.header.Get("Content-Type") != "application/json" || a.header.Get("Cache-Control") != "no-store" || a.header.Get("Pragma") != "no-cache" {
+	if a.header.Get("Content-Type") != "application/json" || a.header.Get("Cache-Control") != "no-store" ||
+		a.header.Get("Pragma") != "no-cache" {
 		s.t.Errorf("headers of the answer: %v", a.header)
 	}
 	if err := json.Unmarshal([]byte(a.text), &a.body); err != nil {
@@ -401,7 +406,8 @@ func (s *site) tokenAnswer(a answer) answer {
 			s.t.Errorf("member %s of the error is %v, and may not be", name, value)
 		}
 	}
-	if challenge := a.header.Get("WWW-Authenticate"); (a.status == http.StatusUnauthorized) != (challenge == `Basic realm="`+issuer+`"`) {
+	challenge, want := a.header.Get("WWW-Authenticate"), `Basic realm="`+issuer+`"`
+	if (a.status == http.StatusUnauthorized) != (challenge == want) {
 		s.t.Errorf("status %d with the challenge %q", a.status, challenge)
 	}
 	seconds, err := strconv.Atoi(a.header.Get("Retry-After"))

@@ -31,7 +31,8 @@ func (e *endpoints) statusList(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", statuslist.MediaType)
 	h.Set("ETag", list.ETag)
-	h.Set("Cache-Control", "no-cache")                                      // each cache on the way could delay a revocation by a second
+	// With max-age, each cache on the way could delay a revocation by as long.
+	h.Set("Cache-Control", "no-cache")
 	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(list.Token)) // handles If-None-Match
 }
 

@@ -79,7 +79,8 @@ func testEmptyAudience(t *testing.T, s *store.Store) {
 	same(t, "consent", oauth.Scope{"profile"}, allowed)
 	consents, err := s.Consents(t.Context(), u.ID)
 	must(t, err)
-	same(t, "consents", []store.Consent{{ClientID: c.ID, Audience: mainAPI, Scope: oauth.Scope{"profile"}, UpdatedAt: start}}, consents)
+	same(t, "consents", []store.Consent{{ClientID: c.ID, Audience: mainAPI, Scope: oauth.Scope{"profile"},
+		UpdatedAt: start}}, consents)
 	forAll, err := s.GrantByNumber(t.Context(), service)
 	must(t, err)
 	if forAll.Audience != "" {
