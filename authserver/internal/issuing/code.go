@@ -61,19 +61,19 @@ func (s *Service) Authorize(ctx context.Context, a Authorization) (string, error
 	if err != nil {
 		return "", protocolError(err)
 	}
-	return s.redirectTo(a.Form.Get("redirect_uri"), a.Form.Get("state"), map[string]any{"code": code})
+	return s.redirectTo(a.Form.Get("redirect_uri"), a.Form.Get("state"), map[string]string{"code": code})
 }
 
 // Refuse returns the URI that takes the browser back to the client with an error (RFC 6749
 // section 4.1.2.1). The redirect URI is one of the client's.
 func (s *Service) Refuse(redirectURI, state string, reason *oauth.Error) (string, error) {
-	return s.redirectTo(redirectURI, state, map[string]any{
+	return s.redirectTo(redirectURI, state, map[string]string{
 		"error": string(reason.Code), "error_description": reason.Description,
 	})
 }
 
 // redirectTo adds the parameters of a response, and the iss of RFC 9207, to a redirect URI.
-func (s *Service) redirectTo(uri, state string, parameters map[string]any) (string, error) {
+func (s *Service) redirectTo(uri, state string, parameters map[string]string) (string, error) {
 	parameters["iss"] = s.cfg.Issuer
 	return redirectViaLibrary(uri, state, parameters)
 }

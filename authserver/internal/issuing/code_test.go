@@ -124,15 +124,15 @@ func TestRedirectURIOfACode(t *testing.T) {
 // allows, such as those of base64.
 func TestCodeVerifier(t *testing.T) {
 	for verifier, want := range map[string]error{
-		strings.Repeat("v", 43):                                nil,
-		strings.Repeat("v", 128):                               nil,
-		"dBjftJeZ4CVP+mB92K27uhbUJU1p1r/wW1gFWFOEjXk=":         nil,
+		strings.Repeat("v", 43):                                 nil,
+		strings.Repeat("v", 128):                                nil,
+		"dBjftJeZ4CVP+mB92K27uhbUJU1p1r/wW1gFWFOEjXk=":          nil,
 		" !\"#$%&'()*+,-./:;<=>?@[]^_`{|}~" + "0123456789ABCDE": nil,
-		strings.Repeat("v", 42):                                oauth.ErrInvalidRequest,
-		strings.Repeat("v", 129):                               oauth.ErrInvalidRequest,
-		strings.Repeat("v", 42) + "\t":                         oauth.ErrInvalidRequest,
-		strings.Repeat("v", 42) + "\x7f":                       oauth.ErrInvalidRequest,
-		strings.Repeat("v", 42) + "é":                          oauth.ErrInvalidRequest,
+		strings.Repeat("v", 42):                                 oauth.ErrInvalidRequest,
+		strings.Repeat("v", 129):                                oauth.ErrInvalidRequest,
+		strings.Repeat("v", 42) + "\t":                          oauth.ErrInvalidRequest,
+		strings.Repeat("v", 42) + "\x7f":                        oauth.ErrInvalidRequest,
+		strings.Repeat("v", 42) + "é":                           oauth.ErrInvalidRequest,
 	} {
 		b := newBench(t)
 		b.session()

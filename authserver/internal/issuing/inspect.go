@@ -34,7 +34,7 @@ func (s *Service) Inspect(ctx context.Context, text string) (Inspection, error) 
 	if err != nil {
 		return Inspection{}, err
 	}
-	if found.refresh && (found.verdict != grant.Current || !found.valid) {
+	if t := found.refresh; t != nil && (t.verdict != grant.Current || !t.valid) {
 		return Inspection{}, ErrNotActive
 	}
 	return s.active(ctx, found.grant, found.claims)
@@ -71,11 +71,12 @@ func (s *Service) Revoke(ctx context.Context, c client.Client, text string) erro
 	return err
 }
 
-// foundToken is a token of either kind with its grant.
+// foundToken is the grant of a token, with the claims of an access token or the verdict on a
+// refresh token.
 type foundToken struct {
-	judgedToken               // of a refresh token; only the grant of an access token
-	claims      *token.Claims // of an access token
-	refresh     bool          // whether it is a refresh token
+	grant   grant.Grant
+	claims  *token.Claims
+	refresh *judgedToken
 }
 
 // find detects whether a text is an access or a refresh token and finds its grant, which may
@@ -86,14 +87,14 @@ func (s *Service) find(ctx context.Context, text string) (foundToken, error) {
 		if err == nil && judged.verdict == grant.Unknown {
 			err = ErrNotActive
 		}
-		return foundToken{judgedToken: judged, refresh: true}, err
+		return foundToken{grant: judged.grant, refresh: &judged}, err
 	}
 	claims, err := s.cfg.Verifier.Verify(ctx, text)
 	if err != nil {
 		return foundToken{}, ErrNotActive
 	}
 	g, err := s.grantOf(ctx, claims)
-	return foundToken{judgedToken: judgedToken{grant: g}, claims: claims}, err
+	return foundToken{grant: g, claims: claims}, err
 }
 
 // grantOf returns the grant that a verified access token belongs to. The error is ErrNotActive

@@ -118,9 +118,13 @@ func libraryError(err error) error {
 }
 
 // redirectViaLibrary adds parameters to the query of a redirect URI.
-func redirectViaLibrary(uri, state string, parameters map[string]any) (string, error) {
+func redirectViaLibrary(uri, state string, parameters map[string]string) (string, error) {
+	members := map[string]any{}
+	for name, value := range parameters {
+		members[name] = value
+	}
 	request := &server.AuthorizeRequest{RedirectURI: uri, State: state, ResponseType: oauth2.Code}
-	return new(server.Server).GetRedirectURI(request, parameters)
+	return new(server.Server).GetRedirectURI(request, members)
 }
 
 // httpRequest returns a request with the parameters, which the library wants to read itself.

@@ -102,7 +102,7 @@ func (s *Service) rotate(ctx context.Context, used judgedToken) (string, error) 
 		return next.String(), err
 	}
 	again, err := s.judge(ctx, used.token)
-	if err == nil && !again.valid {
+	if err == nil && (!again.valid || again.verdict != grant.Recent) {
 		err = errNotValid
 	}
 	return again.current.String(), err
