@@ -21,7 +21,7 @@ func (s *Service) clientCredentials(ctx context.Context, r Request) (oauth.Token
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
-	response, err := s.viaLibrary(ctx, r, steps{
+	response, err := viaLibrary(ctx, r, steps{
 		scope: func(requested oauth.Scope) (oauth.Scope, error) {
 			return Scope(r.Client, api, requested)
 		},

@@ -39,7 +39,7 @@ type Authorization struct {
 // Authorize stores an authorization code and returns the URI that takes the browser back to
 // the client with it (RFC 6749 section 4.1.2).
 func (s *Service) Authorize(ctx context.Context, a Authorization) (string, error) {
-	code, err := s.authorizeViaLibrary(ctx, a, func(redirectURI, challenge string, scope oauth.Scope) (string, error) {
+	code, err := authorizeViaLibrary(ctx, a, func(redirectURI, challenge string, scope oauth.Scope) (string, error) {
 		code, err := grant.NewCode(s.cfg.Random)
 		if err != nil {
 			return "", err
@@ -93,7 +93,7 @@ func (s *Service) authorizationCode(ctx context.Context, r Request) (oauth.Token
 		r.Form = maps.Clone(r.Form)
 		r.Form.Set("redirect_uri", code.RedirectURI)
 	}
-	return s.viaLibrary(ctx, r, steps{
+	return viaLibrary(ctx, r, steps{
 		code: code, // the library compares client, redirect URI and challenge
 		issue: func(oauth.Scope) (oauth.TokenResponse, error) {
 			return s.redeem(ctx, r, code)

@@ -9,7 +9,7 @@
 //	clientcredentials.go  client credentials (RFC 6749 section 4.4)
 //
 // Each function reads from the request to the tokens, and ends in mint.go, which alone signs
-// access tokens. The functions have github.com/go-oauth2/oauth2 validate the request and call
+// access tokens. The functions have go-oauth2 validate the request and call
 // their steps. All that the library asks for is in library.go, which need not be read to
 // understand a grant. A grant type that the library does not know is a function beside these
 // that leaves the library out.

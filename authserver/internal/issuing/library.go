@@ -53,8 +53,8 @@ type exchange struct {
 
 // viaLibrary has the library validate a token request, run the steps of its grant type, and
 // returns the response of the last one.
-func (s *Service) viaLibrary(ctx context.Context, r Request, steps steps) (oauth.TokenResponse, error) {
-	x := &exchange{steps: steps, client: r.Client}
+func viaLibrary(ctx context.Context, r Request, of steps) (oauth.TokenResponse, error) {
+	x := &exchange{steps: of, client: r.Client}
 	srv := x.server()
 	grantType, request, err := srv.ValidationTokenRequest(httpRequest(ctx, http.MethodPost, r.Form))
 	if err == nil {
@@ -67,7 +67,7 @@ func (s *Service) viaLibrary(ctx context.Context, r Request, steps steps) (oauth
 }
 
 // authorizeViaLibrary has the library validate an authorization request and create a code.
-func (s *Service) authorizeViaLibrary(
+func authorizeViaLibrary(
 	ctx context.Context,
 	a Authorization,
 	create func(redirectURI, challenge string, scope oauth.Scope) (code string, err error),

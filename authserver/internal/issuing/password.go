@@ -20,7 +20,7 @@ func (s *Service) password(ctx context.Context, r Request) (oauth.TokenResponse,
 		return oauth.TokenResponse{}, err
 	}
 	var user account.User
-	response, err := s.viaLibrary(ctx, r, steps{
+	response, err := viaLibrary(ctx, r, steps{
 		authenticate: func(username, password string) (string, error) {
 			user, err = s.cfg.Passwords.Check(ctx, account.Attempt{
 				Username: username, Password: password, ClientID: r.Client.ID, GrantType: oauth.GrantPassword,

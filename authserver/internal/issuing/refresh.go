@@ -35,7 +35,7 @@ func (s *Service) refreshToken(ctx context.Context, r Request) (oauth.TokenRespo
 		return oauth.TokenResponse{}, errNotValid
 	}
 	narrowed := false
-	return s.viaLibrary(ctx, r, steps{
+	return viaLibrary(ctx, r, steps{
 		refresh: used.grant,
 		scope: func(requested oauth.Scope) (oauth.Scope, error) {
 			narrowed = len(requested) > 0

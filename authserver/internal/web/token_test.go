@@ -135,7 +135,7 @@ func TestTokenScope(t *testing.T) {
 // RFC 8707 section 2: a token for an API that nobody knows is not issued.
 func TestTokenForAnUnknownAPI(t *testing.T) {
 	s := newSite(t)
-	s.expectOK("the API of the settings", s.post(login("resource", audience)))
+	s.expectOK("the default API", s.post(login("resource", audience)))
 	for _, target := range []string{"https://other.example", audience + "/", strings.ToUpper(audience), "x",
 		strings.Repeat("x", 1000)} {
 		s.post(login("resource", target)).expect(target, http.StatusBadRequest, oauth.CodeInvalidTarget, "resource")

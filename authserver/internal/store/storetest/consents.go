@@ -21,7 +21,7 @@ var consentTests = []test{
 	{"consents go with their user and their client", testConsentsCascade},
 }
 
-// expectConsent checks what a user has allowed a client at the API of the settings.
+// expectConsent checks what a user has allowed a client at the default API.
 func expectConsent(t testing.TB, s *store.Store, u account.User, c client.Client, want oauth.Scope) {
 	t.Helper()
 	got, err := s.ConsentedScope(t.Context(), u.ID, c.ID, "")
