@@ -199,6 +199,11 @@ func testUpgrade(t *testing.T, previous string, s *system) {
 	again := u.refreshAt(u.old, after.refresh) // a login of the new server, at the old one
 	u.expectUser("a token that the old server refreshed", again.access)
 
+	a := s.register(t, "app", "https://app.example/callback", "--public")
+	john := s.visit(t, a) // at the old server, where he consents
+	redeemed := send(t, u.new, a.redemption(john.code(a))).tokens(t)
+	u.expectUser("a token for a code of the old server", redeemed.access)
+
 	u.revokeAt(u.old, again.refresh)
 	u.expectActive("a login of the new server that the old one revoked", again.access, false)
 	u.expectRefused("a login of the new server that the old one revoked", after.access)

@@ -138,15 +138,12 @@ func handler(
 	if err != nil {
 		return nil, err
 	}
-	anyVerifier, err := token.NewVerifier(token.VerifierConfig{
-		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, InsecureAnyAudience: true,
-	})
+	login := &account.Login{Store: data, Hasher: hasher, Gate: gate, Now: time.Now, Log: log}
+	tokens, err := tokenService(s, keys, data, login, log)
 	if err != nil {
 		return nil, err
 	}
-	signer := &token.Signer{Keys: keys, Audience: s.Audience}
 	lists := grant.Lists{Issuer: s.Issuer, Default: s.Audience}
-	login := &account.Login{Store: data, Hasher: hasher, Gate: gate, Now: time.Now, Log: log}
 	return web.New(web.Config{
 		IssuerURL:      s.Issuer,
 		DefaultClient:  s.DefaultClient,
@@ -155,27 +152,13 @@ func handler(
 		Passwords:      login,
 		Sessions:       data,
 		Scopes:         data,
-		Tokens: issuing.New(issuing.Config{
-			Issuer:          s.Issuer,
-			Audience:        s.Audience,
-			Lifetime:        s.AccessTokenLifetime,
-			RefreshIdle:     s.RefreshIdle,
-			RefreshLifetime: s.RefreshLifetime,
-			RefreshGrace:    s.RefreshGrace,
-			Store:           data,
-			Passwords:       login,
-			Signer:          signer,
-			Verifier:        anyVerifier,
-			Now:             time.Now,
-			Random:          rand.Reader,
-			Log:             log,
-		}),
+		Tokens:         tokens,
 		Revocations: revocation.NewProvider(revocation.Config{
 			Lifetime: s.AccessTokenLifetime,
 			Lists:    lists,
 			Grants:   data,
 			APIs:     data,
-			Signer:   signer,
+			Signer:   &token.Signer{Keys: keys, Audience: s.Audience},
 			Now:      time.Now,
 			Log:      log,
 		}),
@@ -185,6 +168,38 @@ func handler(
 		Now:      time.Now,
 		Log:      log,
 		Registry: registry,
+	}), nil
+}
+
+// tokenService returns what issues, inspects and revokes tokens. It accepts its tokens for any
+// API.
+func tokenService(
+	s Settings,
+	keys keyring.Source,
+	data *store.Store,
+	login *account.Login,
+	log *slog.Logger,
+) (*issuing.Service, error) {
+	verifier, err := token.NewVerifier(token.VerifierConfig{
+		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, InsecureAnyAudience: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return issuing.New(issuing.Config{
+		Issuer:          s.Issuer,
+		Audience:        s.Audience,
+		Lifetime:        s.AccessTokenLifetime,
+		RefreshIdle:     s.RefreshIdle,
+		RefreshLifetime: s.RefreshLifetime,
+		RefreshGrace:    s.RefreshGrace,
+		Store:           data,
+		Passwords:       login,
+		Signer:          &token.Signer{Keys: keys, Audience: s.Audience},
+		Verifier:        verifier,
+		Now:             time.Now,
+		Random:          rand.Reader,
+		Log:             log,
 	}), nil
 }
 
