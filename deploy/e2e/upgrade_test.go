@@ -2,16 +2,12 @@ package e2e_test
 
 import (
 	"bytes"
-	"errors"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/hallpass-auth/hallpass/shared/postgrestest"
 )
 
 // previousVersion is a commit before the default API had a row in the database: its schema
@@ -21,24 +17,12 @@ const previousVersion = "451c36d6a776efdaa5a610d5cb872ebec299c001"
 // Servers of the previous version and of this one run on one database while an upgrade is
 // rolled out. Each accepts what the other issues, and a revocation by either reaches the API.
 func TestUpgradeBesideThePreviousVersion(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long test")
-	}
+	longTest(t)
 	previous := buildPrevious(t)
 	t.Run("SQLite", func(t *testing.T) { testUpgrade(t, previous, newSystem(t)) })
 	t.Run("PostgreSQL", func(t *testing.T) {
-		server, err := postgrestest.New()
-		if errors.Is(err, postgrestest.ErrNotInstalled) {
-			leftOut(t, "PostgreSQL is not installed")
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = server.Close() })
 		s := newSystem(t)
-		if s.database, err = server.Database(); err != nil {
-			t.Fatal(err)
-		}
+		s.database = newPostgresDatabase(t)
 		testUpgrade(t, previous, s)
 	})
 }
@@ -87,18 +71,8 @@ func (u *upgrade) serveAs(program, listen string) (*process, string) {
 		"--bcrypt-cost", "10", "--drain-delay", "0s", "--demo")
 	cmd.Env = cleanEnv()
 	p := launch(u.t, filepath.Base(program)+" at "+listen, cmd)
-	u.eventually("the server at "+listen+" to be ready", func() bool { return isReady(admin) })
+	waitFor(u.t, "the server at "+listen+" to be ready", func() bool { return isReady(admin) }, p)
 	return p, "http://" + listen
-}
-
-// eventually waits for a condition.
-func (u *upgrade) eventually(what string, holds func() bool) {
-	u.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			u.t.Fatalf("still waiting for %s", what)
-		}
-	}
 }
 
 // issue sends a token request to a server, which must give tokens.
@@ -165,7 +139,7 @@ func (u *upgrade) expectUser(what, accessToken string) {
 // expectRefused waits until the API refuses a token that was revoked.
 func (u *upgrade) expectRefused(what, accessToken string) {
 	u.t.Helper()
-	u.eventually("the API to refuse "+what, func() bool {
+	waitFor(u.t, "the API to refuse "+what, func() bool {
 		return send(u.t, u.apiURL, get("/users/me", "Bearer "+accessToken)).status == http.StatusUnauthorized
 	})
 }

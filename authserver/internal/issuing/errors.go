@@ -26,7 +26,7 @@ var protocolErrors = []struct {
 	{grant.ErrRefreshToken, errNotValid},
 }
 
-// protocolError returns the protocol's error for err, or err itself if there is none.
+// protocolError returns the protocol's error for err, or err itself if the protocol has no code for it.
 func protocolError(err error) error {
 	for _, e := range protocolErrors {
 		if errors.Is(err, e.from) {

@@ -98,7 +98,7 @@ func (s *Service) find(ctx context.Context, text string) (foundToken, error) {
 }
 
 // grantOf returns the grant that a verified access token belongs to. The error is ErrNotActive
-// if there is none, or if the API of the token was deleted: that ends all tokens for it, also
+// if no grant matches, or if the API of the token was deleted: that ends all tokens for it, also
 // those of services, whose grants go on for other APIs.
 func (s *Service) grantOf(ctx context.Context, claims *token.Claims) (grant.Grant, error) {
 	if len(claims.Audience) != 1 {

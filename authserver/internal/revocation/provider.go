@@ -44,7 +44,7 @@ type Grants interface {
 	// and then by number: at most limit of those that come after this second and number, and
 	// the time at which the last of them was revoked.
 	RevokedAfter(ctx context.Context, at time.Time, number int64, limit int) (numbers []int64, last time.Time, err error)
-	// LastGrant returns the highest number of a grant, or zero if there is none.
+	// LastGrant returns the highest number of a grant, or zero without grants.
 	LastGrant(ctx context.Context) (int64, error)
 }
 

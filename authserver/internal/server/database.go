@@ -48,8 +48,8 @@ func (d *Database) Validate() error {
 	return nil
 }
 
-// OpenStore opens the database of the settings, which it creates if there is none, and migrates
-// its schema. Errors name the setting.
+// OpenStore opens the database of the settings, which it creates if it does not exist, and
+// migrates its schema. Errors name the setting.
 func OpenStore(ctx context.Context, d Database) (*store.Store, error) {
 	return d.open(ctx, store.Open, (*store.Store).Migrate)
 }

@@ -328,7 +328,7 @@ func (s *site) post(body string, changes ...change) answer {
 	return s.tokenAnswer(s.send(s.request(body, changes...)))
 }
 
-// send sends a request over the network and takes the answer as it comes.
+// send sends a request over the network and returns the response unchecked.
 func (s *site) send(r *http.Request) answer {
 	s.t.Helper()
 	resp, err := http.DefaultTransport.RoundTrip(r) // follows no redirect

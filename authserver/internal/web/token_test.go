@@ -320,7 +320,7 @@ func TestMetricsOfTheEndpoints(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, issuer+"/userinfo", nil)
 	s.serve(r)
 	r.Header.Set("Authorization", "Bearer "+guess)
-	// RFC 9728 section 3.3: metadata that is about another address is none of this one's.
+	// RFC 9728 section 3.3: the API's metadata does not describe this address.
 	if challenge := s.serve(r).header.Get("WWW-Authenticate"); !strings.Contains(challenge, `error="invalid_token"`) ||
 		strings.Contains(challenge, "resource_metadata") {
 		t.Errorf("the challenge of /userinfo is %s", challenge)
