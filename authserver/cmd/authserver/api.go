@@ -14,26 +14,27 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// apiCommands are the commands about the APIs that tokens can be for.
+// apiCommands are the commands that manage the APIs that tokens can be for.
 type apiCommands struct {
-	Add    apiAddCommand    `cmd:"" help:"Register an API beside the default one, that of --audience. Clients name it as resource (RFC 8707)."`
-	List   apiListCommand   `cmd:"" help:"List all registered APIs."`
-	Set    apiSetCommand    `cmd:"" help:"Change the name or the scope of an API."`
-	Delete apiDeleteCommand `cmd:"" help:"Delete an API: no token for it is issued any more, and all that were are revoked. To add it again within a day ends the tokens of services at every API."`
+	Add    apiAddCommand    `cmd:"" help:"Register an API besides the default one, that of --audience. Clients request it with the resource parameter (RFC 8707)."`
+	List   apiListCommand   `cmd:"" help:"List the registered APIs."`
+	Set    apiSetCommand    `cmd:"" help:"Change the name or the scopes of an API."`
+	Delete apiDeleteCommand `cmd:"" help:"Delete an API and revoke its tokens. Adding it again within a day revokes the tokens of services at every API."`
 }
 
 type apiAddCommand struct {
 	server.Database `embed:""`
-	Audience        string `arg:"" help:"Identifier of the API, best its URL: aud of its tokens."`
-	Name            string `placeholder:"NAME" help:"What people call it. By default the audience."`
-	Scope           string `placeholder:"SCOPES" required:"" help:"Scopes that tokens for it may have, separated by spaces."`
-	SecretTo        string `placeholder:"PATH" help:"Make a shared secret for this API alone: add it to --keys-file, and write a new file with nothing else for the API. Without it, tokens for the API need an asymmetric key."`
-	KeysFile        string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"The authorization server's JWK Set, to which the secret is added."`
+	Audience        string `arg:"" help:"Identifier of the API, usually its URL. It is the aud claim of its tokens."`
+	Name            string `placeholder:"NAME" help:"Display name. Defaults to the audience."`
+	Scope           string `placeholder:"SCOPES" required:"" help:"Scopes that tokens for the API may have, separated by spaces."`
+	SecretTo        string `placeholder:"PATH" help:"Create a shared secret for this API only. It is added to --keys-file and written to a new file at PATH for the API. Without it, tokens for the API need an asymmetric key."`
+	KeysFile        string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"JWK Set of the authorization server. The secret is added to it."`
 }
 
 // Run registers the API.
@@ -43,7 +44,8 @@ func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error 
 		return exitError(c.Audience, err)
 	}
 	if c.SecretTo != "" && c.KeysFile == "" {
-		return program.WithCode(program.ExitUsage, errors.New("--secret-to needs --keys-file (HALLPASS_KEYS_FILE): the file that the secret is added to"))
+		err := errors.New("--secret-to needs --keys-file (HALLPASS_KEYS_FILE): the file that the secret is added to")
+		return program.WithCode(program.ExitUsage, err)
 	}
 	if err := withStore(ctx, c.Database, func(s *store.Store) error { return c.add(ctx, s, a) }); err != nil {
 		return exitError(c.Audience, err)
@@ -53,7 +55,7 @@ func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error 
 	return nil
 }
 
-// api returns what the command line describes.
+// api returns the API that the command line describes.
 func (c *apiAddCommand) api(now time.Time) (resource.API, error) {
 	scope, err := oauth.ParseScope(c.Scope)
 	if err != nil {
@@ -63,8 +65,8 @@ func (c *apiAddCommand) api(now time.Time) (resource.API, error) {
 	return a, a.Validate()
 }
 
-// add makes the secret last: an API without one gets no tokens, a secret without an API
-// would be left over.
+// add registers the API and then creates its secret. Until then no token for the API is issued. If
+// the secret cannot be created, add deletes the API again.
 func (c *apiAddCommand) add(ctx context.Context, s *store.Store, a resource.API) error {
 	if err := s.CreateAPI(ctx, a); err != nil || c.SecretTo == "" {
 		return err
@@ -75,37 +77,41 @@ func (c *apiAddCommand) add(ctx context.Context, s *store.Store, a resource.API)
 	return nil
 }
 
-// note is what whoever has added the API must do before all works; empty if nothing.
+// note returns what the operator still has to do; empty if nothing.
 func (c *apiAddCommand) note() string {
 	switch {
 	case c.SecretTo != "":
-		return fmt.Sprintf("note: %s holds the secrets of several APIs now: only the authorization server may have it. The API of --audience gets a file of its own: authserver key export %s PATH\n", c.KeysFile, c.KeysFile)
+		return fmt.Sprintf("note: %s now has the secrets of several APIs: give it to the authorization server only. "+
+			"Create a file for the API of --audience with 'authserver key export %s PATH'.\n", c.KeysFile, c.KeysFile)
 	case !c.hasKey():
-		return "note: no token for this API is issued until the server has a key for it that stays: one of its own (delete the API, and add it again with --secret-to), or an asymmetric one (authserver key init --algorithm EdDSA)\n"
+		return "note: no token for this API is issued until the server has a key for it that does not expire: " +
+			"delete the API and add it again with --secret-to, or create an asymmetric key " +
+			"with 'authserver key init --algorithm EdDSA'\n"
 	}
 	return ""
 }
 
-// hasKey reports whether the keys file is known and has a key that signs tokens for the
-// API, today and tomorrow: one that 'api delete' has given an end is gone by then.
+// hasKey reports whether the keys file is known and has a key that signs tokens for the API now
+// and when every key that 'api delete' has retired is gone.
 func (c *apiAddCommand) hasKey() bool {
 	ring, err := readRing(c.KeysFile)
 	if err != nil {
 		return false
 	}
 	now := time.Now()
-	_, today := ring.SignerFor(c.Audience, now)
-	_, tomorrow := ring.SignerFor(c.Audience, now.Add(grant.MaxTokenLifetime))
-	return today == nil && tomorrow == nil
+	_, errNow := ring.SignerFor(c.Audience, now)
+	_, errLater := ring.SignerFor(c.Audience, now.Add(grant.MaxTokenLifetime))
+	return errNow == nil && errLater == nil
 }
 
-// addSecret writes the API's file first, so that a secret that signs is known to the API.
+// addSecret creates the API's secret. It writes the API's file first, so that the API knows the
+// secret before it signs tokens.
 func (c *apiAddCommand) addSecret() error {
-	keys, err := startReplacing(c.KeysFile)
+	keys, err := startReplacement(c.KeysFile)
 	if err != nil {
 		return err
 	}
-	defer keys.drop()
+	defer keys.discard()
 	ring, single, err := keyring.Add(keys.content, keyring.HS256, c.Audience, time.Now(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.KeysFile, err)
@@ -122,15 +128,15 @@ func (c *apiAddCommand) addSecret() error {
 type apiDeleteCommand struct {
 	server.Database `embed:""`
 	Audience        string `arg:"" help:"Identifier of the API."`
-	KeysFile        string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"The authorization server's JWK Set, in which the API's own secret gets an end: a day from now, when the last token of it has expired."`
+	KeysFile        string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"JWK Set of the authorization server. The API's own secret in it expires a day from now, when its last token has expired."`
 }
 
-// Run deletes the API, and then gives its secret an end: until then the server signs the
-// list with it that tells the API of the end of its tokens. The secret is seen to also
-// where the API is deleted already, so that the command can be run again.
+// Run deletes the API and then sets the expiry of its secret. Until the secret expires the server
+// signs the API's status list with it. Run also retires the secret of an API that is already deleted,
+// so that the command can be repeated.
 func (c *apiDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
 	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DeleteAPI(ctx, c.Audience, time.Now()) })
-	if err != nil && !errors.Is(err, resource.ErrNotFound) {
+	if err != nil && !errors.Is(err, record.ErrNotFound) {
 		return exitError(c.Audience, err)
 	}
 	deleted := err == nil
@@ -139,7 +145,7 @@ func (c *apiDeleteCommand) Run(ctx context.Context, streams program.Streams) err
 	}
 	retired, keyErr := c.retireSecret(streams)
 	if keyErr != nil && deleted {
-		keyErr = fmt.Errorf("the API is deleted, its secret is still in the file: %w", keyErr)
+		keyErr = fmt.Errorf("the API is deleted, but its secret is still in the file: %w", keyErr)
 	}
 	if keyErr != nil {
 		return exitError(c.Audience, keyErr)
@@ -151,24 +157,25 @@ func (c *apiDeleteCommand) Run(ctx context.Context, streams program.Streams) err
 	return nil
 }
 
-// note is what is left to do where no file of keys was given; empty if nothing.
+// note returns what the operator still has to do; empty if nothing.
 func (c *apiDeleteCommand) note() string {
 	if c.KeysFile != "" {
 		return ""
 	}
-	return "note: if the API has a secret of its own, run this again with --keys-file (HALLPASS_KEYS_FILE) to give it an end\n"
+	return "note: if the API has a secret of its own, " +
+		"run this command again with --keys-file (HALLPASS_KEYS_FILE) to make it expire\n"
 }
 
-// retireSecret reports whether there was a secret to give an end to.
+// retireSecret makes the API's secret expire. It reports whether there was one.
 func (c *apiDeleteCommand) retireSecret(streams program.Streams) (bool, error) {
 	if c.KeysFile == "" {
 		return false, nil
 	}
-	keys, err := startReplacing(c.KeysFile)
+	keys, err := startReplacement(c.KeysFile)
 	if err != nil {
 		return false, err
 	}
-	defer keys.drop()
+	defer keys.discard()
 	now := time.Now()
 	end := now.Add(grant.MaxTokenLifetime)
 	retired, changed, err := keyring.Retire(keys.content, c.Audience, now, end)
@@ -181,11 +188,11 @@ func (c *apiDeleteCommand) retireSecret(streams program.Streams) (bool, error) {
 	if err := keys.replace(retired); err != nil {
 		return false, err
 	}
-	fmt.Fprintf(streams.Out, "%s: the API's secret ends at %s\n", c.KeysFile, end.UTC().Format(time.RFC3339))
+	fmt.Fprintf(streams.Out, "%s: the API's secret expires at %s\n", c.KeysFile, end.UTC().Format(time.RFC3339))
 	return true, nil
 }
 
-// shownAPI is an API as list prints it.
+// shownAPI is an API as the command prints it.
 type shownAPI struct {
 	Audience  string    `json:"audience"`
 	Name      string    `json:"name"`
@@ -222,8 +229,8 @@ func (c *apiListCommand) Run(ctx context.Context, streams program.Streams) error
 		show := func(a resource.API) shownAPI {
 			return shownAPI{a.Audience, a.Name, a.Scope.String(), a.AnyScope, s.IsDefaultAPI(a.Audience), a.CreatedAt}
 		}
-		head := []any{"AUDIENCE", "NAME", "SCOPE"}
-		return printList(streams.Out, c.JSON, each(apis, show), head, func(v shownAPI) []any {
+		header := []any{"AUDIENCE", "NAME", "SCOPE"}
+		return printList(streams.Out, c.JSON, each(apis, show), header, func(v shownAPI) []any {
 			return []any{v.Audience, v.Name, v.scope()}
 		})
 	})

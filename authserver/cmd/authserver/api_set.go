@@ -13,18 +13,22 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// apiSetCommand changes what is given; what is nil was not.
+// apiSetCommand changes the fields that are not nil.
 type apiSetCommand struct {
 	server.Database `embed:""`
 	Audience        string  `arg:"" help:"Identifier of the API."`
-	Name            *string `placeholder:"NAME" help:"What people call it."`
-	Scope           *string `xor:"scope" placeholder:"SCOPES" help:"Scopes that tokens for it may have, separated by spaces, in place of the current ones."`
-	AnyScope        bool    `xor:"scope" help:"Let tokens for it have every scope that the client may have, as the default API does."`
+	Name            *string `placeholder:"NAME" help:"Display name."`
+	Scope           *string `xor:"scope" placeholder:"SCOPES" help:"Scopes that tokens for the API may have, separated by spaces. Replaces the current ones."`
+	AnyScope        bool    `xor:"scope" help:"Let tokens for the API have every scope that the client may have, as for the default API."`
 }
 
-// Help says what a change means for what was given before.
+// Help explains the effect on existing logins and tokens.
 func (c *apiSetCommand) Help() string {
-	return `What is not given stays as it is, and so do the API's secret, all logins and what users have allowed. A scope that is taken away is missing at once from every new or refreshed token; one that is out keeps it until it expires.`
+	return `Settings that are not given keep their value.
+So do the API's secret, all logins and all consents.
+
+New and refreshed tokens no longer have a scope that is removed.
+Tokens that are already issued keep it until they expire.`
 }
 
 // Run changes the API.
@@ -42,7 +46,7 @@ func (c *apiSetCommand) Run(ctx context.Context, streams program.Streams) error 
 	return exitError(c.Audience, err)
 }
 
-// change returns what an API becomes. It is checked as a new one is.
+// change returns the changed API, or why it is not valid.
 func (c *apiSetCommand) change(changed resource.API) (resource.API, error) {
 	if c.Name != nil {
 		changed.Name = *c.Name

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -16,17 +17,17 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// clientCommands are the commands about clients.
+// clientCommands are the commands that manage clients.
 type clientCommands struct {
-	Add          clientAddCommand    `cmd:"" help:"Register a client. Its secret, if it is to have one, is made and printed once."`
-	List         clientListCommand   `cmd:"" help:"List all clients."`
-	Show         clientShowCommand   `cmd:"" help:"Show one client."`
-	Set          clientSetCommand    `cmd:"" help:"Change a client. Its secret, its logins and what users have allowed it stay."`
-	RotateSecret clientRotateCommand `cmd:"" help:"Give a client a new secret, printed once; the old one stops working, tokens that are out do not."`
-	Delete       clientDeleteCommand `cmd:"" help:"Delete a client and end all sessions with it."`
+	Add          clientAddCommand    `cmd:"" help:"Register a client and print its secret, if it gets one."`
+	List         clientListCommand   `cmd:"" help:"List the clients."`
+	Show         clientShowCommand   `cmd:"" help:"Show a client."`
+	Set          clientSetCommand    `cmd:"" help:"Change a client. Its secret, logins and consents stay."`
+	RotateSecret clientRotateCommand `cmd:"" help:"Replace a client's secret and print the new one. Tokens that are already issued stay valid."`
+	Delete       clientDeleteCommand `cmd:"" help:"Delete a client and revoke all its logins."`
 }
 
-// clientTarget names the client that a command is about.
+// clientTarget is the client that a command works on.
 type clientTarget struct {
 	server.Database `embed:""`
 	ID              string `arg:"" name:"id" help:"The client's id."`
@@ -34,20 +35,20 @@ type clientTarget struct {
 
 type clientAddCommand struct {
 	clientTarget `embed:""`
-	Name         string   `placeholder:"NAME" help:"What people call it. By default the id."`
+	Name         string   `placeholder:"NAME" help:"Display name. Defaults to the id."`
 	Grant        []string `enum:"${grant_types}" placeholder:"TYPE" required:"" help:"Grant type that it may use: ${grant_types}. Repeat for more."`
-	Scope        string   `placeholder:"SCOPES" required:"" help:"Scopes that its tokens may have, separated by spaces."`
-	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Where it may be sent back to with an authorization code, letter by letter. Repeat for more."`
-	Public       bool     `help:"It cannot keep a secret (an app on a phone, a page in a browser), so it gets none."`
-	Introspects  bool     `help:"It may ask the server about tokens (RFC 7662), as an API does."`
-	FirstParty   bool     `help:"It is your own app: its users are not asked for consent."`
+	Scope        string   `placeholder:"SCOPES" required:"" help:"Scopes that the client's tokens may have, separated by spaces."`
+	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Redirect URI for authorization codes. It must match exactly. Repeat for more."`
+	Public       bool     `help:"The client cannot keep a secret, like a mobile app or a page in a browser. It gets none."`
+	Introspects  bool     `help:"The client may use the introspection endpoint (RFC 7662), as an API does."`
+	FirstParty   bool     `help:"The client is your own app: its users are not asked for consent."`
 }
 
-// passwordNote is for whoever lets a client use the password grant.
-const passwordNote = "note: with the password grant this client sees its users' passwords (RFC 9700 section 2.4): allow it to your own apps only"
+// passwordNote is printed when a client is allowed to use the password grant.
+const passwordNote = "note: with the password grant this client sees its users' passwords " +
+	"(RFC 9700 section 2.4): allow it for your own apps only"
 
-// Run registers the client. The secret is all that goes to standard output, so that
-// a script can take it from there.
+// Run registers the client. It prints only the secret to standard output, for scripts.
 func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) error {
 	registered, err := c.client(time.Now())
 	if err != nil {
@@ -73,19 +74,25 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 	return printSecret(streams, secret)
 }
 
+// client returns the client that the command line describes, without its secret.
 func (c *clientAddCommand) client(now time.Time) (client.Client, error) {
 	scope, err := oauth.ParseScope(c.Scope)
 	if err != nil {
 		return client.Client{}, err
 	}
-	registered := client.Client{ID: c.ID, Name: c.Name, Grants: grantTypes(c.Grant), Scope: scope, RedirectURIs: c.RedirectURI, Introspects: c.Introspects, FirstParty: c.FirstParty, CreatedAt: now}
-	if registered.Name == "" {
-		registered.Name = c.ID
-	}
-	return registered, nil
+	return client.Client{
+		ID:           c.ID,
+		Name:         cmp.Or(c.Name, c.ID),
+		Grants:       grantTypes(c.Grant),
+		Scope:        scope,
+		RedirectURIs: c.RedirectURI,
+		Introspects:  c.Introspects,
+		FirstParty:   c.FirstParty,
+		CreatedAt:    now,
+	}, nil
 }
 
-// grantTypes returns each of the grant types once.
+// grantTypes returns the grant types without duplicates.
 func grantTypes(names []string) (types []oauth.GrantType) {
 	for _, name := range names {
 		if t := oauth.GrantType(name); !slices.Contains(types, t) {
@@ -95,19 +102,19 @@ func grantTypes(names []string) (types []oauth.GrantType) {
 	return types
 }
 
-// printSecret prints a new secret, if there is one.
+// printSecret prints a new secret unless it is empty.
 func printSecret(streams program.Streams, secret string) error {
 	if secret == "" {
 		return nil
 	}
-	fmt.Fprintln(streams.Err, "its secret, shown this once:")
+	fmt.Fprintln(streams.Err, "its secret, shown only once:")
 	_, err := fmt.Fprintln(streams.Out, secret)
 	return err
 }
 
 type clientRotateCommand struct {
 	clientTarget `embed:""`
-	Revoke       bool `help:"Also end all logins with the client and all tokens that it was given, for when somebody else knows the old secret. Without this, they stay good."`
+	Revoke       bool `help:"Also revoke all logins and tokens of the client, if the old secret has leaked."`
 }
 
 // Run replaces the secret.
@@ -148,7 +155,7 @@ func (c *clientDeleteCommand) Run(ctx context.Context, streams program.Streams) 
 	return exitError(c.ID, err)
 }
 
-// shownClient is a client as list and show print it: without the digest.
+// shownClient is a client as the commands print it, without the digest of its secret.
 type shownClient struct {
 	ID           string            `json:"id"`
 	Name         string            `json:"name"`
@@ -162,10 +169,20 @@ type shownClient struct {
 }
 
 func showClient(c client.Client) shownClient {
-	return shownClient{c.ID, c.Name, c.Public(), c.FirstParty, c.Introspects, c.Grants, c.RedirectURIs, c.Scope.String(), c.CreatedAt}
+	return shownClient{
+		ID:           c.ID,
+		Name:         c.Name,
+		Public:       c.Public(),
+		FirstParty:   c.FirstParty,
+		Introspects:  c.Introspects,
+		Grants:       c.Grants,
+		RedirectURIs: c.RedirectURIs,
+		Scope:        c.Scope.String(),
+		CreatedAt:    c.CreatedAt,
+	}
 }
 
-// kind is what a table says in place of two booleans.
+// kind returns the client's kind for a table.
 func (c shownClient) kind() string {
 	kind := "confidential"
 	if c.Public {
@@ -196,7 +213,8 @@ func (c *clientListCommand) Run(ctx context.Context, streams program.Streams) er
 		if err != nil {
 			return err
 		}
-		return printList(streams.Out, c.JSON, each(clients, showClient), []any{"ID", "NAME", "KIND", "GRANTS", "SCOPE"}, func(v shownClient) []any {
+		header := []any{"ID", "NAME", "KIND", "GRANTS", "SCOPE"}
+		return printList(streams.Out, c.JSON, each(clients, showClient), header, func(v shownClient) []any {
 			return []any{v.ID, v.Name, v.kind(), v.grants(), v.Scope}
 		})
 	})
@@ -219,7 +237,12 @@ func (c *clientShowCommand) Run(ctx context.Context, streams program.Streams) er
 			return printJSON(streams.Out, v)
 		}
 		return printTable(streams.Out, []any{"id", v.ID}, [][]any{
-			{"name", v.Name}, {"kind", v.kind()}, {"grants", v.grants()}, {"redirect URIs", strings.Join(v.RedirectURIs, " ")}, {"scope", v.Scope}, {"created", when(&v.CreatedAt)},
+			{"name", v.Name},
+			{"kind", v.kind()},
+			{"grants", v.grants()},
+			{"redirect URIs", strings.Join(v.RedirectURIs, " ")},
+			{"scope", v.Scope},
+			{"created", formatTime(&v.CreatedAt)},
 		})
 	})
 	return exitError(c.ID, err)

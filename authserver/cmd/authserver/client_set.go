@@ -13,28 +13,35 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// clientSetCommand changes what is given; what is nil was not.
+// clientSetCommand changes the fields that are not nil.
 type clientSetCommand struct {
 	clientTarget `embed:""`
-	Name         *string  `placeholder:"NAME" help:"What people call it."`
+	Name         *string  `placeholder:"NAME" help:"Display name."`
 	Grant        []string `enum:"${grant_types}" placeholder:"TYPE" help:"Grant type that it may use, in place of all that it may use now. Repeat for more."`
-	Scope        *string  `placeholder:"SCOPES" help:"Scopes that its tokens may have, separated by spaces, in place of those of now."`
-	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Where it may be sent back to, in place of all that it may be sent to now. Repeat for more; an empty one alone means nowhere."`
-	Introspects  *bool    `negatable:"" help:"Whether it may ask the server about tokens (RFC 7662)."`
-	FirstParty   *bool    `negatable:"" help:"Whether it is your own app: if so, its users are not asked for consent."`
+	Scope        *string  `placeholder:"SCOPES" help:"Scopes that the client's tokens may have, separated by spaces. Replaces the current ones."`
+	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Redirect URI. Replaces all current ones. Repeat for more; a single empty one removes all."`
+	Introspects  *bool    `negatable:"" help:"Whether the client may use the introspection endpoint (RFC 7662)."`
+	FirstParty   *bool    `negatable:"" help:"Whether the client is your own app, whose users are not asked for consent."`
 }
 
-// Help says what a change means for what was given before.
+// Help explains the effect on existing logins and tokens.
 func (c *clientSetCommand) Help() string {
-	return `What is not given stays as it is, and so do the secret, all logins and what users have allowed. Whether a client is public cannot be changed.
+	return `Settings that are not given keep their value.
+So do the client's secret, all logins and all consents.
+A client cannot be changed from public to confidential, or back.
 
-What is taken away is missing at once from everything that the client asks for, refreshed tokens included. An access token that is out keeps its scope until it expires, and an authorization code for a minute its redirect URI. Without refresh_token the client cannot refresh; its logins wait, and go on if it gets the grant type back in time. A login outlives the grant type that began it, for as long as the client may refresh. 'client rotate-secret --revoke', 'consent revoke' and 'client delete' end all that at once.`
+A change applies to new and refreshed tokens at once.
+Access tokens keep their scopes until they expire, and authorization codes their redirect URI for a minute.
+A login continues without the grant type that started it, as long as the client may use refresh_token.
+Without refresh_token logins pause; they continue if the client gets it back before they expire.
+To end logins at once, use 'client rotate-secret --revoke', 'consent revoke' or 'client delete'.`
 }
 
 // Run changes the client.
 func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) error {
-	if c.Name == nil && c.Grant == nil && c.Scope == nil && c.RedirectURI == nil && c.Introspects == nil && c.FirstParty == nil {
-		return program.WithCode(program.ExitUsage, errors.New("nothing to change: give --name, --grant, --scope, --redirect-uri, --[no-]introspects or --[no-]first-party"))
+	if c.empty() {
+		return program.WithCode(program.ExitUsage, errors.New("nothing to change: give --name, --grant, --scope, "+
+			"--redirect-uri, --[no-]introspects or --[no-]first-party"))
 	}
 	err := withStore(ctx, c.Database, func(s *store.Store) error {
 		_, err := s.UpdateClient(ctx, c.ID, c.change)
@@ -50,7 +57,13 @@ func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) err
 	return nil
 }
 
-// change returns what a client becomes. It is checked as a new one is.
+// empty reports whether no setting is given.
+func (c *clientSetCommand) empty() bool {
+	return c.Name == nil && c.Grant == nil && c.Scope == nil && c.RedirectURI == nil &&
+		c.Introspects == nil && c.FirstParty == nil
+}
+
+// change returns the changed client, or why it is not valid.
 func (c *clientSetCommand) change(changed client.Client) (client.Client, error) {
 	if c.Name != nil {
 		changed.Name = *c.Name

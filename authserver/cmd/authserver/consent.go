@@ -9,13 +9,14 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/program"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// consentCommands are the commands about what users have allowed clients.
+// consentCommands are the commands that manage what users have allowed clients.
 type consentCommands struct {
-	List   consentListCommand   `cmd:"" help:"List what a user has allowed which client."`
-	Revoke consentRevokeCommand `cmd:"" help:"Forget what a user has allowed a client, and end the client's access."`
+	List   consentListCommand   `cmd:"" help:"List what a user has allowed."`
+	Revoke consentRevokeCommand `cmd:"" help:"Delete a user's consent to a client and revoke the client's access."`
 }
 
 type consentListCommand struct {
@@ -23,10 +24,10 @@ type consentListCommand struct {
 	JSON       bool `help:"Print JSON."`
 }
 
-// shownConsent is a consent as list prints it.
+// shownConsent is a consent as the command prints it.
 type shownConsent struct {
 	Client    string    `json:"client_id"`
-	Audience  string    `json:"audience,omitempty"` // none: the default API, before a server has registered it
+	Audience  string    `json:"audience,omitempty"` // empty for the default API before a server has registered it
 	Scope     string    `json:"scope"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
@@ -46,8 +47,9 @@ func (c *consentListCommand) Run(ctx context.Context, streams program.Streams) e
 		if err != nil {
 			return err
 		}
-		return printList(streams.Out, c.JSON, each(consents, showConsent), []any{"CLIENT", "API", "SCOPE", "SINCE"}, func(v shownConsent) []any {
-			return []any{v.Client, cmp.Or(v.Audience, "-"), v.Scope, when(&v.UpdatedAt)}
+		header := []any{"CLIENT", "API", "SCOPE", "SINCE"}
+		return printList(streams.Out, c.JSON, each(consents, showConsent), header, func(v shownConsent) []any {
+			return []any{v.Client, cmp.Or(v.Audience, "-"), v.Scope, formatTime(&v.UpdatedAt)}
 		})
 	})
 	return exitError(c.Username, err)
@@ -66,8 +68,8 @@ func (c *consentRevokeCommand) Run(ctx context.Context, streams program.Streams)
 			return err
 		}
 		err = s.RevokeConsent(ctx, user.ID, c.ClientID, time.Now())
-		if errors.Is(err, store.ErrNoConsent) {
-			return fmt.Errorf("%w to %s", err, c.ClientID)
+		if errors.Is(err, record.ErrNotFound) {
+			return fmt.Errorf("%s: %w", c.ClientID, err)
 		}
 		return err
 	})

@@ -10,30 +10,23 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// errKept says that a file that a command would make is there. It follows the path.
-var errKept = errors.New("exists already: it is left as it is")
+// errFileExists means that a file that a command would create exists. It follows the path.
+var errFileExists = errors.New("already exists and was not changed")
 
-// exitCodes are the errors that end a command with a code of their own, whatever the
-// command is about: what operators' scripts rely on.
+// exitCodes maps errors to the exit codes that operators' scripts rely on.
 var exitCodes = []struct {
 	err  error
 	code int
 }{
-	{account.ErrNotFound, program.ExitNotFound},
-	{client.ErrNotFound, program.ExitNotFound},
-	{resource.ErrNotFound, program.ExitNotFound},
-	{resource.ErrNoScope, program.ExitNotFound},
-	{store.ErrNoConsent, program.ExitNotFound},
+	{record.ErrNotFound, program.ExitNotFound},
 
-	{account.ErrExists, program.ExitConflict},
-	{client.ErrExists, program.ExitConflict},
-	{resource.ErrExists, program.ExitConflict},
+	{record.ErrExists, program.ExitConflict},
 	{resource.ErrDefault, program.ExitConflict},
-	{errKept, program.ExitConflict},
+	{errFileExists, program.ExitConflict},
 
 	{account.ErrBadName, program.ExitUsage},
 	{account.ErrWeakPassword, program.ExitUsage},
@@ -44,8 +37,8 @@ var exitCodes = []struct {
 	{keyring.ErrWeakKey, program.ExitUsage},
 }
 
-// exitError gives an error its exit code. What is missing or there already is named by
-// the subject, if that is not empty; what is wrong says itself what it is about.
+// exitError adds the exit code to an error. It also adds the subject, unless that is empty, to
+// errors about something that is missing or already exists: their text does not name it.
 func exitError(subject string, err error) error {
 	for _, known := range exitCodes {
 		if !errors.Is(err, known.err) {

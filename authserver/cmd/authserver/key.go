@@ -2,50 +2,50 @@ package main
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/program"
 )
 
-// keyCommands are the commands about signing keys.
+// keyCommands are the commands that manage signing keys.
 type keyCommands struct {
-	Export keyExportCommand `cmd:"" help:"Write what one API needs of the keys into a new file: shared secrets, and the public half of other keys."`
-	Init   keyInitCommand   `cmd:"" help:"Make a JWK Set with one new key in a new file that only its owner can read."`
-	List   keyListCommand   `cmd:"" help:"List the keys of a JWK Set, and what each is doing."`
-	Rotate keyRotateCommand `cmd:"" help:"Add a key that takes over from those before it, which servers that run notice."`
+	Export keyExportCommand `cmd:"" help:"Write the keys that an API needs to a new file: its shared secrets and the public part of other keys."`
+	Init   keyInitCommand   `cmd:"" help:"Create a JWK Set with a new key, in a file that only its owner can read."`
+	List   keyListCommand   `cmd:"" help:"List the keys of a JWK Set and their state."`
+	Rotate keyRotateCommand `cmd:"" help:"Add a key that replaces the current one. Running servers notice it."`
 }
 
 type keyInitCommand struct {
-	Path      string `arg:"" help:"The file to make. One that exists is left alone."`
-	Algorithm string `enum:"HS256,EdDSA,ES256,RS256" default:"HS256" help:"HS256 for a secret that both tiers share; EdDSA, ES256 or RS256 for a key of which the API needs only the public half, by --keys-url (${default})."`
+	Path      string `arg:"" help:"File to create. It must not exist."`
+	Algorithm string `enum:"HS256,EdDSA,ES256,RS256" default:"HS256" help:"HS256 for a secret that both servers share. EdDSA, ES256 or RS256 for a key pair whose public key the API gets with --keys-url (${default})."`
 }
 
-// Run makes the file; it never writes over one.
+// Run creates the file. It never overwrites one.
 func (c *keyInitCommand) Run(streams program.Streams) error {
 	if err := writeKeys(c.Path, c.Algorithm); err != nil {
 		return exitError("", err)
 	}
-	who := "both servers with --keys-file, and to nobody else"
+	use := "both servers, and only to them, with --keys-file"
 	if c.Algorithm != keyring.HS256 {
-		who = "the authorization server alone with --keys-file; the API gets --keys-url"
+		use = "the authorization server only, with --keys-file, and set --keys-url for the API"
 	}
-	fmt.Fprintf(streams.Out, "made %s: give it to %s\n", c.Path, who)
+	fmt.Fprintf(streams.Out, "created %s: give it to %s\n", c.Path, use)
 	return nil
 }
 
 type keyExportCommand struct {
-	From string `arg:"" help:"The authorization server's JWK Set."`
-	To   string `arg:"" help:"The file to make. One that exists is left alone."`
-	API  string `name:"api" placeholder:"AUDIENCE" help:"The registered API that the file is for. By default the one of the servers' --audience, whose keys are tied to none."`
+	From string `arg:"" help:"JWK Set of the authorization server."`
+	To   string `arg:"" help:"File to create. It must not exist."`
+	API  string `name:"api" placeholder:"AUDIENCE" help:"Registered API that the file is for. Defaults to the API of --audience."`
 }
 
-// Run writes the file; it never writes over one.
+// Run writes the file. It never overwrites one.
 func (c *keyExportCommand) Run(streams program.Streams) error {
 	if _, err := regularFile(c.From); err != nil {
 		return err
@@ -61,26 +61,26 @@ func (c *keyExportCommand) Run(streams program.Streams) error {
 	if err := writeNew(c.To, data, 0o600); err != nil {
 		return exitError("", err)
 	}
-	fmt.Fprintf(streams.Out, "made %s\n", c.To)
+	fmt.Fprintf(streams.Out, "created %s\n", c.To)
 	return nil
 }
 
-// initCommand makes what a first start needs in a place where nobody is there to
-// make it by hand, such as a set of containers.
+// initCommand creates the secrets for a first start, for example in containers.
 type initCommand struct {
-	KeysFile             string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"File for a JWK Set with one new key, for its owner alone."`
-	DatabasePasswordFile string `env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File for a random password for PostgreSQL, which everybody who reaches the file can read: the server of the database is another user."`
+	KeysFile             string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"File for a JWK Set with a new key, readable by its owner only."`
+	DatabasePasswordFile string `env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File for a random password for PostgreSQL. All users can read it, because the database server runs as another user."`
 }
 
-// Validate is called by kong before anything runs.
+// Validate checks the flags. kong calls it before Run.
 func (c *initCommand) Validate() error {
 	if c.KeysFile == "" && c.DatabasePasswordFile == "" {
-		return errors.New("set --keys-file (HALLPASS_KEYS_FILE), --database-password-file (HALLPASS_DATABASE_PASSWORD_FILE) or both")
+		return errors.New("set --keys-file (HALLPASS_KEYS_FILE), " +
+			"--database-password-file (HALLPASS_DATABASE_PASSWORD_FILE) or both")
 	}
 	return nil
 }
 
-// Run makes each file that is asked for and missing.
+// Run creates each file that is given and does not exist.
 func (c *initCommand) Run(streams program.Streams) error {
 	for _, secret := range []struct {
 		path string
@@ -94,8 +94,8 @@ func (c *initCommand) Run(streams program.Streams) error {
 		}
 		switch err := secret.make(secret.path); {
 		case err == nil:
-			fmt.Fprintf(streams.Out, "made %s\n", secret.path)
-		case errors.Is(err, errKept):
+			fmt.Fprintf(streams.Out, "created %s\n", secret.path)
+		case errors.Is(err, errFileExists):
 			fmt.Fprintln(streams.Out, err)
 		default:
 			return err
@@ -104,6 +104,7 @@ func (c *initCommand) Run(streams program.Streams) error {
 	return nil
 }
 
+// writeKeys creates a JWK Set with a new key.
 func writeKeys(path, algorithm string) error {
 	data, err := keyring.Generate(algorithm, time.Now(), rand.Reader)
 	if err != nil {
@@ -112,26 +113,27 @@ func writeKeys(path, algorithm string) error {
 	return writeNew(path, data, 0o600)
 }
 
+// writePassword creates a file with a random password.
 func writePassword(path string) error {
-	raw := make([]byte, 32)
-	if _, err := rand.Read(raw); err != nil {
+	password, err := secret.New(rand.Reader, "")
+	if err != nil {
 		return err
 	}
-	return writeNew(path, []byte(base64.RawURLEncoding.EncodeToString(raw)+"\n"), 0o644)
+	return writeNew(path, []byte(password+"\n"), 0o644)
 }
 
-// writeNew makes a file with this content; errKept if it is there already.
+// writeNew creates a file. It returns errFileExists if the file exists.
 func writeNew(path string, data []byte, mode fs.FileMode) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s %w", path, errKept)
+		return fmt.Errorf("%s %w", path, errFileExists)
 	}
 	if err != nil {
 		return err
 	}
 	_, err = file.Write(data)
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(path)) // half a secret is worse than none
+		return errors.Join(err, os.Remove(path)) // do not leave half a secret
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Command authserver is the OAuth 2.0 authorization server of Hallpass: it checks
-// passwords and issues access tokens. See --help for its commands and settings.
+// Command authserver is the OAuth 2.0 authorization server of Hallpass. It authenticates users and
+// issues access tokens. See --help for its commands and settings.
 package main
 
 import (
@@ -12,20 +12,20 @@ import (
 
 const description = `The OAuth 2.0 authorization server of Hallpass.
 
-Exit codes: 0 done, 1 failed, 2 wrong command line or setting, 3 not found, 4 exists already.`
+Exit codes: 0 success, 1 failure, 2 wrong command line or setting, 3 not found, 4 already exists.`
 
-// commands is the command line, as kong reads it.
+// commands is the command line. kong parses it.
 type commands struct {
 	Serve       serveCommand               `cmd:"" help:"Run the server until SIGTERM or Ctrl-C."`
-	User        userCommands               `cmd:"" help:"Users: add, list, show, set-password, disable, enable, delete."`
-	Client      clientCommands             `cmd:"" help:"Clients: add, list, show, set, rotate-secret, delete."`
-	API         apiCommands                `cmd:"" name:"api" help:"APIs that tokens are for: add, list, set, delete."`
-	Scope       scopeCommands              `cmd:"" help:"What scopes mean, in the words of the consent page: describe, list, forget."`
-	Consent     consentCommands            `cmd:"" help:"What users have allowed clients: list, revoke."`
-	Key         keyCommands                `cmd:"" help:"Signing keys: init, list, rotate, export."`
-	Init        initCommand                `cmd:"" help:"Make the secrets that a first start needs, where they are missing."`
-	Migrate     migrateCommand             `cmd:"" help:"Make the database where there is none, and bring its schema up to date. serve does so too."`
-	Healthcheck program.HealthcheckCommand `cmd:"" help:"Ask a running server whether it is ready."`
+	User        userCommands               `cmd:"" help:"Manage users."`
+	Client      clientCommands             `cmd:"" help:"Manage clients: the apps and services that request tokens."`
+	API         apiCommands                `cmd:"" name:"api" help:"Manage the APIs that tokens are for."`
+	Scope       scopeCommands              `cmd:"" help:"Manage the descriptions of scopes on the consent page."`
+	Consent     consentCommands            `cmd:"" help:"List and revoke what users have allowed clients."`
+	Key         keyCommands                `cmd:"" help:"Manage signing keys."`
+	Init        initCommand                `cmd:"" help:"Create the secrets for a first start, unless they exist."`
+	Migrate     migrateCommand             `cmd:"" help:"Create the database if it does not exist, and update its schema. serve does this too."`
+	Healthcheck program.HealthcheckCommand `cmd:"" help:"Check whether a running server is ready."`
 	Version     program.VersionCommand     `cmd:"" help:"Print the version."`
 }
 

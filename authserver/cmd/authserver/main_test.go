@@ -25,14 +25,14 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"authserver": main})
 }
 
-// TestCommands runs the scripts of testdata: what an operator's script relies on,
-// which is messages, streams and exit codes. Each function of Cmds says what it does.
+// TestCommands runs the scripts in testdata. They check what operators' scripts rely on: messages,
+// output streams and exit codes. The scripts run in parallel.
 func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Deadline:            time.Now().Add(10 * time.Minute), // for a server that starts where it should refuse to
+		Deadline:            time.Now().Add(10 * time.Minute), // for a server that starts although it should not
 		Setup: func(env *testscript.Env) error {
 			for name, value := range map[string]string{
 				"HALLPASS_DATABASE_URL": "sqlite:" + env.WorkDir + "/hallpass.db",
@@ -44,7 +44,7 @@ func TestCommands(t *testing.T) {
 			} {
 				env.Setenv(name, value)
 			}
-			return makeDatabase(env.Getenv("HALLPASS_DATABASE_URL"))
+			return createDatabase(env.Getenv("HALLPASS_DATABASE_URL"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status":  status,
@@ -62,9 +62,9 @@ func TestCommands(t *testing.T) {
 	})
 }
 
-// makeDatabase makes the database that scripts begin with: only migrate and serve would.
-func makeDatabase(url string) error {
-	s, err := store.Open(context.Background(), url, store.DefaultPool)
+// createDatabase creates an empty database, as migrate and serve do.
+func createDatabase(url string) error {
+	s, err := store.Open(context.Background(), url, store.Pool{})
 	if err != nil {
 		return err
 	}
@@ -72,11 +72,11 @@ func makeDatabase(url string) error {
 	return errors.Join(err, s.Close())
 }
 
-// noRaceSleep is a setting of the race detector: every program that it watches would
-// sleep for a second at its end.
+// noRaceSleep is a setting of the race detector, which by default makes every program sleep for a
+// second before it exits.
 const noRaceSleep = "atexit_sleep_ms=0"
 
-// status runs a program that must end with an exit code: status CODE PROGRAM ARG...
+// status runs a program and checks its exit code: status CODE PROGRAM ARG...
 func status(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: status CODE PROGRAM ARG...")
@@ -106,17 +106,17 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// isJSON checks that what was printed is JSON: json
+// isJSON checks that the last standard output is JSON: json
 func isJSON(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: json")
 	}
 	if out := ts.ReadFile("stdout"); !json.Valid([]byte(out)) {
-		ts.Fatalf("this is not JSON: %s", out)
+		ts.Fatalf("not JSON: %s", out)
 	}
 }
 
-// runSQL changes a SQLite database behind the program's back: sql FILE STATEMENT
+// runSQL runs a statement on a SQLite database: sql FILE STATEMENT
 func runSQL(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: sql FILE STATEMENT")
@@ -130,13 +130,13 @@ func runSQL(ts *testscript.TestScript, neg bool, args []string) {
 // withDatabase runs work on the database of the script.
 func withDatabase(ts *testscript.TestScript, work func(context.Context, *store.Store)) {
 	ctx := context.Background()
-	s, err := store.Open(ctx, ts.Getenv("HALLPASS_DATABASE_URL"), store.DefaultPool)
+	s, err := store.Open(ctx, ts.Getenv("HALLPASS_DATABASE_URL"), store.Pool{})
 	ts.Check(err)
 	defer func() { _ = s.Close() }()
 	work(ctx, s)
 }
 
-// allow does what a user does on the consent page: allow USERNAME CLIENT SCOPE...
+// allow stores a consent and starts a grant, as the consent page does: allow USERNAME CLIENT SCOPE...
 func allow(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: allow USERNAME CLIENT SCOPE...")
@@ -146,12 +146,19 @@ func allow(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		now := time.Now()
 		ts.Check(s.SetConsent(ctx, user.ID, args[1], "", args[2:], now))
-		_, err = s.StartGrant(ctx, grant.Grant{Type: "authorization_code", ClientID: args[1], UserID: user.ID, Scope: args[2:], CreatedAt: now, ExpiresAt: now.Add(time.Hour)})
+		_, err = s.StartGrant(ctx, grant.Grant{
+			Type:      "authorization_code",
+			ClientID:  args[1],
+			UserID:    user.ID,
+			Scope:     args[2:],
+			CreatedAt: now,
+			ExpiresAt: now.Add(time.Hour),
+		})
 		ts.Check(err)
 	})
 }
 
-// revoked checks whether a grant is: revoked NUMBER
+// revoked checks whether a grant is revoked: [!] revoked NUMBER
 func revoked(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: [!] revoked NUMBER")
@@ -162,12 +169,13 @@ func revoked(ts *testscript.TestScript, neg bool, args []string) {
 		g, err := s.GrantByNumber(ctx, number)
 		ts.Check(err)
 		if g.RevokedAt.IsZero() != neg {
-			ts.Fatalf("grant %d was revoked at %v", number, g.RevokedAt)
+			ts.Fatalf("grant %d: revocation time is %v", number, g.RevokedAt)
 		}
 	})
 }
 
-// signs checks with what a JWK Set signs for an API, or for any: signs FILE ALGORITHM [AUDIENCE]
+// signs checks the algorithm with which a JWK Set signs for the default or another API:
+// [!] signs FILE ALGORITHM [AUDIENCE]
 func signs(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 || len(args) > 3 {
 		ts.Fatalf("usage: [!] signs FILE ALGORITHM [AUDIENCE]")

@@ -14,13 +14,12 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 )
 
-// maxLine bounds a password that is read, in bytes; what is longer is refused by
-// the policy in any case.
+// maxLine limits the line that a password is read from, in bytes. The policy rejects longer ones
+// anyway.
 const maxLine = 4 << 10
 
-// readPassword asks for a new password, twice, if somebody sits at a terminal, and
-// else takes the first line of standard input. It is never an argument: other users
-// of the machine see those.
+// readPassword reads a new password. On a terminal it asks twice; otherwise it reads the first line of
+// standard input. The password is never an argument, which other users of the machine can see.
 func readPassword(ctx context.Context, streams program.Streams) (string, error) {
 	if f, ok := streams.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return askPassword(ctx, int(f.Fd()), streams.Err)
@@ -33,11 +32,13 @@ func readPassword(ctx context.Context, streams program.Streams) (string, error) 
 	}
 	password := strings.TrimRight(line, "\r\n")
 	if password == "" {
-		return "", program.WithCode(program.ExitUsage, errors.New("no password: type it at the prompt, or give it as the first line of standard input"))
+		err := errors.New("no password: type it at the prompt, or pass it as the first line of standard input")
+		return "", program.WithCode(program.ExitUsage, err)
 	}
 	return password, nil
 }
 
+// askPassword asks for a password twice and checks that both are the same.
 func askPassword(ctx context.Context, terminal int, prompts io.Writer) (string, error) {
 	ask := func(prompt string) (string, error) {
 		fmt.Fprint(prompts, prompt)
@@ -48,18 +49,17 @@ func askPassword(ctx context.Context, terminal int, prompts io.Writer) (string, 
 	if err != nil {
 		return "", err
 	}
-	second, err := ask("Once more: ")
+	second, err := ask("Confirm password: ")
 	if err != nil {
 		return "", err
 	}
 	if first != second {
-		return "", errors.New("the two passwords differ: nothing was changed")
+		return "", errors.New("the passwords do not match: nothing was changed")
 	}
 	return first, nil
 }
 
-// readHidden reads a line that is not shown while it is typed. When that is interrupted,
-// the terminal shows again what is typed.
+// readHidden reads a line without echo. It restores the terminal if it is interrupted.
 func readHidden(ctx context.Context, terminal int) (string, error) {
 	before, err := term.GetState(terminal)
 	if err != nil {
@@ -75,10 +75,11 @@ func readHidden(ctx context.Context, terminal int) (string, error) {
 	return text, err
 }
 
+// errInterrupted means that the command was interrupted while it waited for input.
 var errInterrupted = errors.New("interrupted: nothing was changed")
 
-// interruptible reads, or is errInterrupted at the end of ctx (Ctrl-C, SIGTERM). Nothing
-// interrupts the reading itself: it is left behind, and ends with the program.
+// interruptible calls read, and returns errInterrupted if ctx ends first (Ctrl-C, SIGTERM). read
+// itself cannot be interrupted and continues until the program exits.
 func interruptible(ctx context.Context, read func() (string, error)) (string, error) {
 	type line struct {
 		text string

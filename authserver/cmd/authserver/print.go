@@ -15,10 +15,10 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// printTable writes rows of cells under a head, in columns.
-func printTable(w io.Writer, head []any, rows [][]any) error {
+// printTable writes a table with a header row.
+func printTable(w io.Writer, header []any, rows [][]any) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range append([][]any{head}, rows...) {
+	for _, row := range append([][]any{header}, rows...) {
 		for i, cell := range row {
 			if i > 0 {
 				fmt.Fprint(t, "\t")
@@ -30,8 +30,8 @@ func printTable(w io.Writer, head []any, rows [][]any) error {
 	return t.Flush()
 }
 
-// printList writes items as JSON, in which none are [], or as a table with a row for each.
-func printList[T any](w io.Writer, asJSON bool, items []T, head []any, row func(T) []any) error {
+// printList writes items as a JSON array, or as a table with a row for each item.
+func printList[T any](w io.Writer, asJSON bool, items []T, header []any, row func(T) []any) error {
 	if asJSON {
 		return printJSON(w, append([]T{}, items...))
 	}
@@ -39,10 +39,10 @@ func printList[T any](w io.Writer, asJSON bool, items []T, head []any, row func(
 	for _, item := range items {
 		rows = append(rows, row(item))
 	}
-	return printTable(w, head, rows)
+	return printTable(w, header, rows)
 }
 
-// each returns what show makes of each item.
+// each returns the result of show for each item.
 func each[T, S any](items []T, show func(T) S) (shown []S) {
 	for _, item := range items {
 		shown = append(shown, show(item))
@@ -50,15 +50,15 @@ func each[T, S any](items []T, show func(T) S) (shown []S) {
 	return shown
 }
 
-// when is a time as a table shows it.
-func when(t *time.Time) string {
+// formatTime returns a time for a table; "-" for nil.
+func formatTime(t *time.Time) string {
 	if t == nil {
 		return "-"
 	}
 	return t.Format(time.RFC3339)
 }
 
-// optional is nil for the zero time, which JSON then leaves out.
+// optional returns a pointer to the time, or nil for the zero time, which omitempty then omits.
 func optional(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

@@ -11,18 +11,21 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 )
 
-// replacement is the new content of a file that servers read at any time: it takes the
-// place of the old content in one step. The file that it is written to first keeps two
-// commands from changing the same file at once.
+// replacement replaces the content of a file atomically, because servers may read it at any time.
+// The new content is first written to a file whose name ends in .new. Only one command at a time can
+// create that file.
+//
+// Packages like renameio write to a file with a random name, which does not exclude a second
+// command, and do not keep the owner of the file.
 type replacement struct {
-	path    string      // what is replaced; where that is a link, what it leads to
-	info    fs.FileInfo // its mode and owner, which stay
+	path    string      // with links resolved
+	info    fs.FileInfo // mode and owner to keep
 	content []byte      // the old content
-	next    *os.File    // the new one
+	next    *os.File    // the .new file
 }
 
-// startReplacing reads a file to replace it. Call drop in the end.
-func startReplacing(path string) (r *replacement, err error) {
+// startReplacement reads a file in order to replace it. The caller must call discard.
+func startReplacement(path string) (r *replacement, err error) {
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return nil, err
 	}
@@ -32,20 +35,20 @@ func startReplacing(path string) (r *replacement, err error) {
 	}
 	r.next, err = os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, program.WithCode(program.ExitConflict, fmt.Errorf("%s.new exists: another command is changing %s, or one was cut off: if none is running, remove it", path, path))
+		return nil, program.WithCode(program.ExitConflict, fmt.Errorf(
+			"%s.new exists: another command is changing %s, or was killed; remove the file if none is running", path, path))
 	}
 	if err != nil {
 		return nil, err
 	}
 	if r.content, err = os.ReadFile(path); err != nil {
-		r.drop()
+		r.discard()
 		return nil, err
 	}
 	return r, nil
 }
 
-// regularFile tells about a file, and refuses what is none: to read a pipe would wait for
-// whoever writes to it.
+// regularFile stats path. It fails unless path is a regular file: reading a pipe could block.
 func regularFile(path string) (fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -54,15 +57,15 @@ func regularFile(path string) (fs.FileInfo, error) {
 	return info, err
 }
 
-// drop leaves the file as it is, unless it was replaced.
-func (r *replacement) drop() {
+// discard removes the .new file. It does nothing after replace has succeeded.
+func (r *replacement) discard() {
 	if r.next != nil {
 		_ = r.next.Close()
 		_ = os.Remove(r.next.Name())
 	}
 }
 
-// replace puts the new content in the place of the old one.
+// replace replaces the content of the file. The file keeps its mode and owner.
 func (r *replacement) replace(content []byte) error {
 	_, err := r.next.Write(content)
 	if owner, ok := r.info.Sys().(*syscall.Stat_t); ok && err == nil {

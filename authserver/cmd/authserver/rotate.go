@@ -13,22 +13,22 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 )
 
-// clockMargin is how much longer a key verifies than the last token it has signed is
-// good for: verifiers allow clocks to differ by a minute at the most.
+// clockMargin is how much longer a key verifies than its last token is valid. It is the clock skew
+// that verifiers allow.
 const clockMargin = time.Minute
 
 type keyRotateCommand struct {
-	Path        string        `arg:"" help:"The authorization server's JWK Set."`
-	Also        []string      `placeholder:"PATH" sep:"none" help:"File of an API that holds the same keys ('key export' or 'api add' made it), to change with it. It gets no private key. Repeat for more."`
-	API         string        `name:"api" placeholder:"AUDIENCE" help:"Rotate the secret of this API, instead of the key that is tied to none."`
-	Algorithm   string        `enum:",HS256,EdDSA,ES256,RS256" default:"" help:"Algorithm of the new key. By default that of the key before it."`
-	SignsAfter  time.Duration `default:"5m" help:"How long until the new key signs: until every server and API has read it (${default})."`
-	Lifetime    time.Duration `name:"access-token-lifetime" env:"HALLPASS_ACCESS_TOKEN_LIFETIME" default:"30m" help:"How long tokens of the keys before it are good: as serve has it (${default})."`
-	Later       bool          `help:"Do without --also: the API's file is made anew, by 'key export', before the new key signs."`
-	Compromised bool          `help:"Somebody else knows the keys before it: the new key signs at once, and no token that is out is good any more."`
+	Path        string        `arg:"" help:"JWK Set of the authorization server."`
+	Also        []string      `placeholder:"PATH" sep:"none" help:"JWK Set of an API, created by 'key export' or 'api add', to update with it. It gets no private key. Repeat for more."`
+	API         string        `name:"api" placeholder:"AUDIENCE" help:"Rotate the secret of this API. By default, the key for all other APIs is rotated."`
+	Algorithm   string        `enum:",HS256,EdDSA,ES256,RS256" default:"" help:"Algorithm of the new key. Defaults to that of the current key."`
+	SignsAfter  time.Duration `default:"5m" help:"Time until the new key signs. Every server and API must read it before (${default})."`
+	Lifetime    time.Duration `name:"access-token-lifetime" env:"HALLPASS_ACCESS_TOKEN_LIFETIME" default:"30m" help:"Lifetime of access tokens, as set for serve. The previous keys verify until their last token has expired (${default})."`
+	Later       bool          `help:"Rotate without --also. Run 'key export' for the API's file before the new key signs."`
+	Compromised bool          `help:"The previous keys have leaked: the new key signs at once, and all issued tokens become invalid."`
 }
 
-// Validate is called by kong before anything runs.
+// Validate checks the flags. kong calls it before Run.
 func (c *keyRotateCommand) Validate() error {
 	if c.SignsAfter < 0 || c.Lifetime < 0 {
 		return errors.New("--signs-after and --access-token-lifetime (HALLPASS_ACCESS_TOKEN_LIFETIME) must not be negative")
@@ -36,15 +36,15 @@ func (c *keyRotateCommand) Validate() error {
 	return nil
 }
 
-// Run adds the key. The files of APIs come first: a key that signs is known to them.
+// Run adds the key. It writes the files of APIs first, so that they know the key before it signs.
 func (c *keyRotateCommand) Run(streams program.Streams) error {
 	var files []*replacement
 	for _, path := range append(slices.Clone(c.Also), c.Path) {
-		file, err := startReplacing(path)
+		file, err := startReplacement(path)
 		if err != nil {
 			return unchanged(err)
 		}
-		defer file.drop()
+		defer file.discard()
 		files = append(files, file)
 	}
 	next, rotated, err := c.rotate(files, time.Now())
@@ -57,17 +57,20 @@ func (c *keyRotateCommand) Run(streams program.Streams) error {
 		}
 		fmt.Fprintf(streams.Out, "%s: rotated\n", file.path)
 	}
-	fmt.Fprintf(streams.Out, "the key %s (%s) signs from %s; those before it verify until %s\n",
+	fmt.Fprintf(streams.Out, "key %s (%s) signs from %s; previous keys verify until %s\n",
 		next.ID, next.Algorithm, next.SignsFrom.UTC().Format(time.RFC3339), next.Retires.UTC().Format(time.RFC3339))
 	return nil
 }
 
-// unchanged says so of an error before anything is written.
-func unchanged(err error) error { return exitError("", fmt.Errorf("nothing is changed: %w", err)) }
+// unchanged wraps an error that occurs before anything is written.
+func unchanged(err error) error { return exitError("", fmt.Errorf("nothing was changed: %w", err)) }
 
-// rotate makes the new key and what each file becomes with it. The last file is the
-// authorization server's; the others get no private half.
-func (c *keyRotateCommand) rotate(files []*replacement, now time.Time) (next *keyring.Successor, rotated [][]byte, err error) {
+// rotate returns the new key and the new content of each file. The last file is that of the
+// authorization server; the others get no private key.
+func (c *keyRotateCommand) rotate(
+	files []*replacement,
+	now time.Time,
+) (next *keyring.Successor, rotated [][]byte, err error) {
 	own := len(files) - 1
 	ring, err := keyring.Parse(files[own].content)
 	if err != nil {
@@ -76,15 +79,16 @@ func (c *keyRotateCommand) rotate(files []*replacement, now time.Time) (next *ke
 	if next, err = c.successor(ring, now); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", files[own].path, err)
 	}
-	if _, apart := ring.BoundToOther(""); apart && next.Algorithm == keyring.HS256 && len(c.Also) == 0 && !c.Later {
-		return nil, nil, errApart
+	_, several := ring.BoundToOther("")
+	if several && next.Algorithm == keyring.HS256 && len(c.Also) == 0 && !c.Later {
+		return nil, nil, errSeveralAPIs
 	}
-	half, err := next.ForAPI()
+	public, err := next.ForAPI()
 	if err != nil {
 		return nil, nil, err
 	}
 	for i, file := range files {
-		successor := half
+		successor := public
 		if i == own {
 			successor = next
 		}
@@ -97,13 +101,18 @@ func (c *keyRotateCommand) rotate(files []*replacement, now time.Time) (next *ke
 	return next, rotated, nil
 }
 
-// errApart says that an API would not get the key it verifies with.
-var errApart = program.WithCode(program.ExitUsage, errors.New("several APIs have secrets here, so each has a file of its own, and would refuse the tokens of a key that is not in it: name the API's file by --also PATH, or say --later if you make it anew by 'key export' before the new key signs"))
+// errSeveralAPIs means that the API would not get the key that it verifies with.
+var errSeveralAPIs = program.WithCode(program.ExitUsage, errors.New(
+	"the file has secrets of several APIs, so each API has a file of its own and would reject tokens of a key "+
+		"that is not in it: pass the API's file with --also PATH, "+
+		"or pass --later and run 'key export' before the new key signs"))
 
-// errNotOurs says that a file is not the authorization server's.
-var errNotOurs = program.WithCode(program.ExitUsage, errors.New("it has public keys only, as the file of an API: name the file that the authorization server signs with, and this one by --also"))
+// errPublicOnly means that a file is that of an API and not of the authorization server.
+var errPublicOnly = program.WithCode(program.ExitUsage, errors.New(
+	"the file has only public keys, like the file of an API: "+
+		"give the file that the authorization server signs with, and pass this one with --also"))
 
-// successor makes the new key, of the kind of the newest one if no other is asked for.
+// successor returns the new key. Its algorithm defaults to that of the newest key.
 func (c *keyRotateCommand) successor(ring *keyring.Ring, now time.Time) (*keyring.Successor, error) {
 	keys := slices.DeleteFunc(ring.Keys(), func(k *keyring.Key) bool { return k.Audience != c.API })
 	var newest *keyring.Key
@@ -112,12 +121,12 @@ func (c *keyRotateCommand) successor(ring *keyring.Ring, now time.Time) (*keyrin
 			newest = k
 		}
 	}
-	algorithm := cmp.Or(c.Algorithm, keyring.HS256) // of a file without any key, which Rotate refuses
+	algorithm := cmp.Or(c.Algorithm, keyring.HS256) // for a file without keys, which Rotate rejects
 	switch {
 	case newest != nil:
 		algorithm = cmp.Or(c.Algorithm, newest.Algorithm)
 	case len(keys) > 0:
-		return nil, errNotOurs
+		return nil, errPublicOnly
 	}
 	signsFrom, retires := now.Add(c.SignsAfter), now.Add(c.SignsAfter+c.Lifetime+clockMargin)
 	if c.Compromised {
@@ -126,7 +135,7 @@ func (c *keyRotateCommand) successor(ring *keyring.Ring, now time.Time) (*keyrin
 	return keyring.NewSuccessor(algorithm, c.API, signsFrom, retires, rand.Reader)
 }
 
-// readRing reads a JWK Set; the error names the file.
+// readRing reads a JWK Set. Its errors name the file.
 func readRing(path string) (*keyring.Ring, error) {
 	if _, err := regularFile(path); err != nil {
 		return nil, err
@@ -142,18 +151,18 @@ func readRing(path string) (*keyring.Ring, error) {
 	return ring, nil
 }
 
-// shownKey is a key as list prints it, without what it is made of.
+// shownKey is a key as the command prints it, without its secret.
 type shownKey struct {
 	ID            string        `json:"kid"`
 	Algorithm     string        `json:"alg"`
-	Audience      string        `json:"aud,omitempty"` // none: tied to no API
+	Audience      string        `json:"aud,omitempty"` // empty for a key of no particular API
 	State         keyring.State `json:"state"`
 	SignsFrom     *time.Time    `json:"signs_from,omitempty"`
 	VerifiesUntil *time.Time    `json:"verifies_until,omitempty"`
 }
 
 type keyListCommand struct {
-	Path string `arg:"" help:"The JWK Set."`
+	Path string `arg:"" help:"JWK Set to list."`
 	JSON bool   `help:"Print JSON."`
 }
 
@@ -165,9 +174,18 @@ func (c *keyListCommand) Run(streams program.Streams) error {
 	}
 	now := time.Now()
 	keys := each(ring.Keys(), func(k *keyring.Key) shownKey {
-		return shownKey{k.ID, k.Algorithm, k.Audience, ring.StateOf(k, now), optional(k.SignsFrom), optional(k.VerifiesUntil)}
+		return shownKey{
+			ID:            k.ID,
+			Algorithm:     k.Algorithm,
+			Audience:      k.Audience,
+			State:         ring.StateOf(k, now),
+			SignsFrom:     optional(k.SignsFrom),
+			VerifiesUntil: optional(k.VerifiesUntil),
+		}
 	})
-	return printList(streams.Out, c.JSON, keys, []any{"KID", "ALG", "API", "STATE", "SIGNS FROM", "VERIFIES UNTIL"}, func(v shownKey) []any {
-		return []any{v.ID, v.Algorithm, cmp.Or(v.Audience, "-"), v.State, when(v.SignsFrom), when(v.VerifiesUntil)}
+	header := []any{"KID", "ALG", "API", "STATE", "SIGNS FROM", "VERIFIES UNTIL"}
+	return printList(streams.Out, c.JSON, keys, header, func(v shownKey) []any {
+		from, until := formatTime(v.SignsFrom), formatTime(v.VerifiesUntil)
+		return []any{v.ID, v.Algorithm, cmp.Or(v.Audience, "-"), v.State, from, until}
 	})
 }

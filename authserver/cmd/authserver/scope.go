@@ -11,18 +11,18 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// scopeCommands are the commands about what scopes mean. A scope needs no description to
-// be one; users are then asked with its bare name.
+// scopeCommands are the commands that manage the descriptions of scopes. The consent page shows the
+// name of a scope without a description.
 type scopeCommands struct {
-	Describe scopeDescribeCommand `cmd:"" help:"Say what a scope means. Users read it when they are asked, and clients find the scope in the metadata."`
-	List     scopeListCommand     `cmd:"" help:"List the scopes that are described."`
-	Forget   scopeForgetCommand   `cmd:"" help:"Remove the description of a scope. The scope itself stays."`
+	Describe scopeDescribeCommand `cmd:"" help:"Describe a scope for the consent page. The metadata lists described scopes."`
+	List     scopeListCommand     `cmd:"" help:"List the descriptions."`
+	Forget   scopeForgetCommand   `cmd:"" help:"Delete the description of a scope. Clients and APIs keep the scope."`
 }
 
 type scopeDescribeCommand struct {
 	server.Database `embed:""`
-	Scope           string `arg:"" help:"The scope."`
-	Text            string `arg:"" help:"What it lets an app do, beginning with a verb: 'See your invoices'."`
+	Scope           string `arg:"" help:"Name of the scope."`
+	Text            string `arg:"" help:"What the scope allows an app to do, starting with a verb: 'See your invoices'."`
 }
 
 // Run stores the description.
@@ -40,7 +40,7 @@ func (c *scopeDescribeCommand) Run(ctx context.Context, streams program.Streams)
 
 type scopeForgetCommand struct {
 	server.Database `embed:""`
-	Scope           string `arg:"" help:"The scope."`
+	Scope           string `arg:"" help:"Name of the scope."`
 }
 
 // Run removes the description.
@@ -52,7 +52,7 @@ func (c *scopeForgetCommand) Run(ctx context.Context, streams program.Streams) e
 	return exitError(c.Scope, err)
 }
 
-// shownScope is a description as list prints it.
+// shownScope is a description as the command prints it.
 type shownScope struct {
 	Scope       string `json:"scope"`
 	Description string `json:"description"`
@@ -74,7 +74,8 @@ func (c *scopeListCommand) Run(ctx context.Context, streams program.Streams) err
 		if err != nil {
 			return err
 		}
-		return printList(streams.Out, c.JSON, each(described, showScope), []any{"SCOPE", "DESCRIPTION"}, func(v shownScope) []any {
+		header := []any{"SCOPE", "DESCRIPTION"}
+		return printList(streams.Out, c.JSON, each(described, showScope), header, func(v shownScope) []any {
 			return []any{v.Scope, v.Description}
 		})
 	})

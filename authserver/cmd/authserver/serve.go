@@ -18,7 +18,7 @@ type serveCommand struct {
 	Settings server.Settings `embed:""`
 }
 
-// Validate is called by kong before anything runs.
+// Validate checks the settings. kong calls it before Run.
 func (c *serveCommand) Validate() error { return c.Settings.Validate() }
 
 // Run serves until ctx ends.
@@ -30,7 +30,7 @@ func (c *serveCommand) Run(ctx context.Context, streams program.Streams, misspel
 	return server.Run(ctx, c.Settings, program.Version, log.Logger)
 }
 
-// migrateCommand brings the schema up to date.
+// migrateCommand updates the schema of the database.
 type migrateCommand struct {
 	server.Database `embed:""`
 }
@@ -48,7 +48,7 @@ func (c *migrateCommand) Run(ctx context.Context, streams program.Streams) error
 	return errors.Join(err, s.Close())
 }
 
-// withStore opens the database, which must be there, runs work and closes the database.
+// withStore opens the database, which must exist, runs work and closes it.
 func withStore(ctx context.Context, d server.Database, work func(*store.Store) error) error {
 	s, err := server.OpenExistingStore(ctx, d)
 	if err != nil {

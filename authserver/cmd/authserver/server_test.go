@@ -15,46 +15,44 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// The server that a script may start, one at a time.
-
-// serveLog is where it writes its log.
+// serveLog is the log file of the server that a script starts.
 const serveLog = "serve.log"
 
-// patience is how long a program may take to say what a test waits for.
-const patience = time.Minute
+// waitTimeout limits the wait for a program.
+const waitTimeout = time.Minute
 
-// inherited are the variables that a script may set for its server.
+// inherited are the variables that a script can set for its server.
 var inherited = []string{
 	"PATH", "HOME", "TMPDIR", "GORACE",
-	"HALLPASS_DATABASE_URL", "HALLPASS_BCRYPT_COST", "HALLPASS_LISTEN", "HALLPASS_ADMIN_LISTEN", "HALLPASS_DRAIN_DELAY",
+	"HALLPASS_DATABASE_URL", "HALLPASS_BCRYPT_COST",
+	"HALLPASS_LISTEN", "HALLPASS_ADMIN_LISTEN", "HALLPASS_DRAIN_DELAY",
 	"HALLPASS_TOKEN_SECRET", "HALLPASS_KEYS_FILE", "HALLPASS_DEFAULT_CLIENT",
 }
 
-// running holds the server of each script that runs now, by the script's name. Scripts
-// run side by side.
+// running holds the server of each script by the script's name. Scripts run in parallel.
 var running = make(chan map[string]*exec.Cmd, 1)
 
 func init() { running <- map[string]*exec.Cmd{} }
 
-// serve starts 'authserver serve' and goes on when its log, which is serve.log, matches
-// a pattern: serve PATTERN ARG... Then $url is where it listens, $address the same
-// without the scheme, $admin the address of its admin listener.
+// serve starts 'authserver serve' and waits until its log, serve.log, matches a pattern:
+// serve PATTERN ARG... It sets $url to the server's URL, $address to its address and $admin to the
+// address of its admin listener. A script can run one server at a time.
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: serve PATTERN ARG...")
 	}
 	start(ts, args[1:])
 	pattern := regexp.MustCompile(args[0])
-	until(ts, "the log matches "+args[0], func() bool {
+	until(ts, "waiting for "+args[0]+" in the log", func() bool {
 		log := ts.ReadFile(serveLog)
 		if strings.Contains(log, "authserver: ") {
-			ts.Fatalf("the server has ended:\n%s", log)
+			ts.Fatalf("the server exited:\n%s", log)
 		}
 		return pattern.MatchString(log)
 	})
 	found := regexp.MustCompile(`address=(\S+) admin_address=(\S+)`).FindStringSubmatch(ts.ReadFile(serveLog))
 	if found == nil {
-		ts.Fatalf("the log names no address")
+		ts.Fatalf("the log has no address")
 	}
 	ts.Setenv("url", "http://"+found[1])
 	ts.Setenv("address", found[1])
@@ -67,7 +65,13 @@ func start(ts *testscript.TestScript, args []string) {
 	log, err := os.Create(ts.MkAbs(serveLog))
 	ts.Check(err)
 	defer log.Close()
-	cmd := &exec.Cmd{Path: self, Args: append([]string{"authserver", "serve"}, args...), Dir: ts.MkAbs("."), Stdout: log, Stderr: log}
+	cmd := &exec.Cmd{
+		Path:   self,
+		Args:   append([]string{"authserver", "serve"}, args...),
+		Dir:    ts.MkAbs("."),
+		Stdout: log,
+		Stderr: log,
+	}
 	for _, name := range inherited {
 		if value := ts.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
@@ -80,21 +84,21 @@ func start(ts *testscript.TestScript, args []string) {
 	ts.Defer(func() { _, _ = end(ts.Name(), syscall.SIGKILL) })
 }
 
-// until waits for something that takes a program a moment.
-func until(ts *testscript.TestScript, what string, happened func() bool) {
-	for deadline := time.Now().Add(patience); !happened(); time.Sleep(5 * time.Millisecond) {
+// until waits until done returns true.
+func until(ts *testscript.TestScript, what string, done func() bool) {
+	for deadline := time.Now().Add(waitTimeout); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			ts.Fatalf("waited in vain until %s:\n%s", what, ts.ReadFile(serveLog))
+			ts.Fatalf("timeout: %s:\n%s", what, ts.ReadFile(serveLog))
 		}
 	}
 }
 
-// ready waits until the server is: ready
+// ready waits until the server is ready: ready
 func ready(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: ready")
 	}
-	until(ts, "the server is ready", func() bool {
+	until(ts, "waiting for the server to be ready", func() bool {
 		resp, err := http.Get("http://" + ts.Getenv("admin") + "/readyz")
 		ts.Check(err)
 		ts.Check(resp.Body.Close())
@@ -102,18 +106,19 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// stop sends the server SIGTERM, and checks its exit code: stop CODE
+// stop sends SIGTERM to the server and checks its exit code: stop CODE
 func stop(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: stop CODE")
 	}
 	code, found := end(ts.Name(), syscall.SIGTERM)
 	if !found || strconv.Itoa(code) != args[0] {
-		ts.Fatalf("the server ended with %d, want %s:\n%s", code, args[0], ts.ReadFile(serveLog))
+		ts.Fatalf("exit code %d, want %s:\n%s", code, args[0], ts.ReadFile(serveLog))
 	}
 }
 
-// end ends the server of a script, if there is one, and returns its exit code.
+// end signals the server of a script, waits for it to exit and returns its exit code. found reports
+// whether there was a server.
 func end(script string, signal os.Signal) (code int, found bool) {
 	all := <-running
 	cmd, found := all[script]
@@ -122,13 +127,13 @@ func end(script string, signal os.Signal) (code int, found bool) {
 	if !found {
 		return 0, false
 	}
-	_ = cmd.Process.Signal(signal) // if it has ended by itself, its exit code says so
+	_ = cmd.Process.Signal(signal) // fails if it has exited, which its exit code shows
 	_ = cmd.Wait()
 	return cmd.ProcessState.ExitCode(), true
 }
 
-// token asks the server for a token and checks the status: token STATUS NAME=VALUE...
-// A value @FILE is the line in the file.
+// token requests a token with form parameters and checks the response status:
+// token STATUS NAME=VALUE... The value @FILE stands for the content of the file.
 func token(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: token STATUS NAME=VALUE...")

@@ -13,24 +13,24 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// userCommands are the commands about users.
+// userCommands are the commands that manage users.
 type userCommands struct {
-	Add         userAddCommand      `cmd:"" help:"Add a user. The password is asked for, or read from standard input."`
-	List        userListCommand     `cmd:"" help:"List all users."`
-	Show        userShowCommand     `cmd:"" help:"Show one user."`
-	SetPassword userPasswordCommand `cmd:"" help:"Set a user's password and end the user's sessions. It is asked for, or read from standard input."`
-	Disable     userDisableCommand  `cmd:"" help:"Keep a user from logging in and end the user's sessions."`
+	Add         userAddCommand      `cmd:"" help:"Add a user. Asks for the password, or reads it from standard input."`
+	List        userListCommand     `cmd:"" help:"List the users."`
+	Show        userShowCommand     `cmd:"" help:"Show a user."`
+	SetPassword userPasswordCommand `cmd:"" help:"Set a user's password and end the user's sessions. Asks for the password, or reads it from standard input."`
+	Disable     userDisableCommand  `cmd:"" help:"Prevent a user from logging in and end the user's sessions."`
 	Enable      userEnableCommand   `cmd:"" help:"Let a disabled user log in again."`
 	Delete      userDeleteCommand   `cmd:"" help:"Delete a user and end the user's sessions."`
 }
 
-// userTarget names the user that a command is about.
+// userTarget is the user that a command works on.
 type userTarget struct {
 	server.Database `embed:""`
 	Username        string `arg:"" help:"The user's username."`
 }
 
-// do runs work on the database and says what was done.
+// do runs work on the database and prints what was done.
 func (t userTarget) do(ctx context.Context, streams program.Streams, done string, work func(*store.Store) error) error {
 	err := withStore(ctx, t.Database, work)
 	if err == nil {
@@ -39,20 +39,21 @@ func (t userTarget) do(ctx context.Context, streams program.Streams, done string
 	return exitError(t.Username, err)
 }
 
-// bcryptCost is the setting of the commands that hash a password.
+// bcryptCost is the flag of the commands that hash a password.
 type bcryptCost struct {
-	BcryptCost int `env:"HALLPASS_BCRYPT_COST" default:"${bcrypt_cost}" help:"Cost of the password hash, 10 to 16 (${default})."`
+	BcryptCost int `env:"HALLPASS_BCRYPT_COST" default:"${bcrypt_cost}" help:"Cost of the password hash, from 10 to 16 (${default})."`
 }
 
-// Validate is called by kong before anything runs.
+// Validate checks the flags. kong calls it before Run.
 func (c bcryptCost) Validate() error {
 	if c.BcryptCost < account.MinCost || c.BcryptCost > account.MaxCost {
-		return fmt.Errorf("--bcrypt-cost (HALLPASS_BCRYPT_COST) must be from %d to %d, not %d", account.MinCost, account.MaxCost, c.BcryptCost)
+		return fmt.Errorf("--bcrypt-cost (HALLPASS_BCRYPT_COST) must be from %d to %d, not %d",
+			account.MinCost, account.MaxCost, c.BcryptCost)
 	}
 	return nil
 }
 
-// newHash reads a new password for the user, checks it and hashes it.
+// newHash reads a new password for the user and returns its hash.
 func (c bcryptCost) newHash(ctx context.Context, streams program.Streams, username string) (string, error) {
 	password, err := readPassword(ctx, streams)
 	if err != nil {
@@ -71,20 +72,17 @@ func (c bcryptCost) newHash(ctx context.Context, streams program.Streams, userna
 type userAddCommand struct {
 	userTarget `embed:""`
 	bcryptCost `embed:""`
-	Name       string `placeholder:"NAME" help:"What the user is called. By default the username."`
+	Name       string `placeholder:"NAME" help:"Display name. Defaults to the username."`
 }
 
-// Validate is called by kong before anything runs.
+// Validate checks the flags. kong calls it before Run.
 func (c *userAddCommand) Validate() error {
 	return cmp.Or(c.Database.Validate(), c.bcryptCost.Validate())
 }
 
-// Run adds the user. What can be wrong before the password is asked for is found before.
+// Run adds the user. It checks everything else before it asks for the password.
 func (c *userAddCommand) Run(ctx context.Context, streams program.Streams) error {
-	if c.Name == "" {
-		c.Name = c.Username
-	}
-	user, err := account.New(c.Username, c.Name, "", time.Now())
+	user, err := account.New(c.Username, cmp.Or(c.Name, c.Username), "", time.Now())
 	if err != nil {
 		return exitError(c.Username, err)
 	}
@@ -101,7 +99,7 @@ type userPasswordCommand struct {
 	bcryptCost `embed:""`
 }
 
-// Validate is called by kong before anything runs.
+// Validate checks the flags. kong calls it before Run.
 func (c *userPasswordCommand) Validate() error {
 	return cmp.Or(c.Database.Validate(), c.bcryptCost.Validate())
 }
@@ -123,7 +121,9 @@ type userDisableCommand struct {
 
 // Run disables the user.
 func (c *userDisableCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, streams, "disabled", func(s *store.Store) error { return s.DisableUser(ctx, c.Username, time.Now()) })
+	return c.do(ctx, streams, "disabled", func(s *store.Store) error {
+		return s.DisableUser(ctx, c.Username, time.Now())
+	})
 }
 
 type userEnableCommand struct {
@@ -141,10 +141,12 @@ type userDeleteCommand struct {
 
 // Run deletes the user.
 func (c *userDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, streams, "deleted", func(s *store.Store) error { return s.DeleteUser(ctx, c.Username, time.Now()) })
+	return c.do(ctx, streams, "deleted", func(s *store.Store) error {
+		return s.DeleteUser(ctx, c.Username, time.Now())
+	})
 }
 
-// shownUser is a user as list and show print it: without the hash.
+// shownUser is a user as the commands print it, without the password hash.
 type shownUser struct {
 	ID          string     `json:"id"`
 	Username    string     `json:"username"`
@@ -170,8 +172,9 @@ func (c *userListCommand) Run(ctx context.Context, streams program.Streams) erro
 		if err != nil {
 			return err
 		}
-		return printList(streams.Out, c.JSON, each(users, showUser), []any{"USERNAME", "NAME", "ID", "LAST LOGIN", "DISABLED"}, func(v shownUser) []any {
-			return []any{v.Username, v.Name, v.ID, when(v.LastLoginAt), when(v.DisabledAt)}
+		header := []any{"USERNAME", "NAME", "ID", "LAST LOGIN", "DISABLED"}
+		return printList(streams.Out, c.JSON, each(users, showUser), header, func(v shownUser) []any {
+			return []any{v.Username, v.Name, v.ID, formatTime(v.LastLoginAt), formatTime(v.DisabledAt)}
 		})
 	})
 }
@@ -193,7 +196,11 @@ func (c *userShowCommand) Run(ctx context.Context, streams program.Streams) erro
 			return printJSON(streams.Out, v)
 		}
 		return printTable(streams.Out, []any{"username", v.Username}, [][]any{
-			{"name", v.Name}, {"id", v.ID}, {"created", when(&v.CreatedAt)}, {"last login", when(v.LastLoginAt)}, {"disabled", when(v.DisabledAt)},
+			{"name", v.Name},
+			{"id", v.ID},
+			{"created", formatTime(&v.CreatedAt)},
+			{"last login", formatTime(v.LastLoginAt)},
+			{"disabled", formatTime(v.DisabledAt)},
 		})
 	})
 	return exitError(c.Username, err)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
 
@@ -15,7 +16,7 @@ var ErrIncorrect = errors.New("incorrect username or password")
 
 // LoginStore is the storage that Login needs. Its methods are safe for concurrent use.
 type LoginStore interface {
-	// UserByUsername returns the user, or ErrNotFound.
+	// UserByUsername returns the user, or record.ErrNotFound.
 	UserByUsername(ctx context.Context, username string) (User, error)
 	// ReplaceHash sets the user's password hash to new if it still is old.
 	ReplaceHash(ctx context.Context, userID, old, new string) error
@@ -144,7 +145,7 @@ func (l *Login) compare(ctx context.Context, key string, a Attempt) (User, error
 // clears the hash of a disabled user, so that no password matches and the work is the same.
 func (l *Login) candidate(ctx context.Context, username string) (User, error) {
 	user, err := l.Store.UserByUsername(ctx, username)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, record.ErrNotFound) {
 		return User{}, nil
 	}
 	if !user.Active() {

@@ -40,7 +40,7 @@ func newFixture(t *testing.T) *fixture {
 		now:  time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC),
 	}
 	var err error
-	if f.store, err = store.Open(t.Context(), "sqlite:"+f.path, store.DefaultPool); err != nil {
+	if f.store, err = store.Open(t.Context(), "sqlite:"+f.path, store.Pool{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.store.Close() }) // a test may have closed it

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/label"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // IDPrefix is the prefix of every user id. Client ids must not have it, so that the sub of
@@ -25,10 +25,6 @@ const maxName = 128
 
 // Errors about users.
 var (
-	// ErrNotFound is returned for a user that does not exist.
-	ErrNotFound = errors.New("no such user")
-	// ErrExists is returned for a username that is in use.
-	ErrExists = errors.New("a user of this name exists already")
 	// ErrBadName is returned for an invalid username or display name. The text says why.
 	ErrBadName = errors.New("name not usable")
 )
@@ -75,7 +71,7 @@ func New(username, name, passwordHash string, now time.Time) (User, error) {
 }
 
 func checkName(what, text string) error {
-	if err := label.Check(what, text, maxName); err != nil {
+	if err := record.CheckName(what, text, maxName); err != nil {
 		return fmt.Errorf("%w: %w", ErrBadName, err)
 	}
 	return nil

@@ -6,9 +6,7 @@
 package client
 
 import (
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -20,14 +18,12 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
-	"github.com/hallpass-auth/hallpass/authserver/internal/label"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
 // SecretPrefix is the prefix of every client secret. Secret scanners can search for it.
 const SecretPrefix = "hps_"
-
-// secretSize is the number of random bytes in a client secret.
-const secretSize = 32
 
 // MaxID is the maximum length of a client id, in bytes.
 const MaxID = 64
@@ -37,10 +33,6 @@ const maxName = 128
 
 // Errors about clients.
 var (
-	// ErrNotFound is returned for a client that does not exist.
-	ErrNotFound = errors.New("no such client")
-	// ErrExists is returned for a client id that is in use.
-	ErrExists = errors.New("a client of this id exists already")
 	// ErrBad is returned for an invalid client. The text says why.
 	ErrBad = errors.New("client not usable")
 )
@@ -82,7 +74,7 @@ var validID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // Validate returns an error that wraps ErrBad if the client is invalid.
 func (c Client) Validate() error {
-	badName := label.Check("name", c.Name, maxName)
+	badName := record.CheckName("name", c.Name, maxName)
 	switch {
 	case !validID.MatchString(c.ID):
 		return fmt.Errorf("%w: the id must be 1 to %d letters, digits, dots, dashes and underscores, "+
@@ -111,22 +103,15 @@ func (c Client) Validate() error {
 
 // GenerateSecret returns a new secret and the digest to store. It reads from random, which
 // should be crypto/rand.Reader, and fails if that fails.
-func GenerateSecret(random io.Reader) (secret, digest string, err error) {
-	raw := make([]byte, secretSize)
-	if _, err := io.ReadFull(random, raw); err != nil {
-		return "", "", fmt.Errorf("making a client secret: %w", err)
+func GenerateSecret(random io.Reader) (text, digest string, err error) {
+	if text, err = secret.New(random, SecretPrefix); err != nil {
+		return "", "", err
 	}
-	secret = SecretPrefix + base64.RawURLEncoding.EncodeToString(raw)
-	return secret, digestOf(secret), nil
+	return text, secret.Digest(text), nil
 }
 
-func digestOf(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
-// VerifySecret reports whether the secret is the client's. It takes constant time, and
+// VerifySecret reports whether the text is the client's secret. It takes constant time, and
 // returns false for every secret of a public client.
-func (c Client) VerifySecret(secret string) bool {
-	return subtle.ConstantTimeCompare([]byte(digestOf(secret)), []byte(c.SecretDigest)) == 1
+func (c Client) VerifySecret(text string) bool {
+	return subtle.ConstantTimeCompare([]byte(secret.Digest(text)), []byte(c.SecretDigest)) == 1
 }

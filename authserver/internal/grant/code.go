@@ -1,13 +1,13 @@
 package grant
 
 import (
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
 // CodeLifetime is how long an authorization code can be redeemed (RFC 6749 section 4.1.2
@@ -16,9 +16,6 @@ const CodeLifetime = time.Minute
 
 // CodePrefix begins every authorization code.
 const CodePrefix = "hpc_"
-
-// codeSize is the number of random bytes in a code.
-const codeSize = 32
 
 // Errors of redeeming a code.
 var (
@@ -52,12 +49,5 @@ type Code struct {
 // NewCode returns a new authorization code made of bytes from random. The error is that of
 // random.
 func NewCode(random io.Reader) (string, error) {
-	raw := make([]byte, codeSize)
-	if _, err := io.ReadFull(random, raw); err != nil {
-		return "", fmt.Errorf("making an authorization code: %w", err)
-	}
-	return CodePrefix + base64.RawURLEncoding.EncodeToString(raw), nil
+	return secret.New(random, CodePrefix)
 }
-
-// Digest returns what is stored of a secret: its SHA-256 in base64url.
-func Digest(secret string) string { return digest([]byte(secret)) }

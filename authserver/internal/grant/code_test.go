@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
 // RFC 6749 section 10.10: a code cannot be guessed. Section 4.1.2: it is short-lived.
@@ -19,10 +20,10 @@ func TestNewCode(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
 		code, err := grant.NewCode(rand.Reader)
-		if err != nil || !form.MatchString(code) || seen[code] || seen[grant.Digest(code)] {
+		if err != nil || !form.MatchString(code) || seen[code] || seen[secret.Digest(code)] {
 			t.Fatalf("code %q, %v", code, err)
 		}
-		seen[code], seen[grant.Digest(code)] = true, true
+		seen[code], seen[secret.Digest(code)] = true, true
 	}
 	if grant.CodeLifetime > time.Minute {
 		t.Errorf("a code lives %v", grant.CodeLifetime)
@@ -39,7 +40,7 @@ func TestNewCodeNeedsRandomness(t *testing.T) {
 
 // RFC 4648 section 5 and FIPS 180-4: the digest of the empty text is a known one.
 func TestDigest(t *testing.T) {
-	if got := grant.Digest(""); got != "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU" {
+	if got := secret.Digest(""); got != "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU" {
 		t.Errorf("the digest of nothing is %s", got)
 	}
 }

@@ -16,9 +16,6 @@ import (
 // that long.
 const MaxTokenLifetime = 24 * time.Hour
 
-// ErrNotFound says that there is no grant of this number.
-var ErrNotFound = errors.New("no such grant")
-
 // ErrInactive says that the user or the client of a grant was disabled or deleted, or that
 // the user's password was changed, while the grant was being made.
 var ErrInactive = errors.New("user or client not active")

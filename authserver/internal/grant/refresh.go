@@ -11,6 +11,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
 // RefreshPrefix begins every refresh token, so that secret scanners recognize it.
@@ -107,7 +109,7 @@ func NewRefresh(random io.Reader, endsAt time.Time) (RefreshToken, Refresh, erro
 	if _, err := io.ReadFull(random, t.secret[:]); err != nil {
 		return t, Refresh{}, fmt.Errorf("making a refresh token: %w", err)
 	}
-	return t, Refresh{Family: digest(t.family[:]), Current: digest(t.secret[:]), EndsAt: endsAt}, nil
+	return t, Refresh{Family: secret.Digest(t.family[:]), Current: secret.Digest(t.secret[:]), EndsAt: endsAt}, nil
 }
 
 // Verdict is what a refresh token is to its grant.
@@ -129,16 +131,16 @@ const (
 
 // Judge returns the verdict on a token. For a recent one it also returns the current token.
 func (r Refresh) Judge(t RefreshToken, now time.Time, grace time.Duration) (Verdict, RefreshToken) {
-	if !same(r.Family, digest(t.family[:])) {
+	if !same(r.Family, secret.Digest(t.family[:])) {
 		return Unknown, RefreshToken{}
 	}
-	secret := digest(t.secret[:])
-	if same(r.Current, secret) {
+	presented := secret.Digest(t.secret[:])
+	if same(r.Current, presented) {
 		return Current, t
 	}
 	earliest := now.Add(-grace).UnixMilli()
 	for i, replaced := range r.Replaced {
-		if same(replaced.Digest, secret) && replaced.At >= earliest {
+		if same(replaced.Digest, presented) && replaced.At >= earliest {
 			for _, step := range r.Replaced[i:] {
 				t = t.successor(step.Seed)
 			}
@@ -153,7 +155,7 @@ func (r Refresh) Judge(t RefreshToken, now time.Time, grace time.Duration) (Verd
 // reused.
 func (r Refresh) Rotate(t RefreshToken, seed []byte, now time.Time, grace time.Duration) (Refresh, RefreshToken) {
 	next := t.successor(seed)
-	rotated := Refresh{Family: r.Family, Current: digest(next.secret[:]), EndsAt: r.EndsAt}
+	rotated := Refresh{Family: r.Family, Current: secret.Digest(next.secret[:]), EndsAt: r.EndsAt}
 	earliest := now.Add(-grace).UnixMilli()
 	for i, replaced := range r.Replaced {
 		// The way to the current token has no gaps, even where the clocks of replicas differ.
@@ -162,14 +164,9 @@ func (r Refresh) Rotate(t RefreshToken, seed []byte, now time.Time, grace time.D
 			rotated.Replaced = append(rotated.Replaced, replaced)
 		}
 	}
-	used := ReplacedToken{Digest: digest(t.secret[:]), Seed: seed, At: now.UnixMilli()}
+	used := ReplacedToken{Digest: secret.Digest(t.secret[:]), Seed: seed, At: now.UnixMilli()}
 	rotated.Replaced = append(rotated.Replaced, used)
 	return rotated, next
-}
-
-func digest(secret []byte) string {
-	sum := sha256.Sum256(secret)
-	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
 // Bounds of a code verifier (RFC 7636 section 4.1).
@@ -46,7 +47,7 @@ func (s *Service) Authorize(ctx context.Context, a Authorization) (string, error
 		}
 		now := s.cfg.Now()
 		return code, s.cfg.Store.CreateCode(ctx, grant.Code{
-			Digest:      grant.Digest(code),
+			Digest:      secret.Digest(code),
 			ClientID:    a.Client.ID,
 			UserID:      a.UserID,
 			Session:     a.Session,
@@ -85,7 +86,7 @@ func (s *Service) authorizationCode(ctx context.Context, r Request) (oauth.Token
 		return oauth.TokenResponse{}, oauth.ErrInvalidRequest.Describe(
 			"code_verifier must be 43 to 128 printable ASCII characters (RFC 7636 section 4.1)")
 	}
-	code, err := s.cfg.Store.CodeByDigest(ctx, grant.Digest(r.Form.Get("code")))
+	code, err := s.cfg.Store.CodeByDigest(ctx, secret.Digest(r.Form.Get("code")))
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}

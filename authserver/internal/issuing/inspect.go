@@ -11,7 +11,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
-	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // ErrNotActive says that a token is unknown, expired, revoked or replaced.
@@ -116,7 +116,7 @@ func (s *Service) grantOf(ctx context.Context, claims *token.Claims) (grant.Gran
 	if err == nil {
 		_, err = s.cfg.Store.APIByAudience(ctx, audience)
 	}
-	if errors.Is(err, grant.ErrNotFound) || errors.Is(err, resource.ErrNotFound) {
+	if errors.Is(err, record.ErrNotFound) {
 		return grant.Grant{}, ErrNotActive
 	}
 	return g, err

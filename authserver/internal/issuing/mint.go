@@ -14,6 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // start stores a new grant that the user gives the client, and returns its first tokens. The
@@ -94,7 +95,7 @@ func (s *Service) sameSecret(ctx context.Context, authenticated client.Client) e
 		return nil
 	}
 	c, err := s.cfg.Store.ClientByID(ctx, authenticated.ID)
-	if errors.Is(err, client.ErrNotFound) || (err == nil && c.SecretDigest != authenticated.SecretDigest) {
+	if errors.Is(err, record.ErrNotFound) || (err == nil && c.SecretDigest != authenticated.SecretDigest) {
 		return errNoClient
 	}
 	return err
@@ -104,7 +105,7 @@ func (s *Service) sameSecret(ctx context.Context, authenticated client.Client) e
 // or deleted.
 func (s *Service) activeUser(ctx context.Context, id string) (account.User, error) {
 	user, err := s.cfg.Store.UserByID(ctx, id)
-	if errors.Is(err, account.ErrNotFound) || (err == nil && !user.Active()) {
+	if errors.Is(err, record.ErrNotFound) || (err == nil && !user.Active()) {
 		return account.User{}, grant.ErrInactive
 	}
 	return user, err

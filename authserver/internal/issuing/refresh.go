@@ -11,6 +11,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // seedSize is the number of random bytes that lead from a refresh token to its successor.
@@ -123,7 +124,7 @@ type judgedToken struct {
 // refresh, introspect or revoke by a refresh token go by this verdict.
 func (s *Service) judge(ctx context.Context, t grant.RefreshToken) (judgedToken, error) {
 	g, err := s.cfg.Store.GrantByNumber(ctx, t.Number)
-	if errors.Is(err, grant.ErrNotFound) {
+	if errors.Is(err, record.ErrNotFound) {
 		return judgedToken{token: t, verdict: grant.Unknown}, nil
 	}
 	if err != nil {

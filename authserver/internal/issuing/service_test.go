@@ -25,6 +25,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -63,7 +64,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, api: defaultAPI, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
 	var err error
-	b.data, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), store.DefaultPool)
+	b.data, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), store.Pool{})
 	must(t, err)
 	t.Cleanup(func() { _ = b.data.Close() })
 	_, err = b.data.Migrate(t.Context())
@@ -223,7 +224,7 @@ func (b *bench) expectGrants(want int) {
 	got := 0
 	for number := range int64(100) {
 		g, err := b.data.GrantByNumber(b.t.Context(), number+1)
-		if errors.Is(err, grant.ErrNotFound) {
+		if errors.Is(err, record.ErrNotFound) {
 			continue
 		}
 		must(b.t, err)

@@ -8,6 +8,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
@@ -49,7 +50,7 @@ func (s *Service) sameTarget(ctx context.Context, named, granted string) (resour
 // not registered, and keyring.ErrNoSigner if the server can sign nothing at all.
 func (s *Service) signable(ctx context.Context, audience string, missing error) (resource.API, error) {
 	api, err := s.cfg.Store.APIByAudience(ctx, audience)
-	if errors.Is(err, resource.ErrNotFound) {
+	if errors.Is(err, record.ErrNotFound) {
 		return resource.API{}, missing
 	}
 	if err != nil {

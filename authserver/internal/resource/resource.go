@@ -1,10 +1,9 @@
-// Package resource is about the APIs that tokens are for: protected resources, in the
-// words of RFC 6749 and RFC 8707.
+// Package resource defines the APIs that tokens are for: the protected resources of RFC 6749 and
+// RFC 8707.
 //
-// It exists so that a token is for one API and no other. There is always the one that
-// the server is set up with; more can be registered, each with its own scopes and,
-// where secrets are shared, with a secret of its own, so that an API that is broken
-// into can forge tokens for itself alone.
+// A token is for one API. The server's settings name the default API. More can be registered, each
+// with its own scopes. APIs that share a secret with the server can have one of their own, so that
+// a compromised API can forge tokens only for itself.
 package resource
 
 import (
@@ -14,46 +13,41 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/label"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
-// maxName bounds a name, in bytes.
+// maxName limits a name, in bytes.
 const maxName = 128
 
 // Errors about APIs.
 var (
-	// ErrNotFound says that no API of this identifier is registered.
-	ErrNotFound = errors.New("no such API")
-	// ErrExists says that the identifier is taken.
-	ErrExists = errors.New("an API of this identifier exists already")
-	// ErrDefault says that the API cannot be deleted because it is the default API.
+	// ErrDefault means that the API cannot be deleted because it is the default API.
 	ErrDefault = errors.New("it is the default API, the one of the server's --audience")
-	// ErrBad says that an API or a description cannot be stored like this; the text
-	// says why.
+	// ErrBad means that an API or a description is not valid. The text says why.
 	ErrBad = errors.New("not usable")
 )
 
 // API is a protected resource.
 type API struct {
-	// Audience identifies it: what a client names as resource, and the aud of tokens.
+	// Audience is the identifier: the resource parameter of requests and the aud claim of tokens.
 	Audience string
-	// Name is what a person calls it.
+	// Name is the display name.
 	Name string
-	// Scope is what tokens for it may allow; nil if AnyScope is set.
+	// Scope has the scopes that tokens for the API may have; nil if AnyScope is set.
 	Scope oauth.Scope
-	// AnyScope says that tokens for it may allow whatever the client may have. The default
-	// API is registered like that.
+	// AnyScope means that tokens for the API may have every scope of the client. The default API
+	// is registered like that.
 	AnyScope bool
-	// CreatedAt is when it was registered.
+	// CreatedAt is when the API was registered.
 	CreatedAt time.Time
 }
 
-// Validate checks what must hold for every API that is registered. The error is ErrBad.
+// Validate returns ErrBad if the API cannot be registered.
 func (a API) Validate() error {
 	if err := oauth.ValidateAudience(a.Audience); err != nil {
 		return fmt.Errorf("%w: %w", ErrBad, err)
 	}
-	if err := label.Check("name", a.Name, maxName); err != nil {
+	if err := record.CheckName("name", a.Name, maxName); err != nil {
 		return fmt.Errorf("%w: %w", ErrBad, err)
 	}
 	if len(a.Scope) == 0 && !a.AnyScope {

@@ -10,21 +10,21 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// good returns an API with which nothing is wrong.
-func good() resource.API {
+// valid returns a valid API.
+func valid() resource.API {
 	return resource.API{Audience: "https://api.example", Name: "API", Scope: oauth.Scope{"items:read"}}
 }
 
-func TestValidateAccepts(t *testing.T) {
+func TestValidAPIs(t *testing.T) {
 	for _, audience := range []string{"https://api.example", "urn:example:api"} {
-		a := good()
+		a := valid()
 		a.Audience = audience
 		if err := a.Validate(); err != nil {
 			t.Errorf("%s: %v", audience, err)
 		}
 	}
 	for _, name := range []string{"x", "Jürgen's \"API\" 😀", strings.Repeat("é", 64)} {
-		a := good()
+		a := valid()
 		a.Name = name
 		if err := a.Validate(); err != nil {
 			t.Errorf("%q: %v", name, err)
@@ -32,18 +32,21 @@ func TestValidateAccepts(t *testing.T) {
 	}
 }
 
-// oauth.ValidateAudience has the rule.
-func TestValidateRefusesAudiences(t *testing.T) {
-	for _, audience := range []string{"", "api", "https://api.example#x", "https://user:geheim@api.example", "https://a.example/" + strings.Repeat("x", 255)} {
-		a := good()
+// See oauth.ValidateAudience for the rule.
+func TestInvalidAudiences(t *testing.T) {
+	for _, audience := range []string{
+		"", "api", "https://api.example#x", "https://user:geheim@api.example",
+		"https://a.example/" + strings.Repeat("x", 255),
+	} {
+		a := valid()
 		a.Audience = audience
 		if err := a.Validate(); !errors.Is(err, resource.ErrBad) || !strings.Contains(err.Error(), "absolute URI") {
-			t.Errorf("%q: %v, want an error about the URI", audience, err)
+			t.Errorf("%q: error %v, want ErrBad about the URI", audience, err)
 		}
 	}
 }
 
-func TestValidateRefuses(t *testing.T) {
+func TestInvalidAPIs(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*resource.API)
 		says   string
@@ -57,10 +60,10 @@ func TestValidateRefuses(t *testing.T) {
 		"name with an escape":    {func(a *resource.API) { a.Name = "a\x1b[31mb" }, "printed"},
 		"no scope":               {func(a *resource.API) { a.Scope = nil }, "scope"},
 	} {
-		a := good()
+		a := valid()
 		tt.change(&a)
 		if err := a.Validate(); !errors.Is(err, resource.ErrBad) || !strings.Contains(err.Error(), tt.says) {
-			t.Errorf("%s: %v, want an error that says %q", name, err, tt.says)
+			t.Errorf("%s: error %v, want ErrBad with %q in it", name, err, tt.says)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-func TestScopeDescription(t *testing.T) {
+func TestValidateScopeDescription(t *testing.T) {
 	const text = "See your items"
 	for _, row := range []struct {
 		scope, text string
@@ -34,7 +34,7 @@ func TestScopeDescription(t *testing.T) {
 	} {
 		d := resource.ScopeDescription{Scope: row.scope, Text: row.text}
 		if err := d.Validate(); !errors.Is(err, row.want) {
-			t.Errorf("%+q: %v, want %v", d, err, row.want)
+			t.Errorf("%+q: error %v, want %v", d, err, row.want)
 		}
 	}
 }

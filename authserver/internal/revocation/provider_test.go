@@ -60,7 +60,7 @@ func newPlace(t *testing.T) *place {
 	t.Helper()
 	p := &place{t: t, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
 	var err error
-	p.Store, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), store.DefaultPool)
+	p.Store, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), store.Pool{})
 	p.must(err)
 	t.Cleanup(func() { p.must(p.Close()) })
 	_, err = p.Migrate(t.Context())

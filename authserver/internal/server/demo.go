@@ -12,6 +12,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -47,7 +48,7 @@ func seedDemo(ctx context.Context, data *store.Store, hasher *account.Hasher, no
 		ID: demoClient, Name: "Demo", Grants: []oauth.GrantType{oauth.GrantPassword, oauth.GrantRefreshToken},
 		Scope: demoScope, FirstParty: true, CreatedAt: now,
 	}
-	if err := data.CreateClient(ctx, c); err != nil && !errors.Is(err, client.ErrExists) {
+	if err := data.CreateClient(ctx, c); err != nil && !errors.Is(err, record.ErrExists) {
 		return err
 	}
 	if err := data.DescribeScope(ctx, demoDescription); err != nil {
@@ -64,7 +65,7 @@ func seedDemo(ctx context.Context, data *store.Store, hasher *account.Hasher, no
 			if err != nil {
 				return err
 			}
-			if err := data.CreateUser(ctx, user); !errors.Is(err, account.ErrExists) {
+			if err := data.CreateUser(ctx, user); !errors.Is(err, record.ErrExists) {
 				return err
 			}
 			return nil

@@ -13,8 +13,8 @@ import (
 
 const apiColumns = "audience, name, scope, any_scope, created_at"
 
-// CreateAPI registers an API; resource.ErrExists if its audience is taken. That of a
-// deleted one is not. What was issued for that one stays revoked.
+// CreateAPI registers an API. It returns record.ErrExists if the audience is registered. The
+// audience of a deleted API can be registered again; grants for the deleted API stay revoked.
 func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
 	return s.inTx(ctx, "create API", func(ctx context.Context, tx *sql.Tx) error {
 		if err := s.sweepAPIs(ctx, tx, a.CreatedAt); err != nil {
@@ -29,40 +29,47 @@ func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
 				"created_at = excluded.created_at, deleted_at = NULL WHERE apis.deleted_at IS NOT NULL",
 			a.Audience, a.Name, a.Scope.String(), number(a.AnyScope), seconds(a.CreatedAt))
 		if err == nil && n == 0 {
-			err = resource.ErrExists
+			err = errAPIExists
 		}
 		return err
 	})
 }
 
-// revokeForDeleted revokes what could come back with an API that was deleted lately: until
-// now its lists have said that everything is revoked. The grant of a service is for all
-// APIs; each service gets a new one with its next token.
+// revokeForDeleted revokes the grants that would be valid again when a deleted API is created
+// again. The status lists of a deleted API mark every token as revoked. The grant of a service is for
+// all APIs: the service gets a new grant with its next token.
 func revokeForDeleted(ctx context.Context, tx *sql.Tx, audience string, now time.Time) error {
+	const count = "SELECT COUNT(*) FROM apis WHERE audience = $1 AND deleted_at IS NOT NULL"
 	var deleted int
-	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM apis WHERE audience = $1 AND deleted_at IS NOT NULL", audience).Scan(&deleted)
+	err := tx.QueryRowContext(ctx, count, audience).Scan(&deleted)
 	if err != nil || deleted == 0 {
 		return unavailable("find deleted API", err)
 	}
-	_, err = revokeGrants(ctx, tx, now, "(audience = $3 AND audience <> '' OR type = 'client_credentials')", audience)
+	_, err = revokeGrants(ctx, tx, now,
+		"(audience = $3 AND audience <> '' OR type = 'client_credentials')", audience)
 	return err
 }
 
-// APIByAudience returns an API, or resource.ErrNotFound.
+// APIByAudience returns an API, or record.ErrNotFound.
 func (s *Store) APIByAudience(ctx context.Context, audience string) (resource.API, error) {
-	return one(ctx, s.read, scanAPI, "SELECT "+apiColumns+" FROM apis WHERE audience = $1 AND deleted_at IS NULL", audience)
+	return one(ctx, s.read, scanAPI,
+		"SELECT "+apiColumns+" FROM apis WHERE audience = $1 AND deleted_at IS NULL", audience)
 }
 
-// APIs returns all registered APIs by audience.
+// APIs returns all registered APIs, sorted by audience.
 func (s *Store) APIs(ctx context.Context) ([]resource.API, error) {
-	return list(ctx, s.read, "list APIs", scanAPI, "SELECT "+apiColumns+" FROM apis WHERE deleted_at IS NULL ORDER BY audience")
+	return list(ctx, s.read, "list APIs", scanAPI,
+		"SELECT "+apiColumns+" FROM apis WHERE deleted_at IS NULL ORDER BY audience")
 }
 
-// UpdateAPI changes an API as change says, and returns what it has become;
-// resource.ErrNotFound if there is none, or the error of change. An API that somebody else
-// changes meanwhile is read again, so change may be called several times. Its audience and
-// the time of its registration stay as they are.
-func (s *Store) UpdateAPI(ctx context.Context, audience string, change func(resource.API) (resource.API, error)) (resource.API, error) {
+// UpdateAPI replaces the name and the scope of an API by those that change returns, and returns
+// the changed API. If the API is changed at the same time by another call, UpdateAPI calls
+// change again. It returns record.ErrNotFound if there is no such API, or the error of change.
+func (s *Store) UpdateAPI(
+	ctx context.Context,
+	audience string,
+	change func(resource.API) (resource.API, error),
+) (resource.API, error) {
 	for {
 		was, err := s.APIByAudience(ctx, audience)
 		if err != nil {
@@ -73,22 +80,26 @@ func (s *Store) UpdateAPI(ctx context.Context, audience string, change func(reso
 			return resource.API{}, err
 		}
 		is.Audience, is.CreatedAt = was.Audience, was.CreatedAt
-		n, err := s.exec(ctx, "update API", "UPDATE apis SET name = $2, scope = $3, any_scope = $4 "+
-			"WHERE audience = $1 AND name = $5 AND scope = $6 AND any_scope = $7 AND deleted_at IS NULL",
-			audience, is.Name, is.Scope.String(), number(is.AnyScope), was.Name, was.Scope.String(), number(was.AnyScope))
+		n, err := s.write.exec(ctx, "update API",
+			"UPDATE apis SET name = $2, scope = $3, any_scope = $4 "+
+				"WHERE audience = $1 AND name = $5 AND scope = $6 AND any_scope = $7 AND deleted_at IS NULL",
+			audience, is.Name, is.Scope.String(), number(is.AnyScope),
+			was.Name, was.Scope.String(), number(was.AnyScope))
 		if err != nil || n == 1 {
 			return is, err
 		}
 	}
 }
 
-// DeleteAPI deletes an API, after which no token for it is issued, and revokes all grants
-// for it; resource.ErrNotFound if there is none, resource.ErrDefault for the default API.
-// Audiences goes on to return it.
+// DeleteAPI deletes an API and revokes all grants for it. It returns record.ErrNotFound if
+// there is no such API, and resource.ErrDefault for the default API. Audiences still returns the
+// deleted API.
 func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) error {
 	return s.inTx(ctx, "delete API", func(ctx context.Context, tx *sql.Tx) error {
-		n, err := changed(ctx, tx, "delete API", "UPDATE apis SET deleted_at = $2 WHERE audience = $1 AND deleted_at IS NULL "+
-			"AND NOT EXISTS (SELECT 1 FROM default_api WHERE default_api.audience = apis.audience)", audience, seconds(now))
+		n, err := changed(ctx, tx, "delete API",
+			"UPDATE apis SET deleted_at = $2 WHERE audience = $1 AND deleted_at IS NULL "+
+				"AND NOT EXISTS (SELECT 1 FROM default_api WHERE default_api.audience = apis.audience)",
+			audience, seconds(now))
 		if err == nil && n == 0 {
 			err = whyNotDeleted(ctx, tx, audience)
 		}
@@ -102,19 +113,20 @@ func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) e
 	})
 }
 
-// whyNotDeleted tells a default API from one that is not registered.
+// whyNotDeleted returns resource.ErrDefault for the default API, and record.ErrNotFound for
+// an API that is not registered.
 func whyNotDeleted(ctx context.Context, tx *sql.Tx, audience string) error {
 	var isDefault int
 	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM default_api WHERE audience = $1", audience).Scan(&isDefault)
 	if err == nil && isDefault > 0 {
 		return resource.ErrDefault
 	}
-	return cmp.Or(unavailable("find default API", err), resource.ErrNotFound)
+	return cmp.Or(unavailable("find default API", err), errNoAPI)
 }
 
-// Audiences returns the audiences of all APIs that are registered, with true, and of those
-// that were deleted at that second or later, with false. It may forget what was deleted
-// longer ago than a token lives.
+// Audiences returns the audiences of all registered APIs, which map to true, and of those
+// deleted at deletedSince or later, which map to false. APIs whose last token has expired may be
+// missing.
 func (s *Store) Audiences(ctx context.Context, deletedSince time.Time) (map[string]bool, error) {
 	rows, err := list(ctx, s.read, "list audiences", func(r row) (a audienceRow, err error) {
 		return a, unavailable("list audiences", r.Scan(&a.audience, &a.deleted))
@@ -131,10 +143,11 @@ type audienceRow struct {
 	deleted  sql.NullInt64
 }
 
-// sweepAPIs removes what is left of the APIs whose tokens have all expired.
+// sweepAPIs deletes the rows of deleted APIs whose tokens have all expired.
 func (s *Store) sweepAPIs(ctx context.Context, tx *sql.Tx, now time.Time) error {
 	_, err := changed(ctx, tx, "sweep APIs",
-		"DELETE FROM apis WHERE audience IN (SELECT audience FROM apis WHERE deleted_at < $1 "+s.dialect.skipLocked+")",
+		"DELETE FROM apis WHERE audience IN "+
+			"(SELECT audience FROM apis WHERE deleted_at < $1 "+s.dialect.skipLocked+")",
 		seconds(now.Add(-grant.MaxTokenLifetime-sweepMargin)))
 	return err
 }
@@ -146,7 +159,7 @@ func scanAPI(r row) (resource.API, error) {
 	var created sql.NullInt64
 	err := r.Scan(&a.Audience, &a.Name, &scope, &anyScope, &created)
 	if errors.Is(err, sql.ErrNoRows) {
-		return resource.API{}, resource.ErrNotFound
+		return resource.API{}, errNoAPI
 	}
 	a.Scope, a.AnyScope, a.CreatedAt = words(scope), anyScope == 1, timeOf(created)
 	return a, unavailable("read API", err)

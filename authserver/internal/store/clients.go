@@ -12,30 +12,45 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 )
 
-const clientColumns = "id, name, secret_digest, grant_types, scope, first_party, introspects, redirect_uris, created_at"
+const clientColumns = "id, name, secret_digest, grant_types, scope, first_party, introspects, " +
+	"redirect_uris, created_at"
 
-// CreateClient registers a client; client.ErrExists if its id is taken.
+// CreateClient registers a client. It returns record.ErrExists if the id is registered.
 func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
-	return s.execOne(ctx, "create client", client.ErrExists,
-		"INSERT INTO clients ("+clientColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",
-		c.ID, c.Name, c.SecretDigest, grantList(c.Grants), c.Scope.String(), number(c.FirstParty), number(c.Introspects), strings.Join(c.RedirectURIs, " "), seconds(c.CreatedAt))
+	return s.execOne(ctx, "create client", errClientExists,
+		"INSERT INTO clients ("+clientColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "+
+			"ON CONFLICT (id) DO NOTHING",
+		c.ID,
+		c.Name,
+		c.SecretDigest,
+		grantList(c.Grants),
+		c.Scope.String(),
+		number(c.FirstParty),
+		number(c.Introspects),
+		strings.Join(c.RedirectURIs, " "),
+		seconds(c.CreatedAt),
+	)
 }
 
-// ClientByID returns a client, or client.ErrNotFound.
+// ClientByID returns a client, or record.ErrNotFound.
 func (s *Store) ClientByID(ctx context.Context, id string) (client.Client, error) {
 	return one(ctx, s.read, scanClient, "SELECT "+clientColumns+" FROM clients WHERE id = $1", id)
 }
 
-// Clients returns all clients by id.
+// Clients returns all clients, sorted by id.
 func (s *Store) Clients(ctx context.Context) ([]client.Client, error) {
 	return list(ctx, s.read, "list clients", scanClient, "SELECT "+clientColumns+" FROM clients ORDER BY id")
 }
 
-// UpdateClient changes a client as change says, and returns what it has become;
-// client.ErrNotFound if there is none, or the error of change. A client that somebody else
-// changes meanwhile is read again, so change may be called several times. Its id, its
-// secret and the time of its registration stay as they are.
-func (s *Store) UpdateClient(ctx context.Context, id string, change func(client.Client) (client.Client, error)) (client.Client, error) {
+// UpdateClient replaces the settings of a client by those that change returns, and returns the
+// changed client. The id, the secret and the creation time cannot be changed. If the client is
+// changed at the same time by another call, UpdateClient calls change again. It returns
+// record.ErrNotFound if there is no such client, or the error of change.
+func (s *Store) UpdateClient(
+	ctx context.Context,
+	id string,
+	change func(client.Client) (client.Client, error),
+) (client.Client, error) {
 	for {
 		was, err := s.ClientByID(ctx, id)
 		if err != nil {
@@ -46,9 +61,11 @@ func (s *Store) UpdateClient(ctx context.Context, id string, change func(client.
 			return client.Client{}, err
 		}
 		is.ID, is.SecretDigest, is.CreatedAt = was.ID, was.SecretDigest, was.CreatedAt
-		n, err := s.exec(ctx, "update client",
-			"UPDATE clients SET name = $3, grant_types = $4, scope = $5, first_party = $6, introspects = $7, redirect_uris = $8 "+
-				"WHERE id = $1 AND secret_digest = $2 AND name = $9 AND grant_types = $10 AND scope = $11 AND first_party = $12 AND introspects = $13 AND redirect_uris = $14",
+		n, err := s.write.exec(ctx, "update client",
+			"UPDATE clients SET name = $3, grant_types = $4, scope = $5, first_party = $6, "+
+				"introspects = $7, redirect_uris = $8 "+
+				"WHERE id = $1 AND secret_digest = $2 AND name = $9 AND grant_types = $10 AND scope = $11 "+
+				"AND first_party = $12 AND introspects = $13 AND redirect_uris = $14",
 			append([]any{id, was.SecretDigest}, append(clientSettings(is), clientSettings(was)...)...)...)
 		if err != nil || n == 1 {
 			return is, err
@@ -56,32 +73,40 @@ func (s *Store) UpdateClient(ctx context.Context, id string, change func(client.
 	}
 }
 
-// clientSettings are the columns of a client that can be changed.
+// clientSettings returns the columns of a client that UpdateClient can change.
 func clientSettings(c client.Client) []any {
-	return []any{c.Name, grantList(c.Grants), c.Scope.String(), number(c.FirstParty), number(c.Introspects), strings.Join(c.RedirectURIs, " ")}
+	return []any{
+		c.Name,
+		grantList(c.Grants),
+		c.Scope.String(),
+		number(c.FirstParty),
+		number(c.Introspects),
+		strings.Join(c.RedirectURIs, " "),
+	}
 }
 
-// SetClientSecret replaces the digest of a confidential client's secret;
-// client.ErrNotFound if there is no such client, or if it is public.
+// SetClientSecret replaces the digest of a confidential client's secret. It returns
+// record.ErrNotFound if there is no such client or it is public.
 func (s *Store) SetClientSecret(ctx context.Context, id, digest string) error {
-	return s.execOne(ctx, "set client secret", client.ErrNotFound,
+	return s.execOne(ctx, "set client secret", errNoClient,
 		"UPDATE clients SET secret_digest = $2 WHERE id = $1 AND secret_digest <> ''", id, digest)
 }
 
-// ReplaceClientSecret is SetClientSecret that also revokes all grants given to the client:
-// whoever knew the old secret may hold tokens. The client's row comes first: a grant that
-// is being made right now is waited for. Codes stay, since nobody can redeem one without
-// the new secret.
+// ReplaceClientSecret does what SetClientSecret does and revokes all grants of the client, for
+// a secret that has leaked. It locks the client's row first, which waits for grants that are
+// being started. Codes are kept: redeeming one needs the new secret.
 func (s *Store) ReplaceClientSecret(ctx context.Context, id, digest string, now time.Time) error {
 	return s.inTx(ctx, "replace client secret", func(ctx context.Context, tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, "SELECT id FROM clients WHERE id = $1 AND secret_digest <> '' "+s.dialect.forUpdate, id).Scan(&id)
+		query := "SELECT id FROM clients WHERE id = $1 AND secret_digest <> '' " + s.dialect.forUpdate
+		err := tx.QueryRowContext(ctx, query, id).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
-			return client.ErrNotFound
+			return errNoClient
 		}
 		if err != nil {
 			return unavailable("replace client secret", err)
 		}
-		if _, err := changed(ctx, tx, "set client secret", "UPDATE clients SET secret_digest = $2 WHERE id = $1", id, digest); err != nil {
+		_, err = changed(ctx, tx, "set client secret", "UPDATE clients SET secret_digest = $2 WHERE id = $1", id, digest)
+		if err != nil {
 			return err
 		}
 		_, err = revokeGrants(ctx, tx, now, "client_id = $3", id)
@@ -89,10 +114,9 @@ func (s *Store) ReplaceClientSecret(ctx context.Context, id, digest string, now 
 	})
 }
 
-// DeleteClient removes a client and revokes all grants given to it;
-// client.ErrNotFound if there is none. A grant that is being made right now either
-// is there before the client goes, or is refused by the foreign key: so every grant
-// without a client is one to revoke.
+// DeleteClient deletes a client and revokes all its grants. It returns record.ErrNotFound if
+// there is no such client. The foreign key orders it against grants that are being started:
+// they are inserted before the deletion or not at all, and the deletion sets their client to NULL.
 func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) error {
 	return s.inTx(ctx, "delete client", func(ctx context.Context, tx *sql.Tx) error {
 		n, err := changed(ctx, tx, "delete client", "DELETE FROM clients WHERE id = $1", id)
@@ -100,7 +124,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) erro
 			return err
 		}
 		if n == 0 {
-			return client.ErrNotFound
+			return errNoClient
 		}
 		_, err = revokeGrants(ctx, tx, now, "client_id IS NULL")
 		return err
@@ -114,7 +138,7 @@ func scanClient(r row) (client.Client, error) {
 	var created sql.NullInt64
 	err := r.Scan(&c.ID, &c.Name, &c.SecretDigest, &grants, &scope, &firstParty, &introspects, &redirectURIs, &created)
 	if errors.Is(err, sql.ErrNoRows) {
-		return client.Client{}, client.ErrNotFound
+		return client.Client{}, errNoClient
 	}
 	for _, g := range words(grants) {
 		c.Grants = append(c.Grants, oauth.GrantType(g))
@@ -134,7 +158,7 @@ func grantList(grants []oauth.GrantType) string {
 	return strings.Join(texts, " ")
 }
 
-// number is how a boolean is stored.
+// number returns a boolean as the database stores it.
 func number(b bool) int64 {
 	if b {
 		return 1

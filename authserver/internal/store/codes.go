@@ -9,32 +9,46 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
-// codeMemory is how long a code is remembered after it has expired, so that its
-// replay is seen.
+// codeMemory is how long a code is kept after it has expired, so that a replay is detected.
 const codeMemory = time.Hour
 
-// CreateCode stores an authorization code; some that are long past go with it.
+// CreateCode stores an authorization code and deletes a few old ones.
 func (s *Store) CreateCode(ctx context.Context, c grant.Code) error {
-	_, err := s.exec(ctx, "create code",
-		"INSERT INTO codes (digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-		c.Digest, c.ClientID, c.UserID, c.Session, s.storedAudience(c.Audience), c.RedirectURI, c.Scope.String(), c.Challenge, seconds(c.CreatedAt), seconds(c.ExpiresAt))
+	_, err := s.write.exec(ctx, "create code",
+		"INSERT INTO codes (digest, client_id, user_id, session, audience, redirect_uri, scope, "+
+			"challenge, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+		c.Digest,
+		c.ClientID,
+		c.UserID,
+		c.Session,
+		s.storedAudience(c.Audience),
+		c.RedirectURI,
+		c.Scope.String(),
+		c.Challenge,
+		seconds(c.CreatedAt),
+		seconds(c.ExpiresAt),
+	)
 	if err != nil {
 		return err
 	}
-	_, err = s.exec(ctx, "sweep codes",
-		"DELETE FROM codes WHERE digest IN (SELECT digest FROM codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
+	_, err = s.write.exec(ctx, "sweep codes",
+		"DELETE FROM codes WHERE digest IN "+
+			"(SELECT digest FROM codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
 		seconds(c.CreatedAt.Add(-codeMemory)), sweepSize)
 	return err
 }
 
-// CodeByDigest returns a code, redeemed or not, or grant.ErrCodeUnknown.
+// CodeByDigest returns a code, redeemed or not. It returns grant.ErrCodeUnknown if there is no
+// such code.
 func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, error) {
 	var c grant.Code
 	var scope string
 	var created, expires sql.NullInt64
 	err := s.read.scanRow(ctx,
-		"SELECT digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at FROM codes WHERE digest = $1", []any{digest},
-		&c.Digest, &c.ClientID, &c.UserID, &c.Session, &c.Audience, &c.RedirectURI, &scope, &c.Challenge, &created, &expires)
+		"SELECT digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, "+
+			"created_at, expires_at FROM codes WHERE digest = $1", []any{digest},
+		&c.Digest, &c.ClientID, &c.UserID, &c.Session, &c.Audience, &c.RedirectURI, &scope, &c.Challenge,
+		&created, &expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant.Code{}, grant.ErrCodeUnknown
 	}
@@ -43,24 +57,25 @@ func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, er
 	return c, unavailable("read code", err)
 }
 
-// RedeemCode turns a code into a grant, in the session that the code was given in, and
-// returns the grant's number. Of many that try at once, the one whose update marks the
-// code does; for all others it is grant.ErrCodeUsed with the number of the grant that the
-// code gave. A code ends with its session: it is grant.ErrCodeUnknown from then on.
+// RedeemCode marks a code as used, starts a grant in the session of the code, and returns the
+// grant's number. For a code that is already used it returns grant.ErrCodeUsed with the number of
+// the grant that the code started. It returns grant.ErrCodeUnknown if the code is unknown or expired or
+// its session has ended, and grant.ErrInactive if the user or the client is disabled or deleted.
 //
-// The user comes first, as in all that ends sessions: whatever is ended while a code is
-// being redeemed either ends the code or finds the grant. Then comes the client, whose
-// end takes its codes with it: the other way round, the two would wait for each other.
+// It locks the user first, as everything that ends sessions does: ending a session ends the code
+// or finds the grant. It locks the client before the code, because deleting a client deletes its
+// codes: the other order would deadlock.
 func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (number int64, err error) {
 	err = s.inTx(ctx, "redeem code", func(ctx context.Context, tx *sql.Tx) error {
-		if err := noteLogin(ctx, tx, g); err != nil {
+		if err := recordLogin(ctx, tx, g); err != nil {
 			return err
 		}
-		if err := s.holdClient(ctx, tx, g.ClientID); err != nil {
+		if err := s.lockClient(ctx, tx, g.ClientID); err != nil {
 			return err
 		}
 		err := tx.QueryRowContext(ctx,
-			"UPDATE codes SET redeemed_at = $2 WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 "+
+			"UPDATE codes SET redeemed_at = $2 "+
+				"WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 "+
 				"AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) RETURNING session",
 			digest, seconds(g.CreatedAt)).Scan(&g.Session)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -73,27 +88,29 @@ func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (n
 		if number, err = s.insertGrant(ctx, tx, g); err != nil {
 			return err
 		}
-		_, err = changed(ctx, tx, "note grant of code", "UPDATE codes SET grant_number = $2 WHERE digest = $1", digest, number)
+		_, err = changed(ctx, tx, "record grant of code",
+			"UPDATE codes SET grant_number = $2 WHERE digest = $1", digest, number)
 		return err
 	})
 	return number, err
 }
 
-// holdClient keeps a client from being deleted until the transaction ends;
-// grant.ErrInactive if there is none.
-func (s *Store) holdClient(ctx context.Context, tx *sql.Tx, id string) error {
+// lockClient locks a client against deletion until the transaction ends. It returns
+// grant.ErrInactive if there is no such client.
+func (s *Store) lockClient(ctx context.Context, tx *sql.Tx, id string) error {
 	err := tx.QueryRowContext(ctx, "SELECT id FROM clients WHERE id = $1 "+s.dialect.keyShare, id).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant.ErrInactive
 	}
-	return unavailable("hold client", err)
+	return unavailable("lock client", err)
 }
 
-// usedCode tells why a code could not be redeemed.
+// usedCode returns why a code could not be redeemed: grant.ErrCodeUsed and the number of the
+// grant that the code started, or grant.ErrCodeUnknown.
 func usedCode(ctx context.Context, tx *sql.Tx, digest string) (number int64, err error) {
 	var given sql.NullInt64
 	err = tx.QueryRowContext(ctx, "SELECT grant_number FROM codes WHERE digest = $1", digest).Scan(&given)
-	if errors.Is(err, sql.ErrNoRows) || (err == nil && !given.Valid) { // gone, or expired or ended without a use
+	if errors.Is(err, sql.ErrNoRows) || (err == nil && !given.Valid) { // deleted, or never used
 		return 0, grant.ErrCodeUnknown
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
@@ -21,14 +22,14 @@ func (s *Store) SetDefaultAPI(ctx context.Context, audience string, now time.Tim
 	}
 	a := resource.API{Audience: audience, Name: audience, AnyScope: true, CreatedAt: now}
 	err = s.CreateAPI(ctx, a)
-	if errors.Is(err, resource.ErrExists) && before == "" {
+	if errors.Is(err, record.ErrExists) && before == "" {
 		// It was registered by hand while the default API had any scope, registered or not.
-		_, err = s.exec(ctx, "allow any scope", "UPDATE apis SET any_scope = 1 WHERE audience = $1", audience)
+		_, err = s.write.exec(ctx, "allow any scope", "UPDATE apis SET any_scope = 1 WHERE audience = $1", audience)
 	}
-	if err != nil && !errors.Is(err, resource.ErrExists) {
+	if err != nil && !errors.Is(err, record.ErrExists) {
 		return "", err
 	}
-	_, err = s.exec(ctx, "set default API",
+	_, err = s.write.exec(ctx, "set default API",
 		"INSERT INTO default_api (id, audience) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET audience = excluded.audience",
 		audience)
 	if err == nil {

@@ -1,10 +1,9 @@
-// Package store keeps users, clients, grants and failed logins in SQL.
+// Package store keeps the server's data in SQLite or PostgreSQL: users, clients, APIs, grants,
+// codes, sessions, consents and failed logins.
 //
-// It exists so that the rest of the server knows no SQL, and the SQL knows one
-// text for every engine: placeholders are $1, $2, times are seconds since 1970 in
-// BIGINT columns, lists are texts separated by spaces. What the engines do not share
-// is in [dialect] and nowhere else.
+// Both engines run the same SQL text: placeholders are $1, $2, times are Unix seconds in BIGINT
+// columns, and lists are text separated by spaces. The differences between the engines are in
+// [dialect].
 //
-// Whatever must happen exactly once is one conditional statement whose row count
-// decides; nothing reads a row to write it back.
+// What must happen exactly once is one conditional statement, and its row count decides.
 package store

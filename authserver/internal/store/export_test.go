@@ -8,15 +8,13 @@ import (
 	"time"
 )
 
-// SetBusyTimeout makes the one writing connection to SQLite wait only so long for a
-// lock, so that a test of a locked database need not wait for five seconds.
+// SetBusyTimeout sets how long the writing connection to SQLite waits for a lock.
 func (s *Store) SetBusyTimeout(ctx context.Context, d time.Duration) error {
 	_, err := s.write.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", d.Milliseconds()))
 	return err
 }
 
-// OpenRecording opens a SQLite database whose every statement is shown to record first,
-// as the program wrote it.
+// OpenRecording opens a SQLite database and passes the text of every statement to record.
 func OpenRecording(ctx context.Context, path string, record func(query string)) (*Store, error) {
 	s, err := openSQLite(ctx, path, 0)
 	if err != nil {
@@ -26,16 +24,16 @@ func OpenRecording(ctx context.Context, path string, record func(query string)) 
 	if err := s.Close(); err != nil {
 		return nil, err
 	}
-	open := func(lock string) *sql.DB {
+	open := func(lock string) pool {
 		db := sql.OpenDB(&recorder{driver: driver, dsn: sqliteDSN(path, lock), record: record})
 		db.SetMaxOpenConns(1)
-		return db
+		return pool{DB: db, callTimeout: serverCallTimeout}
 	}
-	s.write, s.read = pool{open("immediate"), sqlitePatience}, pool{open("deferred"), sqlitePatience}
+	s.write, s.read = open("immediate"), open("deferred")
 	return s, nil
 }
 
-// Prepare checks a statement against the schema without running it.
+// Prepare checks a statement against the schema. It does not run it.
 func (s *Store) Prepare(ctx context.Context, query string) (err error) {
 	statement, err := s.write.PrepareContext(ctx, query)
 	if err != nil {
@@ -45,7 +43,7 @@ func (s *Store) Prepare(ctx context.Context, query string) (err error) {
 	return nil
 }
 
-// recorder connects to a database by a driver that it listens in on.
+// recorder is a connector that records the statements of its connections.
 type recorder struct {
 	driver driver.Driver
 	dsn    string
@@ -59,8 +57,7 @@ func (r *recorder) Connect(context.Context) (driver.Conn, error) {
 	return &recordedConn{Conn: c, record: r.record}, err
 }
 
-// recordedConn has no more than the least that a connection must have, so that
-// database/sql prepares every statement.
+// recordedConn has no optional methods, so that database/sql prepares every statement.
 type recordedConn struct {
 	driver.Conn
 	record func(query string)
@@ -71,15 +68,15 @@ func (c *recordedConn) Prepare(query string) (driver.Stmt, error) {
 	return c.Conn.Prepare(query)
 }
 
-// Patience returns how long a call may take.
-func (s *Store) Patience() time.Duration { return min(s.write.patience, s.read.patience) }
+// CallTimeout returns the limit on one call.
+func (s *Store) CallTimeout() time.Duration { return min(s.write.callTimeout, s.read.callTimeout) }
 
-// OpenConnections returns how many connections there are to the database.
+// OpenConnections returns the number of open connections to the database.
 func (s *Store) OpenConnections() int {
 	return s.write.Stats().OpenConnections + s.read.Stats().OpenConnections
 }
 
-// SetPatience changes how long a call may take.
-func (s *Store) SetPatience(patience time.Duration) {
-	s.write.patience, s.read.patience = patience, patience
+// SetCallTimeout changes the limit on one call.
+func (s *Store) SetCallTimeout(d time.Duration) {
+	s.write.callTimeout, s.read.callTimeout = d, d
 }

@@ -16,23 +16,24 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// migrationTries is how often migrating is tried. On PostgreSQL a lock lets one
-// process migrate at a time. On SQLite another process may be doing the same: the one
-// that comes second fails on what is there already, and finds nothing left to do when
-// it looks again.
+// migrationTries limits the tries of Migrate without progress. On SQLite, which has no migration
+// lock, a process that migrates at the same time as others fails on what they have already done.
 const migrationTries = 3
 
-// Migrate brings the schema up to date and returns its version. Processes that do
-// so at once are no danger to each other. A schema that a newer program has made
-// is ErrNewerSchema.
+// Migrate brings the schema up to date and returns its version. Several processes may call it
+// at once. It returns ErrNewerSchema for a schema that a newer program has migrated.
 func (s *Store) Migrate(ctx context.Context) (version int64, err error) {
 	provider, err := s.migrations()
 	if err != nil {
 		return 0, err
 	}
-	for range migrationTries {
+	var reached int64
+	for tries := 0; tries < migrationTries; tries++ {
 		if _, err = provider.Up(ctx); err == nil || ctx.Err() != nil {
 			break
+		}
+		if now, versionErr := provider.GetDBVersion(ctx); versionErr == nil && now > reached {
+			reached, tries = now, 0
 		}
 	}
 	if err != nil {
@@ -41,27 +42,27 @@ func (s *Store) Migrate(ctx context.Context) (version int64, err error) {
 	return schema(ctx, provider)
 }
 
-// Schema returns the version of the schema and changes nothing. One that is not the
-// program's own is ErrNewerSchema or ErrOlderSchema.
+// Schema returns the version of the schema and changes nothing. It returns ErrNewerSchema or
+// ErrOlderSchema if the version is not the program's own.
 func (s *Store) Schema(ctx context.Context) (version int64, err error) {
 	provider, err := s.migrations()
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.read.patience)
+	ctx, cancel := context.WithTimeout(ctx, s.read.callTimeout)
 	defer cancel()
 	var tables int
 	if err := s.read.scanRow(ctx, s.dialect.versions, nil, &tables); err != nil {
 		return 0, unavailable("read the version of the schema", err)
 	}
-	if tables == 0 { // goose would make one
+	if tables == 0 { // goose would create one
 		sources := provider.ListSources()
 		return 0, schemaError(0, sources[len(sources)-1].Version)
 	}
 	return schema(ctx, provider)
 }
 
-// schema returns the version of the schema, of which there is one.
+// schema returns the version of a schema that exists.
 func schema(ctx context.Context, provider *goose.Provider) (version int64, err error) {
 	current, known, err := provider.GetVersions(ctx)
 	if err != nil {
@@ -70,12 +71,12 @@ func schema(ctx context.Context, provider *goose.Provider) (version int64, err e
 	return current, schemaError(current, known)
 }
 
-// schemaError says what is wrong with a version of the schema, for a program that knows
-// another one.
+// schemaError compares the version of the schema with the newest one that the program knows.
 func schemaError(current, known int64) error {
 	switch {
 	case current > known:
-		return fmt.Errorf("%w: version %d, and the program knows versions up to %d: run the newer program", ErrNewerSchema, current, known)
+		return fmt.Errorf("%w: version %d, and the program knows versions up to %d: run the newer program",
+			ErrNewerSchema, current, known)
 	case current < known:
 		return fmt.Errorf("%w: version %d, and the program needs version %d", ErrOlderSchema, current, known)
 	}
@@ -96,10 +97,12 @@ func (s *Store) migrations() (*goose.Provider, error) {
 		list = append(list, migration)
 	}
 	options := []goose.ProviderOption{
-		goose.WithGoMigrations(list...), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()),
+		goose.WithGoMigrations(list...),
+		goose.WithDisableGlobalRegistry(true),
+		goose.WithLogger(goose.NopLogger()),
 	}
-	if s.dialect.lock != nil {
-		lock, err := s.dialect.lock()
+	if s.dialect.migrationLock != nil {
+		lock, err := s.dialect.migrationLock()
 		if err != nil {
 			return nil, err
 		}
@@ -108,8 +111,8 @@ func (s *Store) migrations() (*goose.Provider, error) {
 	return goose.NewProvider(s.dialect.goose, s.write.DB, nil, options...)
 }
 
-// migration makes a step of one file: its text, with the engine's words put in, run
-// in one transaction. There is no way back down: a backup is.
+// migration returns the migration of one file, which runs in one transaction. There are no
+// down migrations: restore a backup instead.
 func (s *Store) migration(name string) (*goose.Migration, error) {
 	text, err := migrationFiles.ReadFile(name)
 	if err != nil {
@@ -122,7 +125,7 @@ func (s *Store) migration(name string) (*goose.Migration, error) {
 	}
 	query := strings.NewReplacer("{{serial}}", s.dialect.serial, "{{text}}", s.dialect.text).Replace(string(text))
 	run := func(ctx context.Context, tx *sql.Tx) error {
-		for _, setting := range s.dialect.patience {
+		for _, setting := range s.dialect.migrationTimeouts {
 			if _, err := tx.ExecContext(ctx, setting); err != nil {
 				return err
 			}

@@ -16,29 +16,32 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// idleTime is how long a connection that nobody needs is kept.
+// idleTime is how long an unused connection is kept.
 const idleTime = 5 * time.Minute
 
 var postgres = dialect{
-	goose:      goose.DialectPostgres,
-	serial:     "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-	text:       `TEXT COLLATE "C"`, // so that lists are the same everywhere, and no index depends on libc's idea of an order
+	goose:  goose.DialectPostgres,
+	serial: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+	// With the "C" collation, lists sort alike on every server, and an upgrade of libc corrupts
+	// no index.
+	text:       `TEXT COLLATE "C"`,
 	skipLocked: "FOR UPDATE SKIP LOCKED",
-	// A migration may take long, but must not keep everybody else waiting for a lock that
-	// it waits for itself.
-	patience:     []string{"SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '5s'"},
-	versions:     "SELECT COUNT(to_regclass('" + goose.DefaultTablename + "'))",
-	keyShare:     "FOR KEY SHARE",
-	forUpdate:    "FOR UPDATE",
-	revokedAfter: "SELECT number, revoked_at FROM grants WHERE revoked_at >= $1 AND (revoked_at, number) > ($1, $2)",
-	lock: func() (goose.ProviderOption, error) {
-		// As many tries as it takes: whoever waits for the lock waits for a migration.
+	// A migration may take long, but a lock that it waits for blocks other statements too.
+	migrationTimeouts: []string{"SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '5s'"},
+	versions:          "SELECT COUNT(to_regclass('" + goose.DefaultTablename + "'))",
+	keyShare:          "FOR KEY SHARE",
+	forUpdate:         "FOR UPDATE",
+	revokedAfter: "SELECT number, revoked_at FROM grants " +
+		"WHERE revoked_at >= $1 AND (revoked_at, number) > ($1, $2)",
+	migrationLock: func() (goose.ProviderOption, error) {
+		// Tries once a second for an hour: the process that has the lock is migrating.
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 3600))
 		return goose.WithSessionLocker(locker), err
 	},
 }
 
-// parsePostgres reads the URL. The error is ErrURL: pgx's own may quote a password.
+// parsePostgres parses the URL. It returns ErrURL in place of pgx's error, which may contain
+// the password.
 func parsePostgres(url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
@@ -47,8 +50,8 @@ func parsePostgres(url string) (*pgx.ConnConfig, error) {
 	return config, nil
 }
 
-// openPostgres opens a pool. It is ErrURL if the URL cannot be understood, and
-// ErrUnreachable if the database does not answer.
+// openPostgres opens a pool. It returns ErrURL if the URL cannot be parsed, and ErrUnreachable
+// if the server cannot be reached.
 func openPostgres(ctx context.Context, url string, limits Pool) (*Store, error) {
 	config, err := parsePostgres(url)
 	if err != nil {
@@ -64,9 +67,8 @@ func openPostgres(ctx context.Context, url string, limits Pool) (*Store, error) 
 	db.SetMaxOpenConns(limits.Connections)
 	db.SetMaxIdleConns(limits.Connections)
 	db.SetConnMaxIdleTime(idleTime)
-	// Each statement may need a new connection first. The server itself ends a statement
-	// that takes too long, if it is there to do so.
-	connections := pool{DB: db, patience: limits.ConnectTimeout + limits.StatementTimeout}
+	// A call may need a new connection first.
+	connections := pool{DB: db, callTimeout: limits.ConnectTimeout + limits.StatementTimeout}
 	s := &Store{dialect: postgres, write: connections, read: connections}
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrUnreachable, withoutURL(err)), s.Close())
@@ -74,9 +76,8 @@ func openPostgres(ctx context.Context, url string, limits Pool) (*Store, error) 
 	return s, nil
 }
 
-// withoutURL drops the user and the database that pgx names of the connection it tried, and
-// keeps where and why that failed: in one line, and once where it failed in the
-// same way with TLS and without.
+// withoutURL removes the user and the database from an error of pgx and keeps the address and
+// the reason, on one line. A reason that is the same with and without TLS appears once.
 func withoutURL(err error) error {
 	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
 		err = inner
@@ -94,7 +95,7 @@ func withoutURL(err error) error {
 	return errors.New(strings.Join(reasons, "; "))
 }
 
-// closeAll closes the pools that a Store has; both names may mean the same one.
+// closeAll closes both pools of a Store, which may be the same one.
 func closeAll(write, read pool) error {
 	if write == read {
 		return write.Close()

@@ -6,14 +6,15 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// DescribeScope remembers what a scope means, in place of what was said of it before.
+// DescribeScope stores the description of a scope. It replaces the previous one.
 func (s *Store) DescribeScope(ctx context.Context, d resource.ScopeDescription) error {
-	_, err := s.exec(ctx, "describe scope",
-		"INSERT INTO scopes (name, description) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET description = $2", d.Scope, d.Text)
+	_, err := s.write.exec(ctx, "describe scope",
+		"INSERT INTO scopes (name, description) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET description = $2",
+		d.Scope, d.Text)
 	return err
 }
 
-// ScopeDescriptions returns what is known of the meaning of scopes, by scope.
+// ScopeDescriptions returns all descriptions, sorted by scope.
 func (s *Store) ScopeDescriptions(ctx context.Context) ([]resource.ScopeDescription, error) {
 	return list(ctx, s.read, "list scopes", func(r row) (resource.ScopeDescription, error) {
 		var d resource.ScopeDescription
@@ -22,8 +23,8 @@ func (s *Store) ScopeDescriptions(ctx context.Context) ([]resource.ScopeDescript
 	}, "SELECT name, description FROM scopes ORDER BY name")
 }
 
-// ForgetScope removes the description of a scope, which goes on being one wherever it is
-// allowed; resource.ErrNoScope if there is none.
+// ForgetScope deletes the description of a scope. It returns record.ErrNotFound if there is
+// none. Clients and APIs keep the scope.
 func (s *Store) ForgetScope(ctx context.Context, scope string) error {
-	return s.execOne(ctx, "forget scope", resource.ErrNoScope, "DELETE FROM scopes WHERE name = $1", scope)
+	return s.execOne(ctx, "forget scope", errNoDescription, "DELETE FROM scopes WHERE name = $1", scope)
 }

@@ -10,13 +10,20 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
-// CreateSession stores a browser session under the digest of its cookie; some that
-// are over go with it. It is grant.ErrInactive if the user is disabled or gone, or has
-// another password by now than the one that was checked.
-func (s *Store) CreateSession(ctx context.Context, digest string, user account.User, now, expiresAt time.Time) error {
+// CreateSession stores a browser session under the digest of its cookie and deletes a few expired
+// ones. It returns grant.ErrInactive if the user is disabled or deleted, or if the password has
+// been changed since user was read.
+func (s *Store) CreateSession(
+	ctx context.Context,
+	digest string,
+	user account.User,
+	now, expiresAt time.Time,
+) error {
 	err := s.inTx(ctx, "create session", func(ctx context.Context, tx *sql.Tx) error {
-		n, err := changed(ctx, tx, "hold user",
-			"UPDATE users SET last_login_at = last_login_at WHERE id = $1 AND disabled_at IS NULL AND password_version = $2", user.ID, user.PasswordVersion)
+		n, err := changed(ctx, tx, "lock user",
+			"UPDATE users SET last_login_at = last_login_at "+
+				"WHERE id = $1 AND disabled_at IS NULL AND password_version = $2",
+			user.ID, user.PasswordVersion)
 		if err != nil {
 			return err
 		}
@@ -31,16 +38,22 @@ func (s *Store) CreateSession(ctx context.Context, digest string, user account.U
 	if err != nil {
 		return err
 	}
-	_, err = s.exec(ctx, "sweep sessions",
-		"DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
+	_, err = s.write.exec(ctx, "sweep sessions",
+		"DELETE FROM sessions WHERE digest IN "+
+			"(SELECT digest FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
 		seconds(now), sweepSize)
 	return err
 }
 
-// ReplaceSession puts a new session of the user in the place of an old one, in the same
-// browser. What the user gave in the old one goes on in the new one, so that a logout
-// finds it; what another user gave there does not.
-func (s *Store) ReplaceSession(ctx context.Context, old, digest string, user account.User, now, expiresAt time.Time) error {
+// ReplaceSession creates a session of the user and deletes the old session of the same browser.
+// The user's codes and grants move to the new session, so that a logout ends them too. Those of
+// another user do not. The errors are those of CreateSession.
+func (s *Store) ReplaceSession(
+	ctx context.Context,
+	old, digest string,
+	user account.User,
+	now, expiresAt time.Time,
+) error {
 	if err := s.CreateSession(ctx, digest, user, now, expiresAt); err != nil {
 		return err
 	}
@@ -49,7 +62,9 @@ func (s *Store) ReplaceSession(ctx context.Context, old, digest string, user acc
 			return err
 		}
 		for _, table := range []string{"codes", "grants"} {
-			_, err := changed(ctx, tx, "keep "+table, "UPDATE "+table+" SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3", old, digest, user.ID)
+			_, err := changed(ctx, tx, "move "+table,
+				"UPDATE "+table+" SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3",
+				old, digest, user.ID)
 			if err != nil {
 				return err
 			}
@@ -58,36 +73,39 @@ func (s *Store) ReplaceSession(ctx context.Context, old, digest string, user acc
 	})
 }
 
-// SessionUser returns the user of a session that is not over, and when the user
-// logged in; account.ErrNotFound if there is none, or if the user is disabled.
+// SessionUser returns the user of a session and the time of the login. It returns
+// record.ErrNotFound if there is no such session, it has expired, or the user is disabled.
 func (s *Store) SessionUser(ctx context.Context, digest string, now time.Time) (account.User, time.Time, error) {
 	var userID string
 	var created sql.NullInt64
-	err := s.read.scanRow(ctx, "SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2", []any{digest, seconds(now)}, &userID, &created)
+	err := s.read.scanRow(ctx,
+		"SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2",
+		[]any{digest, seconds(now)}, &userID, &created)
 	if errors.Is(err, sql.ErrNoRows) {
-		return account.User{}, time.Time{}, account.ErrNotFound
+		return account.User{}, time.Time{}, errNoSession
 	}
 	if err != nil {
 		return account.User{}, time.Time{}, unavailable("read session", err)
 	}
 	user, err := s.UserByID(ctx, userID)
 	if err == nil && !user.Active() {
-		err = account.ErrNotFound
+		err = errNoSession
 	}
 	return user, timeOf(created), err
 }
 
-// DeleteSession ends a session, and, if asked to, all grants given in it.
-func (s *Store) DeleteSession(ctx context.Context, digest string, grantsToo bool, now time.Time) error {
+// DeleteSession deletes a session. If revoke is set, it also revokes all grants of the session.
+func (s *Store) DeleteSession(ctx context.Context, digest string, revoke bool, now time.Time) error {
 	return s.inTx(ctx, "delete session", func(ctx context.Context, tx *sql.Tx) error {
-		// The user comes first: a code that is being redeemed has made its grant by then, or
-		// finds no session any more.
-		_, err := changed(ctx, tx, "hold user",
+		// Lock the user first: a code that is being redeemed either has started its grant by then,
+		// or will find no session.
+		_, err := changed(ctx, tx, "lock user",
 			"UPDATE users SET last_login_at = last_login_at WHERE id = (SELECT user_id FROM sessions WHERE digest = $1)", digest)
 		if err != nil {
 			return err
 		}
-		if _, err := changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", digest); err != nil || !grantsToo {
+		_, err = changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", digest)
+		if err != nil || !revoke {
 			return err
 		}
 		_, err = revokeGrants(ctx, tx, now, "session = $3 AND session <> ''", digest)

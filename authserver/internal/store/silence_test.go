@@ -14,15 +14,15 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// network carries connections to a PostgreSQL server, until it is dead: then nothing
-// arrives any more, and nobody is told.
+// network forwards connections to a PostgreSQL server. When dead is set it drops all data
+// and keeps the connections open.
 type network struct {
-	dead    atomic.Bool
-	carried sync.WaitGroup
+	dead     atomic.Bool
+	forwards sync.WaitGroup
 }
 
-// silentURL returns the URL of the database by way of a network.
-func silentURL(t *testing.T, direct string) (*network, string) {
+// throughNetwork returns a URL that reaches the database through a network.
+func throughNetwork(t *testing.T, direct string) (*network, string) {
 	t.Helper()
 	u, err := url.Parse(direct)
 	if err != nil {
@@ -34,7 +34,7 @@ func silentURL(t *testing.T, direct string) (*network, string) {
 	}
 	n := &network{}
 	socket := filepath.Join(u.Query().Get("host"), ".s.PGSQL.5432")
-	n.carried.Go(func() {
+	n.forwards.Go(func() {
 		for {
 			client, err := l.Accept()
 			if err != nil {
@@ -48,16 +48,16 @@ func silentURL(t *testing.T, direct string) (*network, string) {
 			for _, c := range []net.Conn{client, server} {
 				context.AfterFunc(t.Context(), func() { _ = c.Close() })
 			}
-			n.carried.Go(func() { n.carry(server, client) })
-			n.carried.Go(func() { n.carry(client, server) })
+			n.forwards.Go(func() { n.forward(server, client) })
+			n.forwards.Go(func() { n.forward(client, server) })
 		}
 	})
-	context.AfterFunc(t.Context(), func() { _ = l.Close() }) // the context ends before Cleanup
-	t.Cleanup(n.carried.Wait)
+	context.AfterFunc(t.Context(), func() { _ = l.Close() }) // the context is canceled before Cleanup
+	t.Cleanup(n.forwards.Wait)
 	return n, "postgres://" + u.Query().Get("user") + "@" + l.Addr().String() + u.Path + "?sslmode=disable"
 }
 
-func (n *network) carry(to, from net.Conn) {
+func (n *network) forward(to, from net.Conn) {
 	defer to.Close()
 	b := make([]byte, 4096)
 	for {
@@ -74,8 +74,8 @@ func (n *network) carry(to, from net.Conn) {
 	}
 }
 
-// unavailableSoon makes many calls at once of a database that says nothing, each of which
-// must end by itself.
+// unavailableSoon makes many calls at once to a database that does not respond, and checks
+// that each returns ErrUnavailable by itself.
 func unavailableSoon(t *testing.T, call func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -90,15 +90,18 @@ func unavailableSoon(t *testing.T, call func(context.Context) error) {
 	}
 	calls.Wait()
 	if ctx.Err() != nil {
-		t.Error("the calls ended with their context and not by themselves")
+		t.Error("the calls ended only when their context did")
 	}
 }
 
-// A PostgreSQL that is frozen, or behind a network that is dead, keeps nobody waiting: with
-// connections that are open already no timeout of the server's own counts.
-func TestPostgreSQLFallsSilent(t *testing.T) {
-	n, url := silentURL(t, postgresURL(t))
-	s, err := store.Open(t.Context(), url, store.Pool{Connections: 2, ConnectTimeout: 250 * time.Millisecond, StatementTimeout: 250 * time.Millisecond})
+// Calls over open connections end even if the server is frozen or the network drops all data:
+// the server cannot enforce its timeout then.
+func TestPostgreSQLStopsResponding(t *testing.T) {
+	t.Parallel()
+	n, url := throughNetwork(t, postgresURL(t))
+	const timeout = 250 * time.Millisecond
+	limits := store.Pool{Connections: 2, ConnectTimeout: timeout, StatementTimeout: timeout}
+	s, err := store.Open(t.Context(), url, limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,35 +125,37 @@ func TestPostgreSQLFallsSilent(t *testing.T) {
 		err = s.Ping(ctx)
 	}
 	if err != nil {
-		t.Errorf("when the network is back: %v", err)
+		t.Errorf("after the network has recovered: %v", err)
 	}
 }
 
-// A command may revoke more than a server's time for a request is enough for.
-func TestSQLiteCommandTakesItsTime(t *testing.T) {
+// A command may revoke more grants than a server has time for in one request.
+func TestSQLiteCallTimeouts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hallpass.db")
 	served := mustOpen(t, path)
-	s, err := store.OpenExisting(t.Context(), "sqlite:"+path, store.DefaultPool)
+	s, err := store.OpenExisting(t.Context(), "sqlite:"+path, store.Pool{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	if served.Patience() > 15*time.Second || s.Patience() < 10*time.Minute {
-		t.Errorf("a call takes up to %v in a server, and up to %v in a command", served.Patience(), s.Patience())
+	if served.CallTimeout() > 15*time.Second || s.CallTimeout() < 10*time.Minute {
+		t.Errorf("timeout %v in a server and %v in a command", served.CallTimeout(), s.CallTimeout())
 	}
 }
 
-// Who waits for a SQLite file that another program has locked does not wait for all the
-// others who wait for it too.
-func TestSQLiteWaitsOnceForALock(t *testing.T) {
+// The time that a call waits for a lock does not add up with that of the calls before it.
+func TestSQLiteCallsWaitForALockTogether(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hallpass.db")
 	s := mustOpen(t, path)
 	if _, err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.SetPatience(250 * time.Millisecond)
+	s.SetCallTimeout(250 * time.Millisecond)
 	if _, err := raw(t, path).ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
 		t.Fatal(err)
 	}
-	unavailableSoon(t, func(ctx context.Context) error { _, err := s.RevokeGrant(ctx, 1, time.Now()); return err })
+	unavailableSoon(t, func(ctx context.Context) error {
+		_, err := s.RevokeGrant(ctx, 1, time.Now())
+		return err
+	})
 }

@@ -9,59 +9,60 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/pressly/goose/v3"
-	driver "modernc.org/sqlite" // in Go alone
+	driver "modernc.org/sqlite" // without cgo
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// sqliteReaders is how many connections read at once. Each holds its own page
-// cache, so there are few.
+// sqliteReaders limits the connections that read at once. Each has its own page cache.
 const sqliteReaders = 4
 
-// busyTimeout is how long a writer waits for another one, and busyPause how often it
-// looks where SQLite itself does not wait.
+// busyTimeout is how long a connection waits for a lock, and busyPause the time between tries
+// where SQLite itself does not wait.
 const (
 	busyTimeout = 5 * time.Second
 	busyPause   = 10 * time.Millisecond
 )
 
-// How long a call may take, with the wait for the others that write: that of a server, for
-// which somebody waits, and that of a command, which may have a million grants to revoke.
+// Limits on one call, which include the wait for other writers. A command may have a million
+// grants to revoke.
 const (
-	sqlitePatience  = 2 * busyTimeout
-	commandPatience = time.Hour
+	serverCallTimeout  = 2 * busyTimeout
+	commandCallTimeout = time.Hour
 )
 
 var sqlite = dialect{
-	goose:    goose.DialectSQLite3,
-	serial:   "INTEGER PRIMARY KEY AUTOINCREMENT",
-	text:     "TEXT",
-	versions: "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '" + goose.DefaultTablename + "'",
+	goose:  goose.DialectSQLite3,
+	serial: "INTEGER PRIMARY KEY AUTOINCREMENT",
+	text:   "TEXT",
+	versions: "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' " +
+		"AND name = '" + goose.DefaultTablename + "'",
 	revokedAfter: "SELECT number, revoked_at FROM grants WHERE revoked_at = $1 AND number > $2 " +
 		"UNION ALL SELECT number, revoked_at FROM grants WHERE revoked_at > $1",
 }
 
-// openSQLite opens the file; with os.O_CREATE as the flag it makes one where there is none,
-// with 0 it does not.
+// openSQLite opens the file for a server if flag is os.O_CREATE, which creates a missing file,
+// and for a command if it is 0.
 func openSQLite(ctx context.Context, path string, flag int) (*Store, error) {
-	path, err := filepath.Abs(path) // to SQLite, some relative ones are not files: ":memory:" is none
+	path, err := filepath.Abs(path) // SQLite gives some relative paths, like ":memory:", another meaning
 	if err != nil {
 		return nil, unavailable("open "+path, err)
 	}
 	if err := checkFile(path, flag); err != nil {
 		return nil, err
 	}
-	patience := sqlitePatience
+	callTimeout := serverCallTimeout
 	if flag == 0 {
-		patience = commandPatience
+		callTimeout = commandCallTimeout
 	}
-	s := &Store{dialect: sqlite, write: pool{patience: patience}, read: pool{patience: patience}}
-	if s.write.DB, err = sqlitePool(path, "immediate"); err != nil {
+	s := &Store{dialect: sqlite}
+	if s.write, err = sqlitePool(path, "immediate", callTimeout); err != nil {
 		return nil, unavailable("open "+path, err)
 	}
-	if s.read.DB, err = sqlitePool(path, "deferred"); err != nil {
+	if s.read, err = sqlitePool(path, "deferred", callTimeout); err != nil {
 		return nil, unavailable("open "+path, errors.Join(err, s.write.Close()))
 	}
 	s.write.SetMaxOpenConns(1)
@@ -73,18 +74,18 @@ func openSQLite(ctx context.Context, path string, flag int) (*Store, error) {
 	return s, nil
 }
 
-// sqlitePool makes a pool of connections to the file; lock says when a transaction takes
-// the lock for writing.
-func sqlitePool(path, lock string) (*sql.DB, error) {
+// sqlitePool returns a pool of connections to the file. Its transactions take the write lock
+// when lock says: "immediate" or "deferred".
+func sqlitePool(path, lock string, callTimeout time.Duration) (pool, error) {
 	connector, err := driver.NewConnector(sqliteDSN(path, lock))
 	if err != nil {
-		return nil, err
+		return pool{}, err
 	}
-	return sql.OpenDB(preparing{connector}), nil
+	return pool{DB: sql.OpenDB(connector), callTimeout: callTimeout, statements: &sync.Map{}}, nil
 }
 
-// connect makes the first connection. Programs that open a new file at the same moment
-// disturb each other where they turn WAL on: SQLite does not wait for that lock.
+// connect opens the first connection. It retries if another program opens the same new file:
+// SQLite does not wait for the lock that turning WAL on takes.
 func connect(ctx context.Context, db *sql.DB) error {
 	for start := time.Now(); ; {
 		err := db.PingContext(ctx)
@@ -96,10 +97,10 @@ func connect(ctx context.Context, db *sql.DB) error {
 	}
 }
 
-// checkFile finds out early, and in plain words, what is wrong with a path. A file that it
-// makes is its owner's alone: SQLite itself would let others read it. One that others can
-// reach is refused, since it holds password hashes. What the file's group can do is for
-// its owner to know: Kubernetes gives the files of a volume to the group of a pod.
+// checkFile checks that the file can be opened for writing, and creates it if flag says so,
+// readable by its owner only. It returns ErrPermissions for a file that every user can read or
+// write, since it holds password hashes. Group permissions are allowed: Kubernetes assigns the
+// files of a volume to the group of a pod.
 func checkFile(path string, flag int) error {
 	file, err := os.OpenFile(path, os.O_RDWR|flag, 0o600)
 	if flag&os.O_CREATE == 0 && errors.Is(err, fs.ErrNotExist) {
@@ -123,12 +124,16 @@ func checkFile(path string, flag int) error {
 	return nil
 }
 
-// sqliteDSN is the driver's name of the file with what every connection is set to.
-// Every commit is on the disk when it is answered, because a revocation that a power
-// cut undoes is none.
+// sqliteDSN returns the data source name of the file with the settings of every connection.
+// Every commit is synced to disk, so that a power failure cannot undo a revocation.
 func sqliteDSN(path, lock string) string {
 	options := url.Values{
-		"_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "journal_mode(WAL)", "foreign_keys(1)", "synchronous(FULL)"},
+		"_pragma": {
+			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+			"journal_mode(WAL)",
+			"foreign_keys(1)",
+			"synchronous(FULL)",
+		},
 		"_txlock": {lock},
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + options.Encode()

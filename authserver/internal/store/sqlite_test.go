@@ -22,24 +22,57 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 )
 
-func TestSQLite(t *testing.T) { storetest.Run(t, freshSQLite) }
+func TestSQLite(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, freshSQLite)
+}
 
 func BenchmarkSQLite(b *testing.B) { storetest.Bench(b, freshSQLite) }
 
-// freshSQLite opens a new database in a temporary file and migrates it.
+// freshSQLite opens a new database whose schema is up to date.
 func freshSQLite(t testing.TB) *store.Store {
 	t.Helper()
-	s := mustOpen(t, filepath.Join(t.TempDir(), "hallpass.db"))
-	if _, err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return mustOpen(t, migratedFile(t))
 }
 
-// mustOpen opens the database in a file, until the end of the test.
+// migratedFile returns the path of a new database file whose schema is up to date. It is a copy:
+// migrating takes longer than most tests.
+func migratedFile(t testing.TB) (path string) {
+	t.Helper()
+	data, err := migratedData()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), "hallpass.db")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// migratedData returns the content of the file that migratedFile copies.
+var migratedData = sync.OnceValues(func() (data []byte, err error) {
+	dir, err := os.MkdirTemp("", "hallpass")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	ctx, path := context.Background(), filepath.Join(dir, "hallpass.db")
+	s, err := store.Open(ctx, "sqlite:"+path, store.Pool{})
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.Migrate(ctx)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+// mustOpen opens the database in a file until the end of the test.
 func mustOpen(t testing.TB, path string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), "sqlite:"+path, store.DefaultPool)
+	s, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,18 +80,18 @@ func mustOpen(t testing.TB, path string) *store.Store {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
-		// database/sql closes a connection that it was just opening only later, and until then
-		// SQLite may make files in the folder that is to be removed.
+		// database/sql closes a connection that it was opening later than Close, and until then
+		// SQLite may create files in the folder that the test removes.
 		for end := time.Now().Add(10 * time.Second); s.OpenConnections() > 0; runtime.Gosched() {
 			if time.Now().After(end) {
-				t.Fatalf("%d connections stay open", s.OpenConnections())
+				t.Fatalf("%d connections are still open", s.OpenConnections())
 			}
 		}
 	})
 	return s
 }
 
-// addUser puts a user into the database.
+// addUser adds a user to the database.
 func addUser(t *testing.T, s *store.Store, username string) {
 	t.Helper()
 	u, err := account.New(username, username, "hash", time.Now())
@@ -70,8 +103,7 @@ func addUser(t *testing.T, s *store.Store, username string) {
 	}
 }
 
-// The files hold password hashes: they are their owner's alone, whatever the umask
-// would allow.
+// The files hold password hashes, so only their owner can read them, whatever the umask is.
 func TestSQLiteFilesArePrivate(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	path := filepath.Join(t.TempDir(), "hallpass.db")
@@ -91,10 +123,10 @@ func TestSQLiteFilesArePrivate(t *testing.T) {
 	}
 }
 
-// A file that others can reach is refused, and left as it is; its group is its owner's
-// affair.
-func TestSQLiteRefusesFilesOfOthers(t *testing.T) {
-	for mode, good := range map[fs.FileMode]bool{
+// A file that every user can read or write is rejected and not changed. Group permissions are
+// allowed.
+func TestSQLiteFilePermissions(t *testing.T) {
+	for mode, allowed := range map[fs.FileMode]bool{
 		0o600: true, 0o640: true, 0o660: true,
 		0o644: false, 0o666: false, 0o604: false, 0o602: false, 0o601: false,
 	} {
@@ -105,32 +137,36 @@ func TestSQLiteRefusesFilesOfOthers(t *testing.T) {
 				t.Fatal(err)
 			}
 			chmod(t, path, mode)
-			for _, open := range []func(context.Context, string, store.Pool) (*store.Store, error){store.Open, store.OpenExisting} {
-				s, err := open(t.Context(), "sqlite:"+path, store.DefaultPool)
-				if good && err == nil {
+			for _, open := range []func(context.Context, string, store.Pool) (*store.Store, error){
+				store.Open, store.OpenExisting,
+			} {
+				s, err := open(t.Context(), "sqlite:"+path, store.Pool{})
+				if allowed && err == nil {
 					err = s.Ping(t.Context())
 					_ = s.Close()
 				}
-				if good && err != nil {
+				if allowed && err != nil {
 					t.Error(err)
 				}
-				if !good && (!errors.Is(err, store.ErrPermissions) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "chmod 600")) {
-					t.Errorf("the error is %v: it should be ErrPermissions, name %s and say what to do", err, path)
+				if !allowed && !errors.Is(err, store.ErrPermissions) {
+					t.Errorf("error %v, want ErrPermissions", err)
+				}
+				if !allowed && !(contains(err, path) && contains(err, "chmod 600")) {
+					t.Errorf("error %v, want the path %s and chmod 600 in it", err, path)
 				}
 			}
 			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != mode {
-				t.Errorf("the mode is %v now, %v", info.Mode(), err)
+				t.Errorf("the mode was changed to %v, %v", info.Mode(), err)
 			}
 		})
 	}
 }
 
-// A path is the name of a file and nothing else, whatever SQLite or a URL would read
-// in it.
+// A path is only a file name, even if it has a special meaning for SQLite or in a URL.
 func TestSQLiteOddPaths(t *testing.T) {
 	names := []string{
-		"with space", "question?mark=1", "hash#mark", "per%cent", "per%41cent", "semi;colon", "amp&ersand", "plus+plus",
-		"quote'quote", "colon:colon", ":memory:", "file:name", "ünïcödé 😀", "?", "#", "%", "new\nline",
+		"with space", "question?mark=1", "hash#mark", "per%cent", "per%41cent", "semi;colon", "amp&ersand",
+		"plus+plus", "quote'quote", "colon:colon", ":memory:", "file:name", "ünïcödé 😀", "?", "#", "%", "new\nline",
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
@@ -145,14 +181,14 @@ func TestSQLiteOddPaths(t *testing.T) {
 	}
 }
 
-// keepsData checks that what is written through the path is in the file of this name
-// in the path's directory, and is found through the path again.
+// keepsData checks that data written through the path is in the file with this name in the
+// path's directory, and can be read through the path again.
 func keepsData(t *testing.T, path, name string) {
 	t.Helper()
 	dir := filepath.Dir(path)
 	before := entries(t, dir)
 	for i := range 2 {
-		s, err := store.Open(t.Context(), "sqlite:"+path, store.DefaultPool)
+		s, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +199,7 @@ func keepsData(t *testing.T, path, name string) {
 			addUser(t, s, "john.doe")
 		}
 		if _, err := s.UserByUsername(t.Context(), "john.doe"); err != nil {
-			t.Errorf("opened for time %d: %v", i+1, err)
+			t.Errorf("open %d: %v", i+1, err)
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -174,6 +210,11 @@ func keepsData(t *testing.T, path, name string) {
 	if diff := cmp.Diff(want, entries(t, dir)); diff != "" {
 		t.Errorf("files in the directory (-want +got):\n%s", diff)
 	}
+}
+
+// contains reports whether err is an error whose text contains text.
+func contains(err error, text string) bool {
+	return err != nil && strings.Contains(err.Error(), text)
 }
 
 func entries(t *testing.T, dir string) []string {
@@ -189,22 +230,30 @@ func entries(t *testing.T, dir string) []string {
 	return names
 }
 
-func TestSQLiteRefusesPaths(t *testing.T) {
+func TestSQLiteUnusablePaths(t *testing.T) {
 	tests := []struct {
 		name string
 		make func(t *testing.T, dir string) (path string)
 		says string
 	}{
 		{"a directory", func(_ *testing.T, dir string) string { return dir }, "is a directory"},
-		{"in a directory that is not there", func(_ *testing.T, dir string) string { return filepath.Join(dir, "no", "hallpass.db") }, "no such file or directory"},
-		{"below a file", func(t *testing.T, dir string) string { return filepath.Join(file(t, dir, "x", 0o600), "hallpass.db") }, "not a directory"},
-		{"with a NUL", func(_ *testing.T, dir string) string { return filepath.Join(dir, "hall\x00pass.db") }, "invalid argument"},
-		{"in a directory that is not ours", func(t *testing.T, dir string) string {
+		{"in a directory that does not exist", func(_ *testing.T, dir string) string {
+			return filepath.Join(dir, "no", "hallpass.db")
+		}, "no such file or directory"},
+		{"below a file", func(t *testing.T, dir string) string {
+			return filepath.Join(file(t, dir, "x", 0o600), "hallpass.db")
+		}, "not a directory"},
+		{"with a NUL", func(_ *testing.T, dir string) string {
+			return filepath.Join(dir, "hall\x00pass.db")
+		}, "invalid argument"},
+		{"in a directory that is not writable", func(t *testing.T, dir string) string {
 			chmod(t, dir, 0o555)
 			return filepath.Join(dir, "hallpass.db")
 		}, "permission denied"},
-		{"a file that is not ours to write", func(t *testing.T, dir string) string { return file(t, dir, "", 0o444) }, "permission denied"},
-		{"a file with no room for a log beside it", func(t *testing.T, dir string) string {
+		{"a file that is not writable", func(t *testing.T, dir string) string {
+			return file(t, dir, "", 0o444)
+		}, "permission denied"},
+		{"a file in a directory that is not writable", func(t *testing.T, dir string) string {
 			path := file(t, dir, "", 0o660)
 			chmod(t, dir, 0o555)
 			return path
@@ -212,7 +261,9 @@ func TestSQLiteRefusesPaths(t *testing.T) {
 		{"not a database", func(t *testing.T, dir string) string {
 			return file(t, dir, strings.Repeat("not a database\n", 100), 0o660)
 		}, "file is not a database"},
-		{"too short for a database", func(t *testing.T, dir string) string { return file(t, dir, "not a database", 0o660) }, "file is not a database"},
+		{"too short for a database", func(t *testing.T, dir string) string {
+			return file(t, dir, "not a database", 0o660)
+		}, "file is not a database"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -222,9 +273,9 @@ func TestSQLiteRefusesPaths(t *testing.T) {
 			path := tt.make(t, dir)
 			before, _ := os.ReadFile(path)
 			unprivileged(t, func() {
-				_, err := store.Open(t.Context(), "sqlite:"+path, store.DefaultPool)
-				if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), path) {
-					t.Errorf("the error is %v: it should be ErrUnavailable, name %q and say %q", err, path, tt.says)
+				_, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
+				if !errors.Is(err, store.ErrUnavailable) || !contains(err, tt.says) || !contains(err, path) {
+					t.Errorf("error %v, want ErrUnavailable with %q and %q in it", err, path, tt.says)
 				}
 			})
 			after, _ := os.ReadFile(path)
@@ -252,7 +303,7 @@ func chmod(t *testing.T, path string, mode fs.FileMode) {
 	}
 }
 
-// raw opens the file beside the store, as another program may.
+// raw opens the file as another program may do.
 func raw(t *testing.T, path string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
@@ -279,23 +330,23 @@ func TestSQLiteLockedByAnotherProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.EnableUser(t.Context(), "john.doe"); !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("one statement against a lock: %v", err)
+		t.Errorf("a statement while another program has the lock: %v, want ErrUnavailable", err)
 	}
 	if err := s.DisableUser(t.Context(), "john.doe", time.Now()); !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("a transaction against a lock: %v", err)
+		t.Errorf("a transaction while another program has the lock: %v, want ErrUnavailable", err)
 	}
 	if u, err := s.UserByUsername(t.Context(), "john.doe"); err != nil || !u.Active() {
-		t.Errorf("reading beside a lock: %+v, %v", u, err)
+		t.Errorf("a read while another program has the lock: %+v, %v", u, err)
 	}
 	if _, err := other.ExecContext(t.Context(), "ROLLBACK"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.DisableUser(t.Context(), "john.doe", time.Now()); err != nil {
-		t.Errorf("after the lock: %v", err)
+		t.Errorf("a transaction after the lock was released: %v", err)
 	}
 }
 
-// A writer waits for another one that is soon done.
+// A writer waits for another program to release the lock.
 func TestSQLiteWaitsForALock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hallpass.db")
 	first, second := mustOpen(t, path), mustOpen(t, path)
@@ -316,27 +367,28 @@ func TestSQLiteWaitsForALock(t *testing.T) {
 	group.Wait()
 }
 
-func TestSQLiteRefusesANewerSchema(t *testing.T) {
+func TestSQLiteNewerSchema(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hallpass.db")
 	s := mustOpen(t, path)
 	if _, err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	addUser(t, s, "john.doe")
-	if _, err := raw(t, path).ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)"); err != nil {
+	const newer = "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)"
+	if _, err := raw(t, path).ExecContext(t.Context(), newer); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.Migrate(t.Context())
-	if !errors.Is(err, store.ErrNewerSchema) || !strings.Contains(err.Error(), "99999") {
-		t.Errorf("the error is %v", err)
+	if !errors.Is(err, store.ErrNewerSchema) || !contains(err, "99999") {
+		t.Errorf("error %v, want ErrNewerSchema with the version in it", err)
 	}
 	if _, err := s.UserByUsername(t.Context(), "john.doe"); err != nil {
 		t.Errorf("the data was changed: %v", err)
 	}
 }
 
-// Programs that start at the same moment migrate once.
 func TestSQLiteMigratedByManyAtOnce(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "hallpass.db")
 	const programs = 10
 	begin := make(chan struct{})
@@ -344,7 +396,7 @@ func TestSQLiteMigratedByManyAtOnce(t *testing.T) {
 	for range programs {
 		group.Go(func() {
 			<-begin
-			s, err := store.Open(t.Context(), "sqlite:"+path, store.DefaultPool)
+			s, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -358,9 +410,10 @@ func TestSQLiteMigratedByManyAtOnce(t *testing.T) {
 	close(begin)
 	group.Wait()
 
+	const repeated = "SELECT COUNT(*) FROM " +
+		"(SELECT version_id FROM goose_db_version GROUP BY version_id HAVING COUNT(*) > 1)"
 	var twice int
-	err := raw(t, path).QueryRowContext(t.Context(),
-		"SELECT COUNT(*) FROM (SELECT version_id FROM goose_db_version GROUP BY version_id HAVING COUNT(*) > 1)").Scan(&twice)
+	err := raw(t, path).QueryRowContext(t.Context(), repeated).Scan(&twice)
 	if err != nil || twice != 0 {
 		t.Errorf("%d versions were applied twice, %v", twice, err)
 	}

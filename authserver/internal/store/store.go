@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -10,129 +11,115 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
-// Errors of opening and using a database. Those of single rows are the domain's:
-// account.ErrNotFound, client.ErrExists and so on.
+// Errors of opening and using a database.
 var (
-	// ErrURL says that a database URL cannot be used. The URL is not in the error:
-	// it may hold a password.
+	// ErrURL means that a database URL is malformed or of an unknown kind. The error does not
+	// contain the URL, which may hold a password.
 	ErrURL = errors.New("database URL not usable")
-	// ErrNoDatabase says that there is no file of a database.
+	// ErrNoDatabase means that the database file does not exist.
 	ErrNoDatabase = errors.New("there is no database")
-	// ErrPermissions says that everybody on the machine can reach the file of a database.
+	// ErrPermissions means that every user of the machine can read or change the database file.
 	ErrPermissions = errors.New("others can read or change the file")
-	// ErrNewerSchema says that a newer version of the program has changed the schema.
+	// ErrNewerSchema means that a newer version of the program has migrated the schema.
 	ErrNewerSchema = errors.New("the schema of the database is newer than this program")
-	// ErrOlderSchema says that the schema must be migrated before this program can use it.
+	// ErrOlderSchema means that the schema must be migrated before this program can use it.
 	ErrOlderSchema = errors.New("the schema of the database is older than this program")
-	// ErrUnreachable says that the server of the database does not answer, or does not
-	// let us in. It may start a little later than we do.
+	// ErrUnreachable means that the database server does not respond, or rejects the login.
+	// The server may still be starting.
 	ErrUnreachable = errors.New("cannot connect to the database")
-	// ErrUnavailable says that the database did not do what it was asked: it is
-	// locked, full, read-only, gone. Trying again later may help.
+	// ErrUnavailable means that the database could not do what it was asked to: it is locked,
+	// full, read-only or unreachable. A retry may succeed.
 	ErrUnavailable = errors.New("database unavailable")
 )
 
-// dialect is what the engines do not share.
+// Errors about single records, which wrap record.ErrNotFound and record.ErrExists.
+var (
+	errNoUser        = fmt.Errorf("user %w", record.ErrNotFound)
+	errNoClient      = fmt.Errorf("client %w", record.ErrNotFound)
+	errNoAPI         = fmt.Errorf("API %w", record.ErrNotFound)
+	errNoGrant       = fmt.Errorf("grant %w", record.ErrNotFound)
+	errNoSession     = fmt.Errorf("session %w", record.ErrNotFound)
+	errNoConsent     = fmt.Errorf("consent %w", record.ErrNotFound)
+	errNoDescription = fmt.Errorf("description %w", record.ErrNotFound)
+
+	errUserExists   = fmt.Errorf("user %w", record.ErrExists)
+	errClientExists = fmt.Errorf("client %w", record.ErrExists)
+	errAPIExists    = fmt.Errorf("API %w", record.ErrExists)
+)
+
+// dialect holds the differences between the engines.
 type dialect struct {
-	goose      goose.Dialect
-	serial     string                               // a primary key that numbers rows and never gives a number twice
-	text       string                               // the type of text that is ordered by its bytes, whatever the server's language
-	patience   []string                             // statements that begin a migration: how long it may take
-	skipLocked string                               // makes a SELECT leave out rows that another transaction holds
-	keyShare   string                               // makes a SELECT hold its rows against deletion
-	forUpdate  string                               // makes a SELECT hold its rows against keyShare too
-	lock       func() (goose.ProviderOption, error) // keeps processes from migrating at once; nil where the engine does
-	// revokedAfter selects the revoked grants after a second and number. Each engine answers
-	// its own way to say so from the index alone, and with the other's it reads far too much:
-	// SQLite all of that second again, PostgreSQL all that was revoked later.
+	goose goose.Dialect
+	// serial is the type of a primary key that numbers rows and never reuses a number.
+	serial string
+	// text is the type of text that sorts by its bytes, whatever the server's locale.
+	text string
+	// migrationTimeouts are statements that set the timeouts of a migration.
+	migrationTimeouts []string
+	// skipLocked makes a SELECT leave out rows that another transaction has locked.
+	skipLocked string
+	// keyShare makes a SELECT lock its rows against deletion.
+	keyShare string
+	// forUpdate makes a SELECT lock its rows against keyShare too.
+	forUpdate string
+	// migrationLock lets one process migrate at a time. It is nil if the engine does so itself.
+	migrationLock func() (goose.ProviderOption, error)
+	// revokedAfter selects the grants revoked after a second and number. Each engine can answer
+	// its own text from the index alone. With the other's, SQLite reads the whole second again
+	// and PostgreSQL everything that was revoked later.
 	revokedAfter string
-	versions     string // counts the tables that hold the version of the schema
+	// versions counts the tables that hold the schema version.
+	versions string
 }
 
-// Pool says how a server of a database is used. It means nothing to SQLite, which
-// has none.
+// Pool configures the connections to a PostgreSQL server. SQLite ignores it. The zero value
+// has usable defaults.
 type Pool struct {
-	// Password is used in place of the URL's, unless it is empty.
+	// Password replaces the one in the URL unless it is empty.
 	Password string
-	// Connections is how many are open at the most.
+	// Connections limits how many connections are open; 10 if zero.
 	Connections int
-	// ConnectTimeout bounds the making of a connection.
+	// ConnectTimeout limits opening a connection; 5 seconds if zero.
 	ConnectTimeout time.Duration
-	// StatementTimeout bounds one statement; the server itself ends it. A call to the Store
-	// takes at most this and ConnectTimeout together, even where the server is silent.
+	// StatementTimeout limits one statement and is enforced by the server; 5 seconds if zero.
+	// A call to the Store takes at most StatementTimeout plus ConnectTimeout, even if the
+	// server stops responding.
 	StatementTimeout time.Duration
 }
 
-// DefaultPool is the pool of a program that has no settings for it.
-var DefaultPool = Pool{Connections: 10, ConnectTimeout: 5 * time.Second, StatementTimeout: 5 * time.Second}
+// withDefaults returns the pool with defaults in place of zero values.
+func (p Pool) withDefaults() Pool {
+	p.Connections = cmp.Or(p.Connections, 10)
+	p.ConnectTimeout = cmp.Or(p.ConnectTimeout, 5*time.Second)
+	p.StatementTimeout = cmp.Or(p.StatementTimeout, 5*time.Second)
+	return p
+}
 
-// Store is the database. It is safe for concurrent use. Every method returns the
-// domain's error where the row is the reason, and ErrUnavailable where the database
-// is.
+// Store is the database. It is safe for concurrent use. Its methods return
+// record.ErrNotFound, record.ErrExists or an error of package grant if the state of a record is
+// the reason, and ErrUnavailable if the database is.
 type Store struct {
 	dialect dialect
 	// defaultAudience is the API that an empty audience in the database means.
 	defaultAudience string
 
-	write pool // SQLite has one writer at a time: a pool of one is the fairest queue
+	write pool // one connection on SQLite, which allows one writer at a time
 	read  pool
 }
 
-// pool is the connections to a database, and how long the work of one call may take: with
-// the wait for a connection, and where the server or the network is dead and says nothing.
-type pool struct {
-	*sql.DB
-	patience time.Duration
-}
-
-// scanRow runs a query for one row and scans it into variables.
-func (p pool) scanRow(ctx context.Context, query string, args []any, into ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, p.patience)
-	defer cancel()
-	return p.QueryRowContext(ctx, query, args...).Scan(into...)
-}
-
-// one runs a query for one row and scans it.
-func one[T any](ctx context.Context, p pool, scan func(row) (T, error), query string, args ...any) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.patience)
-	defer cancel()
-	return scan(p.QueryRowContext(ctx, query, args...))
-}
-
-// list runs a query and scans every row of it.
-func list[T any](ctx context.Context, p pool, doing string, scan func(row) (T, error), query string, args ...any) ([]T, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.patience)
-	defer cancel()
-	rows, err := p.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, unavailable(doing, err)
-	}
-	defer rows.Close()
-	items := []T{}
-	for rows.Next() {
-		item, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, item)
-	}
-	return items, unavailable(doing, rows.Err())
-}
-
-// row is what *sql.Row and *sql.Rows share.
-type row interface{ Scan(...any) error }
-
-// Open opens the database of the URL: sqlite:PATH, whose file is made where there
-// is none, or postgres://..., whose server is reached through the pool. It does not
-// migrate: see Migrate.
+// Open opens the database at the URL: sqlite:PATH, which creates the file if it does not
+// exist, or postgres://..., which connects as limits says. It does not migrate: see Migrate.
+// The caller must call Close.
 func Open(ctx context.Context, url string, limits Pool) (*Store, error) {
 	return open(ctx, url, limits, os.O_CREATE)
 }
 
-// OpenExisting is Open for a command: it makes no file, where there is none it is
-// ErrNoDatabase, and calls of SQLite may take as long as they need.
+// OpenExisting is Open for a command. It returns ErrNoDatabase instead of creating a file,
+// and allows calls to SQLite an hour: a command may revoke a million grants.
 func OpenExisting(ctx context.Context, url string, limits Pool) (*Store, error) {
 	return open(ctx, url, limits, 0)
 }
@@ -144,13 +131,12 @@ func open(ctx context.Context, url string, limits Pool, flag int) (*Store, error
 	if path, ok := strings.CutPrefix(url, sqliteScheme); ok {
 		return openSQLite(ctx, path, flag)
 	}
-	return openPostgres(ctx, url, limits)
+	return openPostgres(ctx, url, limits.withDefaults())
 }
 
 const sqliteScheme = "sqlite:"
 
-// CheckURL tells whether Open can understand the URL, and opens nothing. The error is
-// ErrURL.
+// CheckURL returns ErrURL unless Open can parse the URL. It opens nothing.
 func CheckURL(url string) error {
 	scheme, rest, _ := strings.Cut(url, ":")
 	switch {
@@ -168,13 +154,13 @@ func CheckURL(url string) error {
 // Close closes the database.
 func (s *Store) Close() error { return closeAll(s.write, s.read) }
 
-// Ping reports whether the database answers, by reading from it.
+// Ping checks that the database responds, by reading from it.
 func (s *Store) Ping(ctx context.Context) error {
-	var exists any // a boolean in one engine, a number in the other
+	var exists any // a boolean on PostgreSQL, a number on SQLite
 	return unavailable("ping", s.read.scanRow(ctx, "SELECT EXISTS (SELECT 1 FROM users)", nil, &exists))
 }
 
-// unavailable wraps an error of the driver; nil stays nil.
+// unavailable wraps an error of the driver in ErrUnavailable. It returns nil for nil.
 func unavailable(doing string, err error) error {
 	if err == nil {
 		return nil
@@ -182,55 +168,38 @@ func unavailable(doing string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, doing, err)
 }
 
-// exec runs one statement and returns how many rows it changed.
-func (s *Store) exec(ctx context.Context, doing, query string, args ...any) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.write.patience)
-	defer cancel()
-	result, err := s.write.ExecContext(ctx, query, args...)
-	if err != nil {
-		return 0, unavailable(doing, err)
-	}
-	n, err := result.RowsAffected()
-	return n, unavailable(doing, err)
-}
-
-// execOne is exec for a statement that must change a row; none is the error
-// missing.
+// execOne runs one statement and returns missing if it changes no row.
 func (s *Store) execOne(ctx context.Context, doing string, missing error, query string, args ...any) error {
-	n, err := s.exec(ctx, doing, query, args...)
+	n, err := s.write.exec(ctx, doing, query, args...)
 	if err == nil && n == 0 {
 		return missing
 	}
 	return err
 }
 
-// inTx runs steps in one transaction, which is rolled back if any fails. An error
-// of the steps comes back as it is if it is of the domain.
+// inTx runs steps in one transaction. It rolls back and returns the error of steps if there
+// is one.
 func (s *Store) inTx(ctx context.Context, doing string, steps func(context.Context, *sql.Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.write.patience)
+	ctx, cancel := context.WithTimeout(ctx, s.write.callTimeout)
 	defer cancel()
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return unavailable(doing, err)
 	}
-	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	defer func() { _ = tx.Rollback() }() // no effect after Commit
 	if err := steps(ctx, tx); err != nil {
 		return err
 	}
 	return unavailable(doing, tx.Commit())
 }
 
-// changed runs one statement of a transaction and reports how many rows it changed.
+// changed runs one statement of a transaction and returns how many rows it changed.
 func changed(ctx context.Context, tx *sql.Tx, doing, query string, args ...any) (int64, error) {
 	result, err := tx.ExecContext(ctx, query, args...)
-	if err != nil {
-		return 0, unavailable(doing, err)
-	}
-	n, err := result.RowsAffected()
-	return n, unavailable(doing, err)
+	return rowsAffected(doing, result, err)
 }
 
-// seconds is how a time is stored; the zero time is NULL.
+// seconds returns a time as the database stores it: Unix seconds, NULL for the zero time.
 func seconds(t time.Time) sql.NullInt64 {
 	return sql.NullInt64{Int64: t.Unix(), Valid: !t.IsZero()}
 }
@@ -243,7 +212,7 @@ func timeOf(n sql.NullInt64) time.Time {
 	return time.Unix(n.Int64, 0).UTC()
 }
 
-// words reads a list that is stored as a text; an empty one is nil.
+// words parses a list that is stored as text. It returns nil for an empty one.
 func words(text string) []string {
 	if text == "" {
 		return nil

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// unprivileged runs work as somebody whom file permissions bind. They do not bind
-// root, as whom tests in a container run.
+// unprivileged runs work as a user that file permissions apply to. Tests in a container run as
+// root, to which they do not.
 func unprivileged(t *testing.T, work func()) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -16,7 +16,7 @@ func unprivileged(t *testing.T, work func()) {
 		return
 	}
 	const nobody = 65534
-	runtime.LockOSThread() // the file system's user is one of the thread
+	runtime.LockOSThread() // Setfsuid changes the current thread only
 	defer runtime.UnlockOSThread()
 	if err := syscall.Setfsuid(nobody); err != nil {
 		t.Fatal(err)

@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-// unprivileged runs work as somebody whom file permissions bind, which root is not.
+// unprivileged runs work as a user that file permissions apply to. It skips the test for root.
 func unprivileged(t *testing.T, work func()) {
 	t.Helper()
 	if os.Geteuid() == 0 && os.Getenv("CI") == "true" {
-		t.Fatal("with CI=true nothing may be left out: run the tests as somebody else than root")
+		t.Fatal("with CI=true no test may be skipped: run the tests as a user other than root")
 	}
 	if os.Geteuid() == 0 {
-		t.Skip("left out: root may write anything")
+		t.Skip("file permissions do not apply to root")
 	}
 	work()
 }

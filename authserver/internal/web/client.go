@@ -14,6 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // errClient is returned for every failed client authentication. It does not distinguish an
@@ -109,7 +110,7 @@ func (a *clientAuth) identify(r *http.Request, given credentials) (client.Client
 		given.id = a.defaultClient
 	}
 	c, err := a.clients.ClientByID(r.Context(), given.id)
-	if err != nil && !errors.Is(err, client.ErrNotFound) {
+	if err != nil && !errors.Is(err, record.ErrNotFound) {
 		return client.Client{}, err
 	}
 	if c.ID != "" && c.Public() {

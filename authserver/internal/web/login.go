@@ -10,7 +10,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
-	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // showLogin writes the login page for an authorization request.
@@ -100,7 +100,7 @@ func afterLogin(query string) string {
 // clientPageError returns the error to show if the client of an authorization request
 // cannot be found.
 func clientPageError(err error) error {
-	if errors.Is(err, client.ErrNotFound) {
+	if errors.Is(err, record.ErrNotFound) {
 		return brokenLink("The app that sent you here is not registered.",
 			"Please tell its developers that the client_id is unknown.")
 	}

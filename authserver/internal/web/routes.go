@@ -28,7 +28,7 @@ import (
 
 // Clients finds clients. It is safe for concurrent use.
 type Clients interface {
-	// ClientByID returns a client, or client.ErrNotFound.
+	// ClientByID returns a client, or record.ErrNotFound.
 	ClientByID(ctx context.Context, id string) (client.Client, error)
 }
 

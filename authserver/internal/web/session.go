@@ -2,7 +2,6 @@ package web
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"strings"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
 // sessionLifetime is how long a browser stays logged in.
@@ -43,9 +44,9 @@ func (e *endpoints) session(r *http.Request) (session, error) {
 	if err != nil {
 		return session{}, err
 	}
-	digest := grant.Digest(cookie.Value)
+	digest := secret.Digest(cookie.Value)
 	user, since, err := e.cfg.Sessions.SessionUser(r.Context(), digest, e.cfg.Now())
-	if errors.Is(err, account.ErrNotFound) {
+	if errors.Is(err, record.ErrNotFound) {
 		return session{}, nil
 	}
 	return session{digest: digest, user: user, since: since}, err
@@ -55,18 +56,17 @@ func (e *endpoints) session(r *http.Request) (session, error) {
 // fixation, and ends the previous one. It returns account.ErrIncorrect if the user's
 // password was changed since it was checked.
 func (e *endpoints) startSession(w http.ResponseWriter, r *http.Request, user account.User) error {
-	raw := make([]byte, 32)
-	if _, err := rand.Read(raw); err != nil {
+	value, err := secret.New(rand.Reader, "")
+	if err != nil {
 		return err
 	}
-	value := base64.RawURLEncoding.EncodeToString(raw)
-	digest, now := grant.Digest(value), e.cfg.Now()
+	digest, now := secret.Digest(value), e.cfg.Now()
 	// The new session takes over the grants of the previous one, even if that has expired.
 	old, err := r.Cookie(e.cookieName())
 	if err != nil {
 		err = e.cfg.Sessions.CreateSession(r.Context(), digest, user, now, now.Add(sessionLifetime))
 	} else {
-		oldDigest := grant.Digest(old.Value)
+		oldDigest := secret.Digest(old.Value)
 		err = e.cfg.Sessions.ReplaceSession(r.Context(), oldDigest, digest, user, now, now.Add(sessionLifetime))
 	}
 	if errors.Is(err, grant.ErrInactive) {

@@ -107,7 +107,7 @@ func newSite(t testing.TB, change ...func(*web.Config)) *site {
 func (s *site) open() {
 	s.t.Helper()
 	var err error
-	s.data, err = store.Open(s.t.Context(), "sqlite:"+filepath.Join(s.t.TempDir(), "hallpass.db"), store.DefaultPool)
+	s.data, err = store.Open(s.t.Context(), "sqlite:"+filepath.Join(s.t.TempDir(), "hallpass.db"), store.Pool{})
 	s.must(err)
 	s.t.Cleanup(func() { _ = s.data.Close() }) // some tests have closed it
 	_, err = s.data.Migrate(s.t.Context())

@@ -1,5 +1,5 @@
--- Times are seconds since 1970. {{serial}} is the engine's way to number rows,
--- {{text}} its type of text that is ordered by its bytes.
+-- Times are Unix seconds. {{serial}} is the engine's type of a primary key that numbers rows,
+-- {{text}} its type of text that sorts by bytes.
 
 CREATE TABLE users (
     id            {{text}} PRIMARY KEY CHECK (substr(id, 1, 4) = 'usr_'),
@@ -11,19 +11,19 @@ CREATE TABLE users (
     disabled_at   BIGINT
 );
 
--- A client's id can never equal a user's: RFC 9700 section 4.15.1.
+-- A client's id can never equal a user's (RFC 9700 section 4.15.1).
 CREATE TABLE clients (
     id            {{text}} PRIMARY KEY CHECK (substr(id, 1, 4) <> 'usr_'),
     name          {{text}} NOT NULL,
-    secret_digest {{text}} NOT NULL, -- empty: a public client
+    secret_digest {{text}} NOT NULL, -- empty for a public client
     grant_types   {{text}} NOT NULL,
     scope         {{text}} NOT NULL,
     first_party   BIGINT   NOT NULL CHECK (first_party IN (0, 1)),
     created_at    BIGINT   NOT NULL
 );
 
--- A grant outlives its user and its client until its last token has expired, so
--- that its bit in the status list goes on saying that it is revoked.
+-- A grant is kept after its user or client is deleted until its last token has expired, for its
+-- bit in the status list.
 CREATE TABLE grants (
     number     {{serial}},
     type       {{text}} NOT NULL,
@@ -39,7 +39,7 @@ CREATE INDEX grants_by_user ON grants (user_id);
 CREATE INDEX grants_by_client ON grants (client_id);
 CREATE INDEX grants_by_end ON grants (expires_at);
 
--- Keyed by a digest of what was typed as the username: people type passwords there.
+-- account is a digest of the username that was typed: people type passwords there.
 CREATE TABLE failed_logins (
     account {{text}} PRIMARY KEY,
     count   BIGINT   NOT NULL,

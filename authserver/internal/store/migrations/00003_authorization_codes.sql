@@ -1,7 +1,7 @@
--- Where a client may be sent back to, separated by spaces.
+-- The redirect URIs of a client, separated by spaces.
 ALTER TABLE clients ADD COLUMN redirect_uris {{text}} NOT NULL DEFAULT '';
 
--- Browser sessions, known by a digest of their cookie.
+-- Browser sessions. digest is that of the cookie.
 CREATE TABLE sessions (
     digest     {{text}} PRIMARY KEY,
     user_id    {{text}} NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -12,12 +12,12 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_user ON sessions (user_id);
 CREATE INDEX sessions_by_end ON sessions (expires_at);
 
--- The session in which a grant was given, so that a logout can end it.
+-- The session in which a grant was started, so that a logout can revoke it.
 ALTER TABLE grants ADD COLUMN session {{text}} NOT NULL DEFAULT '';
 CREATE INDEX grants_by_session ON grants (session) WHERE session <> '';
 
--- Authorization codes, known by a digest. One that was redeemed is kept a while, with
--- the number of its grant, so that its replay can be seen.
+-- Authorization codes. A redeemed code is kept for a while with the number of its grant, so that
+-- a replay is detected.
 CREATE TABLE codes (
     digest       {{text}} PRIMARY KEY,
     client_id    {{text}} NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
@@ -34,7 +34,7 @@ CREATE TABLE codes (
 
 CREATE INDEX codes_by_end ON codes (expires_at);
 
--- What a user has allowed a client, once and for all.
+-- The scope that a user has allowed a client.
 CREATE TABLE consents (
     user_id    {{text}} NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     client_id  {{text}} NOT NULL REFERENCES clients (id) ON DELETE CASCADE,

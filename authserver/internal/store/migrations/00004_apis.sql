@@ -1,4 +1,4 @@
--- The APIs that tokens can be for, beside the one that the server is set up with.
+-- The APIs that tokens can be for, besides the default one in the server's settings.
 CREATE TABLE apis (
     audience   {{text}} PRIMARY KEY,
     name       {{text}} NOT NULL,
@@ -6,6 +6,6 @@ CREATE TABLE apis (
     created_at BIGINT NOT NULL
 );
 
--- The API that a grant and a code are for; empty: the one of the server's settings.
+-- The API that a grant or a code is for; empty for the default one.
 ALTER TABLE grants ADD COLUMN audience {{text}} NOT NULL DEFAULT '';
 ALTER TABLE codes ADD COLUMN audience {{text}} NOT NULL DEFAULT '';

@@ -1,5 +1,5 @@
--- What scopes mean, in the words that users are asked with and that clients find in the
--- metadata. The first is the one that this server itself gives a meaning to.
+-- Descriptions of scopes, for the consent page and the metadata. The server itself uses the
+-- scope profile.
 CREATE TABLE scopes (
     name        {{text}} PRIMARY KEY,
     description {{text}} NOT NULL

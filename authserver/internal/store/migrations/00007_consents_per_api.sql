@@ -1,7 +1,6 @@
--- What a user has allowed a client at one API; an empty audience means the API of the
--- server's settings. It takes the place of consents, which knew one API: servers of the
--- version before go on using that one while they run, and a user is asked again about
--- what was allowed there meanwhile. It can be dropped when none of them runs any more.
+-- The scope that a user has allowed a client at an API; an empty audience means the default API.
+-- It replaces consents, which knew one API. Servers of the previous version still use consents,
+-- and users are asked again for what they allow there. Drop consents when no such server runs.
 CREATE TABLE api_consents (
     user_id    {{text}} NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     client_id  {{text}} NOT NULL REFERENCES clients (id) ON DELETE CASCADE,

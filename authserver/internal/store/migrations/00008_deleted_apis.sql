@@ -1,7 +1,7 @@
--- When an API was deleted. Its row stays until the last token for it has expired, because so
--- long the API has to learn that they are revoked. Servers of the version before take it for
--- one that is registered, and their command line says that its audience is taken.
+-- When an API was deleted. Its row is kept until the last token for it has expired, because the
+-- API must learn until then that its tokens are revoked. Servers of the previous version treat it as
+-- registered.
 ALTER TABLE apis ADD COLUMN deleted_at BIGINT;
 
--- What deleting an API revokes.
+-- For the grants that deleting an API revokes.
 CREATE INDEX grants_by_audience ON grants (audience) WHERE audience <> '';

@@ -9,26 +9,32 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 var apiTests = []test{
-	{"an API comes back as it went in", testAPIRoundTrip},
-	{"an audience is taken once", testAPITaken},
+	{"an API is read back unchanged", testAPIRoundTrip},
+	{"an audience is unique", testAudienceUnique},
 	{"APIs are listed by audience, in byte order", testAPIsInOrder},
 	{"changing an API", testUpdateAPI},
-	{"changes of one API at once", testRaceToUpdateAPI},
+	{"concurrent changes of an API", testRaceToUpdateAPI},
 	{"deleting an API", testDeleteAPI},
 	{"deleting an API revokes the grants for it", testDeleteAPIRevokes},
-	{"a deleted API is told of while its tokens live", testAudiences},
-	{"one of many takes an audience", testRaceForAudience},
-	{"one of many deletes an API and one takes its audience again", testRaceForDeletedAudience},
+	{"a deleted API is listed until its tokens have expired", testAudiences},
+	{"concurrent creation of an API", testRaceForAudience},
+	{"concurrent deletion and creation of an API", testRaceForDeletedAudience},
 }
 
 // newAPI returns an API that is not in the database yet.
 func newAPI(audience string) resource.API {
-	return resource.API{Audience: audience, Name: "Name of " + audience, Scope: oauth.Scope{"items:read"}, CreatedAt: start}
+	return resource.API{
+		Audience:  audience,
+		Name:      "Name of " + audience,
+		Scope:     oauth.Scope{"items:read"},
+		CreatedAt: start,
+	}
 }
 
 func addAPI(t testing.TB, s *store.Store, audience string) resource.API {
@@ -38,7 +44,7 @@ func addAPI(t testing.TB, s *store.Store, audience string) resource.API {
 	return a
 }
 
-// expectAPI checks what the database says about an API.
+// expectAPI checks an API in the database.
 func expectAPI(t testing.TB, s *store.Store, want resource.API) {
 	t.Helper()
 	got, err := s.APIByAudience(t.Context(), want.Audience)
@@ -56,20 +62,23 @@ func testAPIRoundTrip(t *testing.T, s *store.Store) {
 	got, err := s.APIByAudience(t.Context(), many.Audience)
 	must(t, err)
 	if got.CreatedAt.Location() != time.UTC {
-		t.Errorf("%v is not in UTC", got.CreatedAt)
+		t.Errorf("creation time %v is not in UTC", got.CreatedAt)
 	}
 }
 
-func testAPITaken(t *testing.T, s *store.Store) {
+func testAudienceUnique(t *testing.T, s *store.Store) {
 	first := addAPI(t, s, "https://api.example")
 	second := first
 	second.Name, second.Scope = "An impostor", oauth.Scope{"admin"}
-	expect(t, "taking an audience again", s.CreateAPI(t.Context(), second), resource.ErrExists)
+	expect(t, "creating an API with the same audience", s.CreateAPI(t.Context(), second), record.ErrExists)
 	expectAPI(t, s, first)
 }
 
 func testAPIsInOrder(t *testing.T, s *store.Store) {
-	ordered := []string{"https://A.example", "https://a.example", "https://a.example/", "https://a.example/b", "https://ab.example", "urn:a"}
+	ordered := []string{
+		"https://A.example", "https://a.example", "https://a.example/", "https://a.example/b",
+		"https://ab.example", "urn:a",
+	}
 	for _, audience := range slices.Backward(ordered) {
 		addAPI(t, s, audience)
 	}
@@ -87,21 +96,25 @@ func testUpdateAPI(t *testing.T, s *store.Store) {
 	want, other := addAPI(t, s, "https://api.example"), addAPI(t, s, "https://other.example")
 	want.Name, want.Scope = "Another name", oauth.Scope{"b", "a"}
 	got, err := s.UpdateAPI(ctx, want.Audience, func(resource.API) (resource.API, error) {
-		return resource.API{Audience: other.Audience, Name: want.Name, Scope: want.Scope, CreatedAt: start.Add(time.Hour)}, nil
+		changed := want
+		changed.Audience, changed.CreatedAt = other.Audience, start.Add(time.Hour) // cannot be changed
+		return changed, nil
 	})
 	must(t, err)
-	same(t, "the API that is returned", want, got)
+	same(t, "returned API", want, got)
 	expectAPI(t, s, want)
 	expectAPI(t, s, other)
 
-	_, err = s.UpdateAPI(ctx, want.Audience, func(resource.API) (resource.API, error) { return resource.API{}, resource.ErrBad })
-	expect(t, "a change that is refused", err, resource.ErrBad)
+	_, err = s.UpdateAPI(ctx, want.Audience, func(resource.API) (resource.API, error) {
+		return resource.API{}, resource.ErrBad
+	})
+	expect(t, "a change that fails", err, resource.ErrBad)
 	_, err = s.UpdateAPI(ctx, "https://nowhere.example", func(a resource.API) (resource.API, error) { return a, nil })
-	expect(t, "changing none", err, resource.ErrNotFound)
+	expect(t, "changing an unknown API", err, record.ErrNotFound)
 	expectAPI(t, s, want)
 }
 
-// Each adds to what is there, and none undoes what another one did.
+// Each change adds a scope, and no change is lost.
 func testRaceToUpdateAPI(t *testing.T, s *store.Store) {
 	addAPI(t, s, "https://api.example")
 	want := oauth.Scope{"items:read"}
@@ -128,10 +141,12 @@ func testDeleteAPI(t *testing.T, s *store.Store) {
 	addAPI(t, s, "https://api.example")
 	kept := addAPI(t, s, "https://api.example/v2")
 	must(t, s.DeleteAPI(ctx, "https://api.example", start))
-	for _, audience := range []string{"https://api.example", "https://api.example/", "https://API.example/v2", "https://api.example/v_", "%", ""} {
+	for _, audience := range []string{
+		"https://api.example", "https://api.example/", "https://API.example/v2", "https://api.example/v_", "%", "",
+	} {
 		_, err := s.APIByAudience(ctx, audience)
-		expect(t, "reading "+audience, err, resource.ErrNotFound)
-		expect(t, "deleting "+audience, s.DeleteAPI(ctx, audience, start), resource.ErrNotFound)
+		expect(t, "reading "+audience, err, record.ErrNotFound)
+		expect(t, "deleting "+audience, s.DeleteAPI(ctx, audience, start), record.ErrNotFound)
 	}
 	expectAPI(t, s, kept)
 	apis, err := s.APIs(ctx)
@@ -139,7 +154,7 @@ func testDeleteAPI(t *testing.T, s *store.Store) {
 	same(t, "APIs", []resource.API{kept}, apis)
 }
 
-// Deleting an API ends the grants for it, and no others.
+// Deleting an API revokes the grants for it and no others.
 func testDeleteAPIRevokes(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	addAPI(t, s, "https://api.example")
@@ -154,19 +169,19 @@ func testDeleteAPIRevokes(t *testing.T, s *store.Store) {
 	_, err := s.RevokeGrant(t.Context(), grants[0].Number, start)
 	must(t, err)
 	must(t, s.DeleteAPI(t.Context(), "https://api.example", at))
-	same(t, "revoked by it", []int64{grants[1].Number}, revokedSince(t, s, at))
+	same(t, "revoked grants", []int64{grants[1].Number}, revokedSince(t, s, at))
 	expectGrant(t, s, revokedAt(grants[0], start))
 	expectGrant(t, s, revokedAt(grants[1], at))
 	expectGrant(t, s, grants[2])
 	expectGrant(t, s, grants[3])
-	// A service's grant is for all APIs: when the API comes back, only a new one is good.
+	// A service's grant is for all APIs. Creating the API again revokes it.
 	number, err := s.ServiceGrant(t.Context(), c.ID, start)
 	must(t, err)
 	addAPI(t, s, "https://api.example/v3")
-	same(t, "a service's grant beside a new API", false, isRevoked(t, s, number))
+	same(t, "a service's grant is revoked when another API is created", false, isRevoked(t, s, number))
 	must(t, s.CreateAPI(t.Context(), newAPI("https://api.example")))
 	expectGrant(t, s, revokedAt(grants[1], at))
-	same(t, "a service's grant of before", true, isRevoked(t, s, number))
+	same(t, "a service's grant is revoked when the API is created again", true, isRevoked(t, s, number))
 	expectGrant(t, s, grants[2])
 	expectGrant(t, s, grants[3])
 }
@@ -178,8 +193,7 @@ func isRevoked(t testing.TB, s *store.Store, number int64) bool {
 	return !g.RevokedAt.IsZero()
 }
 
-// An API that was deleted is told of for as long as its tokens may live, and may be
-// registered again.
+// A deleted API is listed until its last token has expired. It can be registered again.
 func testAudiences(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	audiences := func(want map[string]bool, since time.Time) {
@@ -199,7 +213,7 @@ func testAudiences(t *testing.T, s *store.Store) {
 	again.Name, again.Scope, again.CreatedAt = "Another", oauth.Scope{"x"}, start.Add(time.Hour)
 	must(t, s.CreateAPI(ctx, again))
 	expectAPI(t, s, again)
-	expect(t, "taking it once more", s.CreateAPI(ctx, newAPI("urn:b")), resource.ErrExists)
+	expect(t, "creating it once more", s.CreateAPI(ctx, newAPI("urn:b")), record.ErrExists)
 	expectAPI(t, s, again)
 	audiences(map[string]bool{"urn:a": true, "urn:b": true}, start)
 
@@ -225,17 +239,17 @@ func testRaceForDeletedAudience(t *testing.T, s *store.Store) {
 		now := start.AddDate(0, 0, 2*i)
 		oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
 			return s.DeleteAPI(ctx, "https://api.example", now)
-		}), resource.ErrNotFound)
+		}), record.ErrNotFound)
 		oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
 			a := newAPI("https://api.example")
-			a.CreatedAt = now.AddDate(0, 0, i%2*2) // every other time the row is one to sweep
+			a.CreatedAt = now.AddDate(0, 0, i%2*2) // every other time the deleted row is swept
 			return s.CreateAPI(ctx, a)
-		}), resource.ErrExists)
+		}), record.ErrExists)
 	}
 }
 
 func testRaceForAudience(t *testing.T, s *store.Store) {
 	oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
 		return s.CreateAPI(ctx, newAPI("https://api.example"))
-	}), resource.ErrExists)
+	}), record.ErrExists)
 }

@@ -10,12 +10,11 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// benchUsers is how many users log in during a benchmark, so that they do not all
+// benchUsers is the number of users that log in during a benchmark. With one, all logins would
 // wait for one row.
 const benchUsers = 100
 
-// Bench measures what a login asks of an engine, one call after the other and many
-// at once. Each call of open is as in Run.
+// Bench measures the calls of a login, sequentially and in parallel. open is as in Run.
 func Bench(b *testing.B, open func(testing.TB) *store.Store) {
 	for _, bb := range []struct {
 		name string
@@ -74,8 +73,8 @@ func Bench(b *testing.B, open func(testing.TB) *store.Store) {
 
 func benchUser(i int) string { return "user" + strconv.Itoa(i%benchUsers) }
 
-// openFilled opens a database with the client and the users of a benchmark, each with
-// a grant that can be refreshed.
+// openFilled opens a database with one client and benchUsers users, each with a grant that can
+// be refreshed.
 func openFilled(b *testing.B, open func(testing.TB) *store.Store) *store.Store {
 	s := open(b)
 	c := addClient(b, s, "app")

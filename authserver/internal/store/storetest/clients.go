@@ -11,20 +11,21 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 var clientTests = []test{
-	{"a client comes back as it went in", testClientRoundTrip},
-	{"a client id is taken once", testClientTaken},
-	{"a client id is never a user's", testClientID},
+	{"a client is read back unchanged", testClientRoundTrip},
+	{"a client id is unique", testClientIDUnique},
+	{"a client id cannot be a user id", testClientID},
 	{"clients are listed by id, in byte order", testClientsInOrder},
-	{"what needs a client says when there is none", testNoClient},
+	{"calls for an unknown client", testNoClient},
 	{"changing a client", testUpdateClient},
-	{"a change that is refused", testUpdateClientRefused},
-	{"changes of one client at once", testRaceToUpdateClient},
-	{"a new secret, for a confidential client only", testSetClientSecret},
-	{"a new secret that ends what the client was given", testReplaceClientSecret},
+	{"a change of a client that fails", testUpdateClientFails},
+	{"concurrent changes of a client", testRaceToUpdateClient},
+	{"setting a client secret", testSetClientSecret},
+	{"replacing a client secret", testReplaceClientSecret},
 	{"deleting a client", testDeleteClient},
 }
 
@@ -39,7 +40,9 @@ func testClientRoundTrip(t *testing.T, s *store.Store) {
 
 	web := newClient("web")
 	web.Grants = []oauth.GrantType{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}
-	web.RedirectURIs = []string{"https://app.example/callback?x=%20", "http://127.0.0.1/", "http://[::1]:8080/cb", "com.example.app:/cb"}
+	web.RedirectURIs = []string{
+		"https://app.example/callback?x=%20", "http://127.0.0.1/", "http://[::1]:8080/cb", "com.example.app:/cb",
+	}
 	introspects := newClient("introspects")
 	introspects.Introspects = true
 
@@ -49,29 +52,29 @@ func testClientRoundTrip(t *testing.T, s *store.Store) {
 		must(t, err)
 		same(t, "client "+want.ID, want, got)
 		if got.CreatedAt.Location() != time.UTC {
-			t.Errorf("%v is not in UTC", got.CreatedAt)
+			t.Errorf("creation time %v is not in UTC", got.CreatedAt)
 		}
 	}
 }
 
-func testClientTaken(t *testing.T, s *store.Store) {
+func testClientIDUnique(t *testing.T, s *store.Store) {
 	first := addClient(t, s, "app")
 	second := newClient("app")
 	second.Name, second.SecretDigest = "An impostor", "another digest"
-	expect(t, "taking an id again", s.CreateClient(t.Context(), second), client.ErrExists)
+	expect(t, "creating a client with the same id", s.CreateClient(t.Context(), second), record.ErrExists)
 	got, err := s.ClientByID(t.Context(), "app")
 	must(t, err)
 	same(t, "client", first, got)
 }
 
-// CHECKLIST 19: a client_id can never equal a user's sub, whoever writes it.
+// A client_id can never equal a user's sub (RFC 9700 section 4.15.1).
 func testClientID(t *testing.T, s *store.Store) {
 	u := addUser(t, s, "john.doe")
 	if s.CreateClient(t.Context(), newClient(u.ID)) == nil {
-		t.Error("a client has the id of a user")
+		t.Error("a client was created with the id of a user")
 	}
 	if s.CreateClient(t.Context(), newClient(account.IDPrefix+"x")) == nil {
-		t.Error("a client has an id that could be a user's")
+		t.Error("a client was created with an id reserved for users")
 	}
 }
 
@@ -95,19 +98,19 @@ func testNoClient(t *testing.T, s *store.Store) {
 	addClient(t, s, "app")
 	for _, id := range []string{"nobody", "App", "app ", "ap_", "%", ""} {
 		_, err := s.ClientByID(ctx, id)
-		expect(t, "ClientByID "+id, err, client.ErrNotFound)
+		expect(t, "ClientByID "+id, err, record.ErrNotFound)
 	}
 	_, err := s.UpdateClient(ctx, "nobody", func(client.Client) (client.Client, error) {
-		t.Error("there is a client to change")
+		t.Error("UpdateClient called change for an unknown client")
 		return client.Client{}, nil
 	})
-	expect(t, "UpdateClient", err, client.ErrNotFound)
-	expect(t, "SetClientSecret", s.SetClientSecret(ctx, "nobody", "digest"), client.ErrNotFound)
-	expect(t, "ReplaceClientSecret", s.ReplaceClientSecret(ctx, "nobody", "digest", start), client.ErrNotFound)
-	expect(t, "DeleteClient", s.DeleteClient(ctx, "nobody", start), client.ErrNotFound)
+	expect(t, "UpdateClient", err, record.ErrNotFound)
+	expect(t, "SetClientSecret", s.SetClientSecret(ctx, "nobody", "digest"), record.ErrNotFound)
+	expect(t, "ReplaceClientSecret", s.ReplaceClientSecret(ctx, "nobody", "digest", start), record.ErrNotFound)
+	expect(t, "DeleteClient", s.DeleteClient(ctx, "nobody", start), record.ErrNotFound)
 }
 
-// expectClient checks what the database says about a client.
+// expectClient checks a client in the database.
 func expectClient(t testing.TB, s *store.Store, want client.Client) {
 	t.Helper()
 	got, err := s.ClientByID(t.Context(), want.ID)
@@ -115,7 +118,7 @@ func expectClient(t testing.TB, s *store.Store, want client.Client) {
 	same(t, "client "+want.ID, want, got)
 }
 
-// A change leaves the logins and the secret alone.
+// A change keeps the client's grants, id, secret and creation time.
 func testUpdateClient(t *testing.T, s *store.Store) {
 	c, other := addClient(t, s, "app"), addClient(t, s, "other")
 	g := addGrant(t, s, addUser(t, s, "john.doe"), c)
@@ -130,24 +133,24 @@ func testUpdateClient(t *testing.T, s *store.Store) {
 			return impostor, nil
 		})
 		must(t, err)
-		same(t, "the client that is returned", want, got)
+		same(t, "returned client", want, got)
 		expectClient(t, s, want)
 		expectClient(t, s, other)
 	}
 	expectGrant(t, s, g)
 }
 
-func testUpdateClientRefused(t *testing.T, s *store.Store) {
+func testUpdateClientFails(t *testing.T, s *store.Store) {
 	want := addClient(t, s, "app")
 	_, err := s.UpdateClient(t.Context(), "app", func(c client.Client) (client.Client, error) {
 		c.Name = "Another name"
 		return c, client.ErrBad
 	})
-	expect(t, "a change that is refused", err, client.ErrBad)
+	expect(t, "a change that fails", err, client.ErrBad)
 	expectClient(t, s, want)
 }
 
-// Each adds to what is there, and none undoes what another one did.
+// Each change adds a redirect URI, and no change is lost.
 func testRaceToUpdateClient(t *testing.T, s *store.Store) {
 	addClient(t, s, "app")
 	want := []string{}
@@ -182,7 +185,7 @@ func testSetClientSecret(t *testing.T, s *store.Store) {
 	public := newClient("public")
 	public.SecretDigest = ""
 	must(t, s.CreateClient(ctx, public))
-	expect(t, "a secret for a public client", s.SetClientSecret(ctx, "public", "digest"), client.ErrNotFound)
+	expect(t, "setting the secret of a public client", s.SetClientSecret(ctx, "public", "digest"), record.ErrNotFound)
 
 	for _, want := range []client.Client{confidential, other, public} {
 		got, err := s.ClientByID(ctx, want.ID)
@@ -210,11 +213,11 @@ func testReplaceClientSecret(t *testing.T, s *store.Store) {
 	expectGrant(t, s, revokedAt(revoked, start.Add(time.Second))) // the first time counts
 	g, err := s.GrantByNumber(ctx, service)
 	must(t, err)
-	same(t, "when the service's grant was revoked", replaced, g.RevokedAt)
+	same(t, "revocation time of the service's grant", replaced, g.RevokedAt)
 	next, err := s.ServiceGrant(ctx, c.ID, replaced)
 	must(t, err)
 	if next == service {
-		t.Error("the service got its old grant back")
+		t.Error("ServiceGrant returned the revoked grant")
 	}
 	expectGrant(t, s, addGrant(t, s, u, c)) // a login with the new secret
 
@@ -222,7 +225,8 @@ func testReplaceClientSecret(t *testing.T, s *store.Store) {
 	public.SecretDigest = ""
 	must(t, s.CreateClient(ctx, public))
 	ofPublic := addGrant(t, s, u, public)
-	expect(t, "a secret for a public client", s.ReplaceClientSecret(ctx, "public", "digest", replaced), client.ErrNotFound)
+	err = s.ReplaceClientSecret(ctx, "public", "digest", replaced)
+	expect(t, "replacing the secret of a public client", err, record.ErrNotFound)
 	expectClient(t, s, public)
 	expectGrant(t, s, ofPublic)
 }
@@ -236,8 +240,8 @@ func testDeleteClient(t *testing.T, s *store.Store) {
 	deleted := start.Add(time.Minute)
 	must(t, s.DeleteClient(t.Context(), "app", deleted))
 	_, err := s.ClientByID(t.Context(), "app")
-	expect(t, "reading a deleted client", err, client.ErrNotFound)
-	expect(t, "deleting a client twice", s.DeleteClient(t.Context(), "app", deleted), client.ErrNotFound)
+	expect(t, "reading a deleted client", err, record.ErrNotFound)
+	expect(t, "deleting a client twice", s.DeleteClient(t.Context(), "app", deleted), record.ErrNotFound)
 
 	ended = revokedAt(ended, deleted)
 	ended.ClientID = ""

@@ -13,57 +13,73 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 var codeTests = []test{
-	{"a code comes back as it went in", testCodeRoundTrip},
+	{"a code is read back unchanged", testCodeRoundTrip},
 	{"a code is redeemed once", testRedeemOnce},
-	{"a code that expired or never was is unknown", testRedeemUnknown},
-	{"a code that cannot be redeemed is not used up", testRedeemRollsBack},
-	{"old codes are swept, lately used ones are not", testSweepCodes},
-	{"codes go with their user and their client", testCodesCascade},
-	{"codes end with what they were given in", testCodesEnd},
-	{"one of many redeems a code", testRaceForCode},
-	{"no grant of a code survives deleting its user", func(t *testing.T, s *store.Store) {
+	{"an expired or unknown code", testRedeemUnknown},
+	{"a failed redemption does not use up the code", testRedeemRollsBack},
+	{"old codes are swept, recently used ones are not", testSweepCodes},
+	{"codes are deleted with their user or client", testCodesCascade},
+	{"codes end with their session, user or consent", testCodesEnd},
+	{"concurrent redemptions of a code", testRaceForCode},
+	{"deleting a user while codes are redeemed", func(t *testing.T, s *store.Store) {
 		endDuringRedemptions(t, s, func(ctx context.Context) error { return s.DeleteUser(ctx, "john.doe", start) })
 	}},
-	{"no grant of a code survives disabling its user", func(t *testing.T, s *store.Store) {
+	{"disabling a user while codes are redeemed", func(t *testing.T, s *store.Store) {
 		endDuringRedemptions(t, s, func(ctx context.Context) error { return s.DisableUser(ctx, "john.doe", start) })
 	}},
-	{"no grant of a code survives a new password", func(t *testing.T, s *store.Store) {
-		endDuringRedemptions(t, s, func(ctx context.Context) error { return s.SetPassword(ctx, "john.doe", "hash", start) })
+	{"setting a password while codes are redeemed", func(t *testing.T, s *store.Store) {
+		endDuringRedemptions(t, s, func(ctx context.Context) error {
+			return s.SetPassword(ctx, "john.doe", "hash", start)
+		})
 	}},
-	{"no grant of a code survives deleting its client", func(t *testing.T, s *store.Store) {
+	{"deleting a client while codes are redeemed", func(t *testing.T, s *store.Store) {
 		endDuringRedemptions(t, s, func(ctx context.Context) error { return s.DeleteClient(ctx, "app", start) })
 	}},
 }
 
-// newCode returns a code that the user gives the client at start, in the user's session.
+// newCode returns a code that is issued at start in the user's session.
 func newCode(digest string, u account.User, c client.Client) grant.Code {
 	return grant.Code{
-		Digest: digest, ClientID: c.ID, UserID: u.ID, Session: "session of " + u.Username, Audience: "https://api.example",
-		RedirectURI: "https://app.example/callback?x=1", Scope: oauth.Scope{"profile", "items:read"}, Challenge: "challenge",
-		CreatedAt: start, ExpiresAt: start.Add(grant.CodeLifetime),
+		Digest:      digest,
+		ClientID:    c.ID,
+		UserID:      u.ID,
+		Session:     "session of " + u.Username,
+		Audience:    "https://api.example",
+		RedirectURI: "https://app.example/callback?x=1",
+		Scope:       oauth.Scope{"profile", "items:read"},
+		Challenge:   "challenge",
+		CreatedAt:   start,
+		ExpiresAt:   start.Add(grant.CodeLifetime),
 	}
 }
 
-// addCode puts a code into the database, and the user's session if there is none.
+// addCode adds a code to the database, and the user's session if it does not exist.
 func addCode(t testing.TB, s *store.Store, digest string, u account.User, c client.Client) grant.Code {
 	t.Helper()
 	code := newCode(digest, u, c)
-	if _, _, err := s.SessionUser(t.Context(), code.Session, start); errors.Is(err, account.ErrNotFound) {
+	if _, _, err := s.SessionUser(t.Context(), code.Session, start); errors.Is(err, record.ErrNotFound) {
 		addSession(t, s, code.Session, u)
 	}
 	must(t, s.CreateCode(t.Context(), code))
 	return code
 }
 
-// grantOf returns the grant that a code turns into.
+// grantOf returns the grant that redeeming a code starts.
 func grantOf(c grant.Code) grant.Grant {
 	return grant.Grant{
-		Type: oauth.GrantAuthorizationCode, ClientID: c.ClientID, UserID: c.UserID, Session: c.Session, Audience: c.Audience,
-		Scope: c.Scope, CreatedAt: c.CreatedAt, ExpiresAt: c.CreatedAt.Add(lifetime),
+		Type:      oauth.GrantAuthorizationCode,
+		ClientID:  c.ClientID,
+		UserID:    c.UserID,
+		Session:   c.Session,
+		Audience:  c.Audience,
+		Scope:     c.Scope,
+		CreatedAt: c.CreatedAt,
+		ExpiresAt: c.CreatedAt.Add(lifetime),
 	}
 }
 
@@ -78,22 +94,22 @@ func testCodeRoundTrip(t *testing.T, s *store.Store) {
 		must(t, err)
 		same(t, "code "+want.Digest, want, got)
 		if got.ExpiresAt.Location() != time.UTC {
-			t.Errorf("%v is not in UTC", got.ExpiresAt)
+			t.Errorf("expiry %v is not in UTC", got.ExpiresAt)
 		}
 	}
 	if s.CreateCode(t.Context(), full) == nil {
-		t.Error("two codes have one digest")
+		t.Error("two codes were created with one digest")
 	}
 }
 
-// CHECKLIST 36: single use; a replay tells which grant to revoke.
+// A code is used once, and a replay returns the grant to revoke (RFC 6749 section 4.1.2).
 func testRedeemOnce(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	code := addCode(t, s, "code", u, c)
 	other := addCode(t, s, "other", u, c)
 	g := grantOf(code)
 	elsewhere := g
-	elsewhere.Session = "another session" // the code's own counts
+	elsewhere.Session = "another session" // ignored: the grant gets the session of the code
 	number, err := s.RedeemCode(t.Context(), "code", elsewhere)
 	must(t, err)
 	g.Number = number
@@ -106,20 +122,20 @@ func testRedeemOnce(t *testing.T, s *store.Store) {
 		again.CreatedAt = start.Add(later)
 		given, err := s.RedeemCode(t.Context(), "code", again)
 		expect(t, "redeeming a code again", err, grant.ErrCodeUsed)
-		same(t, "the grant that it gave", number, given)
+		same(t, "grant of the code", number, given)
 	}
-	expectUser(t, s, u) // a replay is no login
+	expectUser(t, s, u) // a replay does not count as a login
 	same(t, "active grants", 1, activeGrants(t, s))
 
 	if _, err := s.RedeemCode(t.Context(), "other", grantOf(other)); err != nil {
-		t.Errorf("another code of the same user: %v", err)
+		t.Errorf("redeeming another code of the user: %v", err)
 	}
 	got, err := s.CodeByDigest(t.Context(), "code")
 	must(t, err)
-	same(t, "a redeemed code", code, got)
+	same(t, "redeemed code", code, got)
 }
 
-// CHECKLIST 37: a code lives 60 seconds at most.
+// A code expires after grant.CodeLifetime (RFC 6749 section 4.1.2).
 func testRedeemUnknown(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	g := grantOf(addCode(t, s, "code", u, c))
@@ -129,11 +145,11 @@ func testRedeemUnknown(t *testing.T, s *store.Store) {
 		_, err = s.RedeemCode(t.Context(), digest, g)
 		expect(t, "redeeming the code "+digest, err, grant.ErrCodeUnknown)
 	}
-	homeless := newCode("without a session", u, c)
-	homeless.Session = ""
-	must(t, s.CreateCode(t.Context(), homeless))
-	_, err := s.RedeemCode(t.Context(), homeless.Digest, g)
-	expect(t, "redeeming a code that no session stands behind", err, grant.ErrCodeUnknown)
+	sessionless := newCode("without a session", u, c)
+	sessionless.Session = ""
+	must(t, s.CreateCode(t.Context(), sessionless))
+	_, err := s.RedeemCode(t.Context(), sessionless.Digest, g)
+	expect(t, "redeeming a code without a session", err, grant.ErrCodeUnknown)
 
 	late := g
 	late.CreatedAt = start.Add(grant.CodeLifetime)
@@ -156,9 +172,9 @@ func testRedeemRollsBack(t *testing.T, s *store.Store) {
 	gone := g
 	gone.ClientID = "nobody"
 	must(t, s.EnableUser(ctx, u.Username))
-	g = grantOf(addCode(t, s, "code again", u, c)) // the one before went with its session
+	g = grantOf(addCode(t, s, "code again", u, c)) // the first one ended with its session
 	_, err = s.RedeemCode(ctx, "code again", gone)
-	expect(t, "redeeming for a client that is gone", err, grant.ErrInactive)
+	expect(t, "redeeming for a deleted client", err, grant.ErrInactive)
 	expectUser(t, s, u) // no login was noted
 
 	number, err := s.RedeemCode(ctx, "code again", g)
@@ -167,7 +183,7 @@ func testRedeemRollsBack(t *testing.T, s *store.Store) {
 	expectGrant(t, s, g)
 }
 
-// A used code is remembered for an hour after its end, so that its replay is seen.
+// A used code is kept for an hour after it expires, so that a replay is detected.
 func testSweepCodes(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	const stale = 10
@@ -180,8 +196,8 @@ func testSweepCodes(t *testing.T, s *store.Store) {
 	number, err := s.RedeemCode(t.Context(), "used", grantOf(used))
 	must(t, err)
 
-	now := start.Add(time.Hour + time.Minute + time.Second) // just over an hour after the end of the stale ones
-	for i := range stale / 2 {                              // each takes more than one with it
+	now := start.Add(grant.CodeLifetime + time.Hour + time.Second) // the stale codes expired over an hour ago
+	for i := range stale / 2 {                                     // each sweeps more than one
 		code := newCode("new "+strconv.Itoa(i), u, c)
 		code.CreatedAt, code.ExpiresAt = now, now.Add(grant.CodeLifetime)
 		must(t, s.CreateCode(t.Context(), code))
@@ -198,7 +214,7 @@ func testSweepCodes(t *testing.T, s *store.Store) {
 	replay.CreatedAt = now
 	given, err := s.RedeemCode(t.Context(), "used", replay)
 	expect(t, "a replay within the hour", err, grant.ErrCodeUsed)
-	same(t, "the grant that it gave", number, given)
+	same(t, "grant of the code", number, given)
 }
 
 func testCodesCascade(t *testing.T, s *store.Store) {
@@ -219,8 +235,8 @@ func testCodesCascade(t *testing.T, s *store.Store) {
 	same(t, "a code of others", kept, got)
 }
 
-// CHECKLIST 27: what ends the grants of a session, a user or a consent ends the codes
-// that would become such grants, and forgets no code that was used.
+// Whatever revokes the grants of a session, a user or a consent also ends its unused codes
+// (RFC 9700 section 4.14.2). Used codes are kept.
 func testCodesEnd(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
@@ -245,10 +261,10 @@ func testCodesEnd(t *testing.T, s *store.Store) {
 		_, err = s.RedeemCode(ctx, ended.Digest, grantOf(ended))
 		expect(t, name+": a code from before", err, grant.ErrCodeUnknown)
 		given, err := s.RedeemCode(ctx, used.Digest, grantOf(used))
-		expect(t, name+": a code that was used before", err, grant.ErrCodeUsed)
-		same(t, "its grant", number, given)
+		expect(t, name+": a code that was used", err, grant.ErrCodeUsed)
+		same(t, "grant of the code", number, given)
 		_, err = s.RedeemCode(ctx, kept.Digest, grantOf(kept))
-		expect(t, name+": a code of somebody else", err, nil)
+		expect(t, name+": a code of another user", err, nil)
 		if name == "consent" {
 			_, err = s.RedeemCode(ctx, elsewhere.Digest, grantOf(elsewhere))
 			expect(t, name+": a code for another client", err, nil)
@@ -256,8 +272,7 @@ func testCodesEnd(t *testing.T, s *store.Store) {
 	}
 }
 
-// CHECKLIST 36: of many that redeem one code at once, one gets a grant, and all
-// others are told its number.
+// Of many concurrent redemptions, one starts a grant and all others get its number.
 func testRaceForCode(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	g := grantOf(addCode(t, s, "code", u, c))
@@ -278,8 +293,8 @@ func testRaceForCode(t *testing.T, s *store.Store) {
 	same(t, "active grants", 1, activeGrants(t, s))
 }
 
-// endDuringRedemptions ends a user, a client or a password while codes are redeemed.
-// In whatever order things happen, nobody has to try again, and no grant is left.
+// endDuringRedemptions runs end while codes are redeemed. Whatever the order, no call fails
+// because of a deadlock, and no grant stays active.
 func endDuringRedemptions(t *testing.T, s *store.Store, end func(context.Context) error) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	const each = 8
@@ -291,7 +306,7 @@ func endDuringRedemptions(t *testing.T, s *store.Store, end func(context.Context
 	}
 	g := grantOf(newCode("", u, c))
 	begun := make(chan struct{}, 1)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), raceTimeout)
 	defer cancel()
 	errs := atOnce(ctx, racers, func(ctx context.Context, i int) error {
 		if i == 0 {

@@ -9,16 +9,17 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 var consentTests = []test{
-	{"what was allowed last is what is allowed", testSetConsent},
-	{"what is allowed at one API is not allowed at another", testConsentAtAPI},
+	{"a consent replaces the previous one", testSetConsent},
+	{"a consent is for one API", testConsentAtAPI},
 	{"consents are listed by client", testConsentsInOrder},
-	{"revoking a consent ends what came of it, and nothing else", testRevokeConsent},
-	{"revoking ends what a client got without a consent", testRevokeWithoutConsent},
-	{"consents go with their user and their client", testConsentsCascade},
+	{"revoking a consent revokes its grants", testRevokeConsent},
+	{"revoking a consent that was never asked for", testRevokeWithoutConsent},
+	{"consents are deleted with their user or client", testConsentsCascade},
 }
 
 // expectConsent checks what a user has allowed a client at the default API.
@@ -26,10 +27,9 @@ func expectConsent(t testing.TB, s *store.Store, u account.User, c client.Client
 	t.Helper()
 	got, err := s.ConsentedScope(t.Context(), u.ID, c.ID, "")
 	must(t, err)
-	same(t, "what "+u.Username+" allows "+c.ID, want, got)
+	same(t, "consent of "+u.Username+" to "+c.ID, want, got)
 }
 
-// The store replaces: what is to stay is for the caller to name again.
 func testSetConsent(t *testing.T, s *store.Store) {
 	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
 	second := addClient(t, s, "second")
@@ -46,7 +46,6 @@ func testSetConsent(t *testing.T, s *store.Store) {
 	expectConsent(t, s, u, second, nil)
 }
 
-// Scopes of the same name may mean more at one API than at another.
 func testConsentAtAPI(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
@@ -62,7 +61,7 @@ func testConsentAtAPI(t *testing.T, s *store.Store) {
 	for _, given := range want {
 		got, err := s.ConsentedScope(ctx, u.ID, c.ID, given.Audience)
 		must(t, err)
-		same(t, "what is allowed at "+given.Audience, given.Scope, got)
+		same(t, "consent at "+given.Audience, given.Scope, got)
 	}
 	got, err := s.Consents(ctx, u.ID)
 	must(t, err)
@@ -104,8 +103,8 @@ func testRevokeConsent(t *testing.T, s *store.Store) {
 	kept := []grant.Grant{addGrant(t, s, john, other), addGrant(t, s, jane, app), addGrant(t, s, jane, other)}
 	revoked := start.Add(time.Minute)
 	must(t, s.RevokeConsent(ctx, john.ID, app.ID, revoked))
-	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), store.ErrNoConsent)
-	expect(t, "revoking what was never given", s.RevokeConsent(ctx, john.ID, "nobody", revoked), store.ErrNoConsent)
+	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), record.ErrNotFound)
+	expect(t, "revoking an unknown consent", s.RevokeConsent(ctx, john.ID, "nobody", revoked), record.ErrNotFound)
 
 	first, second = revokedAt(first, revoked), revokedAt(second, revoked)
 	for _, g := range append(kept, first, second) {
@@ -116,7 +115,7 @@ func testRevokeConsent(t *testing.T, s *store.Store) {
 	expectConsent(t, s, jane, app, scope)
 }
 
-// A client of the house is given grants without a consent.
+// A first-party client gets grants without a consent.
 func testRevokeWithoutConsent(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
@@ -125,7 +124,7 @@ func testRevokeWithoutConsent(t *testing.T, s *store.Store) {
 	kept := []grant.Grant{addGrant(t, s, john, other), addGrant(t, s, jane, app)}
 	revoked := start.Add(time.Minute)
 	must(t, s.RevokeConsent(ctx, john.ID, app.ID, revoked))
-	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), store.ErrNoConsent)
+	expect(t, "revoking twice", s.RevokeConsent(ctx, john.ID, app.ID, revoked.Add(time.Hour)), record.ErrNotFound)
 	first, second = revokedAt(first, revoked), revokedAt(second, revoked)
 	for _, g := range append(kept, first, second) {
 		expectGrant(t, s, g)
@@ -148,6 +147,6 @@ func testConsentsCascade(t *testing.T, s *store.Store) {
 	}
 	expectConsent(t, s, john, other, nil)
 	expectConsent(t, s, jane, other, oauth.Scope{"profile"})
-	addClient(t, s, app.ID) // of the same id, but not the one that was allowed
+	addClient(t, s, app.ID) // another client with the same id
 	expectConsent(t, s, jane, app, nil)
 }

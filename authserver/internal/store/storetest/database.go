@@ -12,10 +12,10 @@ import (
 )
 
 var storeTests = []test{
-	{"a fresh database is empty", testFresh},
+	{"a new database is empty", testFresh},
 	{"migrating again changes nothing", testMigrateAgain},
 	{"a closed database is unavailable", testClosed},
-	{"a cancelled context ends every call", testCancelled},
+	{"a canceled context ends every call", testCanceled},
 }
 
 func testFresh(t *testing.T, s *store.Store) {
@@ -43,29 +43,31 @@ func testMigrateAgain(t *testing.T, s *store.Store) {
 	seen, err := s.Schema(t.Context())
 	must(t, err)
 	if first < 1 || second != first || seen != first {
-		t.Errorf("the schema has version %d, then %d, and looks like %d", first, second, seen)
+		t.Errorf("Migrate returned version %d, then %d, and Schema %d", first, second, seen)
 	}
 	expectGrant(t, s, g)
 }
 
-// calls are all that the rest of the server can ask of a database, each with
-// arguments that would do no harm.
+// calls are the methods of Store that use the database.
 var calls = map[string]func(context.Context, *store.Store) error{
-	"Ping":           func(ctx context.Context, s *store.Store) error { return s.Ping(ctx) },
-	"Migrate":        func(ctx context.Context, s *store.Store) error { _, err := s.Migrate(ctx); return err },
-	"Schema":         func(ctx context.Context, s *store.Store) error { _, err := s.Schema(ctx); return err },
-	"CreateUser":     func(ctx context.Context, s *store.Store) error { return s.CreateUser(ctx, newUser("x")) },
-	"UserByUsername": func(ctx context.Context, s *store.Store) error { _, err := s.UserByUsername(ctx, "x"); return err },
-	"UserByID":       func(ctx context.Context, s *store.Store) error { _, err := s.UserByID(ctx, "x"); return err },
-	"Users":          func(ctx context.Context, s *store.Store) error { _, err := s.Users(ctx); return err },
-	"SetPassword":    func(ctx context.Context, s *store.Store) error { return s.SetPassword(ctx, "x", "hash", start) },
-	"DisableUser":    func(ctx context.Context, s *store.Store) error { return s.DisableUser(ctx, "x", start) },
-	"EnableUser":     func(ctx context.Context, s *store.Store) error { return s.EnableUser(ctx, "x") },
-	"DeleteUser":     func(ctx context.Context, s *store.Store) error { return s.DeleteUser(ctx, "x", start) },
-	"ReplaceHash":    func(ctx context.Context, s *store.Store) error { return s.ReplaceHash(ctx, "x", "old", "new") },
-	"CreateClient":   func(ctx context.Context, s *store.Store) error { return s.CreateClient(ctx, newClient("x")) },
-	"ClientByID":     func(ctx context.Context, s *store.Store) error { _, err := s.ClientByID(ctx, "x"); return err },
-	"Clients":        func(ctx context.Context, s *store.Store) error { _, err := s.Clients(ctx); return err },
+	"Ping":       func(ctx context.Context, s *store.Store) error { return s.Ping(ctx) },
+	"Migrate":    func(ctx context.Context, s *store.Store) error { _, err := s.Migrate(ctx); return err },
+	"Schema":     func(ctx context.Context, s *store.Store) error { _, err := s.Schema(ctx); return err },
+	"CreateUser": func(ctx context.Context, s *store.Store) error { return s.CreateUser(ctx, newUser("x")) },
+	"UserByUsername": func(ctx context.Context, s *store.Store) error {
+		_, err := s.UserByUsername(ctx, "x")
+		return err
+	},
+	"UserByID":     func(ctx context.Context, s *store.Store) error { _, err := s.UserByID(ctx, "x"); return err },
+	"Users":        func(ctx context.Context, s *store.Store) error { _, err := s.Users(ctx); return err },
+	"SetPassword":  func(ctx context.Context, s *store.Store) error { return s.SetPassword(ctx, "x", "hash", start) },
+	"DisableUser":  func(ctx context.Context, s *store.Store) error { return s.DisableUser(ctx, "x", start) },
+	"EnableUser":   func(ctx context.Context, s *store.Store) error { return s.EnableUser(ctx, "x") },
+	"DeleteUser":   func(ctx context.Context, s *store.Store) error { return s.DeleteUser(ctx, "x", start) },
+	"ReplaceHash":  func(ctx context.Context, s *store.Store) error { return s.ReplaceHash(ctx, "x", "old", "new") },
+	"CreateClient": func(ctx context.Context, s *store.Store) error { return s.CreateClient(ctx, newClient("x")) },
+	"ClientByID":   func(ctx context.Context, s *store.Store) error { _, err := s.ClientByID(ctx, "x"); return err },
+	"Clients":      func(ctx context.Context, s *store.Store) error { _, err := s.Clients(ctx); return err },
 	"SetClientSecret": func(ctx context.Context, s *store.Store) error {
 		return s.SetClientSecret(ctx, "x", "digest")
 	},
@@ -80,7 +82,10 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		return s.RecordFailure(ctx, "x", start, start.Add(-account.ForgetAfter))
 	},
 	"ClearFailures": func(ctx context.Context, s *store.Store) error { return s.ClearFailures(ctx, "x") },
-	"ServiceGrant":  func(ctx context.Context, s *store.Store) error { _, err := s.ServiceGrant(ctx, "x", start); return err },
+	"ServiceGrant": func(ctx context.Context, s *store.Store) error {
+		_, err := s.ServiceGrant(ctx, "x", start)
+		return err
+	},
 	"RotateRefresh": func(ctx context.Context, s *store.Store) error {
 		_, err := s.RotateRefresh(ctx, 1, "x", grant.Refresh{}, start, start)
 		return err
@@ -93,8 +98,10 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		_, _, err := s.RevokedAfter(ctx, start, 0, 1)
 		return err
 	},
-	"LastGrant":    func(ctx context.Context, s *store.Store) error { _, err := s.LastGrant(ctx); return err },
-	"CreateCode":   func(ctx context.Context, s *store.Store) error { return s.CreateCode(ctx, grant.Code{Digest: "x"}) },
+	"LastGrant": func(ctx context.Context, s *store.Store) error { _, err := s.LastGrant(ctx); return err },
+	"CreateCode": func(ctx context.Context, s *store.Store) error {
+		return s.CreateCode(ctx, grant.Code{Digest: "x"})
+	},
 	"CodeByDigest": func(ctx context.Context, s *store.Store) error { _, err := s.CodeByDigest(ctx, "x"); return err },
 	"RedeemCode": func(ctx context.Context, s *store.Store) error {
 		_, err := s.RedeemCode(ctx, "x", grant.Grant{})
@@ -115,23 +122,28 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		_, err := s.ConsentedScope(ctx, "x", "x", "")
 		return err
 	},
-	"SetConsent":    func(ctx context.Context, s *store.Store) error { return s.SetConsent(ctx, "x", "x", "", nil, start) },
+	"SetConsent": func(ctx context.Context, s *store.Store) error {
+		return s.SetConsent(ctx, "x", "x", "", nil, start)
+	},
 	"Consents":      func(ctx context.Context, s *store.Store) error { _, err := s.Consents(ctx, "x"); return err },
 	"RevokeConsent": func(ctx context.Context, s *store.Store) error { return s.RevokeConsent(ctx, "x", "x", start) },
 	"DescribeScope": func(ctx context.Context, s *store.Store) error {
 		return s.DescribeScope(ctx, resource.ScopeDescription{Scope: "x", Text: "x"})
 	},
-	"ScopeDescriptions": func(ctx context.Context, s *store.Store) error { _, err := s.ScopeDescriptions(ctx); return err },
-	"ForgetScope":       func(ctx context.Context, s *store.Store) error { return s.ForgetScope(ctx, "x") },
-	"CreateAPI":         func(ctx context.Context, s *store.Store) error { return s.CreateAPI(ctx, newAPI("x")) },
-	"APIByAudience":     func(ctx context.Context, s *store.Store) error { _, err := s.APIByAudience(ctx, "x"); return err },
-	"APIs":              func(ctx context.Context, s *store.Store) error { _, err := s.APIs(ctx); return err },
-	"DeleteAPI":         func(ctx context.Context, s *store.Store) error { return s.DeleteAPI(ctx, "x", start) },
-	"Audiences":         func(ctx context.Context, s *store.Store) error { _, err := s.Audiences(ctx, start); return err },
+	"ScopeDescriptions": func(ctx context.Context, s *store.Store) error {
+		_, err := s.ScopeDescriptions(ctx)
+		return err
+	},
+	"ForgetScope":   func(ctx context.Context, s *store.Store) error { return s.ForgetScope(ctx, "x") },
+	"CreateAPI":     func(ctx context.Context, s *store.Store) error { return s.CreateAPI(ctx, newAPI("x")) },
+	"APIByAudience": func(ctx context.Context, s *store.Store) error { _, err := s.APIByAudience(ctx, "x"); return err },
+	"APIs":          func(ctx context.Context, s *store.Store) error { _, err := s.APIs(ctx); return err },
+	"DeleteAPI":     func(ctx context.Context, s *store.Store) error { return s.DeleteAPI(ctx, "x", start) },
+	"Audiences":     func(ctx context.Context, s *store.Store) error { _, err := s.Audiences(ctx, start); return err },
 }
 
-// A database that is gone must never be taken for a missing row: a login would be
-// refused that should be tried again.
+// An unavailable database must never look like a missing row: a login would fail instead of
+// being retried.
 func testClosed(t *testing.T, s *store.Store) {
 	must(t, s.Close())
 	for name, call := range calls {
@@ -139,7 +151,7 @@ func testClosed(t *testing.T, s *store.Store) {
 	}
 }
 
-func testCancelled(t *testing.T, s *store.Store) {
+func testCanceled(t *testing.T, s *store.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, call := range calls {

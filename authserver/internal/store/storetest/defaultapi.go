@@ -7,6 +7,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -126,10 +127,10 @@ func testDefaultAPIIsWrittenEmpty(t *testing.T, s *store.Store) {
 func testDeleteDefaultAPI(t *testing.T, s *store.Store) {
 	setDefault(t, s, mainAPI, "")
 	expect(t, "deleting the default API", s.DeleteAPI(t.Context(), mainAPI, start), resource.ErrDefault)
-	expect(t, "deleting no API", s.DeleteAPI(t.Context(), otherAPI, start), resource.ErrNotFound)
+	expect(t, "deleting no API", s.DeleteAPI(t.Context(), otherAPI, start), record.ErrNotFound)
 	setDefault(t, s, otherAPI, mainAPI)
 	must(t, s.DeleteAPI(t.Context(), mainAPI, start))
-	expect(t, "deleting it again", s.DeleteAPI(t.Context(), mainAPI, start), resource.ErrNotFound)
+	expect(t, "deleting it again", s.DeleteAPI(t.Context(), mainAPI, start), record.ErrNotFound)
 }
 
 // What was registered of the default API did not count before version 9 of the schema. One

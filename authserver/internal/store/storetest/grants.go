@@ -9,18 +9,19 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 var grantTests = []test{
-	{"a grant comes back as it went in", testGrantRoundTrip},
-	{"a grant notes the login", testGrantNotesLogin},
-	{"a user who is disabled or gone gives no grant", testGrantOfInactiveUser},
-	{"a client that is gone is given no grant", testGrantToMissingClient},
-	{"there is no grant of a number never given", testNoGrant},
-	{"numbers grow, and none is given twice", testNumbersGrow},
-	{"grants that are of no use any more are swept", testSweepGrants},
-	{"and so are those of services, where no user ever logs in", testSweepServiceGrants},
+	{"a grant is read back unchanged", testGrantRoundTrip},
+	{"a grant sets the time of the last login", testGrantSetsLastLogin},
+	{"a disabled or deleted user starts no grant", testGrantOfInactiveUser},
+	{"a deleted client gets no grant", testGrantToMissingClient},
+	{"unknown grant numbers", testNoGrant},
+	{"grant numbers grow and are never reused", testNumbersGrow},
+	{"expired grants are swept", testSweepGrants},
+	{"expired grants of services are swept", testSweepServiceGrants},
 }
 
 func testGrantRoundTrip(t *testing.T, s *store.Store) {
@@ -33,7 +34,7 @@ func testGrantRoundTrip(t *testing.T, s *store.Store) {
 	expectGrant(t, s, startGrant(t, s, bare))
 }
 
-func testGrantNotesLogin(t *testing.T, s *store.Store) {
+func testGrantSetsLastLogin(t *testing.T, s *store.Store) {
 	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
 	for _, at := range []time.Time{start, start.Add(time.Hour)} {
 		g := newGrant(u, c)
@@ -52,13 +53,13 @@ func testGrantOfInactiveUser(t *testing.T, s *store.Store) {
 	expect(t, "a disabled user", err, grant.ErrInactive)
 
 	u.DisabledAt = start
-	expectUser(t, s, u) // no login was noted
+	expectUser(t, s, u) // with the last login unchanged
 
 	must(t, s.DeleteUser(t.Context(), u.Username, start))
 	_, err = s.StartGrant(t.Context(), newGrant(u, c))
 	expect(t, "a deleted user", err, grant.ErrInactive)
 	_, err = s.StartGrant(t.Context(), newGrant(account.User{ID: account.IDPrefix + "nobody"}, c))
-	expect(t, "a user who never was", err, grant.ErrInactive)
+	expect(t, "an unknown user", err, grant.ErrInactive)
 	_, err = s.StartGrant(t.Context(), newGrant(account.User{}, c))
 	expect(t, "no user", err, grant.ErrInactive)
 }
@@ -69,24 +70,24 @@ func testGrantToMissingClient(t *testing.T, s *store.Store) {
 	_, err := s.StartGrant(t.Context(), newGrant(u, c))
 	expect(t, "a deleted client", err, grant.ErrInactive)
 	_, err = s.StartGrant(t.Context(), newGrant(u, newClient("nobody")))
-	expect(t, "a client that never was", err, grant.ErrInactive)
-	expectUser(t, s, u) // no login was noted
+	expect(t, "an unknown client", err, grant.ErrInactive)
+	expectUser(t, s, u) // with the last login unchanged
 }
 
 func testNoGrant(t *testing.T, s *store.Store) {
 	g := addGrant(t, s, addUser(t, s, "john.doe"), addClient(t, s, "app"))
 	for _, number := range []int64{0, -1, g.Number + 1, 1 << 40} {
 		_, err := s.GrantByNumber(t.Context(), number)
-		expect(t, "a number never given", err, grant.ErrNotFound)
+		expect(t, "an unknown grant number", err, record.ErrNotFound)
 	}
 }
 
-// A number stands for a bit in a status list: a grant that got the number of
-// another one would be born revoked, or bring a revoked one back.
+// A number is an index in a status list: a grant with a reused number could start revoked, or
+// make tokens of a revoked grant valid again.
 func testNumbersGrow(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	stale := newGrant(u, c)
-	stale.ExpiresAt = start.Add(-time.Hour) // so that it is swept as it comes
+	stale.ExpiresAt = start.Add(-time.Hour) // so that it is swept at once
 	last := int64(0)
 	for i := range 10 {
 		g := newGrant(u, c)
@@ -100,7 +101,7 @@ func testNumbersGrow(t *testing.T, s *store.Store) {
 		last = g.Number
 		_, err := s.GrantByNumber(t.Context(), g.Number)
 		if i%2 == 0 {
-			expect(t, "a swept grant", err, grant.ErrNotFound)
+			expect(t, "a swept grant", err, record.ErrNotFound)
 		} else {
 			expect(t, "a live grant", err, nil)
 		}
@@ -119,13 +120,13 @@ func testSweepServiceGrants(t *testing.T, s *store.Store) {
 		must(t, err)
 		same(t, "revoked", true, revoked)
 	}
-	for i, number := range numbers { // the last but one went with the last
+	for i, number := range numbers { // the last one swept the one before it
 		_, err := s.GrantByNumber(t.Context(), number)
-		want := grant.ErrNotFound
+		want := record.ErrNotFound
 		if i == len(numbers)-1 {
 			want = nil
 		}
-		expect(t, "the grant of an earlier time", err, want)
+		expect(t, "an earlier grant of the service", err, want)
 	}
 }
 
@@ -148,29 +149,29 @@ func testSweepGrants(t *testing.T, s *store.Store) {
 	justExpired = startGrant(t, s, justExpired)
 
 	live := []grant.Grant{justExpired, revoked}
-	for range stale / 2 { // each takes more than one with it
+	for range stale / 2 { // each sweeps more than one
 		g := newGrant(u, c)
 		g.CreatedAt, g.ExpiresAt = now, now.Add(lifetime)
 		live = append(live, startGrant(t, s, g))
 	}
 	for _, g := range old {
 		_, err := s.GrantByNumber(t.Context(), g.Number)
-		expect(t, "a grant that expired long ago", err, grant.ErrNotFound)
+		expect(t, "a grant that expired long ago", err, record.ErrNotFound)
 	}
 	for _, g := range live {
 		expectGrant(t, s, g)
 	}
 }
 
-// activeGrants counts the grants that are neither expired nor revoked at the start, by
-// looking for every number before that of a new one.
+// activeGrants counts the grants that are neither expired nor revoked at start. It reads every
+// number below that of a new grant.
 func activeGrants(t *testing.T, s *store.Store) int {
 	t.Helper()
-	last := addGrant(t, s, addUser(t, s, "who counts"), addClient(t, s, "counter"))
+	last := addGrant(t, s, addUser(t, s, "counter"), addClient(t, s, "counter"))
 	count := 0
 	for number := range last.Number {
 		g, err := s.GrantByNumber(t.Context(), number)
-		if errors.Is(err, grant.ErrNotFound) {
+		if errors.Is(err, record.ErrNotFound) {
 			continue
 		}
 		must(t, err)

@@ -10,19 +10,19 @@ import (
 )
 
 var loginTests = []test{
-	{"failed logins are counted for each key", testCountFailures},
-	{"failures are forgotten on success", testClearFailures},
-	{"failures are forgotten in time", testForgetFailures},
-	{"old failures of others are swept", testSweepFailures},
+	{"failed logins are counted by key", testCountFailures},
+	{"failed logins are cleared", testClearFailures},
+	{"failed logins expire", testForgetFailures},
+	{"old failed logins of other keys are swept", testSweepFailures},
 }
 
-// fail counts a failure under the key at a time.
+// fail records a failed login for the key at a time.
 func fail(t *testing.T, s *store.Store, key string, at time.Time) {
 	t.Helper()
 	must(t, s.RecordFailure(t.Context(), key, at, at.Add(-account.ForgetAfter)))
 }
 
-// expectFailures checks what is counted under the key.
+// expectFailures checks the failed logins of the key.
 func expectFailures(t *testing.T, s *store.Store, key string, want account.Failures) {
 	t.Helper()
 	got, err := s.FailedLogins(t.Context(), key)
@@ -70,7 +70,7 @@ func testSweepFailures(t *testing.T, s *store.Store) {
 	recent := start.Add(time.Hour)
 	fail(t, s, "recent", recent)
 	late := start.Add(account.ForgetAfter + time.Minute)
-	for range old / 2 { // each takes more than one with it
+	for range old / 2 { // each sweeps more than one
 		fail(t, s, "john", late)
 	}
 	for i := range old {

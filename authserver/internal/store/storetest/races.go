@@ -11,38 +11,38 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
-	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 var raceTests = []test{
-	{"one of many takes a username", testRaceForUsername},
-	{"one of many takes a client id", testRaceForClientID},
-	{"one of many deletes a user", testRaceToDelete},
-	{"every grant gets a number of its own", testRaceForNumbers},
-	{"every failure counts", testRaceOfFailures},
-	{"one of many replaces a hash", testRaceForHash},
-	{"no grant survives a new password", testPasswordDuringLogins},
-	{"no grant survives a logout that ends the apps", testLogoutDuringRedemptions},
-	{"no grant survives disabling its user", func(t *testing.T, s *store.Store) {
+	{"concurrent creation of a user", testRaceForUsername},
+	{"concurrent creation of a client", testRaceForClientID},
+	{"concurrent deletion of a user", testRaceToDelete},
+	{"concurrent grants get different numbers", testRaceForNumbers},
+	{"concurrent failed logins all count", testRaceOfFailures},
+	{"concurrent replacement of a hash", testRaceForHash},
+	{"setting a password during logins", testPasswordDuringLogins},
+	{"logging out while codes are redeemed", testLogoutDuringRedemptions},
+	{"disabling a user during logins", func(t *testing.T, s *store.Store) {
 		endDuringLogins(t, s, func(ctx context.Context) error { return s.DisableUser(ctx, "john.doe", start) })
 	}},
-	{"no grant survives deleting its user", func(t *testing.T, s *store.Store) {
+	{"deleting a user during logins", func(t *testing.T, s *store.Store) {
 		endDuringLogins(t, s, func(ctx context.Context) error { return s.DeleteUser(ctx, "john.doe", start) })
 	}},
-	{"no grant survives deleting its client", func(t *testing.T, s *store.Store) {
+	{"deleting a client during logins", func(t *testing.T, s *store.Store) {
 		endDuringLogins(t, s, func(ctx context.Context) error { return s.DeleteClient(ctx, "app", start) })
 	}},
 }
 
-// racers is how many goroutines do the same thing at once.
+// racers is the number of goroutines that do the same at once.
 const racers = 16
 
-// patience is how long logins may go on that should have been refused.
-const patience = time.Minute
+// raceTimeout limits the logins that should have been rejected.
+const raceTimeout = time.Minute
 
-// oneWinner checks that one racer came through and all others got the error.
+// oneWinner checks that one error is nil and all others are lost.
 func oneWinner(t *testing.T, errs []error, lost error) {
 	t.Helper()
 	winners := 0
@@ -50,7 +50,7 @@ func oneWinner(t *testing.T, errs []error, lost error) {
 		if err == nil {
 			winners++
 		} else {
-			expect(t, "a racer who lost", err, lost)
+			expect(t, "a losing call", err, lost)
 		}
 	}
 	same(t, "winners", 1, winners)
@@ -61,7 +61,7 @@ func testRaceForUsername(t *testing.T, s *store.Store) {
 		u := newUser("john.doe")
 		u.ID = account.IDPrefix + string(rune('a'+i))
 		return s.CreateUser(ctx, u)
-	}), account.ErrExists)
+	}), record.ErrExists)
 	users, err := s.Users(t.Context())
 	must(t, err)
 	same(t, "number of users", 1, len(users))
@@ -70,14 +70,14 @@ func testRaceForUsername(t *testing.T, s *store.Store) {
 func testRaceForClientID(t *testing.T, s *store.Store) {
 	oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
 		return s.CreateClient(ctx, newClient("app"))
-	}), client.ErrExists)
+	}), record.ErrExists)
 }
 
 func testRaceToDelete(t *testing.T, s *store.Store) {
 	addGrant(t, s, addUser(t, s, "john.doe"), addClient(t, s, "app"))
 	oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
 		return s.DeleteUser(ctx, "john.doe", start)
-	}), account.ErrNotFound)
+	}), record.ErrNotFound)
 }
 
 func testRaceForNumbers(t *testing.T, s *store.Store) {
@@ -116,25 +116,25 @@ func testRaceForHash(t *testing.T, s *store.Store) {
 	u := addUser(t, s, "john.doe")
 	for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, i int) error {
 		if i == 0 {
-			return s.SetPassword(ctx, u.Username, "of a new password", start)
+			return s.SetPassword(ctx, u.Username, "hash of the new password", start)
 		}
-		return s.ReplaceHash(ctx, u.ID, u.PasswordHash, "of the old password")
+		return s.ReplaceHash(ctx, u.ID, u.PasswordHash, "new hash of the old password")
 	}) {
 		must(t, err)
 	}
 	got, err := s.UserByID(t.Context(), u.ID)
 	must(t, err)
-	same(t, "hash", "of a new password", got.PasswordHash)
+	same(t, "hash", "hash of the new password", got.PasswordHash)
 }
 
-// logins are those of one user at one client, on many connections at once.
+// logins are concurrent logins of one user at one client.
 type logins struct {
 	store   *store.Store
 	grant   grant.Grant
-	started chan struct{} // gets a value at the first login of each racer
+	started chan struct{} // receives a value for the first logins
 
 	mu      sync.Mutex
-	numbers []int64 // of the grants so far
+	numbers []int64 // of the grants
 }
 
 func newLogins(t *testing.T, s *store.Store) *logins {
@@ -142,7 +142,7 @@ func newLogins(t *testing.T, s *store.Store) *logins {
 	return &logins{store: s, grant: g, started: make(chan struct{}, racers)}
 }
 
-// run logs in again and again until that is refused, or until done is closed.
+// run logs in until that fails or done is closed.
 func (l *logins) run(ctx context.Context, done <-chan struct{}) error {
 	for {
 		number, err := l.store.StartGrant(ctx, l.grant)
@@ -171,18 +171,18 @@ func (l *logins) first(ctx context.Context) error {
 	}
 }
 
-// soFar returns the grants that have been given by now.
+// soFar returns the numbers of the grants that were started.
 func (l *logins) soFar() []int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.numbers)
 }
 
-// expectRevoked checks that there are such grants, and that all are revoked.
+// expectRevoked checks that there are grants and that all are revoked.
 func (l *logins) expectRevoked(t *testing.T, numbers []int64) {
 	t.Helper()
 	if len(numbers) == 0 {
-		t.Fatal("no login came first: this run shows nothing")
+		t.Fatal("no login succeeded")
 	}
 	for _, number := range numbers {
 		g, err := l.store.GrantByNumber(t.Context(), number)
@@ -193,11 +193,11 @@ func (l *logins) expectRevoked(t *testing.T, numbers []int64) {
 	}
 }
 
-// endDuringLogins ends a user or a client while logins go on, until each of them is
-// refused. In whatever order things happened, no grant is left.
+// endDuringLogins runs end, which disables or deletes a user or a client, during logins, until
+// all of them fail. Whatever the order, no grant stays active.
 func endDuringLogins(t *testing.T, s *store.Store, end func(context.Context) error) {
 	l := newLogins(t, s)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), raceTimeout)
 	defer cancel()
 	errs := atOnce(ctx, racers, func(ctx context.Context, i int) error {
 		if i > 0 {
@@ -207,26 +207,28 @@ func endDuringLogins(t *testing.T, s *store.Store, end func(context.Context) err
 	})
 	must(t, errs[0])
 	for _, err := range errs[1:] {
-		expect(t, "a login that came too late", err, grant.ErrInactive)
+		expect(t, "a login after the end", err, grant.ErrInactive)
 	}
 	l.expectRevoked(t, l.soFar())
 	same(t, "active grants", 0, activeGrants(t, s))
 }
 
-// A new password ends what was begun with the old one, and what begins with it later.
+// A new password revokes grants of the old one, and makes logins with it fail.
 func testPasswordDuringLogins(t *testing.T, s *store.Store) {
-	endDuringLogins(t, s, func(ctx context.Context) error { return s.SetPassword(ctx, "john.doe", "another hash", start) })
+	endDuringLogins(t, s, func(ctx context.Context) error {
+		return s.SetPassword(ctx, "john.doe", "another hash", start)
+	})
 }
 
-// A logout that ends the apps' access, too, ends what the codes of the session have
-// given, and every one that is redeemed later is unknown.
+// A logout that revokes the grants of the session also revokes those of its codes. Redeeming a
+// code later returns grant.ErrCodeUnknown.
 func testLogoutDuringRedemptions(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	var codes []grant.Code
 	for i := range 4 * racers {
 		codes = append(codes, addCode(t, s, "code "+strconv.Itoa(i), u, c))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), raceTimeout)
 	defer cancel()
 	errs := atOnce(ctx, len(codes)+1, func(ctx context.Context, i int) error {
 		if i == len(codes) {

@@ -17,23 +17,24 @@ import (
 )
 
 var refreshTests = []test{
-	{"what is kept of refresh tokens comes back as it went in", testRefreshRoundTrip},
-	{"only the current token of an active grant is replaced", testRotateRefused},
-	{"one of many replaces a refresh token", testRaceToRotate},
-	{"a revoked grant is refreshed no more", testRaceToRotateAndRevoke},
+	{"the state of refresh tokens is read back unchanged", testRefreshRoundTrip},
+	{"only the current token of an active grant is rotated", testRotateFails},
+	{"concurrent rotations of a refresh token", testRaceToRotate},
+	{"concurrent rotation and revocation", testRaceToRotateAndRevoke},
 	{"revoking a grant reports once and keeps the row", testRevokeGrant},
-	{"one of many revokes a grant", testRaceToRevoke},
+	{"concurrent revocations of a grant", testRaceToRevoke},
 	{"a service has one grant until it is revoked", testServiceGrant},
-	{"a service that is gone has no grant", testServiceGrantOfMissingClient},
-	{"many that ask for the grant of a service get one", testRaceForServiceGrant},
+	{"a deleted service has no grant", testServiceGrantOfMissingClient},
+	{"concurrent requests for the grant of a service", testRaceForServiceGrant},
 }
 
 // idle is how far a rotation extends the grants of these tests.
 const idle = 30 * 24 * time.Hour
 
-// newRefresh is what is kept of a first refresh token.
+// newRefresh returns the state of the first refresh token of a grant.
 func newRefresh() grant.Refresh {
-	return grant.Refresh{Family: "family", Current: "first", EndsAt: start.Add(6 * idle), ExpiresAt: start.Add(6 * idle)}
+	end := start.Add(6 * idle)
+	return grant.Refresh{Family: "family", Current: "first", EndsAt: end, ExpiresAt: end}
 }
 
 // addRefreshable starts a grant with a refresh token.
@@ -44,7 +45,7 @@ func addRefreshable(t testing.TB, s *store.Store, u account.User, c client.Clien
 	return startGrant(t, s, g)
 }
 
-// rotated is what is kept of refresh tokens after the current one was replaced.
+// rotated returns the state of refresh tokens after the current one was replaced by next.
 func rotated(r grant.Refresh, next string, at time.Time) grant.Refresh {
 	trail := append([]grant.ReplacedToken{}, r.Replaced...)
 	trail = append(trail, grant.ReplacedToken{Digest: r.Current, Seed: []byte("\x00\xff seed of " + next), At: at.UnixMilli()})
@@ -57,7 +58,7 @@ func testRefreshRoundTrip(t *testing.T, s *store.Store) {
 	g.Audience, g.Session = "https://api.example", "session"
 	g = startGrant(t, s, g)
 	expectGrant(t, s, g)
-	for i := range 64 { // as long as a trail may be
+	for i := range 64 { // the longest trail
 		now := start.Add(time.Duration(i) * time.Second)
 		next := rotated(g.Refresh, "token "+strconv.Itoa(i), now)
 		until := now.Add(idle)
@@ -67,7 +68,8 @@ func testRefreshRoundTrip(t *testing.T, s *store.Store) {
 		g.Refresh, g.ExpiresAt = next, until
 		expectGrant(t, s, g)
 	}
-	bare := grant.Refresh{Family: g.Refresh.Family, Current: "without a trail", EndsAt: g.Refresh.EndsAt, ExpiresAt: g.Refresh.ExpiresAt}
+	bare := g.Refresh
+	bare.Current, bare.Replaced = "without a trail", nil
 	_, err := s.RotateRefresh(t.Context(), g.Number, g.Refresh.Current, bare, start, g.ExpiresAt)
 	must(t, err)
 	g.Refresh = bare
@@ -75,7 +77,7 @@ func testRefreshRoundTrip(t *testing.T, s *store.Store) {
 	expectGrant(t, s, other)
 }
 
-func testRotateRefused(t *testing.T, s *store.Store) {
+func testRotateFails(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	g, revoked, without := addRefreshable(t, s, u, c), addRefreshable(t, s, u, c), addGrant(t, s, u, c)
@@ -88,14 +90,14 @@ func testRotateRefused(t *testing.T, s *store.Store) {
 		current string
 		now     time.Time
 	}{
-		"another digest":           {g.Number, "second", start},
-		"no digest":                {g.Number, "", start},
-		"the family's digest":      {g.Number, "family", start},
-		"of a grant that was idle": {g.Number, "first", g.Refresh.ExpiresAt},
-		"of a revoked grant":       {revoked.Number, "first", start},
-		"of a grant without one":   {without.Number, "first", start},
-		"of a grant never given":   {1 << 40, "first", start},
-		"of another one's number":  {0, "first", start},
+		"another digest":                {g.Number, "second", start},
+		"no digest":                     {g.Number, "", start},
+		"the family's digest":           {g.Number, "family", start},
+		"an expired token":              {g.Number, "first", g.Refresh.ExpiresAt},
+		"a revoked grant":               {revoked.Number, "first", start},
+		"a grant without refresh token": {without.Number, "first", start},
+		"an unknown grant":              {1 << 40, "first", start},
+		"grant 0":                       {0, "first", start},
 	} {
 		ok, err := s.RotateRefresh(ctx, tt.number, tt.current, next, tt.now, start.Add(idle))
 		must(t, err)
@@ -108,10 +110,10 @@ func testRotateRefused(t *testing.T, s *store.Store) {
 	}
 	ok, err := s.RotateRefresh(ctx, g.Number, "first", next, g.Refresh.ExpiresAt.Add(-time.Second), start.Add(idle))
 	must(t, err)
-	same(t, "rotated in the last second", true, ok)
+	same(t, "rotated in the last second before it expires", true, ok)
 }
 
-// CHECKLIST 28: of many that use one token, one replaces it; its successor stands.
+// Of many concurrent uses of a token, one replaces it, and its successor stays valid.
 func testRaceToRotate(t *testing.T, s *store.Store) {
 	g := addRefreshable(t, s, addUser(t, s, "john.doe"), addClient(t, s, "app"))
 	for round := range 8 {
@@ -136,8 +138,7 @@ func testRaceToRotate(t *testing.T, s *store.Store) {
 	}
 }
 
-// A rotation that comes after the end of its grant changes nothing: above all it does
-// not extend the grant.
+// A rotation after the revocation changes nothing. In particular it does not extend the grant.
 func testRaceToRotateAndRevoke(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	for range 8 {
@@ -190,7 +191,7 @@ func testRaceToRevoke(t *testing.T, s *store.Store) {
 	}) {
 		must(t, err)
 	}
-	same(t, "reports that it was active", int64(1), active.Load())
+	same(t, "number of calls that revoked the grant", int64(1), active.Load())
 }
 
 // serviceGrant returns the number of a client's own grant at a time.
@@ -201,11 +202,11 @@ func serviceGrant(t testing.TB, s *store.Store, clientID string, at time.Time) i
 	return number
 }
 
-// CHECKLIST 18: no row a token.
+// All tokens of a service share one grant.
 func testServiceGrant(t *testing.T, s *store.Store) {
 	addClient(t, s, "service")
 	addClient(t, s, "other")
-	addGrant(t, s, addUser(t, s, "john.doe"), client.Client{ID: "service"}) // a user's is none of its own
+	addGrant(t, s, addUser(t, s, "john.doe"), client.Client{ID: "service"}) // a user's grant at the client is another one
 	number := serviceGrant(t, s, "service", start)
 	want := grant.Grant{
 		Number: number, Type: oauth.GrantClientCredentials, ClientID: "service", CreatedAt: start,
@@ -215,7 +216,7 @@ func testServiceGrant(t *testing.T, s *store.Store) {
 	same(t, "number a year later", number, serviceGrant(t, s, "service", start.AddDate(1, 0, 0)))
 	expectGrant(t, s, want)
 	if other := serviceGrant(t, s, "other", start); other == number {
-		t.Errorf("two services have the grant %d", number)
+		t.Errorf("two services share grant %d", number)
 	}
 
 	revoked := start.Add(time.Hour)
@@ -223,9 +224,9 @@ func testServiceGrant(t *testing.T, s *store.Store) {
 	must(t, err)
 	next := serviceGrant(t, s, "service", revoked)
 	if next <= number {
-		t.Errorf("after grant %d was revoked came grant %d", number, next)
+		t.Errorf("grant %d after grant %d, want a higher number", next, number)
 	}
-	same(t, "number once more", next, serviceGrant(t, s, "service", revoked))
+	same(t, "number on the next call", next, serviceGrant(t, s, "service", revoked))
 	want = revokedAt(want, revoked)
 	expectGrant(t, s, want)
 }
@@ -245,14 +246,14 @@ func testServiceGrantOfMissingClient(t *testing.T, s *store.Store) {
 	}
 	addClient(t, s, "service")
 	if again := serviceGrant(t, s, "service", start); again == number {
-		t.Error("a new service has the grant of the old one")
+		t.Error("a new service has the grant of the deleted one")
 	}
 }
 
 func testRaceForServiceGrant(t *testing.T, s *store.Store) {
 	addClient(t, s, "service")
 	last := int64(0)
-	for range 4 { // the first grant, and those after a revocation
+	for range 4 { // the first grant, and three after a revocation
 		var mu sync.Mutex
 		numbers := map[int64]bool{}
 		for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
@@ -267,7 +268,7 @@ func testRaceForServiceGrant(t *testing.T, s *store.Store) {
 		same(t, "different numbers", 1, len(numbers))
 		number := serviceGrant(t, s, "service", start)
 		if number <= last {
-			t.Errorf("grant %d came after grant %d", number, last)
+			t.Errorf("grant %d after grant %d, want a higher number", number, last)
 		}
 		last = number
 		_, err := s.RevokeGrant(t.Context(), number, start)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"testing"
@@ -9,17 +10,18 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 var revocationTests = []test{
-	{"whatever ends a grant, its number is known", testRevokedSince},
-	{"revoked grants are found page by page", testRevokedAfter},
-	{"the number of a revoked grant is known until its last token has expired", testRevokedUntil},
-	{"the last grant is the highest number", testLastGrant},
+	{"revoked grants are listed, whatever revoked them", testRevokedSince},
+	{"revoked grants are listed page by page", testRevokedAfter},
+	{"a revoked grant is kept until its last token has expired", testRevokedUntil},
+	{"the last grant has the highest number", testLastGrant},
 }
 
-// revokedSince returns the numbers of the grants that were revoked since, in order.
+// revokedSince returns the sorted numbers of the grants that were revoked at since or later.
 func revokedSince(t testing.TB, s *store.Store, since time.Time) []int64 {
 	t.Helper()
 	numbers, _, err := s.RevokedAfter(t.Context(), since, 0, 1000)
@@ -28,7 +30,7 @@ func revokedSince(t testing.TB, s *store.Store, since time.Time) []int64 {
 	return numbers
 }
 
-// However many were revoked in one second, page after page finds each of them once.
+// Pages list each grant once, even if more were revoked in one second than fit on a page.
 func testRevokedAfter(t *testing.T, s *store.Store) {
 	const seconds, each = 3, 5
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
@@ -51,34 +53,42 @@ func testRevokedAfter(t *testing.T, s *store.Store) {
 			got = append(got, numbers...)
 			at, after = last, numbers[len(numbers)-1]
 		}
-		same(t, "revoked, "+strconv.Itoa(limit)+" at a time", want, got)
+		same(t, "revoked grants in pages of "+strconv.Itoa(limit), want, got)
 	}
 }
 
-// endings are all that ends grants. Each gets a user, a client and a session of theirs,
-// and a grant of the user to the client in the session.
-var endings = map[string]func(t *testing.T, s *store.Store, u account.User, c client.Client, session string, number int64, now time.Time){
-	"a revocation": func(t *testing.T, s *store.Store, _ account.User, _ client.Client, _ string, number int64, now time.Time) {
-		_, err := s.RevokeGrant(t.Context(), number, now)
-		must(t, err)
+// session is a user's session with a client and the grant that was started in it.
+type session struct {
+	store  *store.Store
+	user   account.User
+	client client.Client
+	digest string
+	grant  int64
+}
+
+// endings are the ways to revoke the grant of a session.
+var endings = map[string]func(ctx context.Context, x session, now time.Time) error{
+	"a revocation": func(ctx context.Context, x session, now time.Time) error {
+		_, err := x.store.RevokeGrant(ctx, x.grant, now)
+		return err
 	},
-	"a new password": func(t *testing.T, s *store.Store, u account.User, _ client.Client, _ string, _ int64, now time.Time) {
-		must(t, s.SetPassword(t.Context(), u.Username, "another hash", now))
+	"a new password": func(ctx context.Context, x session, now time.Time) error {
+		return x.store.SetPassword(ctx, x.user.Username, "another hash", now)
 	},
-	"disabling the user": func(t *testing.T, s *store.Store, u account.User, _ client.Client, _ string, _ int64, now time.Time) {
-		must(t, s.DisableUser(t.Context(), u.Username, now))
+	"disabling the user": func(ctx context.Context, x session, now time.Time) error {
+		return x.store.DisableUser(ctx, x.user.Username, now)
 	},
-	"deleting the user": func(t *testing.T, s *store.Store, u account.User, _ client.Client, _ string, _ int64, now time.Time) {
-		must(t, s.DeleteUser(t.Context(), u.Username, now))
+	"deleting the user": func(ctx context.Context, x session, now time.Time) error {
+		return x.store.DeleteUser(ctx, x.user.Username, now)
 	},
-	"deleting the client": func(t *testing.T, s *store.Store, _ account.User, c client.Client, _ string, _ int64, now time.Time) {
-		must(t, s.DeleteClient(t.Context(), c.ID, now))
+	"deleting the client": func(ctx context.Context, x session, now time.Time) error {
+		return x.store.DeleteClient(ctx, x.client.ID, now)
 	},
-	"revoking the consent": func(t *testing.T, s *store.Store, u account.User, c client.Client, _ string, _ int64, now time.Time) {
-		must(t, s.RevokeConsent(t.Context(), u.ID, c.ID, now))
+	"revoking the consent": func(ctx context.Context, x session, now time.Time) error {
+		return x.store.RevokeConsent(ctx, x.user.ID, x.client.ID, now)
 	},
-	"a logout": func(t *testing.T, s *store.Store, _ account.User, _ client.Client, session string, _ int64, now time.Time) {
-		must(t, s.DeleteSession(t.Context(), session, true, now))
+	"a logout": func(ctx context.Context, x session, now time.Time) error {
+		return x.store.DeleteSession(ctx, x.digest, true, now)
 	},
 }
 
@@ -95,18 +105,18 @@ func testRevokedSince(t *testing.T, s *store.Store) {
 
 		at = at.Add(time.Minute)
 		same(t, "revoked before "+what, []int64{}, revokedSince(t, s, at))
-		end(t, s, u, c, what, g.Number, at)
+		must(t, end(t.Context(), session{s, u, c, what, g.Number}, at))
 		same(t, "revoked by "+what, []int64{g.Number}, revokedSince(t, s, at))
 		same(t, "revoked after "+what, []int64{}, revokedSince(t, s, at.Add(time.Second)))
 		got, err := s.GrantByNumber(t.Context(), g.Number)
 		must(t, err)
 		same(t, "kept until, after "+what, revokedAt(g, at).ExpiresAt, got.ExpiresAt)
 	}
-	same(t, "how many were revoked", len(endings), len(revokedSince(t, s, start)))
+	same(t, "number of revoked grants", len(endings), len(revokedSince(t, s, start)))
 }
 
-// A revoked grant is kept for as long as an access token of it may live, whatever its own
-// end was, that of a service never; and then it is swept.
+// A revoked grant is kept for the longest lifetime of an access token, whatever its own expiry
+// was, and is swept after that.
 func testRevokedUntil(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	addClient(t, s, "service")
@@ -128,12 +138,12 @@ func testRevokedUntil(t *testing.T, s *store.Store) {
 		startGrant(t, s, g)
 	}
 	startAt(start.Add(grant.MaxTokenLifetime))
-	same(t, "revoked, while tokens may live", want, revokedSince(t, s, start))
+	same(t, "revoked grants while tokens may be valid", want, revokedSince(t, s, start))
 	startAt(start.Add(grant.MaxTokenLifetime + 2*time.Minute))
-	same(t, "revoked, when all have expired", []int64{}, revokedSince(t, s, start))
+	same(t, "revoked grants when all tokens have expired", []int64{}, revokedSince(t, s, start))
 	for _, number := range want {
 		_, err := s.GrantByNumber(ctx, number)
-		expect(t, "a grant that was revoked long ago", err, grant.ErrNotFound)
+		expect(t, "a grant that was revoked long ago", err, record.ErrNotFound)
 	}
 }
 
@@ -143,7 +153,7 @@ func testLastGrant(t *testing.T, s *store.Store) {
 		must(t, err)
 		return number
 	}
-	same(t, "number before any", int64(0), last())
+	same(t, "number without grants", int64(0), last())
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	for range 3 {
 		same(t, "last number", addGrant(t, s, u, c).Number, last())
@@ -152,5 +162,5 @@ func testLastGrant(t *testing.T, s *store.Store) {
 	same(t, "last number", number, last())
 	must(t, s.DeleteUser(t.Context(), u.Username, start))
 	must(t, s.DeleteClient(t.Context(), c.ID, start))
-	same(t, "last number, when all are gone", number, last())
+	same(t, "last number after the user and the client were deleted", number, last())
 }

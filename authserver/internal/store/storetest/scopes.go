@@ -3,22 +3,22 @@ package storetest
 import (
 	"testing"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 var scopeTests = []test{
-	{"the scope of this server is described", testScopeOfServer},
-	{"what was said of a scope last is what it means", testDescribeScope},
+	{"a new database describes the scope profile", testScopeOfServer},
+	{"a description replaces the previous one", testDescribeScope},
 	{"scopes are listed in byte order", testScopesInOrder},
-	{"forgetting what a scope means", testForgetScope},
+	{"removing a description", testForgetScope},
 }
 
-// ownScope is what every new database says of the one scope that the server itself
-// gives a meaning to.
+// ownScope is the description in every new database, of the scope that the server itself uses.
 var ownScope = resource.ScopeDescription{Scope: "profile", Text: "See your name and your username"}
 
-// expectScopes checks which scopes are described, and how.
+// expectScopes checks all descriptions in the database.
 func expectScopes(t testing.TB, s *store.Store, want ...resource.ScopeDescription) {
 	t.Helper()
 	got, err := s.ScopeDescriptions(t.Context())
@@ -44,7 +44,8 @@ func testScopesInOrder(t *testing.T, s *store.Store) {
 	ordered := []string{"A", "a", "a:b", "ab", "b"}
 	want := []resource.ScopeDescription{}
 	for i := range ordered { // not in the order in which they are listed
-		must(t, s.DescribeScope(t.Context(), resource.ScopeDescription{Scope: ordered[(i*3)%len(ordered)], Text: "Do it"}))
+		d := resource.ScopeDescription{Scope: ordered[(i*3)%len(ordered)], Text: "Do it"}
+		must(t, s.DescribeScope(t.Context(), d))
 		want = append(want, resource.ScopeDescription{Scope: ordered[i], Text: "Do it"})
 	}
 	expectScopes(t, s, want...)
@@ -53,11 +54,11 @@ func testScopesInOrder(t *testing.T, s *store.Store) {
 func testForgetScope(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	for _, scope := range []string{"Profile", "profil", "%", ""} {
-		expect(t, "forgetting "+scope, s.ForgetScope(ctx, scope), resource.ErrNoScope)
+		expect(t, "removing the description of "+scope, s.ForgetScope(ctx, scope), record.ErrNotFound)
 	}
 	expectScopes(t, s, ownScope)
 	must(t, s.ForgetScope(ctx, ownScope.Scope))
-	expect(t, "forgetting twice", s.ForgetScope(ctx, ownScope.Scope), resource.ErrNoScope)
+	expect(t, "removing it twice", s.ForgetScope(ctx, ownScope.Scope), record.ErrNotFound)
 	got, err := s.ScopeDescriptions(ctx)
 	must(t, err)
 	same(t, "scopes", []resource.ScopeDescription{}, got)

@@ -8,16 +8,17 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 var sessionTests = []test{
-	{"a session says who and since when, until its end", testSession},
-	{"sessions end with a new password, disabling and deleting", testSessionsEnd},
-	{"a session ends alone, or with its grants", testDeleteSession},
-	{"a session takes the place of another", testReplaceSession},
-	{"grants without a session are no session's", testGrantsWithoutSession},
-	{"sessions that are over are swept", testSweepSessions},
+	{"a session returns its user until it expires", testSession},
+	{"sessions end when the user's password changes or the user is disabled or deleted", testSessionsEnd},
+	{"deleting a session, with and without its grants", testDeleteSession},
+	{"replacing a session", testReplaceSession},
+	{"an empty session is not that of grants without one", testGrantsWithoutSession},
+	{"expired sessions are swept", testSweepSessions},
 }
 
 // sessionLength is how long the sessions of these tests last.
@@ -25,12 +26,12 @@ const sessionLength = 12 * time.Hour
 
 func addSession(t testing.TB, s *store.Store, digest string, u account.User) {
 	t.Helper()
-	now, err := s.UserByID(t.Context(), u.ID) // who has just shown the password of now
+	current, err := s.UserByID(t.Context(), u.ID) // with the current password version
 	must(t, err)
-	must(t, s.CreateSession(t.Context(), digest, now, start, start.Add(sessionLength)))
+	must(t, s.CreateSession(t.Context(), digest, current, start, start.Add(sessionLength)))
 }
 
-// expectSession checks whether somebody is logged in in a session at start.
+// expectSession checks whether a session is valid at start.
 func expectSession(t testing.TB, s *store.Store, digest string, want error) {
 	t.Helper()
 	_, _, err := s.SessionUser(t.Context(), digest, start)
@@ -49,20 +50,20 @@ func testSession(t *testing.T, s *store.Store) {
 	}
 	for _, after := range []time.Duration{sessionLength, sessionLength + time.Hour} {
 		got, since, err := s.SessionUser(t.Context(), "john's", start.Add(after))
-		expect(t, "a session after its end", err, account.ErrNotFound)
+		expect(t, "an expired session", err, record.ErrNotFound)
 		if got != (account.User{}) || !since.IsZero() {
-			t.Errorf("it says %v since %v", got, since)
+			t.Errorf("an expired session returned user %v and login %v", got, since)
 		}
 	}
 	for _, digest := range []string{"", "John's", "john's ", "john_s", "nobody's"} {
-		expectSession(t, s, digest, account.ErrNotFound)
+		expectSession(t, s, digest, record.ErrNotFound)
 	}
 	if s.CreateSession(t.Context(), "john's", other, start, start.Add(sessionLength)) == nil {
-		t.Error("two sessions have one digest")
+		t.Error("two sessions were created with one digest")
 	}
 }
 
-// CHECKLIST 27: for browser sessions too.
+// RFC 9700 section 4.14.2, for browser sessions.
 func testSessionsEnd(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	kept := addUser(t, s, "jane.smith")
@@ -76,23 +77,25 @@ func testSessionsEnd(t *testing.T, s *store.Store) {
 		addSession(t, s, name+" 1", u)
 		addSession(t, s, name+" 2", u)
 		must(t, end(name))
-		expectSession(t, s, name+" 1", account.ErrNotFound)
-		expectSession(t, s, name+" 2", account.ErrNotFound)
+		expectSession(t, s, name+" 1", record.ErrNotFound)
+		expectSession(t, s, name+" 2", record.ErrNotFound)
 	}
 	must(t, s.EnableUser(ctx, "disabled"))
-	expectSession(t, s, "disabled 1", account.ErrNotFound)
+	expectSession(t, s, "disabled 1", record.ErrNotFound)
 	expectSession(t, s, "jane's", nil)
 
-	// A login that was on its way when the user was disabled makes no session either.
+	// A login that started before the user was disabled creates no session.
 	must(t, s.DisableUser(ctx, "disabled", start))
 	late, err := s.UserByUsername(ctx, "disabled")
 	must(t, err)
-	expect(t, "a session of a disabled user", s.CreateSession(ctx, "late", late, start, start.Add(sessionLength)), grant.ErrInactive)
-	expectSession(t, s, "late", account.ErrNotFound)
+	err = s.CreateSession(ctx, "late", late, start, start.Add(sessionLength))
+	expect(t, "creating a session of a disabled user", err, grant.ErrInactive)
+	expectSession(t, s, "late", record.ErrNotFound)
 
-	// Nor does one that began with the password before.
+	// Nor does a login with the previous password.
 	must(t, s.SetPassword(ctx, "jane.smith", "hash", start))
-	expect(t, "a session by an old password", s.CreateSession(ctx, "old", kept, start, start.Add(sessionLength)), grant.ErrInactive)
+	err = s.CreateSession(ctx, "old", kept, start, start.Add(sessionLength))
+	expect(t, "creating a session with an old password", err, grant.ErrInactive)
 }
 
 // addSessionGrant starts a grant in a session.
@@ -110,15 +113,16 @@ func testDeleteSession(t *testing.T, s *store.Store) {
 		addSession(t, s, digest, u)
 	}
 	left, other := addSessionGrant(t, s, "alone", u, c), addSessionGrant(t, s, "another", u, c)
-	first, second := addSessionGrant(t, s, "with grants", u, c), addSessionGrant(t, s, "with grants", u, addClient(t, s, "second"))
+	first := addSessionGrant(t, s, "with grants", u, c)
+	second := addSessionGrant(t, s, "with grants", u, addClient(t, s, "second"))
 	ended := start.Add(time.Minute)
 	must(t, s.DeleteSession(ctx, "alone", false, ended))
 	must(t, s.DeleteSession(ctx, "with grants", true, ended))
-	must(t, s.DeleteSession(ctx, "with grants", true, ended.Add(time.Hour))) // of what has ended already
+	must(t, s.DeleteSession(ctx, "with grants", true, ended.Add(time.Hour))) // already deleted
 	must(t, s.DeleteSession(ctx, "nobody's", true, ended))
 
-	expectSession(t, s, "alone", account.ErrNotFound)
-	expectSession(t, s, "with grants", account.ErrNotFound)
+	expectSession(t, s, "alone", record.ErrNotFound)
+	expectSession(t, s, "with grants", record.ErrNotFound)
 	expectSession(t, s, "another", nil)
 	first, second = revokedAt(first, ended), revokedAt(second, ended)
 	for _, g := range []grant.Grant{left, other, first, second} {
@@ -126,8 +130,8 @@ func testDeleteSession(t *testing.T, s *store.Store) {
 	}
 }
 
-// What a user gave goes on in the new session; what somebody else gave in the same
-// browser before ends in the old one.
+// Codes and grants of the user move to the new session. Those of another user who logged in in
+// the same browser do not.
 func testReplaceSession(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	john, jane, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
@@ -136,7 +140,7 @@ func testReplaceSession(t *testing.T, s *store.Store) {
 	mine, others := addSessionGrant(t, s, old, john, c), addSessionGrant(t, s, old, jane, c)
 	now := start.Add(time.Second)
 	must(t, s.ReplaceSession(ctx, old, "new", john, now, now.Add(sessionLength)))
-	expectSession(t, s, old, account.ErrNotFound)
+	expectSession(t, s, old, record.ErrNotFound)
 	_, since, err := s.SessionUser(ctx, "new", now)
 	must(t, err)
 	same(t, "time of the login", now, since)
@@ -150,7 +154,7 @@ func testReplaceSession(t *testing.T, s *store.Store) {
 	}
 
 	loose := addGrant(t, s, john, c)
-	must(t, s.ReplaceSession(ctx, "", "newer", john, now, now.Add(sessionLength))) // there was none
+	must(t, s.ReplaceSession(ctx, "", "newer", john, now, now.Add(sessionLength))) // no old session
 	expectSession(t, s, "new", nil)
 	expectSession(t, s, "newer", nil)
 	expectGrant(t, s, loose)
@@ -169,11 +173,11 @@ func testSweepSessions(t *testing.T, s *store.Store) {
 		addSession(t, s, "stale "+strconv.Itoa(i), u)
 	}
 	now := start.Add(sessionLength + time.Second)
-	for i := range stale / 2 { // each takes more than one with it
+	for i := range stale / 2 { // each sweeps more than one
 		must(t, s.CreateSession(t.Context(), "new "+strconv.Itoa(i), u, now, now.Add(sessionLength)))
 	}
 	for i := range stale {
-		expectSession(t, s, "stale "+strconv.Itoa(i), account.ErrNotFound) // though it is not over at start
+		expectSession(t, s, "stale "+strconv.Itoa(i), record.ErrNotFound) // swept, although it would be valid at start
 	}
 	for i := range stale / 2 {
 		expectSession(t, s, "new "+strconv.Itoa(i), nil)

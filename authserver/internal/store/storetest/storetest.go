@@ -1,8 +1,5 @@
-// Package storetest is the conformance suite of package store: what every engine
-// must do alike, by one process or by many goroutines at once.
-//
-// It exists so that the test of an engine is one call, and so that no engine is let
-// off what another one has to do:
+// Package storetest is the conformance suite of package store. It tests that every engine
+// behaves alike, also when many goroutines use it at once. The tests of an engine are:
 //
 //	func TestSQLite(t *testing.T) { storetest.Run(t, openSQLite) }
 //	func BenchmarkSQLite(b *testing.B) { storetest.Bench(b, openSQLite) }
@@ -26,13 +23,20 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// Run tests an engine. Each call of open returns a fresh database whose schema is up
-// to date; open sees to it that the store is closed at the end of the test. A test
-// may close it earlier.
+// Run tests an engine. The tests run in parallel, so they end after Run returns.
+//
+// Each call of open returns a new database whose schema is up to date, and closes the store at
+// the end of the test. A test may close it earlier.
 func Run(t *testing.T, open func(testing.TB) *store.Store) {
-	for _, group := range [][]test{storeTests, userTests, clientTests, grantTests, revocationTests, refreshTests, codeTests, sessionTests, consentTests, apiTests, defaultAPITests, scopeTests, loginTests, raceTests} {
+	for _, group := range [][]test{
+		storeTests, userTests, clientTests, grantTests, revocationTests, refreshTests, codeTests,
+		sessionTests, consentTests, apiTests, defaultAPITests, scopeTests, loginTests, raceTests,
+	} {
 		for _, tt := range group {
-			t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
+			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
+				tt.run(t, open(t))
+			})
 		}
 	}
 }
@@ -43,13 +47,13 @@ type test struct {
 	run  func(t *testing.T, s *store.Store)
 }
 
-// start is when the tests take place. No test looks at a real clock.
+// start is the time at which the tests take place. No test reads the clock.
 var start = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
 // lifetime is how long the grants of these tests live.
 const lifetime = 30 * time.Minute
 
-// newUser returns a user who is not in the database yet.
+// newUser returns a user that is not in the database yet.
 func newUser(username string) account.User {
 	return account.User{
 		ID:           account.IDPrefix + username,
@@ -60,7 +64,7 @@ func newUser(username string) account.User {
 	}
 }
 
-// addUser puts a new user into the database.
+// addUser adds a new user to the database.
 func addUser(t testing.TB, s *store.Store, username string) account.User {
 	t.Helper()
 	u := newUser(username)
@@ -80,7 +84,7 @@ func newClient(id string) client.Client {
 	}
 }
 
-// addClient puts a new confidential client into the database.
+// addClient adds a new confidential client to the database.
 func addClient(t testing.TB, s *store.Store, id string) client.Client {
 	t.Helper()
 	c := newClient(id)
@@ -106,7 +110,7 @@ func addGrant(t testing.TB, s *store.Store, u account.User, c client.Client) gra
 	return startGrant(t, s, newGrant(u, c))
 }
 
-// revokedAt is what is kept of a grant that was revoked at a time, however it was.
+// revokedAt returns the grant as it is stored after a revocation at a time.
 func revokedAt(g grant.Grant, at time.Time) grant.Grant {
 	g.RevokedAt, g.ExpiresAt = at, at.Add(grant.MaxTokenLifetime)
 	return g
@@ -120,7 +124,7 @@ func startGrant(t testing.TB, s *store.Store, g grant.Grant) grant.Grant {
 	return g
 }
 
-// must ends the test at an error.
+// must fails the test now if err is not nil.
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -128,16 +132,15 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// expect checks that an operation ended with the error it should end with; nil
-// means none.
+// expect checks the error of an operation. A want of nil means no error.
 func expect(t testing.TB, doing string, got, want error) {
 	t.Helper()
 	if !errors.Is(got, want) {
-		t.Errorf("%s: got the error %v, want %v", doing, got, want)
+		t.Errorf("%s: got error %v, want %v", doing, got, want)
 	}
 }
 
-// same checks that something that was read is what it should be.
+// same checks that got equals want.
 func same(t testing.TB, what string, want, got any) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -145,7 +148,7 @@ func same(t testing.TB, what string, want, got any) {
 	}
 }
 
-// expectUser checks what the database says about a user.
+// expectUser checks a user in the database.
 func expectUser(t testing.TB, s *store.Store, want account.User) {
 	t.Helper()
 	got, err := s.UserByUsername(t.Context(), want.Username)
@@ -153,7 +156,7 @@ func expectUser(t testing.TB, s *store.Store, want account.User) {
 	same(t, "user "+want.Username, want, got)
 }
 
-// expectGrant checks what the database says about a grant.
+// expectGrant checks a grant in the database.
 func expectGrant(t testing.TB, s *store.Store, want grant.Grant) {
 	t.Helper()
 	got, err := s.GrantByNumber(t.Context(), want.Number)

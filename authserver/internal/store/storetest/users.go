@@ -7,23 +7,24 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 var userTests = []test{
-	{"a user comes back as it went in", testUserRoundTrip},
-	{"times are kept to the second, in UTC", testUserTimes},
-	{"a username is taken once", testUsernameTaken},
-	{"an id is taken once, and is a user's", testUserID},
-	{"usernames differ by letter case", testUsernameCase},
-	{"any username can be stored and found", testOddUsernames},
+	{"a user is read back unchanged", testUserRoundTrip},
+	{"times are stored to the second, in UTC", testUserTimes},
+	{"a username is unique", testUsernameUnique},
+	{"a user id is unique and has the prefix of users", testUserID},
+	{"usernames are case-sensitive", testUsernameCase},
+	{"unusual usernames", testOddUsernames},
 	{"users are listed by username, in byte order", testUsersInOrder},
-	{"what needs a user says when there is none", testNoUser},
-	{"a new password", testSetPassword},
-	{"disabling and enabling", testDisable},
+	{"calls for an unknown user", testNoUser},
+	{"setting a password", testSetPassword},
+	{"disabling and enabling a user", testDisable},
 	{"deleting a user", testDeleteUser},
-	{"a hash is replaced only where it is the old one", testReplaceHash},
-	{"ending one user's sessions leaves the others'", testOthersKeepSessions},
+	{"a hash is replaced only if it is the old one", testReplaceHash},
+	{"revoking one user's grants keeps those of others", testOthersKeepGrants},
 }
 
 func testUserRoundTrip(t *testing.T, s *store.Store) {
@@ -34,7 +35,7 @@ func testUserRoundTrip(t *testing.T, s *store.Store) {
 	must(t, err)
 	same(t, "user by id", want, got)
 	if !got.Active() || !got.LastLoginAt.IsZero() {
-		t.Errorf("a new user is active (%v) and has logged in at %v", got.Active(), got.LastLoginAt)
+		t.Errorf("new user: active %v, last login %v; want true, none", got.Active(), got.LastLoginAt)
 	}
 }
 
@@ -47,38 +48,38 @@ func testUserTimes(t *testing.T, s *store.Store) {
 	must(t, s.CreateUser(t.Context(), u))
 
 	u.CreatedAt, u.LastLoginAt, u.DisabledAt = start, start.Add(time.Hour), start.Add(2*time.Hour)
-	expectUser(t, s, u) // cmp looks at the instant only:
+	expectUser(t, s, u) // cmp compares the instants only
 	got, err := s.UserByUsername(t.Context(), u.Username)
 	must(t, err)
 	for _, at := range []time.Time{got.CreatedAt, got.LastLoginAt, got.DisabledAt} {
 		if at.Location() != time.UTC {
-			t.Errorf("%v is not in UTC", at)
+			t.Errorf("time %v is not in UTC", at)
 		}
 	}
 }
 
-func testUsernameTaken(t *testing.T, s *store.Store) {
+func testUsernameUnique(t *testing.T, s *store.Store) {
 	first := addUser(t, s, "john.doe")
 	second := newUser("john.doe")
 	second.ID, second.Name, second.PasswordHash = account.IDPrefix+"another", "An impostor", "hash"
-	expect(t, "taking a name again", s.CreateUser(t.Context(), second), account.ErrExists)
+	expect(t, "creating a user with the same username", s.CreateUser(t.Context(), second), record.ErrExists)
 	expectUser(t, s, first)
 }
 
-// CHECKLIST 19: an id of a user can never be one of a client, whoever writes it.
+// A user's id can never equal a client_id (RFC 9700 section 4.15.1).
 func testUserID(t *testing.T, s *store.Store) {
 	first := addUser(t, s, "john.doe")
 	second := newUser("jane.smith")
 	second.ID = first.ID
 	if s.CreateUser(t.Context(), second) == nil {
-		t.Error("two users have one id")
+		t.Error("two users were created with one id")
 	}
 	second.ID = "app"
 	if s.CreateUser(t.Context(), second) == nil {
-		t.Error("a user has an id that could be a client's")
+		t.Error("a user was created with an id that a client could have")
 	}
 	_, err := s.UserByUsername(t.Context(), second.Username)
-	expect(t, "reading a user who was refused", err, account.ErrNotFound)
+	expect(t, "reading a user that was not created", err, record.ErrNotFound)
 }
 
 func testUsernameCase(t *testing.T, s *store.Store) {
@@ -87,14 +88,15 @@ func testUsernameCase(t *testing.T, s *store.Store) {
 	expectUser(t, s, upper)
 	for _, username := range []string{"JOHN.DOE", "john.Doe", "john.doe ", " john.doe", "john_doe", "john%", ""} {
 		_, err := s.UserByUsername(t.Context(), username)
-		expect(t, username, err, account.ErrNotFound)
+		expect(t, username, err, record.ErrNotFound)
 	}
 }
 
 func testOddUsernames(t *testing.T, s *store.Store) {
 	names := []string{
-		"o'brien", `"quoted"`, `back\slash`, "100%", "a_b", "axb", "*", "?", "$1", ":name", "{{serial}}", "x'; DROP TABLE users; --",
-		"--", "/* x */", "NULL", "0", "with a space", "josé", "jose\u0301", "ß", "ss", "Σίσυφος", "日本語", "😀", "ﬁ", "fi",
+		"o'brien", `"quoted"`, `back\slash`, "100%", "a_b", "axb", "*", "?", "$1", ":name", "{{serial}}",
+		"x'; DROP TABLE users; --", "--", "/* x */", "NULL", "0", "with a space",
+		"josé", "jose\u0301", "ß", "ss", "Σίσυφος", "日本語", "😀", "ﬁ", "fi",
 		strings.Repeat("é", 64), strings.Repeat("x", 128),
 	}
 	for _, name := range names {
@@ -106,7 +108,7 @@ func testOddUsernames(t *testing.T, s *store.Store) {
 	for _, name := range names {
 		must(t, s.DeleteUser(t.Context(), name, start))
 		_, err := s.UserByUsername(t.Context(), name)
-		expect(t, name, err, account.ErrNotFound)
+		expect(t, name, err, record.ErrNotFound)
 	}
 }
 
@@ -128,18 +130,18 @@ func testUsersInOrder(t *testing.T, s *store.Store) {
 func testNoUser(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	_, err := s.UserByUsername(ctx, "nobody")
-	expect(t, "UserByUsername", err, account.ErrNotFound)
+	expect(t, "UserByUsername", err, record.ErrNotFound)
 	_, err = s.UserByID(ctx, account.IDPrefix+"nobody")
-	expect(t, "UserByID", err, account.ErrNotFound)
-	expect(t, "SetPassword", s.SetPassword(ctx, "nobody", "hash", start), account.ErrNotFound)
-	expect(t, "DisableUser", s.DisableUser(ctx, "nobody", start), account.ErrNotFound)
-	expect(t, "EnableUser", s.EnableUser(ctx, "nobody"), account.ErrNotFound)
-	expect(t, "DeleteUser", s.DeleteUser(ctx, "nobody", start), account.ErrNotFound)
+	expect(t, "UserByID", err, record.ErrNotFound)
+	expect(t, "SetPassword", s.SetPassword(ctx, "nobody", "hash", start), record.ErrNotFound)
+	expect(t, "DisableUser", s.DisableUser(ctx, "nobody", start), record.ErrNotFound)
+	expect(t, "EnableUser", s.EnableUser(ctx, "nobody"), record.ErrNotFound)
+	expect(t, "DeleteUser", s.DeleteUser(ctx, "nobody", start), record.ErrNotFound)
 	expect(t, "ReplaceHash", s.ReplaceHash(ctx, account.IDPrefix+"nobody", "old", "new"), nil)
 	testFresh(t, s)
 }
 
-// CHECKLIST 27: a new password ends the sessions that the old one began.
+// A new password revokes the grants of the old one (RFC 9700 section 4.14.2).
 func testSetPassword(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	g := addGrant(t, s, u, c)
@@ -159,16 +161,16 @@ func testSetPassword(t *testing.T, s *store.Store) {
 	g = revokedAt(g, changed)
 	expectGrant(t, s, g)
 
-	// A login that began with the old one gives nothing any more.
+	// A login with the old password that is still in progress starts no grant.
 	_, err := s.StartGrant(t.Context(), newGrant(u, c))
-	expect(t, "a login by the old password", err, grant.ErrInactive)
+	expect(t, "a login with the old password", err, grant.ErrInactive)
 
-	// It is the old sessions that end, once, and not those to come.
+	// Only grants that exist are revoked, and only once.
 	later := newGrant(u, c)
 	later.PasswordVersion = u.PasswordVersion
 	later.Number, err = s.StartGrant(t.Context(), later)
 	must(t, err)
-	later.PasswordVersion = 0 // it is compared, not kept
+	later.PasswordVersion = 0 // compared, not stored
 	must(t, s.DisableUser(t.Context(), u.Username, changed.Add(time.Minute)))
 	expectGrant(t, s, g)
 	later = revokedAt(later, changed.Add(time.Minute))
@@ -190,14 +192,14 @@ func testDisable(t *testing.T, s *store.Store) {
 	expectUser(t, s, again)
 
 	must(t, s.EnableUser(t.Context(), u.Username))
-	must(t, s.EnableUser(t.Context(), u.Username)) // of a user who is active already
+	must(t, s.EnableUser(t.Context(), u.Username)) // already enabled
 	expectUser(t, s, u)
 	expectGrant(t, s, g) // still revoked
 	addGrant(t, s, u, c)
 }
 
-// The grant of a user who is gone stays, revoked, until its last token has expired:
-// its bit must go on saying so.
+// The grant of a deleted user is kept until its last token has expired, for its bit in the
+// status list.
 func testDeleteUser(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	g := addGrant(t, s, u, c)
@@ -208,10 +210,10 @@ func testDeleteUser(t *testing.T, s *store.Store) {
 	g.UserID = ""
 	expectGrant(t, s, g)
 	_, err := s.UserByID(t.Context(), u.ID)
-	expect(t, "reading a deleted user", err, account.ErrNotFound)
-	expect(t, "deleting a user twice", s.DeleteUser(t.Context(), u.Username, deleted), account.ErrNotFound)
+	expect(t, "reading a deleted user", err, record.ErrNotFound)
+	expect(t, "deleting a user twice", s.DeleteUser(t.Context(), u.Username, deleted), record.ErrNotFound)
 
-	// The name is free again, and what the old owner did is not the new one's.
+	// The username can be used again, and the new user has nothing of the old one's.
 	namesake := newUser("john.doe")
 	namesake.ID = account.IDPrefix + "namesake"
 	must(t, s.CreateUser(t.Context(), namesake))
@@ -228,7 +230,7 @@ func testReplaceHash(t *testing.T, s *store.Store) {
 	expectUser(t, s, other)
 }
 
-func testOthersKeepSessions(t *testing.T, s *store.Store) {
+func testOthersKeepGrants(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	c, other := addClient(t, s, "app"), addUser(t, s, "jane.smith")
 	kept := addGrant(t, s, other, c)

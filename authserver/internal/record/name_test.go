@@ -1,21 +1,24 @@
-package label_test
+package record_test
 
 import (
 	"strings"
 	"testing"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/label"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
-func TestCheckAccepts(t *testing.T) {
-	for _, text := range []string{"x", "John Doe", "a  b", "o'brien", `"q"`, "josé", "日本語", "😀", "100%", "<b>", strings.Repeat("x", 16), strings.Repeat("é", 8)} {
-		if err := label.Check("name", text, 16); err != nil {
+func TestCheckNameAllowed(t *testing.T) {
+	for _, text := range []string{
+		"x", "John Doe", "a  b", "o'brien", `"q"`, "josé", "日本語", "😀", "100%", "<b>",
+		strings.Repeat("x", 16), strings.Repeat("é", 8),
+	} {
+		if err := record.CheckName("name", text, 16); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
 }
 
-func TestCheckRefuses(t *testing.T) {
+func TestCheckNameErrors(t *testing.T) {
 	for _, tt := range []struct{ text, says string }{
 		{"", "the name is empty"},
 		{strings.Repeat("x", 17), "the name is longer than 16 bytes"},
@@ -38,24 +41,25 @@ func TestCheckRefuses(t *testing.T) {
 		{"\ufeffa", "the name has a character that cannot be printed"},
 		{"a\x7f", "the name has a character that cannot be printed"},
 	} {
-		if err := label.Check("name", tt.text, 16); err == nil || err.Error() != tt.says {
-			t.Errorf("%+q: %v, want: %s", tt.text, err, tt.says)
+		if err := record.CheckName("name", tt.text, 16); err == nil || err.Error() != tt.says {
+			t.Errorf("%+q: got error %v, want %s", tt.text, err, tt.says)
 		}
 	}
 }
 
-// A label that is accepted stays one line of a table, and is what it was when its ends
-// are trimmed, as people and programs do.
-func FuzzCheck(f *testing.F) {
+// A valid name is one line and does not change when it is trimmed.
+func FuzzCheckName(f *testing.F) {
 	for _, text := range []string{"", "John Doe", " a", "a\u0085", "a\nb", "\xff", "\u2029"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if label.Check("name", text, 64) != nil {
+		if record.CheckName("name", text, 64) != nil {
 			return
 		}
-		if text == "" || len(text) > 64 || strings.TrimSpace(text) != text || len(strings.Fields(text)) != len(strings.FieldsFunc(text, func(r rune) bool { return r == ' ' })) {
-			t.Errorf("%+q is accepted", text)
+		words := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' })
+		otherSpace := len(strings.Fields(text)) != len(words)
+		if text == "" || len(text) > 64 || strings.TrimSpace(text) != text || otherSpace {
+			t.Errorf("%+q is allowed", text)
 		}
 	})
 }
