@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -20,7 +19,6 @@ var defaultAPITests = []test{
 	{"the default API cannot be deleted", testDeleteDefaultAPI},
 	{"an API registered by hand becomes the default", testRegisteredDefaultAPI},
 	{"an API that was deleted becomes the default", testDeletedDefaultAPI},
-	{"many servers set the default API at once", testRaceForDefaultAPI},
 }
 
 const (
@@ -153,18 +151,4 @@ func testDeletedDefaultAPI(t *testing.T, s *store.Store) {
 		t.Errorf("the default API was %q", before)
 	}
 	expectAPI(t, s, resource.API{Audience: mainAPI, Name: mainAPI, AnyScope: true, CreatedAt: start.Add(time.Hour)})
-}
-
-// Servers that start at once would each have a store of its own; the rows are the same.
-func testRaceForDefaultAPI(t *testing.T, s *store.Store) {
-	setDefault(t, s, mainAPI, "")
-	for _, err := range atOnce(t.Context(), 8, func(ctx context.Context, _ int) error {
-		_, err := s.SetDefaultAPI(ctx, mainAPI, start)
-		return err
-	}) {
-		expect(t, "setting it at once", err, nil)
-	}
-	apis, err := s.APIs(t.Context())
-	must(t, err)
-	same(t, "APIs", []resource.API{{Audience: mainAPI, Name: mainAPI, AnyScope: true, CreatedAt: start}}, apis)
 }
