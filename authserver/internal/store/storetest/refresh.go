@@ -47,9 +47,9 @@ func addRefreshable(t testing.TB, s *store.Store, u account.User, c client.Clien
 
 // rotated returns the state of refresh tokens after the current one was replaced by next.
 func rotated(r grant.Refresh, next string, at time.Time) grant.Refresh {
-	trail := append([]grant.ReplacedToken{}, r.Replaced...)
-	trail = append(trail, grant.ReplacedToken{Digest: r.Current, Seed: []byte("\x00\xff seed of " + next), At: at.UnixMilli()})
-	return grant.Refresh{Family: r.Family, Current: next, Replaced: trail, EndsAt: r.EndsAt, ExpiresAt: r.ExpiresAt}
+	used := grant.ReplacedToken{Digest: r.Current, Seed: []byte("\x00\xff seed of " + next), At: at.UnixMilli()}
+	replaced := append(append([]grant.ReplacedToken{}, r.Replaced...), used)
+	return grant.Refresh{Family: r.Family, Current: next, Replaced: replaced, EndsAt: r.EndsAt, ExpiresAt: r.ExpiresAt}
 }
 
 func testRefreshRoundTrip(t *testing.T, s *store.Store) {
