@@ -1,11 +1,13 @@
-// Package authserver_test holds the house to its plan: which room may know what.
+// Package authserver_test checks which package may import what.
 package authserver_test
 
 import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,21 +18,21 @@ const (
 	library = "github.com/go-oauth2/oauth2/v4"
 )
 
-// room is a package of this module, with what it imports outside of its tests.
-type room struct {
+// pkg is a package of this module with its imports, without those of its tests.
+type pkg struct {
 	ImportPath string
 	Imports    []string
 }
 
-// name is the path of the room within the module.
-func (r room) name() string { return strings.TrimPrefix(r.ImportPath, module+"authserver/") }
+// name returns the path of the package within the module.
+func (p pkg) name() string { return strings.TrimPrefix(p.ImportPath, module+"authserver/") }
 
-// imports reports whether the room imports a package, or one below it.
-func (r room) imports(path string) bool {
-	return slices.ContainsFunc(r.Imports, func(imported string) bool { return within(imported, path) })
+// imports reports whether the package imports another one, or one below it.
+func (p pkg) imports(path string) bool {
+	return slices.ContainsFunc(p.Imports, func(imported string) bool { return within(imported, path) })
 }
 
-// within reports whether a package is the one of this path, or one below it.
+// within reports whether a package has this path, or is below it.
 func within(imported, path string) bool {
 	return imported == path || strings.HasPrefix(imported, path+"/")
 }
@@ -48,23 +50,24 @@ func goList(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-func rooms(t *testing.T) []room {
+// packages returns the packages of this module.
+func packages(t *testing.T) []pkg {
 	t.Helper()
-	var all []room
+	var all []pkg
 	for d := json.NewDecoder(strings.NewReader(goList(t, "-json=ImportPath,Imports", "./..."))); ; {
-		var r room
-		if err := d.Decode(&r); errors.Is(err, io.EOF) {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
 			return all
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, r)
+		all = append(all, p)
 	}
 }
 
-// What one room alone knows. A room is left when the knowledge of it has spread.
-func TestEachThingIsKnownInOneRoom(t *testing.T) {
-	for path, home := range map[string]string{
+// Some dependencies are for one package only, so that replacing one changes one package.
+func TestDependenciesOfOnePackage(t *testing.T) {
+	for path, only := range map[string]string{
 		library:                       "internal/issuing",
 		"database/sql":                "internal/store",
 		"modernc.org/sqlite":          "internal/store",
@@ -74,29 +77,49 @@ func TestEachThingIsKnownInOneRoom(t *testing.T) {
 		"github.com/gorilla/mux":      "internal/web",
 		"html/template":               "internal/web",
 	} {
-		known := false
-		for _, r := range rooms(t) {
+		used := false
+		for _, p := range packages(t) {
 			switch {
-			case !r.imports(path):
-			case r.name() == home:
-				known = true
+			case !p.imports(path):
+			case p.name() == only:
+				used = true
 			default:
-				t.Errorf("%s imports %s, which is for %s alone", r.name(), path, home)
+				t.Errorf("%s imports %s, which is for %s only", p.name(), path, only)
 			}
 		}
-		if !known {
-			t.Errorf("%s does not import %s: this test is out of date", home, path)
+		if !used {
+			t.Errorf("%s does not import %s: this test is out of date", only, path)
 		}
 	}
 }
 
-// The domain knows neither how it is stored nor how it is asked for, and nothing knows
-// the room that it is used in.
-func TestRoomsLookOneWay(t *testing.T) {
+// A reader of the grants need not know the library: one file does.
+func TestLibraryIsInOneFile(t *testing.T) {
+	files, err := filepath.Glob("internal/issuing/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), library) && !strings.HasSuffix(file, "_test.go") {
+			found = append(found, filepath.Base(file))
+		}
+	}
+	if !slices.Equal(found, []string{"library.go"}) {
+		t.Errorf("%s is imported by %v", library, found)
+	}
+}
+
+// The domain imports neither the store nor HTTP, and no package imports one that uses it.
+func TestImportsGoOneWay(t *testing.T) {
 	domain := []string{"internal/account", "internal/client", "internal/grant", "internal/resource"}
 	above := map[string][]string{
 		"internal/store":      {"internal/issuing", "internal/web", "internal/server", "net/http"},
-		"internal/issuing":    {"internal/store", "internal/web", "internal/server"},
+		"internal/issuing":    {"internal/web", "internal/server"},
 		"internal/revocation": {"internal/store", "internal/issuing", "internal/web", "internal/server", "net/http"},
 		"internal/web":        {"internal/server"},
 		"internal/server":     {"cmd"},
@@ -105,39 +128,46 @@ func TestRoomsLookOneWay(t *testing.T) {
 		above[name] = []string{"internal/store", "internal/issuing", "internal/web", "internal/server", "net/http"}
 	}
 	found := 0
-	for _, r := range rooms(t) {
-		paths, ok := above[r.name()]
+	for _, p := range packages(t) {
+		paths, ok := above[p.name()]
 		if ok {
 			found++
 		}
 		for _, path := range paths {
-			if r.imports(path) || r.imports(module+"authserver/"+path) {
-				t.Errorf("%s imports %s", r.name(), path)
+			if p.imports(path) || p.imports(module+"authserver/"+path) {
+				t.Errorf("%s imports %s", p.name(), path)
 			}
 		}
 	}
 	if found != len(above) {
-		t.Errorf("%d rooms of %d are there: this test is out of date", found, len(above))
+		t.Errorf("%d of %d packages exist: this test is out of date", found, len(above))
 	}
 }
 
-// What must not be in the program at all. The library's own manager imports its package
-// generates, so that one is in the program: no room of ours uses it.
-func TestWhatTheProgramIsMadeOf(t *testing.T) {
+// Some packages must not be in the program. The library's own manager imports its package
+// generates, so that one is, but no package of ours may use it.
+func TestProgramHasNoTestCode(t *testing.T) {
 	made := strings.Fields(goList(t, "-deps", "./cmd/authserver"))
 	if !slices.Contains(made, library) {
-		t.Fatalf("the program is made of %d packages, and the library is none of them", len(made))
+		t.Fatalf("the program has %d packages, and the library is not among them", len(made))
 	}
-	for _, path := range []string{library + "/store", module + "resourceserver", module + "shared/bearertest", module + "authserver/internal/store/storetest", "testing", "github.com/google/go-cmp"} {
+	for _, path := range []string{
+		library + "/store",
+		module + "resourceserver",
+		module + "shared/bearertest",
+		module + "authserver/internal/store/storetest",
+		"testing",
+		"github.com/google/go-cmp",
+	} {
 		for _, part := range made {
 			if within(part, path) {
 				t.Errorf("the program contains %s", part)
 			}
 		}
 	}
-	for _, r := range rooms(t) {
-		if r.imports(library+"/generates") || r.imports(library+"/store") || r.imports(module+"resourceserver") {
-			t.Errorf("%s imports what it may not: %v", r.name(), r.Imports)
+	for _, p := range packages(t) {
+		if p.imports(library+"/generates") || p.imports(library+"/store") || p.imports(module+"resourceserver") {
+			t.Errorf("%s imports what it must not: %v", p.name(), p.Imports)
 		}
 	}
 }

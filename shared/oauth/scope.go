@@ -61,6 +61,16 @@ func (s Scope) Missing(wanted ...string) (token string, missing bool) {
 	return "", false
 }
 
+// Common returns the tokens that both scopes have, in the order of s.
+func (s Scope) Common(other Scope) (both Scope) {
+	for _, t := range s {
+		if other.Has(t) {
+			both = append(both, t)
+		}
+	}
+	return both
+}
+
 // validScopeToken reports whether t is 1*NQCHAR: %x21 / %x23-5B / %x5D-7E.
 func validScopeToken(t string) bool {
 	for i := range len(t) {

@@ -22,7 +22,7 @@ import (
 
 // apiCommands are the commands that manage the APIs that tokens can be for.
 type apiCommands struct {
-	Add    apiAddCommand    `cmd:"" help:"Register an API besides the one of --audience. Clients request it with the resource parameter (RFC 8707)."`
+	Add    apiAddCommand    `cmd:"" help:"Register an API besides the default one, that of --audience. Clients request it with the resource parameter (RFC 8707)."`
 	List   apiListCommand   `cmd:"" help:"List the registered APIs."`
 	Set    apiSetCommand    `cmd:"" help:"Change the name or the scopes of an API."`
 	Delete apiDeleteCommand `cmd:"" help:"Delete an API and revoke its tokens. Adding it again within a day revokes the tokens of services at every API."`
@@ -197,11 +197,21 @@ type shownAPI struct {
 	Audience  string    `json:"audience"`
 	Name      string    `json:"name"`
 	Scope     string    `json:"scope"`
+	AnyScope  bool      `json:"any_scope"`
+	Default   bool      `json:"default"`
 	CreatedAt time.Time `json:"created_at"`
 }
 
-func showAPI(a resource.API) shownAPI {
-	return shownAPI{a.Audience, a.Name, a.Scope.String(), a.CreatedAt}
+// scope is what a table shows of the scope, and whether it is the default API.
+func (a shownAPI) scope() string {
+	shown := a.Scope
+	if a.AnyScope {
+		shown = "(any)"
+	}
+	if a.Default {
+		shown += " (default API)"
+	}
+	return shown
 }
 
 type apiListCommand struct {
@@ -216,9 +226,12 @@ func (c *apiListCommand) Run(ctx context.Context, streams program.Streams) error
 		if err != nil {
 			return err
 		}
+		show := func(a resource.API) shownAPI {
+			return shownAPI{a.Audience, a.Name, a.Scope.String(), a.AnyScope, s.IsDefaultAPI(a.Audience), a.CreatedAt}
+		}
 		header := []any{"AUDIENCE", "NAME", "SCOPE"}
-		return printList(streams.Out, c.JSON, each(apis, showAPI), header, func(v shownAPI) []any {
-			return []any{v.Audience, v.Name, v.Scope}
+		return printList(streams.Out, c.JSON, each(apis, show), header, func(v shownAPI) []any {
+			return []any{v.Audience, v.Name, v.scope()}
 		})
 	})
 }

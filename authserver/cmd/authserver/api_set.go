@@ -18,7 +18,8 @@ type apiSetCommand struct {
 	server.Database `embed:""`
 	Audience        string  `arg:"" help:"Identifier of the API."`
 	Name            *string `placeholder:"NAME" help:"Display name."`
-	Scope           *string `placeholder:"SCOPES" help:"Scopes that tokens for the API may have, separated by spaces. Replaces the current ones."`
+	Scope           *string `xor:"scope" placeholder:"SCOPES" help:"Scopes that tokens for the API may have, separated by spaces. Replaces the current ones."`
+	AnyScope        bool    `xor:"scope" help:"Let tokens for the API have every scope that the client may have, as for the default API."`
 }
 
 // Help explains the effect on existing logins and tokens.
@@ -32,8 +33,8 @@ Tokens that are already issued keep it until they expire.`
 
 // Run changes the API.
 func (c *apiSetCommand) Run(ctx context.Context, streams program.Streams) error {
-	if c.Name == nil && c.Scope == nil {
-		return program.WithCode(program.ExitUsage, errors.New("nothing to change: give --name or --scope"))
+	if c.Name == nil && c.Scope == nil && !c.AnyScope {
+		return program.WithCode(program.ExitUsage, errors.New("nothing to change: give --name, --scope or --any-scope"))
 	}
 	err := withStore(ctx, c.Database, func(s *store.Store) error {
 		_, err := s.UpdateAPI(ctx, c.Audience, c.change)
@@ -55,7 +56,10 @@ func (c *apiSetCommand) change(changed resource.API) (resource.API, error) {
 		if err != nil {
 			return resource.API{}, err
 		}
-		changed.Scope = scope
+		changed.Scope, changed.AnyScope = scope, false
+	}
+	if c.AnyScope {
+		changed.Scope, changed.AnyScope = nil, true
 	}
 	return changed, changed.Validate()
 }

@@ -36,7 +36,7 @@ type clientTarget struct {
 type clientAddCommand struct {
 	clientTarget `embed:""`
 	Name         string   `placeholder:"NAME" help:"Display name. Defaults to the id."`
-	Grant        []string `enum:"authorization_code,password,refresh_token,client_credentials" placeholder:"TYPE" required:"" help:"Grant type that it may use: authorization_code, password, refresh_token or client_credentials. Repeat for more."`
+	Grant        []string `enum:"${grant_types}" placeholder:"TYPE" required:"" help:"Grant type that it may use: ${grant_types}. Repeat for more."`
 	Scope        string   `placeholder:"SCOPES" required:"" help:"Scopes that the client's tokens may have, separated by spaces."`
 	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Redirect URI for authorization codes. It must match exactly. Repeat for more."`
 	Public       bool     `help:"The client cannot keep a secret, like a mobile app or a page in a browser. It gets none."`

@@ -17,7 +17,7 @@ import (
 type clientSetCommand struct {
 	clientTarget `embed:""`
 	Name         *string  `placeholder:"NAME" help:"Display name."`
-	Grant        []string `enum:"authorization_code,password,refresh_token,client_credentials" placeholder:"TYPE" help:"Grant type that it may use, in place of all that it may use now. Repeat for more."`
+	Grant        []string `enum:"${grant_types}" placeholder:"TYPE" help:"Grant type that it may use, in place of all that it may use now. Repeat for more."`
 	Scope        *string  `placeholder:"SCOPES" help:"Scopes that the client's tokens may have, separated by spaces. Replaces the current ones."`
 	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Redirect URI. Replaces all current ones. Repeat for more; a single empty one removes all."`
 	Introspects  *bool    `negatable:"" help:"Whether the client may use the introspection endpoint (RFC 7662)."`

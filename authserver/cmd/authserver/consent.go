@@ -27,7 +27,7 @@ type consentListCommand struct {
 // shownConsent is a consent as the command prints it.
 type shownConsent struct {
 	Client    string    `json:"client_id"`
-	Audience  string    `json:"audience,omitempty"` // empty for the API of --audience
+	Audience  string    `json:"audience,omitempty"` // empty for the default API before a server has registered it
 	Scope     string    `json:"scope"`
 	UpdatedAt time.Time `json:"updated_at"`
 }

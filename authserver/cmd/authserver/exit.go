@@ -25,6 +25,7 @@ var exitCodes = []struct {
 	{record.ErrNotFound, program.ExitNotFound},
 
 	{record.ErrExists, program.ExitConflict},
+	{resource.ErrDefault, program.ExitConflict},
 	{errFileExists, program.ExitConflict},
 
 	{account.ErrBadName, program.ExitUsage},

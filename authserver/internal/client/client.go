@@ -66,7 +66,7 @@ type Client struct {
 func (c Client) Public() bool { return c.SecretDigest == "" }
 
 // Allows reports whether the client may use the grant type.
-func (c Client) Allows(grant oauth.GrantType) bool { return slices.Contains(c.Grants, grant) }
+func (c Client) Allows(name oauth.GrantType) bool { return slices.Contains(c.Grants, name) }
 
 // validID matches valid client ids. They need no escaping in URLs, forms, logs and file
 // names.
@@ -85,14 +85,13 @@ func (c Client) Validate() error {
 		return fmt.Errorf("%w: %w", ErrBad, badName)
 	case len(c.Grants) == 0:
 		return fmt.Errorf("%w: it has no grant type, so it could never get a token", ErrBad)
-	case c.Public() && (c.Introspects || c.Allows(oauth.GrantClientCredentials)):
-		return fmt.Errorf("%w: a public client cannot prove who it is, so it may neither use client_credentials nor introspect", ErrBad)
-	case c.Allows(oauth.GrantRefreshToken) && !c.Allows(oauth.GrantPassword) && !c.Allows(oauth.GrantAuthorizationCode):
-		return fmt.Errorf("%w: refresh_token needs a grant type that gives a refresh token: password or authorization_code", ErrBad)
-	case c.Allows(oauth.GrantAuthorizationCode) != (len(c.RedirectURIs) > 0):
-		return fmt.Errorf("%w: authorization_code needs a redirect URI, and nothing else does", ErrBad)
+	case c.Public() && c.Introspects:
+		return fmt.Errorf("%w: a public client cannot prove who it is, so it may not introspect", ErrBad)
 	case len(c.Scope) == 0:
 		return fmt.Errorf("%w: it has no scope, so its tokens would allow nothing", ErrBad)
+	}
+	if err := c.checkGrants(); err != nil {
+		return err
 	}
 	for _, uri := range c.RedirectURIs {
 		if err := checkRedirectURI(uri); err != nil {

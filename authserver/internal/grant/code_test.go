@@ -14,8 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
-// RFC 6749 §10.10: a code is nothing that can be guessed; CHECKLIST 37: nor one that
-// lives long.
+// RFC 6749 section 10.10: a code cannot be guessed. Section 4.1.2: it is short-lived.
 func TestNewCode(t *testing.T) {
 	form := regexp.MustCompile(`^hpc_[A-Za-z0-9_-]{43}$`) // 256 bits
 	seen := map[string]bool{}
@@ -39,7 +38,7 @@ func TestNewCodeNeedsRandomness(t *testing.T) {
 	}
 }
 
-// RFC 4648 §5 and FIPS 180-4: the digest of the empty text is a known one.
+// RFC 4648 section 5 and FIPS 180-4: the digest of the empty text is a known one.
 func TestDigest(t *testing.T) {
 	if got := secret.Digest(""); got != "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU" {
 		t.Errorf("the digest of nothing is %s", got)

@@ -1,8 +1,8 @@
-// Package grant is the domain of the authorization server: a grant is what a login
-// gives, and what every token that comes of it stands on.
+// Package grant is about grants, authorization codes and refresh tokens.
 //
-// It exists because tokens are not stored. A grant is one row; its number says
-// which bit of which status list revokes the tokens of it.
+// A grant is what a login, a consent or a service's first token request gives a client.
+// Access tokens are not stored: every token belongs to a grant, which is one row, and the
+// grant's number says which bit of which status list revokes the tokens.
 package grant
 
 import (
@@ -12,45 +12,47 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
 
-// MaxTokenLifetime is the longest that an access token may live. So long after its end the
-// number of a grant has to be known as that of a revoked one.
+// MaxTokenLifetime is the longest lifetime of an access token. A revoked grant is kept for
+// that long.
 const MaxTokenLifetime = 24 * time.Hour
 
-// ErrInactive says that the user or the client that a grant is for cannot have one
-// any more: disabled or deleted in the meantime.
+// ErrInactive says that the user or the client of a grant was disabled or deleted, or that
+// the user's password was changed, while the grant was being made.
 var ErrInactive = errors.New("user or client not active")
 
-// Grant is what a user (or nobody but the client itself) gave a client.
+// Grant is what a user gave a client, or what a client has for itself.
 type Grant struct {
-	// Number is the grant's own, given in the order in which grants are made,
-	// never reused. Zero means that it has none yet.
+	// Number identifies the grant. Numbers ascend and are never reused. Zero means that the
+	// grant is not stored yet.
 	Number int64
-	// Type is how it was given.
+	// Type is the grant type that started it.
 	Type oauth.GrantType
-	// ClientID and UserID say to whom and by whom; UserID is empty where no user is
-	// involved.
+	// ClientID is the client that has the grant, UserID the user who gave it. UserID is
+	// empty for the grant of a service.
 	ClientID, UserID string
-	// Audience is the API that it is for; empty for the one of the server's settings.
+	// Audience is the API that the grant is for; empty for the grant of a service, which is
+	// for every API.
 	Audience string
-	// Scope is what it allows.
+	// Scope is what the grant allows.
 	Scope oauth.Scope
-	// CreatedAt is when it was given.
+	// CreatedAt is when the grant was given.
 	CreatedAt time.Time
-	// ExpiresAt is when the last token of it expires; the row is of no use after it.
+	// ExpiresAt is when its last token expires and the row can be deleted.
 	ExpiresAt time.Time
 	// RevokedAt is when it was revoked; zero means never.
 	RevokedAt time.Time
-	// PasswordVersion is the version of the password with which the user gave it. Only a
-	// new grant has one, and only where a password was asked for.
+	// PasswordVersion is the version of the password that the user logged in with. It is
+	// set only in a new grant of the type password.
 	PasswordVersion int64
-	// Session is the digest of the browser session in which it was given; empty where
+	// Session is the digest of the browser session in which the grant was given; empty if
 	// there was none.
 	Session string
-	// Refresh is what is kept of its refresh tokens.
+	// Refresh is what is stored of its refresh tokens.
 	Refresh Refresh
 }
 
-// RefreshesAt reports whether the grant is active and its refresh token good at now.
+// RefreshesAt reports whether the grant can be refreshed at now: it is active, and its
+// refresh token has not expired.
 func (g Grant) RefreshesAt(now time.Time) bool {
 	return g.ActiveAt(now) && now.Before(g.Refresh.ExpiresAt)
 }

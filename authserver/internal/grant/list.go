@@ -9,61 +9,87 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// ListSize is how many grants share one status list.
+// ListSize is the number of grants that share one status list.
 const ListSize = statuslist.MaxSize
 
-// List names a status list. The bits of the same grants are published once for each API,
-// under a URI of its own, because they are signed with the key of the API's tokens: that
-// may be a secret that no other API has.
+// List identifies a status list. The bits of the same grants are published once for each
+// API, under a URI of its own, because a list is signed with the key of the API's tokens:
+// that may be a secret that no other API has.
 type List struct {
-	// Number says which grants it is about: those from Number times ListSize on.
+	// Number says which grants the list is about: those from Number times ListSize on.
 	Number int64
-	// Audience is the API that it is for; empty for the one of the server's settings.
+	// Audience is the API that the list is for.
 	Audience string
+	// URI is where the list is published.
+	URI string
 }
 
-// URI returns where the list is: below the issuer, by its number and, where the API is a
-// registered one, by the identifier of that in base64url, which has no letter that a URI
-// could be read in two ways with.
-func (l List) URI(issuer string) string {
-	uri := issuer + statuslist.Path + "/" + strconv.FormatInt(l.Number, 10)
-	if l.Audience != "" {
-		uri += "/" + base64.RawURLEncoding.EncodeToString([]byte(l.Audience))
+// Lists knows where status lists are published.
+type Lists struct {
+	// Issuer is the authorization server's identifier, with which all URIs begin.
+	Issuer string
+	// Default is the audience of the default API.
+	Default string
+}
+
+// List returns the list of this number for an API. Its URI ends in the list's number and
+// the base64url of the audience. Only the lists of the default API end in the number: tokens
+// and APIs use that URI since before other APIs could be registered. This is the one place
+// that decides so.
+func (l Lists) List(number int64, audience string) List {
+	if audience == l.Default {
+		return List{Number: number, Audience: audience, URI: l.shortURI(number)}
 	}
-	return uri
+	return l.longList(number, audience)
 }
 
-// ParseList is the inverse of List.URI. It is false for a URI that this does not make.
-func ParseList(issuer, uri string) (l List, ok bool) {
-	rest, ok := strings.CutPrefix(uri, issuer+statuslist.Path+"/")
-	number, api, _ := strings.Cut(rest, "/")
-	n, err := strconv.ParseInt(number, 10, 44)
-	audience, err2 := base64.RawURLEncoding.DecodeString(api)
-	if !ok || err != nil || err2 != nil || n < 0 {
+func (l Lists) longList(number int64, audience string) List {
+	encoded := base64.RawURLEncoding.EncodeToString([]byte(audience))
+	return List{Number: number, Audience: audience, URI: l.shortURI(number) + "/" + encoded}
+}
+
+func (l Lists) shortURI(number int64) string {
+	return l.Issuer + statuslist.Path + "/" + strconv.FormatInt(number, 10)
+}
+
+// Parse returns the list that is published at the URI, and whether there can be one. The
+// lists of the default API are found at the long URI too: an API that has become the default
+// one may have tokens from before.
+func (l Lists) Parse(uri string) (List, bool) {
+	rest, ok := strings.CutPrefix(uri, l.Issuer+statuslist.Path+"/")
+	first, encoded, long := strings.Cut(rest, "/")
+	number, err := strconv.ParseInt(first, 10, 44)
+	if !ok || err != nil || number < 0 {
 		return List{}, false
 	}
-	l = List{Number: n, Audience: string(audience)}
-	return l, l.URI(issuer) == uri
+	found := l.List(number, l.Default)
+	if long {
+		audience, err := base64.RawURLEncoding.DecodeString(encoded)
+		if err != nil || len(audience) == 0 {
+			return List{}, false
+		}
+		found = l.longList(number, string(audience))
+	}
+	return found, found.URI == uri // there is one way to write it
 }
 
-// List returns the list that the grant's bit is in.
-func (g Grant) List() List { return List{Number: g.Number / ListSize, Audience: g.Audience} }
+// ListOf returns the list that the bit of a grant is in.
+func (l Lists) ListOf(g Grant) List { return l.List(g.Number/ListSize, g.Audience) }
 
-// Status returns the pointer that tokens of the grant carry for the API of its audience:
-// where the bit is that revokes them.
-func (g Grant) Status(issuer string) *token.Status {
-	return &token.Status{Index: g.Number % ListSize, URI: g.List().URI(issuer)}
+// Status returns the status claim of the grant's tokens: where the bit is that revokes them.
+func (l Lists) Status(g Grant) *token.Status {
+	return &token.Status{Index: g.Number % ListSize, URI: l.ListOf(g).URI}
 }
 
-// NumberOf is the inverse of Status: the number of the grant whose tokens for the API of
-// this audience carry this pointer. It is false for a pointer that Status does not make.
-func NumberOf(issuer, audience string, s *token.Status) (number int64, ok bool) {
+// NumberOf is the inverse of Status: it returns the number of the grant whose tokens for the
+// API carry the status claim, and whether there can be one.
+func (l Lists) NumberOf(audience string, s *token.Status) (number int64, ok bool) {
 	if s == nil || s.Index < 0 || s.Index >= ListSize {
 		return 0, false
 	}
-	l, ok := ParseList(issuer, s.URI)
-	if !ok || l.Audience != audience {
+	list, ok := l.Parse(s.URI)
+	if !ok || list.Audience != audience {
 		return 0, false
 	}
-	return l.Number*ListSize + s.Index, true
+	return list.Number*ListSize + s.Index, true
 }

@@ -15,19 +15,18 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
-// RefreshPrefix begins every refresh token, so that tools that look for leaked
-// secrets can tell one.
+// RefreshPrefix begins every refresh token, so that secret scanners recognize it.
 const RefreshPrefix = "hpr_"
 
-// maxTrail bounds how many replaced tokens of one grant are remembered. A client
-// that refreshes more often than this within the grace is broken.
-const maxTrail = 64
+// maxReplaced bounds how many replaced tokens of one grant are stored. A client that
+// refreshes more often than this within the grace period is broken.
+const maxReplaced = 64
 
-// ErrRefreshToken says that a text is not of the form of a refresh token.
+// ErrRefreshToken says that a text is not a refresh token of Hallpass.
 var ErrRefreshToken = errors.New("not a refresh token")
 
-// RefreshToken is the text that a client holds, taken apart. It names its grant,
-// carries the mark that all tokens of the grant share, and a secret of its own.
+// RefreshToken is a refresh token in its parts: the number of its grant, an identifier that
+// all tokens of the grant share, and a secret of its own.
 type RefreshToken struct {
 	// Number is the grant's.
 	Number int64
@@ -36,21 +35,26 @@ type RefreshToken struct {
 	secret [32]byte
 }
 
-// refreshSize is the length of a refresh token's bytes.
+// refreshSize is the number of bytes in a refresh token.
 const refreshSize = 8 + 16 + 32
 
 // String returns the token as the client gets it.
 func (t RefreshToken) String() string {
-	raw := binary.BigEndian.AppendUint64(make([]byte, 0, refreshSize), uint64(t.Number)) //nolint:gosec // numbers are positive
+	raw := make([]byte, 0, refreshSize)
+	raw = binary.BigEndian.AppendUint64(raw, uint64(t.Number)) //nolint:gosec // numbers are positive
 	raw = append(append(raw, t.family[:]...), t.secret[:]...)
 	return RefreshPrefix + base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// ParseRefreshToken is the inverse of String; anything else is ErrRefreshToken.
+// ParseRefreshToken is the inverse of String. The error is ErrRefreshToken.
 func ParseRefreshToken(text string) (RefreshToken, error) {
 	encoded, ok := strings.CutPrefix(text, RefreshPrefix)
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
-	if !ok || err != nil || len(raw) != refreshSize || raw[0] >= 0x80 || len(encoded) != base64.RawURLEncoding.EncodedLen(refreshSize) {
+	// The decoder skips line breaks, so the length of the text is checked too.
+	if !ok || err != nil || len(encoded) != base64.RawURLEncoding.EncodedLen(refreshSize) {
+		return RefreshToken{}, ErrRefreshToken
+	}
+	if len(raw) != refreshSize || raw[0] >= 0x80 {
 		return RefreshToken{}, ErrRefreshToken
 	}
 	t := RefreshToken{Number: int64(binary.BigEndian.Uint64(raw))} //nolint:gosec // the top bit is not set
@@ -59,8 +63,8 @@ func ParseRefreshToken(text string) (RefreshToken, error) {
 	return t, nil
 }
 
-// successor returns the token that replaces t. Whoever has t cannot tell it without
-// the seed, which is in the database; whoever has the database cannot without t.
+// successor returns the token that replaces t. It takes both t, which only the client has,
+// and the seed, which only the database has.
 func (t RefreshToken) successor(seed []byte) RefreshToken {
 	mac := hmac.New(sha256.New, t.secret[:])
 	mac.Write(seed)
@@ -69,33 +73,34 @@ func (t RefreshToken) successor(seed []byte) RefreshToken {
 	return next
 }
 
-// Refresh is what is kept of a grant's refresh tokens: nothing that would be one.
-// The zero value means that the grant has none.
+// Refresh is what is stored of a grant's refresh tokens: digests, and nothing that a token
+// could be made of. The zero value means that the grant has no refresh token.
 type Refresh struct {
-	// Family is the digest of the mark that all tokens of the grant share.
+	// Family is the digest of the identifier that all tokens of the grant share.
 	Family string
-	// Current is the digest of the secret of the one token that is good.
+	// Current is the digest of the secret of the current token.
 	Current string
-	// Trail are the tokens that were replaced lately, oldest first.
-	Trail []Replaced
+	// Replaced are the tokens that were replaced last, oldest first.
+	Replaced []ReplacedToken
 	// EndsAt is when refreshing ends however often it is done.
 	EndsAt time.Time
-	// ExpiresAt is when refreshing ends if it is not done before.
+	// ExpiresAt is when the current token expires if it is not used.
 	ExpiresAt time.Time
 }
 
-// Replaced is a token that another has taken the place of.
-type Replaced struct {
-	// Digest is that of its secret.
+// ReplacedToken is a refresh token that was used and replaced by another.
+type ReplacedToken struct {
+	// Digest is the digest of its secret.
 	Digest string `json:"digest"`
-	// Seed leads from it to the token that took its place.
+	// Seed leads from the token to its successor.
 	Seed []byte `json:"seed"`
-	// At is when that happened, in milliseconds since 1970.
+	// At is when it was replaced, in milliseconds since 1970.
 	At int64 `json:"at"`
 }
 
-// NewRefresh makes the first refresh token of a grant that ends at the given time.
-// Its number is filled in when the grant has one. Randomness comes from random.
+// NewRefresh returns the first refresh token of a grant whose refreshing ends at endsAt, and
+// what to store of it. The caller sets the token's number once the grant has one. The error
+// is that of random.
 func NewRefresh(random io.Reader, endsAt time.Time) (RefreshToken, Refresh, error) {
 	var t RefreshToken
 	if _, err := io.ReadFull(random, t.family[:]); err != nil {
@@ -112,19 +117,19 @@ type Verdict int
 
 // The verdicts.
 const (
-	// Unknown tokens were never given to anybody for this grant.
+	// Unknown tokens were never issued for this grant.
 	Unknown Verdict = iota
-	// Current is the one good token: it may be used, and is then replaced.
+	// Current is the one valid token. Using it replaces it.
 	Current
-	// Recent tokens were replaced within the grace: whoever has one lost the answer, or
-	// another part of the same client was faster. They get the current token.
+	// Recent tokens were replaced within the grace period: the client lost the response, or
+	// sent two requests at once. It gets the current token.
 	Recent
-	// Stolen tokens were replaced longer ago. The client that got the successor does
-	// not use them any more, so somebody else does.
-	Stolen
+	// Reused tokens were replaced before that. The client has used the successor since, so
+	// somebody else has a copy (RFC 9700 section 4.14.2).
+	Reused
 )
 
-// Judge tells what the token is. For a recent one it also returns the current token.
+// Judge returns the verdict on a token. For a recent one it also returns the current token.
 func (r Refresh) Judge(t RefreshToken, now time.Time, grace time.Duration) (Verdict, RefreshToken) {
 	if !same(r.Family, secret.Digest(t.family[:])) {
 		return Unknown, RefreshToken{}
@@ -134,30 +139,33 @@ func (r Refresh) Judge(t RefreshToken, now time.Time, grace time.Duration) (Verd
 		return Current, t
 	}
 	earliest := now.Add(-grace).UnixMilli()
-	for i, replaced := range r.Trail {
+	for i, replaced := range r.Replaced {
 		if same(replaced.Digest, presented) && replaced.At >= earliest {
-			for _, step := range r.Trail[i:] {
+			for _, step := range r.Replaced[i:] {
 				t = t.successor(step.Seed)
 			}
 			return Recent, t
 		}
 	}
-	return Stolen, RefreshToken{}
+	return Reused, RefreshToken{}
 }
 
-// Rotate replaces the current token t by one that the seed leads to. Replaced tokens
-// that are past the grace are forgotten: they will be found stolen.
+// Rotate returns the successor of the current token t by a random seed, and what to store
+// from then on. It drops replaced tokens that are past the grace period: they count as
+// reused.
 func (r Refresh) Rotate(t RefreshToken, seed []byte, now time.Time, grace time.Duration) (Refresh, RefreshToken) {
 	next := t.successor(seed)
 	rotated := Refresh{Family: r.Family, Current: secret.Digest(next.secret[:]), EndsAt: r.EndsAt}
 	earliest := now.Add(-grace).UnixMilli()
-	for i, replaced := range r.Trail {
-		kept := len(rotated.Trail) > 0 // the way to the current token has no gaps, whatever the clocks of replicas say
-		if kept || (replaced.At >= earliest && i > len(r.Trail)-maxTrail) {
-			rotated.Trail = append(rotated.Trail, replaced)
+	for i, replaced := range r.Replaced {
+		// The way to the current token has no gaps, even where the clocks of replicas differ.
+		keep := len(rotated.Replaced) > 0
+		if keep || (replaced.At >= earliest && i > len(r.Replaced)-maxReplaced) {
+			rotated.Replaced = append(rotated.Replaced, replaced)
 		}
 	}
-	rotated.Trail = append(rotated.Trail, Replaced{Digest: secret.Digest(t.secret[:]), Seed: seed, At: now.UnixMilli()})
+	used := ReplacedToken{Digest: secret.Digest(t.secret[:]), Seed: seed, At: now.UnixMilli()}
+	rotated.Replaced = append(rotated.Replaced, used)
 	return rotated, next
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
-// The clocks of replicas differ. A token that is answered again leads to the current one
-// even when a replica with a slow clock did one of the replacements in between.
+// The clocks of replicas differ. A recent token leads to the current one even if a replica with a
+// slow clock did one of the replacements in between.
 func TestRecentTokenWithClocksThatDiffer(t *testing.T) {
 	const grace = 10 * time.Second
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)

@@ -20,12 +20,12 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
-// grace is that of these tests, noon when they take place.
+// grace is the grace period of these tests, noon the time of their first token.
 const grace = 10 * time.Second
 
 var noon = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
-// first returns a new refresh token, of grant 7, and what is kept of it.
+// first returns a new refresh token of grant 7, and what is stored of it.
 func first(t testing.TB) (grant.RefreshToken, grant.Refresh) {
 	t.Helper()
 	token, r, err := grant.NewRefresh(rand.Reader, noon.Add(time.Hour))
@@ -36,8 +36,8 @@ func first(t testing.TB) (grant.RefreshToken, grant.Refresh) {
 	return token, r
 }
 
-// chain replaces a token again and again, and returns all tokens, oldest first, and
-// what is kept of the last.
+// chain replaces a token at each of the times, and returns all tokens, oldest first, and what is
+// stored at the end.
 func chain(t testing.TB, times ...time.Time) ([]grant.RefreshToken, grant.Refresh) {
 	t.Helper()
 	token, r := first(t)
@@ -53,7 +53,7 @@ func chain(t testing.TB, times ...time.Time) ([]grant.RefreshToken, grant.Refres
 	return all, r
 }
 
-// every returns n times, each one step after the other, from noon on.
+// every returns n times from noon on, one step apart.
 func every(step time.Duration, n int) []time.Time {
 	times := make([]time.Time, n)
 	for i := range times {
@@ -62,8 +62,9 @@ func every(step time.Duration, n int) []time.Time {
 	return times
 }
 
-// judged checks what a token is to a grant and, for one that is good, where it leads.
-func judged(t *testing.T, what string, r grant.Refresh, token grant.RefreshToken, at time.Time, want grant.Verdict, current grant.RefreshToken) {
+// judged checks the verdict on a token and, for a valid one, the current token.
+func judged(t *testing.T, what string, r grant.Refresh, token grant.RefreshToken, at time.Time, want grant.Verdict,
+	current grant.RefreshToken) {
 	t.Helper()
 	verdict, got := r.Judge(token, at, grace)
 	if verdict != want {
@@ -76,7 +77,8 @@ func judged(t *testing.T, what string, r grant.Refresh, token grant.RefreshToken
 
 var none grant.RefreshToken
 
-// CHECKLIST 25: 256 bits that nobody can guess, behind a mark that scanners know.
+// RFC 6749 section 10.10: a token has 256 bits that nobody can guess, behind a prefix that
+// scanners know.
 func TestRefreshTokenText(t *testing.T) {
 	form := regexp.MustCompile(`^hpr_[A-Za-z0-9_-]{75}$`)
 	seen := map[string]bool{}
@@ -137,10 +139,11 @@ func TestParseRefreshTokenRefuses(t *testing.T) {
 	}
 }
 
-// Only the exact text is a token: no two texts are the same one.
+// No two texts are the same token.
 func FuzzParseRefreshToken(f *testing.F) {
 	token, _ := first(f)
-	for _, seed := range []string{token.String(), token.String() + "=", raw(0, make([]byte, 16), make([]byte, 32)), "hpr_", ""} {
+	for _, seed := range []string{token.String(), token.String() + "=", raw(0, make([]byte, 16), make([]byte, 32)), "hpr_",
+		""} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -173,15 +176,15 @@ func FuzzRefreshTokenRoundTrip(f *testing.F) {
 }
 
 func TestNewRefreshNeedsRandomness(t *testing.T) {
-	for _, random := range []io.Reader{bytes.NewReader(make([]byte, 15)), bytes.NewReader(make([]byte, 47)), iotest.ErrReader(errors.New("no entropy"))} {
+	for _, random := range []io.Reader{bytes.NewReader(make([]byte, 15)), bytes.NewReader(make([]byte, 47)),
+		iotest.ErrReader(errors.New("no entropy"))} {
 		if _, r, err := grant.NewRefresh(random, noon); err == nil || !cmp.Equal(r, grant.Refresh{}) {
 			t.Errorf("got %+v, %v", r, err)
 		}
 	}
 }
 
-// CHECKLIST 28: whoever lost the answer gets the very token that took the place of
-// theirs, over several generations.
+// A client that lost the response gets the successor of its token, over several generations.
 func TestTokensWithinTheGraceLeadToTheCurrentOne(t *testing.T) {
 	const generations = 8
 	all, r := chain(t, every(time.Second, generations)...)
@@ -196,32 +199,33 @@ func TestTokensWithinTheGraceLeadToTheCurrentOne(t *testing.T) {
 		judged(t, "a recent token", r, token, at, grant.Recent, current)
 		replaced := noon.Add(time.Duration(i) * time.Second)
 		judged(t, "a token at the end of its grace", r, token, replaced.Add(grace), grant.Recent, current)
-		judged(t, "a token past its grace", r, token, replaced.Add(grace+time.Millisecond), grant.Stolen, none)
+		judged(t, "a token past its grace", r, token, replaced.Add(grace+time.Millisecond), grant.Reused, none)
 	}
 }
 
-// CHECKLIST 24: a token that comes back after the grace is stolen, for good.
-func TestTokensPastTheGraceAreStolen(t *testing.T) {
+// RFC 9700 section 4.14.2: a token that is used after the grace period counts as reused from then
+// on.
+func TestTokensPastTheGraceCountAsReused(t *testing.T) {
 	all, r := chain(t, every(grace+time.Second, 5)...)
 	at := noon.Add(4 * (grace + time.Second)) // of the last replacement
 	for _, token := range all[:4] {
-		judged(t, "an old token", r, token, at, grant.Stolen, none)
-		judged(t, "an old token a year later", r, token, at.AddDate(1, 0, 0), grant.Stolen, none)
+		judged(t, "an old token", r, token, at, grant.Reused, none)
+		judged(t, "an old token a year later", r, token, at.AddDate(1, 0, 0), grant.Reused, none)
 	}
 	judged(t, "the last one replaced", r, all[4], at, grant.Recent, all[5])
-	if len(r.Trail) != 1 {
-		t.Errorf("%d tokens are remembered that are stolen whenever they come", len(r.Trail)-1)
+	if len(r.Replaced) != 1 {
+		t.Errorf("%d tokens are stored that count as reused anyway", len(r.Replaced)-1)
 	}
 	if verdict, _ := r.Judge(all[4], at, 0); verdict != grant.Recent {
 		t.Errorf("without a grace, in the same moment: verdict %d", verdict)
 	}
-	if verdict, _ := r.Judge(all[4], at.Add(time.Millisecond), 0); verdict != grant.Stolen {
+	if verdict, _ := r.Judge(all[4], at.Add(time.Millisecond), 0); verdict != grant.Reused {
 		t.Errorf("without a grace, a moment later: verdict %d", verdict)
 	}
 }
 
-// A text that was never a token of the grant is not one that was stolen: it must not
-// end the grant, or anybody could.
+// A text that was never a token of the grant must not count as reused: anybody could end the
+// grant with it.
 func TestUnknownTokens(t *testing.T) {
 	all, r := chain(t, every(time.Second, 3)...)
 	stranger, _ := first(t)
@@ -244,28 +248,27 @@ func TestUnknownTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	judged(t, "the right mark with another secret: its holder has had a token", r, guessed, noon, grant.Stolen, none)
+	judged(t, "the right mark with another secret: its holder has had a token", r, guessed, noon, grant.Reused, none)
 }
 
-// However often a broken client refreshes, its row does not grow.
-func TestTrailIsBounded(t *testing.T) {
+// The row of a client that refreshes all the time does not grow.
+func TestReplacedTokensAreBounded(t *testing.T) {
 	const most = 64
 	all, r := chain(t, every(time.Millisecond, 5*most)...)
-	if len(r.Trail) != most {
-		t.Errorf("%d tokens are remembered, want %d", len(r.Trail), most)
+	if len(r.Replaced) != most {
+		t.Errorf("%d tokens are stored, want %d", len(r.Replaced), most)
 	}
 	at := noon.Add(time.Second)
 	last := len(all) - 1
-	judged(t, "the oldest one remembered", r, all[last-most], at, grant.Recent, all[last])
-	judged(t, "the one before", r, all[last-most-1], at, grant.Stolen, none)
-	data, err := json.Marshal(r.Trail)
+	judged(t, "the oldest one stored", r, all[last-most], at, grant.Recent, all[last])
+	judged(t, "the one before", r, all[last-most-1], at, grant.Reused, none)
+	data, err := json.Marshal(r.Replaced)
 	if err != nil || len(data) > 16<<10 {
-		t.Errorf("the trail has %d bytes (%v)", len(data), err)
+		t.Errorf("the replaced tokens take %d bytes (%v)", len(data), err)
 	}
 }
 
-// Rotate is a pure function: replicas that do the same find the same, and what they had
-// stays as it was.
+// Rotate is a pure function: replicas that do the same get the same, and the input is unchanged.
 func TestRotateChangesNothing(t *testing.T) {
 	all, r := chain(t, every(time.Second, 3)...)
 	before, err := json.Marshal(r)
@@ -288,9 +291,9 @@ func TestRotateChangesNothing(t *testing.T) {
 	}
 }
 
-// CHECKLIST 25: only digests at rest. What is kept holds no part of a token, and no
-// token can be put together from it.
-func TestWhatIsKeptMakesNoToken(t *testing.T) {
+// draft-ietf-oauth-v2-1 section 4.3: only digests are stored. They hold no part of a token, and no
+// token can be made of them.
+func TestStoredDigestsMakeNoToken(t *testing.T) {
 	all, r := chain(t, every(time.Second, 3)...)
 	kept, err := json.Marshal(r)
 	if err != nil {
@@ -303,7 +306,8 @@ func TestWhatIsKeptMakesNoToken(t *testing.T) {
 		}
 		for _, part := range [][]byte{data[8:24], data[24:]} {
 			for _, encoded := range []string{
-				string(part), hex.EncodeToString(part), base64.StdEncoding.EncodeToString(part), base64.RawURLEncoding.EncodeToString(part),
+				string(part), hex.EncodeToString(part), base64.StdEncoding.EncodeToString(part),
+				base64.RawURLEncoding.EncodeToString(part),
 			} {
 				if strings.Contains(string(kept), encoded) {
 					t.Errorf("a part of %s is in %s", token, kept)
@@ -312,7 +316,7 @@ func TestWhatIsKeptMakesNoToken(t *testing.T) {
 		}
 	}
 	known := [][]byte{decoded(t, r.Family), decoded(t, r.Current)}
-	for _, replaced := range r.Trail {
+	for _, replaced := range r.Replaced {
 		known = append(known, decoded(t, replaced.Digest), replaced.Seed)
 	}
 	for _, family := range known {
@@ -321,12 +325,12 @@ func TestWhatIsKeptMakesNoToken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			judged(t, "a token made of what is kept", r, forged, noon, grant.Unknown, none)
+			judged(t, "a token made of what is stored", r, forged, noon, grant.Unknown, none)
 		}
 	}
 	// The seeds lead on from a token, and from nothing else.
 	stranger, _ := first(t)
-	if _, next := r.Rotate(stranger, r.Trail[2].Seed, noon, grace); next == all[3] {
+	if _, next := r.Rotate(stranger, r.Replaced[2].Seed, noon, grace); next == all[3] {
 		t.Error("the seed alone leads to the next token")
 	}
 }

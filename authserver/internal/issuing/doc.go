@@ -1,15 +1,16 @@
-// Package issuing fits go-oauth2 with our ports.
+// Package issuing issues, inspects and revokes tokens.
 //
-// It exists to hold everything that knows the library in one place. The library
-// validates the parameters of a grant and drives the phases of issuing a token; the
-// edge in front of it (package web) has already refused what the RFCs refuse and
-// authenticated the client. What the library asks for is answered here:
+// A token request that package web has read, and whose client it has authenticated, goes to
+// Service.Issue, which runs the function of its grant type:
 //
-//	ClientInfoHandler, ClientStore   the client that the edge authenticated
-//	PasswordAuthorizationHandler     account.Login
-//	ClientScopeHandler               the client's scope, never more
-//	AccessGenerate                   minter: starts the grant and signs the token
-//	TokenStore                       tokenStore: tokens are not stored
+//	password.go           resource owner password credentials (RFC 6749 section 4.3)
+//	code.go               authorization code with PKCE (RFC 6749 section 4.1, RFC 7636)
+//	refresh.go            refresh token (RFC 6749 section 6)
+//	clientcredentials.go  client credentials (RFC 6749 section 4.4)
 //
-// Its errors are turned into those of package oauth at the boundary.
+// Each function reads from the request to the tokens, and ends in mint.go, which alone signs
+// access tokens. The functions have go-oauth2 validate the request and call
+// their steps. All that the library asks for is in library.go, which need not be read to
+// understand a grant. A grant type that the library does not know is a function beside these
+// that leaves the library out.
 package issuing

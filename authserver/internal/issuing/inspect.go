@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
@@ -15,168 +14,137 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
-// ErrNotActive says that a token is not good: unknown, expired, revoked or replaced.
+// ErrNotActive says that a token is unknown, expired, revoked or replaced.
 var ErrNotActive = errors.New("token not active")
 
-// Inspection is what is known about a good token of either kind.
+// Inspection is what is known about an active token.
 type Inspection struct {
-	// Grant is the grant that the token stands on.
+	// Grant is the grant that the token belongs to.
 	Grant grant.Grant
-	// Claims is what an access token says; nil for a refresh token.
+	// Claims are those of an access token; nil for a refresh token.
 	Claims *token.Claims
-	// Username is the user's at this moment; empty where no user is involved.
+	// Username is the user's current username; empty for a service.
 	Username string
 }
 
-// Inspect tells about an access or refresh token of ours, with every revocation in
-// effect at once. A token that is not good is ErrNotActive. It changes nothing.
-func (e *Engine) Inspect(ctx context.Context, text string) (Inspection, error) {
-	found, err := e.find(ctx, text)
+// Inspect returns what is known about an access or refresh token, with every revocation in
+// effect at once. The error is ErrNotActive unless the token is active. It changes nothing.
+func (s *Service) Inspect(ctx context.Context, text string) (Inspection, error) {
+	found, err := s.find(ctx, text)
 	if err != nil {
 		return Inspection{}, err
 	}
-	return e.active(ctx, found)
+	if t := found.refresh; t != nil && (t.verdict != grant.Current || !t.valid) {
+		return Inspection{}, ErrNotActive
+	}
+	return s.active(ctx, found.grant, found.claims)
 }
 
 // InspectClaims is Inspect for an access token that has been verified already.
-func (e *Engine) InspectClaims(ctx context.Context, claims *token.Claims) (Inspection, error) {
-	found, err := e.findClaims(ctx, claims)
+func (s *Service) InspectClaims(ctx context.Context, claims *token.Claims) (Inspection, error) {
+	g, err := s.grantOf(ctx, claims)
 	if err != nil {
 		return Inspection{}, err
 	}
-	return e.active(ctx, found)
+	return s.active(ctx, g, claims)
 }
 
-// active adds who the user is, if grant and user are active.
-func (e *Engine) active(ctx context.Context, found Inspection) (Inspection, error) {
-	if !found.Grant.ActiveAt(e.cfg.Now()) {
-		return Inspection{}, ErrNotActive
-	}
-	if found.Grant.UserID == "" {
-		return found, nil
-	}
-	user, err := e.cfg.Users.UserByID(ctx, found.Grant.UserID)
-	if errors.Is(err, record.ErrNotFound) || (err == nil && !user.Active()) {
-		return Inspection{}, ErrNotActive
-	}
-	found.Username = user.Username
-	return found, err
-}
-
-// find looks a token up as what it looks like, whatever the caller thinks that it is.
-// A refresh token that was replaced does not count as one.
-func (e *Engine) find(ctx context.Context, text string) (Inspection, error) {
-	if presented, err := grant.ParseRefreshToken(text); err == nil {
-		g, err := e.grant(ctx, presented.Number)
-		if err != nil {
-			return Inspection{}, err
-		}
-		if verdict, _ := g.Refresh.Judge(presented, e.cfg.Now(), e.cfg.RefreshGrace); verdict != grant.Current || !g.RefreshesAt(e.cfg.Now()) {
-			return Inspection{}, ErrNotActive
-		}
-		return Inspection{Grant: g}, nil
-	}
-	claims, err := e.cfg.Verifier.Verify(ctx, text)
-	if err != nil {
-		return Inspection{}, ErrNotActive
-	}
-	return e.findClaims(ctx, claims)
-}
-
-func (e *Engine) findClaims(ctx context.Context, claims *token.Claims) (Inspection, error) {
-	number, ok := grant.NumberOf(e.cfg.Issuer, e.cfg.target(claims), claims.Status)
-	if !ok {
-		return Inspection{}, ErrNotActive
-	}
-	g, err := e.grant(ctx, number)
-	if err != nil {
-		return Inspection{}, err
-	}
-	if !e.cfg.says(claims, g) {
-		return Inspection{}, ErrNotActive
-	}
-	return Inspection{Grant: g, Claims: claims}, e.registered(ctx, e.cfg.target(claims))
-}
-
-// registered is ErrNotActive for an API that has been deleted: with it all of its tokens
-// end, also those of a service, whose grant goes on for others.
-func (e *Engine) registered(ctx context.Context, audience string) error {
-	if audience == "" {
-		return nil
-	}
-	_, err := e.cfg.APIs.APIByAudience(ctx, audience)
-	if errors.Is(err, record.ErrNotFound) {
-		return ErrNotActive
-	}
-	return err
-}
-
-// target returns the API that a token is for, as a grant says it: empty for the one of
-// the settings.
-func (c *Config) target(claims *token.Claims) string {
-	if slices.Equal(claims.Audience, []string{c.Audience}) {
-		return ""
-	}
-	return strings.Join(claims.Audience, " ") // no API has a space in its name
-}
-
-// says reports whether a token that says this can be one of the grant. An API that has a
-// secret of its own can sign tokens that point at any grant.
-func (c *Config) says(claims *token.Claims, g grant.Grant) bool {
-	if claims.ClientID != g.ClientID || claims.Subject != cmp.Or(g.UserID, g.ClientID) {
-		return false
-	}
-	return g.UserID == "" || slices.Equal(claims.Audience, []string{cmp.Or(g.Audience, c.Audience)})
-}
-
-func (e *Engine) grant(ctx context.Context, number int64) (grant.Grant, error) {
-	g, err := e.cfg.Grants.GrantByNumber(ctx, number)
-	if errors.Is(err, record.ErrNotFound) {
-		return grant.Grant{}, ErrNotActive
-	}
-	return g, err
-}
-
-// errForeign is the answer to a client that wants to revoke another one's token.
+// errForeign is the response to a client that revokes a token of another one.
 var errForeign = oauth.ErrUnauthorizedClient.Describe("the token was issued to another client")
 
-// Revoke ends the grant of an access or refresh token, and with it every token of the
-// grant (RFC 7009 §2.1). A token that is not good needs no revoking. A replaced refresh
-// token ends its grant too. The token of another client is unauthorized_client.
-func (e *Engine) Revoke(ctx context.Context, c client.Client, text string) error {
-	g, err := e.grantOf(ctx, text)
+// Revoke ends the grant of an access or refresh token, and with it every token of the grant
+// (RFC 7009 section 2.1). A replaced refresh token ends its grant too: the client wants it to
+// end. A token that is not active needs no revoking. The error is unauthorized_client if the
+// token was issued to another client.
+func (s *Service) Revoke(ctx context.Context, c client.Client, text string) error {
+	found, err := s.find(ctx, text)
 	if errors.Is(err, ErrNotActive) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if g.ClientID != c.ID {
+	if found.grant.ClientID != c.ID {
 		return errForeign
 	}
-	_, err = e.cfg.revoke(ctx, g.Number)
+	_, err = s.cfg.Store.RevokeGrant(ctx, found.grant.Number, s.cfg.Now())
 	return err
 }
 
-// grantOf is find for which a replaced refresh token is as good as the current one:
-// its holder wants it all to end.
-func (e *Engine) grantOf(ctx context.Context, text string) (grant.Grant, error) {
-	presented, err := grant.ParseRefreshToken(text)
-	if err != nil {
-		found, err := e.find(ctx, text)
-		return found.Grant, err
-	}
-	g, err := e.grant(ctx, presented.Number)
-	if err != nil {
-		return grant.Grant{}, err
-	}
-	if verdict, _ := g.Refresh.Judge(presented, e.cfg.Now(), e.cfg.RefreshGrace); verdict == grant.Unknown {
-		return grant.Grant{}, ErrNotActive
-	}
-	return g, nil
+// foundToken is the grant of a token, with the claims of an access token or the verdict on a
+// refresh token.
+type foundToken struct {
+	grant   grant.Grant
+	claims  *token.Claims
+	refresh *judgedToken
 }
 
-// revoke ends a grant, and reports whether it was active.
-func (c *Config) revoke(ctx context.Context, number int64) (bool, error) {
-	return c.Grants.RevokeGrant(ctx, number, c.Now())
+// find detects whether a text is an access or a refresh token and finds its grant, which may
+// have ended. The error is ErrNotActive if the token never belonged to a grant.
+func (s *Service) find(ctx context.Context, text string) (foundToken, error) {
+	if t, err := grant.ParseRefreshToken(text); err == nil {
+		judged, err := s.judge(ctx, t)
+		if err == nil && judged.verdict == grant.Unknown {
+			err = ErrNotActive
+		}
+		return foundToken{grant: judged.grant, refresh: &judged}, err
+	}
+	claims, err := s.cfg.Verifier.Verify(ctx, text)
+	if err != nil {
+		return foundToken{}, ErrNotActive
+	}
+	g, err := s.grantOf(ctx, claims)
+	return foundToken{grant: g, claims: claims}, err
+}
+
+// grantOf returns the grant that a verified access token belongs to. The error is ErrNotActive
+// if no grant matches, or if the API of the token was deleted: that ends all tokens for it, also
+// those of services, whose grants go on for other APIs.
+func (s *Service) grantOf(ctx context.Context, claims *token.Claims) (grant.Grant, error) {
+	if len(claims.Audience) != 1 {
+		return grant.Grant{}, ErrNotActive
+	}
+	audience := claims.Audience[0]
+	number, ok := s.lists.NumberOf(audience, claims.Status)
+	if !ok {
+		return grant.Grant{}, ErrNotActive
+	}
+	g, err := s.cfg.Store.GrantByNumber(ctx, number)
+	if err == nil && !matches(claims, g) {
+		return grant.Grant{}, ErrNotActive
+	}
+	if err == nil {
+		_, err = s.cfg.Store.APIByAudience(ctx, audience)
+	}
+	if errors.Is(err, record.ErrNotFound) {
+		return grant.Grant{}, ErrNotActive
+	}
+	return g, err
+}
+
+// matches reports whether a token with these claims can belong to the grant. An API that has
+// a secret of its own can sign tokens with the number of any grant.
+func matches(claims *token.Claims, g grant.Grant) bool {
+	if claims.ClientID != g.ClientID || claims.Subject != cmp.Or(g.UserID, g.ClientID) {
+		return false
+	}
+	return g.UserID == "" || slices.Equal(claims.Audience, []string{g.Audience})
+}
+
+// active returns the inspection of a token, or ErrNotActive if its grant has ended or its
+// user is disabled or deleted.
+func (s *Service) active(ctx context.Context, g grant.Grant, claims *token.Claims) (Inspection, error) {
+	if !g.ActiveAt(s.cfg.Now()) {
+		return Inspection{}, ErrNotActive
+	}
+	found := Inspection{Grant: g, Claims: claims}
+	if g.UserID == "" {
+		return found, nil
+	}
+	user, err := s.activeUser(ctx, g.UserID)
+	if errors.Is(err, grant.ErrInactive) {
+		return Inspection{}, ErrNotActive
+	}
+	found.Username = user.Username
+	return found, err
 }

@@ -8,28 +8,30 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
-// forger registers billing with a secret of its own, lets the engine take tokens for any
-// API, as the program does, and returns the signer that billing can make of its secret.
+// forger registers billing with a secret of its own, has the service accept tokens for any API, as
+// the program does, and returns the signer that billing can make of its secret.
 func forger(t *testing.T, b *bench) *token.Signer {
 	t.Helper()
 	ring, own := addBilling(t, b)
 	var err error
-	b.cfg.Verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, InsecureAnyAudience: true, CacheSize: -1, Now: b.cfg.Now})
+	b.cfg.Verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience,
+		InsecureAnyAudience: true, CacheSize: -1, Now: b.cfg.Now})
 	must(t, err)
 	return &token.Signer{Keys: own, Audience: audience, Now: b.cfg.Now}
 }
 
-// An API that has a secret of its own can sign a pointer at any grant. It learns nothing
-// by that and ends nothing.
+// An API that has a secret of its own can sign a status claim with the number of any grant. It
+// learns nothing by that and ends nothing.
 func TestForgedPointers(t *testing.T) {
 	b := newBench(t)
 	signer := forger(t, b)
 	e := issuing.New(b.cfg)
 	for _, api := range []string{billing.Audience, audience} { // grants 1 and 2
-		_, err := e.Issue(request("resource", api), b.app)
+		_, err := b.issue(e, request("resource", api), b.app)
 		must(t, err)
 	}
 	for name, tt := range map[string]struct {
@@ -49,7 +51,8 @@ func TestForgedPointers(t *testing.T) {
 		g.Number = tt.grant
 		claims := &token.Claims{
 			Issuer: issuer, Subject: b.user.ID, Audience: []string{billing.Audience}, ClientID: "app", ID: "forged",
-			IssuedAt: b.now, ExpiresAt: b.now.Add(time.Minute), Scope: oauth.Scope{"profile"}, Status: g.Status(issuer),
+			IssuedAt: b.now, ExpiresAt: b.now.Add(time.Minute), Scope: oauth.Scope{"profile"},
+			Status: grant.Lists{Issuer: issuer, Default: audience}.Status(g),
 		}
 		tt.change(claims)
 		raw, err := signer.Sign(claims)
@@ -71,11 +74,11 @@ func TestForgedPointers(t *testing.T) {
 	}
 }
 
-// A token that is for more than the API of its grant is not one of it either.
+// A token that is for more than the API of its grant does not belong to the grant.
 func TestClaimsOfAnotherAudience(t *testing.T) {
 	b := newBench(t)
 	e := issuing.New(b.cfg)
-	answer, err := e.Issue(request(), b.app)
+	answer, err := b.issue(e, request(), b.app)
 	must(t, err)
 	claims := b.claims(answer)
 	for _, tt := range []struct {

@@ -4,210 +4,129 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
-	"strings"
 	"time"
 
-	"github.com/go-oauth2/oauth2/v4"
-	liberrors "github.com/go-oauth2/oauth2/v4/errors"
 	"github.com/google/uuid"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
-	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
-// seedSize is the number of random bytes that lead from a refresh token to the next.
-const seedSize = 32
-
-// minter is the library's AccessGenerate, and the one place that makes tokens.
-type minter struct{ cfg Config }
-
-// Token makes an access token, and a refresh token where the client may use one. A
-// grant that is new comes first: the token says its number.
-func (m *minter) Token(ctx context.Context, data *oauth2.GenerateBasic, _ bool) (access, refresh string, err error) {
-	scope, err := oauth.ParseScope(data.TokenInfo.GetScope())
-	if err != nil {
-		return "", "", err
-	}
-	user, err := m.user(ctx, data.UserID)
-	if err != nil {
-		return "", "", err
-	}
-	g := grant.Grant{Audience: callFrom(ctx).api.Audience, ClientID: data.Client.GetID(), UserID: data.UserID, Scope: scope, CreatedAt: m.cfg.Now()}
-	switch info, ok := data.TokenInfo.(*refreshed); {
-	case ok:
-		g.Number, g.Audience = info.grant.Number, info.grant.Audience
-		if g.Scope, err = m.refreshedScope(ctx, g, data.Request); err == nil {
-			refresh, err = m.next(info)
+// start stores a new grant that the user gives the client, and returns its first tokens. The
+// caller says of the grant how it is given, for what, and by which function it is stored;
+// that function returns the grant's number. The grant can be refreshed if both its type and
+// the client allow it.
+func (s *Service) start(
+	ctx context.Context,
+	c client.Client,
+	user account.User,
+	g grant.Grant,
+	store func(context.Context, grant.Grant) (number int64, err error),
+) (oauth.TokenResponse, error) {
+	g.ClientID, g.UserID, g.CreatedAt = c.ID, user.ID, s.cfg.Now()
+	g.ExpiresAt = g.CreatedAt.Add(s.cfg.Lifetime)
+	known, _ := grant.TypeOf(g.Type)
+	refreshes := known.Refreshable && c.Allows(oauth.GrantRefreshToken)
+	var first grant.RefreshToken
+	var err error
+	if refreshes {
+		first, g.Refresh, err = grant.NewRefresh(s.cfg.Random, g.CreatedAt.Add(s.cfg.RefreshLifetime))
+		if err != nil {
+			return oauth.TokenResponse{}, err
 		}
-	case data.UserID == "":
-		g.Number, err = m.cfg.Grants.ServiceGrant(ctx, g.ClientID, g.CreatedAt)
-	default:
-		g.Type = oauth.GrantType(data.Request.FormValue("grant_type"))
-		g, refresh, err = m.start(ctx, g, data.Request)
+		g.Refresh.ExpiresAt = s.refreshUntil(g.Refresh)
+		g.ExpiresAt = s.keepUntil(g.Refresh)
 	}
-	if err == nil {
-		err = m.sameSecret(ctx)
+	if g.Number, err = store(ctx, g); err != nil {
+		return oauth.TokenResponse{}, err
 	}
-	if err != nil {
-		return "", "", err
+	if !refreshes {
+		return s.mint(ctx, c, user, g, "")
 	}
-	data.TokenInfo.SetScope(g.Scope.String()) // for the answer
-	access, err = m.sign(g, user)
-	return access, refresh, err
+	first.Number = g.Number
+	return s.mint(ctx, c, user, g, first.String())
 }
 
-// sameSecret refuses a client whose secret has been replaced since it was authenticated:
-// the new one may be there to end what the old one gets. It is asked once the grant is
-// there, so that a grant that was too late to be revoked gives no token.
-func (m *minter) sameSecret(ctx context.Context) error {
-	shown := clientFrom(ctx)
-	if shown.Public() {
+// mint signs an access token for a stored grant and returns the response. It is the one
+// place where access tokens are made. The zero user means a service.
+func (s *Service) mint(
+	ctx context.Context,
+	c client.Client,
+	user account.User,
+	g grant.Grant,
+	refresh string,
+) (oauth.TokenResponse, error) {
+	if err := s.sameSecret(ctx, c); err != nil {
+		return oauth.TokenResponse{}, err
+	}
+	now := s.cfg.Now()
+	access, err := s.cfg.Signer.Sign(&token.Claims{
+		Issuer:    s.cfg.Issuer,
+		Subject:   cmp.Or(user.ID, c.ID),
+		Audience:  []string{g.Audience},
+		ClientID:  c.ID,
+		ID:        uuid.NewString(),
+		IssuedAt:  now,
+		ExpiresAt: now.Add(s.cfg.Lifetime),
+		Scope:     g.Scope,
+		Username:  user.Username,
+		Name:      user.Name,
+		Status:    s.lists.Status(g),
+	})
+	return oauth.TokenResponse{
+		AccessToken:  access,
+		TokenType:    tokenType,
+		ExpiresIn:    int64(s.cfg.Lifetime / time.Second),
+		Scope:        g.Scope.String(),
+		RefreshToken: refresh,
+	}, err
+}
+
+// sameSecret refuses a client whose secret was replaced since the client was authenticated:
+// it may have been replaced to end what the old secret can get. The grant is stored by then,
+// so one that came too late to be revoked with the others gives no token.
+func (s *Service) sameSecret(ctx context.Context, authenticated client.Client) error {
+	if authenticated.Public() {
 		return nil
 	}
-	c, err := m.cfg.Clients.ClientByID(ctx, shown.ID)
-	if errors.Is(err, record.ErrNotFound) || (err == nil && c.SecretDigest != shown.SecretDigest) {
-		return liberrors.ErrInvalidClient
+	c, err := s.cfg.Store.ClientByID(ctx, authenticated.ID)
+	if errors.Is(err, record.ErrNotFound) || (err == nil && c.SecretDigest != authenticated.SecretDigest) {
+		return errNoClient
 	}
 	return err
 }
 
-// refreshedScope returns what a refreshed token may allow. What the client has lost since
-// the grant was given is left out, unless it asks for that by name: this is refused, as it
-// is in a request for a new grant.
-func (m *minter) refreshedScope(ctx context.Context, g grant.Grant, r *http.Request) (oauth.Scope, error) {
-	api, err := m.cfg.sameTarget(ctx, r.FormValue("resource"), g.Audience)
-	if err != nil {
-		return nil, err
-	}
-	if strings.TrimSpace(r.FormValue("scope")) != "" {
-		return Scope(clientFrom(ctx), api, g.Scope)
-	}
-	return remainingScope(clientFrom(ctx), api, g.Scope)
-}
-
-// user finds the user that a token is about; there is none behind a service. A user
-// who is gone or disabled gets no token, whatever the grant.
-func (m *minter) user(ctx context.Context, id string) (account.User, error) {
-	if id == "" {
-		return account.User{}, nil
-	}
-	user, err := m.cfg.Users.UserByID(ctx, id)
+// activeUser returns the user of a grant or code; grant.ErrInactive if the user is disabled
+// or deleted.
+func (s *Service) activeUser(ctx context.Context, id string) (account.User, error) {
+	user, err := s.cfg.Store.UserByID(ctx, id)
 	if errors.Is(err, record.ErrNotFound) || (err == nil && !user.Active()) {
 		return account.User{}, grant.ErrInactive
 	}
 	return user, err
 }
 
-// start stores a new grant and returns it with its number, and with a refresh token if
-// the client may use one.
-func (m *minter) start(ctx context.Context, g grant.Grant, r *http.Request) (started grant.Grant, refresh string, err error) {
-	g.ExpiresAt = g.CreatedAt.Add(m.cfg.Lifetime)
-	var first grant.RefreshToken
-	refreshes := clientFrom(ctx).Allows(oauth.GrantRefreshToken)
-	if refreshes {
-		first, g.Refresh, err = grant.NewRefresh(m.cfg.Random, g.CreatedAt.Add(m.cfg.RefreshLifetime))
-		if err != nil {
-			return g, "", err
-		}
-		g.Refresh.ExpiresAt = m.cfg.refreshUntil(g.Refresh)
-		g.ExpiresAt = m.cfg.keepUntil(g.Refresh)
-	}
-	if g.Type == oauth.GrantAuthorizationCode {
-		g, err = m.redeem(ctx, g, r)
-	} else {
-		g.PasswordVersion = callFrom(ctx).verified.PasswordVersion
-		g.Number, err = m.cfg.Grants.StartGrant(ctx, g)
-	}
-	if err != nil || !refreshes {
-		return g, "", err
-	}
-	first.Number = g.Number
-	return g, first.String(), nil
-}
-
-// redeem turns a code into a grant. A second use of a code ends the grant that the
-// first one gave: one of the two users is a thief (OAuth 2.1 §4.1.3).
-func (m *minter) redeem(ctx context.Context, g grant.Grant, r *http.Request) (grant.Grant, error) {
-	digest := secret.Digest(r.FormValue("code"))
-	c, err := m.cfg.Grants.CodeByDigest(ctx, digest)
-	if err != nil {
-		return g, err
-	}
-	api, err := m.cfg.sameTarget(ctx, r.FormValue("resource"), c.Audience)
-	if err != nil {
-		return g, err
-	}
-	if g.Scope, err = remainingScope(clientFrom(ctx), api, c.Scope); err != nil {
-		return g, err
-	}
-	g.Audience = c.Audience
-	g.Number, err = m.cfg.Grants.RedeemCode(ctx, digest, g)
-	if errors.Is(err, grant.ErrCodeUsed) {
-		err = cmp.Or(m.cfg.revokeAsStolen(ctx, g.Number, "code_reuse"), err)
-	}
-	return g, err
-}
-
-// next returns the refresh token that takes the place of the one presented. For a
-// recent one it is the one that did already.
-func (m *minter) next(info *refreshed) (string, error) {
-	now := m.cfg.Now()
-	if info.verdict == grant.Recent {
-		return info.current.String(), nil
-	}
-	seed := make([]byte, seedSize)
-	if _, err := io.ReadFull(m.cfg.Random, seed); err != nil {
-		return "", fmt.Errorf("making a refresh token: %w", err)
-	}
-	rotated, next := info.grant.Refresh.Rotate(info.presented, seed, now, m.cfg.RefreshGrace)
-	rotated.ExpiresAt = m.cfg.refreshUntil(rotated)
-	info.rotated = rotated
-	return next.String(), nil
-}
-
-func (m *minter) sign(g grant.Grant, user account.User) (string, error) {
-	subject := user.ID
-	if subject == "" {
-		subject = g.ClientID
-	}
-	return m.cfg.Signer.Sign(&token.Claims{
-		Issuer:    m.cfg.Issuer,
-		Subject:   subject,
-		Audience:  []string{cmp.Or(g.Audience, m.cfg.Audience)},
-		ClientID:  g.ClientID,
-		ID:        uuid.NewString(),
-		IssuedAt:  g.CreatedAt,
-		ExpiresAt: g.CreatedAt.Add(m.cfg.Lifetime),
-		Scope:     g.Scope,
-		Username:  user.Username,
-		Name:      user.Name,
-		Status:    g.Status(m.cfg.Issuer),
-	})
-}
-
-// refreshUntil is until when a refresh token is good that is given now: until it has
-// been idle for too long, or to the end of refreshing.
-func (c *Config) refreshUntil(r grant.Refresh) time.Time {
-	until := c.Now().Add(c.RefreshIdle)
+// refreshUntil returns when a refresh token that is issued now expires: when it has been idle
+// for too long, or when refreshing ends.
+func (s *Service) refreshUntil(r grant.Refresh) time.Time {
+	until := s.cfg.Now().Add(s.cfg.RefreshIdle)
 	if r.EndsAt.Before(until) {
 		return r.EndsAt
 	}
 	return until
 }
 
-// keepUntil is until when the row of a grant is needed that is refreshed now: by its
-// refresh token or by its last access token, whichever is good for longer. The last one may
-// come of the token that is replaced now, up to the end of its grace.
-func (c *Config) keepUntil(r grant.Refresh) time.Time {
-	if access := c.Now().Add(c.RefreshGrace + c.Lifetime); r.ExpiresAt.Before(access) {
+// keepUntil returns when the last token of a grant expires that is refreshed now: its refresh
+// token or its last access token. The latter may be given for the refresh token that is
+// replaced now, at the end of the grace period.
+func (s *Service) keepUntil(r grant.Refresh) time.Time {
+	access := s.cfg.Now().Add(s.cfg.RefreshGrace + s.cfg.Lifetime)
+	if r.ExpiresAt.Before(access) {
 		return access
 	}
 	return r.ExpiresAt

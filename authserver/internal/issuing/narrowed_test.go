@@ -10,12 +10,12 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// RFC 6749 §6: what a client may have is asked at each refresh, and not only when the
-// grant is given. The grant keeps its scope, in case that the client gets it back.
+// RFC 6749 section 6: the client's scope is checked at each refresh. The grant keeps its scope, so
+// that the client can have it again later.
 func TestRefreshByAClientThatWasNarrowed(t *testing.T) {
 	b := newRefreshBench(t)
 	e := issuing.New(b.cfg)
-	answer, err := e.Issue(request(), b.app)
+	answer, err := b.issue(e, request(), b.app)
 	must(t, err)
 	for _, tt := range []struct {
 		now, asked, want string
@@ -32,26 +32,26 @@ func TestRefreshByAClientThatWasNarrowed(t *testing.T) {
 		{now: "profile items:read admin", want: "profile items:read"},
 	} {
 		b.app.Scope = strings.Fields(tt.now)
-		next, err := e.Issue(request(refreshing(answer["refresh_token"], "scope", tt.asked)...), b.app)
+		next, err := b.issue(e, request(refreshing(answer.RefreshToken, "scope", tt.asked)...), b.app)
 		if tt.refused != "" {
 			refusedAs(t, "refreshing with "+tt.now, next, err, tt.refused)
 			continue
 		}
 		must(t, err)
-		if next["scope"] != tt.want || b.claims(next).Scope.String() != tt.want {
-			t.Errorf("%+v: the scope is %q, in the token %q", tt, next["scope"], b.claims(next).Scope)
+		if next.Scope != tt.want || b.claims(next).Scope.String() != tt.want {
+			t.Errorf("%+v: the scope is %q, in the token %q", tt, next.Scope, b.claims(next).Scope)
 		}
 		answer = next
 	}
 }
 
-// The same where it is the API that allows less than it did.
+// The same if the API allows less than it did.
 func TestRefreshForAnAPIThatWasNarrowed(t *testing.T) {
 	b := newBench(t)
 	verifier := withBilling(t, b)
 	b.app.Scope = append(b.app.Scope, "invoices:read")
 	e := issuing.New(b.cfg)
-	answer, err := e.Issue(request("resource", billing.Audience), b.app)
+	answer, err := b.issue(e, request("resource", billing.Audience), b.app)
 	must(t, err)
 	for _, tt := range []struct {
 		now, asked, want string
@@ -67,30 +67,31 @@ func TestRefreshForAnAPIThatWasNarrowed(t *testing.T) {
 			return a, nil
 		})
 		must(t, err)
-		next, err := e.Issue(request(refreshing(answer["refresh_token"], "scope", tt.asked)...), b.app)
+		next, err := b.issue(e, request(refreshing(answer.RefreshToken, "scope", tt.asked)...), b.app)
 		if tt.refused != "" {
 			refusedAs(t, "refreshing with "+tt.now, next, err, tt.refused)
 			continue
 		}
 		must(t, err)
-		claims, err := verifier.Verify(t.Context(), next["access_token"].(string))
+		claims, err := verifier.Verify(t.Context(), next.AccessToken)
 		must(t, err)
-		if next["scope"] != tt.want || claims.Scope.String() != tt.want {
-			t.Errorf("%+v: the scope is %q, in the token %q", tt, next["scope"], claims.Scope)
+		if next.Scope != tt.want || claims.Scope.String() != tt.want {
+			t.Errorf("%+v: the scope is %q, in the token %q", tt, next.Scope, claims.Scope)
 		}
 		answer = next
 	}
 }
 
-// What a user allowed a minute ago may be more than the client may have now.
+// A user may have allowed more, a minute ago, than the client may have now.
 func TestCodeOfAClientThatWasNarrowed(t *testing.T) {
-	for now, want := range map[string]string{"items:read profile": "profile items:read", "items:read": "items:read", "admin": ""} {
+	for now, want := range map[string]string{"items:read profile": "profile items:read", "items:read": "items:read",
+		"admin": ""} {
 		b := newBench(t)
 		b.session()
 		e := issuing.New(b.cfg)
 		r := b.redemption(e)
 		b.app.Scope = strings.Fields(now)
-		answer, err := e.Issue(r, b.app)
+		answer, err := b.issue(e, r, b.app)
 		if want == "" {
 			refusedAs(t, "redeeming with "+now, answer, err, oauth.CodeInvalidGrant)
 			b.expectGrants(0)
@@ -99,7 +100,7 @@ func TestCodeOfAClientThatWasNarrowed(t *testing.T) {
 		must(t, err)
 		g, err := b.data.GrantByNumber(t.Context(), 1)
 		must(t, err)
-		if answer["scope"] != want || b.claims(answer).Scope.String() != want || g.Scope.String() != want {
+		if answer.Scope != want || b.claims(answer).Scope.String() != want || g.Scope.String() != want {
 			t.Errorf("%s: the answer is %v, the grant %+v", now, answer, g)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
-// newRefreshBench is a bench whose access tokens live longer than a refresh token may be
+// newRefreshBench returns a bench whose access tokens live longer than a refresh token may be
 // idle: an hour, and three hours in all.
 func newRefreshBench(t *testing.T) *bench {
 	t.Helper()
@@ -20,27 +20,27 @@ func newRefreshBench(t *testing.T) *bench {
 	return b
 }
 
-// expectActive checks whether a token is good, by its introspection.
-func expectActive(t *testing.T, what string, e *issuing.Engine, raw any, want error) {
+// expectActive inspects a token.
+func expectActive(t *testing.T, what string, e *issuing.Service, raw string, want error) {
 	t.Helper()
-	if _, err := e.Inspect(t.Context(), raw.(string)); !errors.Is(err, want) {
+	if _, err := e.Inspect(t.Context(), raw); !errors.Is(err, want) {
 		t.Errorf("%s: %v, want %v", what, err, want)
 	}
 }
 
-// RFC 9700 §4.14.2: refreshing ends, however often it is done and however long the
+// RFC 9700 section 4.14.2: refreshing ends, however often it is done and however long the
 // access tokens live.
 func TestRefreshingEnds(t *testing.T) {
 	b := newRefreshBench(t)
 	e := issuing.New(b.cfg)
 	began := b.now
-	answer, err := e.Issue(request(), b.app)
+	answer, err := b.issue(e, request(), b.app)
 	must(t, err)
 	for b.now.Sub(began) < 150*time.Minute {
 		b.now = b.now.Add(50 * time.Minute)
-		answer, err = e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+		answer, err = b.issue(e, request(refreshing(answer.RefreshToken)...), b.app)
 		must(t, err)
-		found, err := e.Inspect(t.Context(), answer["refresh_token"].(string))
+		found, err := e.Inspect(t.Context(), answer.RefreshToken)
 		must(t, err)
 		want := b.now.Add(time.Hour)
 		if end := began.Add(3 * time.Hour); end.Before(want) {
@@ -51,26 +51,26 @@ func TestRefreshingEnds(t *testing.T) {
 		}
 	}
 	b.now = began.Add(3*time.Hour - time.Second)
-	expectActive(t, "the refresh token before its end", e, answer["refresh_token"], nil)
+	expectActive(t, "the refresh token before its end", e, answer.RefreshToken, nil)
 	b.now = began.Add(3 * time.Hour)
-	expectActive(t, "the refresh token at its end", e, answer["refresh_token"], issuing.ErrNotActive)
-	expectActive(t, "the access token at that time", e, answer["access_token"], nil)
-	after, err := e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+	expectActive(t, "the refresh token at its end", e, answer.RefreshToken, issuing.ErrNotActive)
+	expectActive(t, "the access token at that time", e, answer.AccessToken, nil)
+	after, err := b.issue(e, request(refreshing(answer.RefreshToken)...), b.app)
 	refusedAs(t, "refreshing at the end", after, err, oauth.CodeInvalidGrant)
 }
 
-// Whatever ends a login finds its grant for as long as any of its access tokens is good:
-// also the last one that a replaced refresh token gives, at the end of its grace.
+// A grant is stored for as long as any of its access tokens is valid, so that it can be revoked:
+// also the last one that a replaced refresh token gives at the end of its grace period.
 func TestGrantLastsAsLongAsItsTokens(t *testing.T) {
 	b := newRefreshBench(t)
 	b.cfg.RefreshGrace = 5 * time.Minute
 	e := issuing.New(b.cfg)
-	first, err := e.Issue(request(), b.app)
+	first, err := b.issue(e, request(), b.app)
 	must(t, err)
-	_, err = e.Issue(request(refreshing(first["refresh_token"])...), b.app)
+	_, err = b.issue(e, request(refreshing(first.RefreshToken)...), b.app)
 	must(t, err)
 	b.now = b.now.Add(b.cfg.RefreshGrace - time.Second)
-	last, err := e.Issue(request(refreshing(first["refresh_token"])...), b.app)
+	last, err := b.issue(e, request(refreshing(first.RefreshToken)...), b.app)
 	must(t, err)
 	stored, err := b.data.GrantByNumber(t.Context(), 1)
 	must(t, err)
@@ -79,21 +79,22 @@ func TestGrantLastsAsLongAsItsTokens(t *testing.T) {
 	}
 }
 
-// CHECKLIST 26: a refresh token that nobody uses ends, though its access token is good for longer.
+// RFC 9700 section 4.14.2: an unused refresh token expires, though its access token is valid for
+// longer.
 func TestIdleRefreshTokenEnds(t *testing.T) {
 	b := newRefreshBench(t)
 	e := issuing.New(b.cfg)
-	answer, err := e.Issue(request(), b.app)
+	answer, err := b.issue(e, request(), b.app)
 	must(t, err)
 	for range 2 { // the first refresh token, and a later one
 		began := b.now
 		b.now = began.Add(time.Hour)
-		late, err := e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+		late, err := b.issue(e, request(refreshing(answer.RefreshToken)...), b.app)
 		refusedAs(t, "refreshing after an hour", late, err, oauth.CodeInvalidGrant)
-		expectActive(t, "the refresh token after an hour", e, answer["refresh_token"], issuing.ErrNotActive)
-		expectActive(t, "the access token after an hour", e, answer["access_token"], nil)
+		expectActive(t, "the refresh token after an hour", e, answer.RefreshToken, issuing.ErrNotActive)
+		expectActive(t, "the access token after an hour", e, answer.AccessToken, nil)
 		b.now = began.Add(time.Hour - time.Second)
-		answer, err = e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+		answer, err = b.issue(e, request(refreshing(answer.RefreshToken)...), b.app)
 		must(t, err)
 	}
 }

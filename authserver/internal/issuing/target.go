@@ -1,6 +1,7 @@
 package issuing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -11,105 +12,92 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// APIs finds a registered API, or record.ErrNotFound.
-type APIs interface {
-	APIByAudience(ctx context.Context, audience string) (resource.API, error)
+// ErrTarget says that a request names an API that is not registered.
+var ErrTarget = &oauth.Error{
+	Code: oauth.CodeInvalidTarget, Description: "resource names no API that is registered here",
 }
 
-// ErrTarget is the answer to whoever names an API that is not registered.
-var ErrTarget = &oauth.Error{Code: oauth.CodeInvalidTarget, Description: "resource names no API that is registered here"}
-
-// Further errors about the API that a token is asked for.
+// Other errors about the API that a token is for (RFC 8707 section 2).
 var (
-	errNoKey = &oauth.Error{Code: oauth.CodeInvalidTarget, Description: "the API that resource names is registered here, but has no key that signs its tokens yet"}
-	errGone  = &oauth.Error{Code: oauth.CodeInvalidTarget, Description: "the API that was granted is not registered any more"}
-	errOther = &oauth.Error{Code: oauth.CodeInvalidTarget, Description: "resource names another API than the one that was granted"}
+	errNoKey = &oauth.Error{
+		Code: oauth.CodeInvalidTarget, Description: "the API is registered here, but has no key that signs its tokens yet",
+	}
+	errGone = &oauth.Error{
+		Code: oauth.CodeInvalidTarget, Description: "the API that was granted is no longer registered",
+	}
+	errOther = &oauth.Error{
+		Code: oauth.CodeInvalidTarget, Description: "resource names another API than the one that was granted",
+	}
 )
 
-// Target finds the API that a client names as resource; naming none means the one of
-// the settings, for which the zero API stands. One that is not registered, or has no key
-// that may sign its tokens, is invalid_target: a secret is never lent to another API.
-func (e *Engine) Target(ctx context.Context, audience string) (resource.API, error) {
-	if audience == e.cfg.Audience {
-		audience = ""
-	}
-	return e.cfg.signable(ctx, audience, ErrTarget)
+// Target returns the API that a client names as resource (RFC 8707); naming none means the
+// default API. The error is ErrTarget if it is not registered, and invalid_target as well if
+// no key may sign its tokens: a secret is never used for another API.
+func (s *Service) Target(ctx context.Context, named string) (resource.API, error) {
+	return s.signable(ctx, cmp.Or(named, s.cfg.Audience), ErrTarget)
 }
 
-// signable returns an API that tokens can be made for; where it is not registered, the
-// error is missing.
-func (c *Config) signable(ctx context.Context, audience string, missing error) (resource.API, error) {
-	if audience == "" {
-		return resource.API{}, nil
+// sameTarget returns the API of a grant or code. The request may name it again, but no other
+// API. It must still be registered and have a key.
+func (s *Service) sameTarget(ctx context.Context, named, granted string) (resource.API, error) {
+	if named != "" && named != granted {
+		return resource.API{}, errOther
 	}
-	api, err := c.APIs.APIByAudience(ctx, audience)
-	switch {
-	case errors.Is(err, record.ErrNotFound):
+	return s.signable(ctx, granted, errGone)
+}
+
+// signable returns an API that tokens can be signed for. The error is missing if the API is
+// not registered, and keyring.ErrNoSigner if the server can sign nothing at all.
+func (s *Service) signable(ctx context.Context, audience string, missing error) (resource.API, error) {
+	api, err := s.cfg.Store.APIByAudience(ctx, audience)
+	if errors.Is(err, record.ErrNotFound) {
 		return resource.API{}, missing
-	case err == nil && !c.Signer.CanSign(api.Audience):
-		c.Log.WarnContext(ctx, "no token for an API: give it a secret of its own by 'api add --secret-to', or the server an asymmetric key", "api", api.Audience)
-		return resource.API{}, errNoKey
 	}
-	return api, err
+	if err != nil {
+		return resource.API{}, err
+	}
+	if s.cfg.Signer.CanSign(audience) {
+		return api, nil
+	}
+	if _, err := s.cfg.Signer.Key([]string{s.cfg.Audience}); err != nil {
+		return resource.API{}, err
+	}
+	s.cfg.Log.WarnContext(ctx, "no token for an API: give it a secret of its own with 'api add --secret-to', "+
+		"or the server an asymmetric key", "api", audience)
+	return resource.API{}, errNoKey
 }
 
-// Scope returns what a client may have of what it asks for: it is all or an error. Asking
-// for nothing means all that the client may have of the API (RFC 6749 §3.3).
-func Scope(c client.Client, api resource.API, asked oauth.Scope) (oauth.Scope, error) {
-	allowed := allowedScope(c, api)
-	if len(asked) == 0 {
-		asked = allowed
+// Scope returns what a client gets of the scope that it requests for an API: all of it, or
+// invalid_scope. Requesting nothing means all that the client may have (RFC 6749 section 3.3).
+func Scope(c client.Client, api resource.API, requested oauth.Scope) (oauth.Scope, error) {
+	allowed := api.Limit(c.Scope)
+	if len(requested) == 0 {
+		requested = allowed
 	}
-	if name, missing := allowed.Missing(asked...); missing {
+	if name, missing := allowed.Missing(requested...); missing {
 		text := "this client may not ask for the scope " + name
-		if api.Audience != "" {
+		if !api.AnyScope {
 			text += " of that API"
 		}
 		return nil, oauth.ErrInvalidScope.Describe(text)
 	}
-	if len(asked) == 0 && api.Audience != "" {
+	if len(requested) == 0 && !api.AnyScope {
 		return nil, oauth.ErrInvalidScope.Describe("this client has no scope of that API")
 	}
-	return asked, nil
+	return requested, nil
 }
 
-// allowedScope is what a client may have of an API at the most.
-func allowedScope(c client.Client, api resource.API) oauth.Scope {
-	if api.Audience == "" {
-		return c.Scope
-	}
-	return common(c.Scope, api.Scope)
-}
-
-// errNothingLeft sends a client back to its user: what a new login gives is what the
+// errNothingLeft makes the client send the user to log in again: a new login gives what the
 // client may have now.
-var errNothingLeft = oauth.ErrInvalidGrant.Describe("nothing of the scope that was granted is allowed to this client any more")
+var errNothingLeft = oauth.ErrInvalidGrant.Describe(
+	"nothing of the scope that was granted is still allowed to this client")
 
-// remainingScope returns what is left to a client of what was granted: since then it, or
-// the API, may have been changed. The grant itself stays as it was given.
+// remainingScope returns what a client may still have of a scope that was granted: the client
+// or the API may have been changed since.
 func remainingScope(c client.Client, api resource.API, granted oauth.Scope) (oauth.Scope, error) {
-	left := common(granted, allowedScope(c, api))
+	left := granted.Common(api.Limit(c.Scope))
 	if len(left) == 0 && len(granted) > 0 {
 		return nil, errNothingLeft
 	}
 	return left, nil
-}
-
-// common returns what is in both scopes, in the order of a.
-func common(a, b oauth.Scope) (both oauth.Scope) {
-	for _, t := range a {
-		if b.Has(t) {
-			both = append(both, t)
-		}
-	}
-	return both
-}
-
-// sameTarget returns the API of the grant or code at hand, and refuses a resource that is
-// another one. It need not be named again, but it must be registered still, and have a key.
-func (c *Config) sameTarget(ctx context.Context, named, granted string) (resource.API, error) {
-	if named != "" && named != granted && (named != c.Audience || granted != "") {
-		return resource.API{}, errOther
-	}
-	return c.signable(ctx, granted, errGone)
 }

@@ -18,10 +18,11 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// billing is an API beside the one of the settings.
-var billing = resource.API{Audience: "https://billing.example", Name: "Billing", Scope: oauth.Scope{"invoices:read", "profile"}, CreatedAt: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
+// billing is an API beside the default one.
+var billing = resource.API{Audience: "https://billing.example", Name: "Billing",
+	Scope: oauth.Scope{"invoices:read", "profile"}, CreatedAt: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
 
-// RFC 6749 §3.3 and RFC 8707: no more than both the client and the API have.
+// RFC 6749 section 3.3 and RFC 8707: no more than both the client and the API have.
 func TestScope(t *testing.T) {
 	for _, tt := range []struct {
 		client, api, asked, want, says string
@@ -42,7 +43,7 @@ func TestScope(t *testing.T) {
 		{client: "a b c", api: "x y", asked: "a", says: "a of that API"},
 	} {
 		c := client.Client{Scope: strings.Fields(tt.client)}
-		api := resource.API{}
+		api := resource.API{AnyScope: true}
 		if tt.api != "" {
 			api = resource.API{Audience: "https://api.example", Scope: strings.Fields(tt.api)}
 		}
@@ -62,18 +63,19 @@ func TestScope(t *testing.T) {
 	}
 }
 
-// RFC 8707 §2: letter by letter.
+// RFC 8707 section 2: APIs are compared character by character.
 func TestTarget(t *testing.T) {
 	b := newBench(t)
 	withBilling(t, b)
 	e := issuing.New(b.cfg)
-	for named, want := range map[string]resource.API{"": {}, audience: {}, billing.Audience: billing} {
+	for named, want := range map[string]resource.API{"": defaultAPI, audience: defaultAPI, billing.Audience: billing} {
 		got, err := e.Target(t.Context(), named)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", named, err, diff)
 		}
 	}
-	for _, named := range []string{"x", audience + "/", billing.Audience + "/", "HTTPS://billing.example", "https://BILLING.example", " " + billing.Audience, "%"} {
+	for _, named := range []string{"x", audience + "/", billing.Audience + "/", "HTTPS://billing.example",
+		"https://BILLING.example", " " + billing.Audience, "%"} {
 		got, err := e.Target(t.Context(), named)
 		var refusal *oauth.Error
 		if !errors.As(err, &refusal) || refusal.Code != oauth.CodeInvalidTarget || !cmp.Equal(got, resource.API{}) {
@@ -86,8 +88,8 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-// addBilling registers billing, gives it a secret of its own and lets the engine sign with
-// that. It returns the keys of the server and those of billing.
+// addBilling registers billing with a secret of its own. It returns the keys of the server and
+// those of billing.
 func addBilling(t *testing.T, b *bench) (ring, own *keyring.Ring) {
 	t.Helper()
 	must(t, b.data.CreateAPI(t.Context(), billing))
@@ -103,158 +105,161 @@ func addBilling(t *testing.T, b *bench) (ring, own *keyring.Ring) {
 	return ring, own
 }
 
-// withBilling adds billing and lets the client refresh. It returns the verifier of
-// billing, which has its own secret alone.
+// withBilling adds billing and lets the client refresh. It returns the verifier of billing, which
+// knows only its own secret.
 func withBilling(t *testing.T, b *bench) *token.Verifier {
 	t.Helper()
 	ring, own := addBilling(t, b)
 	var err error
 	b.app.Grants = append(b.app.Grants, oauth.GrantRefreshToken)
-	b.cfg.Verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: b.cfg.Now})
+	b.cfg.Verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience,
+		Now: b.cfg.Now})
 	must(t, err)
-	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: own, Issuer: issuer, Audience: billing.Audience, Now: b.cfg.Now})
+	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: own, Issuer: issuer, Audience: billing.Audience,
+		Now: b.cfg.Now})
 	must(t, err)
 	return verifier
 }
 
-func refreshing(refresh any, changes ...string) []string {
-	return append([]string{"grant_type", "refresh_token", "refresh_token", refresh.(string), "username", "", "password", ""}, changes...)
+func refreshing(refresh string, changes ...string) []string {
+	return append([]string{"grant_type", "refresh_token", "refresh_token", refresh, "username", "", "password", ""},
+		changes...)
 }
 
-// refusedAs checks that there is no answer but an error of the protocol.
-func refusedAs(t *testing.T, what string, answer map[string]any, err error, want oauth.ErrorCode) {
+// refusedAs checks that the response is this error of the protocol.
+func refusedAs(t *testing.T, what string, answer oauth.TokenResponse, err error, want oauth.ErrorCode) {
 	t.Helper()
 	var refusal *oauth.Error
-	if !errors.As(err, &refusal) || refusal.Code != want || answer != nil {
+	if !errors.As(err, &refusal) || refusal.Code != want || answer != noTokens {
 		t.Errorf("%s: %v, %v, want %s", what, answer, err, want)
 	}
 }
 
-// CHECKLIST 48, 53: a token is for the API that was named, with the scope and by the
-// key of that API, and so are all that come of its grant.
+// RFC 9068 section 5: a token is for the API that was named, with its scope and signed by its
+// key, and so are all tokens of the grant.
 func TestIssueForOneOfSeveralAPIs(t *testing.T) {
 	b := newBench(t)
 	verifier := withBilling(t, b)
 	e := issuing.New(b.cfg)
-	answer, err := e.Issue(request("resource", billing.Audience), b.app)
+	answer, err := b.issue(e, request("resource", billing.Audience), b.app)
 	must(t, err)
 	for range 2 { // the first token, and a refreshed one
-		claims, err := verifier.Verify(t.Context(), answer["access_token"].(string))
+		claims, err := verifier.Verify(t.Context(), answer.AccessToken)
 		must(t, err)
 		if claims.Scope.String() != "profile" || !cmp.Equal(claims.Audience, []string{billing.Audience}) {
 			t.Errorf("scope %v for %v", claims.Scope, claims.Audience)
 		}
-		if _, err := b.cfg.Verifier.Verify(t.Context(), answer["access_token"].(string)); !errors.Is(err, token.ErrInvalid) {
+		if _, err := b.cfg.Verifier.Verify(t.Context(), answer.AccessToken); !errors.Is(err, token.ErrInvalid) {
 			t.Errorf("the other API says %v", err)
 		}
-		answer, err = e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+		answer, err = b.issue(e, request(refreshing(answer.RefreshToken)...), b.app)
 		must(t, err)
 	}
-	refresh := answer["refresh_token"]
+	refresh := answer.RefreshToken
 	for _, named := range []string{audience, billing.Audience + "/", "https://third.example"} {
-		other, err := e.Issue(request(refreshing(refresh, "resource", named)...), b.app)
+		other, err := b.issue(e, request(refreshing(refresh, "resource", named)...), b.app)
 		refusedAs(t, "refreshing for "+named, other, err, oauth.CodeInvalidTarget)
 	}
-	if _, err := e.Issue(request(refreshing(refresh, "resource", billing.Audience)...), b.app); err != nil {
+	if _, err := b.issue(e, request(refreshing(refresh, "resource", billing.Audience)...), b.app); err != nil {
 		t.Errorf("refreshing for the same: %v", err)
 	}
 
-	answer, err = e.Issue(request("resource", audience), b.app) // the one of the settings, by name
+	answer, err = b.issue(e, request("resource", audience), b.app) // the default one, by name
 	must(t, err)
 	b.claims(answer)
-	other, err := e.Issue(request(refreshing(answer["refresh_token"], "resource", billing.Audience)...), b.app)
+	other, err := b.issue(e, request(refreshing(answer.RefreshToken, "resource", billing.Audience)...), b.app)
 	refusedAs(t, "refreshing for another API", other, err, oauth.CodeInvalidTarget)
-	if _, err := e.Issue(request(refreshing(answer["refresh_token"], "resource", audience)...), b.app); err != nil {
-		t.Errorf("refreshing for the one of the settings, by name: %v", err)
+	if _, err := b.issue(e, request(refreshing(answer.RefreshToken, "resource", audience)...), b.app); err != nil {
+		t.Errorf("refreshing for the default API, by name: %v", err)
 	}
 }
 
 func TestIssueForAnUnknownAPI(t *testing.T) {
 	b := newBench(t)
-	answer, err := issuing.New(b.cfg).Issue(request("resource", billing.Audience), b.app)
+	answer, err := b.issue(issuing.New(b.cfg), request("resource", billing.Audience), b.app)
 	refusedAs(t, "an API that is not registered", answer, err, oauth.CodeInvalidTarget)
 	b.expectGrants(0)
 }
 
-// Once an API is deleted, nothing that was granted for it gives tokens, even if it is
-// registered again.
+// After an API is deleted, no grant for it gives tokens, even if it is registered again.
 func TestRefreshForADeletedAPI(t *testing.T) {
 	b := newBench(t)
 	withBilling(t, b)
 	e := issuing.New(b.cfg)
-	answer, err := e.Issue(request("resource", billing.Audience), b.app)
+	answer, err := b.issue(e, request("resource", billing.Audience), b.app)
 	must(t, err)
 	must(t, b.data.DeleteAPI(t.Context(), billing.Audience, b.cfg.Now()))
-	for named, want := range map[string]oauth.ErrorCode{"": oauth.CodeInvalidGrant, billing.Audience: oauth.CodeInvalidTarget} {
-		other, err := e.Issue(request(refreshing(answer["refresh_token"], "resource", named)...), b.app)
-		refusedAs(t, "refreshing for "+named, other, err, want)
+	for _, named := range []string{"", billing.Audience} {
+		other, err := b.issue(e, request(refreshing(answer.RefreshToken, "resource", named)...), b.app)
+		refusedAs(t, "refreshing for "+named, other, err, oauth.CodeInvalidGrant)
 	}
 	must(t, b.data.CreateAPI(t.Context(), billing))
-	other, err := e.Issue(request(refreshing(answer["refresh_token"])...), b.app)
+	other, err := b.issue(e, request(refreshing(answer.RefreshToken)...), b.app)
 	refusedAs(t, "refreshing after it was registered again", other, err, oauth.CodeInvalidGrant)
-	if _, err := e.Issue(request("resource", billing.Audience), b.app); err != nil {
+	if _, err := b.issue(e, request("resource", billing.Audience), b.app); err != nil {
 		t.Errorf("a new login after it was registered again: %v", err)
 	}
 }
 
-// With an API the tokens of services for it end too, though their grant goes on.
+// Deleting an API ends the tokens of services for it, though their grants go on.
 func TestInspectServiceTokenForADeletedAPI(t *testing.T) {
 	b := newBench(t)
 	forger(t, b)
-	service := client.Client{ID: "service", Name: "Service", SecretDigest: "digest", Grants: []oauth.GrantType{oauth.GrantClientCredentials}, Scope: b.app.Scope, CreatedAt: b.now}
+	service := client.Client{ID: "service", Name: "Service", SecretDigest: "digest",
+		Grants: []oauth.GrantType{oauth.GrantClientCredentials}, Scope: b.app.Scope, CreatedAt: b.now}
 	must(t, b.data.CreateClient(t.Context(), service))
 	e := issuing.New(b.cfg)
-	tokens := map[string]any{}
+	tokens := map[string]string{}
 	for _, api := range []string{billing.Audience, audience} {
-		answer, err := e.Issue(request("grant_type", "client_credentials", "resource", api), service)
+		answer, err := b.issue(e, request("grant_type", "client_credentials", "resource", api), service)
 		must(t, err)
-		tokens[api] = answer["access_token"]
+		tokens[api] = answer.AccessToken
 		expectActive(t, "a token for "+api, e, tokens[api], nil)
 	}
 	must(t, b.data.DeleteAPI(t.Context(), billing.Audience, b.now))
 	expectActive(t, "a token for the deleted API", e, tokens[billing.Audience], issuing.ErrNotActive)
 	expectActive(t, "a token for the other API", e, tokens[audience], nil)
 	must(t, b.data.CreateAPI(t.Context(), billing))
-	expectActive(t, "the token of before, when the API is registered again", e, tokens[billing.Audience], issuing.ErrNotActive)
-	answer, err := e.Issue(request("grant_type", "client_credentials", "resource", billing.Audience), service)
+	expectActive(t, "the token of before, when the API is registered again", e, tokens[billing.Audience],
+		issuing.ErrNotActive)
+	answer, err := b.issue(e, request("grant_type", "client_credentials", "resource", billing.Audience), service)
 	must(t, err)
-	expectActive(t, "a new token", e, answer["access_token"], nil)
+	expectActive(t, "a new token", e, answer.AccessToken, nil)
 }
 
-// An API whose key has gone gets no tokens, and what was granted for it is not used up.
+// An API without a key gets no tokens, and a code for it is not used up.
 func TestGrantForAnAPIWhoseKeyHasGone(t *testing.T) {
 	b := newBench(t)
 	withBilling(t, b)
 	e := issuing.New(b.cfg)
-	answer, err := e.Issue(request("resource", billing.Audience), b.app)
+	answer, err := b.issue(e, request("resource", billing.Audience), b.app)
 	must(t, err)
 	withKey := b.cfg.Signer
 	ring, err := keyring.FromSecret(strings.Repeat("k", keyring.MinSecret))
 	must(t, err)
 	b.cfg.Signer = &token.Signer{Keys: ring, Audience: audience}
-	refused, err := issuing.New(b.cfg).Issue(request(refreshing(answer["refresh_token"])...), b.app)
+	refused, err := b.issue(issuing.New(b.cfg), request(refreshing(answer.RefreshToken)...), b.app)
 	refusedAs(t, "refreshing", refused, err, oauth.CodeInvalidTarget)
 	b.session()
 	b.api, b.app.Scope = billing, oauth.Scope{"profile"}
 	code := b.redemption(e)
-	refused, err = issuing.New(b.cfg).Issue(code, b.app)
+	refused, err = b.issue(issuing.New(b.cfg), code, b.app)
 	refusedAs(t, "redeeming a code", refused, err, oauth.CodeInvalidTarget)
 	b.expectGrants(1)
 
 	b.cfg.Signer = withKey
-	_, err = issuing.New(b.cfg).Issue(code, b.app)
+	_, err = b.issue(issuing.New(b.cfg), code, b.app)
 	must(t, err)
 	b.app.Grants = []oauth.GrantType{oauth.GrantRefreshToken}
-	_, err = issuing.New(b.cfg).Issue(request(refreshing(answer["refresh_token"])...), b.app)
+	_, err = b.issue(issuing.New(b.cfg), request(refreshing(answer.RefreshToken)...), b.app)
 	must(t, err)
 }
 
-// A shared secret is never lent to another API: without a key of its own there is no
-// token for it.
+// A shared secret is never used for another API: without a key of its own it gets no tokens.
 func TestIssueForAnAPIWithoutAKey(t *testing.T) {
 	b := newBench(t)
 	must(t, b.data.CreateAPI(t.Context(), billing))
-	answer, err := issuing.New(b.cfg).Issue(request("resource", billing.Audience), b.app)
+	answer, err := b.issue(issuing.New(b.cfg), request("resource", billing.Audience), b.app)
 	refusedAs(t, "an API without a key", answer, err, oauth.CodeInvalidTarget)
 	b.expectGrants(0)
 }

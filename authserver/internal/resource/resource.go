@@ -21,6 +21,8 @@ const maxName = 128
 
 // Errors about APIs.
 var (
+	// ErrDefault means that the API cannot be deleted because it is the default API.
+	ErrDefault = errors.New("it is the default API, the one of the server's --audience")
 	// ErrBad means that an API or a description is not valid. The text says why.
 	ErrBad = errors.New("not usable")
 )
@@ -31,8 +33,11 @@ type API struct {
 	Audience string
 	// Name is the display name.
 	Name string
-	// Scope has the scopes that tokens for the API may have.
+	// Scope has the scopes that tokens for the API may have; nil if AnyScope is set.
 	Scope oauth.Scope
+	// AnyScope means that tokens for the API may have every scope of the client. The default API
+	// is registered like that.
+	AnyScope bool
 	// CreatedAt is when the API was registered.
 	CreatedAt time.Time
 }
@@ -45,8 +50,16 @@ func (a API) Validate() error {
 	if err := record.CheckName("name", a.Name, maxName); err != nil {
 		return fmt.Errorf("%w: %w", ErrBad, err)
 	}
-	if len(a.Scope) == 0 {
+	if len(a.Scope) == 0 && !a.AnyScope {
 		return fmt.Errorf("%w: it has no scope, so its tokens would allow nothing", ErrBad)
 	}
 	return nil
+}
+
+// Limit returns what tokens for the API may allow of a scope.
+func (a API) Limit(scope oauth.Scope) oauth.Scope {
+	if a.AnyScope {
+		return scope
+	}
+	return scope.Common(a.Scope)
 }

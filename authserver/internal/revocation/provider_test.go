@@ -34,20 +34,26 @@ const (
 	lifetime = 30 * time.Minute
 )
 
-// place is a database with a user and a client, and a clock that tests move. It counts the
-// looks at its grants, and can be told to fail.
+// lists knows where lists are published. defaultList is the first one of the default API.
+var (
+	lists       = grant.Lists{Issuer: issuer, Default: audience}
+	defaultList = lists.List(0, audience)
+)
+
+// place is a database with a user and a client, and a clock that tests move. It counts queries, and
+// can be told to fail.
 type place struct {
 	t *testing.T
 	*store.Store
 	user   account.User
 	client client.Client
 	ring   *keyring.Ring
-	first  int64 // what is added to the number of every grant
+	offset int64 // what is added to the number of every grant
 
-	mu     sync.Mutex
-	now    time.Time
-	looks  atomic.Int64
-	broken atomic.Bool
+	mu      sync.Mutex
+	now     time.Time
+	updates atomic.Int64
+	broken  atomic.Bool
 }
 
 func newPlace(t *testing.T) *place {
@@ -59,10 +65,13 @@ func newPlace(t *testing.T) *place {
 	t.Cleanup(func() { p.must(p.Close()) })
 	_, err = p.Migrate(t.Context())
 	p.must(err)
+	_, err = p.SetDefaultAPI(t.Context(), audience, p.now)
+	p.must(err)
 	p.user, err = account.New("john.doe", "John Doe", "hash", p.now)
 	p.must(err)
 	p.must(p.CreateUser(t.Context(), p.user))
-	p.client = client.Client{ID: "app", Name: "app", Grants: []oauth.GrantType{oauth.GrantPassword}, Scope: oauth.Scope{"profile"}, CreatedAt: p.now}
+	p.client = client.Client{ID: "app", Name: "app", Grants: []oauth.GrantType{oauth.GrantPassword},
+		Scope: oauth.Scope{"profile"}, CreatedAt: p.now}
 	p.must(p.CreateClient(t.Context(), p.client))
 	set, err := keyring.Generate(keyring.HS256, p.now.AddDate(0, 0, -1), rand.Reader)
 	p.must(err)
@@ -92,29 +101,29 @@ func (p *place) wait(d time.Duration) {
 
 var errBroken = errors.New("broken")
 
-// RevokedAfter is that of the store, with its numbers moved.
+// RevokedAfter is the store's, with an offset added to the numbers.
 func (p *place) RevokedAfter(ctx context.Context, at time.Time, number int64, limit int) ([]int64, time.Time, error) {
 	if p.broken.Load() {
 		return nil, time.Time{}, errBroken
 	}
-	numbers, last, err := p.Store.RevokedAfter(ctx, at, number-p.first, limit)
+	numbers, last, err := p.Store.RevokedAfter(ctx, at, number-p.offset, limit)
 	for i := range numbers {
-		numbers[i] += p.first
+		numbers[i] += p.offset
 	}
 	return numbers, last, err
 }
 
-// LastGrant is that of the store, moved. It counts the looks.
+// LastGrant is the store's, with the offset added. It counts the updates.
 func (p *place) LastGrant(ctx context.Context) (int64, error) {
-	p.looks.Add(1)
+	p.updates.Add(1)
 	last, err := p.Store.LastGrant(ctx)
-	return last + p.first, err
+	return last + p.offset, err
 }
 
-// provider returns one of possibly several that publish what is in the database.
+// provider returns a provider for the database.
 func (p *place) provider(change ...func(*revocation.Config)) *revocation.Provider {
 	cfg := revocation.Config{
-		Issuer: issuer, Audience: audience, Lifetime: lifetime, Grants: p, APIs: p,
+		Lifetime: lifetime, Lists: lists, Grants: p, APIs: p,
 		Signer: &token.Signer{Keys: p.ring, Audience: audience, Now: p.clock}, Now: p.clock,
 	}
 	for _, f := range change {
@@ -126,14 +135,15 @@ func (p *place) provider(change ...func(*revocation.Config)) *revocation.Provide
 // grant starts a grant and returns its number.
 func (p *place) grant() int64 {
 	p.t.Helper()
-	return p.grantFor("")
+	return p.grantFor(audience)
 }
 
 // grantFor starts a grant for an API.
 func (p *place) grantFor(audience string) int64 {
 	p.t.Helper()
 	number, err := p.StartGrant(p.t.Context(), grant.Grant{
-		Type: oauth.GrantPassword, ClientID: p.client.ID, UserID: p.user.ID, Audience: audience, CreatedAt: p.clock(), ExpiresAt: p.clock().AddDate(1, 0, 0),
+		Type: oauth.GrantPassword, ClientID: p.client.ID, UserID: p.user.ID, Audience: audience, CreatedAt: p.clock(),
+		ExpiresAt: p.clock().AddDate(1, 0, 0),
 	})
 	p.must(err)
 	return number
@@ -145,30 +155,27 @@ func (p *place) revoke(number int64, at time.Time) {
 	p.must(err)
 }
 
-// form asks a provider for a list that must be there.
-func (p *place) form(provider *revocation.Provider, l grant.List) revocation.Form {
+// signed returns a list, which must exist.
+func (p *place) signed(provider *revocation.Provider, l grant.List) revocation.SignedList {
 	p.t.Helper()
-	form, err := provider.Form(p.t.Context(), l)
+	form, err := provider.List(p.t.Context(), l)
 	p.must(err)
 	return form
 }
 
-// read verifies a form as an API does.
-func (p *place) read(form revocation.Form, l grant.List, keys keyring.Source) statuslist.Token {
+// read verifies a list as an API does.
+func (p *place) read(form revocation.SignedList, l grant.List, keys keyring.Source) statuslist.Token {
 	p.t.Helper()
-	api := l.Audience
-	if api == "" {
-		api = audience
-	}
-	said, err := statuslist.Verify(form.Text, statuslist.Expected{URI: l.URI(issuer), Keys: keys, Audience: api, Now: p.clock()})
+	said, err := statuslist.Verify(form.Token, statuslist.Expected{URI: l.URI, Keys: keys, Audience: l.Audience,
+		Now: p.clock()})
 	p.must(err)
 	return said
 }
 
-// expect checks which grants are revoked, by the first list for the API of the settings.
+// expect checks which grants are revoked, by the first list of the default API.
 func (p *place) expect(provider *revocation.Provider, want ...int64) {
 	p.t.Helper()
-	list := p.read(p.form(provider, grant.List{}), grant.List{}, p.ring).List
+	list := p.read(p.signed(provider, defaultList), defaultList, p.ring).List
 	var got []int64
 	for i := range int64(list.Size()) {
 		if revoked, _ := list.Revoked(i); revoked {
@@ -180,14 +187,14 @@ func (p *place) expect(provider *revocation.Provider, want ...int64) {
 	}
 }
 
-// A list says what was revoked; a look finds what came since the one before it.
-func TestForm(t *testing.T) {
+// A list has what was revoked, and each update adds to it.
+func TestList(t *testing.T) {
 	p := newPlace(t)
 	provider := p.provider()
 	first, second, third := p.grant(), p.grant(), p.grant()
 	p.revoke(second, p.clock())
 	p.expect(provider, second)
-	said := p.read(p.form(provider, grant.List{}), grant.List{}, p.ring)
+	said := p.read(p.signed(provider, defaultList), defaultList, p.ring)
 	if said.TTL != time.Second || !said.IssuedAt.Equal(p.clock()) || said.List.Size() != grant.ListSize {
 		t.Errorf("ttl %v, issued at %v, %d bits", said.TTL, said.IssuedAt, said.List.Size())
 	}
@@ -199,18 +206,18 @@ func TestForm(t *testing.T) {
 	p.expect(provider, first, second, third)
 }
 
-// However many ask, the database is looked at five times a second at the most.
-func TestFormIsMadeOnceForAll(t *testing.T) {
+// However many requests there are, the database is queried at most five times a second.
+func TestUpdatesAreShared(t *testing.T) {
 	p := newPlace(t)
 	provider := p.provider()
 	p.grant()
-	p.form(provider, grant.List{})
-	before := p.looks.Load()
+	p.signed(provider, defaultList)
+	before := p.updates.Load()
 	p.wait(time.Second)
 	var asking sync.WaitGroup
 	for range 50 {
 		asking.Go(func() {
-			if _, err := provider.Form(t.Context(), grant.List{}); err != nil {
+			if _, err := provider.List(t.Context(), defaultList); err != nil {
 				t.Error(err)
 			}
 		})
@@ -218,31 +225,31 @@ func TestFormIsMadeOnceForAll(t *testing.T) {
 	asking.Wait()
 	for range 10 {
 		p.wait(20 * time.Millisecond)
-		p.form(provider, grant.List{})
+		p.signed(provider, defaultList)
 	}
-	if got := p.looks.Load() - before; got != 2 {
-		t.Errorf("%d looks within 200 milliseconds, want 2", got)
+	if got := p.updates.Load() - before; got != 2 {
+		t.Errorf("%d updates within 200 milliseconds, want 2", got)
 	}
 }
 
-// What has not changed has the same tag, on every server. A consumer that fetches where
-// the tag differs always has a list that is good for as long as a token lives.
+// A list that has not changed has the same tag on every server. A consumer that fetches it when the
+// tag differs always has a list that is valid for as long as a token lives.
 func TestETag(t *testing.T) {
 	p := newPlace(t)
 	provider, other := p.provider(), p.provider()
 	number := p.grant()
-	has := p.form(provider, grant.List{})
+	has := p.signed(provider, defaultList)
 	tags := map[string]bool{has.ETag: true}
 	for range 120 {
 		p.wait(53 * time.Second)
-		form := p.form(provider, grant.List{})
-		if again := p.form(other, grant.List{}); again.ETag != form.ETag {
+		form := p.signed(provider, defaultList)
+		if again := p.signed(other, defaultList); again.ETag != form.ETag {
 			t.Fatalf("two servers have the tags %s and %s", form.ETag, again.ETag)
 		}
 		if form.ETag != has.ETag {
 			has, tags[form.ETag] = form, true
 		}
-		if left := p.read(has, grant.List{}, p.ring).ExpiresAt.Sub(p.clock()); left < lifetime {
+		if left := p.read(has, defaultList, p.ring).ExpiresAt.Sub(p.clock()); left < lifetime {
 			t.Fatalf("a list that is said to be unchanged expires in %v", left)
 		}
 	}
@@ -251,16 +258,16 @@ func TestETag(t *testing.T) {
 	}
 	p.revoke(number, p.clock())
 	p.wait(time.Second)
-	if form := p.form(provider, grant.List{}); tags[form.ETag] {
+	if form := p.signed(provider, defaultList); tags[form.ETag] {
 		t.Error("a revocation does not change the tag")
 	}
 }
 
-// A server whose clock is slow revokes in the past of the others: within what clocks may
-// differ this is found at once, and in any case when all is looked at anew.
-func TestFormWithClocksThatDiffer(t *testing.T) { synctest.Test(t, testFormWithClocksThatDiffer) }
+// A server with a slow clock revokes in the past of the others. That is found by the next update if
+// clocks differ by little, and in any case when all revocations are read again.
+func TestListWithClocksThatDiffer(t *testing.T) { synctest.Test(t, testListWithClocksThatDiffer) }
 
-func testFormWithClocksThatDiffer(t *testing.T) {
+func testListWithClocksThatDiffer(t *testing.T) {
 	p := newPlace(t)
 	provider := p.provider()
 	slow, slower := p.grant(), p.grant()
@@ -272,7 +279,7 @@ func testFormWithClocksThatDiffer(t *testing.T) {
 	p.wait(time.Second)
 	p.expect(provider, slow)
 	p.wait(3 * time.Minute)
-	p.form(provider, grant.List{}) // beside which all is read anew
+	p.signed(provider, defaultList) // starts reading all again
 	synctest.Wait()
 	p.expect(provider, slow, slower)
 	p.wait(-time.Hour) // our own clock is put back
@@ -281,10 +288,10 @@ func testFormWithClocksThatDiffer(t *testing.T) {
 	p.expect(provider, slow, slower, number)
 }
 
-// A bit is set for as long as an access token may live, and then forgotten.
-func TestFormForgets(t *testing.T) { synctest.Test(t, testFormForgets) }
+// A bit is set for as long as an access token may live.
+func TestListForgetsExpiredGrants(t *testing.T) { synctest.Test(t, testListForgetsExpiredGrants) }
 
-func testFormForgets(t *testing.T) {
+func testListForgetsExpiredGrants(t *testing.T) {
 	p := newPlace(t)
 	provider := p.provider()
 	number := p.grant()
@@ -292,64 +299,64 @@ func testFormForgets(t *testing.T) {
 	p.wait(grant.MaxTokenLifetime)
 	p.expect(provider, number)
 	p.wait(3 * time.Minute)
-	p.form(provider, grant.List{}) // beside which all is read anew
+	p.signed(provider, defaultList) // starts reading all again
 	synctest.Wait()
 	p.expect(provider)
 }
 
-// There is a list as soon as a grant of it has been made, and not before.
-func TestFormOfListsThatAreNotThere(t *testing.T) {
+// A list exists as soon as one of its grants has been made.
+func TestUnknownLists(t *testing.T) {
 	p := newPlace(t)
 	provider := p.provider()
 	missing := func(l grant.List) {
 		t.Helper()
-		if form, err := provider.Form(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
-			t.Errorf("%+v: %q %v, want ErrNotFound", l, form.Text, err)
+		if form, err := provider.List(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
+			t.Errorf("%+v: %q %v, want ErrNotFound", l, form.Token, err)
 		}
 	}
-	missing(grant.List{})
+	missing(defaultList)
 	p.wait(50 * time.Millisecond)
 	number := p.grant()
 	p.revoke(number, p.clock())
 	p.expect(provider, number)
-	missing(grant.List{Number: 1})
-	missing(grant.List{Number: 1 << 43})
-	missing(grant.List{Audience: billing})
-	missing(grant.List{Audience: audience}) // its lists name no API
+	missing(lists.List(1, audience))
+	missing(lists.List(1<<43, audience))
+	missing(lists.List(0, billing))
+	missing(lists.List(0, "https://unknown.example"))
 
-	p.first = grant.ListSize - number // so that the next is the first of the next list
+	p.offset = grant.ListSize - number // so that the next is the first of the next list
 	p.grant()
 	p.wait(50 * time.Millisecond)
-	next := grant.List{Number: 1}
-	said := p.read(p.form(provider, next), next, p.ring)
+	next := lists.List(1, audience)
+	said := p.read(p.signed(provider, next), next, p.ring)
 	if revoked, ok := said.List.Revoked(0); !revoked || !ok {
 		t.Error("the first grant of the second list is not revoked")
 	}
-	uris, err := provider.URIs(t.Context(), "")
+	uris, err := provider.URIs(t.Context(), audience)
 	p.must(err)
 	if diff := cmp.Diff([]string{issuer + "/status-lists/0", issuer + "/status-lists/1"}, uris); diff != "" {
 		t.Errorf("URIs (-want +got):\n%s", diff)
 	}
-	missing(grant.List{Number: 2})
+	missing(lists.List(2, audience))
 }
 
-// Requests for lists that are not there look at the database too, but not each of them.
-func TestFormOfNothingIsCheap(t *testing.T) {
+// Requests for unknown lists query the database too, but not each of them.
+func TestUnknownListsAreCheap(t *testing.T) {
 	p := newPlace(t)
 	provider := p.provider()
 	p.grant()
 	for range 100 {
-		_, _ = provider.Form(t.Context(), grant.List{Number: 1})
+		_, _ = provider.List(t.Context(), lists.List(1, audience))
 		p.wait(time.Millisecond)
 	}
-	if got := p.looks.Load(); got > 6 {
-		t.Errorf("%d looks in 100 milliseconds", got)
+	if got := p.updates.Load(); got > 6 {
+		t.Errorf("%d updates in 100 milliseconds", got)
 	}
 }
 
-// The list for an API is signed with the key of its tokens. Whoever has another API's
-// secret can neither read it nor make one for it.
-func TestFormForAnAPI(t *testing.T) {
+// The list for an API is signed with the key of its tokens. Another API's secret neither verifies
+// nor signs it.
+func TestListForAnAPI(t *testing.T) {
 	p := newPlace(t)
 	set, err := keyring.Generate(keyring.HS256, p.now.AddDate(0, 0, -1), rand.Reader)
 	p.must(err)
@@ -366,27 +373,29 @@ func TestFormForAnAPI(t *testing.T) {
 	provider := p.provider()
 	number := p.grant()
 	p.revoke(number, p.clock())
-	l := grant.List{Audience: billing}
-	if _, err := provider.Form(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
+	l := lists.List(0, billing)
+	if _, err := provider.List(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
 		t.Errorf("an API that is not registered: %v", err)
 	}
 	for _, name := range []string{billing, "https://keyless.example"} {
 		p.must(p.CreateAPI(t.Context(), resource.API{Audience: name, Name: name, Scope: oauth.Scope{"x"}, CreatedAt: p.now}))
 	}
 	p.wait(50 * time.Millisecond)
-	if revoked, _ := p.read(p.form(provider, l), l, own).List.Revoked(number); !revoked {
+	if revoked, _ := p.read(p.signed(provider, l), l, own).List.Revoked(number); !revoked {
 		t.Error("the API does not learn of the revocation")
 	}
-	if _, err := provider.Form(t.Context(), grant.List{Audience: "https://keyless.example"}); !errors.Is(err, revocation.ErrNotFound) {
+	if _, err := provider.List(t.Context(), lists.List(0, "https://keyless.example")); !errors.Is(err,
+		revocation.ErrNotFound) {
 		t.Errorf("an API without a key: %v", err)
 	}
-	if _, err := statuslist.Verify(p.form(provider, l).Text, statuslist.Expected{URI: l.URI(issuer), Keys: first, Audience: audience, Now: p.clock()}); err == nil {
+	if _, err := statuslist.Verify(p.signed(provider, l).Token, statuslist.Expected{URI: l.URI, Keys: first,
+		Audience: audience, Now: p.clock()}); err == nil {
 		t.Error("the first API can verify what is for the other")
 	}
 	p.expect(provider, number)
 	uris, err := provider.URIs(t.Context(), billing)
 	p.must(err)
-	if !slices.Equal(uris, []string{l.URI(issuer)}) {
+	if !slices.Equal(uris, []string{l.URI}) {
 		t.Errorf("URIs: %v", uris)
 	}
 	if _, err := provider.URIs(t.Context(), "https://nobody.example"); !errors.Is(err, revocation.ErrNotFound) {
@@ -394,22 +403,22 @@ func TestFormForAnAPI(t *testing.T) {
 	}
 }
 
-// After an API is deleted, its list says that all is revoked, for as long as a token for it
-// may live. If it is registered again, only what was granted before is.
-func TestFormForADeletedAPI(t *testing.T) {
+// The list of a deleted API says that all is revoked, for as long as a token for it may live. If the
+// API is registered again, only what was granted before is revoked.
+func TestListForADeletedAPI(t *testing.T) {
 	p := newPlace(t)
 	set, err := keyring.Generate(keyring.EdDSA, p.now.AddDate(0, 0, -1), rand.Reader)
 	p.must(err)
 	p.ring, err = keyring.Parse(set)
 	p.must(err)
 	provider := p.provider()
-	number, l := p.grantFor(billing), grant.List{Audience: billing}
+	number, l := p.grantFor(billing), lists.List(0, billing)
 	other := p.grant()
 	api := resource.API{Audience: billing, Name: billing, Scope: oauth.Scope{"x"}, CreatedAt: p.now}
 	says := func(want ...bool) {
 		t.Helper()
 		p.wait(200 * time.Millisecond)
-		list := p.read(p.form(provider, l), l, p.ring).List
+		list := p.read(p.signed(provider, l), l, p.ring).List
 		for i, n := range []int64{number, other, grant.ListSize - 1} {
 			if revoked, _ := list.Revoked(n); revoked != want[i] {
 				t.Errorf("grant %d: revoked %v, want %v", n, revoked, want[i])
@@ -422,7 +431,7 @@ func TestFormForADeletedAPI(t *testing.T) {
 	says(true, true, true)
 	uris, err := provider.URIs(t.Context(), billing)
 	p.must(err)
-	if !slices.Equal(uris, []string{l.URI(issuer)}) {
+	if !slices.Equal(uris, []string{l.URI}) {
 		t.Errorf("URIs: %v", uris)
 	}
 	p.expect(provider, number)
@@ -433,13 +442,13 @@ func TestFormForADeletedAPI(t *testing.T) {
 	p.wait(grant.MaxTokenLifetime)
 	says(true, true, true)
 	p.wait(2 * time.Minute)
-	if _, err := provider.Form(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
+	if _, err := provider.List(t.Context(), l); !errors.Is(err, revocation.ErrNotFound) {
 		t.Errorf("an API that was deleted long ago: %v", err)
 	}
 }
 
-// When the key changes, the list is signed with the new one at once.
-func TestFormAfterARotation(t *testing.T) {
+// After a rotation the list is signed with the new key at once.
+func TestListAfterARotation(t *testing.T) {
 	p := newPlace(t)
 	next, err := keyring.FromSecret("0123456789abcdef0123456789abcdef")
 	p.must(err)
@@ -447,10 +456,10 @@ func TestFormAfterARotation(t *testing.T) {
 	keys.Store(p.ring)
 	provider := p.provider(func(cfg *revocation.Config) { cfg.Signer.Keys = source{&keys} })
 	p.grant()
-	before := p.form(provider, grant.List{})
+	before := p.signed(provider, defaultList)
 	keys.Store(next)
-	after := p.form(provider, grant.List{})
-	p.read(after, grant.List{}, next)
+	after := p.signed(provider, defaultList)
+	p.read(after, defaultList, next)
 	if before.ETag == after.ETag {
 		t.Error("another key, and the same tag")
 	}
@@ -460,8 +469,8 @@ type source struct{ ring *atomic.Pointer[keyring.Ring] }
 
 func (s source) Current() *keyring.Ring { return s.ring.Load() }
 
-// A database that fails is an error, and no list without revocations.
-func TestFormWithoutADatabase(t *testing.T) {
+// If the database fails, there is an error instead of a list without revocations.
+func TestListWithoutADatabase(t *testing.T) {
 	p := newPlace(t)
 	provider := p.provider()
 	number := p.grant()
@@ -469,8 +478,8 @@ func TestFormWithoutADatabase(t *testing.T) {
 	p.revoke(number, p.clock())
 	p.broken.Store(true)
 	p.wait(time.Second)
-	if form, err := provider.Form(t.Context(), grant.List{}); !errors.Is(err, errBroken) {
-		t.Errorf("%q %v", form.Text, err)
+	if form, err := provider.List(t.Context(), defaultList); !errors.Is(err, errBroken) {
+		t.Errorf("%q %v", form.Token, err)
 	}
 	p.broken.Store(false)
 	p.wait(2 * time.Hour)

@@ -14,59 +14,71 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// How long a server waits between two tries to reach its database.
+// The pauses between two attempts of a server to reach its database.
 const (
 	firstPause   = 250 * time.Millisecond
 	longestPause = 5 * time.Second
 )
 
-// Database says where the data is and how it is reached.
+// Database is the settings of the database.
 type Database struct {
-	DatabaseURL              string        `group:"Data" env:"HALLPASS_DATABASE_URL" secret:"" default:"${database_url}" placeholder:"URL" help:"Where users, clients and grants are kept: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME for more than one machine (${default})."`
+	DatabaseURL              string        `group:"Data" env:"HALLPASS_DATABASE_URL" secret:"" default:"${database_url}" placeholder:"URL" help:"Database of users, clients and grants: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME for more than one machine (${default})."`
 	DatabasePasswordFile     string        `group:"Data" env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password for PostgreSQL, in place of one in the URL."`
-	DatabaseConnections      int           `group:"Data" env:"HALLPASS_DATABASE_CONNECTIONS" default:"10" placeholder:"N" help:"Connections to PostgreSQL at the most, for each process (${default})."`
+	DatabaseConnections      int           `group:"Data" env:"HALLPASS_DATABASE_CONNECTIONS" default:"10" placeholder:"N" help:"Maximum number of connections to PostgreSQL of each process (${default})."`
 	DatabaseConnectTimeout   time.Duration `group:"Data" env:"HALLPASS_DATABASE_CONNECT_TIMEOUT" default:"5s" help:"How long connecting to PostgreSQL may take (${default})."`
 	DatabaseStatementTimeout time.Duration `group:"Data" env:"HALLPASS_DATABASE_STATEMENT_TIMEOUT" default:"5s" help:"How long one statement may take in PostgreSQL (${default})."`
 }
 
-// Validate checks what kong cannot; the error names the setting.
+// Validate checks what kong cannot. The error names the setting.
 func (d *Database) Validate() error {
 	if err := store.CheckURL(d.DatabaseURL); err != nil {
 		return fmt.Errorf("--database-url (HALLPASS_DATABASE_URL): %w", err)
 	}
 	switch {
 	case d.DatabaseConnections < 1 || d.DatabaseConnections > 1000:
-		return fmt.Errorf("--database-connections (HALLPASS_DATABASE_CONNECTIONS) must be from 1 to 1000, not %d", d.DatabaseConnections)
+		return fmt.Errorf("--database-connections (HALLPASS_DATABASE_CONNECTIONS) must be from 1 to 1000, not %d",
+			d.DatabaseConnections)
 	case d.DatabaseConnectTimeout < time.Millisecond:
-		return fmt.Errorf("--database-connect-timeout (HALLPASS_DATABASE_CONNECT_TIMEOUT) must be positive, not %v", d.DatabaseConnectTimeout)
+		return fmt.Errorf("--database-connect-timeout (HALLPASS_DATABASE_CONNECT_TIMEOUT) must be positive, not %v",
+			d.DatabaseConnectTimeout)
 	case d.DatabaseStatementTimeout < time.Millisecond:
-		return fmt.Errorf("--database-statement-timeout (HALLPASS_DATABASE_STATEMENT_TIMEOUT) must be positive, not %v", d.DatabaseStatementTimeout)
+		return fmt.Errorf("--database-statement-timeout (HALLPASS_DATABASE_STATEMENT_TIMEOUT) must be positive, not %v",
+			d.DatabaseStatementTimeout)
 	}
 	return nil
 }
 
-// OpenStore opens the database of the settings, made where there is none, and brings its
-// schema up to date. Errors name the setting.
+// OpenStore opens the database of the settings, which it creates if it does not exist, and
+// migrates its schema. Errors name the setting.
 func OpenStore(ctx context.Context, d Database) (*store.Store, error) {
 	return d.open(ctx, store.Open, (*store.Store).Migrate)
 }
 
-// OpenExistingStore is OpenStore for commands on what is there: a path that is mistyped
-// must not become one more database, and to add a user must not change the schema under
-// servers of the version before.
+// OpenExistingStore is OpenStore for commands on existing data: a mistyped path must not create
+// another database, and adding a user must not migrate the schema under servers of the previous
+// version.
 func OpenExistingStore(ctx context.Context, d Database) (*store.Store, error) {
 	s, err := d.open(ctx, store.OpenExisting, (*store.Store).Schema)
 	switch {
 	case errors.Is(err, store.ErrNoDatabase):
-		err = program.WithCode(program.ExitUsage, fmt.Errorf("%w; 'authserver migrate' makes it, and so does 'authserver serve'", err))
+		err = program.WithCode(program.ExitUsage,
+			fmt.Errorf("%w; 'authserver migrate' makes it, and so does 'authserver serve'", err))
 	case errors.Is(err, store.ErrOlderSchema):
 		err = fmt.Errorf("%w; 'authserver migrate' brings it up to date, and so does 'authserver serve'", err)
+	case err == nil:
+		if err = s.LoadDefaultAPI(ctx); err != nil {
+			_ = s.Close()
+		}
 	}
 	return s, err
 }
 
-// open opens the database and sees to its schema.
-func (d Database) open(ctx context.Context, open func(context.Context, string, store.Pool) (*store.Store, error), schema func(*store.Store, context.Context) (int64, error)) (*store.Store, error) {
+// open opens the database by one function, and migrates or checks its schema by another.
+func (d Database) open(
+	ctx context.Context,
+	open func(context.Context, string, store.Pool) (*store.Store, error),
+	schema func(*store.Store, context.Context) (int64, error),
+) (*store.Store, error) {
 	password, err := d.password()
 	if err != nil {
 		return nil, program.WithCode(program.ExitUsage, err)
@@ -79,7 +91,7 @@ func (d Database) open(ctx context.Context, open func(context.Context, string, s
 	})
 	if err == nil {
 		if _, err = schema(s, ctx); err != nil {
-			_ = s.Close() // the first error is the one that matters
+			_ = s.Close() // the first error matters
 		}
 	}
 	if err == nil {
@@ -92,7 +104,7 @@ func (d Database) open(ctx context.Context, open func(context.Context, string, s
 	return nil, err
 }
 
-// password reads the password's file, if there is one.
+// password reads the password from its file, if there is one.
 func (d Database) password() (string, error) {
 	if d.DatabasePasswordFile == "" {
 		return "", nil
@@ -104,8 +116,8 @@ func (d Database) password() (string, error) {
 	return strings.TrimRight(string(text), "\r\n"), nil
 }
 
-// waitForStore is OpenStore that tries again, with growing pauses, until the server
-// of the database can be reached. It says so each time.
+// waitForStore is OpenStore that retries, with growing pauses, until the database server can be
+// reached. It logs each attempt.
 func waitForStore(ctx context.Context, d Database, log *slog.Logger) (*store.Store, error) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		s, err := OpenStore(ctx, d)

@@ -20,22 +20,21 @@ import (
 // demoClient is the id of the client that --demo makes.
 const demoClient = "demo"
 
-// demoUsers are those of the tutorial that Hallpass began as. Their passwords are
-// no secrets: they are in the README.
+// demoUsers are those of the FastAPI tutorial that Hallpass grew from. Their passwords are in
+// the README.
 var demoUsers = []struct{ username, password, name string }{
 	{"john.doe", "securepassword", "John Doe"},
 	{"jane.smith", "anothersecurepass", "Jane Smith"},
 }
 
-// demoScope is what the API next door asks for.
+// demoScope is what the resource server in this repository needs.
 var demoScope = oauth.Scope{"profile", "items:read"}
 
-// demoDescription is what the scope means that this server knows nothing of.
+// demoDescription describes the scope that the authorization server gives no meaning to.
 var demoDescription = resource.ScopeDescription{Scope: "items:read", Text: "See your items"}
 
-// seedDemo makes the demo users and the demo client if the database has no users
-// and no clients. Two servers may do so at once: whoever comes second finds what it
-// would have made.
+// seedDemo makes the demo users and the demo client if the database has no users and no clients.
+// Two servers may do so at once: the second finds what it would have made.
 func seedDemo(ctx context.Context, data *store.Store, hasher *account.Hasher, now time.Time, log *slog.Logger) error {
 	empty, err := isEmpty(ctx, data)
 	if err != nil {

@@ -19,16 +19,16 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
-	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
-// Run serves until ctx ends. It refuses to start with a setting that cannot work,
-// waits for the database where that is a server, and migrates it before it is ready.
-// The version is shown in the metrics.
+// Run serves until ctx ends. It returns an error for settings that cannot work, waits for a
+// database server that does not respond, and migrates the database before it is ready. The
+// version is shown in the metrics.
 func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err error) {
 	keys, err := s.Keys.Open(ctx, log)
 	if err != nil {
@@ -54,10 +54,10 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 				return nil, err
 			}
 			data = opened
-			if err := s.checkClients(ctx, data, hasher, log); err != nil {
+			if err := setDefaultAPI(ctx, data, s.Audience, log); err != nil {
 				return nil, err
 			}
-			if err := warnOfRegisteredAudience(ctx, data, s.Audience, log); err != nil {
+			if err := s.checkClients(ctx, data, hasher, log); err != nil {
 				return nil, err
 			}
 			return handler(s, keys, data, hasher, registry, log)
@@ -68,16 +68,17 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 	}).Run(ctx)
 }
 
-// checkClients makes the demo's users and client where that is asked for, and sees
-// that the default client can be used.
-func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *account.Hasher, log *slog.Logger) error {
+// checkClients makes the users and the client of the demo if asked to, and checks the default
+// client.
+func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *account.Hasher,
+	log *slog.Logger) error {
 	if s.Demo {
 		if err := seedDemo(ctx, data, hasher, time.Now(), log); err != nil {
 			return fmt.Errorf("--demo (HALLPASS_DEMO): %w", err)
 		}
 	}
 	if s.Demo && s.DefaultClient == "" {
-		// Whoever deletes it, or changes it, wants no more of it than that it is gone.
+		// The client demo may be deleted or changed: then there is no default client.
 		err := checkDefaultClient(ctx, data, demoClient)
 		switch {
 		case err == nil:
@@ -85,7 +86,8 @@ func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *
 		case errors.Is(err, store.ErrUnavailable):
 			return err
 		default:
-			log.InfoContext(ctx, "demo: a request that names no client is refused, since the client demo is not as it was made", "reason", err)
+			log.InfoContext(ctx, "demo: a request that names no client is refused, since the client demo is not as it was made",
+				"reason", err)
 		}
 	}
 	if err := checkDefaultClient(ctx, data, s.DefaultClient); err != nil {
@@ -94,8 +96,7 @@ func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *
 	return warnOfPasswordGrant(ctx, data, log)
 }
 
-// warnOfPasswordGrant names the clients that see their users' passwords, so that
-// nobody has to find out by chance.
+// warnOfPasswordGrant logs the clients that see their users' passwords.
 func warnOfPasswordGrant(ctx context.Context, data *store.Store, log *slog.Logger) error {
 	clients, err := data.Clients(ctx)
 	if err != nil {
@@ -103,58 +104,46 @@ func warnOfPasswordGrant(ctx context.Context, data *store.Store, log *slog.Logge
 	}
 	for _, c := range clients {
 		if c.Allows(oauth.GrantPassword) {
-			log.WarnContext(ctx, "a client may use the password grant, and sees its users' passwords (RFC 9700 section 2.4)", "client", c.ID)
+			log.WarnContext(ctx, "a client may use the password grant, and sees its users' passwords (RFC 9700 section 2.4)",
+				"client", c.ID)
 		}
 	}
 	return nil
 }
 
-// warnOfRegisteredAudience says when the API of the settings is registered as one more: its
-// tokens are as the settings say, and what is registered of it would be waited for in vain.
-func warnOfRegisteredAudience(ctx context.Context, data *store.Store, audience string, log *slog.Logger) error {
-	_, err := data.APIByAudience(ctx, audience)
-	if errors.Is(err, record.ErrNotFound) {
-		return nil
-	}
-	if err == nil {
-		log.WarnContext(ctx, "the API of --audience (HALLPASS_AUDIENCE) is registered too, and its scopes and secret there are not used: 'authserver api delete' removes it", "audience", audience)
+// setDefaultAPI registers the API of the settings as the default one, and warns if another
+// was the default until now.
+func setDefaultAPI(ctx context.Context, data *store.Store, audience string, log *slog.Logger) error {
+	before, err := data.SetDefaultAPI(ctx, audience, time.Now())
+	if err == nil && before != "" && before != audience {
+		log.WarnContext(ctx, "--audience (HALLPASS_AUDIENCE) has changed: logins for the previous default API go on "+
+			"with tokens for the new one; the previous one stays registered until 'authserver api delete'",
+			"audience", audience, "previous", before)
 	}
 	return err
 }
 
-// handler wires the packages together: web in front of engine in front of
-// account and store.
-func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account.Hasher, registry *prometheus.Registry, log *slog.Logger) (http.Handler, error) {
+// handler returns the handler of the public listener.
+func handler(
+	s Settings,
+	keys keyring.Source,
+	data *store.Store,
+	hasher *account.Hasher,
+	registry *prometheus.Registry,
+	log *slog.Logger,
+) (http.Handler, error) {
 	gate := account.NewGate(s.PasswordWorkers, s.PasswordQueue)
 	registry.MustRegister(gateMetrics(gate)...)
 	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, Audience: s.Audience})
 	if err != nil {
 		return nil, err
 	}
-	anyVerifier, err := token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, Audience: s.Audience, InsecureAnyAudience: true})
+	login := &account.Login{Store: data, Hasher: hasher, Gate: gate, Now: time.Now, Log: log}
+	tokens, err := tokenService(s, keys, data, login, log)
 	if err != nil {
 		return nil, err
 	}
-	signer := &token.Signer{Keys: keys, Audience: s.Audience}
-	login := &account.Login{Store: data, Hasher: hasher, Gate: gate, Now: time.Now, Log: log}
-	tokens := issuing.New(issuing.Config{
-		Issuer:          s.Issuer,
-		Audience:        s.Audience,
-		Lifetime:        s.AccessTokenLifetime,
-		RefreshIdle:     s.RefreshIdle,
-		RefreshLifetime: s.RefreshLifetime,
-		RefreshGrace:    s.RefreshGrace,
-		Passwords:       login,
-		Users:           data,
-		Clients:         data,
-		Grants:          data,
-		APIs:            data,
-		Signer:          signer,
-		Verifier:        anyVerifier,
-		Now:             time.Now,
-		Random:          rand.Reader,
-		Log:             log,
-	})
+	lists := grant.Lists{Issuer: s.Issuer, Default: s.Audience}
 	return web.New(web.Config{
 		IssuerURL:      s.Issuer,
 		DefaultClient:  s.DefaultClient,
@@ -164,10 +153,16 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 		Sessions:       data,
 		Scopes:         data,
 		Tokens:         tokens,
-		StatusLists: revocation.NewProvider(revocation.Config{
-			Issuer: s.Issuer, Audience: s.Audience, Lifetime: s.AccessTokenLifetime,
-			Grants: data, APIs: data, Signer: signer, Now: time.Now, Log: log,
+		Revocations: revocation.NewProvider(revocation.Config{
+			Lifetime: s.AccessTokenLifetime,
+			Lists:    lists,
+			Grants:   data,
+			APIs:     data,
+			Signer:   &token.Signer{Keys: keys, Audience: s.Audience},
+			Now:      time.Now,
+			Log:      log,
 		}),
+		Lists:    lists,
 		Verifier: verifier,
 		Keys:     keys,
 		Now:      time.Now,
@@ -176,7 +171,39 @@ func handler(s Settings, keys keyring.Source, data *store.Store, hasher *account
 	}), nil
 }
 
-// checkDefaultClient refuses one that could not be used without a secret.
+// tokenService returns what issues, inspects and revokes tokens. It accepts its tokens for any
+// API.
+func tokenService(
+	s Settings,
+	keys keyring.Source,
+	data *store.Store,
+	login *account.Login,
+	log *slog.Logger,
+) (*issuing.Service, error) {
+	verifier, err := token.NewVerifier(token.VerifierConfig{
+		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, InsecureAnyAudience: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return issuing.New(issuing.Config{
+		Issuer:          s.Issuer,
+		Audience:        s.Audience,
+		Lifetime:        s.AccessTokenLifetime,
+		RefreshIdle:     s.RefreshIdle,
+		RefreshLifetime: s.RefreshLifetime,
+		RefreshGrace:    s.RefreshGrace,
+		Store:           data,
+		Passwords:       login,
+		Signer:          &token.Signer{Keys: keys, Audience: s.Audience},
+		Verifier:        verifier,
+		Now:             time.Now,
+		Random:          rand.Reader,
+		Log:             log,
+	}), nil
+}
+
+// checkDefaultClient returns an error unless the client can log users in without a secret.
 func checkDefaultClient(ctx context.Context, data *store.Store, id string) error {
 	if id == "" {
 		return nil
@@ -193,14 +220,15 @@ func checkDefaultClient(ctx context.Context, data *store.Store, id string) error
 	return nil
 }
 
-// warnOfPlainHTTP says when tokens and passwords would cross a network in the clear.
+// warnOfPlainHTTP warns if tokens and passwords would cross a network unencrypted.
 func warnOfPlainHTTP(ctx context.Context, issuer string, log *slog.Logger) {
 	u, err := url.Parse(issuer)
 	if err != nil || u.Scheme == "https" {
 		return
 	}
 	if h := u.Hostname(); h != "localhost" && h != "127.0.0.1" && h != "::1" {
-		log.WarnContext(ctx, "--issuer (HALLPASS_ISSUER) is plain http on a network: passwords and tokens can be read on the way", "issuer", issuer)
+		log.WarnContext(ctx, "--issuer (HALLPASS_ISSUER) is plain http on a network: "+
+			"passwords and tokens can be read on the way", "issuer", issuer)
 	}
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -10,7 +11,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-const apiColumns = "audience, name, scope, created_at"
+const apiColumns = "audience, name, scope, any_scope, created_at"
 
 // CreateAPI registers an API. It returns record.ErrExists if the audience is registered. The
 // audience of a deleted API can be registered again; grants for the deleted API stay revoked.
@@ -23,10 +24,10 @@ func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
 			return err
 		}
 		n, err := changed(ctx, tx, "create API",
-			"INSERT INTO apis ("+apiColumns+") VALUES ($1, $2, $3, $4) ON CONFLICT (audience) "+
-				"DO UPDATE SET name = excluded.name, scope = excluded.scope, "+
+			"INSERT INTO apis ("+apiColumns+") VALUES ($1, $2, $3, $4, $5) ON CONFLICT (audience) "+
+				"DO UPDATE SET name = excluded.name, scope = excluded.scope, any_scope = excluded.any_scope, "+
 				"created_at = excluded.created_at, deleted_at = NULL WHERE apis.deleted_at IS NOT NULL",
-			a.Audience, a.Name, a.Scope.String(), seconds(a.CreatedAt))
+			a.Audience, a.Name, a.Scope.String(), number(a.AnyScope), seconds(a.CreatedAt))
 		if err == nil && n == 0 {
 			err = errAPIExists
 		}
@@ -80,9 +81,10 @@ func (s *Store) UpdateAPI(
 		}
 		is.Audience, is.CreatedAt = was.Audience, was.CreatedAt
 		n, err := s.write.exec(ctx, "update API",
-			"UPDATE apis SET name = $2, scope = $3 "+
-				"WHERE audience = $1 AND name = $4 AND scope = $5 AND deleted_at IS NULL",
-			audience, is.Name, is.Scope.String(), was.Name, was.Scope.String())
+			"UPDATE apis SET name = $2, scope = $3, any_scope = $4 "+
+				"WHERE audience = $1 AND name = $5 AND scope = $6 AND any_scope = $7 AND deleted_at IS NULL",
+			audience, is.Name, is.Scope.String(), number(is.AnyScope),
+			was.Name, was.Scope.String(), number(was.AnyScope))
 		if err != nil || n == 1 {
 			return is, err
 		}
@@ -90,22 +92,36 @@ func (s *Store) UpdateAPI(
 }
 
 // DeleteAPI deletes an API and revokes all grants for it. It returns record.ErrNotFound if
-// there is no such API. Audiences still returns the deleted API.
+// there is no such API, and resource.ErrDefault for the default API. Audiences still returns the
+// deleted API.
 func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) error {
 	return s.inTx(ctx, "delete API", func(ctx context.Context, tx *sql.Tx) error {
 		n, err := changed(ctx, tx, "delete API",
-			"UPDATE apis SET deleted_at = $2 WHERE audience = $1 AND deleted_at IS NULL", audience, seconds(now))
+			"UPDATE apis SET deleted_at = $2 WHERE audience = $1 AND deleted_at IS NULL "+
+				"AND NOT EXISTS (SELECT 1 FROM default_api WHERE default_api.audience = apis.audience)",
+			audience, seconds(now))
+		if err == nil && n == 0 {
+			err = whyNotDeleted(ctx, tx, audience)
+		}
 		if err != nil {
 			return err
-		}
-		if n == 0 {
-			return errNoAPI
 		}
 		if _, err := revokeGrants(ctx, tx, now, "audience = $3 AND audience <> ''", audience); err != nil {
 			return err
 		}
 		return s.sweepAPIs(ctx, tx, now)
 	})
+}
+
+// whyNotDeleted returns resource.ErrDefault for the default API, and record.ErrNotFound for
+// an API that is not registered.
+func whyNotDeleted(ctx context.Context, tx *sql.Tx, audience string) error {
+	var isDefault int
+	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM default_api WHERE audience = $1", audience).Scan(&isDefault)
+	if err == nil && isDefault > 0 {
+		return resource.ErrDefault
+	}
+	return cmp.Or(unavailable("find default API", err), errNoAPI)
 }
 
 // Audiences returns the audiences of all registered APIs, which map to true, and of those
@@ -139,11 +155,12 @@ func (s *Store) sweepAPIs(ctx context.Context, tx *sql.Tx, now time.Time) error 
 func scanAPI(r row) (resource.API, error) {
 	var a resource.API
 	var scope string
+	var anyScope int64
 	var created sql.NullInt64
-	err := r.Scan(&a.Audience, &a.Name, &scope, &created)
+	err := r.Scan(&a.Audience, &a.Name, &scope, &anyScope, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return resource.API{}, errNoAPI
 	}
-	a.Scope, a.CreatedAt = words(scope), timeOf(created)
+	a.Scope, a.AnyScope, a.CreatedAt = words(scope), anyScope == 1, timeOf(created)
 	return a, unavailable("read API", err)
 }

@@ -21,7 +21,7 @@ func (s *Store) CreateCode(ctx context.Context, c grant.Code) error {
 		c.ClientID,
 		c.UserID,
 		c.Session,
-		c.Audience,
+		s.storedAudience(c.Audience),
 		c.RedirectURI,
 		c.Scope.String(),
 		c.Challenge,
@@ -52,7 +52,8 @@ func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, er
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant.Code{}, grant.ErrCodeUnknown
 	}
-	c.Scope, c.CreatedAt, c.ExpiresAt = words(scope), timeOf(created), timeOf(expires)
+	c.Audience, c.Scope = s.audience(c.Audience), words(scope)
+	c.CreatedAt, c.ExpiresAt = timeOf(created), timeOf(expires)
 	return c, unavailable("read code", err)
 }
 

@@ -10,12 +10,11 @@ import (
 )
 
 // ConsentedScope returns the scope that the user has allowed the client at an API; nil if none.
-// An empty audience means the default API.
 func (s *Store) ConsentedScope(ctx context.Context, userID, clientID, audience string) (oauth.Scope, error) {
 	var scope string
 	err := s.read.scanRow(ctx,
 		"SELECT scope FROM api_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3",
-		[]any{userID, clientID, audience}, &scope)
+		[]any{userID, clientID, s.storedAudience(audience)}, &scope)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -33,12 +32,11 @@ func (s *Store) SetConsent(
 	_, err := s.write.exec(ctx, "set consent",
 		`INSERT INTO api_consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
 		 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = $4, updated_at = $5`,
-		userID, clientID, audience, scope.String(), seconds(now))
+		userID, clientID, s.storedAudience(audience), scope.String(), seconds(now))
 	return err
 }
 
-// Consent is the scope that a user has allowed a client at an API. An empty audience means the
-// default API.
+// Consent is the scope that a user has allowed a client at an API.
 type Consent struct {
 	ClientID  string
 	Audience  string
@@ -53,7 +51,7 @@ func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) 
 		var scope string
 		var updated sql.NullInt64
 		err := r.Scan(&c.ClientID, &c.Audience, &scope, &updated)
-		c.Scope, c.UpdatedAt = words(scope), timeOf(updated)
+		c.Audience, c.Scope, c.UpdatedAt = s.audience(c.Audience), words(scope), timeOf(updated)
 		return c, unavailable("list consents", err)
 	}, "SELECT client_id, audience, scope, updated_at FROM api_consents "+
 		"WHERE user_id = $1 ORDER BY client_id, audience", userID)

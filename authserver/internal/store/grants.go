@@ -69,7 +69,7 @@ func (s *Store) insertGrant(ctx context.Context, tx *sql.Tx, g grant.Grant) (num
 		g.ClientID,
 		g.UserID,
 		g.Session,
-		g.Audience,
+		s.storedAudience(g.Audience),
 		g.Scope.String(),
 		seconds(g.CreatedAt),
 		seconds(g.ExpiresAt),
@@ -141,7 +141,7 @@ func (s *Store) RotateRefresh(
 	r grant.Refresh,
 	now, expiresAt time.Time,
 ) (bool, error) {
-	trail, err := json.Marshal(r.Trail)
+	trail, err := json.Marshal(r.Replaced)
 	if err != nil {
 		return false, err
 	}
@@ -158,7 +158,11 @@ const grantColumns = "number, type, client_id, user_id, session, audience, scope
 
 // GrantByNumber returns a grant, or record.ErrNotFound.
 func (s *Store) GrantByNumber(ctx context.Context, number int64) (grant.Grant, error) {
-	return one(ctx, s.read, scanGrant, "SELECT "+grantColumns+" FROM grants WHERE number = $1", number)
+	g, err := one(ctx, s.read, scanGrant, "SELECT "+grantColumns+" FROM grants WHERE number = $1", number)
+	if err == nil && g.Type != oauth.GrantClientCredentials { // the grant of a service is for every API
+		g.Audience = s.audience(g.Audience)
+	}
+	return g, err
 }
 
 func scanGrant(r row) (grant.Grant, error) {
@@ -174,7 +178,7 @@ func scanGrant(r row) (grant.Grant, error) {
 		return grant.Grant{}, errNoGrant
 	}
 	if err == nil && trail != "" {
-		err = json.Unmarshal([]byte(trail), &g.Refresh.Trail)
+		err = json.Unmarshal([]byte(trail), &g.Refresh.Replaced)
 	}
 	g.Type, g.Scope = oauth.GrantType(grantType), words(scope)
 	g.ClientID, g.UserID = clientID.String, userID.String

@@ -91,6 +91,7 @@ func empty(t testing.TB, url string) {
 		"DELETE FROM grants", // users and clients take the other tables with them
 		"DELETE FROM users",
 		"DELETE FROM clients",
+		"DELETE FROM default_api",
 		"DELETE FROM apis",
 		"DELETE FROM scopes",
 		"DELETE FROM failed_logins",

@@ -104,8 +104,11 @@ func (p Pool) withDefaults() Pool {
 // the reason, and ErrUnavailable if the database is.
 type Store struct {
 	dialect dialect
-	write   pool // one connection on SQLite, which allows one writer at a time
-	read    pool
+	// defaultAudience is the API that an empty audience in the database means.
+	defaultAudience string
+
+	write pool // one connection on SQLite, which allows one writer at a time
+	read  pool
 }
 
 // Open opens the database at the URL: sqlite:PATH, which creates the file if it does not

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,35 +17,34 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// maxQuery bounds the query of an authorization request, in bytes. In the form of a
-// page it may grow to three times that, which must fit into maxBody.
+// maxQuery bounds the query of an authorization request, in bytes. Escaped in the form of a
+// page it may be three times as long, and must fit into maxBody.
 const maxQuery = 4 << 10
 
-// authorization is a request to the authorization endpoint whose client and redirect
-// URI are good: from here on errors may be sent to the client.
+// authorization is an authorization request whose client and redirect URI are valid, so that
+// errors may be sent to the client.
 type authorization struct {
 	client      client.Client
-	api         resource.API // that it asks access to; zero: the one of the settings
+	api         resource.API
 	redirectURI string
 	state       string
 	scope       oauth.Scope
 	prompt      []string
-	maxAge      time.Duration // how old the login may be; negative: any age
+	maxAge      time.Duration // how old the login may be; negative for any age
 	loginHint   string
 	form        url.Values
-	problem     *oauth.Error // what else is wrong with it; told once the user is known
+	problem     *oauth.Error // what else is wrong; the client is told once the user is known
 }
 
-// What a user, or nobody being there, has to say to an authorization request.
+// Errors that the client is told when a user refuses, or cannot be asked.
 var (
 	errAccessDenied    = &oauth.Error{Code: oauth.CodeAccessDenied, Description: "the user did not allow it"}
 	errLoginRequired   = &oauth.Error{Code: oauth.CodeLoginRequired, Description: "the user is not logged in"}
 	errConsentRequired = &oauth.Error{Code: oauth.CodeConsentRequired, Description: "the user has not allowed it yet"}
 )
 
-// authorize is GET /authorize (RFC 6749 §4.1.1): login, then consent, then a code. Each
-// page leads back here by the same query, so what has been done is found in the session
-// and not carried along.
+// authorize serves GET /authorize (RFC 6749 section 4.1.1): login, then consent, then a code.
+// Each page leads back here with the same query. What has been done is known from the session.
 func (e *endpoints) authorize(w http.ResponseWriter, r *http.Request) error {
 	a, err := e.readAuthorization(r, r.URL.RawQuery)
 	if err != nil {
@@ -76,8 +76,8 @@ func (e *endpoints) authorize(w http.ResponseWriter, r *http.Request) error {
 	return e.sendCode(w, r, a, s)
 }
 
-// readAuthorization reads and checks an authorization request. A client or a redirect
-// URI that is not good is a *pageError.
+// readAuthorization reads and checks an authorization request. An invalid client or redirect
+// URI is a *pageError.
 func (e *endpoints) readAuthorization(r *http.Request, query string) (*authorization, error) {
 	if len(query) > maxQuery {
 		return nil, brokenLink("The request from the app is too long.", "Please tell its developers.")
@@ -107,7 +107,7 @@ func (e *endpoints) readAuthorization(r *http.Request, query string) (*authoriza
 	return a, err
 }
 
-// check reads the rest of the request and tells what is wrong with it.
+// check reads the rest of the request and returns what is wrong with it.
 func (a *authorization) check() *oauth.Error {
 	bad := func(text string) *oauth.Error { return oauth.ErrInvalidRequest.Describe(text) }
 	form, err := clean(a.form)
@@ -124,7 +124,6 @@ func (a *authorization) check() *oauth.Error {
 		}
 		a.maxAge = time.Duration(seconds) * time.Second
 	}
-	challenge := form.Get("code_challenge")
 	switch {
 	case form.Get("response_type") == "":
 		return bad("missing: response_type")
@@ -136,11 +135,11 @@ func (a *authorization) check() *oauth.Error {
 		return bad("request objects are not supported")
 	case form.Get("response_mode") != "" && form.Get("response_mode") != "query":
 		return bad("response_mode must be query")
-	case challenge == "":
+	case form.Get("code_challenge") == "":
 		return bad("missing: code_challenge (PKCE is required, RFC 7636)")
 	case form.Get("code_challenge_method") != "S256":
 		return bad("code_challenge_method must be S256")
-	case !isChallenge(challenge):
+	case !challenge.MatchString(form.Get("code_challenge")):
 		return bad("code_challenge must be 43 characters of base64url")
 	case slices.Contains(a.prompt, "none") && len(a.prompt) > 1:
 		return bad("prompt none stands alone")
@@ -148,8 +147,8 @@ func (a *authorization) check() *oauth.Error {
 	return nil
 }
 
-// checkTarget finds the API that is asked for, and what of it; it returns what is wrong
-// with that. The error is one that the client is not to be told.
+// checkTarget sets the requested API and scope, and returns what is wrong with them. The error
+// is one that the client is not told.
 func (e *endpoints) checkTarget(r *http.Request, a *authorization) (*oauth.Error, error) {
 	asked, err := oauth.ParseScope(a.form.Get("scope"))
 	if err == nil {
@@ -165,32 +164,17 @@ func (e *endpoints) checkTarget(r *http.Request, a *authorization) (*oauth.Error
 	return nil, err
 }
 
-// isChallenge reports whether s is the base64url of a SHA-256 (RFC 7636 §4.2).
-func isChallenge(s string) bool {
-	return len(s) == 43 && isUnreserved(s) && !strings.ContainsAny(s, ".~")
-}
+// challenge matches the base64url of a SHA-256 (RFC 7636 section 4.2).
+var challenge = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
-// isUnreserved reports whether s has only characters that a code verifier may have
-// (RFC 7636 §4.1).
-func isUnreserved(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~", c) >= 0:
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-// needsLogin reports whether the user must log in first: nobody is logged in, the
-// client wants it anew, or the login is too old for it.
+// needsLogin reports whether the user must log in first: nobody is logged in, the client asks
+// for a new login, or the login is too old for it.
 func (a *authorization) needsLogin(s session, now time.Time) bool {
 	return s.digest == "" || slices.Contains(a.prompt, "login") || (a.maxAge >= 0 && now.Sub(s.since) > a.maxAge)
 }
 
-// needsConsent reports whether the user must be asked. Those who run this server have
-// answered for their own apps.
+// needsConsent reports whether the user must be asked. Users of a first-party app are asked only
+// if the app wants that.
 func (e *endpoints) needsConsent(r *http.Request, a *authorization, s session) (bool, error) {
 	if slices.Contains(a.prompt, "consent") {
 		return true, nil
@@ -205,8 +189,9 @@ func (e *endpoints) needsConsent(r *http.Request, a *authorization, s session) (
 
 // sendCode sends the browser back to the client with a code.
 func (e *endpoints) sendCode(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
-	r.Form = a.form
-	uri, err := e.cfg.Tokens.Authorize(r, a.client, issuing.Consent{API: a.api, UserID: s.user.ID, Session: s.digest, Scope: a.scope})
+	uri, err := e.cfg.Tokens.Authorize(r.Context(), issuing.Authorization{
+		Client: a.client, Form: a.form, API: a.api, UserID: s.user.ID, Session: s.digest, Scope: a.scope,
+	})
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -95,7 +94,6 @@ func (e *endpoints) rememberConsent(r *http.Request, a *authorization, s session
 		return err
 	}
 	e.cfg.Log.InfoContext(r.Context(), "consent given", "event", "consent",
-		"user", s.user.ID, "client", a.client.ID,
-		"api", cmp.Or(a.api.Audience, e.cfg.Verifier.Audience()), "scope", scope.String())
+		"user", s.user.ID, "client", a.client.ID, "api", a.api.Audience, "scope", scope.String())
 	return nil
 }

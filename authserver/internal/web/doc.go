@@ -1,14 +1,13 @@
-// Package web is the edge of the authorization server: its endpoints, one file
-// each, and the one list of routes.
+// Package web is the authorization server's HTTP: its endpoints and pages, one file each, and
+// the one list of routes.
 //
-// It exists to be strict, so that what comes behind it need not be. A request to the
-// token endpoint passes these phases in this order, and no grant can leave one out:
+// A request to the token endpoint goes through these steps in this order:
 //
-//	form.go      method, query, content type, size, repeated and malformed parameters
-//	client.go    which client is asking, and is it that client
-//	token.go     is the grant type known, and is this client allowed to use it
-//	package engine
+//	form.go          method, query, content type, size, repeated and malformed parameters
+//	client.go        client authentication
+//	token.go         is the grant type known, and may this client use it
+//	package issuing  the grant
 //
-// Whatever goes wrong on the way is an error value; errors.go alone decides what it
-// looks like in HTTP, to programs and on the pages for people.
+// What goes wrong on the way is an error value. errors.go alone maps errors to HTTP, both to
+// responses for programs and to pages for people.
 package web

@@ -111,11 +111,7 @@ func (f failure) write(w http.ResponseWriter, realm string) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="`+oauth.DescriptionText(realm)+`"`)
 	}
 	f.setRetryAfter(w)
-	body := map[string]any{"error": f.code}
-	if f.description != "" {
-		body["error_description"] = f.description
-	}
-	writeJSON(w, f.status, body)
+	writeJSON(w, f.status, oauth.ErrorResponse{Error: f.code, Description: f.description})
 }
 
 // writeProblem writes the failure as a problem document (RFC 9457), as protected resources
@@ -140,7 +136,7 @@ func (f failure) setRetryAfter(w http.ResponseWriter) {
 
 // writeJSON writes a JSON response. Unless Cache-Control is set already, it sets headers
 // that forbid caching (RFC 6749 section 5.1).
-func writeJSON(w http.ResponseWriter, status int, body map[string]any) {
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		panic(err) // strings and numbers can always be encoded

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,16 +16,24 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
-// maxBody bounds the body of a token request, in bytes.
+// maxBody bounds the body of a request, in bytes.
 const maxBody = 16 << 10
 
-// parameters are those of the token endpoint that an error may name. A name that a
-// caller made up is not repeated.
-var parameters = map[string]bool{
-	"grant_type": true, "username": true, "password": true, "scope": true, "client_id": true, "client_secret": true,
-	"code": true, "redirect_uri": true, "code_verifier": true, "refresh_token": true, "resource": true, "token": true, "token_type_hint": true,
+// parameters are those that an error may name. Names that the caller has made up are not
+// repeated.
+var parameters = append(grant.Parameters(), "token", "token_type_hint")
+
+// shownName returns the name of a parameter as an error may say it.
+func shownName(name string) string {
+	if slices.Contains(parameters, name) {
+		return name
+	}
+	return "a parameter"
 }
 
 // invalid returns invalid_request with a description.
@@ -32,21 +41,35 @@ func invalid(format string, args ...any) error {
 	return oauth.ErrInvalidRequest.Describe(fmt.Sprintf(format, args...))
 }
 
-// Which media types readForm takes.
+// errNoToken is the response of the endpoints that are about a token to a request without one.
+var errNoToken = invalid("missing: token")
+
+// readTokenForm reads a request about a token: its client, which it authenticates, and the
+// token, which may be empty.
+func (e *endpoints) readTokenForm(w http.ResponseWriter, r *http.Request) (c client.Client, token string, err error) {
+	form, err := readForm(w, r, urlencodedOnly)
+	if err != nil {
+		return client.Client{}, "", err
+	}
+	c, err = e.auth.authenticate(r, form)
+	return c, form.Get("token"), err
+}
+
+// The media types that readForm accepts.
 const (
-	urlencodedOnly        = false
-	multipartForPasswords = true // as the original program did
+	urlencodedOnly         = false
+	multipartIfGrantAllows = true
 )
 
-// readForm reads the parameters of a request: from the body alone, each at most once,
-// in UTF-8 without NUL. Empty ones are left out, since they count as absent (OAuth
-// 2.1 §3.2).
+// readForm returns the parameters in the body of a request. Each occurs once, in UTF-8 without
+// NUL. Parameters in the query are refused. Empty parameters are left out: they count as absent
+// (RFC 6749 section 3.2).
 func readForm(w http.ResponseWriter, r *http.Request, multipartToo bool) (url.Values, error) {
 	if err := refuseQuery(r.URL.RawQuery); err != nil {
 		return nil, err
 	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, invalid("the body must be sent as it is, without a Content-Encoding")
+		return nil, invalid("the body must be sent without a Content-Encoding")
 	}
 	httpserver.LimitBody(w, r, maxBody)
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -60,7 +83,8 @@ func readForm(w http.ResponseWriter, r *http.Request, multipartToo bool) (url.Va
 	case mediaType == "multipart/form-data" && multipartToo:
 		values, err = multipart(r)
 	default:
-		return nil, invalid("the Content-Type must be application/x-www-form-urlencoded, with username, password and the other parameters as form fields")
+		return nil, invalid("the Content-Type must be application/x-www-form-urlencoded, " +
+			"with username, password and the other parameters as form fields")
 	}
 	if err != nil {
 		return nil, err
@@ -68,29 +92,30 @@ func readForm(w http.ResponseWriter, r *http.Request, multipartToo bool) (url.Va
 	return clean(values)
 }
 
-// refuseQuery keeps credentials out of URLs, where logs would keep them
-// (RFC 6749 §2.3.1).
+// refuseQuery refuses parameters in the query: credentials in URLs end up in logs (RFC 6749
+// section 2.3.1).
 func refuseQuery(query string) error {
 	if query == "" {
 		return nil
 	}
-	values, _ := url.ParseQuery(query) // what is malformed is refused all the same
+	values, _ := url.ParseQuery(query) // a malformed query is refused as well
 	var found []string
 	for name := range values {
-		if parameters[name] {
+		if slices.Contains(parameters, name) {
 			found = append(found, name)
 		}
 	}
 	if len(found) == 0 {
 		return invalid("parameters must be in the body, none in the query")
 	}
-	slices.Sort(found) // the same request gets the same answer
+	slices.Sort(found) // the same request gets the same response
 	return invalid("%s must be in the body, not in the query", strings.Join(found, " and "))
 }
 
 func urlencoded(r *http.Request) (url.Values, error) {
 	if err := r.ParseForm(); err != nil {
-		return nil, bodyError(err, "the body is not a well-formed urlencoded form: a percent sign must be followed by two hex digits, a semicolon must be escaped")
+		return nil, bodyError(err, "the body is not a well-formed urlencoded form: "+
+			"a percent sign must be followed by two hex digits, a semicolon must be escaped")
 	}
 	return r.PostForm, nil
 }
@@ -104,13 +129,14 @@ func multipart(r *http.Request) (url.Values, error) {
 		return nil, invalid("the form must not hold files")
 	}
 	values := url.Values(r.MultipartForm.Value)
-	if grantType := values.Get("grant_type"); grantType != "" && grantType != string(oauth.GrantPassword) {
+	name := cmp.Or(values.Get("grant_type"), string(oauth.GrantPassword)) // as in checkGrantType
+	if t, _ := grant.TypeOf(oauth.GrantType(name)); !t.Multipart {
 		return nil, invalid("the Content-Type must be application/x-www-form-urlencoded for this grant type")
 	}
 	return values, nil
 }
 
-// bodyError tells a body that is too large, or did not come, from one that is malformed.
+// bodyError returns the error for a body that is too large, incomplete or malformed.
 func bodyError(err error, malformed string) error {
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -122,27 +148,28 @@ func bodyError(err error, malformed string) error {
 	return oauth.ErrInvalidRequest.Describe(malformed)
 }
 
-// clean drops empty parameters and refuses repeated and unreadable ones.
+// errTwoTargets is the response to a request for a token for several APIs.
+var errTwoTargets = &oauth.Error{
+	Code: oauth.CodeInvalidTarget, Description: "resource is given more than once: a token is for one API",
+}
+
+// clean drops empty parameters and refuses those that are repeated or not readable.
 func clean(values url.Values) (url.Values, error) {
 	cleaned := url.Values{}
-	for _, name := range slices.Sorted(maps.Keys(values)) { // the same request gets the same answer
+	for _, name := range slices.Sorted(maps.Keys(values)) { // the same request gets the same response
 		given := values[name]
-		shown := "a parameter"
-		if parameters[name] {
-			shown = name
-		}
-		if len(given) > 1 && name == "resource" { // RFC 8707 §2 allows it
-			return nil, &oauth.Error{Code: oauth.CodeInvalidTarget, Description: "resource is given more than once: a token is for one API"}
+		if len(given) > 1 && name == "resource" { // RFC 8707 section 2 allows it
+			return nil, errTwoTargets
 		}
 		if len(given) > 1 {
-			return nil, invalid("%s is given more than once", shown)
+			return nil, invalid("%s is given more than once", shownName(name))
 		}
 		for _, text := range []string{name, given[0]} {
 			if !utf8.ValidString(text) {
-				return nil, invalid("%s is not valid UTF-8", shown)
+				return nil, invalid("%s is not valid UTF-8", shownName(name))
 			}
 			if strings.ContainsRune(text, 0) {
-				return nil, invalid("%s holds a NUL character", shown)
+				return nil, invalid("%s holds a NUL character", shownName(name))
 			}
 		}
 		if given[0] != "" {

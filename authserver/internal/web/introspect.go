@@ -9,26 +9,23 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
-// introspect is POST /introspect (RFC 7662), for clients that are registered for it.
-// About a token that is not good it says nothing but that (§2.2).
-func (e *endpoints) introspect(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
-	form, err := readForm(w, r, urlencodedOnly)
-	if err != nil {
-		return nil, err
-	}
-	c, err := e.auth.authenticate(r, form)
+// introspect serves POST /introspect (RFC 7662) to clients that are registered for it. Of a
+// token that is not active it says only that (section 2.2).
+func (e *endpoints) introspect(w http.ResponseWriter, r *http.Request) (any, error) {
+	c, token, err := e.readTokenForm(w, r)
 	if err != nil {
 		return nil, err
 	}
 	if !c.Introspects || c.Public() {
-		return nil, oauth.ErrUnauthorizedClient.Describe("this client may not introspect tokens: register it with --introspects")
+		return nil, oauth.ErrUnauthorizedClient.Describe(
+			"this client may not introspect tokens: register it with --introspects")
 	}
-	if form.Get("token") == "" {
-		return nil, invalid("missing: token")
+	if token == "" {
+		return nil, errNoToken
 	}
-	found, err := e.cfg.Tokens.Inspect(r.Context(), form.Get("token"))
+	found, err := e.cfg.Tokens.Inspect(r.Context(), token)
 	if errors.Is(err, issuing.ErrNotActive) {
-		return map[string]any{"active": false}, nil
+		return oauth.Introspection{}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -36,29 +33,26 @@ func (e *endpoints) introspect(w http.ResponseWriter, r *http.Request) (map[stri
 	return introspection(found, e.cfg.IssuerURL), nil
 }
 
-// introspection is what is known about a good token, in the members of RFC 7662 §2.2.
-func introspection(found issuing.Inspection, issuer string) map[string]any {
-	members := map[string]any{
-		"active":    true,
-		"iss":       issuer,
-		"client_id": found.Grant.ClientID,
+// introspection returns the response for an active token (RFC 7662 section 2.2).
+func introspection(found issuing.Inspection, issuer string) oauth.Introspection {
+	response := oauth.Introspection{
+		Active:    true,
+		Issuer:    issuer,
+		ClientID:  found.Grant.ClientID,
+		Username:  found.Username,
+		Subject:   found.Grant.UserID,
+		Scope:     found.Grant.Scope.String(),
+		ExpiresAt: found.Grant.Refresh.ExpiresAt.Unix(),
+		IssuedAt:  found.Grant.CreatedAt.Unix(),
 	}
-	if found.Username != "" {
-		members["username"] = found.Username
-		members["sub"] = found.Grant.UserID
+	if found.Claims != nil {
+		response.TokenType = "bearer"
+		response.Subject = found.Claims.Subject
+		response.Scope = found.Claims.Scope.String()
+		response.Audience = found.Claims.Audience
+		response.TokenID = found.Claims.ID
+		response.ExpiresAt = found.Claims.ExpiresAt.Unix()
+		response.IssuedAt = found.Claims.IssuedAt.Unix()
 	}
-	if found.Claims == nil {
-		members["scope"] = found.Grant.Scope.String()
-		members["exp"] = found.Grant.Refresh.ExpiresAt.Unix()
-		members["iat"] = found.Grant.CreatedAt.Unix()
-		return members
-	}
-	members["token_type"] = "bearer"
-	members["sub"] = found.Claims.Subject
-	members["scope"] = found.Claims.Scope.String()
-	members["aud"] = found.Claims.Audience
-	members["jti"] = found.Claims.ID
-	members["exp"] = found.Claims.ExpiresAt.Unix()
-	members["iat"] = found.Claims.IssuedAt.Unix()
-	return members
+	return response
 }

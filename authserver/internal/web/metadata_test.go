@@ -10,7 +10,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// metadata asks for the document of RFC 8414.
+// metadata fetches the document of RFC 8414.
 func (s *site) metadata() answer {
 	s.t.Helper()
 	return s.send(s.request("", func(r *http.Request) {
@@ -18,8 +18,7 @@ func (s *site) metadata() answer {
 	}))
 }
 
-// CHECKLIST 65: the scopes of the metadata are those that have a description, and
-// nothing is said of them where that cannot be known.
+// RFC 8414 section 2: scopes_supported has the scopes that are described.
 func TestScopesOfTheMetadata(t *testing.T) {
 	s := newSite(t)
 	for _, want := range [][]any{{"profile"}, {"items:read", "profile"}} {
@@ -35,7 +34,8 @@ func TestScopesOfTheMetadata(t *testing.T) {
 	}
 	s.must(s.data.Close())
 	got := s.metadata()
-	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || got.header.Get("Cache-Control") != "no-store" {
+	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" ||
+		got.header.Get("Cache-Control") != "no-store" {
 		t.Errorf("without a database: %d %v", got.status, got.header)
 	}
 }

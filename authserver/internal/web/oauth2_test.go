@@ -33,14 +33,16 @@ func TestOAuth2Client(t *testing.T) {
 				t.Fatal(err)
 			}
 			claims, err := s.verifier.Verify(t.Context(), got.AccessToken)
-			if err != nil || claims.ClientID != tt.id || claims.Scope.String() != "profile" || got.Type() != "Bearer" || got.ExpiresIn != 1800 {
+			if err != nil || claims.ClientID != tt.id || claims.Scope.String() != "profile" || got.Type() != "Bearer" ||
+				got.ExpiresIn != 1800 {
 				t.Errorf("token %+v says %+v, %v", got, claims, err)
 			}
 			s.hide(got.AccessToken)
 
 			_, err = cfg.PasswordCredentialsToken(context.Background(), john, guess)
 			var refusal *oauth2.RetrieveError
-			if !errors.As(err, &refusal) || refusal.ErrorCode != "invalid_grant" || refusal.ErrorDescription != "Incorrect username or password" ||
+			if !errors.As(err, &refusal) || refusal.ErrorCode != "invalid_grant" ||
+				refusal.ErrorDescription != "Incorrect username or password" ||
 				refusal.Response.StatusCode != http.StatusBadRequest {
 				t.Errorf("wrong password: %v", err)
 			}

@@ -29,7 +29,7 @@ var pages = func() map[string]*template.Template {
 type page struct {
 	Title  string // and heading
 	Client string // name of the client that the user came from
-	API    string // name of the requested API; empty for the default one
+	API    string // name of the requested API
 	User   string // name of the logged-in user
 	Error  string // message shown in a form
 	Text   string // what a message page says

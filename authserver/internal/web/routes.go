@@ -14,65 +14,59 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
-	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/problem"
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// Clients finds a client, or record.ErrNotFound. Implementations of this and of the other
-// interfaces of the package are safe for concurrent use.
+// Clients finds clients. It is safe for concurrent use.
 type Clients interface {
+	// ClientByID returns a client, or record.ErrNotFound.
 	ClientByID(ctx context.Context, id string) (client.Client, error)
 }
 
-// Scopes knows what scopes mean; the order is theirs.
+// Scopes knows what scopes mean. It is safe for concurrent use.
 type Scopes interface {
+	// ScopeDescriptions returns the scopes that are described, ordered by name.
 	ScopeDescriptions(ctx context.Context) ([]resource.ScopeDescription, error)
 }
 
-// Tokens issues, shows and revokes tokens; *issuing.Engine does.
-type Tokens interface {
-	Supports(oauth.GrantType) bool
-	GrantTypes() []oauth.GrantType
-	Issue(*http.Request, client.Client) (map[string]any, error)
-	Target(ctx context.Context, audience string) (resource.API, error)
-	Authorize(*http.Request, client.Client, issuing.Consent) (redirectURI string, err error)
-	Refuse(redirectURI, state string, reason *oauth.Error) (string, error)
-	Inspect(ctx context.Context, token string) (issuing.Inspection, error)
-	InspectClaims(context.Context, *token.Claims) (issuing.Inspection, error)
-	Revoke(ctx context.Context, c client.Client, token string) error
-}
-
-// Config says what the endpoints need; all fields but DefaultClient and
-// AllowedOrigins are required.
+// Config configures the endpoints. All fields but DefaultClient and AllowedOrigins are
+// required.
 type Config struct {
-	// IssuerURL is the server's identifier: what challenges name and what the metadata
-	// is about.
+	// IssuerURL is the authorization server's identifier.
 	IssuerURL string
-	// DefaultClient is the id of the client that a request means which names none;
-	// empty means that there is none.
+	// DefaultClient is the id of the client assumed when a request omits client_id; empty
+	// means that such a request is refused.
 	DefaultClient string
-	// AllowedOrigins are those of pages whose scripts may use the endpoints that apps
-	// use.
+	// AllowedOrigins are the origins of pages whose scripts may call the endpoints for apps.
 	AllowedOrigins []string
 
+	// Clients, Passwords, Sessions and Scopes are what the endpoints and pages look up.
 	Clients   Clients
 	Passwords issuing.Passwords
 	Sessions  *store.Store
 	Scopes    Scopes
-	Tokens    Tokens
-	// StatusLists tells APIs what is revoked.
-	StatusLists StatusLists
-	Verifier    *token.Verifier
-	Keys        keyring.Source
-	Now         func() time.Time
-	Log         *slog.Logger
+	// Tokens issues, inspects and revokes tokens.
+	Tokens *issuing.Service
+	// Revocations publishes status lists, and Lists knows where.
+	Revocations *revocation.Provider
+	Lists       grant.Lists
+	// Verifier accepts access tokens for the default API, as GET /userinfo does.
+	Verifier *token.Verifier
+	// Keys has the public keys.
+	Keys keyring.Source
+	// Now is the clock.
+	Now func() time.Time
+	// Log gets unexpected errors and security events.
+	Log *slog.Logger
 	// Registry gets the counters of the endpoints.
 	Registry prometheus.Registerer
 }
@@ -80,7 +74,7 @@ type Config struct {
 // methods are the handlers of one path by method.
 type methods map[string]http.Handler
 
-// New returns the handler of the public listener.
+// New returns the handler of the public listener. Use each registry for one handler only.
 func New(cfg Config) http.Handler {
 	e := newEndpoints(cfg)
 	apps := cfg.AllowedOrigins
@@ -89,15 +83,17 @@ func New(cfg Config) http.Handler {
 	const page, api = true, false
 	routes := []struct {
 		path    string
-		page    bool     // for people: forms are taken from our own pages only
-		origins []string // of pages whose scripts may call it
+		page    bool     // a page for people: forms are accepted from our own pages only
+		origins []string // of other pages whose scripts may call it
 		methods methods
 	}{
 		{"/token", api, apps, methods{"POST": e.endpoint("token", e.token)}},
 		{"/revoke", api, apps, methods{"POST": e.endpoint("revoke", e.revoke)}},
 		{"/introspect", api, nobody, methods{"POST": e.endpoint("introspect", e.introspect)}},
 		{"/userinfo", api, apps, methods{"GET": http.HandlerFunc(e.userinfo)}},
-		{"/.well-known/oauth-authorization-server", api, everybody, methods{"GET": e.endpoint("metadata", e.metadata)}},
+		{"/.well-known/oauth-authorization-server", api, everybody, methods{
+			"GET": e.endpoint("metadata", e.metadata),
+		}},
 		{"/jwks.json", api, everybody, methods{"GET": e.endpoint("jwks", e.jwks)}},
 		{statuslist.Path, api, nobody, methods{"GET": e.endpoint("status_lists", e.statusLists)}},
 		{statuslist.Path + "/{list}", api, nobody, methods{"GET": http.HandlerFunc(e.statusList)}},
@@ -107,7 +103,10 @@ func New(cfg Config) http.Handler {
 		{"/authorize", page, nobody, methods{"GET": e.pageHandler("authorize", e.authorize)}},
 		{"/login", page, nobody, methods{"POST": e.pageHandler("login", e.login)}},
 		{"/consent", page, nobody, methods{"POST": e.pageHandler("consent", e.consent)}},
-		{"/logout", page, nobody, methods{"GET": e.pageHandler("logout", e.showLogout), "POST": e.pageHandler("logout", e.logout)}},
+		{"/logout", page, nobody, methods{
+			"GET":  e.pageHandler("logout", e.showLogout),
+			"POST": e.pageHandler("logout", e.logout),
+		}},
 		{"/style.css", page, nobody, methods{"GET": http.HandlerFunc(e.style)}},
 	}
 
@@ -124,7 +123,7 @@ func New(cfg Config) http.Handler {
 	return router
 }
 
-// nameRoute tells the metrics which route it is.
+// nameRoute sets the route under which metrics count a request.
 func nameRoute(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if template, err := mux.CurrentRoute(r).GetPathTemplate(); err == nil {
@@ -134,7 +133,7 @@ func nameRoute(next http.Handler) http.Handler {
 	})
 }
 
-// names returns the methods in order. HEAD comes with GET (RFC 9110 §9.1).
+// names returns the methods in order. HEAD comes with GET (RFC 9110 section 9.1).
 func (m methods) names() []string {
 	names := slices.Collect(maps.Keys(m))
 	if _, ok := m[http.MethodGet]; ok {
@@ -144,14 +143,14 @@ func (m methods) names() []string {
 	return names
 }
 
-// handler answers every other method with the Allow that RFC 9110 §15.5.6 wants, which mux
-// leaves out, and what other adds to it.
+// handler serves the methods. For all others it calls other with the Allow header of RFC 9110
+// section 15.5.6, which mux leaves out.
 func (m methods) handler(other http.Handler) http.Handler {
 	allow := strings.Join(m.names(), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		method := r.Method
 		if method == http.MethodHead {
-			method = http.MethodGet // net/http leaves the body out
+			method = http.MethodGet // net/http omits the body
 		}
 		if h, ok := m[method]; ok {
 			h.ServeHTTP(w, r)
@@ -162,12 +161,12 @@ func (m methods) handler(other http.Handler) http.Handler {
 	})
 }
 
-// notAllowed answers for a method that an endpoint does not have.
+// notAllowed serves requests with a method that an endpoint does not have.
 func notAllowed(w http.ResponseWriter, _ *http.Request) {
 	problem.Write(w, http.StatusMethodNotAllowed, "Method Not Allowed")
 }
 
-// sameOrigin refuses forms that a page of another site has made a browser send.
+// sameOrigin refuses forms that another site has made the browser send.
 func (e *endpoints) sameOrigin(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -28,6 +28,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -111,6 +112,8 @@ func (s *site) open() {
 	s.t.Cleanup(func() { _ = s.data.Close() }) // some tests have closed it
 	_, err = s.data.Migrate(s.t.Context())
 	s.must(err)
+	_, err = s.data.SetDefaultAPI(s.t.Context(), audience, s.now)
+	s.must(err)
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 	s.must(err)
 	for username, name := range map[string]string{john: "John Doe", disabled: "Disabled User"} {
@@ -125,7 +128,8 @@ func (s *site) open() {
 	for _, id := range []string{backend, reporter} {
 		secret, _, err := client.GenerateSecret(rand.Reader)
 		s.must(err)
-		s.addClient(id, secret, map[string]oauth.GrantType{backend: oauth.GrantPassword, reporter: oauth.GrantClientCredentials}[id])
+		s.addClient(id, secret, map[string]oauth.GrantType{backend: oauth.GrantPassword,
+			reporter: oauth.GrantClientCredentials}[id])
 	}
 	s.addClient(odd, oddSecret, oauth.GrantPassword)
 }
@@ -151,14 +155,17 @@ func (s *site) config() web.Config {
 	ring, err := keyring.FromSecret(secret)
 	s.must(err)
 	s.ring = ring
-	s.verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: s.clock, Leeway: -1})
+	s.verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: s.clock,
+		Leeway: -1})
 	s.must(err)
-	anyVerifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, InsecureAnyAudience: true, CacheSize: -1, Now: s.clock})
+	anyVerifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, InsecureAnyAudience: true,
+		CacheSize: -1, Now: s.clock})
 	s.must(err)
 	hasher, err := account.NewHasher(bcrypt.MinCost)
 	s.must(err)
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	signer := &token.Signer{Keys: ring, Audience: audience, Now: s.clock}
+	lists := grant.Lists{Issuer: issuer, Default: audience}
 	login := &account.Login{Store: s.data, Hasher: hasher, Gate: s.gate, Now: s.clock, Log: log}
 	return web.Config{
 		IssuerURL: issuer, DefaultClient: demo,
@@ -166,14 +173,14 @@ func (s *site) config() web.Config {
 		Tokens: issuing.New(issuing.Config{
 			Issuer: issuer, Audience: audience, Lifetime: lifetime,
 			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
-			Passwords: login, Users: s.data, Clients: s.data, Grants: s.data, APIs: s.data,
-			Signer: signer, Verifier: anyVerifier,
+			Store: s.data, Passwords: login, Signer: signer, Verifier: anyVerifier,
 			Now: s.clock, Random: rand.Reader, Log: log,
 		}),
-		StatusLists: revocation.NewProvider(revocation.Config{
-			Issuer: issuer, Audience: audience, Lifetime: lifetime, Grants: s.data, APIs: s.data, Signer: signer, Now: s.clock,
+		Revocations: revocation.NewProvider(revocation.Config{
+			Lifetime: lifetime, Lists: lists, Grants: s.data, APIs: s.data, Signer: signer, Now: s.clock,
 		}),
-		Now: s.clock, Log: log, Registry: s.registry,
+		Lists: lists,
+		Now:   s.clock, Log: log, Registry: s.registry,
 	}
 }
 
@@ -292,7 +299,7 @@ func header(name string, values ...string) change {
 	return func(r *http.Request) { r.Header[name] = values }
 }
 
-// basic authenticates a client by RFC 6749 §2.3.1.
+// basic authenticates a client by RFC 6749 section 2.3.1.
 func basic(id, secret string) change {
 	return rawBasic(url.QueryEscape(id) + ":" + url.QueryEscape(secret))
 }
@@ -321,7 +328,7 @@ func (s *site) post(body string, changes ...change) answer {
 	return s.tokenAnswer(s.send(s.request(body, changes...)))
 }
 
-// send sends a request over the network and takes the answer as it comes.
+// send sends a request over the network and returns the response unchecked.
 func (s *site) send(r *http.Request) answer {
 	s.t.Helper()
 	resp, err := http.DefaultTransport.RoundTrip(r) // follows no redirect
@@ -360,7 +367,8 @@ func (a answer) decode(into any) {
 // codes are the error codes that each status may have.
 var codes = map[int][]oauth.ErrorCode{
 	http.StatusBadRequest: {
-		oauth.CodeInvalidRequest, oauth.CodeInvalidGrant, oauth.CodeUnauthorizedClient, oauth.CodeUnsupportedGrantType, oauth.CodeInvalidScope,
+		oauth.CodeInvalidRequest, oauth.CodeInvalidGrant, oauth.CodeUnauthorizedClient, oauth.CodeUnsupportedGrantType,
+		oauth.CodeInvalidScope,
 		oauth.CodeInvalidTarget,
 	},
 	http.StatusUnauthorized:        {oauth.CodeInvalidClient},
@@ -370,10 +378,11 @@ var codes = map[int][]oauth.ErrorCode{
 }
 
 // tokenAnswer checks what holds for every answer of the token endpoint, good or bad:
-// CHECKLIST 5, 6, 8, 9, 11, 20.
+// RFC 6749 section 5.
 func (s *site) tokenAnswer(a answer) answer {
 	s.t.Helper()
-	if a.header.Get("Content-Type") != "application/json" || a.header.Get("Cache-Control") != "no-store" || a.header.Get("Pragma") != "no-cache" {
+	if a.header.Get("Content-Type") != "application/json" || a.header.Get("Cache-Control") != "no-store" ||
+		a.header.Get("Pragma") != "no-cache" {
 		s.t.Errorf("headers of the answer: %v", a.header)
 	}
 	if err := json.Unmarshal([]byte(a.text), &a.body); err != nil {
@@ -397,7 +406,8 @@ func (s *site) tokenAnswer(a answer) answer {
 			s.t.Errorf("member %s of the error is %v, and may not be", name, value)
 		}
 	}
-	if challenge := a.header.Get("WWW-Authenticate"); (a.status == http.StatusUnauthorized) != (challenge == `Basic realm="`+issuer+`"`) {
+	challenge, want := a.header.Get("WWW-Authenticate"), `Basic realm="`+issuer+`"`
+	if (a.status == http.StatusUnauthorized) != (challenge == want) {
 		s.t.Errorf("status %d with the challenge %q", a.status, challenge)
 	}
 	seconds, err := strconv.Atoi(a.header.Get("Retry-After"))

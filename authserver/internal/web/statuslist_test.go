@@ -14,7 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// get asks for something of the site.
+// get sends a GET request to the site.
 func (s *site) get(path string, changes ...change) answer {
 	s.t.Helper()
 	r := s.request("", append([]change{func(r *http.Request) {
@@ -24,7 +24,7 @@ func (s *site) get(path string, changes ...change) answer {
 	return s.send(r)
 }
 
-// revoked fetches the list that a token points at, and returns its bit.
+// revoked fetches the status list of a token and returns the token's bit.
 func (s *site) revoked(claims *token.Claims) bool {
 	s.t.Helper()
 	path, ok := strings.CutPrefix(claims.Status.URI, issuer)
@@ -32,7 +32,8 @@ func (s *site) revoked(claims *token.Claims) bool {
 	if !ok || got.status != http.StatusOK || got.header.Get("Content-Type") != "application/statuslist+jwt" {
 		s.t.Fatalf("%s: %d %v", claims.Status.URI, got.status, got.header)
 	}
-	list, err := statuslist.Verify(got.text, statuslist.Expected{URI: claims.Status.URI, Keys: s.ring, Audience: audience, Now: s.clock()})
+	list, err := statuslist.Verify(got.text, statuslist.Expected{URI: claims.Status.URI, Keys: s.ring, Audience: audience,
+		Now: s.clock()})
 	s.must(err)
 	revoked, ok := list.List.Revoked(claims.Status.Index)
 	if !ok {
@@ -41,8 +42,7 @@ func (s *site) revoked(claims *token.Claims) bool {
 	return revoked
 }
 
-// CHECKLIST 63: revoking ends access tokens: whoever looks at the list knows a moment
-// later.
+// RFC 7009 section 2.1: revoking ends access tokens. The list says so a moment later.
 func TestStatusList(t *testing.T) {
 	s := newSite(t)
 	first := s.expectOK("login", s.post(login()))
@@ -58,7 +58,7 @@ func TestStatusList(t *testing.T) {
 	}
 	s.wait(200 * time.Millisecond)
 	if s.revoked(first) || !s.revoked(second) {
-		t.Error("the list is not that of the revocations")
+		t.Error("the list does not match the revocations")
 	}
 	s.must(s.data.DeleteUser(t.Context(), john, s.clock()))
 	s.wait(200 * time.Millisecond)
@@ -67,9 +67,9 @@ func TestStatusList(t *testing.T) {
 	}
 }
 
-// RFC 9110 §13.1.2: what is known already is not sent again; weak tags compare as equal.
-// RFC 9111 §5.2.2.4: a cache in between asks too, every time.
-func TestStatusListIsSentOnce(t *testing.T) {
+// RFC 9110 section 13.1.2: a list that has not changed is not sent again; weak tags compare as
+// equal. RFC 9111 section 5.2.2.4: caches revalidate it each time.
+func TestStatusListNotModified(t *testing.T) {
 	s := newSite(t)
 	s.post(login())
 	full := s.get("/status-lists/0")
@@ -78,17 +78,19 @@ func TestStatusListIsSentOnce(t *testing.T) {
 		t.Fatalf("%d %v", full.status, full.header)
 	}
 	for value, want := range map[string]int{
-		tag: http.StatusNotModified, `"x", ` + tag: http.StatusNotModified, strings.TrimPrefix(tag, "W/"): http.StatusNotModified,
-		`W/"x"`: http.StatusOK, "": http.StatusOK,
+		tag: http.StatusNotModified, `"x", ` + tag: http.StatusNotModified,
+		strings.TrimPrefix(tag, "W/"): http.StatusNotModified,
+		`W/"x"`:                       http.StatusOK, "": http.StatusOK,
 	} {
 		got := s.get("/status-lists/0", header("If-None-Match", value))
-		if got.status != want || got.header.Get("ETag") != tag || got.header.Get("Cache-Control") != "no-cache" || (want == http.StatusNotModified) != (got.text == "") {
+		if got.status != want || got.header.Get("ETag") != tag || got.header.Get("Cache-Control") != "no-cache" ||
+			(want == http.StatusNotModified) != (got.text == "") {
 			t.Errorf("If-None-Match %s: %d %v", value, got.status, got.header)
 		}
 	}
 }
 
-func TestStatusListsThatAreNotThere(t *testing.T) {
+func TestUnknownStatusLists(t *testing.T) {
 	s := newSite(t)
 	if got := s.get("/status-lists/0"); got.status != http.StatusNotFound {
 		t.Errorf("before any grant: %d %s", got.status, got.text)
@@ -98,23 +100,25 @@ func TestStatusListsThatAreNotThere(t *testing.T) {
 	if got := s.get("/status-lists/0"); got.status != http.StatusOK {
 		t.Errorf("after the first: %d %s", got.status, got.text)
 	}
-	for _, path := range []string{"1", "00", "-1", "x", "0/", "0/x", "0/aHR0cHM6Ly9iaWxsaW5nLmV4YW1wbGU", "0/eA/eA", "99999999999999999999", "%30"} {
+	for _, path := range []string{"1", "00", "-1", "x", "0/", "0/x", "0/aHR0cHM6Ly9iaWxsaW5nLmV4YW1wbGU", "0/eA/eA",
+		"99999999999999999999", "%30"} {
 		if got := s.get("/status-lists/" + path); got.status != http.StatusNotFound {
 			t.Errorf("%s: %d %s", path, got.status, got.text)
 		}
 	}
-	if n := s.counted()["status_list not_found"]; n != 9 { // two of the paths are of no route
+	if n := s.counted()["status_list not_found"]; n != 9 { // two of the paths match no route
 		t.Errorf("counted: %v", s.counted())
 	}
 }
 
-// Without its data the server does not say that nothing is revoked.
+// Without a database the server must not say that nothing is revoked.
 func TestStatusListWithoutADatabase(t *testing.T) {
 	s := newSite(t)
 	s.post(login())
 	s.must(s.data.Close())
 	got := s.get("/status-lists/0")
-	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" || got.header.Get("ETag") != "" || got.header.Get("Content-Type") != "application/problem+json" {
+	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" ||
+		got.header.Get("ETag") != "" || got.header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("%d %v %s", got.status, got.header, got.text)
 	}
 	if n := s.counted()["status_list temporarily_unavailable"]; n != 1 {
@@ -122,12 +126,12 @@ func TestStatusListWithoutADatabase(t *testing.T) {
 	}
 }
 
-// Token Status List, section "Status List Aggregation": the metadata says where all the
-// lists are found.
+// Token Status List, section 9 (Status List Aggregation): the metadata leads to all lists.
 func TestStatusListAggregation(t *testing.T) {
 	s := newSite(t)
 	const billing = "https://billing.example/?a=1&b=2"
-	s.must(s.data.CreateAPI(t.Context(), resource.API{Audience: billing, Name: "Billing", Scope: oauth.Scope{"x"}, CreatedAt: s.clock()}))
+	s.must(s.data.CreateAPI(t.Context(), resource.API{Audience: billing, Name: "Billing", Scope: oauth.Scope{"x"},
+		CreatedAt: s.clock()}))
 	s.post(login())
 	var metadata struct {
 		Lists string `json:"status_list_aggregation_endpoint"`

@@ -4,24 +4,17 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
-// required are the parameters that a grant type cannot do without.
-var required = map[oauth.GrantType][]string{
-	oauth.GrantAuthorizationCode: {"code", "code_verifier"},
-	oauth.GrantPassword:          {"username", "password"},
-	oauth.GrantRefreshToken:      {"refresh_token"},
-}
-
-// token is POST /token (RFC 6749 §3.2), a pipeline: form, client, grant type,
-// parameters, grant.
-func (e *endpoints) token(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
-	form, err := readForm(w, r, multipartForPasswords)
+// token serves POST /token (RFC 6749 section 3.2).
+func (e *endpoints) token(w http.ResponseWriter, r *http.Request) (any, error) {
+	form, err := readForm(w, r, multipartIfGrantAllows)
 	if err != nil {
 		return nil, err
 	}
@@ -29,47 +22,29 @@ func (e *endpoints) token(w http.ResponseWriter, r *http.Request) (map[string]an
 	if err != nil {
 		return nil, err
 	}
-	grantType, err := e.grantType(form, c)
-	if err != nil {
+	if err := e.checkGrantType(form, c); err != nil {
 		return nil, err
 	}
-	if absent := missing(form, required[grantType]); len(absent) > 0 {
-		return nil, invalid("missing: %s", strings.Join(absent, " and "))
-	}
-	if verifier := form.Get("code_verifier"); verifier != "" && (len(verifier) < 43 || len(verifier) > 128 || !isUnreserved(verifier)) {
-		return nil, invalid("code_verifier must be 43 to 128 unreserved characters (RFC 7636 section 4.1)")
-	}
-	form.Set("grant_type", string(grantType))
-	r.Form, r.PostForm, r.MultipartForm = form, form, nil
-	return e.cfg.Tokens.Issue(r, c)
+	return e.cfg.Tokens.Issue(r.Context(), issuing.Request{Client: c, Form: form})
 }
 
-// grantType returns the grant type that the form asks for, if the client may use
-// it. The default client may leave it out, as clients of the original program do.
-func (e *endpoints) grantType(form url.Values, c client.Client) (oauth.GrantType, error) {
-	byDefault := ""
+// checkGrantType checks that the client may use the grant type. The default client may leave
+// it out, as clients of the FastAPI tutorial do: then it is set to password.
+func (e *endpoints) checkGrantType(form url.Values, c client.Client) error {
+	assumed := ""
 	if c.ID == e.cfg.DefaultClient {
-		byDefault = string(oauth.GrantPassword)
+		assumed = string(oauth.GrantPassword)
 	}
-	grantType := oauth.GrantType(cmp.Or(form.Get("grant_type"), byDefault))
-	switch {
-	case grantType == "":
-		return "", invalid("grant_type is missing")
-	case !e.cfg.Tokens.Supports(grantType):
-		return "", oauth.ErrUnsupportedGrantType.Describe("this server does not know the grant type")
-	case !c.Allows(grantType):
-		return "", oauth.ErrUnauthorizedClient.Describe("this client may not use the grant type " + string(grantType))
+	name := cmp.Or(form.Get("grant_type"), assumed)
+	if name == "" {
+		return invalid("grant_type is missing")
 	}
-	return grantType, nil
-}
-
-// missing returns those of names that the form does not have.
-func missing(form url.Values, names []string) []string {
-	var absent []string
-	for _, name := range names {
-		if form.Get(name) == "" {
-			absent = append(absent, name)
-		}
+	if _, ok := grant.TypeOf(oauth.GrantType(name)); !ok {
+		return oauth.ErrUnsupportedGrantType.Describe("this server does not know the grant type")
 	}
-	return absent
+	if !c.Allows(oauth.GrantType(name)) {
+		return oauth.ErrUnauthorizedClient.Describe("this client may not use the grant type " + name)
+	}
+	form.Set("grant_type", name)
+	return nil
 }

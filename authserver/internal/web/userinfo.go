@@ -13,8 +13,8 @@ import (
 // scopeProfile is the scope that shows a user's names.
 const scopeProfile = "profile"
 
-// userinfo is GET /userinfo: who the user of the access token is, as much of it as the
-// token's scope shows. It is a protected resource: its refusals are those of RFC 6750.
+// userinfo serves GET /userinfo: what the scope of the access token shows of its user. It is a
+// protected resource, so its errors follow RFC 6750.
 func (e *endpoints) userinfo(w http.ResponseWriter, r *http.Request) {
 	const name = "userinfo"
 	guard := bearer.New(e.cfg.Verifier, e.cfg.Log)
@@ -31,17 +31,16 @@ func (e *endpoints) userinfo(w http.ResponseWriter, r *http.Request) {
 		e.failed(r, name, err).writeProblem(w)
 	default:
 		e.answers.WithLabelValues(name, "ok").Inc()
-		members := map[string]any{"sub": claims.Subject}
+		response := oauth.UserInfo{Subject: claims.Subject}
 		if claims.Scope.Has(scopeProfile) {
-			members["preferred_username"] = found.Username
-			members["name"] = claims.Name
+			response.PreferredUsername, response.Name = found.Username, claims.Name
 		}
-		writeJSON(w, http.StatusOK, members)
+		writeJSON(w, http.StatusOK, response)
 	}
 }
 
-// refuseToken answers with a refusal and counts it. Without credentials there is no error
-// code (RFC 6750 §3.1), nor is there where a token cannot be judged.
+// refuseToken writes a refusal and counts it. There is no error code without credentials
+// (RFC 6750 section 3.1), nor if the token cannot be judged.
 func (e *endpoints) refuseToken(w http.ResponseWriter, endpoint string, refusal *bearer.Refusal) {
 	result := refusal.Code
 	switch {
@@ -52,6 +51,6 @@ func (e *endpoints) refuseToken(w http.ResponseWriter, endpoint string, refusal 
 		result = "no_token"
 	}
 	e.answers.WithLabelValues(endpoint, string(result)).Inc()
-	refusal.Audience = "" // the API's metadata does not tell of this address (RFC 9728 §3.3)
+	refusal.Audience = "" // this endpoint is not described by the API's metadata (RFC 9728 section 3.3)
 	refusal.Write(w)
 }

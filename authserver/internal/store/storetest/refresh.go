@@ -47,9 +47,9 @@ func addRefreshable(t testing.TB, s *store.Store, u account.User, c client.Clien
 
 // rotated returns the state of refresh tokens after the current one was replaced by next.
 func rotated(r grant.Refresh, next string, at time.Time) grant.Refresh {
-	trail := append([]grant.Replaced{}, r.Trail...)
-	trail = append(trail, grant.Replaced{Digest: r.Current, Seed: []byte("\x00\xff seed of " + next), At: at.UnixMilli()})
-	return grant.Refresh{Family: r.Family, Current: next, Trail: trail, EndsAt: r.EndsAt, ExpiresAt: r.ExpiresAt}
+	used := grant.ReplacedToken{Digest: r.Current, Seed: []byte("\x00\xff seed of " + next), At: at.UnixMilli()}
+	replaced := append(append([]grant.ReplacedToken{}, r.Replaced...), used)
+	return grant.Refresh{Family: r.Family, Current: next, Replaced: replaced, EndsAt: r.EndsAt, ExpiresAt: r.ExpiresAt}
 }
 
 func testRefreshRoundTrip(t *testing.T, s *store.Store) {
@@ -69,7 +69,7 @@ func testRefreshRoundTrip(t *testing.T, s *store.Store) {
 		expectGrant(t, s, g)
 	}
 	bare := g.Refresh
-	bare.Current, bare.Trail = "without a trail", nil
+	bare.Current, bare.Replaced = "without a trail", nil
 	_, err := s.RotateRefresh(t.Context(), g.Number, g.Refresh.Current, bare, start, g.ExpiresAt)
 	must(t, err)
 	g.Refresh = bare

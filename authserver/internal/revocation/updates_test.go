@@ -19,8 +19,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 )
 
-// patience is how long an API waits for a list.
-const patience = 2 * time.Second
+// apiTimeout is how long an API waits for a list.
+const apiTimeout = 2 * time.Second
 
 type ending struct {
 	at     int64
@@ -60,7 +60,7 @@ func newSlow(t *testing.T, revoked ...ending) *slow {
 	}
 	slices.SortFunc(s.revoked, ending.compare)
 	s.provider = revocation.NewProvider(revocation.Config{
-		Issuer: issuer, Audience: audience, Lifetime: lifetime, Grants: s, APIs: s,
+		Lifetime: lifetime, Lists: lists, Grants: s, APIs: s,
 		Signer: &token.Signer{Keys: s.ring, Audience: audience}, Now: time.Now,
 	})
 	return s
@@ -83,29 +83,30 @@ func (s *slow) revoke(number int64) {
 	s.revoked = slices.Insert(s.revoked, i, r)
 }
 
-// sweep removes some rows.
+// sweep deletes some rows.
 func (s *slow) sweep(from, to int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.revoked = slices.Delete(slices.Clone(s.revoked), from, to)
 }
 
-// costs sets what a page costs from now on.
+// costs sets how long a page takes from now on.
 func (s *slow) costs(page time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.page = page
 }
 
-// fails sets what a page comes to from now on.
+// fails sets the error of each page from now on.
 func (s *slow) fails(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
 }
 
-// RevokedAfter fails if the one who asks gives up.
-func (s *slow) RevokedAfter(ctx context.Context, at time.Time, number int64, limit int) (numbers []int64, last time.Time, err error) {
+// RevokedAfter fails if its context ends.
+func (s *slow) RevokedAfter(ctx context.Context, at time.Time, number int64, limit int) (numbers []int64,
+	last time.Time, err error) {
 	s.mu.Lock()
 	i, found := slices.BinarySearchFunc(s.revoked, ending{at.Unix(), number}, ending.compare)
 	if found {
@@ -133,27 +134,28 @@ func (s *slow) RevokedAfter(ctx context.Context, at time.Time, number int64, lim
 func (s *slow) LastGrant(context.Context) (int64, error) { return grant.ListSize - 1, nil }
 
 func (s *slow) Audiences(context.Context, time.Time) (map[string]bool, error) {
-	return map[string]bool{}, nil
+	return map[string]bool{audience: true}, nil
 }
 
-// ask asks for the list as an API does: not for ever.
+// ask requests the list as an API does, with a timeout.
 func (s *slow) ask() (list *statuslist.List, took time.Duration, err error) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), apiTimeout)
 	defer cancel()
 	began := time.Now()
-	form, err := s.provider.Form(ctx, grant.List{})
+	form, err := s.provider.List(ctx, defaultList)
 	if err != nil {
 		return nil, time.Since(began), err
 	}
-	said, err := statuslist.Verify(form.Text, statuslist.Expected{URI: grant.List{}.URI(issuer), Keys: s.ring, Audience: audience, Now: time.Now()})
+	said, err := statuslist.Verify(form.Token, statuslist.Expected{URI: defaultList.URI, Keys: s.ring, Audience: audience,
+		Now: time.Now()})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return said.List, time.Since(began), nil
 }
 
-// first asks until there is a list.
+// first requests the list until there is one.
 func (s *slow) first() *statuslist.List {
 	s.t.Helper()
 	for range 100 {
@@ -165,11 +167,11 @@ func (s *slow) first() *statuslist.List {
 			s.t.Fatal(err)
 		}
 	}
-	s.t.Fatal("there never is a list")
+	s.t.Fatal("there is still no list")
 	return nil
 }
 
-// expect checks of some grants whether they are revoked.
+// expect checks whether grants are revoked.
 func (s *slow) expect(list *statuslist.List, want map[int64]bool) {
 	s.t.Helper()
 	for number, want := range want {
@@ -179,9 +181,8 @@ func (s *slow) expect(list *statuslist.List, want map[int64]bool) {
 	}
 }
 
-// A server that has just started says nothing before it knows all that is revoked. It
-// reads that once, however long it takes and however often those who wait give up, and in
-// pages that are short.
+// A server that has just started publishes no list before it has read all revocations. It reads
+// them once, in short pages, however long that takes and however many requests are canceled.
 func TestFirstReadOutlivesItsRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlow(t, many(200_000, time.Hour)...)
@@ -198,19 +199,19 @@ func TestFirstReadOutlivesItsRequests(t *testing.T) {
 	})
 }
 
-// What is revoked while a server reads all for the first time is in the first list.
+// The first list has what was revoked while it was being read.
 func TestFirstReadMissesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlow(t, many(15_000, time.Hour)...)
 		s.row = time.Millisecond
-		time.AfterFunc(14*time.Second, func() { s.revoke(500_000) }) // after the last page was read, before it has come
+		time.AfterFunc(14*time.Second, func() { s.revoke(500_000) }) // after the last page was read, before it is returned
 		s.expect(s.first(), map[int64]bool{1: true, 15_000: true, 500_000: true})
 	})
 }
 
-// While all is read anew, lists go on as before: no request waits for it, none misses a
-// revocation, and none is lost when it is done. What was revoked long ago is forgotten.
-func TestReadingAnewDisturbsNobody(t *testing.T) {
+// While all revocations are read again, no request waits, and no revocation is missing then or
+// afterwards. Grants whose tokens have expired are dropped.
+func TestReadingAllAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlow(t, many(60_000, grant.MaxTokenLifetime-2*time.Minute)...)
 		s.row = 100 * time.Microsecond
@@ -232,9 +233,9 @@ func TestReadingAnewDisturbsNobody(t *testing.T) {
 	})
 }
 
-// A database that has much to tell of is not kept busy with it all the time, and those who
-// ask get lists that are not much older than it takes to make them.
-func TestLooksThatTakeLong(t *testing.T) {
+// Slow updates do not keep the database busy all the time, and lists are not much older than an
+// update takes.
+func TestSlowUpdates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlow(t)
 		s.first()
@@ -261,7 +262,7 @@ func TestLooksThatTakeLong(t *testing.T) {
 	})
 }
 
-// A first read that fails is tried again; those who waited for it are told why.
+// A first read that fails is tried again, and the requests that waited get the error.
 func TestFirstReadFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlow(t, many(5, time.Hour)...)
@@ -281,19 +282,19 @@ func TestFirstReadFails(t *testing.T) {
 	})
 }
 
-// A request that is given up stops waiting.
-func TestFormIsGivenUp(t *testing.T) {
+// A request that is canceled stops waiting.
+func TestRequestIsCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlow(t)
 		s.costs(time.Minute)
-		if _, took, err := s.ask(); !errors.Is(err, context.DeadlineExceeded) || took != patience {
+		if _, took, err := s.ask(); !errors.Is(err, context.DeadlineExceeded) || took != apiTimeout {
 			t.Errorf("%v after %v", err, took)
 		}
-		time.Sleep(time.Minute) // until the read that nobody waits for has ended
+		time.Sleep(time.Minute) // until the update has ended
 	})
 }
 
-// A statement that is never answered does not keep lists from being read for ever.
+// A query that hangs does not block updates for ever.
 func TestStatementThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlow(t)

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -39,32 +37,39 @@ const (
 	password = "securepassword"
 )
 
-// passwords is a function in the place of *account.Login.
+// defaultAPI is the default API, as a server registers it.
+var defaultAPI = resource.API{
+	Audience: audience, Name: audience, AnyScope: true, CreatedAt: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC),
+}
+
+// passwords is a function that implements issuing.Passwords.
 type passwords func(ctx context.Context, a account.Attempt) (account.User, error)
 
 func (p passwords) Check(ctx context.Context, a account.Attempt) (account.User, error) {
 	return p(ctx, a)
 }
 
-// bench is an engine on a database with one user and two clients.
+// bench is the configuration of a service on a database with one user and two clients.
 type bench struct {
 	t    *testing.T
 	cfg  issuing.Config
 	data *store.Store
 	user account.User
 	app  client.Client
-	api  resource.API // that codes are for; zero: the one of the settings
+	api  resource.API // that codes are for
 	now  time.Time
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
+	b := &bench{t: t, api: defaultAPI, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
 	var err error
 	b.data, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), store.Pool{})
 	must(t, err)
 	t.Cleanup(func() { _ = b.data.Close() })
 	_, err = b.data.Migrate(t.Context())
+	must(t, err)
+	_, err = b.data.SetDefaultAPI(t.Context(), audience, b.now)
 	must(t, err)
 
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
@@ -72,7 +77,8 @@ func newBench(t *testing.T) *bench {
 	b.user, err = account.New("john.doe", "John Doe", string(hash), b.now)
 	must(t, err)
 	must(t, b.data.CreateUser(t.Context(), b.user))
-	b.app = client.Client{ID: "app", Name: "App", Grants: []oauth.GrantType{oauth.GrantPassword}, Scope: oauth.Scope{"profile", "items:read"}}
+	b.app = client.Client{ID: "app", Name: "App", Grants: []oauth.GrantType{oauth.GrantPassword},
+		Scope: oauth.Scope{"profile", "items:read"}}
 	for _, id := range []string{"app", "other"} {
 		c := b.app
 		c.ID, c.CreatedAt = id, b.now
@@ -84,14 +90,15 @@ func newBench(t *testing.T) *bench {
 	ring, err := keyring.FromSecret(strings.Repeat("k", keyring.MinSecret))
 	must(t, err)
 	clock := func() time.Time { return b.now }
-	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: clock, Leeway: -1})
+	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: clock,
+		Leeway: -1})
 	must(t, err)
 	log := slog.New(slog.DiscardHandler)
 	b.cfg = issuing.Config{
 		Issuer: issuer, Audience: audience, Lifetime: lifetime,
 		RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
 		Passwords: &account.Login{Store: b.data, Hasher: hasher, Gate: account.NewGate(2, 100), Now: clock, Log: log},
-		Users:     b.data, Clients: b.data, Grants: b.data, APIs: b.data, Signer: &token.Signer{Keys: ring, Audience: audience}, Verifier: verifier,
+		Store:     b.data, Signer: &token.Signer{Keys: ring, Audience: audience}, Verifier: verifier,
 		Now: clock, Random: rand.Reader, Log: log,
 	}
 	return b
@@ -104,29 +111,34 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// request is a login as the edge hands it over, with changes: name, value and so on.
-func request(changes ...string) *http.Request {
+// request is the form of a login, with changes: name, value and so on.
+func request(changes ...string) url.Values {
 	form := url.Values{"grant_type": {"password"}, "username": {"john.doe"}, "password": {password}}
 	for i := 0; i < len(changes); i += 2 {
 		form.Set(changes[i], changes[i+1])
 	}
-	r := httptest.NewRequest(http.MethodPost, "/token", nil)
-	r.Form, r.PostForm = form, form
-	return r
+	return form
 }
 
-// claims returns what the token of an answer says, if it is good.
-func (b *bench) claims(answer map[string]any) *token.Claims {
+// noTokens is the response beside an error.
+var noTokens oauth.TokenResponse
+
+// issue sends a request of a client.
+func (b *bench) issue(s *issuing.Service, form url.Values, c client.Client) (oauth.TokenResponse, error) {
+	return s.Issue(b.t.Context(), issuing.Request{Client: c, Form: form})
+}
+
+// claims returns the claims of the access token, which must be valid.
+func (b *bench) claims(answer oauth.TokenResponse) *token.Claims {
 	b.t.Helper()
-	raw, _ := answer["access_token"].(string)
-	claims, err := b.cfg.Verifier.Verify(b.t.Context(), raw)
+	claims, err := b.cfg.Verifier.Verify(b.t.Context(), answer.AccessToken)
 	must(b.t, err)
 	return claims
 }
 
 func TestIssue(t *testing.T) {
 	b := newBench(t)
-	answer, err := issuing.New(b.cfg).Issue(request(), b.app)
+	answer, err := b.issue(issuing.New(b.cfg), request(), b.app)
 	must(t, err)
 	claims := b.claims(answer)
 	if claims.ID == "" {
@@ -135,7 +147,7 @@ func TestIssue(t *testing.T) {
 	stored, err := b.data.GrantByNumber(t.Context(), 1)
 	must(t, err)
 	wantGrant := grant.Grant{
-		Number: 1, Type: oauth.GrantPassword, ClientID: "app", UserID: b.user.ID, Scope: b.app.Scope,
+		Number: 1, Type: oauth.GrantPassword, ClientID: "app", UserID: b.user.ID, Audience: audience, Scope: b.app.Scope,
 		CreatedAt: b.now, ExpiresAt: b.now.Add(lifetime),
 	}
 	if diff := cmp.Diff(wantGrant, stored); diff != "" {
@@ -149,13 +161,14 @@ func TestIssue(t *testing.T) {
 	if diff := cmp.Diff(want, claims); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
 	}
-	delete(answer, "access_token")
-	if diff := cmp.Diff(map[string]any{"token_type": "bearer", "expires_in": int64(600), "scope": "profile items:read"}, answer); diff != "" {
+	answer.AccessToken = ""
+	wantAnswer := oauth.TokenResponse{TokenType: "bearer", ExpiresIn: 600, Scope: "profile items:read"}
+	if diff := cmp.Diff(wantAnswer, answer); diff != "" {
 		t.Errorf("answer (-want +got):\n%s", diff)
 	}
 }
 
-// RFC 6749 §3.3: never more than the client has, the client's own in place of none.
+// RFC 6749 section 3.3: a client gets no more than it may have, and all of that by default.
 func TestIssueScope(t *testing.T) {
 	b := newBench(t)
 	e := issuing.New(b.cfg)
@@ -174,25 +187,24 @@ func TestIssueScope(t *testing.T) {
 		{asked: "é", says: "3.3"},
 		{asked: strings.Repeat("x", 2000), says: "1024"},
 	} {
-		answer, err := e.Issue(request("scope", tt.asked), b.app)
+		answer, err := b.issue(e, request("scope", tt.asked), b.app)
 		if tt.says != "" {
-			if !errors.Is(err, oauth.ErrInvalidScope) || !strings.Contains(err.Error(), tt.says) || answer != nil {
+			if !errors.Is(err, oauth.ErrInvalidScope) || !strings.Contains(err.Error(), tt.says) || answer != noTokens {
 				t.Errorf("%q: %v, %v, want invalid_scope that says %q", tt.asked, answer, err, tt.says)
 			}
 			continue
 		}
-		if err != nil || answer["scope"] != tt.want || b.claims(answer).Scope.String() != tt.want {
+		if err != nil || answer.Scope != tt.want || b.claims(answer).Scope.String() != tt.want {
 			t.Errorf("%q: %v, %v, want the scope %q", tt.asked, answer, err, tt.want)
 		}
 	}
 }
 
-// The library issues to the client that the edge authenticated, whatever the form
-// says, and to none where there is none.
+// Tokens are issued to the authenticated client, whatever the form says.
 func TestIssueToTheAuthenticatedClient(t *testing.T) {
 	b := newBench(t)
 	e := issuing.New(b.cfg)
-	answer, err := e.Issue(request("client_id", "other", "client_secret", "x"), b.app)
+	answer, err := b.issue(e, request("client_id", "other", "client_secret", "x"), b.app)
 	must(t, err)
 	if got := b.claims(answer).ClientID; got != "app" {
 		t.Errorf("the token is for %s", got)
@@ -200,13 +212,13 @@ func TestIssueToTheAuthenticatedClient(t *testing.T) {
 	if g, err := b.data.GrantByNumber(t.Context(), 1); err != nil || g.ClientID != "app" {
 		t.Errorf("the grant is %+v, %v", g, err)
 	}
-	if answer, err := e.Issue(request("client_id", "app"), client.Client{}); !errors.Is(err, oauth.ErrInvalidClient) {
+	if answer, err := b.issue(e, request("client_id", "app"), client.Client{}); !errors.Is(err, oauth.ErrInvalidClient) {
 		t.Errorf("without a client: %v, %v", answer, err)
 	}
 	b.expectGrants(1)
 }
 
-// expectGrants checks how many grants are alive, of the first hundred.
+// expectGrants checks how many of the first hundred grants are active.
 func (b *bench) expectGrants(want int) {
 	b.t.Helper()
 	got := 0
@@ -225,15 +237,14 @@ func (b *bench) expectGrants(want int) {
 	}
 }
 
-// unhashable is an error that cannot be a key of a map, as the library wants all
-// errors to be.
+// unhashable is an error that cannot be the key of a map, in which the library looks errors up.
 type unhashable struct{ causes []error }
 
 func (e unhashable) Error() string   { return "unhashable" }
 func (e unhashable) Unwrap() []error { return e.causes }
 
-// Errors are known however deep they are wrapped; those that are not the protocol's
-// come back as they are, for the edge to judge.
+// Errors are recognized however deep they are wrapped. Those that the protocol has no code for are
+// returned as they are.
 func TestIssueErrors(t *testing.T) {
 	incorrect := oauth.ErrInvalidGrant.Describe("Incorrect username or password")
 	unknown := errors.New("something else")
@@ -257,13 +268,17 @@ func TestIssueErrors(t *testing.T) {
 		{context.Canceled, context.Canceled},
 	} {
 		b := newBench(t)
-		b.cfg.Passwords = passwords(func(context.Context, account.Attempt) (account.User, error) { return account.User{}, tt.from })
-		answer, err := issuing.New(b.cfg).Issue(request(), b.app)
-		if !errors.Is(err, tt.want) || answer != nil {
+		b.cfg.Passwords = passwords(func(context.Context, account.Attempt) (account.User, error) {
+			return account.User{},
+				tt.from
+		})
+		answer, err := b.issue(issuing.New(b.cfg), request(), b.app)
+		if !errors.Is(err, tt.want) || answer != noTokens {
 			t.Errorf("%v became %v with %v, want %v", tt.from, err, answer, tt.want)
 		}
 		var got, want *oauth.Error
-		if errors.As(tt.want, &want) && errors.As(err, &got) && want.Description != "" && want.Description != got.Description {
+		if errors.As(tt.want, &want) && errors.As(err, &got) && want.Description != "" &&
+			want.Description != got.Description {
 			t.Errorf("%v says %q, want %q", tt.from, got.Description, want.Description)
 		}
 		b.expectGrants(0)
@@ -275,7 +290,7 @@ func TestIssueUnhashableError(t *testing.T) {
 	b.cfg.Passwords = passwords(func(context.Context, account.Attempt) (account.User, error) {
 		return account.User{}, unhashable{[]error{errors.New("x")}}
 	})
-	_, err := issuing.New(b.cfg).Issue(request(), b.app)
+	_, err := b.issue(issuing.New(b.cfg), request(), b.app)
 	if !errors.As(err, new(unhashable)) {
 		t.Errorf("became %v", err)
 	}
@@ -285,7 +300,7 @@ func TestIssueRefusesForms(t *testing.T) {
 	b := newBench(t)
 	e := issuing.New(b.cfg)
 	for name, tt := range map[string]struct {
-		request *http.Request
+		request url.Values
 		want    error
 	}{
 		"no password":        {request("password", ""), oauth.ErrInvalidRequest},
@@ -294,28 +309,40 @@ func TestIssueRefusesForms(t *testing.T) {
 		"unknown grant type": {request("grant_type", "x"), oauth.ErrUnsupportedGrantType},
 		"wrong password":     {request("password", "x"), oauth.ErrInvalidGrant},
 	} {
-		if answer, err := e.Issue(tt.request, b.app); !errors.Is(err, tt.want) || answer != nil {
+		if answer, err := b.issue(e, tt.request, b.app); !errors.Is(err, tt.want) || answer != noTokens {
 			t.Errorf("%s: %v, %v, want %v", name, answer, err, tt.want)
 		}
 	}
 	b.expectGrants(0)
 }
 
-func TestSupports(t *testing.T) {
-	e := issuing.New(newBench(t).cfg)
-	if !e.Supports(oauth.GrantPassword) {
-		t.Error("password is not supported")
+// The table of grant types and the functions that run them go together.
+func TestEveryGrantTypeRuns(t *testing.T) {
+	b := newBench(t)
+	s := issuing.New(b.cfg)
+	for _, known := range grant.Types {
+		form := url.Values{"grant_type": {string(known.Name)}}
+		for _, name := range known.Required {
+			_, err := b.issue(s, form, b.app)
+			if !errors.Is(err, oauth.ErrInvalidRequest) || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s without %s: %v", known.Name, name, err)
+			}
+			form.Set(name, "x")
+		}
+		if _, err := b.issue(s, form, b.app); err == nil || errors.Is(err, oauth.ErrUnsupportedGrantType) {
+			t.Errorf("%s with parameters that are not valid: %v", known.Name, err)
+		}
 	}
-	for _, other := range []oauth.GrantType{"", "Password", "passwordx", "implicit", "token"} {
-		if e.Supports(other) {
-			t.Errorf("%q is supported", other)
+	for _, other := range []string{"", "Password", "passwordx", "implicit", "token"} {
+		_, err := b.issue(s, request("grant_type", other), b.app)
+		if !errors.Is(err, oauth.ErrUnsupportedGrantType) {
+			t.Errorf("%q: %v", other, err)
 		}
 	}
 }
 
-// What happens between the check of the password and the making of the token counts,
-// a new password too.
-func TestIssueToSomebodyWhoIsNoMore(t *testing.T) {
+// What happens between the check of the password and the start of the grant counts.
+func TestIssueAfterTheUserChanged(t *testing.T) {
 	for name, end := range map[string]func(b *bench) error{
 		"password":       func(b *bench) error { return b.data.SetPassword(t.Context(), "john.doe", "hash", b.now) },
 		"disabled":       func(b *bench) error { return b.data.DisableUser(t.Context(), "john.doe", b.now) },
@@ -330,9 +357,9 @@ func TestIssueToSomebodyWhoIsNoMore(t *testing.T) {
 				must(t, err)
 				return user, end(b)
 			})
-			answer, err := issuing.New(b.cfg).Issue(request(), b.app)
+			answer, err := b.issue(issuing.New(b.cfg), request(), b.app)
 			var got *oauth.Error
-			if !errors.As(err, &got) || got.Description != "Incorrect username or password" || answer != nil {
+			if !errors.As(err, &got) || got.Description != "Incorrect username or password" || answer != noTokens {
 				t.Errorf("got %v, %v", answer, err)
 			}
 			b.expectGrants(0)
@@ -340,8 +367,8 @@ func TestIssueToSomebodyWhoIsNoMore(t *testing.T) {
 	}
 }
 
-// A new secret ends what the old one gets, also in the requests that it was shown in
-// before and that are answered after.
+// A new secret ends what the old one can get, also in requests that were authenticated before it
+// was replaced.
 func TestIssueWhileTheSecretIsReplaced(t *testing.T) {
 	b := newBench(t)
 	c := b.app
@@ -349,27 +376,27 @@ func TestIssueWhileTheSecretIsReplaced(t *testing.T) {
 	c.Grants = append(c.Grants, oauth.GrantRefreshToken, oauth.GrantClientCredentials)
 	must(t, b.data.CreateClient(t.Context(), c))
 	e := issuing.New(b.cfg)
-	service := func() *http.Request { return request("grant_type", "client_credentials") }
-	_, err := e.Issue(service(), c)
+	service := func() url.Values { return request("grant_type", "client_credentials") }
+	_, err := b.issue(e, service(), c)
 	must(t, err)
-	answer, err := e.Issue(request(), c)
+	answer, err := b.issue(e, request(), c)
 	must(t, err)
 
 	must(t, b.data.ReplaceClientSecret(t.Context(), c.ID, "another digest", b.now))
-	for name, r := range map[string]*http.Request{"password": request(), "service": service()} {
-		late, err := e.Issue(r, c)
+	for name, r := range map[string]url.Values{"password": request(), "service": service()} {
+		late, err := b.issue(e, r, c)
 		refusedAs(t, name, late, err, oauth.CodeInvalidClient)
 	}
 	c.SecretDigest = "another digest"
-	late, err := e.Issue(request(refreshing(answer["refresh_token"])...), c)
+	late, err := b.issue(e, request(refreshing(answer.RefreshToken)...), c)
 	refusedAs(t, "refreshing what is revoked", late, err, oauth.CodeInvalidGrant)
-	for _, r := range []*http.Request{request(), service()} {
-		_, err := e.Issue(r, c)
+	for _, r := range []url.Values{request(), service()} {
+		_, err := b.issue(e, r, c)
 		must(t, err)
 	}
 }
 
-// An outage is not the user's fault, and no token comes of it.
+// An outage is not invalid_grant.
 func TestIssueWithoutADatabase(t *testing.T) {
 	b := newBench(t)
 	login := b.cfg.Passwords
@@ -378,7 +405,8 @@ func TestIssueWithoutADatabase(t *testing.T) {
 		must(t, err)
 		return user, b.data.Close()
 	})
-	if answer, err := issuing.New(b.cfg).Issue(request(), b.app); !errors.Is(err, store.ErrUnavailable) || answer != nil {
+	if answer, err := b.issue(issuing.New(b.cfg), request(), b.app); !errors.Is(err, store.ErrUnavailable) ||
+		answer != noTokens {
 		t.Errorf("got %v, %v", answer, err)
 	}
 }
@@ -386,25 +414,27 @@ func TestIssueWithoutADatabase(t *testing.T) {
 func TestIssueWithoutASigningKey(t *testing.T) {
 	b := newBench(t)
 	later := time.Now().Add(time.Hour).Unix()
-	ring, err := keyring.Parse(fmt.Appendf(nil, `{"keys":[{"kty":"oct","kid":"later","nbf":%d,"k":"%s"}]}`, later, strings.Repeat("A", 43)))
+	ring, err := keyring.Parse(fmt.Appendf(nil, `{"keys":[{"kty":"oct","kid":"later","nbf":%d,"k":"%s"}]}`, later,
+		strings.Repeat("A", 43)))
 	must(t, err)
 	b.cfg.Signer = &token.Signer{Keys: ring}
-	if answer, err := issuing.New(b.cfg).Issue(request(), b.app); !errors.Is(err, keyring.ErrNoSigner) || answer != nil {
+	if answer, err := b.issue(issuing.New(b.cfg), request(), b.app); !errors.Is(err, keyring.ErrNoSigner) ||
+		answer != noTokens {
 		t.Errorf("got %v, %v", answer, err)
 	}
 }
 
-// Two tokens of one moment differ, and have bits of their own.
+// Two tokens of one moment differ, and each has its own bit in the status list.
 func TestIssueInParallel(t *testing.T) {
 	const logins = 20
 	b := newBench(t)
 	e := issuing.New(b.cfg)
-	answers := make([]map[string]any, logins)
+	answers := make([]oauth.TokenResponse, logins)
 	var group sync.WaitGroup
 	for i := range logins {
 		group.Go(func() {
 			var err error
-			if answers[i], err = e.Issue(request(), b.app); err != nil {
+			if answers[i], err = b.issue(e, request(), b.app); err != nil {
 				t.Error(err)
 			}
 		})

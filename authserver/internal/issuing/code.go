@@ -1,0 +1,135 @@
+package issuing
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"net/url"
+	"strings"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
+)
+
+// Bounds of a code verifier (RFC 7636 section 4.1).
+const (
+	minVerifier = 43
+	maxVerifier = 128
+)
+
+// Authorization is what a user has allowed a client at the authorization endpoint.
+type Authorization struct {
+	// Client is the client that sent the user there.
+	Client client.Client
+	// Form holds the parameters of the authorization request. They are valid, and the
+	// redirect URI is one of the client's.
+	Form url.Values
+	// API is the API that the client may use.
+	API resource.API
+	// UserID is the user, Session the digest of the browser session.
+	UserID, Session string
+	// Scope is what the client may do.
+	Scope oauth.Scope
+}
+
+// Authorize stores an authorization code and returns the URI that takes the browser back to
+// the client with it (RFC 6749 section 4.1.2).
+func (s *Service) Authorize(ctx context.Context, a Authorization) (string, error) {
+	code, err := authorizeViaLibrary(ctx, a, func(redirectURI, challenge string, scope oauth.Scope) (string, error) {
+		code, err := grant.NewCode(s.cfg.Random)
+		if err != nil {
+			return "", err
+		}
+		now := s.cfg.Now()
+		return code, s.cfg.Store.CreateCode(ctx, grant.Code{
+			Digest:      secret.Digest(code),
+			ClientID:    a.Client.ID,
+			UserID:      a.UserID,
+			Session:     a.Session,
+			Audience:    a.API.Audience,
+			RedirectURI: redirectURI,
+			Scope:       scope,
+			Challenge:   challenge,
+			CreatedAt:   now,
+			ExpiresAt:   now.Add(grant.CodeLifetime),
+		})
+	})
+	if err != nil {
+		return "", protocolError(err)
+	}
+	return s.redirectTo(a.Form.Get("redirect_uri"), a.Form.Get("state"), map[string]string{"code": code})
+}
+
+// Refuse returns the URI that takes the browser back to the client with an error (RFC 6749
+// section 4.1.2.1). The redirect URI is one of the client's.
+func (s *Service) Refuse(redirectURI, state string, reason *oauth.Error) (string, error) {
+	return s.redirectTo(redirectURI, state, map[string]string{
+		"error": string(reason.Code), "error_description": reason.Description,
+	})
+}
+
+// redirectTo adds the parameters of a response, and the iss of RFC 9207, to a redirect URI.
+func (s *Service) redirectTo(uri, state string, parameters map[string]string) (string, error) {
+	parameters["iss"] = s.cfg.Issuer
+	return redirectViaLibrary(uri, state, parameters)
+}
+
+// authorizationCode runs the authorization code grant (RFC 6749 section 4.1.3, RFC 7636
+// section 4.5).
+func (s *Service) authorizationCode(ctx context.Context, r Request) (oauth.TokenResponse, error) {
+	if !isVerifier(r.Form.Get("code_verifier")) {
+		return oauth.TokenResponse{}, oauth.ErrInvalidRequest.Describe(
+			"code_verifier must be 43 to 128 printable ASCII characters (RFC 7636 section 4.1)")
+	}
+	code, err := s.cfg.Store.CodeByDigest(ctx, secret.Digest(r.Form.Get("code")))
+	if err != nil {
+		return oauth.TokenResponse{}, err
+	}
+	if r.Form.Get("redirect_uri") == "" { // clients of OAuth 2.1 leave it out (draft-ietf-oauth-v2-1 section 10.2)
+		r.Form = maps.Clone(r.Form)
+		r.Form.Set("redirect_uri", code.RedirectURI)
+	}
+	return viaLibrary(ctx, r, steps{
+		code: code, // the library compares client, redirect URI and challenge
+		issue: func(oauth.Scope) (oauth.TokenResponse, error) {
+			return s.redeem(ctx, r, code)
+		},
+	})
+}
+
+// redeem turns a code into a grant and returns its tokens. What the client or the API has
+// lost of the scope since the user allowed it is left out.
+func (s *Service) redeem(ctx context.Context, r Request, code grant.Code) (oauth.TokenResponse, error) {
+	user, err := s.activeUser(ctx, code.UserID)
+	if err != nil {
+		return oauth.TokenResponse{}, err
+	}
+	api, err := s.sameTarget(ctx, r.Form.Get("resource"), code.Audience)
+	if err != nil {
+		return oauth.TokenResponse{}, err
+	}
+	scope, err := remainingScope(r.Client, api, code.Scope)
+	if err != nil {
+		return oauth.TokenResponse{}, err
+	}
+	g := grant.Grant{Type: oauth.GrantAuthorizationCode, Audience: code.Audience, Scope: scope}
+	return s.start(ctx, r.Client, user, g, func(ctx context.Context, g grant.Grant) (int64, error) {
+		number, err := s.cfg.Store.RedeemCode(ctx, code.Digest, g)
+		if errors.Is(err, grant.ErrCodeUsed) { // by two: one of them has stolen it (RFC 6749 section 4.1.2)
+			err = cmp.Or(s.revokeReused(ctx, r.Client, number, "code_reuse"), err)
+		}
+		return number, err
+	})
+}
+
+// isVerifier reports whether a text can be a code verifier. RFC 7636 allows fewer characters
+// than all printable ASCII, but clients use others, and only the hash is compared.
+func isVerifier(s string) bool {
+	printable := !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+	return printable && len(s) >= minVerifier && len(s) <= maxVerifier
+}

@@ -1,0 +1,261 @@
+package issuing
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-oauth2/oauth2/v4"
+	liberrors "github.com/go-oauth2/oauth2/v4/errors"
+	"github.com/go-oauth2/oauth2/v4/manage"
+	"github.com/go-oauth2/oauth2/v4/models"
+	"github.com/go-oauth2/oauth2/v4/server"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+)
+
+// This file is all that knows go-oauth2. The library validates a request and calls the steps
+// of its grant in order. It asks for clients, tokens and stores through interfaces of its
+// own; an exchange implements them for one request, and so has at hand all that the request
+// is about.
+
+// steps are what a grant type does when the library gets to it. Those that a grant type does
+// not have are zero.
+type steps struct {
+	// authenticate checks the username and password of a request and returns the user's id.
+	authenticate func(username, password string) (userID string, err error)
+	// code is what the authorization code of the request stands for. The library refuses
+	// another client, redirect URI or verifier.
+	code grant.Code
+	// refresh is the grant of the refresh token of the request.
+	refresh grant.Grant
+	// scope returns what is granted of the requested scope, or an error. For a refresh
+	// token it is called only if the request has a scope.
+	scope func(requested oauth.Scope) (oauth.Scope, error)
+	// issue stores the grant and returns its tokens. The scope is that of step scope, else
+	// that of the code or grant.
+	issue func(scope oauth.Scope) (oauth.TokenResponse, error)
+	// create stores an authorization code and returns it.
+	create func(redirectURI, challenge string, scope oauth.Scope) (code string, err error)
+}
+
+// exchange is one request as the library sees it: its client store, token store and handlers.
+type exchange struct {
+	steps
+	client   client.Client
+	response oauth.TokenResponse // of the step issue
+}
+
+// viaLibrary has the library validate a token request, run the steps of its grant type, and
+// returns the response of the last one.
+func viaLibrary(ctx context.Context, r Request, of steps) (oauth.TokenResponse, error) {
+	x := &exchange{steps: of, client: r.Client}
+	srv := x.server()
+	grantType, request, err := srv.ValidationTokenRequest(httpRequest(ctx, http.MethodPost, r.Form))
+	if err == nil {
+		_, err = srv.GetAccessToken(ctx, grantType, request)
+	}
+	if err != nil {
+		return oauth.TokenResponse{}, libraryError(err)
+	}
+	return x.response, nil
+}
+
+// authorizeViaLibrary has the library validate an authorization request and create a code.
+func authorizeViaLibrary(
+	ctx context.Context,
+	a Authorization,
+	create func(redirectURI, challenge string, scope oauth.Scope) (code string, err error),
+) (code string, err error) {
+	x := &exchange{client: a.Client, steps: steps{
+		scope:  func(requested oauth.Scope) (oauth.Scope, error) { return Scope(a.Client, a.API, requested) },
+		create: create,
+	}}
+	srv := x.server()
+	request, err := srv.ValidationAuthorizeRequest(httpRequest(ctx, http.MethodGet, a.Form))
+	if err != nil {
+		return "", libraryError(err)
+	}
+	request.UserID, request.Scope = a.UserID, a.Scope.String()
+	info, err := srv.GetAuthorizeToken(ctx, request)
+	if err != nil {
+		return "", libraryError(err)
+	}
+	return info.GetCode(), nil
+}
+
+// libraryErrors maps the library's errors to those of the protocol. The library's own
+// statuses and texts are not used: several are against RFC 6749 section 5.2.
+var libraryErrors = []struct {
+	from error
+	to   *oauth.Error
+}{
+	{liberrors.ErrInvalidRefreshToken, errNotValid},
+	{liberrors.ErrInvalidAuthorizeCode, errNotValid},
+	{liberrors.ErrInvalidCodeChallenge, errNotValid},
+	{liberrors.ErrInvalidGrant, errNotValid},
+	{liberrors.ErrInvalidRequest, oauth.ErrInvalidRequest.Describe("a parameter that the grant type needs is missing")},
+	{liberrors.ErrInvalidClient, errNoClient},
+	{liberrors.ErrInvalidScope, oauth.ErrInvalidScope},
+	{liberrors.ErrUnauthorizedClient, oauth.ErrUnauthorizedClient},
+	{liberrors.ErrUnsupportedGrantType, oauth.ErrUnsupportedGrantType},
+}
+
+// libraryError returns the protocol's error for one of the library, or err itself: the
+// library passes on the errors of the steps.
+func libraryError(err error) error {
+	for _, e := range libraryErrors {
+		if errors.Is(err, e.from) {
+			return e.to
+		}
+	}
+	return err
+}
+
+// redirectViaLibrary adds parameters to the query of a redirect URI.
+func redirectViaLibrary(uri, state string, parameters map[string]string) (string, error) {
+	members := map[string]any{}
+	for name, value := range parameters {
+		members[name] = value
+	}
+	request := &server.AuthorizeRequest{RedirectURI: uri, State: state, ResponseType: oauth2.Code}
+	return new(server.Server).GetRedirectURI(request, members)
+}
+
+// httpRequest returns a request with the parameters, which the library wants to read itself.
+func httpRequest(ctx context.Context, method string, form url.Values) *http.Request {
+	return (&http.Request{Method: method, Form: form}).WithContext(ctx)
+}
+
+// server returns the library's server for this one request.
+func (x *exchange) server() *server.Server {
+	manager := manage.NewManager()
+	manager.SetRefreshTokenCfg(&manage.RefreshingConfig{IsGenerateRefresh: true})
+	manager.MapClientStorage(x)
+	manager.MapTokenStorage(x)
+	manager.MapAccessGenerate(tokenGenerator{x})
+	manager.MapAuthorizeGenerate(codeGenerator{x})
+	// Package web has compared the URI. The library would compare the ends of host names.
+	manager.SetValidateURIHandler(func(_, _ string) error { return nil })
+
+	srv := server.NewServer(&server.Config{
+		AllowedGrantTypes: []oauth2.GrantType{
+			oauth2.AuthorizationCode, oauth2.PasswordCredentials, oauth2.Refreshing, oauth2.ClientCredentials,
+		},
+		AllowedResponseTypes:        []oauth2.ResponseType{oauth2.Code},
+		AllowedCodeChallengeMethods: []oauth2.CodeChallengeMethod{oauth2.CodeChallengeS256},
+		ForcePKCE:                   true,
+	}, manager)
+	srv.SetClientInfoHandler(func(*http.Request) (id, secret string, err error) { return x.client.ID, "", nil })
+	srv.SetPasswordAuthorizationHandler(func(_ context.Context, _, username, password string) (string, error) {
+		return x.authenticate(username, password)
+	})
+	srv.SetClientScopeHandler(x.setScope)
+	srv.SetRefreshingScopeHandler(func(request *oauth2.TokenGenerateRequest, _ string) (bool, error) {
+		return x.setScope(request)
+	})
+	return srv
+}
+
+// setScope puts the scope that is granted in the place of the requested one.
+func (x *exchange) setScope(request *oauth2.TokenGenerateRequest) (bool, error) {
+	requested, err := oauth.ParseScope(request.Scope)
+	if err != nil {
+		return false, err
+	}
+	granted, err := x.scope(requested)
+	if err != nil {
+		return false, err
+	}
+	request.Scope = granted.String()
+	return true, nil
+}
+
+// tokenGenerator is the library's AccessGenerate.
+type tokenGenerator struct{ *exchange }
+
+// Token runs the step issue.
+func (g tokenGenerator) Token(_ context.Context, data *oauth2.GenerateBasic, _ bool) (access, refresh string,
+	err error) {
+	scope, err := oauth.ParseScope(data.TokenInfo.GetScope())
+	if err != nil {
+		return "", "", err
+	}
+	g.response, err = g.issue(scope)
+	return g.response.AccessToken, g.response.RefreshToken, err
+}
+
+// codeGenerator is the library's AuthorizeGenerate.
+type codeGenerator struct{ *exchange }
+
+// Token runs the step create.
+func (g codeGenerator) Token(_ context.Context, data *oauth2.GenerateBasic) (code string, err error) {
+	scope, err := oauth.ParseScope(data.TokenInfo.GetScope())
+	if err != nil {
+		return "", err
+	}
+	return g.create(data.TokenInfo.GetRedirectURI(), data.TokenInfo.GetCodeChallenge(), scope)
+}
+
+// GetByID returns the client of the request. There is no other.
+func (x *exchange) GetByID(_ context.Context, id string) (oauth2.ClientInfo, error) {
+	if x.client.ID == "" || x.client.ID != id {
+		return nil, liberrors.ErrInvalidClient
+	}
+	return clientInfo{x.client}, nil
+}
+
+// clientInfo is a client as the library sees it.
+type clientInfo struct{ client client.Client }
+
+func (i clientInfo) GetID() string     { return i.client.ID }
+func (i clientInfo) GetSecret() string { return "" }
+func (i clientInfo) GetDomain() string { return "" }
+func (i clientInfo) IsPublic() bool    { return i.client.Public() }
+func (i clientInfo) GetUserID() string { return "" }
+
+// VerifyPassword is true: package web has verified the secret, once.
+func (i clientInfo) VerifyPassword(string) bool { return true }
+
+// GetByCode returns what the code of the request stands for, even if it was redeemed or has
+// expired. The step issue redeems it and decides that, so that a replay is noticed.
+func (x *exchange) GetByCode(_ context.Context, code string) (oauth2.TokenInfo, error) {
+	info := models.NewToken()
+	info.SetCode(code)
+	info.SetClientID(x.code.ClientID)
+	info.SetUserID(x.code.UserID)
+	info.SetRedirectURI(x.code.RedirectURI)
+	info.SetScope(x.code.Scope.String())
+	info.SetCodeChallenge(x.code.Challenge)
+	info.SetCodeChallengeMethod(oauth2.CodeChallengeS256)
+	info.SetCodeCreateAt(time.Now()) // by the library's own clock it never expires
+	info.SetCodeExpiresIn(grant.CodeLifetime)
+	return info, nil
+}
+
+// GetByRefresh returns the grant of the refresh token of the request.
+func (x *exchange) GetByRefresh(_ context.Context, refresh string) (oauth2.TokenInfo, error) {
+	info := models.NewToken()
+	info.SetRefresh(refresh)
+	info.SetClientID(x.refresh.ClientID)
+	info.SetUserID(x.refresh.UserID)
+	info.SetScope(x.refresh.Scope.String())
+	return info, nil
+}
+
+// The steps issue and create store what they make, and the former redeems codes and replaces
+// refresh tokens: the library has nothing left to store or to remove. Access tokens are not
+// stored.
+
+func (x *exchange) Create(context.Context, oauth2.TokenInfo) error { return nil }
+func (x *exchange) RemoveByCode(context.Context, string) error     { return nil }
+func (x *exchange) RemoveByRefresh(context.Context, string) error  { return nil }
+func (x *exchange) RemoveByAccess(context.Context, string) error   { return nil }
+func (x *exchange) GetByAccess(context.Context, string) (oauth2.TokenInfo, error) {
+	return nil, liberrors.ErrInvalidAccessToken
+}

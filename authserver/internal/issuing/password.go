@@ -1,0 +1,47 @@
+package issuing
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+)
+
+// errIncorrect is the response to every login that fails because of what was typed.
+var errIncorrect = oauth.ErrInvalidGrant.Describe("Incorrect username or password")
+
+// password runs the resource owner password credentials grant (RFC 6749 section 4.3).
+func (s *Service) password(ctx context.Context, r Request) (oauth.TokenResponse, error) {
+	api, err := s.Target(ctx, r.Form.Get("resource"))
+	if err != nil {
+		return oauth.TokenResponse{}, err
+	}
+	var user account.User
+	response, err := viaLibrary(ctx, r, steps{
+		authenticate: func(username, password string) (string, error) {
+			user, err = s.cfg.Passwords.Check(ctx, account.Attempt{
+				Username: username, Password: password, ClientID: r.Client.ID, GrantType: oauth.GrantPassword,
+			})
+			return user.ID, err
+		},
+		scope: func(requested oauth.Scope) (oauth.Scope, error) {
+			return Scope(r.Client, api, requested)
+		},
+		issue: func(scope oauth.Scope) (oauth.TokenResponse, error) {
+			g := grant.Grant{
+				Type:            oauth.GrantPassword,
+				Audience:        api.Audience,
+				Scope:           scope,
+				PasswordVersion: user.PasswordVersion,
+			}
+			return s.start(ctx, r.Client, user, g, s.cfg.Store.StartGrant)
+		},
+	})
+	if errors.Is(err, grant.ErrInactive) { // since the password was checked
+		err = errIncorrect
+	}
+	return response, err
+}

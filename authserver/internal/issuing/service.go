@@ -1,0 +1,119 @@
+package issuing
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/token"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+// tokenType is the token_type of every response (RFC 6750 section 4), in the letters that
+// clients of the FastAPI tutorial expect.
+const tokenType = "bearer"
+
+// Passwords checks usernames and passwords; *account.Login does. It is safe for concurrent
+// use.
+type Passwords interface {
+	// Check returns the user, or account.ErrIncorrect.
+	Check(ctx context.Context, a account.Attempt) (account.User, error)
+}
+
+// Config configures a Service. All fields are required.
+type Config struct {
+	// Issuer is the iss of every token.
+	Issuer string
+	// Audience is the default API: the aud of tokens whose request names no resource. The
+	// store has it as its default API.
+	Audience string
+	// Lifetime is the lifetime of an access token.
+	Lifetime time.Duration
+	// RefreshIdle is how long a refresh token is valid if it is not used.
+	RefreshIdle time.Duration
+	// RefreshLifetime is how long a grant can be refreshed however often it is.
+	RefreshLifetime time.Duration
+	// RefreshGrace is how long after its use a refresh token is still accepted, and answered
+	// with the same successor.
+	RefreshGrace time.Duration
+
+	// Store has users, clients, APIs and grants.
+	Store *store.Store
+	// Passwords checks the passwords of the password grant.
+	Passwords Passwords
+	// Signer signs access tokens.
+	Signer *token.Signer
+	// Verifier accepts what Signer signs, for any API, so that tokens can be inspected.
+	Verifier *token.Verifier
+	// Now is the clock.
+	Now func() time.Time
+	// Random is the source of codes and refresh tokens; crypto/rand.Reader.
+	Random io.Reader
+	// Log gets security events.
+	Log *slog.Logger
+}
+
+// Service issues, inspects and revokes tokens. It is safe for concurrent use.
+type Service struct {
+	cfg   Config
+	lists grant.Lists
+}
+
+// New returns a service.
+func New(cfg Config) *Service {
+	return &Service{cfg: cfg, lists: grant.Lists{Issuer: cfg.Issuer, Default: cfg.Audience}}
+}
+
+// Request is a token request. Its parameters are syntactically valid and occur once, its
+// client is authenticated and may use the grant type.
+type Request struct {
+	// Client is the client that sent the request.
+	Client client.Client
+	// Form holds the parameters, grant_type among them.
+	Form url.Values
+}
+
+// runs has the function that runs each of grant.Types.
+var runs = map[oauth.GrantType]func(*Service, context.Context, Request) (oauth.TokenResponse, error){
+	oauth.GrantAuthorizationCode: (*Service).authorizationCode,
+	oauth.GrantPassword:          (*Service).password,
+	oauth.GrantRefreshToken:      (*Service).refreshToken,
+	oauth.GrantClientCredentials: (*Service).clientCredentials,
+}
+
+// Issue runs the grant type that the request names, and returns the response. The error is
+// an *oauth.Error if the client can be told what is wrong, and one of package account or of
+// the store otherwise.
+func (s *Service) Issue(ctx context.Context, r Request) (oauth.TokenResponse, error) {
+	name := oauth.GrantType(r.Form.Get("grant_type"))
+	known, ok := grant.TypeOf(name)
+	if !ok {
+		return oauth.TokenResponse{}, oauth.ErrUnsupportedGrantType.Describe("this server does not know the grant type")
+	}
+	if absent := missing(r.Form, known.Required); len(absent) > 0 {
+		return oauth.TokenResponse{}, oauth.ErrInvalidRequest.Describe("missing: " + strings.Join(absent, " and "))
+	}
+	response, err := runs[name](s, ctx, r)
+	if err != nil {
+		return oauth.TokenResponse{}, protocolError(err)
+	}
+	return response, nil
+}
+
+// missing returns those of the names that have no value in the form.
+func missing(form url.Values, names []string) (absent []string) {
+	for _, name := range names {
+		if form.Get(name) == "" {
+			absent = append(absent, name)
+		}
+	}
+	return absent
+}
