@@ -80,11 +80,12 @@ func (g *Guard) Require(scopes ...string) func(http.Handler) http.Handler {
 }
 
 // RequireUser is like Require, and also refuses a token that no user stands behind, such as one of
-// the client credentials grant, as an invalid token. A user's token has a username.
+// the client credentials grant, as an invalid token. The claims have the user's names only if the
+// scopes include profile; Subject is always the user's id.
 func (g *Guard) RequireUser(scopes ...string) func(http.Handler) http.Handler {
 	return protect(func(r *http.Request) (*token.Claims, *Refusal) {
 		claims, refusal := g.Authenticate(r, scopes...)
-		if refusal == nil && claims.Username == "" {
+		if refusal == nil && !claims.IsUser() {
 			return nil, g.InvalidToken()
 		}
 		return claims, refusal

@@ -204,7 +204,8 @@ func TestOpenWithKeysFile(t *testing.T) {
 	}
 }
 
-// RequireUser refuses a token without a username, as an invalid token.
+// RequireUser accepts every user, with names or without, and refuses a client, as an invalid token. A
+// token of a client does not become a user's by a name in it.
 func TestRequireUser(t *testing.T) {
 	tokens := bearertest.New(t)
 	server := httptest.NewServer(tokens.Guard().RequireUser("a")(http.HandlerFunc(
@@ -216,8 +217,13 @@ func TestRequireUser(t *testing.T) {
 	if resp, body := call(t, server.URL, "Bearer "+tokens.Token("a")); resp.StatusCode != 200 || body != "john.doe" {
 		t.Errorf("user: status %d, body %s", resp.StatusCode, body)
 	}
+	nameless := tokens.Claims("a")
+	nameless.Username, nameless.Name = "", ""
+	if resp, body := call(t, server.URL, "Bearer "+tokens.Sign(nameless)); resp.StatusCode != 200 || body != "" {
+		t.Errorf("user without names: status %d, body %s", resp.StatusCode, body)
+	}
 	client := tokens.Claims("a")
-	client.Username = ""
+	client.Subject = client.ClientID
 	resp, body := call(t, server.URL, "Bearer "+tokens.Sign(client))
 	isProblem(t, resp, body, http.StatusUnauthorized, "Could not validate credentials")
 	if got := resp.Header.Get("WWW-Authenticate"); got != challengeToken {

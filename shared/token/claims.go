@@ -1,6 +1,7 @@
 package token
 
 import (
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -10,6 +11,10 @@ import (
 
 // Type is the typ header of an access token (RFC 9068 section 2.1).
 const Type = "at+jwt"
+
+// UserPrefix is the prefix of the subject of every token that a user stands behind. A client id never
+// begins with it, so a subject is a user's or a client's and cannot be mistaken for the other.
+const UserPrefix = "usr_"
 
 // Claims are the claims of a token. Those that a Verifier returns are shared between requests and must
 // not be changed.
@@ -28,12 +33,16 @@ type Claims struct {
 	IssuedAt, NotBefore, ExpiresAt time.Time
 	// Scope is what the token allows.
 	Scope oauth.Scope
-	// Username and Name are the user's (preferred_username, name). Both are empty in a token that no
-	// user stands behind.
+	// Username and Name are the user's (preferred_username, name). Both are empty in a token without
+	// the scope profile, and in one that no user stands behind: see IsUser.
 	Username, Name string
 	// Status refers to the bit that revokes the token; nil if there is none.
 	Status *Status
 }
+
+// IsUser reports whether a user stands behind the token. It is false for a token that a client got for
+// itself, by the client credentials grant.
+func (c *Claims) IsUser() bool { return strings.HasPrefix(c.Subject, UserPrefix) }
 
 // Status is the status_list member of the status claim (draft-ietf-oauth-status-list).
 type Status struct {

@@ -13,12 +13,14 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/hallpass-auth/hallpass/shared/token"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // IDPrefix is the prefix of every user id. Client ids must not have it, so that the sub of
 // a token cannot mean both a user and a client (RFC 9700 section 4.15.1).
-const IDPrefix = "usr_"
+const IDPrefix = token.UserPrefix
 
 // maxName is the maximum length of a username and of a display name, in bytes.
 const maxName = 128

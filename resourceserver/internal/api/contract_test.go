@@ -41,6 +41,23 @@ func TestResponsesHaveNothingExtra(t *testing.T) {
 	}
 }
 
+// A token of a user without the scope profile has no names: the item's owner is the user's id, and only
+// the scope keeps the token from /users/me (RFC 9068 section 2.2.3.1).
+func TestUserWithoutNames(t *testing.T) {
+	s := start(t, nil)
+	claims := s.issuer.Claims("items:read")
+	claims.Username, claims.Name = "", ""
+	authorization := "Bearer " + s.issuer.Sign(claims)
+
+	got := s.do(t, http.MethodGet, "/items/42", "Authorization", authorization)
+	if want := `{"item_id":42,"owner":"` + claims.Subject + `"}`; got.StatusCode != http.StatusOK || got.body != want {
+		t.Errorf("item: status %d, body %q, want %q", got.StatusCode, got.body, want)
+	}
+	if got := s.do(t, http.MethodGet, "/users/me", "Authorization", authorization); got.StatusCode != http.StatusForbidden {
+		t.Errorf("user: status %d", got.StatusCode)
+	}
+}
+
 // A client that calls for itself has no username: its items belong to its id, and /users/me refuses it.
 func TestTokenWithoutUser(t *testing.T) {
 	s := start(t, nil)

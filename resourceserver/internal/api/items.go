@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
@@ -9,7 +10,7 @@ import (
 // Item is an item in responses.
 type Item struct {
 	ItemID int64  `json:"item_id" doc:"Number of the item" example:"42"`
-	Owner  string `json:"owner" doc:"Username of the caller, or the id of a client that calls for itself" example:"john.doe"`
+	Owner  string `json:"owner" doc:"Username of the caller if the token has the scope profile, else the id of the user or client" example:"john.doe"`
 }
 
 type itemInput struct {
@@ -21,9 +22,5 @@ type itemOutput struct{ Body Item }
 // readItem returns an item, which belongs to the caller.
 func readItem(ctx context.Context, in *itemInput) (*itemOutput, error) {
 	caller, _ := bearer.FromContext(ctx)
-	owner := caller.Username
-	if owner == "" {
-		owner = caller.Subject
-	}
-	return &itemOutput{Body: Item{ItemID: in.ItemID, Owner: owner}}, nil
+	return &itemOutput{Body: Item{ItemID: in.ItemID, Owner: cmp.Or(caller.Username, caller.Subject)}}, nil
 }
