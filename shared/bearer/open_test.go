@@ -159,6 +159,31 @@ func TestOpenWithKeysURL(t *testing.T) {
 	}
 }
 
+// A token that refers to no status list cannot be revoked, so it is refused unless the configuration gives
+// that up.
+func TestMissingStatus(t *testing.T) {
+	tokens := bearertest.New(t)
+	for allowed, want := range map[bool]int{true: http.StatusOK, false: http.StatusUnauthorized} {
+		log, lines := newLog()
+		guard, err := bearer.Open(t.Context(), bearer.Config{
+			Issuer: issuer, Audience: audience, Keys: tokens.Ring(), Log: log, AllowMissingStatus: allowed,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims := tokens.Claims("a")
+		claims.Issuer, claims.Audience = issuer, []string{audience}
+		server := httptest.NewServer(guard.Require("a")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+		defer server.Close()
+		if resp, _ := call(t, server.URL, "Bearer "+tokens.Sign(claims)); resp.StatusCode != want {
+			t.Errorf("allowed %v: status %d", allowed, resp.StatusCode)
+		}
+		if got := strings.Contains(lines.String(), "refers to no status list"); got == allowed {
+			t.Errorf("allowed %v: log %s", allowed, lines)
+		}
+	}
+}
+
 // A guard without keys is not ready, and cannot tell whether a token is valid.
 func TestNotReadyWithoutKeys(t *testing.T) {
 	unreachable := httptest.NewServer(http.NotFoundHandler())

@@ -63,6 +63,10 @@ type VerifierConfig struct {
 	// Revocations is asked about every token that is otherwise valid. Nil means that no token is
 	// revoked. See statuslist.Open.
 	Revocations Revocations
+	// RequireStatus refuses a token without a reference to a status list. Such a token cannot be revoked:
+	// an attacker who has stolen a key could make one that stays valid until the key is retired. Tokens
+	// of Hallpass always have one. Set it together with Revocations.
+	RequireStatus bool
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -208,6 +212,9 @@ func (v *Verifier) verify(raw string) (verified, error) {
 	claims, err := w.claims()
 	if err != nil {
 		return verified{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if v.cfg.RequireStatus && claims.Status == nil {
+		return verified{}, fmt.Errorf("%w: it refers to no status list, so it could not be revoked", ErrInvalid)
 	}
 	return verified{claims: claims, key: key}, nil
 }

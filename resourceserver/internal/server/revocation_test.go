@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/resourceserver/internal/server"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
@@ -29,6 +30,25 @@ type publisher struct {
 	list     *statuslist.List
 	version  int
 	requests int
+}
+
+// publish starts a publisher of a list of 64 bits, which is signed with the keys, and changes the settings
+// so that the server fetches it.
+func publish(t *testing.T, keys []byte, s *server.Settings) (*publisher, *httptest.Server) {
+	t.Helper()
+	ring, err := keyring.Parse(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ring.Signer(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &publisher{t: t, key: key, issuer: s.Issuer, list: statuslist.NewList(64)}
+	lists := httptest.NewServer(p)
+	t.Cleanup(lists.Close)
+	s.StatusListsURL = lists.URL + "/internal/lists"
+	return p, lists
 }
 
 func (p *publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -90,22 +110,11 @@ func TestRevocation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ring, err := keyring.Parse(keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ring.Signer(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.Keys = keyring.Settings{KeysFile: filepath.Join(t.TempDir(), "keys.json")}
 	if err := os.WriteFile(s.Keys.KeysFile, keys, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := &publisher{t: t, key: key, issuer: s.Issuer, list: statuslist.NewList(64)}
-	lists := httptest.NewServer(p)
-	defer lists.Close()
-	s.StatusListsURL = lists.URL + "/internal/lists"
+	p, lists := publish(t, keys, &s)
 	_, stop := run(t, s)
 	defer stop()
 
@@ -118,8 +127,7 @@ func TestRevocation(t *testing.T) {
 		}
 	}
 	const invalid = `error="invalid_token"`
-	without := sign(t, keys, s)
-	expect("a token without a status", without, 200, "")
+	expect("a token without a status", sign(t, keys, s), 401, invalid)
 	forged, _, _ := strings.Cut(sign(t, keys, s, withStatus("7", 1)), ".")
 	expect("a forged token", forged+".e30.c2ln", 401, invalid)
 	expect("a list of another server", sign(t, keys, s, func(c *token.Claims) {
