@@ -82,11 +82,8 @@ func openSet(set []byte) (ring *Ring, doc map[string]json.RawMessage, keys []jso
 	if ring, err = Parse(set); err != nil {
 		return nil, nil, nil, err
 	}
-	if err = json.Unmarshal(set, &doc); err == nil {
-		err = json.Unmarshal(doc["keys"], &keys)
-	}
-	if err != nil || len(keys) != ring.Len() { // Parse accepts "Keys" as well
-		return nil, nil, nil, fmt.Errorf("%w: it is not JSON of the form {\"keys\": [...]}", ErrBadRing)
+	if doc, keys, err = parseSet(set); err != nil {
+		return nil, nil, nil, err
 	}
 	return ring, doc, keys, nil
 }

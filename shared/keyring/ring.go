@@ -7,9 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/hallpass-auth/hallpass/shared/internal/strictjson"
 )
 
 // MinSecret is the minimum length of a shared secret, in bytes: HS256 needs a key of at least the
@@ -175,11 +178,6 @@ func secretID(secret []byte) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12])
 }
 
-// document is a JWK Set with unparsed keys.
-type document struct {
-	Keys []json.RawMessage `json:"keys"`
-}
-
 // target is the member that binds a key to one API.
 type target struct {
 	Audience string `json:"aud"`
@@ -211,26 +209,50 @@ func (s schedule) valid() bool {
 // bytes or an Ed25519, P-256 or RSA key pair or public key; its alg, if any, must be the one that
 // goes with its type. The error is ErrBadRing or ErrWeakKey, and holds nothing of the text.
 func Parse(data []byte) (*Ring, error) {
-	var doc document
-	if err := json.Unmarshal(data, &doc); err != nil {
-		return nil, fmt.Errorf("%w: it is not JSON of the form {\"keys\": [...]}", ErrBadRing)
+	_, raws, err := parseSet(data)
+	if err != nil {
+		return nil, err
 	}
-	keys := make([]*Key, 0, len(doc.Keys))
-	for i, raw := range doc.Keys {
+	keys := make([]*Key, 0, len(raws))
+	for i, raw := range raws {
 		key, err := parseKey(raw)
 		if err != nil {
-			return nil, fmt.Errorf("key %d of %d: %w", i+1, len(doc.Keys), err)
+			return nil, fmt.Errorf("key %d of %d: %w", i+1, len(raws), err)
 		}
 		keys = append(keys, key)
 	}
 	return newRing(keys)
 }
 
+// errNoSet reports a text that is not a JWK Set. A set whose keys are under another spelling of "keys" is
+// none either: other programs would read other keys from it.
+var errNoSet = fmt.Errorf("%w: it is not JSON of the form {\"keys\": [...]}", ErrBadRing)
+
+// parseSet returns the members of a JWK Set and its keys, as they are written.
+func parseSet(data []byte) (doc map[string]json.RawMessage, keys []json.RawMessage, err error) {
+	doc, err = strictjson.Object(data)
+	if errors.Is(err, strictjson.ErrRepeated) {
+		return nil, nil, fmt.Errorf("%w: %w", ErrBadRing, err)
+	}
+	if err != nil {
+		return nil, nil, errNoSet
+	}
+	for name := range doc {
+		if name != "keys" && strings.EqualFold(name, "keys") {
+			return nil, nil, errNoSet
+		}
+	}
+	if text := doc["keys"]; text != nil && json.Unmarshal(text, &keys) != nil {
+		return nil, nil, errNoSet
+	}
+	return doc, keys, nil
+}
+
 func parseKey(raw []byte) (*Key, error) {
 	var jwk jose.JSONWebKey
 	var times schedule
 	var to target
-	if json.Unmarshal(raw, &jwk) != nil || json.Unmarshal(raw, &times) != nil || json.Unmarshal(raw, &to) != nil {
+	if json.Unmarshal(raw, &jwk) != nil || strictjson.Unmarshal(raw, &times) != nil || strictjson.Unmarshal(raw, &to) != nil {
 		return nil, fmt.Errorf("%w: it is not a JWK, or one of its members has the wrong type", ErrBadRing)
 	}
 	algorithm, m, err := materialOf(jwk.Key)

@@ -139,6 +139,12 @@ func TestParseRefuses(t *testing.T) {
 		{"empty set", set(), keyring.ErrBadRing, "holds no keys"},
 		{"null", "null", keyring.ErrBadRing, "holds no keys"},
 		{"a key that is a text", set(`"` + encodedMaterial + `"`), keyring.ErrBadRing, "key 1 of 1"},
+		{"keys in capitals", `{"KEYS":[` + oct("a") + `]}`, keyring.ErrBadRing, "not JSON of the form"},
+		{"keys twice", `{"keys":[],"keys":[` + oct("a") + `]}`, keyring.ErrBadRing, "repeated"},
+		{"kid twice", set(oct("a", `"kid":"b"`)), keyring.ErrBadRing, "repeated"},
+		{"aud twice", set(oct("a", `"aud":"x"`, `"aud":"y"`)), keyring.ErrBadRing, "repeated"},
+		{"exp twice", set(oct("a", `"exp":1`, `"exp":2`)), keyring.ErrBadRing, "repeated"},
+		{"kty in capitals only", set(`{"KTY":"oct","kid":"a","k":"` + encodedMaterial + `"}`), keyring.ErrBadRing, "not a JWK"},
 		{"no kid", set(`{"kty":"oct","k":"` + encodedMaterial + `"}`), keyring.ErrBadRing, "no kid"},
 		{"empty kid", set(oct("")), keyring.ErrBadRing, "no kid"},
 		{"kid of 129 bytes", set(oct(strings.Repeat("x", 129))), keyring.ErrBadRing, "more than 128"},
@@ -196,6 +202,14 @@ func TestParseAccepts(t *testing.T) {
 		if err != nil || ring.Len() != 1 {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Members of a JWK are case-sensitive (RFC 7517 section 4): AUD is not the member that binds a key.
+func TestMemberNamesAreCaseSensitive(t *testing.T) {
+	key := parse(t, set(oct("a", `"AUD":"https://b.example"`, `"Exp":1`, `"NBF":253402300799`))).Keys()[0]
+	if key.Audience != "" || !key.VerifiesUntil.IsZero() || !key.SignsFrom.IsZero() {
+		t.Errorf("audience %q, from %v until %v", key.Audience, key.SignsFrom, key.VerifiesUntil)
 	}
 }
 

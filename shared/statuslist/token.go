@@ -7,6 +7,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/hallpass-auth/hallpass/shared/internal/strictjson"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
@@ -46,6 +47,12 @@ type wire struct {
 	TTL  *float64 `json:"ttl,omitempty"` // seconds
 	List wireList `json:"status_list"`
 }
+
+// plainWire is wire without its UnmarshalJSON.
+type plainWire wire
+
+// UnmarshalJSON compares names exactly and refuses members that are repeated (RFC 7519 section 4).
+func (w *wire) UnmarshalJSON(data []byte) error { return strictjson.Unmarshal(data, (*plainWire)(w)) }
 
 type wireList struct {
 	Bits int    `json:"bits"`

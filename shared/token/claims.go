@@ -1,11 +1,13 @@
 package token
 
 import (
+	"errors"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/hallpass-auth/hallpass/shared/internal/strictjson"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
 
@@ -47,9 +49,9 @@ func (c *Claims) IsUser() bool { return strings.HasPrefix(c.Subject, UserPrefix)
 // Status is the status_list member of the status claim (draft-ietf-oauth-status-list).
 type Status struct {
 	// Index is the token's place in the list.
-	Index int64 `json:"idx"`
+	Index int64
 	// URI is where the list is published.
-	URI string `json:"uri"`
+	URI string
 }
 
 // wire is the JSON form of Claims.
@@ -63,8 +65,21 @@ type wire struct {
 }
 
 type wireStatus struct {
-	List *Status `json:"status_list,omitempty"`
+	List *wireReference `json:"status_list,omitempty"`
 }
+
+// wireReference is the JSON form of Status. Both members are required, and nil if absent: an index that
+// was left out must not mean 0, the token of somebody else.
+type wireReference struct {
+	Index *int64  `json:"idx"`
+	URI   *string `json:"uri"`
+}
+
+// plainWire is wire without its UnmarshalJSON.
+type plainWire wire
+
+// UnmarshalJSON compares names exactly and refuses members that are repeated (RFC 7519 section 4).
+func (w *wire) UnmarshalJSON(data []byte) error { return strictjson.Unmarshal(data, (*plainWire)(w)) }
 
 func (c *Claims) wire() *wire {
 	w := &wire{
@@ -83,7 +98,7 @@ func (c *Claims) wire() *wire {
 		Name:     c.Name,
 	}
 	if c.Status != nil {
-		w.Status = &wireStatus{List: c.Status}
+		w.Status = &wireStatus{List: &wireReference{Index: &c.Status.Index, URI: &c.Status.URI}}
 	}
 	return w
 }
@@ -96,10 +111,48 @@ func numericDate(t time.Time) *jwt.NumericDate {
 	return jwt.NewNumericDate(t)
 }
 
-// claims returns w as Claims. The required claims must be present. A scope outside the grammar is an
-// error.
+// maxSeconds is the end of the year 9999. Later times overflow in package time, which would move them to
+// the past.
+const maxSeconds = 253402300799
+
+// errTime reports an exp, nbf or iat that no clock shows.
+var errTime = errors.New("exp, nbf or iat is not a time between 1970 and 9999")
+
+// checkTimes returns errTime unless all times are plausible.
+func (w *wire) checkTimes() error {
+	for _, t := range []*jwt.NumericDate{w.ExpiresAt, w.NotBefore, w.IssuedAt} {
+		if t != nil && (t.Unix() < 0 || t.Unix() > maxSeconds) {
+			return errTime
+		}
+	}
+	return nil
+}
+
+// errReference reports a status_list without idx or uri (draft-ietf-oauth-status-list section 6.2).
+var errReference = errors.New("its status_list has no idx or no uri")
+
+// reference returns the reference to a status list, and nil if there is none.
+func (w *wire) reference() (*Status, error) {
+	if w.Status == nil || w.Status.List == nil {
+		return nil, nil
+	}
+	if w.Status.List.Index == nil || w.Status.List.URI == nil {
+		return nil, errReference
+	}
+	return &Status{Index: *w.Status.List.Index, URI: *w.Status.List.URI}, nil
+}
+
+// claims returns w as Claims. The required claims must be present. A scope outside the grammar, a time
+// outside the calendar and an incomplete status are errors.
 func (w *wire) claims() (*Claims, error) {
 	scope, err := oauth.ParseScope(w.Scope)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.checkTimes(); err != nil {
+		return nil, err
+	}
+	status, err := w.reference()
 	if err != nil {
 		return nil, err
 	}
@@ -114,12 +167,10 @@ func (w *wire) claims() (*Claims, error) {
 		Scope:     scope,
 		Username:  w.Username,
 		Name:      w.Name,
+		Status:    status,
 	}
 	if w.NotBefore != nil {
 		c.NotBefore = w.NotBefore.Time
-	}
-	if w.Status != nil {
-		c.Status = w.Status.List
 	}
 	return c, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/hallpass-auth/hallpass/shared/internal/strictjson"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
@@ -194,7 +195,10 @@ func (v *Verifier) verify(raw string) (verified, error) {
 	if noKey != nil {
 		err = noKey // without the text that the library adds
 	}
-	if errors.Is(err, jwt.ErrTokenMalformed) {
+	switch {
+	case errors.Is(err, strictjson.ErrRepeated):
+		err = strictjson.ErrRepeated
+	case errors.Is(err, jwt.ErrTokenMalformed):
 		err = jwt.ErrTokenMalformed // what it wraps quotes the claims
 	}
 	if errors.Is(err, keyring.ErrPending) {
