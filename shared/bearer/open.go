@@ -23,7 +23,8 @@ type Config struct {
 	Audience string
 
 	// KeysURL is the address of the authorization server's public keys: its /jwks.json. The keys
-	// are fetched in the background. Until the first fetch, requests with a token get a 503.
+	// are fetched in the background. Until the first fetch, requests with a token get a 503. An http
+	// URL is accepted only for this machine: see keyring.NewURL.
 	KeysURL string
 	// KeysFile is the path of a JWK Set. The file is read again when it changes.
 	KeysFile string
@@ -33,7 +34,8 @@ type Config struct {
 	Keys keyring.Source
 
 	// StatusListsURL is the address of the authorization server's status lists, for an API that
-	// reaches the server by another address than Issuer. Empty means Issuer + "/status-lists".
+	// reaches the server by another address than Issuer. Empty means Issuer + "/status-lists". The
+	// lists are signed, so an http URL may name another machine: see statuslist.Config.
 	StatusListsURL string
 	// AllowMissingStatus accepts tokens that refer to no status list, and gives up revocation for them: a
 	// token that an attacker makes with a stolen key stays valid until the key is retired. Hallpass refers

@@ -164,7 +164,7 @@ func TestURLWarnings(t *testing.T) {
 		answers := []string{"", "", `{"keys":[]}`, `{"keys":[]}`, string(public), "", ""}
 		var asked int
 		var log bytes.Buffer
-		source, err := keyring.NewURL("http://login.test/jwks.json", slog.New(slog.NewTextHandler(&log, nil)))
+		source, err := keyring.NewURL("https://login.test/jwks.json", slog.New(slog.NewTextHandler(&log, nil)))
 		mustNot(t, err)
 		keyring.SetTransport(source, roundTrip(func() string { asked++; return answers[min(asked, len(answers))-1] }))
 		ctx, cancel := context.WithCancel(t.Context())
@@ -177,7 +177,7 @@ func TestURLWarnings(t *testing.T) {
 			_, said, _ := strings.Cut(line, "msg=")
 			told = append(told, strings.TrimSpace(said))
 		}
-		const url = ` url=http://login.test/jwks.json`
+		const url = ` url=https://login.test/jwks.json`
 		want := []string{
 			`"keys not fetched: no token can be verified until they are"` + url + ` error="the response is 503 Service Unavailable"`,
 			`"keys not fetched: no token can be verified until they are"` + url + ` error="the authorization server publishes no public key: it signs with a shared secret, which a keys file can hold"`,
@@ -237,11 +237,36 @@ func TestURLFollowsNoRedirect(t *testing.T) {
 	}
 }
 
+// Keys come over TLS, or from this machine (RFC 8725 section 3.10, RFC 9700 section 2.6). The error does not
+// quote an address, which may have a password.
 func TestNewURLRefuses(t *testing.T) {
-	for _, bad := range []string{"", "jwks.json", "file:///etc/passwd", "ftp://x.test/k", "https://"} {
-		if _, err := keyring.NewURL(bad, slog.New(slog.DiscardHandler)); err == nil ||
-			!strings.Contains(err.Error(), "jwks.json") {
-			t.Errorf("%q: %v", bad, err)
+	for address, says := range map[string]string{
+		"": "jwks.json", "jwks.json": "jwks.json", "file:///etc/passwd": "jwks.json", "ftp://x.test/k": "jwks.json",
+		"https://": "jwks.json", "https://:443/": "jwks.json", "https://x.test:hunter2/": "jwks.json",
+		"https://me:hunter2@x.test/k":      "password",
+		"http://login.test/jwks.json":      "https://",
+		"HTTP://login.test/jwks.json":      "https://",
+		"http://10.0.0.1/k":                "https://",
+		"http://authserver:9000/jwks.json": "https://",
+		"http://0.0.0.0/k":                 "https://",
+		"http://[::]/k":                    "https://",
+		"http://[fe80::1]/k":               "https://",
+		"http://127.0.0.1.evil.test/k":     "https://",
+		"http://localhost.evil.test/k":     "https://",
+		"http://2130706433/k":              "https://",
+		"http://x.test/127.0.0.1":          "https://",
+	} {
+		_, err := keyring.NewURL(address, slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+	for _, address := range []string{
+		"https://login.test/jwks.json", "http://127.0.0.1:9000/jwks.json", "http://127.8.9.10/k", "http://[::1]:9000/k",
+		"http://localhost:9000/k", "http://LocalHost/k",
+	} {
+		if _, err := keyring.NewURL(address, slog.New(slog.DiscardHandler)); err != nil {
+			t.Errorf("%q: %v", address, err)
 		}
 	}
 }

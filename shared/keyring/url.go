@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,12 +42,21 @@ type URL struct {
 	fetching  bool      // whether that fetch, or the first one, has not ended yet
 }
 
-// NewURL returns a source that has no key until Watch has fetched some. The address must be an
-// http(s) URL. The log gets failures of fetches.
+// NewURL returns a source that has no key until Watch has fetched some. The log gets failures of
+// fetches. The address must be an https URL, or an http URL of this machine: the keys are not signed, so
+// on a network without TLS an attacker could replace them, and then sign tokens. The error does not
+// quote the address.
 func NewURL(address string, log *slog.Logger) (*URL, error) {
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-		return nil, fmt.Errorf("%q is not a URL like https://login.example.com/jwks.json", address)
+	switch {
+	case err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http"):
+		return nil, errors.New("it is not a URL like https://login.example.com/jwks.json")
+	case u.User != nil:
+		return nil, errors.New("it must not have a user or password: the keys are public")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return nil, errors.New("it must begin with https:// unless the host is this machine: " +
+			"an attacker on the network could replace the keys, and sign tokens. " +
+			"Without TLS, use a keys file ('authserver key export' makes one)")
 	}
 	s := &URL{
 		url:      address,
@@ -56,6 +67,11 @@ func NewURL(address string, log *slog.Logger) (*URL, error) {
 	}
 	s.ring.Store(&Ring{})
 	return s, nil
+}
+
+// isLoopback reports whether the host of a URL is this machine.
+func isLoopback(host string) bool {
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
 // noRedirect makes the client return redirects, which fetch refuses: keys must come from the

@@ -48,7 +48,9 @@ type Config struct {
 	// required.
 	Audience string
 	// URL is the address below which lists are fetched, for an API that reaches the authorization
-	// server by another address than Issuer. Empty means Issuer + Path.
+	// server by another address than Issuer. Empty means Issuer + Path. It may be an http URL, also of
+	// another machine: lists are signed. An attacker on that network could withhold new lists, so that
+	// revocations stay unknown until the copy expires, but not forge one.
 	URL string
 	// Log gets a line when a list cannot be fetched, and when it can be fetched again; nil means
 	// slog.Default().
@@ -90,7 +92,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	cfg.URL = strings.TrimSuffix(cfg.URL, "/")
 	if !validURL(cfg.URL) {
-		return nil, fmt.Errorf("%q is not a URL like https://login.example.com%s", cfg.URL, Path)
+		return nil, fmt.Errorf("it is not a URL like https://login.example.com%s, without user and query", Path)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
@@ -110,8 +112,8 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 // validURL reports whether lists can be below the address.
 func validURL(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") && u.RawQuery == "" &&
-		u.Fragment == ""
+	return err == nil && u.Hostname() != "" && (u.Scheme == "https" || u.Scheme == "http") && u.User == nil &&
+		u.RawQuery == "" && u.Fragment == ""
 }
 
 // Revoked reports whether a token is revoked. A token that refers to no list is not. The error wraps

@@ -436,18 +436,27 @@ func TestClientKeepsListsDuringAnOutage(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	good := statuslist.Config{Keys: ringOf(t, secret), Issuer: issuer, Audience: audience}
-	for field, change := range map[string]func(*statuslist.Config){
-		"Keys":       func(c *statuslist.Config) { c.Keys = nil },
-		"Issuer":     func(c *statuslist.Config) { c.Issuer = "" },
-		"Audience":   func(c *statuslist.Config) { c.Audience = "" },
-		"a URL":      func(c *statuslist.Config) { c.URL = "authserver:9000" },
-		"\"ftp:":     func(c *statuslist.Config) { c.URL = "ftp://authserver/status-lists" },
-		"/?x=y\" is": func(c *statuslist.Config) { c.URL = "http://authserver/?x=y" },
+	url := func(address string) func(*statuslist.Config) {
+		return func(c *statuslist.Config) { c.URL = address }
+	}
+	for name, tt := range map[string]struct {
+		says   string
+		change func(*statuslist.Config)
+	}{
+		"no keys":     {"Keys", func(c *statuslist.Config) { c.Keys = nil }},
+		"no issuer":   {"Issuer", func(c *statuslist.Config) { c.Issuer = "" }},
+		"no audience": {"Audience", func(c *statuslist.Config) { c.Audience = "" }},
+		"no scheme":   {"a URL", url("authserver:9000")},
+		"ftp":         {"a URL", url("ftp://authserver/status-lists")},
+		"a query":     {"query", url("http://authserver/?x=y")},
+		"a password":  {"user", url("https://me:hunter2@authserver/status-lists")},
+		"no host":     {"a URL", url("http://:9000/status-lists")},
 	} {
 		cfg := good
-		change(&cfg)
-		if _, err := statuslist.Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), field) {
-			t.Errorf("%s: %v", field, err)
+		tt.change(&cfg)
+		_, err := statuslist.Open(t.Context(), cfg)
+		if err == nil || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if _, err := statuslist.Open(t.Context(), good); err != nil {

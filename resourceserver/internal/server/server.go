@@ -20,11 +20,11 @@ import (
 type Settings struct {
 	HTTP    httpserver.Settings `embed:""`
 	Keys    keyring.Settings    `embed:""`
-	KeysURL string              `group:"Keys" env:"HALLPASS_KEYS_URL" placeholder:"URL" help:"JWK Set of the authorization server's public keys (its /jwks.json), instead of a shared secret: then this server has nothing that could sign a token."`
+	KeysURL string              `group:"Keys" env:"HALLPASS_KEYS_URL" placeholder:"URL" help:"JWK Set of the authorization server's public keys (its /jwks.json), instead of a shared secret: then this server has nothing that could sign a token. It must be an https URL unless the host is this machine, because an attacker who replaces the keys can sign tokens."`
 
 	Issuer         string `group:"Tokens" env:"HALLPASS_ISSUER" default:"http://127.0.0.1:9000" placeholder:"URL" help:"Authorization server whose tokens are accepted; written exactly as there (${default})."`
 	Audience       string `group:"Tokens" env:"HALLPASS_AUDIENCE" default:"http://127.0.0.1:8000" placeholder:"URL" help:"Identifier of this API, which a token must name; best the URL that clients call it by (${default})."`
-	StatusListsURL string `group:"Tokens" env:"HALLPASS_STATUS_LISTS_URL" placeholder:"URL" help:"Address of the authorization server's lists of revoked tokens, if this server reaches it by another address than clients do. By default ISSUER/status-lists."`
+	StatusListsURL string `group:"Tokens" env:"HALLPASS_STATUS_LISTS_URL" placeholder:"URL" help:"Address of the authorization server's lists of revoked tokens, if this server reaches it by another address than clients do. By default ISSUER/status-lists. Lists are signed, so http:// is accepted within a private network."`
 	Docs           bool   `group:"Server" env:"HALLPASS_DOCS" default:"true" negatable:"" help:"Serve /docs, /redoc and /openapi.json (on by default)."`
 }
 

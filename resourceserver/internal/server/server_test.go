@@ -81,8 +81,11 @@ func TestWrongSettings(t *testing.T) {
 		"keys URL and a file": {func(s *server.Settings) {
 			s.KeysURL, s.Keys = "http://login.example/jwks.json", keyring.Settings{KeysFile: "public.json"}
 		}, []string{"--keys-url", "--keys-file", "--token-secret"}},
-		"31-byte secret":            {func(s *server.Settings) { s.Keys.TokenSecret = secret[1:] }, []string{"--token-secret", "HALLPASS_TOKEN_SECRET", "31 bytes"}},
-		"lists without a scheme":    {func(s *server.Settings) { s.StatusListsURL = "authserver:9000/status-lists" }, []string{"--status-lists-url", "HALLPASS_STATUS_LISTS_URL"}},
+		"31-byte secret":         {func(s *server.Settings) { s.Keys.TokenSecret = secret[1:] }, []string{"--token-secret", "HALLPASS_TOKEN_SECRET", "31 bytes"}},
+		"lists without a scheme": {func(s *server.Settings) { s.StatusListsURL = "authserver:9000/status-lists" }, []string{"--status-lists-url", "HALLPASS_STATUS_LISTS_URL"}},
+		"keys by http": {func(s *server.Settings) {
+			s.Keys, s.KeysURL = keyring.Settings{}, "http://authserver:9000/jwks.json"
+		}, []string{"--keys-url", "HALLPASS_KEYS_URL", "https://"}},
 		"lists with a query":        {func(s *server.Settings) { s.StatusListsURL = "http://authserver/?x=y" }, []string{"--status-lists-url", "HALLPASS_STATUS_LISTS_URL"}},
 		"keys file missing":         {func(s *server.Settings) { s.Keys = keyring.Settings{KeysFile: filepath.Join(dir, "none")} }, []string{"--keys-file", "HALLPASS_KEYS_FILE"}},
 		"keys file world-readable":  {func(s *server.Settings) { s.Keys = keyring.Settings{KeysFile: readable} }, []string{"--keys-file", "HALLPASS_KEYS_FILE", "chmod"}},
