@@ -18,19 +18,19 @@ import (
 const clockMargin = time.Minute
 
 type keyRotateCommand struct {
-	Path        string        `arg:"" help:"JWK Set of the authorization server."`
-	Also        []string      `placeholder:"PATH" sep:"none" help:"JWK Set of an API, created by 'key export' or 'api add', to update with it. It gets no private key. Repeat for more."`
-	API         string        `name:"api" placeholder:"AUDIENCE" help:"Rotate the secret of this API. By default, the key for all other APIs is rotated."`
-	Algorithm   string        `enum:",HS256,EdDSA,ES256,RS256" default:"" help:"Algorithm of the new key. Defaults to that of the current key."`
-	SignsAfter  time.Duration `default:"5m" help:"Time until the new key signs. Every server and API must read it before (${default})."`
-	Lifetime    time.Duration `name:"access-token-lifetime" env:"HALLPASS_ACCESS_TOKEN_LIFETIME" default:"30m" help:"Lifetime of access tokens, as set for serve. The previous keys verify until their last token has expired (${default})."`
-	Later       bool          `help:"Rotate without --also. Run 'key export' for the API's file before the new key signs."`
-	Compromised bool          `help:"The previous keys have leaked: the new key signs at once, and all issued tokens become invalid."`
+	Path        string         `arg:"" help:"JWK Set of the authorization server."`
+	Also        []string       `placeholder:"PATH" sep:"none" help:"JWK Set of an API, created by 'key export' or 'api add', to update with it. It gets no private key. Repeat for more."`
+	API         string         `name:"api" placeholder:"AUDIENCE" help:"Rotate the secret of this API. By default, the key for all other APIs is rotated."`
+	Algorithm   string         `enum:",HS256,EdDSA,ES256,RS256" default:"" help:"Algorithm of the new key. Defaults to that of the current key."`
+	SignsAfter  *time.Duration `help:"Time until the new key signs. Every server and API must read it before. Defaults to 5m for HS256, whose keys are in files, and to 20m for the other algorithms, since libraries cache published keys for up to 15 minutes."`
+	Lifetime    time.Duration  `name:"access-token-lifetime" env:"HALLPASS_ACCESS_TOKEN_LIFETIME" default:"30m" help:"Lifetime of access tokens, as set for serve. The previous keys verify until their last token has expired (${default})."`
+	Later       bool           `help:"Rotate without --also. Run 'key export' for the API's file before the new key signs."`
+	Compromised bool           `help:"The previous keys have leaked: the new key signs at once, and all issued tokens become invalid."`
 }
 
 // Validate checks the flags. kong calls it before Run.
 func (c *keyRotateCommand) Validate() error {
-	if c.SignsAfter < 0 || c.Lifetime < 0 {
+	if c.SignsAfter != nil && *c.SignsAfter < 0 || c.Lifetime < 0 {
 		return errors.New("--signs-after and --access-token-lifetime (HALLPASS_ACCESS_TOKEN_LIFETIME) must not be negative")
 	}
 	return nil
@@ -128,7 +128,11 @@ func (c *keyRotateCommand) successor(ring *keyring.Ring, now time.Time) (*keyrin
 	case len(keys) > 0:
 		return nil, errPublicOnly
 	}
-	signsFrom, retires := now.Add(c.SignsAfter), now.Add(c.SignsAfter+c.Lifetime+clockMargin)
+	delay := keyring.SigningDelay(algorithm)
+	if c.SignsAfter != nil {
+		delay = *c.SignsAfter
+	}
+	signsFrom, retires := now.Add(delay), now.Add(delay+c.Lifetime+clockMargin)
 	if c.Compromised {
 		signsFrom, retires = now, now
 	}
