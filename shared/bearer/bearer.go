@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
 	"github.com/hallpass-auth/hallpass/shared/token"
@@ -52,8 +53,11 @@ func (g *Guard) Issuer() string { return g.verifier.Issuer() }
 // Audience returns the identifier of the API that a token must be for.
 func (g *Guard) Audience() string { return g.verifier.Audience() }
 
+// Keys returns the source of the keys. Its state, for metrics, is that of keyring.HealthOf.
+func (g *Guard) Keys() keyring.Source { return g.verifier.Keys() }
+
 // Ready returns an error while there is no key to verify tokens with, as before the first fetch of
-// Config.KeysURL. It ignores the age of the status lists: otherwise an outage of the authorization
+// Config.KeysURL, and when the keys are about to end and new ones cannot be read. It ignores the age of the status lists: otherwise an outage of the authorization
 // server would take every replica of the API out of service.
 func (g *Guard) Ready() error { return g.verifier.Ready() }
 

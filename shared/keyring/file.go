@@ -16,8 +16,11 @@ import (
 // maxFile bounds a JWK Set, in bytes: some hundreds of keys.
 const maxFile = 256 << 10
 
-// watchInterval is how often Watch stats a keys file, and so how long a rotation takes to take effect.
-const watchInterval = 2 * time.Second
+// How often Watch looks.
+const (
+	watchInterval = 2 * time.Second  // for changes, and so how long a rotation takes to take effect
+	watchRetry    = 10 * time.Second // after a failure, if nothing has changed
+)
 
 // ErrPermissions reports a keys file that users other than its owner and group can access.
 var ErrPermissions = errors.New("others can read or change the file")
@@ -27,7 +30,12 @@ type File struct {
 	path   string
 	checks []Check
 	ring   atomic.Pointer[Ring]
-	last   os.FileInfo // of the file that was read last; used only by Open and Watch
+	tries  tries
+
+	// What the last try found, used only by Open and Watch.
+	last    os.FileInfo // nil if the file could not be found
+	lastErr error
+	lastAt  time.Time
 }
 
 // Check returns an error if a ring must not be used. It is called by one goroutine at a time.
@@ -44,54 +52,85 @@ func Open(path string, checks ...Check) (*File, error) {
 	return f, nil
 }
 
-// Current returns the ring that was read last without an error.
+// Current returns the ring that was read last without an error. Health says whether it is the file's.
 func (f *File) Current() *Ring { return f.ring.Load() }
 
+// Health returns whether the file can be read, and until when the current keys suffice if it cannot.
+func (f *File) Health() Health { return f.tries.of(f.Current()) }
+
+// Pending reports whether the last try to read the file failed. An unknown kid may then be that of a key
+// in it, so its tokens cannot be judged.
+func (f *File) Pending() bool { return f.Health().Err != nil }
+
 // Watch reads the file again whenever it has changed, until ctx ends. It looks every 2 seconds. If
-// the file cannot be used, it logs the error and keeps the current ring. Call it once.
+// the file cannot be used, the current ring stays in use. Watch then tries again every 10 seconds, and
+// logs each try that fails. Call it once.
 func (f *File) Watch(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
-	failing := "" // the last error, which is logged once
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		changed, err := f.reload()
+		failing := f.lastErr != nil
+		tried, err := f.reload()
 		switch {
-		case err != nil && err.Error() != failing:
-			log.ErrorContext(ctx, "keys file not usable: the keys read last stay in use", "file", f.path, "error", err)
-			failing = err.Error()
-		case err == nil && (changed || failing != ""):
+		case err != nil && tried:
+			attributes := []any{"file", f.path, "error", err}
+			if end := f.Health().End; !end.IsZero() {
+				attributes = append(attributes, "suffice_until", end)
+			}
+			log.ErrorContext(ctx, "keys file not usable: the keys read last stay in use", attributes...)
+		case err == nil && (tried || failing):
 			log.InfoContext(ctx, "keys file read", "file", f.path, "keys", f.Current().Len())
-			failing = ""
 		}
 	}
 }
 
-// reload reads the file if it has changed.
-func (f *File) reload() (changed bool, err error) {
+// reload reads the file if it has changed, or if the last try failed a while ago, and reports whether it
+// tried. Otherwise the error is that of the last try.
+func (f *File) reload() (tried bool, err error) {
 	info, err := os.Stat(f.path)
 	if err != nil {
-		return false, withoutPath(err)
+		info = nil
 	}
-	if f.last != nil && sameFile(info, f.last) {
+	now := time.Now()
+	unchanged := info == nil && f.last == nil || info != nil && f.last != nil && sameFile(info, f.last)
+	switch {
+	case !f.lastAt.IsZero() && unchanged && f.lastErr == nil:
+		f.tries.succeeded()
 		return false, nil
+	case !f.lastAt.IsZero() && unchanged && now.Sub(f.lastAt) < watchRetry:
+		return false, f.lastErr
 	}
+	var refused *Ring
+	if err == nil {
+		refused, err = f.read()
+	}
+	f.last, f.lastErr, f.lastAt = info, withoutPath(err), now
+	if err != nil {
+		f.tries.failed(f.lastErr, refused)
+		return true, f.lastErr
+	}
+	f.tries.succeeded()
+	return true, nil
+}
+
+// read makes the file's ring the current one. If a check refuses the ring, it is returned with the error.
+func (f *File) read() (refused *Ring, err error) {
 	ring, err := readFile(f.path)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	for _, check := range f.checks {
 		if err := check(ring); err != nil {
-			return false, err
+			return ring, err
 		}
 	}
 	f.ring.Store(ring)
-	f.last = info
-	return true, nil
+	return nil, nil
 }
 
 // sameFile reports whether a file has not changed, as far as its metadata shows.

@@ -178,6 +178,87 @@ func TestWatchKeepsTheRingWhenTheFileBreaks(t *testing.T) {
 	})
 }
 
+// Each try that fails is logged, counted and visible in Health, until one succeeds.
+func TestWatchLogsEachFailedTry(t *testing.T) {
+	watch(t, func(w *watched) {
+		if h, ok := keyring.HealthOf(w.file); !ok || h.Err != nil || h.Failures != 0 || h.Read.IsZero() {
+			t.Errorf("at first: %+v", h)
+		}
+		mustNot(t, os.Remove(w.path))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		log := w.log.take()
+		h := w.file.Health()
+		if n := strings.Count(log, "level=ERROR"); n < 5 || n > 7 || uint64(n) != h.Failures {
+			t.Errorf("%d lines and %d failures in a minute:\n%s", n, h.Failures, log)
+		}
+		if h.Err == nil || !h.End.IsZero() || time.Since(h.Read) < time.Minute-interval || h.Check(time.Now()) != nil {
+			t.Errorf("without the file: %+v", h)
+		}
+		if !w.file.Pending() {
+			t.Error("a kid that is unknown cannot be judged, and is not pending")
+		}
+		writeFile(t, w.path, set(oct("first")), 0o600)
+		w.expect("first", "keys file read")
+		if h := w.file.Health(); h.Err != nil || time.Since(h.Read) > interval || w.file.Pending() {
+			t.Errorf("with the file again: %+v", h)
+		}
+	})
+}
+
+// A source that cannot be read is unhealthy a minute before its keys no longer suffice: before the last
+// one ends, or before one signs that is in the refused file. A key of another API is no such key.
+func TestHealthBeforeTheKeysEnd(t *testing.T) {
+	const other = "https://billing.example"
+	refuse := func(ring *keyring.Ring) error {
+		if _, ok := ring.BoundToOther(""); ok {
+			return errors.New("refused")
+		}
+		return nil
+	}
+	at := func(d time.Duration) string { return fmt.Sprint(time.Now().Add(d).Unix()) }
+	for name, tt := range map[string]struct {
+		next func() string // what the file becomes
+		ends bool          // whether the keys suffice for 5 minutes only
+	}{
+		"a key of another API": {func() string { return set(oct("first"), oct("b", `"aud":"`+other+`"`)) }, false},
+		"and a new one": {func() string {
+			return set(oct("first"), oct("b", `"aud":"`+other+`"`), oct("second", `"nbf":`+at(5*time.Minute)))
+		}, true},
+	} {
+		watch(t, func(w *watched) {
+			end := time.Now().Add(5 * time.Minute).Truncate(time.Second)
+			writeFile(t, w.path, tt.next(), 0o600)
+			w.expect("first", "refused")
+			h := w.file.Health()
+			if h.End.IsZero() == tt.ends || tt.ends && !h.End.Equal(end) {
+				t.Errorf("%s: the keys end at %v, want %v", name, h.End, end)
+			}
+			for before, want := range map[time.Duration]bool{2 * time.Minute: false, time.Minute: true, -time.Hour: true} {
+				if got := h.Check(end.Add(-before)) != nil; got != (want && tt.ends) {
+					t.Errorf("%s: %v before the end: unhealthy %v", name, before, got)
+				}
+			}
+		}, refuse)
+	}
+}
+
+// Keys that have ended are unhealthy even if their source can be read.
+func TestHealthOfEndedKeys(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	writeFile(t, path, set(oct("a", `"exp":1800000000`), oct("b", `"exp":1800000100`)), 0o600)
+	file, err := keyring.Open(path)
+	mustNot(t, err)
+	for at, want := range map[int64]bool{1_800_000_050: false, 1_800_000_099: false, 1_800_000_100: true} {
+		if got := file.Health().Check(time.Unix(at, 0)) != nil; got != want {
+			t.Errorf("at %d: unhealthy %v", at, got)
+		}
+	}
+	if _, ok := keyring.HealthOf(file.Current()); ok {
+		t.Error("a ring, which is not read again, has a state")
+	}
+}
+
 // Checks run in Open and each time the file changes.
 func TestChecksHoldForEveryRing(t *testing.T) {
 	small := func(ring *keyring.Ring) error {

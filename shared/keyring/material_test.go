@@ -155,7 +155,8 @@ func TestURL(t *testing.T) {
 	}
 }
 
-// The log says whether there are keys in use, and that a server publishes no public key.
+// Each failed fetch is logged and counted. The log says whether there are keys in use, and that a server
+// publishes no public key.
 func TestURLWarnings(t *testing.T) {
 	ring, _ := generated(t, keyring.EdDSA)
 	public, err := ring.Public(start)
@@ -169,7 +170,7 @@ func TestURLWarnings(t *testing.T) {
 		keyring.SetTransport(source, roundTrip(func() string { asked++; return answers[min(asked, len(answers))-1] }))
 		ctx, cancel := context.WithCancel(t.Context())
 		go source.Watch(ctx)
-		time.Sleep(3 * time.Minute)
+		time.Sleep(110 * time.Second)
 		cancel()
 		synctest.Wait()
 		var told []string
@@ -178,11 +179,18 @@ func TestURLWarnings(t *testing.T) {
 			told = append(told, strings.TrimSpace(said))
 		}
 		const url = ` url=https://login.test/jwks.json`
+		const absent = `"keys not fetched: no token can be verified until they are"` + url
+		const stale = `"keys not fetched: those fetched last stay in use"` + url + ` error="the response is 503 Service Unavailable"`
 		want := []string{
-			`"keys not fetched: no token can be verified until they are"` + url + ` error="the response is 503 Service Unavailable"`,
-			`"keys not fetched: no token can be verified until they are"` + url + ` error="the authorization server publishes no public key: it signs with a shared secret, which a keys file can hold"`,
+			absent + ` error="the response is 503 Service Unavailable"`,
+			absent + ` error="the response is 503 Service Unavailable"`,
+			absent + ` error="the authorization server publishes no public key: it signs with a shared secret, which a keys file can hold"`,
+			absent + ` error="the authorization server publishes no public key: it signs with a shared secret, which a keys file can hold"`,
 			`"keys fetched again"` + url,
-			`"keys not fetched: those fetched last stay in use"` + url + ` error="the response is 503 Service Unavailable"`,
+			stale, stale, stale, stale, stale,
+		}
+		if h := source.Health(); h.Err == nil || h.Failures != 9 || h.Read.IsZero() {
+			t.Errorf("health %+v", h)
 		}
 		if diff := cmp.Diff(want, told); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)

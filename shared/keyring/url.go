@@ -20,7 +20,8 @@ import (
 const (
 	fetchInterval    = time.Minute
 	fetchMinInterval = 10 * time.Second // between fetches for an unknown kid
-	fetchRetry       = 2 * time.Second  // after a failure
+	fetchFirstRetry  = 2 * time.Second  // after a failure, without keys
+	fetchRetry       = 10 * time.Second // after a failure, with the keys of the last fetch
 	fetchTimeout     = 5 * time.Second
 )
 
@@ -35,11 +36,12 @@ type URL struct {
 	client *http.Client
 	log    *slog.Logger
 	ring   atomic.Pointer[Ring]
+	tries  tries
 	wake   chan struct{} // holds a value if Watch should fetch now
 
 	mu        sync.Mutex
 	requested time.Time // when a fetch was last requested for an unknown kid
-	fetching  bool      // whether that fetch, or the first one, has not ended yet
+	fetching  bool      // whether that fetch, or the first one, has not succeeded yet
 }
 
 // NewURL returns a source that has no key until Watch has fetched some. The log gets failures of
@@ -82,7 +84,7 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 func (s *URL) Current() *Ring { return s.ring.Load() }
 
 // Pending requests a fetch, unless one was requested less than 10 seconds ago, and reports whether
-// the last requested fetch has not ended yet.
+// the last requested fetch has not succeeded yet. An unknown kid may then be that of a new key.
 func (s *URL) Pending() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,28 +98,32 @@ func (s *URL) Pending() bool {
 	return s.fetching
 }
 
+// Health returns whether the keys can be fetched, and until when the current ones suffice if they cannot.
+func (s *URL) Health() Health { return s.tries.of(s.Current()) }
+
 // Watch fetches the keys now, every minute, and when Pending requests it, until ctx ends. If a fetch
-// fails, the keys of the last one stay in use. Call it once.
+// fails, the keys of the last one stay in use. Watch then tries again every 10 seconds, or every 2
+// without keys, and logs each fetch that fails. Call it once.
 func (s *URL) Watch(ctx context.Context) {
-	var failure error // the last one that was logged
+	failing := false
 	for {
 		pause := fetchInterval
-		err := s.fetch(ctx)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			pause = fetchRetry
-			if s.Current().Len() > 0 { // without keys, tokens stay pending
-				s.fetchEnded()
+		switch err := s.fetch(ctx); {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.tries.failed(err, nil)
+			s.warn(ctx, err)
+			failing, pause = true, fetchFirstRetry
+			if s.Current().Len() > 0 {
+				pause = fetchRetry
 			}
-			if failure == nil || errors.Is(err, errNonePublished) && !errors.Is(failure, errNonePublished) {
-				s.warn(ctx, err) // once, not at every try
-				failure = err
-			}
-		case err == nil:
-			if failure != nil {
+		default:
+			s.tries.succeeded()
+			if failing {
 				s.log.InfoContext(ctx, "keys fetched again", "url", s.url)
 			}
-			failure = nil
+			failing = false
 		}
 		select {
 		case <-ctx.Done():
@@ -168,12 +174,12 @@ func (s *URL) fetch(ctx context.Context) error {
 	if !ring.equal(s.ring.Load()) { // a new ring invalidates the cache of verified tokens
 		s.ring.Store(ring)
 	}
-	s.fetchEnded()
+	s.fetchSucceeded()
 	return nil
 }
 
-// fetchEnded records that the requested fetch has ended.
-func (s *URL) fetchEnded() {
+// fetchSucceeded records that the requested fetch has succeeded.
+func (s *URL) fetchSucceeded() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fetching = false

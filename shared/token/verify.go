@@ -124,12 +124,18 @@ func (v *Verifier) Issuer() string { return v.cfg.Issuer }
 // Audience returns the audience that a token must have.
 func (v *Verifier) Audience() string { return v.cfg.Audience }
 
-// Ready returns an error while there is no key to verify tokens with.
+// Keys returns the source of the keys, for metrics.
+func (v *Verifier) Keys() keyring.Source { return v.cfg.Keys }
+
+// Ready returns an error while there is no key to verify tokens with, and when the keys are about to end
+// and new ones cannot be read: see keyring.Health.Check.
 func (v *Verifier) Ready() error {
-	if ring := v.cfg.Keys.Current(); ring == nil || ring.Len() == 0 {
+	ring := v.cfg.Keys.Current()
+	if ring == nil || ring.Len() == 0 {
 		return errors.New("there are no keys to verify tokens with")
 	}
-	return nil
+	health, _ := keyring.HealthOf(v.cfg.Keys)
+	return health.Check(v.cfg.Now())
 }
 
 // Verify returns the claims of a valid token. Otherwise the error is ErrInvalid, or ErrUnavailable if

@@ -12,6 +12,7 @@ import (
 	"github.com/hallpass-auth/hallpass/resourceserver/internal/api"
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
+	"github.com/hallpass-auth/hallpass/shared/keymetrics"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/program"
 )
@@ -69,6 +70,7 @@ func New(ctx context.Context, s Settings, log *slog.Logger) (*httpserver.Server,
 	}
 	registry := httpserver.NewRegistry(program.Version)
 	registry.MustRegister(listMetrics(guard)...)
+	registry.MustRegister(keymetrics.New(guard.Keys())...)
 	return &httpserver.Server{
 		Settings: s.HTTP,
 		Handler:  handler,

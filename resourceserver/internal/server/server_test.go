@@ -181,63 +181,142 @@ func TestKeysOfAnotherAPI(t *testing.T) {
 	}
 }
 
-// A running server does not use a keys file that its next start would refuse. It keeps its keys and logs
-// why.
-func TestKeysOfAnotherAPIInAChangedFile(t *testing.T) {
-	const other = "https://billing.example"
+// watched is a server whose keys file a test changes, on the clock of synctest.
+type watched struct {
+	*httpserver.Server
+	t   *testing.T
+	s   server.Settings
+	log *bytes.Buffer
+}
+
+// watch runs test with a server whose keys file has the set at first.
+func watch(t *testing.T, set func() []byte, test func(*watched)) {
 	s := settings(t)
-	path := filepath.Join(t.TempDir(), "keys.json")
-	s.Keys = keyring.Settings{KeysFile: path}
-	s.StatusListsURL = "http://" + freeAddress(t) // without a list, a token whose key is known gets a 503
+	s.Keys = keyring.Settings{KeysFile: filepath.Join(t.TempDir(), "keys.json")}
+	s.StatusListsURL = "http://" + freeAddress(t)
 	synctest.Test(t, func(t *testing.T) {
-		var files [2][]byte
-		for i := range files {
-			var err error
-			if files[i], err = keyring.Generate(keyring.HS256, time.Now(), rand.Reader); err != nil {
-				t.Fatal(err)
-			}
-		}
-		before, after := sign(t, files[0], s, withStatus("0", 1)), sign(t, files[1], s, withStatus("0", 1))
-		both, _, err := keyring.Add(files[1], keyring.HS256, other, time.Now(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write := func(set []byte) {
-			if err := os.WriteFile(path, set, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Minute)
-			synctest.Wait()
-		}
-		write(files[0])
-		var lines bytes.Buffer
+		w := &watched{t: t, s: s, log: new(bytes.Buffer)}
+		w.write(set())
 		ctx, cancel := context.WithCancel(t.Context())
-		srv, err := server.New(ctx, s, slog.New(slog.NewTextHandler(&lines, nil)))
-		if err != nil {
+		var err error
+		if w.Server, err = server.New(ctx, s, slog.New(slog.NewTextHandler(w.log, nil))); err != nil {
 			t.Fatal(err)
 		}
-		expect := func(what, raw string, status int) {
-			t.Helper()
-			r := httptest.NewRequest(http.MethodGet, "/users/me", nil)
-			r.Header.Set("Authorization", "Bearer "+raw)
-			w := httptest.NewRecorder()
-			srv.Handler.ServeHTTP(w, r)
-			if w.Code != status {
-				t.Errorf("%s: status %d, want %d", what, w.Code, status)
-			}
-		}
-		write(both)
-		log := lines.String()
-		if !strings.Contains(log, "level=ERROR") || !strings.Contains(log, other) ||
-			!strings.Contains(log, "authserver key export") {
-			t.Errorf("log:\n%s", log)
-		}
-		expect("a token of the current keys", before, http.StatusServiceUnavailable)
-		expect("a token of the refused file", after, http.StatusUnauthorized)
-		write(files[1])
-		expect("a token of the file without the other secret", after, http.StatusServiceUnavailable)
+		test(w)
 		cancel()
 		synctest.Wait()
+	})
+}
+
+// write changes the keys file, and waits until the server has read it.
+func (w *watched) write(set []byte) {
+	w.t.Helper()
+	if err := os.WriteFile(w.s.Keys.KeysFile, set, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	time.Sleep(3 * time.Second)
+	synctest.Wait()
+}
+
+// reason returns the status of a request with the token, and what was logged about it.
+func (w *watched) reason(raw string) (status int, log string) {
+	w.log.Reset()
+	r := httptest.NewRequest(http.MethodGet, "/users/me", nil)
+	r.Header.Set("Authorization", "Bearer "+raw)
+	rec := httptest.NewRecorder()
+	w.Handler.ServeHTTP(rec, r)
+	return rec.Code, w.log.String()
+}
+
+// metric returns the value of a metric without labels.
+func (w *watched) metric(name string) float64 {
+	w.t.Helper()
+	families, err := w.Registry.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue() + f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	w.t.Fatalf("there is no metric %s", name)
+	return 0
+}
+
+// newKeys returns a set of one shared secret.
+func newKeys(t *testing.T) []byte {
+	t.Helper()
+	set, err := keyring.Generate(keyring.HS256, time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// A running server does not use a keys file that its next start would refuse: it keeps its keys. The
+// walk of "Several APIs": an API is added, then the keys are rotated, and the running server still reads the
+// authorization server's file. It logs each failed try and shows it in metrics, and before the new key
+// signs, it is not ready. A token of the new key is not invalid: it gets a 503.
+func TestKeysOfAnotherAPIInAChangedFile(t *testing.T) {
+	const other = "https://billing.example"
+	var first []byte
+	watch(t, func() []byte { first = newKeys(t); return first }, func(w *watched) {
+		if w.metric("hallpass_keys_readable") != 1 || w.metric("hallpass_keys_read_failures_total") != 0 {
+			t.Error("unreadable at first")
+		}
+		both, _, err := keyring.Add(first, keyring.HS256, other, time.Now(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.write(both)
+		time.Sleep(time.Hour)
+		if log := w.log.String(); strings.Count(log, "level=ERROR") < 300 || !strings.Contains(log, other) ||
+			!strings.Contains(log, "authserver key export") {
+			t.Errorf("log:\n%.2000s", log)
+		}
+		if err := w.Ready(t.Context()); err != nil || w.metric("hallpass_keys_readable") != 0 ||
+			w.metric("hallpass_keys_read_failures_total") < 300 || w.metric("hallpass_keys_end_timestamp_seconds") != 0 {
+			t.Errorf("after the API was added: %v", err)
+		}
+
+		signs := time.Now().Add(5 * time.Minute)
+		next, err := keyring.NewSuccessor(keyring.HS256, "", signs, signs.Add(time.Hour), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rotated, err := keyring.Rotate(both, next, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.write(rotated)
+		if err := w.Ready(t.Context()); err != nil || w.metric("hallpass_keys_end_timestamp_seconds") != float64(signs.Unix()) {
+			t.Errorf("after the rotation: %v", err)
+		}
+		time.Sleep(4*time.Minute + 30*time.Second)
+		if err := w.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), other) {
+			t.Errorf("before the new key signs: %v", err)
+		}
+		time.Sleep(time.Minute)
+		old, late := sign(t, first, w.s, withStatus("0", 1)), sign(t, rotated, w.s, withStatus("0", 1))
+		if status, log := w.reason(old); status != 503 || !strings.Contains(log, "status list") {
+			t.Errorf("a token of the current key: status %d, log %s", status, log)
+		}
+		if status, log := w.reason(late); status != 503 || !strings.Contains(log, "no key that is known here yet") {
+			t.Errorf("a token of the new key: status %d, log %s", status, log)
+		}
+
+		own, err := keyring.ForAPI(rotated, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.write(own)
+		if err := w.Ready(t.Context()); err != nil || w.metric("hallpass_keys_readable") != 1 {
+			t.Errorf("with a file of its own: %v", err)
+		}
+		if status, log := w.reason(late); status != 503 || !strings.Contains(log, "status list") {
+			t.Errorf("a token of the new key, with a file of its own: status %d, log %s", status, log)
+		}
 	})
 }
 

@@ -1,0 +1,54 @@
+// Package keymetrics shows in metrics whether a server can still read its keys.
+package keymetrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+)
+
+// New returns the metrics of a source. There are none for a source that reads nothing again, such as a
+// single secret.
+func New(source keyring.Source) []prometheus.Collector {
+	if _, ok := keyring.HealthOf(source); !ok {
+		return nil
+	}
+	gauge := func(name, help string, value func(keyring.Health) float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+			h, _ := keyring.HealthOf(source)
+			return value(h)
+		})
+	}
+	return []prometheus.Collector{
+		gauge("hallpass_keys_readable", "1 if the last try to read the keys succeeded, else 0; the keys read before stay in use.",
+			func(h keyring.Health) float64 {
+				if h.Err != nil || h.Read.IsZero() {
+					return 0
+				}
+				return 1
+			}),
+		gauge("hallpass_keys_last_read_timestamp_seconds",
+			"When the keys were last read, or found unchanged, in seconds since 1970; 0 if never.",
+			func(h keyring.Health) float64 { return seconds(h.Read) }),
+		gauge("hallpass_keys_end_timestamp_seconds",
+			"From when the current keys no longer suffice, as far as is known, in seconds since 1970; 0 if no end is known.",
+			func(h keyring.Health) float64 { return seconds(h.End) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "hallpass_keys_read_failures_total",
+			Help: "Failed tries to read the keys.",
+		}, func() float64 {
+			h, _ := keyring.HealthOf(source)
+			return float64(h.Failures)
+		}),
+	}
+}
+
+// seconds returns t in seconds since 1970, and 0 for the zero time.
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}
