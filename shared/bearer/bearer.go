@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -36,10 +37,12 @@ type Guard struct {
 	verifier *token.Verifier
 	lists    *statuslist.Client // nil in a Guard made by New
 	log      *slog.Logger
+	refusals *refusalLog            // nil in a Guard made by New, which logs at level debug only
+	metadata atomic.Pointer[string] // the address of the metadata; nil if it is not served
 }
 
 // New returns a Guard for a verifier that the caller has configured. Most programs call Open.
-// The log gets the reasons of refusals; nil means slog.Default().
+// The log gets the reasons of refusals at level debug; nil means slog.Default().
 func New(v *token.Verifier, log *slog.Logger) *Guard {
 	if log == nil {
 		log = slog.Default()
@@ -122,7 +125,7 @@ func (g *Guard) Authenticate(r *http.Request, scopes ...string) (*token.Claims, 
 			return claims, nil
 		}
 	}
-	refusal.Audience = g.Audience()
+	refusal.Audience, refusal.Metadata = g.Audience(), g.metadataURL()
 	return nil, refusal
 }
 
@@ -134,6 +137,7 @@ func (g *Guard) InvalidToken() *Refusal {
 		Code:     oauth.CodeInvalidToken,
 		Detail:   detailInvalidToken,
 		Audience: g.Audience(),
+		Metadata: g.metadataURL(),
 	}
 }
 
@@ -166,7 +170,7 @@ func (g *Guard) verify(ctx context.Context, raw string, scopes []string) (*token
 		return nil, &Refusal{Status: http.StatusServiceUnavailable, Detail: detailUnavailable}
 	}
 	if err != nil {
-		g.log.DebugContext(ctx, "access token refused", "reason", err)
+		g.refusals.add(ctx, g.log, err)
 		return nil, &Refusal{Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Detail: detailInvalidToken}
 	}
 	if _, missing := claims.Scope.Missing(scopes...); missing {

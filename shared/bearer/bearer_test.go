@@ -124,7 +124,9 @@ func (l *lines) String() string {
 func TestRequire(t *testing.T) {
 	logger, log := newLog()
 	issuer := bearertest.New(t)
-	server := api(t, open(t, issuer, logger))
+	guard := open(t, issuer, logger)
+	guard.ServeMetadata(http.NewServeMux().Handle)
+	server := api(t, guard)
 	good := issuer.Token("items:write", "items:read")
 	narrow := issuer.Token("items:read")
 	forged := bearertest.New(t).Token("items:read", "items:write")
@@ -298,6 +300,7 @@ func TestChallengeGrammar(t *testing.T) {
 				Code:     code,
 				Detail:   `say "x" once`,
 				Audience: audience,
+				Metadata: bearer.MetadataURL(audience),
 				Scope:    oauth.Scope{"a", "b"},
 			}
 			scheme, rest, _ := strings.Cut(f.Challenge(), " ")

@@ -26,7 +26,8 @@ type Config struct {
 	// are fetched in the background. Until the first fetch, requests with a token get a 503. An http
 	// URL is accepted only for this machine: see keyring.NewURL.
 	KeysURL string
-	// KeysFile is the path of a JWK Set. The file is read again when it changes.
+	// KeysFile is the path of a JWK Set. The file is read again when it changes. It is refused if it
+	// holds a secret with which this API could sign tokens for another one.
 	KeysFile string
 	// TokenSecret is a secret of 32 bytes or more that the authorization server shares with its APIs.
 	TokenSecret string
@@ -41,8 +42,8 @@ type Config struct {
 	// token that an attacker makes with a stolen key stays valid until the key is retired. Hallpass refers
 	// every token to a list, so set it only in tests and for another issuer.
 	AllowMissingStatus bool
-	// Log gets failures to refresh keys and lists, and, at level debug, the reasons of refusals.
-	// Nil means slog.Default().
+	// Log gets failures to refresh keys and lists, and why tokens are refused: one refusal a minute at
+	// level info, the others at level debug. Nil means slog.Default().
 	Log *slog.Logger
 	// Now is the clock for the expiry of tokens, lists and keys; nil means time.Now.
 	Now func() time.Time
@@ -101,7 +102,9 @@ func Open(ctx context.Context, cfg Config) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Guard{verifier: verifier, lists: lists, log: cfg.Log}, nil
+	guard := New(verifier, cfg.Log)
+	guard.lists, guard.refusals = lists, new(refusalLog)
+	return guard, nil
 }
 
 // openKeys opens the source of keys that cfg names.
@@ -133,16 +136,19 @@ func openKeys(ctx context.Context, cfg Config) (keyring.Source, error) {
 		}
 		return keys, nil
 	}
+	if ring := cfg.Keys.Current(); ring != nil {
+		if err := checkKeys(ring, cfg.Audience); err != nil {
+			return nil, &ConfigError{"Keys", err}
+		}
+	}
 	return cfg.Keys, nil
 }
 
-// openKeysFile opens cfg.KeysFile. Each time the file is read, it is refused if it has a key of
-// another API, with which this one could sign tokens for that one.
+// openKeysFile opens cfg.KeysFile. Each time the file is read, checkKeys must accept it.
 func openKeysFile(ctx context.Context, cfg Config) (keyring.Source, error) {
 	keys, err := keyring.Open(cfg.KeysFile, func(ring *keyring.Ring) error {
-		if other, ok := ring.BoundToOther(cfg.Audience); ok {
-			return fmt.Errorf("it holds the secret of another API, %s, which this one must not have: "+
-				"'authserver key export' makes a file without it", other)
+		if err := checkKeys(ring, cfg.Audience); err != nil {
+			return err
 		}
 		warnOfPrivateKeys(ctx, ring, cfg.Log)
 		return nil
@@ -152,6 +158,26 @@ func openKeysFile(ctx context.Context, cfg Config) (keyring.Source, error) {
 	}
 	go keys.Watch(ctx, cfg.Log)
 	return keys, nil
+}
+
+// checkKeys refuses keys with which the API of this audience could sign tokens for another API: a key
+// that is bound to the other one, or, beside a key of its own, a shared secret that is bound to none, as
+// in the file of an authorization server that has several APIs.
+func checkKeys(ring *keyring.Ring, audience string) error {
+	if other, ok := ring.BoundToOther(audience); ok {
+		return fmt.Errorf("it holds the secret of another API, %s, which this one must not have: "+
+			"'authserver key export' makes a file without it", other)
+	}
+	own, shared := false, false
+	for _, key := range ring.Keys() {
+		own = own || key.Audience == audience
+		shared = shared || key.Audience == "" && key.Algorithm == keyring.HS256
+	}
+	if own && shared {
+		return fmt.Errorf("it holds the secret of the default API beside that of %s, which must not have it: "+
+			"'authserver key export --api %s' makes a file without it", audience, audience)
+	}
+	return nil
 }
 
 // warnOfPrivateKeys logs each private key of which an API needs only the public half. It is no

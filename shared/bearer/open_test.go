@@ -229,11 +229,74 @@ func TestOpenWithKeysFile(t *testing.T) {
 	}
 }
 
+// The keys file of the authorization server, which has the secrets of several APIs, is refused at start: an
+// API that had it could sign tokens for the others. So is a source that the caller has opened from it.
+func TestOpenRefusesSecretsOfOtherAPIs(t *testing.T) {
+	const reports, billing = "https://reports.example", "https://billing.example"
+	unbound, err := keyring.Generate(keyring.HS256, time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, ofReports, err := keyring.Add(unbound, keyring.HS256, reports, time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	three, _, err := keyring.Add(two, keyring.HS256, billing, time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := keyring.Generate(keyring.EdDSA, time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withPair, _, err := keyring.Add(pair, keyring.HS256, reports, time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		set            []byte
+		audience, says string // says is empty if the keys are accepted
+	}{
+		"one secret, for any API":       {unbound, reports, ""},
+		"its own":                       {ofReports, reports, ""},
+		"another API's":                 {ofReports, billing, reports},
+		"whole file, of the default":    {two, audience, reports},
+		"whole file, of a further one":  {two, reports, "default API"},
+		"whole file with a third":       {three, reports, billing},
+		"its own, and an unbound pair":  {withPair, reports, ""},
+		"the default's with a pair too": {withPair, audience, reports},
+	} {
+		path := filepath.Join(t.TempDir(), "keys.json")
+		if err := os.WriteFile(path, tt.set, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ring, err := keyring.Parse(tt.set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log, _ := newLog()
+		for field, cfg := range map[string]bearer.Config{"KeysFile": {KeysFile: path}, "Keys": {Keys: ring}} {
+			cfg.Issuer, cfg.Audience, cfg.Log = issuer, tt.audience, log
+			_, err := bearer.Open(t.Context(), cfg)
+			var wrong *bearer.ConfigError
+			switch {
+			case tt.says == "" && err != nil:
+				t.Errorf("%s, %s: %v", name, field, err)
+			case tt.says != "" && (!errors.As(err, &wrong) || wrong.Field != field ||
+				!strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "authserver key export")):
+				t.Errorf("%s, %s: %v", name, field, err)
+			}
+		}
+	}
+}
+
 // RequireUser accepts every user, with names or without, and refuses a client, as an invalid token. A
 // token of a client does not become a user's by a name in it.
 func TestRequireUser(t *testing.T) {
 	tokens := bearertest.New(t)
-	server := httptest.NewServer(tokens.Guard().RequireUser("a")(http.HandlerFunc(
+	guard := tokens.Guard()
+	guard.ServeMetadata(http.NewServeMux().Handle)
+	server := httptest.NewServer(guard.RequireUser("a")(http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
 			claims, _ := bearer.FromContext(r.Context())
 			_, _ = w.Write([]byte(claims.Username))

@@ -2,16 +2,11 @@ package bearer
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
-
-// MetadataPath is the well-known path of a protected resource's metadata. It goes between the host
-// and the path of the resource's identifier (RFC 9728 section 3.1).
-const MetadataPath = "/.well-known/oauth-protected-resource"
 
 // retryAfter is how long a client should wait when a token cannot be checked, in seconds.
 const retryAfter = "1"
@@ -27,9 +22,10 @@ type Refusal struct {
 	Detail string
 	// Scope is what the request needs; set only with insufficient_scope.
 	Scope oauth.Scope
-	// Audience is the API's identifier: the realm of the challenge, from which the address of its
-	// metadata is made. Empty means no realm and no metadata.
+	// Audience is the API's identifier: the realm of the challenge. Empty means no realm.
 	Audience string
+	// Metadata is the address of the API's metadata (RFC 9728 section 5.1); empty if it is not served.
+	Metadata string
 }
 
 // Challenge returns the value of WWW-Authenticate (RFC 6750 section 3). It is empty with 503, since a
@@ -50,7 +46,7 @@ func (f *Refusal) Challenge() string {
 		attribute("error_description", f.Detail)
 	}
 	attribute("scope", f.Scope.String())
-	attribute("resource_metadata", MetadataURL(f.Audience))
+	attribute("resource_metadata", f.Metadata)
 	return strings.TrimSuffix("Bearer "+strings.Join(attributes, ", "), " ")
 }
 
@@ -64,19 +60,4 @@ func (f *Refusal) Write(w http.ResponseWriter) {
 	}
 	h.Set("Cache-Control", "no-store")
 	problem.Write(w, f.Status, f.Detail)
-}
-
-// MetadataURL returns the address of the metadata of the API with this identifier (RFC 9728 section
-// 3.1), and "" if the identifier is not an http(s) URL. The identifier's path, without a slash at its
-// end, and its query follow MetadataPath unchanged.
-func MetadataURL(audience string) string {
-	u, err := url.Parse(audience)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
-		return ""
-	}
-	at := u.Scheme + "://" + u.Host + MetadataPath + strings.TrimSuffix(u.EscapedPath(), "/")
-	if u.RawQuery != "" {
-		at += "?" + u.RawQuery
-	}
-	return at
 }

@@ -8,10 +8,13 @@ package api
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
+	"github.com/hallpass-auth/hallpass/shared/publicdoc"
 )
 
 // Config configures the API.
@@ -48,13 +51,29 @@ func newHandler(cfg Config, routes []route) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := addMetadata(router, cfg.Guard); err != nil {
-		return nil, err
-	}
+	public := []string{openAPIPath}
+	cfg.Guard.ServeMetadata(func(path string, h http.Handler) {
+		addPage(router, path, h)
+		public = append(public, path)
+	}, slices.Collect(maps.Keys(scopes))...)
 	if cfg.Docs {
 		if err := addDocs(router, description, cfg.Guard.Issuer()); err != nil {
 			return nil, err
 		}
 	}
-	return httpserver.CORS(cfg.AllowedOrigins, methods(routes)...)(headAsGet(router)), nil
+	return crossOrigin(headAsGet(router), cfg.AllowedOrigins, public), nil
+}
+
+// crossOrigin is middleware that lets scripts of the origins call the API, and scripts of every origin read the
+// documents at the public paths. A script may try every method, so that it can read a 405.
+func crossOrigin(next http.Handler, origins, public []string) http.Handler {
+	calls := httpserver.CORS(origins, append([]string{http.MethodHead}, knownMethods...)...)(next)
+	documents := publicdoc.AnyOrigin(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slices.Contains(public, r.URL.Path) {
+			documents.ServeHTTP(w, r)
+			return
+		}
+		calls.ServeHTTP(w, r)
+	})
 }

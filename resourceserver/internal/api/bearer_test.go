@@ -189,3 +189,52 @@ func TestCORS(t *testing.T) {
 		t.Error("CORS is on without a setting")
 	}
 }
+
+// A script of an allowed origin can read every error, also of a path or method that does not exist.
+func TestErrorsAreReadableByAllowedOrigins(t *testing.T) {
+	const app = "https://app.example"
+	s := start(t, func(cfg *api.Config) { cfg.AllowedOrigins = []string{app} })
+	for _, tt := range []struct {
+		method, path string
+		status       int
+	}{
+		{"GET", "/nowhere", 404}, {"PUT", "/nowhere", 404}, {"POST", "/users/me", 405}, {"DELETE", "/items/42", 405},
+		{"PATCH", "/docs", 405}, {"GET", "/items/abc", 401},
+	} {
+		preflight := s.do(t, http.MethodOptions, tt.path, "Origin", app,
+			"Access-Control-Request-Method", tt.method, "Access-Control-Request-Headers", "authorization")
+		if preflight.Header.Get("Access-Control-Allow-Origin") != app {
+			t.Errorf("preflight of %s %s: %v", tt.method, tt.path, preflight.Header)
+		}
+		got := s.do(t, tt.method, tt.path, "Origin", app)
+		if got.StatusCode != tt.status || got.Header.Get("Access-Control-Allow-Origin") != app {
+			t.Errorf("%s %s: status %d, %v", tt.method, tt.path, got.StatusCode, got.Header)
+		}
+	}
+}
+
+// The API's metadata and its description are public: scripts of every origin may read them, whatever headers
+// they send, whether other origins are allowed or not (RFC 9728 section 3.1).
+func TestPublicDocumentsAreReadableByEveryOrigin(t *testing.T) {
+	for _, allowed := range [][]string{nil, {"https://app.example"}} {
+		s := start(t, func(cfg *api.Config) { cfg.AllowedOrigins = allowed })
+		for _, path := range []string{"/openapi.json", "/.well-known/oauth-protected-resource"} {
+			for _, origin := range []string{"https://app.example", "https://other.example", "null"} {
+				preflight := s.do(t, http.MethodOptions, path, "Origin", origin,
+					"Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "authorization,mcp-protocol-version")
+				if preflight.Header.Get("Access-Control-Allow-Origin") != "*" ||
+					preflight.Header.Get("Access-Control-Allow-Headers") != "authorization,mcp-protocol-version" {
+					t.Errorf("preflight of %s from %s: %v", path, origin, preflight.Header)
+				}
+				got := s.do(t, http.MethodGet, path, "Origin", origin)
+				if got.StatusCode != http.StatusOK || len(got.Header.Values("Access-Control-Allow-Origin")) != 1 ||
+					got.Header.Get("Access-Control-Allow-Origin") != "*" {
+					t.Errorf("%s from %s: status %d, %v", path, origin, got.StatusCode, got.Header)
+				}
+			}
+		}
+		if got := s.do(t, http.MethodGet, "/users/me", "Origin", "https://other.example"); got.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("the API is open to every origin: %v", got.Header)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -50,16 +49,6 @@ func withHead(method string) []string {
 		return []string{http.MethodGet, http.MethodHead}
 	}
 	return []string{method}
-}
-
-// methods returns the methods of the API, for CORS.
-func methods(routes []route) []string {
-	methods := withHead(http.MethodGet) // of the documents
-	for _, r := range routes {
-		methods = append(methods, r.method)
-	}
-	slices.Sort(methods)
-	return slices.Compact(methods)
 }
 
 // nameRoute is middleware that sets the route's name in the metrics: its path template.

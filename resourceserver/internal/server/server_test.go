@@ -145,37 +145,43 @@ func TestPrivateKey(t *testing.T) {
 	}
 }
 
-// A keys file with the secret of another API is refused, since this one could sign tokens for it. Keys
-// bound to this API or to none are accepted.
+// The keys file of an authorization server with several APIs is refused, since this API could sign tokens for
+// the others. Keys of this API are accepted, and so are those of an authorization server with one API.
 func TestKeysOfAnotherAPI(t *testing.T) {
-	set, err := keyring.Generate(keyring.HS256, time.Now(), rand.Reader)
+	const other = "https://billing.example"
+	first := newKeys(t)
+	s := settings(t)
+	withOwn, own, err := keyring.Add(first, keyring.HS256, s.Audience, time.Now(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := settings(t)
-	const other = "https://billing.example"
-	for _, audience := range []string{s.Audience, other} {
-		set, _, err = keyring.Add(set, keyring.HS256, audience, time.Now(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
+	withOther, _, err := keyring.Add(first, keyring.HS256, other, time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		set  []byte
+		says string // empty if the keys are accepted
+	}{
+		"one secret for all":        {first, ""},
+		"its own":                   {own, ""},
+		"its own and the default's": {withOwn, "default API"},
+		"another API's":             {withOther, other},
+	} {
 		s.Keys = keyring.Settings{KeysFile: filepath.Join(t.TempDir(), "keys.json")}
-		if err := os.WriteFile(s.Keys.KeysFile, set, 0o600); err != nil {
+		if err := os.WriteFile(s.Keys.KeysFile, tt.set, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, err := server.New(t.Context(), s, slog.New(slog.DiscardHandler))
-		if audience == s.Audience {
+		if tt.says == "" {
 			if err != nil {
-				t.Errorf("with a key of its own: %v", err)
+				t.Errorf("%s: %v", name, err)
 			}
 			continue
 		}
-		if err == nil {
-			t.Fatal("accepted with a key of another API")
-		}
-		for _, want := range []string{"--keys-file", "HALLPASS_KEYS_FILE", other, "authserver key export"} {
-			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%q does not say %q", err, want)
+		for _, want := range []string{"--keys-file", "HALLPASS_KEYS_FILE", tt.says, "authserver key export"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v does not say %q", name, err, want)
 			}
 		}
 	}
