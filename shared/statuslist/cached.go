@@ -32,10 +32,12 @@ type publishedList struct {
 }
 
 // newPublishedList returns a list that has just been verified. Its issued is limited to now, so that a
-// list from a clock that was ahead does not make the next ones look old.
+// list from a clock that was ahead does not make the next ones look old. Its end is moved by as much, so
+// that it is not used for longer than the server meant.
 func newPublishedList(t Token, etag string, now time.Time) *publishedList {
 	p := &publishedList{Token: t, etag: etag, issued: t.IssuedAt}
 	if latest := now.Add(token.DefaultLeeway); p.issued.After(latest) {
+		p.ExpiresAt = p.ExpiresAt.Add(latest.Sub(p.issued))
 		p.issued = latest
 	}
 	return p
@@ -77,11 +79,17 @@ func (c *Client) revoked(l *cachedList, index int64, now time.Time) (bool, error
 	return revoked, nil
 }
 
+// fromFuture reports whether the copy was issued after now, which newPublishedList excludes unless the
+// clock of this machine has been put back since.
+func (l *cachedList) fromFuture(now time.Time) bool {
+	return l.latest().issued.After(now.Add(token.DefaultLeeway))
+}
+
 // merge returns the copy that results when next is fetched after the previous copy. The error is
-// errOlder if next is older than that. A previous copy that is not usable is ignored.
+// errOlder if next is older than that. A previous copy that is not usable, or from the future, is ignored.
 func (c *Client) merge(before *cachedList, next *publishedList, now time.Time) (*cachedList, error) {
 	published := []*publishedList{next}
-	if before != nil && c.checkUsable(before.latest(), now) == nil {
+	if before != nil && !before.fromFuture(now) && c.checkUsable(before.latest(), now) == nil {
 		published = append(published, before.lists...)
 	}
 	slices.SortStableFunc(published, func(a, b *publishedList) int { return b.issued.Compare(a.issued) })

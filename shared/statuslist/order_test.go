@@ -3,6 +3,7 @@ package statuslist_test
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,6 +118,44 @@ func TestClientWithAListFromTheFuture(t *testing.T) {
 		expect(t, c, 17, false)
 		p.serve(p.ring, issued(time.Now(), 17))
 		expect(t, c, 17, true)
+	})
+}
+
+// After the clocks of both machines were ahead for a while, a copy from then does not block later lists.
+func TestClientAfterItsClockWasPutBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead atomic.Bool
+		now := func() time.Time {
+			if ahead.Load() {
+				return time.Now().AddDate(1, 0, 0)
+			}
+			return time.Now()
+		}
+		p, c, _ := open(t, func(cfg *statuslist.Config) { cfg.Now = now })
+		ahead.Store(true)
+		key := signer(t, p.ring)
+		p.instead(func(*http.Request) *http.Response { return respond(http.StatusOK, sign(t, issued(now()), key)) })
+		expect(t, c, 17, false)
+		ahead.Store(false)
+		p.serve(p.ring, issued(time.Now(), 17))
+		expect(t, c, 17, true)
+		if s := c.Stats(); s.Failures != 0 || s.Oldest > time.Second {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// A list from a server whose clock was ahead is used for as long as the server meant, not until its exp.
+func TestClientLimitsAListFromTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, c, _ := open(t, nil)
+		p.serve(p.ring, issued(start.AddDate(1, 0, 0)))
+		expect(t, c, 17, false)
+		p.instead(down)
+		time.Sleep(59 * time.Minute)
+		expect(t, c, 17, false)
+		time.Sleep(2 * time.Minute)
+		expectUnknown(t, c, uri)
 	})
 }
 
