@@ -77,6 +77,33 @@ func TestImplausibleTimes(t *testing.T) {
 	accepts(t, v, mintText(t, payloadText(t, `,"nbf":0,"exp":253402300799`, "exp")))
 }
 
+// A token from a clock that is ahead is accepted, unless it is so far ahead that the token would stay valid
+// much longer than meant.
+func TestIssuedInTheFuture(t *testing.T) {
+	v := verifier(t, nil)
+	for ahead, want := range map[time.Duration]bool{
+		time.Second: true, time.Minute: true, time.Hour: true, time.Hour + time.Second: false, 365 * 24 * time.Hour: false,
+	} {
+		p := goodPayload().with("iat", start.Add(ahead).Unix()).with("exp", start.Add(ahead+time.Hour).Unix())
+		if _, err := v.Verify(t.Context(), minted(t, goodHeader(), p)); (err == nil) != want {
+			t.Errorf("%v ahead: %v", ahead, err)
+		}
+	}
+}
+
+// The audience may be repeated (RFC 7519 section 4.1.3): it still names one API. With a key that is bound to an
+// API, aud must be exactly that one.
+func TestRepeatedAudience(t *testing.T) {
+	twice := minted(t, goodHeader(), goodPayload().with("aud", []string{audience, audience}))
+	accepts(t, verifier(t, nil), twice)
+	bound := verifier(t, func(cfg *token.VerifierConfig) {
+		cfg.Keys = ringOf(t, jwk("k1", secret, `"aud":"`+audience+`"`))
+	})
+	if _, err := bound.Verify(t.Context(), twice); !errors.Is(err, token.ErrInvalid) {
+		t.Errorf("a bound key: %v", err)
+	}
+}
+
 // A reference to a status list has an index and a list (draft-ietf-oauth-status-list section 6.2). An
 // index that is left out is not 0, and a token without a reference is refused by RequireStatus.
 func TestStatusReference(t *testing.T) {

@@ -20,6 +20,11 @@ const MaxLength = 8 << 10
 // for status lists.
 const DefaultLeeway = 5 * time.Second
 
+// maxAhead is how far in the future a token may have been issued. A token from a clock that was ahead is
+// valid for as much longer than the authorization server meant, so beyond an hour it is refused. Smaller
+// differences are tolerated: RFC 7519 section 4.1.6 does not make iat a start.
+const maxAhead = time.Hour
+
 // DefaultCacheSize is how many verified tokens are cached if VerifierConfig.CacheSize is zero. That
 // takes about 10 MiB for tokens of 500 bytes, and 70 MiB for tokens of MaxLength.
 const DefaultCacheSize = 8 << 10
@@ -222,6 +227,9 @@ func (v *Verifier) verify(raw string) (verified, error) {
 	claims, err := w.claims()
 	if err != nil {
 		return verified{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if claims.IssuedAt.After(v.cfg.Now().Add(maxAhead)) {
+		return verified{}, fmt.Errorf("%w: its iat is more than %v ahead: a clock is wrong", ErrInvalid, maxAhead)
 	}
 	if v.cfg.RequireStatus && claims.Status == nil {
 		return verified{}, fmt.Errorf("%w: it refers to no status list, so it could not be revoked", ErrInvalid)
