@@ -4,10 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
@@ -146,6 +148,27 @@ func TestIsUser(t *testing.T) {
 	for subject, want := range map[string]bool{"usr_1": true, "cli_1": false, "USR_1": false, "": false, "x usr_1": false} {
 		if got := (&token.Claims{Subject: subject, Username: "john.doe"}).IsUser(); got != want {
 			t.Errorf("%q: %v", subject, got)
+		}
+	}
+}
+
+// What Sign signs, every Verifier accepts: claims that none would accept are an error.
+func TestSignRefusesWhatNoVerifierAccepts(t *testing.T) {
+	long := make(oauth.Scope, 200)
+	for i := range long {
+		long[i] = "scope:" + strconv.Itoa(i)
+	}
+	for name, change := range map[string]func(*token.Claims){
+		"scope of more than 1024 bytes": func(c *token.Claims) { c.Scope = long },
+		"scope with a quote":            func(c *token.Claims) { c.Scope = oauth.Scope{`a"b`} },
+		"longer than MaxLength":         func(c *token.Claims) { c.Name = strings.Repeat("x", token.MaxLength) },
+		"exp after the year 9999":       func(c *token.Claims) { c.ExpiresAt = time.Unix(253402300800, 0) },
+	} {
+		claims := goodClaims()
+		change(claims)
+		raw, err := (&token.Signer{Keys: goodRing(t), Now: func() time.Time { return start }}).Sign(claims)
+		if raw != "" || err == nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

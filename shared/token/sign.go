@@ -22,12 +22,16 @@ type Signer struct {
 	Now func() time.Time
 }
 
-// Sign returns a token with the claims, in compact serialization. It is an error if a claim that RFC
-// 9068 section 2.2 requires is missing. The error is keyring.ErrNoSigner if no key may sign now.
+// Sign returns a token with the claims, in compact serialization. It is an error if a Verifier would
+// refuse the token: a claim that RFC 9068 section 2.2 requires is missing, the scope is invalid, or the
+// token is longer than MaxLength. The error is keyring.ErrNoSigner if no key may sign now.
 func (s *Signer) Sign(c *Claims) (string, error) {
 	w := c.wire()
 	if name := w.missing(); name != "" {
 		return "", fmt.Errorf("the claim %s is missing", name)
+	}
+	if _, err := w.claims(); err != nil {
+		return "", fmt.Errorf("no verifier would accept the token: %w", err)
 	}
 	key, err := s.Key(c.Audience)
 	if err != nil {
@@ -39,6 +43,9 @@ func (s *Signer) Sign(c *Claims) (string, error) {
 	signed, err := t.SignedString(key.SigningKey())
 	if err != nil {
 		return "", fmt.Errorf("signing a token: %w", err)
+	}
+	if len(signed) > MaxLength {
+		return "", fmt.Errorf("no verifier would accept the token: it has %d bytes, more than %d", len(signed), MaxLength)
 	}
 	return signed, nil
 }
