@@ -76,7 +76,7 @@ type Metadata struct {
 	RevocationEndpoint    string `json:"revocation_endpoint"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
 	UserInfoEndpoint      string `json:"userinfo_endpoint"`
-	JWKSURI               string `json:"jwks_uri"`
+	JWKSURI               string `json:"jwks_uri,omitempty"`
 	// StatusListAggregationEndpoint says which status lists there are (Token Status List,
 	// section 9).
 	StatusListAggregationEndpoint string `json:"status_list_aggregation_endpoint"`

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
+	"github.com/hallpass-auth/hallpass/shared/keymetrics"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
@@ -46,6 +47,7 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 		}
 	}()
 	registry := httpserver.NewRegistry(version)
+	registry.MustRegister(keymetrics.New(keys)...)
 	return (&httpserver.Server{
 		Settings: s.HTTP,
 		Prepare: func(ctx context.Context) (http.Handler, error) {
@@ -62,7 +64,10 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 			}
 			return handler(s, keys, data, hasher, registry, log)
 		},
-		Ready:    func(ctx context.Context) error { return data.Ping(ctx) },
+		Ready: func(ctx context.Context) error {
+			health, _ := keyring.HealthOf(keys)
+			return errors.Join(health.Check(time.Now()), data.Ping(ctx))
+		},
 		Registry: registry,
 		Log:      log,
 	}).Run(ctx)

@@ -29,6 +29,10 @@ func (e *endpoints) metadata(w http.ResponseWriter, r *http.Request) (any, error
 	secret := []string{"client_secret_basic", "client_secret_post"}
 	secretOrNone := slices.Concat(secret, []string{"none"})
 	issuer := e.cfg.IssuerURL
+	jwks := ""
+	if e.cfg.Keys.Current().HasPublicKeys(e.cfg.Now()) { // else the set is empty
+		jwks = issuer + "/jwks.json"
+	}
 	return oauth.Metadata{
 		Issuer:                issuer,
 		AuthorizationEndpoint: issuer + "/authorize",
@@ -36,7 +40,7 @@ func (e *endpoints) metadata(w http.ResponseWriter, r *http.Request) (any, error
 		RevocationEndpoint:    issuer + "/revoke",
 		IntrospectionEndpoint: issuer + "/introspect",
 		UserInfoEndpoint:      issuer + "/userinfo",
-		JWKSURI:               issuer + "/jwks.json",
+		JWKSURI:               jwks,
 
 		StatusListAggregationEndpoint: issuer + statuslist.Path,
 
