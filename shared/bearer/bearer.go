@@ -60,8 +60,9 @@ func (g *Guard) Audience() string { return g.verifier.Audience() }
 func (g *Guard) Keys() keyring.Source { return g.verifier.Keys() }
 
 // Ready returns an error while there is no key to verify tokens with, as before the first fetch of
-// Config.KeysURL, and when the keys are about to end and new ones cannot be read. It ignores the age of the status lists: otherwise an outage of the authorization
-// server would take every replica of the API out of service.
+// Config.KeysURL, and when the keys are about to end and new ones cannot be read. It ignores the age of
+// the status lists: otherwise an outage of the authorization server would take every replica of the API
+// out of service.
 func (g *Guard) Ready() error { return g.verifier.Ready() }
 
 // Stats returns the state of the status lists, for metrics. It is zero in a Guard made by New.

@@ -29,10 +29,13 @@ const (
 	realm    = `realm="https://api.example"`
 	metadata = `resource_metadata="https://api.example/.well-known/oauth-protected-resource"`
 
-	challengeNone    = `Bearer ` + realm + `, ` + metadata
-	challengeToken   = `Bearer ` + realm + `, error="invalid_token", error_description="Could not validate credentials", ` + metadata
-	challengeTwo     = `Bearer ` + realm + `, error="invalid_request", error_description="The access token must be sent once, in one Authorization header", ` + metadata
-	challengeNoScope = `Bearer ` + realm + `, error="insufficient_scope", error_description="The access token lacks a scope that this needs", ` +
+	challengeNone  = `Bearer ` + realm + `, ` + metadata
+	challengeToken = `Bearer ` + realm + `, error="invalid_token", ` +
+		`error_description="Could not validate credentials", ` + metadata
+	challengeTwo = `Bearer ` + realm + `, error="invalid_request", ` +
+		`error_description="The access token must be sent once, in one Authorization header", ` + metadata
+	challengeNoScope = `Bearer ` + realm + `, error="insufficient_scope", ` +
+		`error_description="The access token lacks a scope that this needs", ` +
 		`scope="items:read items:write", ` + metadata
 )
 

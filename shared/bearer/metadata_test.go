@@ -48,7 +48,8 @@ func TestServeMetadata(t *testing.T) {
 			t.Errorf("%s, not served: challenge %s", audience, got)
 		}
 		guard.ServeMetadata(mux.Handle, "b", "a")
-		if got, want := challengeOf(t, guard), `resource_metadata="`+bearer.MetadataURL(audience)+`"`; !strings.HasSuffix(got, want) {
+		want := `resource_metadata="` + bearer.MetadataURL(audience) + `"`
+		if got := challengeOf(t, guard); !strings.HasSuffix(got, want) {
 			t.Errorf("%s: challenge %s, want %s", audience, got, want)
 		}
 		if got := guard.InvalidToken().Metadata; got != bearer.MetadataURL(audience) {
@@ -58,7 +59,7 @@ func TestServeMetadata(t *testing.T) {
 		r.Header.Set("Origin", "https://app.example")
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, r)
-		want := map[string]any{
+		document := map[string]any{
 			"resource": audience, "authorization_servers": []any{issuer}, "scopes_supported": []any{"a", "b"},
 			"bearer_methods_supported": []any{"header"},
 		}
@@ -66,7 +67,7 @@ func TestServeMetadata(t *testing.T) {
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 			t.Errorf("%s: status %d, %v", audience, w.Code, err)
 		}
-		if diff := cmp.Diff(want, got); diff != "" || w.Header().Get("Access-Control-Allow-Origin") != "*" {
+		if diff := cmp.Diff(document, got); diff != "" || w.Header().Get("Access-Control-Allow-Origin") != "*" {
 			t.Errorf("%s: header %v, document (-want +got):\n%s", audience, w.Header(), diff)
 		}
 	}

@@ -252,7 +252,8 @@ func parseKey(raw []byte) (*Key, error) {
 	var jwk jose.JSONWebKey
 	var times schedule
 	var to target
-	if json.Unmarshal(raw, &jwk) != nil || strictjson.Unmarshal(raw, &times) != nil || strictjson.Unmarshal(raw, &to) != nil {
+	err := errors.Join(json.Unmarshal(raw, &jwk), strictjson.Unmarshal(raw, &times), strictjson.Unmarshal(raw, &to))
+	if err != nil { // its text may quote the key
 		return nil, fmt.Errorf("%w: it is not a JWK, or one of its members has the wrong type", ErrBadRing)
 	}
 	algorithm, m, err := materialOf(jwk.Key)

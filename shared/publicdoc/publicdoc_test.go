@@ -24,7 +24,8 @@ func serve(method string, header ...string) *httptest.ResponseRecorder {
 func TestEveryOriginReads(t *testing.T) {
 	for _, origin := range []string{"https://app.example", "http://localhost:5173", "null", "moz-extension://x"} {
 		if got := serve(http.MethodGet, "Origin", origin); got.Code != http.StatusOK || got.Body.String() != `{"a":1}` ||
-			got.Header().Get("Access-Control-Allow-Origin") != "*" || got.Header().Get("Access-Control-Allow-Credentials") != "" {
+			got.Header().Get("Access-Control-Allow-Origin") != "*" ||
+			got.Header().Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s: status %d, header %v", origin, got.Code, got.Header())
 		}
 		const asked = "authorization,mcp-protocol-version,x-anything"

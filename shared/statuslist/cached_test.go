@@ -27,7 +27,8 @@ func (f *keyFile) read(t *testing.T, keys ...string) *keyring.Ring {
 	jwks := make([]string, len(keys))
 	for i, key := range keys {
 		parts := append(strings.Split(key, ":"), "")
-		jwks[i] = fmt.Sprintf(`{"kty":"oct","kid":%q,"k":%q`, parts[0], base64.RawURLEncoding.EncodeToString([]byte(parts[1])))
+		secret := base64.RawURLEncoding.EncodeToString([]byte(parts[1]))
+		jwks[i] = fmt.Sprintf(`{"kty":"oct","kid":%q,"k":%q`, parts[0], secret)
 		if parts[2] != "" {
 			jwks[i] += `,"exp":` + parts[2]
 		}

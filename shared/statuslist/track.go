@@ -61,7 +61,7 @@ func (l *trackedList) confirmed() time.Time {
 	return l.began
 }
 
-// wait returns the copy. If there is none yet, it waits for the first tries to fetch it or until ctx
+// wait returns the copy. Before the first one, it waits for the first tries to fetch it or until ctx
 // ends: a server that has just started may need a moment.
 func (l *trackedList) wait(ctx context.Context) (*cachedList, error) {
 	if cached := l.copy.Load(); cached != nil {

@@ -38,7 +38,7 @@ type Claims struct {
 	// Username and Name are the user's (preferred_username, name). Both are empty in a token without
 	// the scope profile, and in one that no user stands behind: see IsUser.
 	Username, Name string
-	// Status refers to the bit that revokes the token; nil if there is none.
+	// Status refers to the bit that revokes the token; nil without the claim status.
 	Status *Status
 }
 
@@ -131,7 +131,7 @@ func (w *wire) checkTimes() error {
 // errReference reports a status_list without idx or uri (draft-ietf-oauth-status-list section 6.2).
 var errReference = errors.New("its status_list has no idx or no uri")
 
-// reference returns the reference to a status list, and nil if there is none.
+// reference returns the reference to a status list, and nil without the claim.
 func (w *wire) reference() (*Status, error) {
 	if w.Status == nil || w.Status.List == nil {
 		return nil, nil

@@ -42,7 +42,11 @@ func TestClaimNamesAreCaseSensitive(t *testing.T) {
 		t.Errorf("claims %+v", got)
 	}
 	for _, name := range []string{"iss", "sub", "aud", "client_id", "jti", "iat", "exp"} {
-		more := `,"` + strings.ToUpper(name) + `":` + map[bool]string{true: seconds(time.Hour), false: `"` + audience + `"`}[name == "exp" || name == "iat"]
+		value := `"` + audience + `"`
+		if name == "exp" || name == "iat" {
+			value = seconds(time.Hour)
+		}
+		more := `,"` + strings.ToUpper(name) + `":` + value
 		if _, err := v.Verify(t.Context(), mintText(t, payloadText(t, more, name))); !errors.Is(err, token.ErrInvalid) {
 			t.Errorf("%s instead of %s: %v", strings.ToUpper(name), name, err)
 		}
@@ -145,7 +149,9 @@ func TestStatusReference(t *testing.T) {
 
 // A user stands behind a token whose subject has the prefix of users.
 func TestIsUser(t *testing.T) {
-	for subject, want := range map[string]bool{"usr_1": true, "cli_1": false, "USR_1": false, "": false, "x usr_1": false} {
+	for subject, want := range map[string]bool{
+		"usr_1": true, "cli_1": false, "USR_1": false, "": false, "x usr_1": false,
+	} {
 		if got := (&token.Claims{Subject: subject, Username: "john.doe"}).IsUser(); got != want {
 			t.Errorf("%q: %v", subject, got)
 		}

@@ -10,9 +10,10 @@ import (
 
 func main() {
 	os.Exit(program.Program{
-		Name:        "resourceserver",
-		Description: "The resource API of Hallpass. It accepts access tokens of the authorization server without asking it about each request.",
-		Commands:    &server.Commands{},
-		Vars:        map[string]string{"listen": "127.0.0.1:8000", "admin_listen": "127.0.0.1:8001"},
+		Name: "resourceserver",
+		Description: "The resource API of Hallpass. It accepts access tokens of the authorization server " +
+			"without asking it about each request.",
+		Commands: &server.Commands{},
+		Vars:     map[string]string{"listen": "127.0.0.1:8000", "admin_listen": "127.0.0.1:8001"},
 	}.Main(os.Args[1:], program.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }

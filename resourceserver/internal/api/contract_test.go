@@ -53,7 +53,8 @@ func TestUserWithoutNames(t *testing.T) {
 	if want := `{"item_id":42,"owner":"` + claims.Subject + `"}`; got.StatusCode != http.StatusOK || got.body != want {
 		t.Errorf("item: status %d, body %q, want %q", got.StatusCode, got.body, want)
 	}
-	if got := s.do(t, http.MethodGet, "/users/me", "Authorization", authorization); got.StatusCode != http.StatusForbidden {
+	got = s.do(t, http.MethodGet, "/users/me", "Authorization", authorization)
+	if got.StatusCode != http.StatusForbidden {
 		t.Errorf("user: status %d", got.StatusCode)
 	}
 }
@@ -97,7 +98,8 @@ func TestInvalidItemID(t *testing.T) {
 	for _, id := range []string{
 		"abc", "4.0", "4.5", "1e3", "0x10", "9223372036854775808", "-9223372036854775809", "123456789012345678901234567890",
 		"--5", "..", "+-1", "%2B%2B1", "4_2", "4,2", "%E2%88%925", "４２", "42%00", "42%0A", "%2042", "42;v=1", "42%3Fx",
-		"42%23", "٤٢", "4%25202", "0b1", "1e0", "%E2%80%8B42", "42%C2%A0", "%00", "%FF", "4%202", "٣", "NaN", "null", "true", strings.Repeat("9", 4000),
+		"42%23", "٤٢", "4%25202", "0b1", "1e0", "%E2%80%8B42", "42%C2%A0",
+		"%00", "%FF", "4%202", "٣", "NaN", "null", "true", strings.Repeat("9", 4000),
 	} {
 		got := s.get(t, "/items/"+id)
 		p := got.problem(t)
@@ -127,9 +129,11 @@ func TestAuthenticationComesBeforeValidation(t *testing.T) {
 func TestUnknownPaths(t *testing.T) {
 	s := start(t, nil)
 	for _, path := range []string{
-		"/", "/items", "/items/", "/items/42/", "/items/42/x", "/items/4%2F2", "/users", "/users/me/", "/users/me/x", "/USERS/ME",
+		"/", "/items", "/items/", "/items/42/", "/items/42/x", "/items/4%2F2", "/users", "/users/me/", "/users/me/x",
+		"/USERS/ME",
 		"//users/me", "/users//me", "/users/../users/me", "/users/./me", "/docs/", "/docs/index.html", "/docs/swagger-ui.js",
-		"/docs/../openapi.json", "/schemas", "/schemas/User.json", "/openapi", "/openapi.yaml", "/openapi-3.0.json", "/.well-known/",
+		"/docs/../openapi.json", "/schemas", "/schemas/User.json", "/openapi", "/openapi.yaml", "/openapi-3.0.json",
+		"/.well-known/",
 	} {
 		for _, got := range []response{s.get(t, path), s.do(t, http.MethodGet, path)} {
 			if p := got.problem(t); got.StatusCode != http.StatusNotFound || p.Detail != "Not Found" ||

@@ -31,9 +31,10 @@ type Settings struct {
 
 // settingNames maps the fields of bearer.Config to the settings that they come from.
 var settingNames = map[string]string{
-	"Issuer":         "--issuer (HALLPASS_ISSUER)",
-	"Audience":       "--audience (HALLPASS_AUDIENCE)",
-	"Keys":           "--keys-url (HALLPASS_KEYS_URL), --keys-file (HALLPASS_KEYS_FILE), --token-secret (HALLPASS_TOKEN_SECRET)",
+	"Issuer":   "--issuer (HALLPASS_ISSUER)",
+	"Audience": "--audience (HALLPASS_AUDIENCE)",
+	"Keys": "--keys-url (HALLPASS_KEYS_URL), --keys-file (HALLPASS_KEYS_FILE), " +
+		"--token-secret (HALLPASS_TOKEN_SECRET)",
 	"KeysURL":        "--keys-url (HALLPASS_KEYS_URL)",
 	"KeysFile":       "--keys-file (HALLPASS_KEYS_FILE)",
 	"TokenSecret":    "--token-secret (HALLPASS_TOKEN_SECRET)",

@@ -296,8 +296,9 @@ func TestKeysOfAnotherAPIInAChangedFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.write(rotated)
-		if err := w.Ready(t.Context()); err != nil || w.metric("hallpass_keys_end_timestamp_seconds") != float64(signs.Unix()) {
-			t.Errorf("after the rotation: %v", err)
+		end := w.metric("hallpass_keys_end_timestamp_seconds")
+		if err := w.Ready(t.Context()); err != nil || end != float64(signs.Unix()) {
+			t.Errorf("after the rotation: %v, end %v", err, end)
 		}
 		time.Sleep(4*time.Minute + 30*time.Second)
 		if err := w.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), other) {
