@@ -3,12 +3,15 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -30,9 +33,23 @@ type userTarget struct {
 	Username        string `arg:"" help:"The user's username."`
 }
 
+// find sets the username to the stored one of the user, if there is one, however it is spelled.
+func (t *userTarget) find(ctx context.Context, s *store.Store) (account.User, error) {
+	u, err := account.Find(ctx, t.Username, s.UserByUsername)
+	if err == nil {
+		t.Username = u.Username
+	}
+	return u, err
+}
+
 // do runs work on the database and prints what was done.
-func (t userTarget) do(ctx context.Context, streams program.Streams, done string, work func(*store.Store) error) error {
-	err := withStore(ctx, t.Database, work)
+func (t *userTarget) do(ctx context.Context, streams program.Streams, done string, work func(*store.Store) error) error {
+	err := withStore(ctx, t.Database, func(s *store.Store) error {
+		if _, err := t.find(ctx, s); err != nil && !errors.Is(err, record.ErrNotFound) {
+			return err
+		}
+		return work(s)
+	})
 	if err == nil {
 		fmt.Fprintf(streams.Out, "user %s: %s\n", t.Username, done)
 	}
@@ -82,10 +99,11 @@ func (c *userAddCommand) Validate() error {
 
 // Run adds the user. It checks everything else before it asks for the password.
 func (c *userAddCommand) Run(ctx context.Context, streams program.Streams) error {
-	user, err := account.New(c.Username, cmp.Or(c.Name, c.Username), "", time.Now())
+	user, err := account.New(c.Username, cmp.Or(c.Name, strings.TrimSpace(c.Username)), "", time.Now())
 	if err != nil {
 		return exitError(c.Username, err)
 	}
+	c.Username = user.Username
 	return c.do(ctx, streams, "added", func(s *store.Store) error {
 		if user.PasswordHash, err = c.newHash(ctx, streams, c.Username); err != nil {
 			return err
@@ -187,7 +205,7 @@ type userShowCommand struct {
 // Run shows the user.
 func (c *userShowCommand) Run(ctx context.Context, streams program.Streams) error {
 	err := withStore(ctx, c.Database, func(s *store.Store) error {
-		u, err := s.UserByUsername(ctx, c.Username)
+		u, err := c.find(ctx, s)
 		if err != nil {
 			return err
 		}

@@ -3,60 +3,204 @@ package account
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"slices"
+	"sync"
 )
 
-// ErrOverloaded is returned when too many logins are waiting already. It says nothing
-// about the password: the client may try again shortly.
+// ErrOverloaded is returned when too many logins are waiting. It says nothing about the
+// password: the client may try again shortly.
 var ErrOverloaded = errors.New("too many logins are waiting")
 
-// Gate limits how many jobs run at once and how many wait for their turn. bcrypt runs
-// behind one, so that a flood of logins cannot use up the CPU or memory, and a login that
-// cannot be served soon fails at once. It is safe for concurrent use.
+// Gate limits how much work runs at once and how much waits, and shares both fairly
+// between the addresses that the work comes from. bcrypt runs behind it, so that a storm
+// of logins takes only its share of the CPU and of memory, and so that one address cannot
+// keep out the others. It is safe for concurrent use.
+//
+// An address that is alone may use every place. When several wait, a free place goes to the
+// address with the least work running, and addresses that are equal in this take turns.
+// When the queue is full, the newest work of the address with the longest queue gives way.
 type Gate struct {
-	places  chan struct{}
-	waiting atomic.Int64
-	queue   int64
+	places, capacity int
+
+	mu      sync.Mutex
+	running int
+	waiting int
+	sources map[string]*source // by address; only those with work that runs or waits
+	turns   uint64             // the last turn that was given out
 }
 
-// NewGate returns a Gate that runs up to places jobs at once and lets up to queue more
-// wait. Values below 1 count as 1.
+// source is the work of one address.
+type source struct {
+	running int
+	queue   []*ticket // oldest first
+	turn    uint64    // the lowest goes first
+}
+
+// ticket is one piece of work that waits.
+type ticket struct {
+	admitted chan error // receives nil with a place, or ErrOverloaded
+}
+
+// NewGate returns a gate that lets at most places pieces of work run and at most queue
+// more wait. Both are at least 1.
 func NewGate(places, queue int) *Gate {
-	return &Gate{places: make(chan struct{}, max(places, 1)), queue: int64(max(queue, 1))}
+	return &Gate{places: max(places, 1), capacity: max(queue, 1), sources: map[string]*source{}}
 }
 
-// Do runs work in the caller's goroutine once a place is free. If the queue is full it
-// returns ErrOverloaded; if ctx ends first it returns ctx.Err(). In both cases work does
-// not run.
-func (g *Gate) Do(ctx context.Context, work func()) error {
-	select {
-	case g.places <- struct{}{}:
-	default:
-		if err := g.wait(ctx); err != nil {
-			return err
-		}
+// Do runs work in the caller's goroutine as soon as address gets a place. The error is
+// ErrOverloaded when there is no room to wait, or ctx.Err() when ctx
+// ends first; work has not run then.
+func (g *Gate) Do(ctx context.Context, address string, work func()) error {
+	if err := g.enter(ctx, address); err != nil {
+		return err
 	}
-	defer func() { <-g.places }()
+	defer g.leave(address)
 	work()
 	return nil
 }
 
-// wait takes a place once one is free.
-func (g *Gate) wait(ctx context.Context) error {
-	defer g.waiting.Add(-1)
-	if g.waiting.Add(1) > g.queue {
-		return ErrOverloaded
-	}
+// enter returns nil once address holds a place.
+func (g *Gate) enter(ctx context.Context, address string) error {
+	t := g.join(address)
 	select {
-	case g.places <- struct{}{}:
-		return nil
+	case err := <-t.admitted:
+		return err
 	case <-ctx.Done():
-		return ctx.Err()
+	}
+	if !g.withdraw(address, t) { // decided while ctx ended
+		if err := <-t.admitted; err != nil {
+			return err
+		}
+		g.leave(address)
+	}
+	return ctx.Err()
+}
+
+// join queues work of address and returns its ticket.
+func (g *Gate) join(address string) *ticket {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.sources[address]
+	if s == nil {
+		s = &source{}
+		g.sources[address] = s
+	}
+	if len(s.queue) == 0 {
+		s.turn = g.nextTurn()
+	}
+	t := &ticket{admitted: make(chan error, 1)}
+	s.queue = append(s.queue, t)
+	g.waiting++
+	g.dispatch()
+	if g.waiting > g.capacity {
+		g.refuseNewest(g.longestQueue(address))
+	}
+	return t
+}
+
+// longestQueue returns the address with the longest queue; the given one where no other is
+// longer. The caller holds mu.
+func (g *Gate) longestQueue(address string) string {
+	longest := len(g.sources[address].queue)
+	for a, s := range g.sources {
+		if len(s.queue) > longest {
+			address, longest = a, len(s.queue)
+		}
+	}
+	return address
+}
+
+// refuseNewest ends the wait of the newest work of address. The caller holds mu.
+func (g *Gate) refuseNewest(address string) {
+	queue := g.sources[address].queue
+	newest := queue[len(queue)-1]
+	g.remove(address, newest)
+	newest.admitted <- ErrOverloaded
+}
+
+// withdraw takes a ticket out of the queue, and reports whether it was still there.
+func (g *Gate) withdraw(address string, t *ticket) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.remove(address, t)
+}
+
+// leave gives a place back, and the next work gets it.
+func (g *Gate) leave(address string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.running--
+	g.sources[address].running--
+	g.forgetIdle(address)
+	g.dispatch()
+}
+
+// remove takes a ticket out of the queue of address, and reports whether it was there. The
+// caller holds mu.
+func (g *Gate) remove(address string, t *ticket) bool {
+	s := g.sources[address]
+	if s == nil {
+		return false
+	}
+	i := slices.Index(s.queue, t)
+	if i < 0 {
+		return false
+	}
+	s.queue = slices.Delete(s.queue, i, i+1)
+	g.waiting--
+	g.forgetIdle(address)
+	return true
+}
+
+// forgetIdle drops an address that has no work. The caller holds mu.
+func (g *Gate) forgetIdle(address string) {
+	if s := g.sources[address]; s.running == 0 && len(s.queue) == 0 {
+		delete(g.sources, address)
 	}
 }
 
-// Running returns the number of jobs that are running.
-func (g *Gate) Running() int { return len(g.places) }
+// dispatch gives free places to waiting work. The caller holds mu.
+func (g *Gate) dispatch() {
+	for g.running < g.places && g.waiting > 0 {
+		s := g.next()
+		t := s.queue[0]
+		s.queue = slices.Delete(s.queue, 0, 1)
+		s.turn = g.nextTurn()
+		s.running++
+		g.running++
+		g.waiting--
+		t.admitted <- nil
+	}
+}
 
-// Waiting returns the number of jobs that are waiting.
-func (g *Gate) Waiting() int { return int(g.waiting.Load()) }
+// next returns the source that gets the next place. The caller holds mu; some work waits.
+func (g *Gate) next() *source {
+	var next *source
+	for _, s := range g.sources {
+		switch {
+		case len(s.queue) == 0:
+		case next == nil, s.running < next.running, s.running == next.running && s.turn < next.turn:
+			next = s
+		}
+	}
+	return next
+}
+
+func (g *Gate) nextTurn() uint64 {
+	g.turns++
+	return g.turns
+}
+
+// Running returns how much work runs now.
+func (g *Gate) Running() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.running
+}
+
+// Waiting returns how much work waits now.
+func (g *Gate) Waiting() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.waiting
+}

@@ -3,6 +3,8 @@ package account_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -11,49 +13,53 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
-// gateTest sends jobs through a gate. Each job runs until the test finishes it.
+// gateTest sends work through a gate. Each piece of work lasts until finish ends it.
 type gateTest struct {
 	t       *testing.T
 	gate    *account.Gate
-	release chan struct{}
-	entered []int
-	results chan error
+	release map[string]chan struct{}
+	started []string // names of work, in the order in which it started
+	refused []string // names of work that got ErrOverloaded
 }
 
-// testGate runs test in a bubble, in which synctest.Wait returns once every job runs, waits
-// or has returned.
+// testGate runs test in a synctest bubble and checks that nothing is left over.
 func testGate(t *testing.T, places, queue int, test func(g *gateTest)) {
-	t.Parallel()
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		g := &gateTest{
-			t:       t,
-			gate:    account.NewGate(places, queue),
-			release: make(chan struct{}),
-			results: make(chan error, 100),
-		}
+		g := &gateTest{t: t, gate: account.NewGate(places, queue), release: map[string]chan struct{}{}}
 		test(g)
-		g.expect(0, 0) // the bubble fails the test if a job is left
+		g.expect(0, 0)
 	})
 }
 
-// send starts a job and returns once it runs, waits or has returned.
-func (g *gateTest) send(ctx context.Context, name int) {
-	go func() {
-		g.results <- g.gate.Do(ctx, func() {
-			g.entered = append(g.entered, name) // no race: send waits
-			<-g.release
-		})
-	}()
-	synctest.Wait()
+// send starts work and returns when it runs, waits or has been refused. The name is an
+// address and a number: "a1" is work of the address a.
+func (g *gateTest) send(ctx context.Context, names ...string) {
+	g.t.Helper()
+	for _, name := range names {
+		release := make(chan struct{})
+		g.release[name] = release
+		go func() {
+			err := g.gate.Do(ctx, name[:1], func() {
+				g.started = append(g.started, name)
+				<-release
+			})
+			switch {
+			case errors.Is(err, account.ErrOverloaded):
+				g.refused = append(g.refused, name)
+			case err != nil && !errors.Is(err, context.Canceled):
+				g.t.Errorf("work %s: %v", name, err)
+			}
+		}()
+		synctest.Wait()
+	}
 }
 
-// finish ends one of the running jobs.
-func (g *gateTest) finish() {
-	g.t.Helper()
-	g.release <- struct{}{}
-	synctest.Wait()
-	if err := <-g.results; err != nil {
-		g.t.Errorf("a job that ran: got error %v", err)
+// finish ends work that runs.
+func (g *gateTest) finish(names ...string) {
+	for _, name := range names {
+		g.release[name] <- struct{}{}
+		synctest.Wait()
 	}
 }
 
@@ -64,77 +70,147 @@ func (g *gateTest) expect(running, waiting int) {
 	}
 }
 
-func TestGateLimitsJobs(t *testing.T) {
+func (g *gateTest) expectStarted(names string) {
+	g.t.Helper()
+	if diff := cmp.Diff(names, strings.Join(g.started, " ")); diff != "" {
+		g.t.Errorf("order of work (-want +got):\n%s", diff)
+	}
+}
+
+func (g *gateTest) expectRefused(names string) {
+	g.t.Helper()
+	if diff := cmp.Diff(names, strings.Join(g.refused, " ")); diff != "" {
+		g.t.Errorf("refused (-want +got):\n%s", diff)
+	}
+}
+
+func TestGateGivesOneAddressEveryPlaceInOrder(t *testing.T) {
 	testGate(t, 2, 3, func(g *gateTest) {
-		for i := range 5 {
-			g.send(g.t.Context(), i)
-			g.expect(min(i+1, 2), max(i-1, 0))
-		}
-		for range 3 { // the queue is full
-			g.send(g.t.Context(), 99)
-			if err := <-g.results; !errors.Is(err, account.ErrOverloaded) {
-				t.Errorf("sixth job: got %v, want %v", err, account.ErrOverloaded)
-			}
-			g.expect(2, 3)
-		}
-		g.finish()
-		g.expect(2, 2)
-		g.send(g.t.Context(), 5) // the queue has room again
+		g.send(g.t.Context(), "a1", "a2", "a3", "a4", "a5")
 		g.expect(2, 3)
-		for range 5 {
-			g.finish()
-		}
-		// First come, first served. Refused jobs never ran.
-		if diff := cmp.Diff([]int{0, 1, 2, 3, 4, 5}, g.entered); diff != "" {
-			t.Errorf("order (-want +got):\n%s", diff)
-		}
+		g.send(g.t.Context(), "a6", "a7")
+		g.expectRefused("a6 a7")
+		g.finish("a1")
+		g.expect(2, 2)
+		g.send(g.t.Context(), "a8") // there is room again
+		g.finish("a2", "a3", "a4", "a5", "a8")
+		g.expectStarted("a1 a2 a3 a4 a5 a8")
 	})
 }
 
-func TestGateCanceled(t *testing.T) {
+func TestGateGivesAFreePlaceToTheAddressWithLeastRunning(t *testing.T) {
+	testGate(t, 2, 10, func(g *gateTest) {
+		g.send(g.t.Context(), "a1", "a2", "a3", "a4", "b1", "b2")
+		g.finish("a1") // b has nothing running
+		g.expectStarted("a1 a2 b1")
+		g.finish("a2", "b1", "a3", "b2", "a4")
+		g.expectStarted("a1 a2 b1 a3 b2 a4")
+	})
+}
+
+func TestGateLetsAddressesTakeTurns(t *testing.T) {
+	testGate(t, 1, 10, func(g *gateTest) {
+		g.send(g.t.Context(), "a1", "a2", "a3", "b1", "b2", "c1")
+		g.finish("a1", "a2", "b1", "c1", "a3", "b2")
+		g.expectStarted("a1 a2 b1 c1 a3 b2")
+	})
+}
+
+// Addresses that come and go must not overtake one that waits.
+func TestGateStarvesNoAddress(t *testing.T) {
+	testGate(t, 1, 10, func(g *gateTest) {
+		g.send(g.t.Context(), "a1", "z1")
+		for _, newcomer := range "bcdef" {
+			g.send(g.t.Context(), fmt.Sprintf("%c1", newcomer))
+		}
+		g.finish("a1")
+		g.expectStarted("a1 z1")
+		g.finish("z1", "b1", "c1", "d1", "e1", "f1")
+	})
+}
+
+func TestGateRefusesTheNewestOfTheLongestQueue(t *testing.T) {
+	testGate(t, 1, 3, func(g *gateTest) {
+		g.send(g.t.Context(), "a1", "a2", "a3", "a4")
+		g.send(g.t.Context(), "b1") // a4 gives way
+		g.expectRefused("a4")
+		g.send(g.t.Context(), "b2") // b would have as much as a
+		g.expectRefused("a4 b2")
+		g.send(g.t.Context(), "c1") // a3 gives way
+		g.expectRefused("a4 b2 a3")
+		g.send(g.t.Context(), "d1") // nobody has more than d would have
+		g.expectRefused("a4 b2 a3 d1")
+		g.expect(1, 3)
+		g.finish("a1", "a2", "b1", "c1")
+	})
+}
+
+func TestGateFreesTheRoomOfCanceledWork(t *testing.T) {
 	testGate(t, 1, 2, func(g *gateTest) {
-		g.send(g.t.Context(), 0)
+		g.send(g.t.Context(), "a1")
 		ctx, cancel := context.WithCancel(g.t.Context())
-		g.send(ctx, 1)
-		g.send(g.t.Context(), 2)
+		g.send(ctx, "a2")
+		g.send(g.t.Context(), "a3")
 		g.expect(1, 2)
 		cancel()
 		synctest.Wait()
 		g.expect(1, 1)
-		if err := <-g.results; !errors.Is(err, context.Canceled) {
-			t.Errorf("canceled job: got %v, want %v", err, context.Canceled)
-		}
-		g.finish()
-		g.expect(1, 0)
-		g.finish()
-		if diff := cmp.Diff([]int{0, 2}, g.entered); diff != "" {
-			t.Errorf("order (-want +got):\n%s", diff)
-		}
+		g.finish("a1", "a3")
+		g.expectStarted("a1 a3")
 	})
 }
 
-// A panic frees the place, since net/http recovers from panics in handlers.
-func TestGatePanic(t *testing.T) {
+// net/http recovers from the panic of a handler: the place must be free again then.
+func TestGateFreesThePlaceOfWorkThatPanics(t *testing.T) {
 	testGate(t, 1, 1, func(g *gateTest) {
 		for range 3 {
 			func() {
 				defer func() { _ = recover() }()
-				_ = g.gate.Do(g.t.Context(), func() { panic("on purpose") })
+				_ = g.gate.Do(g.t.Context(), "a", func() { panic("panic of the test") })
 			}()
 		}
 		g.expect(0, 0)
-		g.send(g.t.Context(), 0)
-		g.finish()
+		g.send(g.t.Context(), "a1")
+		g.finish("a1")
 	})
 }
 
-// Values below 1 count as 1.
-func TestGateMinimum(t *testing.T) {
+func TestGateHasAtLeastOnePlaceAndRoomForOne(t *testing.T) {
 	testGate(t, 0, -1, func(g *gateTest) {
-		g.send(g.t.Context(), 0)
-		g.send(g.t.Context(), 1)
+		g.send(g.t.Context(), "a1", "a2")
 		g.expect(1, 1)
-		g.finish()
-		g.finish()
+		g.finish("a1", "a2")
 	})
+}
+
+// No interleaving may lose a place or let more work run than there are places.
+func TestGateKeepsItsLimitsUnderConcurrency(t *testing.T) {
+	gate := account.NewGate(3, 20)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	for worker := range 32 {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for i := range 200 {
+				work := ctx
+				if i%7 == worker%7 {
+					c, end := context.WithCancel(ctx)
+					end()
+					work = c
+				}
+				_ = gate.Do(work, fmt.Sprint(worker%5), func() {
+					if n := gate.Running(); n < 1 || n > 3 {
+						t.Errorf("%d run at once", n)
+					}
+				})
+			}
+		}()
+	}
+	for range 32 {
+		<-done
+	}
+	cancel()
+	if gate.Running() != 0 || gate.Waiting() != 0 {
+		t.Errorf("left over: %d running, %d waiting", gate.Running(), gate.Waiting())
+	}
 }

@@ -2,6 +2,9 @@ package account
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"log/slog"
 	"time"
@@ -18,153 +21,230 @@ var ErrIncorrect = errors.New("incorrect username or password")
 type LoginStore interface {
 	// UserByUsername returns the user, or record.ErrNotFound.
 	UserByUsername(ctx context.Context, username string) (User, error)
+	// UserByID returns the user, or record.ErrNotFound.
+	UserByID(ctx context.Context, id string) (User, error)
 	// ReplaceHash sets the user's password hash to new if it still is old.
 	ReplaceHash(ctx context.Context, userID, old, new string) error
-	// FailedLogins returns the failures recorded under the key.
-	FailedLogins(ctx context.Context, key string) (Failures, error)
-	// RecordFailure adds a failure under the key and deletes failures from before
-	// forgetBefore.
-	RecordFailure(ctx context.Context, key string, now, forgetBefore time.Time) error
-	// ClearFailures deletes the failures under the key.
-	ClearFailures(ctx context.Context, key string) error
+	// PasswordCosts returns how many users have a hash of each cost.
+	PasswordCosts(ctx context.Context) ([]CostCount, error)
+	// LoginFailures returns the failures that are counted under the key.
+	LoginFailures(ctx context.Context, key FailureKey) (LoginFailures, error)
+	// ReserveTry counts a failure under the key, unless LoginFailures.Wait says to wait, and
+	// reports whether it did.
+	ReserveTry(ctx context.Context, key FailureKey, now time.Time) (bool, error)
+	// GiveBackTries deletes the failures of the account at the address.
+	GiveBackTries(ctx context.Context, key FailureKey) error
 }
 
 // Attempt is one attempt to log in.
 type Attempt struct {
-	// Username and Password are as the user typed them. They are never logged: a
-	// password typed into the username field would be logged too.
+	// Username and Password are as the user typed them. The password is never logged, and
+	// an unknown username only as a digest: a password typed into the username field would
+	// be logged too.
 	Username, Password string
+	// Address is the client's IP address, without the port.
+	Address string
 	// ClientID and GrantType say what the login is for. They are only logged.
 	ClientID  string
 	GrantType oauth.GrantType
 }
 
-// Login checks usernames and passwords. It is safe for concurrent use. All fields are
-// required.
+// Login checks usernames and passwords. It is safe for concurrent use. All fields but
+// NameKey and Demo are required.
 type Login struct {
 	Store  LoginStore
 	Hasher *Hasher
 	Gate   *Gate
-	Now    func() time.Time
-	Log    *slog.Logger
+	// NameKey is the key of the digests of unknown usernames, in the log and where failures
+	// are counted. All servers of a database have the same one.
+	NameKey []byte
+	// Demo lets users of the demo log in.
+	Demo bool
+	Now  func() time.Time
+	Log  *slog.Logger
+
+	costs storedCosts
 }
 
 // Check returns the user with the given username and password. Otherwise it returns
 // ErrIncorrect, a *ThrottledError, ErrOverloaded, or an error of ctx or the store. It logs
 // each login, and for each failure the reason, which ErrIncorrect hides.
+//
+// The login counts as a failed one until the caller stores the grant or session of the user,
+// which gives the try back, or calls GiveBack.
 func (l *Login) Check(ctx context.Context, a Attempt) (User, error) {
-	user, err := l.check(ctx, a)
-	l.logResult(ctx, a, user, err)
+	t, err := l.newTry(ctx, a)
+	if err == nil {
+		err = l.run(ctx, &t)
+	}
+	l.logResult(ctx, t, err)
 	if err != nil {
 		return User{}, err
 	}
-	return user, nil
+	t.user.Login = t.key
+	return t.user, nil
 }
 
-// check does what Check does, without the log. With ErrIncorrect it returns the user whose
-// name was given, if there is one.
-func (l *Login) check(ctx context.Context, a Attempt) (User, error) {
-	key := ThrottleKey(a.Username)
-	if _, err := l.failures(ctx, key); err != nil {
-		return User{}, err
+// GiveBack gives the try of a successful login back if neither a grant nor a session is
+// stored.
+func (l *Login) GiveBack(ctx context.Context, user User) error {
+	return l.Store.GiveBackTries(ctx, user.Login)
+}
+
+// try is an attempt in progress.
+type try struct {
+	Attempt
+	user   User   // whose name it is; the zero User if there is none
+	digest []byte // of the username
+	key    FailureKey
+}
+
+// newTry finds the user and what failures are counted under: the user, however the name is
+// spelled, or a digest of the unknown name.
+func (l *Login) newTry(ctx context.Context, a Attempt) (try, error) {
+	names := spellings(a.Username)
+	t := try{Attempt: a, digest: l.nameDigest(names[len(names)-1])}
+	var err error
+	if t.user, err = Find(ctx, a.Username, l.Store.UserByUsername); err != nil && !errors.Is(err, record.ErrNotFound) {
+		return t, err
 	}
-	var user User
+	account := t.user.ID
+	if account == "" {
+		account = "unknown " + string(t.digest)
+	}
+	t.key = NewFailureKey(account, a.Address)
+	return t, nil
+}
+
+// nameDigest returns the keyed digest of a username.
+func (l *Login) nameDigest(username string) []byte {
+	mac := hmac.New(sha256.New, l.NameKey)
+	mac.Write([]byte(username))
+	return mac.Sum(nil)
+}
+
+// run checks the throttle, waits for a place and compares the password.
+func (l *Login) run(ctx context.Context, t *try) error {
+	if err := l.checkThrottle(ctx, t.key); err != nil { // do not wait in the gate to be refused
+		return err
+	}
 	var verdict error
-	err := l.Gate.Do(ctx, func() { user, verdict = l.compare(ctx, key, a) })
-	return user, errors.Join(err, verdict)
+	err := l.Gate.Do(ctx, Network(t.Address), func() { verdict = l.compare(ctx, t) })
+	return errors.Join(err, verdict)
 }
 
-// logResult logs a login that succeeded, or why it failed.
-func (l *Login) logResult(ctx context.Context, a Attempt, user User, err error) {
-	fields := []any{"client", a.ClientID, "grant_type", a.GrantType}
-	if user.ID != "" {
-		fields = append(fields, "user", user.ID)
+// checkThrottle returns a *ThrottledError if the login must wait.
+func (l *Login) checkThrottle(ctx context.Context, key FailureKey) error {
+	failures, err := l.Store.LoginFailures(ctx, key)
+	if err != nil {
+		return err
 	}
-	var throttled *ThrottledError
-	reason := "wrong password"
-	switch {
-	case err == nil:
-		l.Log.InfoContext(ctx, "logged in", append(fields, "event", "login")...)
-		return
-	case errors.As(err, &throttled):
-		reason = "throttled"
-	case !errors.Is(err, ErrIncorrect):
-		return // the password was not checked
-	case user.ID == "":
-		reason = "unknown user"
-	case !user.Active():
-		reason = "disabled user"
+	if wait := failures.Wait(l.Now()); wait > 0 {
+		return &ThrottledError{Wait: wait}
 	}
-	l.Log.WarnContext(ctx, "login failed", append(fields, "event", "login_failed", "reason", reason)...)
+	return nil
 }
 
-// failures returns the account's failed logins, or a *ThrottledError if it must wait
-// before the next attempt.
-func (l *Login) failures(ctx context.Context, key string) (Failures, error) {
-	f, err := l.Store.FailedLogins(ctx, key)
-	if err != nil {
-		return Failures{}, err
+// reserve counts the try before the password is compared, so that no more guesses are compared
+// than the limits allow, however many arrive at once at however many servers.
+func (l *Login) reserve(ctx context.Context, key FailureKey) error {
+	reserved, err := l.Store.ReserveTry(ctx, key, l.Now())
+	if err != nil || reserved {
+		return err
 	}
-	if wait := f.wait(l.Now()); wait > 0 {
-		return Failures{}, &ThrottledError{Wait: wait}
+	if err := l.checkThrottle(ctx, key); err != nil {
+		return err
 	}
-	return f, nil
+	return &ThrottledError{Wait: time.Second} // another login has succeeded since
 }
 
-// compare checks the password. It runs inside the gate. It checks the throttle again and
-// records a failure before it gives up its place, so that parallel guesses exceed the
-// throttle by at most the number of places. It reads the user here, so that a password
-// changed while the login waited is not accepted.
-func (l *Login) compare(ctx context.Context, key string, a Attempt) (User, error) {
-	before, err := l.failures(ctx, key)
-	if err != nil {
-		return User{}, err
+// compare checks the password. It runs inside the gate. It reads the user again, so that a
+// password changed while the login waited is not accepted.
+func (l *Login) compare(ctx context.Context, t *try) error {
+	if err := l.reserve(ctx, t.key); err != nil {
+		return err
 	}
-	user, err := l.candidate(ctx, a.Username)
-	if err != nil {
-		return User{}, err
-	}
-	if !l.Hasher.matches(user.PasswordHash, a.Password) {
-		// Recorded even if the caller has hung up, or guesses would be free.
-		now := l.Now()
-		if err := l.Store.RecordFailure(context.WithoutCancel(ctx), key, now, now.Add(-ForgetAfter)); err != nil {
-			return User{}, err
+	if t.user.ID != "" {
+		user, err := l.Store.UserByID(ctx, t.user.ID)
+		if err != nil && !errors.Is(err, record.ErrNotFound) {
+			return err
 		}
-		return user, ErrIncorrect
+		t.user = user
 	}
-	if before.Count > 0 {
-		if err := l.Store.ClearFailures(ctx, key); err != nil {
-			return User{}, err
+	hash := t.user.PasswordHash
+	spend := 0
+	if !l.Hasher.usable(hash) {
+		counts, err := l.costs.current(ctx, l.Store, l.Now())
+		if err != nil {
+			return err
 		}
+		spend = costOf(t.digest, counts, l.Hasher.cost)
 	}
-	l.rehash(ctx, user, a.Password)
-	return user, nil
+	matched, raw := l.Hasher.matches(hash, t.Password, spend)
+	if !matched || l.barred(t.user) {
+		return ErrIncorrect
+	}
+	l.rehash(ctx, t.user, t.Password, raw)
+	return nil
 }
 
-// candidate returns the user with the given name, or the zero User if there is none. It
-// clears the hash of a disabled user, so that no password matches and the work is the same.
-func (l *Login) candidate(ctx context.Context, username string) (User, error) {
-	user, err := l.Store.UserByUsername(ctx, username)
-	if errors.Is(err, record.ErrNotFound) {
-		return User{}, nil
-	}
-	if !user.Active() {
-		user.PasswordHash = ""
-	}
-	return user, err
-}
+// barred reports whether the user may not log in even with the right password.
+func (l *Login) barred(user User) bool { return !user.Active() || (user.Demo && !l.Demo) }
 
-// rehash replaces a hash of lower cost, now that the password is known. The login succeeds
-// even if this fails; the next one tries again.
-func (l *Login) rehash(ctx context.Context, user User, password string) {
-	if !l.Hasher.outdated(user.PasswordHash) {
+// rehash replaces a hash of lower cost, or of a password that was not prepared, now that the
+// password is known. The login succeeds even if this fails; the next one tries again.
+func (l *Login) rehash(ctx context.Context, user User, password string, raw bool) {
+	if !raw && !l.Hasher.outdated(user.PasswordHash) {
 		return
 	}
 	hash, err := l.Hasher.Hash(password)
+	if raw && errors.Is(err, ErrWeakPassword) { // it is longer when prepared
+		return
+	}
 	if err == nil {
 		err = l.Store.ReplaceHash(ctx, user.ID, user.PasswordHash, hash)
 	}
 	if err != nil {
 		l.Log.WarnContext(ctx, "cannot update password hash", "user", user.ID, "error", err)
 	}
+}
+
+// logResult logs a login that succeeded, or why it failed: who, from where and what for. It
+// logs an unknown username as a digest.
+func (l *Login) logResult(ctx context.Context, t try, err error) {
+	var fields []any
+	if t.user.ID != "" {
+		fields = append(fields, "user", t.user.ID, "username", t.user.Username)
+	} else {
+		fields = append(fields, "username_digest", base64.RawURLEncoding.EncodeToString(t.digest[:16]))
+	}
+	fields = append(fields, "address", t.Address, "client", t.ClientID, "grant_type", t.GrantType)
+	if err == nil {
+		l.Log.InfoContext(ctx, "logged in", append([]any{"event", "login"}, fields...)...)
+		return
+	}
+	if reason, ok := l.failureReason(t.user, err); ok {
+		l.Log.WarnContext(ctx, "login failed", append([]any{"event", "login_failed", "reason", reason}, fields...)...)
+	}
+}
+
+// failureReason returns the reason for the log. It returns false if neither the username nor
+// the password is the reason.
+func (l *Login) failureReason(user User, err error) (reason string, ok bool) {
+	var throttled *ThrottledError
+	switch {
+	case errors.As(err, &throttled):
+		return "throttled", true
+	case errors.Is(err, ErrOverloaded):
+		return "overloaded", true
+	case !errors.Is(err, ErrIncorrect):
+		return "", false
+	case user.ID == "":
+		return "unknown user", true
+	case !user.Active():
+		return "disabled user", true
+	case l.barred(user):
+		return "demo user while the demo is off", true
+	}
+	return "wrong password", true
 }

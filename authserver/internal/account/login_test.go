@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,12 +25,15 @@ type fixture struct {
 	store *store.Store
 	path  string
 	now   time.Time
+
+	sessions int // that logins have started
 }
 
-// The password of every user in these tests, and a wrong one.
+// The password of every user in these tests, a wrong one, and the address of most logins.
 const (
 	right = "securepassword"
 	wrong = "anothersecurepass"
+	home  = "192.0.2.1"
 )
 
 func newFixture(t *testing.T) *fixture {
@@ -79,12 +83,67 @@ func (f *fixture) addHash(username, hash string) account.User {
 	return u
 }
 
+// addRaw adds a user as a previous version did, with the username unchanged.
+func (f *fixture) addRaw(username string) account.User {
+	f.t.Helper()
+	hash, err := f.Hasher.Hash(right)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	u := account.User{ID: account.IDPrefix + username, Username: username, Name: username, CreatedAt: f.now}
+	db, err := sql.Open("sqlite", f.path)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer db.Close()
+	_, err = db.ExecContext(f.t.Context(), "INSERT INTO users (id, username, name, password_hash, created_at) "+
+		"VALUES ($1, $2, $3, $4, $5)", u.ID, username, u.Name, hash, f.now.Unix()+1)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return u
+}
+
+// addDemo adds a user of the demo.
+func (f *fixture) addDemo(username string, cost int) account.User {
+	f.t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(right), cost)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	u, err := account.New(username, username, string(hash), f.now)
+	u.Demo = true
+	if err == nil {
+		err = f.store.CreateUser(f.t.Context(), u)
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return u
+}
+
 // check logs in and returns the error.
 func (f *fixture) check(username, password string) error {
 	f.t.Helper()
-	u, err := f.Check(f.t.Context(), account.Attempt{Username: username, Password: password})
-	if (err == nil && u.Username != username) || (err != nil && u != account.User{}) {
+	return f.checkFrom(home, username, password)
+}
+
+// checkFrom logs in from an address and returns the error. A login that succeeds starts a
+// session.
+func (f *fixture) checkFrom(address, username, password string) error {
+	f.t.Helper()
+	a := account.Attempt{Username: username, Password: password, Address: address}
+	u, err := f.Check(f.t.Context(), a)
+	if (err == nil && u.ID == "") || (err != nil && u != account.User{}) {
 		f.t.Errorf("%s: got user %+v with error %v", username, u, err)
+	}
+	if err != nil {
+		return err
+	}
+	f.sessions++
+	err = f.store.CreateSession(f.t.Context(), strconv.Itoa(f.sessions), u, f.now, f.now.Add(time.Hour))
+	if err != nil {
+		err = errors.Join(err, f.GiveBack(f.t.Context(), u))
 	}
 	return err
 }
@@ -132,7 +191,7 @@ func TestCheck(t *testing.T) {
 	f.expect("john.doe", right, nil)
 	f.expect("long", longest, nil)
 	for _, tt := range []struct{ username, password string }{
-		{"john.doe", wrong}, {"john.doe", ""}, {"john.doe", right + " "}, {"john.doe", "SECUREPASSWORD"},
+		{"john.doe", wrong}, {"john.doe", ""}, {"john.doe", right + " "}, {"john.doe", right + "\u200b"}, {"john.doe", "SECUREPASSWORD"},
 		{"John.Doe", right}, {"john.doe", strings.Repeat("x", 100)}, {"long", longest + "x"},
 		{"nobody", right}, {"", right}, {"", ""}, {"disabled", right}, {"disabled", wrong},
 		{"broken", right}, {"broken", "not a hash"}, {"empty", ""}, {"empty", right},
@@ -201,20 +260,20 @@ func TestCheckWithBrokenDatabase(t *testing.T) {
 	t.Run("failures cannot be recorded", func(t *testing.T) {
 		f := newFixture(t)
 		f.add("john.doe", bcrypt.MinCost)
-		f.breakTable("INSERT ON failed_logins")
+		f.breakTable("INSERT ON login_failures")
 		for _, username := range []string{"john.doe", "nobody"} {
 			err := f.check(username, wrong)
 			if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, account.ErrIncorrect) {
 				t.Errorf("an unrecorded guess got %v", err)
 			}
 		}
-		f.expect("john.doe", right, nil)
+		f.expect("john.doe", right, store.ErrUnavailable) // or guesses would be free
 	})
 	t.Run("failures cannot be cleared", func(t *testing.T) {
 		f := newFixture(t)
 		f.add("john.doe", bcrypt.MinCost)
 		f.expect("john.doe", wrong, account.ErrIncorrect)
-		f.breakTable("DELETE ON failed_logins")
+		f.breakTable("DELETE ON login_failures")
 		f.expect("john.doe", right, store.ErrUnavailable)
 	})
 }
@@ -239,19 +298,12 @@ func TestFailureCountsAfterHangingUp(t *testing.T) {
 	f.add("john.doe", bcrypt.MinCost)
 	for range freeFailures {
 		ctx, cancel := context.WithCancel(t.Context())
-		calls := 0
-		f.Now = func() time.Time {
-			if calls++; calls == 3 { // two for the throttle, one for the wrong password
-				cancel()
-			}
-			return f.now
-		}
-		_, err := f.Check(ctx, account.Attempt{Username: "john.doe", Password: wrong})
+		f.Hasher.CountWork(func(int) { cancel() }) // while the password is compared
+		_, err := f.Check(ctx, account.Attempt{Username: "john.doe", Password: wrong, Address: home})
 		if !errors.Is(err, account.ErrIncorrect) || ctx.Err() == nil {
 			t.Fatalf("got error %v with context error %v", err, ctx.Err())
 		}
 	}
-	f.Now = func() time.Time { return f.now }
 	expectWait(t, f.check("john.doe", right), time.Second)
 }
 

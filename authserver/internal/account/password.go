@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/bcrypt"
@@ -45,6 +44,7 @@ var blocklist = func() map[string]bool {
 // characters and at most 72 bytes, not a common password, and not the username. There are
 // no composition rules. The error wraps ErrWeakPassword and never contains the password.
 func CheckPassword(username, password string) error {
+	username, password = PreparePassword(username), PreparePassword(password)
 	folded := strings.ToLower(password)
 	switch {
 	case !utf8.ValidString(password) || strings.ContainsRune(password, 0):
@@ -81,9 +81,6 @@ type Hasher struct {
 	// bcrypt's functions; a test counts the calls.
 	generate func(password []byte, cost int) ([]byte, error)
 	compare  func(hash, password []byte) error
-
-	mu      sync.Mutex
-	highest int // cost of any hash compared so far, and at least cost
 }
 
 // NewHasher returns a Hasher that hashes at the given cost. It fails if bcrypt does not
@@ -96,14 +93,13 @@ func NewHasher(cost int) (*Hasher, error) {
 		cost:     cost,
 		generate: bcrypt.GenerateFromPassword,
 		compare:  bcrypt.CompareHashAndPassword,
-		highest:  cost,
 	}, nil
 }
 
-// Hash returns the bcrypt hash of a password. It returns ErrWeakPassword for a password of
-// more than 72 bytes, which bcrypt cannot hash whole.
+// Hash returns the bcrypt hash of a password as PreparePassword returns it. It returns
+// ErrWeakPassword for one of more than 72 bytes, which bcrypt cannot hash whole.
 func (h *Hasher) Hash(password string) (string, error) {
-	hash, err := h.generate([]byte(password), h.cost)
+	hash, err := h.generate([]byte(PreparePassword(password)), h.cost)
 	if errors.Is(err, bcrypt.ErrPasswordTooLong) {
 		return "", fmt.Errorf("%w: it has more than %d bytes", ErrWeakPassword, maxPassword)
 	}
@@ -113,37 +109,43 @@ func (h *Hasher) Hash(password string) (string, error) {
 	return string(hash), nil
 }
 
-// matches reports whether the password matches the hash. An invalid hash, such as the
-// empty one of an unknown user, matches no password. Every mismatch does the same amount
-// of work, whatever the hash's cost, so that timing does not reveal which users exist.
-func (h *Hasher) matches(hash, password string) bool {
-	cost, err := bcrypt.Cost([]byte(hash))
-	highest := h.raise(cost)
-	if err != nil || len(password) > maxPassword {
-		h.burn(highest)
+// usable reports whether a password can match the hash. That of an unknown user is empty.
+func (h *Hasher) usable(hash string) bool {
+	_, err := bcrypt.Cost([]byte(hash))
+	return err == nil
+}
+
+// matches reports whether the password matches the hash, as PreparePassword returns it or, for
+// hashes of previous versions, raw. Each of the two that differ costs a comparison. A hash
+// that is not usable matches nothing and costs as much as one of the cost spend.
+//
+// What a mismatch costs depends on the username and the password, and not on whether the user
+// exists or is disabled.
+func (h *Hasher) matches(hash, password string, spend int) (matched, raw bool) {
+	if cost, err := bcrypt.Cost([]byte(hash)); err == nil {
+		spend = cost
+	} else {
+		hash = ""
+	}
+	prepared := PreparePassword(password)
+	if h.matchesOne(hash, prepared, spend) {
+		return true, false
+	}
+	if prepared == password {
+		return false, false
+	}
+	matched = h.matchesOne(hash, password, spend)
+	return matched, matched
+}
+
+// matchesOne does one computation of the cost spend, which is that of the hash unless the hash
+// is empty.
+func (h *Hasher) matchesOne(hash, password string, spend int) bool {
+	if hash == "" || len(password) > maxPassword {
+		_, _ = h.generate([]byte("the password of nobody"), spend)
 		return false
 	}
-	if h.compare([]byte(hash), []byte(password)) == nil {
-		return true
-	}
-	for ; cost < highest; cost++ { // 2^c + 2^c + 2^(c+1) + ... = 2^highest
-		h.burn(cost)
-	}
-	return false
-}
-
-// raise updates and returns the cost that every mismatch has: the highest of all hashes
-// compared so far. It exceeds the configured cost if that was lowered.
-func (h *Hasher) raise(cost int) int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.highest = max(h.highest, cost)
-	return h.highest
-}
-
-// burn does the work of one comparison at the given cost.
-func (h *Hasher) burn(cost int) {
-	_, _ = h.generate([]byte("the password of nobody"), cost)
+	return h.compare([]byte(hash), []byte(password)) == nil
 }
 
 // outdated reports whether the hash has a lower cost than the configured one.

@@ -1,9 +1,10 @@
 // Package account holds the users of the server and checks their passwords.
 //
-// A login passes these steps in order: the throttle, which limits failures per account;
-// the gate, which limits how many bcrypt computations run at once; and the comparison with
-// the hash of the active user of that name, or with a dummy hash. All failures look the
-// same from outside and cost the same work (RFC 6749 section 5.2).
+// A login passes these steps in order: the throttle, which limits failures of an account, at
+// one address and in all; the gate, which limits how many bcrypt computations run at once and
+// shares them fairly between addresses; and the comparison with the hash of the user of that
+// name, or work that costs as much. All failures look the same from outside (RFC 6749
+// section 5.2).
 package account
 
 import (
@@ -49,15 +50,22 @@ type User struct {
 	LastLoginAt time.Time
 	// DisabledAt is when the user was disabled. Zero means active.
 	DisabledAt time.Time
+	// Demo says that the demo made the user, who still has the demo's password.
+	Demo bool
+	// Login is what a login was counted under until it succeeded. Login.Check sets it; it is
+	// not stored.
+	Login FailureKey
 }
 
 // Active reports whether the user may log in.
 func (u User) Active() bool { return u.DisabledAt.IsZero() }
 
-// New returns a user with a new random id. The hash comes from Hasher.Hash. It returns
-// ErrBadName if the username or the display name is invalid.
+// New returns a user with a new random id. It prepares the username with PrepareUsername. The
+// hash comes from Hasher.Hash. It returns ErrBadName if the username or the display name is
+// invalid.
 func New(username, name, passwordHash string, now time.Time) (User, error) {
-	if err := checkName("username", username); err != nil {
+	username, err := PrepareUsername(username)
+	if err != nil {
 		return User{}, err
 	}
 	if err := checkName("name", name); err != nil {

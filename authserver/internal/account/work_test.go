@@ -3,9 +3,11 @@ package account_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/crypto/bcrypt"
@@ -22,83 +24,94 @@ func (f *fixture) countWork(cost int) func(ctx context.Context, username, passwo
 	f.Hasher.CountWork(func(cost int) { costs = append(costs, cost) })
 	return func(ctx context.Context, username, password string) ([]int, error) {
 		costs = nil
-		_, err := f.Check(ctx, account.Attempt{Username: username, Password: password})
+		_, err := f.Check(ctx, account.Attempt{Username: username, Password: password, Address: home})
 		return costs, err
 	}
 }
 
-// RFC 6749 section 5.2 and OWASP: every failed login does the same bcrypt work, whatever
-// the reason and whatever the cost of the user's hash. A computation at cost n does 2^n
-// units of work.
+// RFC 6749 section 5.2 and OWASP: what a failed login costs depends on the username and on
+// what was typed, and not on whether the user exists, is disabled or may log in.
 func TestFailedLoginsDoTheSameWork(t *testing.T) {
 	t.Parallel()
-	const cost = bcrypt.MinCost + 2
-	for _, tt := range []struct {
-		name       string
-		configured int
-	}{
-		{"hashes at the configured cost", cost},
-		{"hashes from before the cost was lowered", bcrypt.MinCost},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			f := newFixture(t)
-			work := f.countWork(tt.configured)
-			f.add("highest cost", cost)
-			if costs, err := work(t.Context(), "highest cost", right); err != nil || len(costs) != 1 {
-				t.Fatalf("login: costs %v, %v", costs, err)
-			}
-			checkFailedWork(f, work, cost)
-		})
+	const low, high = bcrypt.MinCost, bcrypt.MinCost + 2
+	f := newFixture(t)
+	work := f.countWork(low)
+	f.add("low", low)
+	f.add("high", high)
+	f.add("disabled", high)
+	demo := f.addDemo("demo", high)
+	if err := f.store.DisableUser(t.Context(), "disabled", f.now); err != nil {
+		t.Fatal(err)
 	}
-}
-
-// checkFailedWork checks the work of failed logins of users with hashes of up to the given
-// cost.
-func checkFailedWork(f *fixture, work func(context.Context, string, string) ([]int, error), cost int) {
-	f.t.Helper()
-	f.add("cost-1", cost-1)
-	f.add("cost-2", cost-2)
-	f.add("disabled", cost)
-	f.add("disabled, cost-2", cost-2)
-	f.addHash("invalid hash", "not a hash")
-	for _, username := range []string{"disabled", "disabled, cost-2"} {
-		if err := f.store.DisableUser(f.t.Context(), username, f.now); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	tooLong := strings.Repeat("x", 100)
+	tooLong, decomposed := strings.Repeat("x", 100), "passwo\u0308rd"
 	for _, tt := range []struct {
 		username, password string
 		want               []int
 	}{
-		{"highest cost", wrong, []int{cost}},
-		{"highest cost", tooLong, []int{cost}},
-		{"cost-1", wrong, []int{cost - 1, cost - 1}},
-		{"cost-2", wrong, []int{cost - 2, cost - 2, cost - 1}},
-		{"cost-2", tooLong, []int{cost}},
-		{"nobody", wrong, []int{cost}},
-		{"nobody", tooLong, []int{cost}},
-		{"disabled", right, []int{cost}},
-		{"disabled", wrong, []int{cost}},
-		{"disabled, cost-2", right, []int{cost}},
-		{"disabled, cost-2", wrong, []int{cost}},
-		{"invalid hash", wrong, []int{cost}},
+		{"low", wrong, []int{low}},
+		{"low", tooLong, []int{low}},
+		{"low", decomposed, []int{low, low}},
+		{"high", wrong, []int{high}},
+		{"high", tooLong, []int{high}},
+		{"high", decomposed, []int{high, high}},
+		{"disabled", right, []int{high}},
+		{"disabled", wrong, []int{high}},
+		{"disabled", tooLong, []int{high}},
+		{demo.Username, right, []int{high}},
+		{demo.Username, wrong, []int{high}},
 	} {
-		got, err := work(f.t.Context(), tt.username, tt.password)
+		got, err := work(t.Context(), tt.username, tt.password)
 		if !errors.Is(err, account.ErrIncorrect) {
-			f.t.Errorf("%s with %q: got error %v, want %v", tt.username, tt.password, err, account.ErrIncorrect)
+			t.Errorf("%s with %q: got error %v, want %v", tt.username, tt.password, err, account.ErrIncorrect)
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
-			f.t.Errorf("%s with %q: costs (-want +got):\n%s", tt.username, tt.password, diff)
+			t.Errorf("%s with %q: costs (-want +got):\n%s", tt.username, tt.password, diff)
 		}
-		units := 0
-		for _, c := range got {
-			units += 1 << c
+	}
+}
+
+// Unknown usernames cost what users cost: each the same each time, and together in the
+// proportion of the stored hashes. So the cost of a login tells nobody which names exist, even
+// the first time and even if the costs differ.
+func TestUnknownUsersCostWhatUsersCost(t *testing.T) {
+	t.Parallel()
+	const low, high = bcrypt.MinCost, bcrypt.MinCost + 1
+	f := newFixture(t)
+	f.NameKey = []byte("a key that is the same in each run")
+	work := f.countWork(low)
+	spent := func(username, password string) int {
+		t.Helper()
+		costs, err := work(t.Context(), username, password)
+		if !errors.Is(err, account.ErrIncorrect) || len(costs) != 1 {
+			t.Fatalf("%s: costs %v, error %v", username, costs, err)
 		}
-		if units != 1<<cost {
-			f.t.Errorf("%s with %q: %d units of work, want %d", tt.username, tt.password, units, 1<<cost)
+		return costs[0]
+	}
+	if got := spent("nobody", wrong); got != low {
+		t.Errorf("without users: cost %d, want the configured one", got)
+	}
+	f.add("a user", low)
+	f.addHash("invalid hash", "not a hash")
+	for i := range 3 {
+		f.add("costly "+strconv.Itoa(i+2), high) // as another process would
+	}
+	f.now = f.now.Add(10 * time.Second) // the costs are read again
+
+	const names = 400
+	counts := map[int]int{}
+	for i := range names {
+		name := "unknown " + strconv.Itoa(i)
+		first := spent(name, wrong)
+		counts[first]++
+		if again := spent(name, strings.Repeat("x", 100)); i < 20 && again != first {
+			t.Errorf("%s: cost %d, then %d", name, first, again)
 		}
+	}
+	if counts[low]+counts[high] != names || counts[high] < names*65/100 || counts[high] > names*85/100 {
+		t.Errorf("costs of unknown names: %v, want three quarters of cost %d", counts, high)
+	}
+	if a, b := spent("invalid hash", wrong), spent("invalid hash", right); a != b {
+		t.Errorf("a user with an invalid hash: cost %d, then %d", a, b)
 	}
 }
 
@@ -138,7 +151,7 @@ func (f *fixture) occupyGate() (release func()) {
 	f.Gate = account.NewGate(1, 1)
 	busy, done := make(chan struct{}), make(chan struct{})
 	var holder sync.WaitGroup
-	holder.Go(func() { _ = f.Gate.Do(f.t.Context(), func() { close(busy); <-done }) })
+	holder.Go(func() { _ = f.Gate.Do(f.t.Context(), "192.0.2.1", func() { close(busy); <-done }) })
 	<-busy
 	return func() {
 		close(done)
@@ -152,7 +165,7 @@ func (f *fixture) fillGate() (release func()) {
 	free := f.occupyGate()
 	results := make(chan error, 2)
 	for range 2 {
-		go func() { results <- f.Gate.Do(f.t.Context(), func() {}) }()
+		go func() { results <- f.Gate.Do(f.t.Context(), "192.0.2.1", func() {}) }()
 	}
 	if err := <-results; !errors.Is(err, account.ErrOverloaded) { // so the other one waits
 		f.t.Fatalf("got %v, want %v", err, account.ErrOverloaded)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
 // MaxTokenLifetime is the longest lifetime of an access token. A revoked grant is kept for
@@ -44,6 +46,9 @@ type Grant struct {
 	// PasswordVersion is the version of the password that the user logged in with. It is
 	// set only in a new grant of the type password.
 	PasswordVersion int64
+	// Login is what the login was counted under until it succeeded. It is set only in a new
+	// grant of the type password.
+	Login account.FailureKey
 	// Session is the digest of the browser session in which the grant was given; empty if
 	// there was none.
 	Session string
@@ -57,5 +62,9 @@ func (g Grant) RefreshesAt(now time.Time) bool {
 	return g.ActiveAt(now) && now.Before(g.Refresh.ExpiresAt)
 }
 
-// ActiveAt reports whether the grant is neither revoked nor expired at now.
-func (g Grant) ActiveAt(now time.Time) bool { return g.RevokedAt.IsZero() && now.Before(g.ExpiresAt) }
+// ActiveAt reports whether the grant is neither revoked nor expired at now. A grant that a user
+// gave at a time ahead of now was given while a clock was wrong, and would last for too long.
+func (g Grant) ActiveAt(now time.Time) bool {
+	ahead := g.UserID != "" && g.CreatedAt.After(now.Add(account.ClockMargin))
+	return g.RevokedAt.IsZero() && now.Before(g.ExpiresAt) && !ahead
+}

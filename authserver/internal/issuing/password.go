@@ -23,7 +23,11 @@ func (s *Service) password(ctx context.Context, r Request) (oauth.TokenResponse,
 	response, err := viaLibrary(ctx, r, steps{
 		authenticate: func(username, password string) (string, error) {
 			user, err = s.cfg.Passwords.Check(ctx, account.Attempt{
-				Username: username, Password: password, ClientID: r.Client.ID, GrantType: oauth.GrantPassword,
+				Username:  username,
+				Password:  password,
+				Address:   r.Address,
+				ClientID:  r.Client.ID,
+				GrantType: oauth.GrantPassword,
 			})
 			return user.ID, err
 		},
@@ -36,12 +40,16 @@ func (s *Service) password(ctx context.Context, r Request) (oauth.TokenResponse,
 				Audience:        api.Audience,
 				Scope:           scope,
 				PasswordVersion: user.PasswordVersion,
+				Login:           user.Login,
 			}
 			return s.start(ctx, r.Client, user, g, s.cfg.Store.StartGrant)
 		},
 	})
-	if errors.Is(err, grant.ErrInactive) { // since the password was checked
+	switch {
+	case errors.Is(err, grant.ErrInactive): // since the password was checked
 		err = errIncorrect
+	case err != nil && user.ID != "": // the password was right
+		err = errors.Join(err, s.cfg.Passwords.GiveBack(context.WithoutCancel(ctx), user))
 	}
 	return response, err
 }

@@ -26,6 +26,9 @@ const tokenType = "bearer"
 type Passwords interface {
 	// Check returns the user, or account.ErrIncorrect.
 	Check(ctx context.Context, a account.Attempt) (account.User, error)
+	// GiveBack gives back the try of a login that leads to neither a grant nor a session,
+	// though its password was right.
+	GiveBack(ctx context.Context, user account.User) error
 }
 
 // Config configures a Service. All fields are required.
@@ -79,6 +82,8 @@ type Request struct {
 	Client client.Client
 	// Form holds the parameters, grant_type among them.
 	Form url.Values
+	// Address is the IP address that the request comes from, without the port.
+	Address string
 }
 
 // runs has the function that runs each of grant.Types.

@@ -49,6 +49,8 @@ func (p passwords) Check(ctx context.Context, a account.Attempt) (account.User, 
 	return p(ctx, a)
 }
 
+func (p passwords) GiveBack(context.Context, account.User) error { return nil }
+
 // bench is the configuration of a service on a database with one user and two clients.
 type bench struct {
 	t    *testing.T

@@ -3,9 +3,14 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -16,6 +21,58 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
+
+// DemoMode says whether the demo is on.
+type DemoMode string
+
+// The modes of the demo.
+const (
+	DemoOff  DemoMode = "off"
+	DemoOn   DemoMode = "on"
+	DemoAuto DemoMode = "auto" // on if the issuer is this machine
+)
+
+// demoModes are the texts of the modes. Those of a boolean were the only ones in previous
+// versions.
+var demoModes = map[string]DemoMode{
+	"auto": DemoAuto,
+	"on":   DemoOn, "true": DemoOn, "yes": DemoOn, "1": DemoOn,
+	"off": DemoOff, "false": DemoOff, "no": DemoOff, "0": DemoOff,
+}
+
+// IsBool lets kong accept the flag without a value.
+func (m *DemoMode) IsBool() bool { return true }
+
+// Decode reads the flag, which means on without a value, or the environment variable. kong
+// calls it.
+func (m *DemoMode) Decode(c *kong.DecodeContext) error {
+	if c.Scan.Peek().Type != kong.FlagValueToken {
+		*m = DemoOn
+		return nil
+	}
+	text := fmt.Sprint(c.Scan.Pop().Value)
+	mode, ok := demoModes[strings.ToLower(text)]
+	if !ok {
+		return fmt.Errorf("must be auto, on or off, not %q", text)
+	}
+	*m = mode
+	return nil
+}
+
+// demoOn reports whether the demo is on.
+func (s *Settings) demoOn() bool {
+	return s.Demo == DemoOn || (s.Demo == DemoAuto && isLoopback(s.Issuer))
+}
+
+// isLoopback reports whether a URL is that of a server that only this machine can reach.
+func isLoopback(issuer string) bool {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || (err == nil && ip.Unmap().IsLoopback())
+}
 
 // demoClient is the id of the client that --demo makes.
 const demoClient = "demo"
@@ -33,17 +90,45 @@ var demoScope = oauth.Scope{"profile", "items:read"}
 // demoDescription describes the scope that the authorization server gives no meaning to.
 var demoDescription = resource.ScopeDescription{Scope: "items:read", Text: "See your items"}
 
-// seedDemo makes the demo users and the demo client if the database has no users and no clients.
-// Two servers may do so at once: the second finds what it would have made.
-func seedDemo(ctx context.Context, data *store.Store, hasher *account.Hasher, now time.Time, log *slog.Logger) error {
+// prepareDemo makes the demo users and the demo client if the demo is on, once in the life of a
+// database that has no users and no clients. If the demo is off, it ends the sessions and grants
+// of demo users who still have the demo's password.
+func prepareDemo(
+	ctx context.Context,
+	on bool,
+	data *store.Store,
+	hasher *account.Hasher,
+	now time.Time,
+	log *slog.Logger,
+) error {
+	if !on {
+		return data.EndDemo(ctx, now)
+	}
+	made, err := data.DemoMade(ctx)
+	if err != nil {
+		return err
+	}
 	empty, err := isEmpty(ctx, data)
 	if err != nil {
 		return err
 	}
-	if !empty {
-		log.InfoContext(ctx, "demo: the database is in use already, nothing is added to it")
+	if made || !empty {
+		log.InfoContext(ctx, "demo: nothing is added: the database is in use already, or had its demo users before")
 		return nil
 	}
+	if err := seedDemo(ctx, data, hasher, now); err != nil {
+		return err
+	}
+	if err := data.SetDemoMade(ctx); err != nil {
+		return err
+	}
+	log.WarnContext(ctx, "demo: users with well-known passwords are in this database: do not use it for anything real")
+	return nil
+}
+
+// seedDemo makes the demo users and the demo client. Two servers may do so at once: the second
+// finds what it would have made.
+func seedDemo(ctx context.Context, data *store.Store, hasher *account.Hasher, now time.Time) error {
 	c := client.Client{
 		ID: demoClient, Name: "Demo", Grants: []oauth.GrantType{oauth.GrantPassword, oauth.GrantRefreshToken},
 		Scope: demoScope, FirstParty: true, CreatedAt: now,
@@ -65,17 +150,14 @@ func seedDemo(ctx context.Context, data *store.Store, hasher *account.Hasher, no
 			if err != nil {
 				return err
 			}
+			user.Demo = true
 			if err := data.CreateUser(ctx, user); !errors.Is(err, record.ErrExists) {
 				return err
 			}
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	log.WarnContext(ctx, "demo: users with well-known passwords are in this database: do not use it for anything real")
-	return nil
+	return group.Wait()
 }
 
 func isEmpty(ctx context.Context, data *store.Store) (bool, error) {

@@ -62,7 +62,12 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 			if err := s.checkClients(ctx, data, hasher, log); err != nil {
 				return nil, err
 			}
-			return handler(s, keys, data, hasher, registry, log)
+			warnOfTwins(ctx, data, log)
+			login, err := newLogin(ctx, s, data, hasher, log)
+			if err != nil {
+				return nil, err
+			}
+			return handler(s, keys, data, login, registry, log)
 		},
 		Ready: func(ctx context.Context) error {
 			health, _ := keyring.HealthOf(keys)
@@ -77,12 +82,10 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 // client.
 func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *account.Hasher,
 	log *slog.Logger) error {
-	if s.Demo {
-		if err := seedDemo(ctx, data, hasher, time.Now(), log); err != nil {
-			return fmt.Errorf("--demo (HALLPASS_DEMO): %w", err)
-		}
+	if err := prepareDemo(ctx, s.demoOn(), data, hasher, time.Now(), log); err != nil {
+		return fmt.Errorf("--demo (HALLPASS_DEMO): %w", err)
 	}
-	if s.Demo && s.DefaultClient == "" {
+	if s.demoOn() && s.DefaultClient == "" {
 		// The client demo may be deleted or changed: then there is no default client.
 		err := checkDefaultClient(ctx, data, demoClient)
 		switch {
@@ -133,17 +136,15 @@ func handler(
 	s Settings,
 	keys keyring.Source,
 	data *store.Store,
-	hasher *account.Hasher,
+	login *account.Login,
 	registry *prometheus.Registry,
 	log *slog.Logger,
 ) (http.Handler, error) {
-	gate := account.NewGate(s.PasswordWorkers, s.PasswordQueue)
-	registry.MustRegister(gateMetrics(gate)...)
+	registry.MustRegister(gateMetrics(login.Gate)...)
 	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, Audience: s.Audience})
 	if err != nil {
 		return nil, err
 	}
-	login := &account.Login{Store: data, Hasher: hasher, Gate: gate, Now: time.Now, Log: log}
 	tokens, err := tokenService(s, keys, data, login, log)
 	if err != nil {
 		return nil, err

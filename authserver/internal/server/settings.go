@@ -64,11 +64,11 @@ type Settings struct {
 	RefreshLifetime time.Duration `group:"Tokens" env:"HALLPASS_REFRESH_LIFETIME" default:"4320h" help:"How long a login lasts however often it is refreshed (${default})."`
 	RefreshGrace    time.Duration `group:"Tokens" env:"HALLPASS_REFRESH_GRACE" default:"10s" help:"How long after its use a refresh token still works, and gives the same successor: 0s to 5m (${default})."`
 
-	DefaultClient   string `group:"Logins" env:"HALLPASS_DEFAULT_CLIENT" placeholder:"ID" help:"Public client assumed when a token request omits client_id. None by default: such a request is refused."`
-	BcryptCost      int    `group:"Logins" env:"HALLPASS_BCRYPT_COST" default:"${bcrypt_cost}" help:"Cost of password hashes, 10 to 16; one more doubles the time of a login (${default})."`
-	PasswordWorkers int    `group:"Logins" env:"HALLPASS_PASSWORD_WORKERS" default:"${password_workers}" help:"How many passwords are checked at once; by default the number of CPUs (${default})."`
-	PasswordQueue   int    `group:"Logins" env:"HALLPASS_PASSWORD_QUEUE" default:"64" help:"How many more logins may wait; the next gets 503 with Retry-After (${default})."`
-	Demo            bool   `group:"Logins" env:"HALLPASS_DEMO" help:"In an empty database, make two users with well-known passwords and the client demo, which becomes the default client. Only to try things out."`
+	DefaultClient   string   `group:"Logins" env:"HALLPASS_DEFAULT_CLIENT" placeholder:"ID" help:"Public client assumed when a token request omits client_id. None by default: such a request is refused."`
+	BcryptCost      int      `group:"Logins" env:"HALLPASS_BCRYPT_COST" default:"${bcrypt_cost}" help:"Cost of password hashes, 10 to 16; one more doubles the time of a login (${default})."`
+	PasswordWorkers int      `group:"Logins" env:"HALLPASS_PASSWORD_WORKERS" default:"${password_workers}" help:"How many passwords are checked at once; by default the number of CPUs (${default})."`
+	PasswordQueue   int      `group:"Logins" env:"HALLPASS_PASSWORD_QUEUE" default:"64" help:"How many more logins may wait; the next gets 503 with Retry-After (${default})."`
+	Demo            DemoMode `group:"Logins" env:"HALLPASS_DEMO" default:"off" placeholder:"MODE" help:"Make two users with well-known passwords and the client demo, which becomes the default client, once, in an empty database. on needs an issuer on this machine; auto is on with such an issuer, else off. The users can log in only while it is on (${default})."`
 }
 
 // Validate checks what kong cannot. The error names the setting.
@@ -85,6 +85,10 @@ func (s *Settings) Validate() error {
 	}
 	if err := oauth.ValidateAudience(s.Audience); err != nil {
 		return fmt.Errorf("--audience (HALLPASS_AUDIENCE): %w", err)
+	}
+	if s.Demo == DemoOn && !isLoopback(s.Issuer) {
+		return fmt.Errorf("--demo (HALLPASS_DEMO): everybody knows the passwords of the demo, and --issuer (HALLPASS_ISSUER) "+
+			"%s is not on this machine: turn the demo off, or set it to auto", s.Issuer)
 	}
 	return s.checkBounds()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
@@ -58,7 +59,7 @@ func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, er
 }
 
 // RedeemCode marks a code as used, starts a grant in the session of the code, and returns the
-// grant's number. For a code that is already used it returns grant.ErrCodeUsed with the number of
+// grant's number. A code that was made at a time ahead of now counts as expired. For a code that is already used it returns grant.ErrCodeUsed with the number of
 // the grant that the code started. It returns grant.ErrCodeUnknown if the code is unknown or expired or
 // its session has ended, and grant.ErrInactive if the user or the client is disabled or deleted.
 //
@@ -75,9 +76,9 @@ func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (n
 		}
 		err := tx.QueryRowContext(ctx,
 			"UPDATE codes SET redeemed_at = $2 "+
-				"WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 "+
+				"WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 AND created_at <= $3 "+
 				"AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) RETURNING session",
-			digest, seconds(g.CreatedAt)).Scan(&g.Session)
+			digest, seconds(g.CreatedAt), seconds(g.CreatedAt.Add(account.ClockMargin))).Scan(&g.Session)
 		if errors.Is(err, sql.ErrNoRows) {
 			number, err = usedCode(ctx, tx, digest)
 			return err

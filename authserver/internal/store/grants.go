@@ -23,10 +23,13 @@ const sweepMargin = time.Minute
 // StartGrant stores a grant of a user who has logged in with a password, and returns its number.
 // It returns grant.ErrInactive if the user is disabled or deleted, the password has been changed
 // since it was checked, or the client is deleted. It locks the rows of the user and the client,
-// so that disabling or deleting them misses no grant.
+// so that disabling or deleting them misses no grant. It gives back the tries of the login.
 func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, err error) {
 	err = s.inTx(ctx, "start grant", func(ctx context.Context, tx *sql.Tx) error {
 		if err := recordPasswordLogin(ctx, tx, g); err != nil {
+			return err
+		}
+		if err := giveBackTries(ctx, tx, g.Login); err != nil {
 			return err
 		}
 		number, err = s.insertGrant(ctx, tx, g)

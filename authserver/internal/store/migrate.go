@@ -39,7 +39,10 @@ func (s *Store) Migrate(ctx context.Context) (version int64, err error) {
 	if err != nil {
 		return 0, unavailable("migrate", err)
 	}
-	return schema(ctx, provider)
+	if version, err = schema(ctx, provider); err != nil {
+		return version, err
+	}
+	return version, s.fillSkeletons(ctx)
 }
 
 // Schema returns the version of the schema and changes nothing. It returns ErrNewerSchema or

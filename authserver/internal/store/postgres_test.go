@@ -94,7 +94,8 @@ func empty(t testing.TB, url string) {
 		"DELETE FROM default_api",
 		"DELETE FROM apis",
 		"DELETE FROM scopes",
-		"DELETE FROM failed_logins",
+		"DELETE FROM login_failures",
+		"DELETE FROM properties",
 		"INSERT INTO scopes (name, description) VALUES ('profile', 'See your name and your username')",
 	} {
 		if _, err := db.ExecContext(ctx, statement); err != nil {

@@ -12,7 +12,7 @@ import (
 
 // CreateSession stores a browser session under the digest of its cookie and deletes a few expired
 // ones. It returns grant.ErrInactive if the user is disabled or deleted, or if the password has
-// been changed since user was read.
+// been changed since user was read. It gives back the tries of the login.
 func (s *Store) CreateSession(
 	ctx context.Context,
 	digest string,
@@ -29,6 +29,9 @@ func (s *Store) CreateSession(
 		}
 		if n == 0 {
 			return grant.ErrInactive
+		}
+		if err := giveBackTries(ctx, tx, user.Login); err != nil {
+			return err
 		}
 		_, err = changed(ctx, tx, "create session",
 			"INSERT INTO sessions (digest, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
@@ -74,13 +77,14 @@ func (s *Store) ReplaceSession(
 }
 
 // SessionUser returns the user of a session and the time of the login. It returns
-// record.ErrNotFound if there is no such session, it has expired, or the user is disabled.
+// record.ErrNotFound if there is no such session, it has expired, it began at a time ahead of now
+// (the clock was wrong, and it would last for too long), or the user is disabled.
 func (s *Store) SessionUser(ctx context.Context, digest string, now time.Time) (account.User, time.Time, error) {
 	var userID string
 	var created sql.NullInt64
 	err := s.read.scanRow(ctx,
-		"SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2",
-		[]any{digest, seconds(now)}, &userID, &created)
+		"SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2 AND created_at <= $3",
+		[]any{digest, seconds(now), seconds(now.Add(account.ClockMargin))}, &userID, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return account.User{}, time.Time{}, errNoSession
 	}

@@ -357,8 +357,8 @@ func TestSQLiteWaitsForALock(t *testing.T) {
 	for i, s := range []*store.Store{first, second} {
 		group.Go(func() {
 			for n := range 25 {
-				key := string(rune('a'+i)) + string(rune('a'+n))
-				if err := s.RecordFailure(t.Context(), key, time.Now(), time.Now().Add(-time.Hour)); err != nil {
+				key := account.NewFailureKey(string(rune('a'+i))+string(rune('a'+n)), "192.0.2.1")
+				if _, err := s.ReserveTry(t.Context(), key, time.Now()); err != nil {
 					t.Error(err)
 				}
 			}

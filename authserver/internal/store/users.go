@@ -4,19 +4,27 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
 const userColumns = "id, username, name, password_hash, password_version, " +
-	"created_at, last_login_at, disabled_at"
+	"created_at, last_login_at, disabled_at, demo"
 
-// CreateUser adds a user. It returns record.ErrExists if there is a user with the username.
+// CreateUser adds a user. It returns record.ErrExists if there is a user with the username, or
+// with one that looks the same.
 func (s *Store) CreateUser(ctx context.Context, u account.User) error {
-	return s.execOne(ctx, "create user", errUserExists,
-		"INSERT INTO users ("+userColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "+
-			"ON CONFLICT (username) DO NOTHING",
+	if err := s.fillSkeletons(ctx); err != nil {
+		return err
+	}
+	skeleton := account.Skeleton(u.Username)
+	n, err := s.write.exec(ctx, "create user",
+		"INSERT INTO users ("+userColumns+", skeleton) "+
+			"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 "+
+			"WHERE NOT EXISTS (SELECT 1 FROM users WHERE skeleton = $10) ON CONFLICT DO NOTHING",
 		u.ID,
 		u.Username,
 		u.Name,
@@ -25,7 +33,28 @@ func (s *Store) CreateUser(ctx context.Context, u account.User) error {
 		seconds(u.CreatedAt),
 		seconds(u.LastLoginAt),
 		seconds(u.DisabledAt),
+		number(u.Demo),
+		skeleton,
 	)
+	if err != nil || n == 1 {
+		return err
+	}
+	return s.whyUserExists(ctx, u.Username, skeleton)
+}
+
+// whyUserExists returns errUserExists. If only a username that looks the same exists, the error
+// names it.
+func (s *Store) whyUserExists(ctx context.Context, username, skeleton string) error {
+	var twin string
+	err := s.read.scanRow(ctx, "SELECT username FROM users WHERE skeleton = $1 ORDER BY username <> $2, username LIMIT 1",
+		[]any{skeleton, username}, &twin)
+	if errors.Is(err, sql.ErrNoRows) || (err == nil && twin == username) {
+		return errUserExists
+	}
+	if err != nil {
+		return unavailable("create user", err)
+	}
+	return fmt.Errorf("%w: %q looks the same", errUserExists, twin)
 }
 
 // UserByUsername returns a user, or record.ErrNotFound.
@@ -43,19 +72,23 @@ func (s *Store) Users(ctx context.Context) ([]account.User, error) {
 	return list(ctx, s.read, "list users", scanUser, "SELECT "+userColumns+" FROM users ORDER BY username")
 }
 
-// SetPassword sets the password hash of a user, deletes the user's failed logins and sessions,
-// and revokes all grants of the user (RFC 9700 section 4.14.2). It returns record.ErrNotFound if
+// SetPassword sets the password hash of a user, who is no demo user from then on. It deletes the
+// user's failed logins and sessions, and revokes all grants of the user (RFC 9700 section 4.14.2). It returns record.ErrNotFound if
 // there is no such user.
 func (s *Store) SetPassword(ctx context.Context, username, hash string, now time.Time) error {
 	return s.inTx(ctx, "set password", func(ctx context.Context, tx *sql.Tx) error {
 		err := endSessions(ctx, tx, "set password", username, now,
-			"UPDATE users SET password_hash = $2, password_version = password_version + 1 WHERE username = $1",
+			"UPDATE users SET password_hash = $2, password_version = password_version + 1, demo = 0 WHERE username = $1",
 			username, hash)
 		if err != nil {
 			return err
 		}
-		_, err = changed(ctx, tx, "clear failed logins", clearFailures, account.ThrottleKey(username))
-		return err
+		var id string
+		err = tx.QueryRowContext(ctx, "SELECT id FROM users WHERE username = $1", username).Scan(&id)
+		if err != nil {
+			return unavailable("set password", err)
+		}
+		return clearFailures(ctx, tx, id)
 	})
 }
 
@@ -125,10 +158,22 @@ func (s *Store) ReplaceHash(ctx context.Context, userID, old, new string) error 
 	return err
 }
 
+// PasswordCosts returns how many users have a password hash of each bcrypt cost.
+func (s *Store) PasswordCosts(ctx context.Context) ([]account.CostCount, error) {
+	rows, err := list(ctx, s.read, "read password costs", func(r row) (account.CostCount, error) {
+		var prefix string
+		var c account.CostCount
+		err := r.Scan(&prefix, &c.Count)
+		c.Cost = account.CostOfPrefix(prefix)
+		return c, unavailable("read password costs", err)
+	}, "SELECT substr(password_hash, 1, 7), COUNT(*) FROM users GROUP BY substr(password_hash, 1, 7)")
+	return slices.DeleteFunc(rows, func(c account.CostCount) bool { return c.Cost == 0 }), err
+}
+
 func scanUser(r row) (account.User, error) {
 	var u account.User
 	var created, login, disabled sql.NullInt64
-	err := r.Scan(&u.ID, &u.Username, &u.Name, &u.PasswordHash, &u.PasswordVersion, &created, &login, &disabled)
+	err := r.Scan(&u.ID, &u.Username, &u.Name, &u.PasswordHash, &u.PasswordVersion, &created, &login, &disabled, &u.Demo)
 	if errors.Is(err, sql.ErrNoRows) {
 		return account.User{}, errNoUser
 	}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"context"
 	"encoding/base64"
 	"errors"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
@@ -69,19 +69,23 @@ func (a *clientAuth) authenticate(r *http.Request, form url.Values) (client.Clie
 		return c, nil
 	}
 	if f := failureOf(err); f.code == oauth.CodeInvalidClient || f.status == http.StatusTooManyRequests {
-		a.logFailure(r.Context(), c, given, err)
+		a.logFailure(r, c, given, err)
 	}
 	return client.Client{}, err
 }
 
 // logFailure logs a failed client authentication. It logs the id of a registered client only,
 // because an unknown id may be a misplaced secret.
-func (a *clientAuth) logFailure(ctx context.Context, c client.Client, given credentials, err error) {
-	fields := []any{"event", "client_authentication_failed"}
+func (a *clientAuth) logFailure(r *http.Request, c client.Client, given credentials, err error) {
+	fields := []any{
+		"event", "client_authentication_failed",
+		"reason", failureReason(c, given, err),
+		"address", host(r.RemoteAddr),
+	}
 	if c.ID != "" {
 		fields = append(fields, "client", c.ID)
 	}
-	a.log.WarnContext(ctx, "client authentication failed", append(fields, "reason", failureReason(c, given, err))...)
+	a.log.WarnContext(r.Context(), "client authentication failed", fields...)
 }
 
 // failureReason returns the reason for the log, which the response does not give.
@@ -122,7 +126,7 @@ func (a *clientAuth) identify(r *http.Request, given credentials) (client.Client
 	if c.VerifySecret(given.secret) { // false for an unknown client, after the same work
 		return c, nil
 	}
-	key := given.id[:min(len(given.id), client.MaxID)] + " " + host(r.RemoteAddr)
+	key := given.id[:min(len(given.id), client.MaxID)] + " " + account.Network(host(r.RemoteAddr))
 	return c, cmp.Or(a.failures.record(key), error(errClient))
 }
 

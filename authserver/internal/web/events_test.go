@@ -1,6 +1,9 @@
 package web_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -30,8 +33,8 @@ func (s *site) expectEvents(want ...string) {
 	}
 }
 
-// The log says who logs in and why a login fails. It leaves out unknown usernames, which may
-// be mistyped passwords.
+// The log says who logs in, from where and what for, and why a login fails. Of an unknown
+// username it has a digest with a key, since that may be a mistyped password.
 func TestLoginEvents(t *testing.T) {
 	t.Parallel()
 	const mistyped = "what-was-typed-into-the-wrong-field"
@@ -47,19 +50,27 @@ func TestLoginEvents(t *testing.T) {
 	}
 	s.post(login("username", "nobody"))
 	s.post(login("username", "nobody"))
-	const fields = ` client=demo grant_type=password`
-	unknown := `level=WARN msg="login failed"` + fields + ` event=login_failed reason="unknown user"`
+	const (
+		who    = ` user=usr_x username=john.doe address=127.0.0.1 client=demo grant_type=password`
+		failed = `level=WARN msg="login failed" event=login_failed reason=`
+	)
+	unknown := func(name string) string {
+		mac := hmac.New(sha256.New, []byte("key of the tests"))
+		mac.Write([]byte(name))
+		return ` username_digest=` + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16]) +
+			` address=127.0.0.1 client=demo grant_type=password`
+	}
 	want := []string{
-		`level=INFO msg="logged in"` + fields + ` user=usr_x event=login`,
-		`level=WARN msg="login failed"` + fields + ` user=usr_x event=login_failed reason="wrong password"`,
-		unknown,
-		`level=WARN msg="login failed"` + fields + ` user=usr_x event=login_failed reason="disabled user"`,
-		`level=WARN msg="login failed" client=spa grant_type=password user=usr_x event=login_failed reason="wrong password"`,
+		`level=INFO msg="logged in" event=login` + who,
+		failed + `"wrong password"` + who,
+		failed + `"unknown user"` + unknown(mistyped),
+		failed + `"disabled user"` + strings.Replace(who, john, disabled, 1),
+		failed + `"wrong password"` + strings.Replace(who, "=demo", "=spa", 1),
 	}
 	for range 10 {
-		want = append(want, unknown)
+		want = append(want, failed+`"unknown user"`+unknown("nobody"))
 	}
-	s.expectEvents(append(want, `level=WARN msg="login failed"`+fields+` event=login_failed reason=throttled`)...)
+	s.expectEvents(append(want, failed+`throttled`+unknown("nobody"))...)
 }
 
 // The log says why a client authentication fails. It leaves out unknown client ids, which
@@ -74,15 +85,16 @@ func TestClientAuthenticationEvents(t *testing.T) {
 	s.post(passwordGrant("client_id", secret, "client_secret", backend))
 	s.post(passwordGrant("client_id", public, "client_secret", guess))
 	s.post(login(), header("Authorization", "Bearer "+secret))
-	const failed = `level=WARN msg="client authentication failed" event=client_authentication_failed `
+	const failed = `level=WARN msg="client authentication failed" event=client_authentication_failed reason=`
+	const from = ` address=127.0.0.1`
 	s.expectEvents(
-		`level=INFO msg="logged in" client=backend grant_type=password user=usr_x event=login`,
-		failed+`client=backend reason="wrong secret"`,
-		failed+`client=backend reason="missing secret"`,
-		failed+`reason="unknown client"`,
-		failed+`client=spa reason="public client sent a secret"`,
-		failed+`reason="the Authorization header must be Basic, a space, and the base64 of client_id:client_secret, `+
-			`both form-encoded"`,
+		`level=INFO msg="logged in" event=login user=usr_x username=john.doe`+from+` client=backend grant_type=password`,
+		failed+`"wrong secret"`+from+` client=backend`,
+		failed+`"missing secret"`+from+` client=backend`,
+		failed+`"unknown client"`+from,
+		failed+`"public client sent a secret"`+from+` client=spa`,
+		failed+`"the Authorization header must be Basic, a space, and the base64 of client_id:client_secret, `+
+			`both form-encoded"`+from,
 	)
 }
 
@@ -103,7 +115,8 @@ func TestPageEvents(t *testing.T) {
 	submit("/consent", url.Values{"continue": {codeRequest().Encode()}, "user": {user.ID}, "decision": {"allow"}})
 	submit("/logout", url.Values{"apps": {"end"}})
 	s.expectEvents(
-		`level=INFO msg="logged in" client=code-app grant_type=authorization_code user=usr_x event=login`,
+		`level=INFO msg="logged in" event=login user=usr_x username=john.doe address=192.0.2.1 client=code-app `+
+			`grant_type=authorization_code`,
 		`level=INFO msg="consent given" event=consent user=usr_x client=code-app api=https://api.example scope=profile`,
 		`level=INFO msg="logged out" event=logout user=usr_x apps_too=true`,
 	)

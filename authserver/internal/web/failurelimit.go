@@ -17,7 +17,7 @@ const (
 )
 
 // failureLimiter limits the failed client authentications per key, which is a client id and
-// an IP address. It does not limit requests with the right secret: a secret of 256 random
+// a network (account.Network). It does not limit requests with the right secret: a secret of 256 random
 // bits cannot be guessed, and a client must not be locked out by others at its address. The
 // counts are in memory, separate for each replica.
 type failureLimiter struct {

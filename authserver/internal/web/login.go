@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -29,6 +30,9 @@ func (e *endpoints) login(w http.ResponseWriter, r *http.Request) error {
 	user, err := e.checkPassword(r, a.client.ID, form)
 	if err == nil {
 		err = e.startSession(w, r, user)
+		if err != nil && !errors.Is(err, account.ErrIncorrect) { // the password was right
+			err = errors.Join(err, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), user))
+		}
 	}
 	if err != nil {
 		return e.failLogin(w, a, query, form.Get("username"), err)
@@ -56,6 +60,7 @@ func (e *endpoints) checkPassword(r *http.Request, clientID string, form url.Val
 	return e.cfg.Passwords.Check(r.Context(), account.Attempt{
 		Username:  form.Get("username"),
 		Password:  form.Get("password"),
+		Address:   host(r.RemoteAddr),
 		ClientID:  clientID,
 		GrantType: oauth.GrantAuthorizationCode,
 	})

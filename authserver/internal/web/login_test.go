@@ -17,6 +17,8 @@ func (p passwords) Check(ctx context.Context, a account.Attempt) (account.User, 
 	return p(ctx, a)
 }
 
+func (p passwords) GiveBack(context.Context, account.User) error { return nil }
+
 // RFC 9700 section 4.14.2: if the password changes during a login, the login fails and no
 // session is created.
 func TestPasswordChangedDuringLogin(t *testing.T) {

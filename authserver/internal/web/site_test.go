@@ -166,7 +166,8 @@ func (s *site) config() web.Config {
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	signer := &token.Signer{Keys: ring, Audience: audience, Now: s.clock}
 	lists := grant.Lists{Issuer: issuer, Default: audience}
-	login := &account.Login{Store: s.data, Hasher: hasher, Gate: s.gate, Now: s.clock, Log: log}
+	login := &account.Login{Store: s.data, Hasher: hasher, Gate: s.gate, NameKey: []byte("key of the tests"),
+		Now: s.clock, Log: log}
 	return web.Config{
 		IssuerURL: issuer, DefaultClient: demo,
 		Clients: s.data, Passwords: login, Sessions: s.data, Scopes: s.data, Verifier: s.verifier, Keys: ring,

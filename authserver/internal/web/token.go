@@ -25,7 +25,7 @@ func (e *endpoints) token(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := e.checkGrantType(form, c); err != nil {
 		return nil, err
 	}
-	return e.cfg.Tokens.Issue(r.Context(), issuing.Request{Client: c, Form: form})
+	return e.cfg.Tokens.Issue(r.Context(), issuing.Request{Client: c, Form: form, Address: host(r.RemoteAddr)})
 }
 
 // checkGrantType checks that the client may use the grant type. The default client may leave

@@ -169,8 +169,8 @@ func TestRefusalsLookTheSame(t *testing.T) {
 	want.expect("wrong password", http.StatusBadRequest, oauth.CodeInvalidGrant, "Incorrect username or password")
 	for _, body := range []string{
 		login("username", "nobody"), login("username", disabled), login("username", disabled, "password", guess),
-		login("username", "JOHN.DOE"),
-		login("username", john+" "), login("password", strings.Repeat("x", 100)), login("password", password+" "),
+		login("username", "JOHN.DOE"), login("username", "john. doe"), login("username", john+"\u200b"),
+		login("password", strings.Repeat("x", 100)), login("password", password+" "),
 		login("username", strings.Repeat("x", 1000)),
 	} {
 		got := s.post(body)
@@ -179,6 +179,14 @@ func TestRefusalsLookTheSame(t *testing.T) {
 				func(name string, _ []string) bool { return name == "Date" })); diff != "" {
 			t.Errorf("%s (-wrong password +this):\n%s", body, diff)
 		}
+	}
+}
+
+// Phones add a space after the username, and some keyboards send fullwidth letters.
+func TestUsernameOfAKeyboard(t *testing.T) {
+	s := newSite(t)
+	for _, username := range []string{john + " ", " " + john, john + "\u00a0", "ｊohn.doe"} {
+		s.expectOK(username, s.post(login("username", username)))
 	}
 }
 
@@ -240,7 +248,7 @@ func TestOverload(t *testing.T) {
 	})
 	busy, done := make(chan struct{}), make(chan struct{})
 	var group sync.WaitGroup
-	group.Go(func() { _ = gate.Do(t.Context(), func() { close(busy); <-done }) })
+	group.Go(func() { _ = gate.Do(t.Context(), "192.0.2.1", func() { close(busy); <-done }) })
 	<-busy
 	group.Go(func() { s.expectOK("the one who waited", s.post(login())) })
 	for gate.Waiting() == 0 {

@@ -45,8 +45,9 @@ func Bench(b *testing.B, open func(testing.TB) *store.Store) {
 			_, err := s.ClientByID(ctx, "app")
 			return err
 		}},
-		{"RecordFailure", func(ctx context.Context, s *store.Store, i int) error {
-			return s.RecordFailure(ctx, benchUser(i), start, start.Add(-account.ForgetAfter))
+		{"ReserveTry", func(ctx context.Context, s *store.Store, i int) error {
+			_, err := s.ReserveTry(ctx, account.NewFailureKey(benchUser(i), "192.0.2.1"), start)
+			return err
 		}},
 	} {
 		b.Run(bb.name+"/sequential", func(b *testing.B) {

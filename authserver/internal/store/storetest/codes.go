@@ -155,9 +155,12 @@ func testRedeemUnknown(t *testing.T, s *store.Store) {
 	late.CreatedAt = start.Add(grant.CodeLifetime)
 	_, err = s.RedeemCode(t.Context(), "code", late)
 	expect(t, "redeeming at the end of its life", err, grant.ErrCodeUnknown)
+	late.CreatedAt = start.Add(-time.Minute)
+	_, err = s.RedeemCode(t.Context(), "code", late)
+	expect(t, "redeeming a code that a clock ahead made", err, grant.ErrCodeUnknown)
 	expectUser(t, s, u) // no login was noted
 
-	late.CreatedAt = late.CreatedAt.Add(-time.Second)
+	late.CreatedAt = start.Add(grant.CodeLifetime - time.Second)
 	_, err = s.RedeemCode(t.Context(), "code", late)
 	expect(t, "redeeming in the last second", err, nil)
 }

@@ -77,11 +77,26 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		return err
 	},
 	"GrantByNumber": func(ctx context.Context, s *store.Store) error { _, err := s.GrantByNumber(ctx, 1); return err },
-	"FailedLogins":  func(ctx context.Context, s *store.Store) error { _, err := s.FailedLogins(ctx, "x"); return err },
-	"RecordFailure": func(ctx context.Context, s *store.Store) error {
-		return s.RecordFailure(ctx, "x", start, start.Add(-account.ForgetAfter))
+	"LoginFailures": func(ctx context.Context, s *store.Store) error {
+		_, err := s.LoginFailures(ctx, account.FailureKey{})
+		return err
 	},
-	"ClearFailures": func(ctx context.Context, s *store.Store) error { return s.ClearFailures(ctx, "x") },
+	"ReserveTry": func(ctx context.Context, s *store.Store) error {
+		_, err := s.ReserveTry(ctx, account.NewFailureKey("x", "x"), start)
+		return err
+	},
+	"GiveBackTries": func(ctx context.Context, s *store.Store) error {
+		return s.GiveBackTries(ctx, account.NewFailureKey("x", "x"))
+	},
+	"PasswordCosts": func(ctx context.Context, s *store.Store) error {
+		_, err := s.PasswordCosts(ctx)
+		return err
+	},
+	"Twins":       func(ctx context.Context, s *store.Store) error { _, err := s.Twins(ctx, 1); return err },
+	"NameKey":     func(ctx context.Context, s *store.Store) error { _, err := s.NameKey(ctx, "x"); return err },
+	"DemoMade":    func(ctx context.Context, s *store.Store) error { _, err := s.DemoMade(ctx); return err },
+	"SetDemoMade": func(ctx context.Context, s *store.Store) error { return s.SetDemoMade(ctx) },
+	"EndDemo":     func(ctx context.Context, s *store.Store) error { return s.EndDemo(ctx, start) },
 	"ServiceGrant": func(ctx context.Context, s *store.Store) error {
 		_, err := s.ServiceGrant(ctx, "x", start)
 		return err

@@ -21,7 +21,6 @@ var raceTests = []test{
 	{"concurrent creation of a client", testRaceForClientID},
 	{"concurrent deletion of a user", testRaceToDelete},
 	{"concurrent grants get different numbers", testRaceForNumbers},
-	{"concurrent failed logins all count", testRaceOfFailures},
 	{"concurrent replacement of a hash", testRaceForHash},
 	{"setting a password during logins", testPasswordDuringLogins},
 	{"logging out while codes are redeemed", testLogoutDuringRedemptions},
@@ -101,15 +100,6 @@ func testRaceForNumbers(t *testing.T, s *store.Store) {
 	}
 	same(t, "different numbers", racers*each, len(numbers))
 	same(t, "active grants", racers*each, activeGrants(t, s))
-}
-
-func testRaceOfFailures(t *testing.T, s *store.Store) {
-	for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
-		return s.RecordFailure(ctx, "john", start, start.Add(-account.ForgetAfter))
-	}) {
-		must(t, err)
-	}
-	expectFailures(t, s, "john", account.Failures{Count: racers, LastAt: start})
 }
 
 func testRaceForHash(t *testing.T, s *store.Store) {

@@ -1,0 +1,56 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// Names of the values of which a database has one.
+const (
+	propertyNameKey = "name key"
+	propertyDemo    = "demo"
+)
+
+// NameKey returns the key of the digests of unknown usernames. The first call stores the given
+// one.
+func (s *Store) NameKey(ctx context.Context, fresh string) (key string, err error) {
+	if _, err := s.setProperty(ctx, propertyNameKey, fresh); err != nil {
+		return "", err
+	}
+	err = s.write.scanRow(ctx, "SELECT value FROM properties WHERE name = $1", []any{propertyNameKey}, &key)
+	return key, unavailable("read name key", err)
+}
+
+// DemoMade reports whether the demo's users have been made in this database, even if they
+// have been deleted since.
+func (s *Store) DemoMade(ctx context.Context) (made bool, err error) {
+	err = s.read.scanRow(ctx, "SELECT EXISTS (SELECT 1 FROM properties WHERE name = $1)", []any{propertyDemo}, &made)
+	return made, unavailable("read property", err)
+}
+
+// SetDemoMade records that the demo's users have been made in this database.
+func (s *Store) SetDemoMade(ctx context.Context) error {
+	_, err := s.setProperty(ctx, propertyDemo, "made")
+	return err
+}
+
+// EndDemo deletes the sessions of the demo's users who still have the demo's password, and
+// revokes their grants.
+func (s *Store) EndDemo(ctx context.Context, now time.Time) error {
+	return s.inTx(ctx, "end demo", func(ctx context.Context, tx *sql.Tx) error {
+		const users = "user_id IN (SELECT id FROM users WHERE demo = 1)"
+		if _, err := changed(ctx, tx, "end demo", "DELETE FROM sessions WHERE "+users); err != nil {
+			return err
+		}
+		_, err := revokeGrants(ctx, tx, now, users)
+		return err
+	})
+}
+
+// setProperty stores a value unless there is one, and reports whether it did.
+func (s *Store) setProperty(ctx context.Context, name, value string) (bool, error) {
+	n, err := s.write.exec(ctx, "set property",
+		"INSERT INTO properties (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", name, value)
+	return n == 1, err
+}

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+)
+
+// skeletonBatch is how many users fillSkeletons changes in one transaction.
+const skeletonBatch = 1000
+
+// skeletonTries limits the tries of fillSkeletons, which fails if another process does the same
+// at the same time.
+const skeletonTries = 5
+
+// fillSkeletons stores the skeletons of users that previous versions have made. A user that
+// looks like another one becomes its twin and keeps working.
+func (s *Store) fillSkeletons(ctx context.Context) error {
+	for tries := 0; ; {
+		users, err := list(ctx, s.write, "read usernames", scanUsername,
+			"SELECT id, username FROM users WHERE skeleton IS NULL ORDER BY created_at, id LIMIT $1", skeletonBatch)
+		if err != nil || len(users) == 0 {
+			return err
+		}
+		err = s.inTx(ctx, "fill skeletons", func(ctx context.Context, tx *sql.Tx) error {
+			for _, u := range users {
+				_, err := changed(ctx, tx, "fill skeletons", "UPDATE users SET skeleton = $2, twin_of = "+
+					"(SELECT first.id FROM users AS first WHERE first.skeleton = $2 AND first.twin_of IS NULL) "+
+					"WHERE id = $1 AND skeleton IS NULL", u.ID, account.Skeleton(u.Username))
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if tries++; err != nil && (tries == skeletonTries || ctx.Err() != nil) {
+			return err
+		}
+		if err == nil {
+			tries = 0
+		}
+	}
+}
+
+func scanUsername(r row) (account.User, error) {
+	var u account.User
+	err := r.Scan(&u.ID, &u.Username)
+	return u, unavailable("read usernames", err)
+}
+
+// Twins is a pair of usernames that look the same.
+type Twins struct {
+	// First is the username that was there first, Second the other one.
+	First, Second string
+}
+
+// Twins returns up to limit pairs of usernames that look the same. Versions that did not refuse
+// the second one have made them.
+func (s *Store) Twins(ctx context.Context, limit int) ([]Twins, error) {
+	return list(ctx, s.read, "list twins", func(r row) (Twins, error) {
+		var t Twins
+		err := r.Scan(&t.First, &t.Second)
+		return t, unavailable("list twins", err)
+	}, "SELECT f.username, u.username FROM users AS u JOIN users AS f ON f.id = u.twin_of "+
+		"WHERE u.twin_of IS NOT NULL ORDER BY f.username, u.username LIMIT $1", limit)
+}
