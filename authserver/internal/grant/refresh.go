@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
@@ -98,6 +99,13 @@ type ReplacedToken struct {
 	At int64 `json:"at"`
 }
 
+// within reports whether the token was replaced within the grace period before now. It was not
+// if the time lies ahead by more than the clocks of servers differ: a clock that was wrong must
+// not make a token valid for longer.
+func (r ReplacedToken) within(grace time.Duration, now time.Time) bool {
+	return r.At >= now.Add(-grace).UnixMilli() && r.At <= now.Add(account.ClockMargin).UnixMilli()
+}
+
 // NewRefresh returns the first refresh token of a grant whose refreshing ends at endsAt, and
 // what to store of it. The caller sets the token's number once the grant has one. The error
 // is that of random.
@@ -138,9 +146,8 @@ func (r Refresh) Judge(t RefreshToken, now time.Time, grace time.Duration) (Verd
 	if same(r.Current, presented) {
 		return Current, t
 	}
-	earliest := now.Add(-grace).UnixMilli()
 	for i, replaced := range r.Replaced {
-		if same(replaced.Digest, presented) && replaced.At >= earliest {
+		if same(replaced.Digest, presented) && replaced.within(grace, now) {
 			for _, step := range r.Replaced[i:] {
 				t = t.successor(step.Seed)
 			}
@@ -156,11 +163,10 @@ func (r Refresh) Judge(t RefreshToken, now time.Time, grace time.Duration) (Verd
 func (r Refresh) Rotate(t RefreshToken, seed []byte, now time.Time, grace time.Duration) (Refresh, RefreshToken) {
 	next := t.successor(seed)
 	rotated := Refresh{Family: r.Family, Current: secret.Digest(next.secret[:]), EndsAt: r.EndsAt}
-	earliest := now.Add(-grace).UnixMilli()
 	for i, replaced := range r.Replaced {
 		// The way to the current token has no gaps, even where the clocks of replicas differ.
 		keep := len(rotated.Replaced) > 0
-		if keep || (replaced.At >= earliest && i > len(r.Replaced)-maxReplaced) {
+		if keep || (replaced.within(grace, now) && i > len(r.Replaced)-maxReplaced) {
 			rotated.Replaced = append(rotated.Replaced, replaced)
 		}
 	}
