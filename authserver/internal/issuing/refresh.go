@@ -23,18 +23,56 @@ const seedSize = 32
 func (s *Service) refreshToken(ctx context.Context, r Request) (oauth.TokenResponse, error) {
 	parsed, err := grant.ParseRefreshToken(r.Form.Get("refresh_token"))
 	if err != nil {
+		s.logRefreshFailure(ctx, r, grant.Grant{}, "malformed token")
 		return oauth.TokenResponse{}, err
 	}
 	used, err := s.judge(ctx, parsed)
-	switch {
-	case err != nil:
+	if err != nil {
 		return oauth.TokenResponse{}, err
-	case used.verdict == grant.Reused:
-		err := s.revokeReused(ctx, r.Client, used.grant.Number, "refresh_token_reuse")
-		return oauth.TokenResponse{}, cmp.Or(err, error(errNotValid))
-	case !used.valid || used.grant.ClientID != r.Client.ID:
-		return oauth.TokenResponse{}, errNotValid
 	}
+	if reason := used.refusal(r.Client.ID); reason != "" {
+		s.logRefreshFailure(ctx, r, used.grant, reason)
+		if used.verdict == grant.Reused {
+			err = s.revokeReused(ctx, r.Client, used.grant.Number, "refresh_token_reuse")
+		}
+		return oauth.TokenResponse{}, cmp.Or(err, error(errNotValid))
+	}
+	response, err := s.exchangeRefresh(ctx, r, used)
+	var protocol *oauth.Error
+	if errors.As(protocolError(err), &protocol) {
+		s.logRefreshFailure(ctx, r, used.grant, protocol.Description)
+	}
+	return response, err
+}
+
+// refusal returns why a refresh token cannot be used by the client; empty if it can.
+func (t judgedToken) refusal(clientID string) string {
+	switch {
+	case t.verdict == grant.Unknown:
+		return "unknown token"
+	case t.verdict == grant.Reused:
+		return "token used before"
+	case t.grant.ClientID != clientID:
+		return "token of another client"
+	case !t.grant.RevokedAt.IsZero():
+		return "revoked"
+	case !t.valid:
+		return "expired"
+	}
+	return ""
+}
+
+// logRefreshFailure logs a refresh that is refused. The response does not give the reason.
+func (s *Service) logRefreshFailure(ctx context.Context, r Request, g grant.Grant, reason string) {
+	fields := []any{"event", "refresh_failed", "reason", reason}
+	if g.Number != 0 {
+		fields = append(fields, "grant", g.Number, "user", g.UserID)
+	}
+	s.cfg.Log.WarnContext(ctx, "refresh failed", append(fields, "address", r.Address, "client", r.Client.ID)...)
+}
+
+// exchangeRefresh returns the next tokens for a valid refresh token.
+func (s *Service) exchangeRefresh(ctx context.Context, r Request, used judgedToken) (oauth.TokenResponse, error) {
 	narrowed := false
 	return viaLibrary(ctx, r, steps{
 		refresh: used.grant,
