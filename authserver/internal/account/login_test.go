@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ type fixture struct {
 	path  string
 	now   time.Time
 
-	sessions int // that logins have started
+	sessions atomic.Int64 // that logins have started
 }
 
 // The password of every user in these tests, a wrong one, and the address of most logins.
@@ -140,8 +141,8 @@ func (f *fixture) checkFrom(address, username, password string) error {
 	if err != nil {
 		return err
 	}
-	f.sessions++
-	err = f.store.CreateSession(f.t.Context(), strconv.Itoa(f.sessions), u, f.now, f.now.Add(time.Hour))
+	digest := strconv.FormatInt(f.sessions.Add(1), 10)
+	err = f.store.CreateSession(f.t.Context(), digest, u, f.now, f.now.Add(time.Hour))
 	if err != nil {
 		err = errors.Join(err, f.GiveBack(f.t.Context(), u))
 	}
@@ -348,5 +349,41 @@ func TestCheckOverloaded(t *testing.T) {
 	release()
 	if err := <-results; !errors.Is(err, account.ErrIncorrect) {
 		t.Errorf("the login that waited: got %v, want %v", err, account.ErrIncorrect)
+	}
+}
+
+// One address with invented usernames, in as many connections as it likes, does not keep out
+// logins from elsewhere.
+func TestOneAddressDoesNotKeepOutOthers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.add("john.doe", bcrypt.MinCost)
+	const queue, attempts = 8, 66
+	f.Gate = account.NewGate(1, queue)
+	busy, done := make(chan struct{}), make(chan struct{})
+	var holder sync.WaitGroup
+	holder.Go(func() { _ = f.Gate.Do(t.Context(), "198.51.100.7", func() { close(busy); <-done }) })
+	<-busy
+	results := make(chan error, attempts)
+	for i := range attempts {
+		go func() { results <- f.checkFrom("198.51.100.7", "invented "+strconv.Itoa(i), wrong) }()
+	}
+	for range attempts - queue {
+		if err := <-results; !errors.Is(err, account.ErrOverloaded) {
+			t.Errorf("got %v, want %v", err, account.ErrOverloaded)
+		}
+	}
+	honest := make(chan error)
+	go func() { honest <- f.check("john.doe", right) }()
+	if err := <-results; !errors.Is(err, account.ErrOverloaded) { // the newest gives way
+		t.Errorf("got %v, want %v", err, account.ErrOverloaded)
+	}
+	close(done)
+	if err := <-honest; err != nil {
+		t.Errorf("the login from elsewhere: %v", err)
+	}
+	holder.Wait()
+	for range queue - 1 {
+		<-results
 	}
 }

@@ -63,6 +63,8 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 				return nil, err
 			}
 			warnOfTwins(ctx, data, log)
+			logNewAdminEvents(ctx, data, log)
+			go logAdminEvents(ctx, data, log)
 			login, err := newLogin(ctx, s, data, hasher, log)
 			if err != nil {
 				return nil, err

@@ -88,8 +88,17 @@ func clientSettings(c client.Client) []any {
 // SetClientSecret replaces the digest of a confidential client's secret. It returns
 // record.ErrNotFound if there is no such client or it is public.
 func (s *Store) SetClientSecret(ctx context.Context, id, digest string) error {
-	return s.execOne(ctx, "set client secret", errNoClient,
-		"UPDATE clients SET secret_digest = $2 WHERE id = $1 AND secret_digest <> ''", id, digest)
+	return s.inTx(ctx, "set client secret", func(ctx context.Context, tx *sql.Tx) error {
+		n, err := changed(ctx, tx, "set client secret",
+			"UPDATE clients SET secret_digest = $2 WHERE id = $1 AND secret_digest <> ''", id, digest)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errNoClient
+		}
+		return recordEvent(ctx, tx, "client_secret_set", id, time.Time{})
+	})
 }
 
 // ReplaceClientSecret does what SetClientSecret does and revokes all grants of the client, for
@@ -109,8 +118,10 @@ func (s *Store) ReplaceClientSecret(ctx context.Context, id, digest string, now 
 		if err != nil {
 			return err
 		}
-		_, err = revokeGrants(ctx, tx, now, "client_id = $3", id)
-		return err
+		if _, err = revokeGrants(ctx, tx, now, "client_id = $3", id); err != nil {
+			return err
+		}
+		return recordEvent(ctx, tx, "client_secret_replaced", id, now)
 	})
 }
 
@@ -126,8 +137,10 @@ func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) erro
 		if n == 0 {
 			return errNoClient
 		}
-		_, err = revokeGrants(ctx, tx, now, "client_id IS NULL")
-		return err
+		if _, err = revokeGrants(ctx, tx, now, "client_id IS NULL"); err != nil {
+			return err
+		}
+		return recordEvent(ctx, tx, "client_deleted", id, now)
 	})
 }
 

@@ -96,6 +96,7 @@ func empty(t testing.TB, url string) {
 		"DELETE FROM scopes",
 		"DELETE FROM login_failures",
 		"DELETE FROM properties",
+		"DELETE FROM admin_events",
 		"INSERT INTO scopes (name, description) VALUES ('profile', 'See your name and your username')",
 	} {
 		if _, err := db.ExecContext(ctx, statement); err != nil {

@@ -21,33 +21,39 @@ func (s *Store) CreateUser(ctx context.Context, u account.User) error {
 		return err
 	}
 	skeleton := account.Skeleton(u.Username)
-	n, err := s.write.exec(ctx, "create user",
-		"INSERT INTO users ("+userColumns+", skeleton) "+
-			"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 "+
-			"WHERE NOT EXISTS (SELECT 1 FROM users WHERE skeleton = $10) ON CONFLICT DO NOTHING",
-		u.ID,
-		u.Username,
-		u.Name,
-		u.PasswordHash,
-		u.PasswordVersion,
-		seconds(u.CreatedAt),
-		seconds(u.LastLoginAt),
-		seconds(u.DisabledAt),
-		number(u.Demo),
-		skeleton,
-	)
-	if err != nil || n == 1 {
-		return err
-	}
-	return s.whyUserExists(ctx, u.Username, skeleton)
+	return s.inTx(ctx, "create user", func(ctx context.Context, tx *sql.Tx) error {
+		n, err := changed(ctx, tx, "create user",
+			"INSERT INTO users ("+userColumns+", skeleton) "+
+				"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 "+
+				"WHERE NOT EXISTS (SELECT 1 FROM users WHERE skeleton = $10) ON CONFLICT DO NOTHING",
+			u.ID,
+			u.Username,
+			u.Name,
+			u.PasswordHash,
+			u.PasswordVersion,
+			seconds(u.CreatedAt),
+			seconds(u.LastLoginAt),
+			seconds(u.DisabledAt),
+			number(u.Demo),
+			skeleton,
+		)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return whyUserExists(ctx, tx, u.Username, skeleton)
+		}
+		return recordEvent(ctx, tx, "user_added", u.Username, u.CreatedAt)
+	})
 }
 
 // whyUserExists returns errUserExists. If only a username that looks the same exists, the error
 // names it.
-func (s *Store) whyUserExists(ctx context.Context, username, skeleton string) error {
+func whyUserExists(ctx context.Context, tx *sql.Tx, username, skeleton string) error {
 	var twin string
-	err := s.read.scanRow(ctx, "SELECT username FROM users WHERE skeleton = $1 ORDER BY username <> $2, username LIMIT 1",
-		[]any{skeleton, username}, &twin)
+	err := tx.QueryRowContext(ctx,
+		"SELECT username FROM users WHERE skeleton = $1 ORDER BY username <> $2, username LIMIT 1",
+		skeleton, username).Scan(&twin)
 	if errors.Is(err, sql.ErrNoRows) || (err == nil && twin == username) {
 		return errUserExists
 	}
@@ -88,7 +94,10 @@ func (s *Store) SetPassword(ctx context.Context, username, hash string, now time
 		if err != nil {
 			return unavailable("set password", err)
 		}
-		return clearFailures(ctx, tx, id)
+		if err := clearFailures(ctx, tx, id); err != nil {
+			return err
+		}
+		return recordEvent(ctx, tx, "user_password_set", username, now)
 	})
 }
 
@@ -97,16 +106,28 @@ func (s *Store) SetPassword(ctx context.Context, username, hash string, now time
 // first disabled is kept.
 func (s *Store) DisableUser(ctx context.Context, username string, now time.Time) error {
 	return s.inTx(ctx, "disable user", func(ctx context.Context, tx *sql.Tx) error {
-		return endSessions(ctx, tx, "disable user", username, now,
+		err := endSessions(ctx, tx, "disable user", username, now,
 			"UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1", username, seconds(now))
+		if err != nil {
+			return err
+		}
+		return recordEvent(ctx, tx, "user_disabled", username, now)
 	})
 }
 
 // EnableUser lets a disabled user log in again. It returns record.ErrNotFound if there is no such
 // user.
 func (s *Store) EnableUser(ctx context.Context, username string) error {
-	return s.execOne(ctx, "enable user", errNoUser,
-		"UPDATE users SET disabled_at = NULL WHERE username = $1", username)
+	return s.inTx(ctx, "enable user", func(ctx context.Context, tx *sql.Tx) error {
+		n, err := changed(ctx, tx, "enable user", "UPDATE users SET disabled_at = NULL WHERE username = $1", username)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errNoUser
+		}
+		return recordEvent(ctx, tx, "user_enabled", username, time.Time{})
+	})
 }
 
 // DeleteUser deletes a user and the user's sessions, and revokes all grants of the user. It
@@ -118,8 +139,10 @@ func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) 
 		if err != nil {
 			return err
 		}
-		_, err = changed(ctx, tx, "delete user", "DELETE FROM users WHERE username = $1", username)
-		return err
+		if _, err = changed(ctx, tx, "delete user", "DELETE FROM users WHERE username = $1", username); err != nil {
+			return err
+		}
+		return recordEvent(ctx, tx, "user_deleted", username, now)
 	})
 }
 

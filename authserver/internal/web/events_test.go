@@ -9,8 +9,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
 
 // events returns the log lines with an event, without the time and with user ids masked.
@@ -119,5 +122,46 @@ func TestPageEvents(t *testing.T) {
 			`grant_type=authorization_code`,
 		`level=INFO msg="consent given" event=consent user=usr_x client=code-app api=https://api.example scope=profile`,
 		`level=INFO msg="logged out" event=logout user=usr_x apps_too=true`,
+	)
+}
+
+// The log says why a refresh is refused, which the response does not.
+func TestRefreshEvents(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.addClient("refresher", "", oauth.GrantPassword, oauth.GrantRefreshToken)
+	s.addClient("other", "", oauth.GrantRefreshToken)
+	refresh := func(id, token string) string {
+		s.hide(token)
+		got := s.post(url.Values{"grant_type": {"refresh_token"}, "client_id": {id}, "refresh_token": {token}}.Encode())
+		next, _ := got.body["refresh_token"].(string)
+		return next
+	}
+	first, _ := s.post(login("client_id", "refresher", "grant_type", "password")).body["refresh_token"].(string)
+	refresh("refresher", "not-a-refresh-token")
+	refresh("other", first)
+	refresh("refresher", first)
+	s.wait(time.Minute)
+	refresh("refresher", first)
+	refresh("refresher", first)
+	second, _ := s.post(login("client_id", "refresher", "grant_type", "password")).body["refresh_token"].(string)
+	s.wait(2 * time.Hour)
+	refresh("refresher", second)
+
+	const (
+		failed = `level=WARN msg="refresh failed" event=refresh_failed reason=`
+		by     = ` address=127.0.0.1 client=refresher`
+		logged = `level=INFO msg="logged in" event=login user=usr_x username=john.doe` + by + ` grant_type=password`
+	)
+	s.expectEvents(
+		logged,
+		failed+`"malformed token"`+by,
+		failed+`"token of another client" grant=1 user=usr_x address=127.0.0.1 client=other`,
+		failed+`"token used before" grant=1 user=usr_x`+by,
+		`level=WARN msg="a code or refresh token was used twice and may be stolen: its grant is revoked" `+
+			`event=refresh_token_reuse grant=1 client=refresher`,
+		failed+`"token used before" grant=1 user=usr_x`+by,
+		logged,
+		failed+`expired grant=2 user=usr_x`+by,
 	)
 }

@@ -182,6 +182,16 @@ func TestRefusalsLookTheSame(t *testing.T) {
 	}
 }
 
+// A right password is not counted as a failure, even if the request fails for another reason.
+func TestRightPasswordIsNotCounted(t *testing.T) {
+	s := newSite(t)
+	for range 12 {
+		s.post(login("scope", "items:write")).expect("a scope that the client may not have", http.StatusBadRequest,
+			oauth.CodeInvalidScope, "items:write")
+	}
+	s.expectOK("login", s.post(login()))
+}
+
 // Phones add a space after the username, and some keyboards send fullwidth letters.
 func TestUsernameOfAKeyboard(t *testing.T) {
 	s := newSite(t)

@@ -48,3 +48,11 @@ UPDATE users SET demo = 1
 -- The demo is made once in a database's life, if at all: here it has been, or it was not wanted.
 INSERT INTO properties (name, value)
     SELECT 'demo', 'made' WHERE EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM clients);
+
+-- What commands have changed, for the log of a server, which deletes the rows that it logs.
+CREATE TABLE admin_events (
+    id      {{serial}},
+    event   {{text}} NOT NULL,
+    subject {{text}} NOT NULL,
+    at      BIGINT
+);

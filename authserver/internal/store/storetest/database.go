@@ -96,7 +96,11 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	"NameKey":     func(ctx context.Context, s *store.Store) error { _, err := s.NameKey(ctx, "x"); return err },
 	"DemoMade":    func(ctx context.Context, s *store.Store) error { _, err := s.DemoMade(ctx); return err },
 	"SetDemoMade": func(ctx context.Context, s *store.Store) error { return s.SetDemoMade(ctx) },
-	"EndDemo":     func(ctx context.Context, s *store.Store) error { return s.EndDemo(ctx, start) },
+	"TakeAdminEvents": func(ctx context.Context, s *store.Store) error {
+		_, err := s.TakeAdminEvents(ctx, 1)
+		return err
+	},
+	"EndDemo": func(ctx context.Context, s *store.Store) error { return s.EndDemo(ctx, start) },
 	"ServiceGrant": func(ctx context.Context, s *store.Store) error {
 		_, err := s.ServiceGrant(ctx, "x", start)
 		return err

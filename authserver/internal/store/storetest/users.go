@@ -1,8 +1,10 @@
 package storetest
 
 import (
+	"context"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +25,8 @@ var userTests = []test{
 	{"the demo is made once", testDemoMade},
 	{"the first key of unknown usernames is kept", testNameKey},
 	{"password hashes are counted by cost", testPasswordCosts},
+	{"what commands change is kept for the log", testAdminEvents},
+	{"concurrent servers take each event once", testRaceForEvents},
 	{"unusual usernames", testOddUsernames},
 	{"users are listed by username, in byte order", testUsersInOrder},
 	{"calls for an unknown user", testNoUser},
@@ -318,4 +322,51 @@ func testOthersKeepGrants(t *testing.T, s *store.Store) {
 	must(t, s.DeleteUser(ctx, "delete", start))
 	expectGrant(t, s, kept)
 	same(t, "active grants", 1, activeGrants(t, s))
+}
+
+func testAdminEvents(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	addUser(t, s, "john.doe")
+	addClient(t, s, "app")
+	expect(t, "disabling nobody", s.DisableUser(ctx, "nobody", start), record.ErrNotFound)
+	must(t, s.DisableUser(ctx, "john.doe", start))
+	must(t, s.EnableUser(ctx, "john.doe"))
+	must(t, s.SetPassword(ctx, "john.doe", "hash", start))
+	must(t, s.DeleteUser(ctx, "john.doe", start))
+	must(t, s.SetClientSecret(ctx, "app", "digest"))
+	must(t, s.ReplaceClientSecret(ctx, "app", "digest", start))
+	must(t, s.DeleteClient(ctx, "app", start))
+	var got []string
+	for range 4 {
+		events, err := s.TakeAdminEvents(ctx, 3)
+		must(t, err)
+		for _, e := range events {
+			got = append(got, e.Event+" "+e.Subject)
+		}
+	}
+	same(t, "events", []string{
+		"user_added john.doe", "user_disabled john.doe", "user_enabled john.doe", "user_password_set john.doe",
+		"user_deleted john.doe", "client_secret_set app", "client_secret_replaced app", "client_deleted app",
+	}, got)
+}
+
+func testRaceForEvents(t *testing.T, s *store.Store) {
+	const users = 40
+	for i := range users {
+		addUser(t, s, "user "+strconv.Itoa(i+20))
+	}
+	var taken atomic.Int64
+	for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
+		for range users {
+			events, err := s.TakeAdminEvents(ctx, 3)
+			if err != nil {
+				return err
+			}
+			taken.Add(int64(len(events)))
+		}
+		return nil
+	}) {
+		must(t, err)
+	}
+	same(t, "events", int64(users), taken.Load())
 }

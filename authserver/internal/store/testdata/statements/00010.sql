@@ -1,3 +1,4 @@
+DELETE FROM admin_events WHERE id IN (SELECT id FROM admin_events ORDER BY id LIMIT $1 ) RETURNING id, event, subject, at;
 DELETE FROM api_consents WHERE user_id = $1 AND client_id = $2;
 DELETE FROM apis WHERE audience IN (SELECT audience FROM apis WHERE deleted_at < $1 );
 DELETE FROM clients WHERE id = $1;
@@ -15,6 +16,7 @@ DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_
 DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE username = $1);
 DELETE FROM sessions WHERE user_id IN (SELECT id FROM users WHERE demo = 1);
 DELETE FROM users WHERE username = $1;
+INSERT INTO admin_events (event, subject, at) VALUES ($1, $2, $3);
 INSERT INTO api_consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
 		 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = $4, updated_at = $5;
 INSERT INTO apis (audience, name, scope, any_scope, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (audience) DO UPDATE SET name = excluded.name, scope = excluded.scope, any_scope = excluded.any_scope, created_at = excluded.created_at, deleted_at = NULL WHERE apis.deleted_at IS NOT NULL;
@@ -37,6 +39,7 @@ INSERT INTO users (id, username, name, password_hash, password_version, created_
 SELECT COALESCE(MAX(number), 0) FROM grants;
 SELECT COUNT(*) FROM apis WHERE audience = $1 AND deleted_at IS NOT NULL;
 SELECT COUNT(*) FROM default_api WHERE audience = $1;
+SELECT EXISTS (SELECT 1 FROM admin_events);
 SELECT EXISTS (SELECT 1 FROM properties WHERE name = $1);
 SELECT EXISTS (SELECT 1 FROM users);
 SELECT address, count, since, last_at FROM login_failures WHERE account = $1 AND address IN ($2, '');

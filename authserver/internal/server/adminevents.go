@@ -1,0 +1,54 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+// How often, and how many at once, the changes of commands are logged.
+const (
+	adminEventsEvery = time.Second
+	adminEventsPage  = 100
+)
+
+// logAdminEvents logs what commands change in the database, until ctx ends. Of several servers
+// one logs each change.
+func logAdminEvents(ctx context.Context, data *store.Store, log *slog.Logger) {
+	ticker := time.NewTicker(adminEventsEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			logNewAdminEvents(ctx, data, log)
+		}
+	}
+}
+
+// logNewAdminEvents logs what commands have changed since the last call.
+func logNewAdminEvents(ctx context.Context, data *store.Store, log *slog.Logger) {
+	events, err := data.TakeAdminEvents(ctx, adminEventsPage)
+	if err != nil && ctx.Err() == nil {
+		log.DebugContext(ctx, "cannot read what commands have changed", "error", err)
+	}
+	for _, e := range events {
+		logAdminEvent(ctx, e, log)
+	}
+}
+
+func logAdminEvent(ctx context.Context, e store.AdminEvent, log *slog.Logger) {
+	subject := "client"
+	if strings.HasPrefix(e.Event, "user_") {
+		subject = "username"
+	}
+	fields := []any{"event", e.Event, subject, e.Subject}
+	if !e.At.IsZero() {
+		fields = append(fields, "at", e.At.Format(time.RFC3339))
+	}
+	log.InfoContext(ctx, "changed by a command", fields...)
+}

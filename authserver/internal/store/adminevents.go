@@ -1,0 +1,49 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+	"time"
+)
+
+// AdminEvent is a change that was made by a command. A command has no log that is kept, so the
+// servers of the database log it.
+type AdminEvent struct {
+	// Event says what was done, such as user_disabled.
+	Event string
+	// Subject is the username or the client id.
+	Subject string
+	// At is when it was done, or zero if that was not recorded.
+	At time.Time
+
+	id int64
+}
+
+// recordEvent stores an event in the transaction of the change.
+func recordEvent(ctx context.Context, tx *sql.Tx, event, subject string, at time.Time) error {
+	_, err := changed(ctx, tx, "record event",
+		"INSERT INTO admin_events (event, subject, at) VALUES ($1, $2, $3)", event, subject, seconds(at))
+	return err
+}
+
+// TakeAdminEvents deletes up to limit events and returns them, oldest first. Each event is
+// returned once, whichever server asks first.
+func (s *Store) TakeAdminEvents(ctx context.Context, limit int) ([]AdminEvent, error) {
+	var some bool
+	err := s.read.scanRow(ctx, "SELECT EXISTS (SELECT 1 FROM admin_events)", nil, &some)
+	if err != nil || !some {
+		return nil, unavailable("take events", err)
+	}
+	events, err := list(ctx, s.write, "take events", func(r row) (AdminEvent, error) {
+		var e AdminEvent
+		var at sql.NullInt64
+		err := r.Scan(&e.id, &e.Event, &e.Subject, &at)
+		e.At = timeOf(at)
+		return e, unavailable("take events", err)
+	}, "DELETE FROM admin_events WHERE id IN (SELECT id FROM admin_events ORDER BY id LIMIT $1 "+
+		s.dialect.skipLocked+") RETURNING id, event, subject, at", limit)
+	slices.SortFunc(events, func(a, b AdminEvent) int { return cmp.Compare(a.id, b.id) })
+	return events, err
+}
