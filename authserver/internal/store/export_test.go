@@ -80,3 +80,13 @@ func (s *Store) OpenConnections() int {
 func (s *Store) SetCallTimeout(d time.Duration) {
 	s.write.callTimeout, s.read.callTimeout = d, d
 }
+
+// MigrateTo migrates a new database to the schema of an earlier version.
+func (s *Store) MigrateTo(ctx context.Context, version int64) error {
+	provider, err := s.migrations()
+	if err != nil {
+		return err
+	}
+	_, err = provider.UpTo(ctx, version)
+	return err
+}

@@ -50,10 +50,7 @@ func scanUsername(r row) (account.User, error) {
 }
 
 // Twins is a pair of usernames that look the same.
-type Twins struct {
-	// First is the username that was there first, Second the other one.
-	First, Second string
-}
+type Twins struct{ First, Second string }
 
 // Twins returns up to limit pairs of usernames that look the same. Versions that did not refuse
 // the second one have made them.
@@ -62,6 +59,7 @@ func (s *Store) Twins(ctx context.Context, limit int) ([]Twins, error) {
 		var t Twins
 		err := r.Scan(&t.First, &t.Second)
 		return t, unavailable("list twins", err)
-	}, "SELECT f.username, u.username FROM users AS u JOIN users AS f ON f.id = u.twin_of "+
-		"WHERE u.twin_of IS NOT NULL ORDER BY f.username, u.username LIMIT $1", limit)
+	}, "SELECT f.username, u.username FROM users AS u JOIN users AS f ON f.skeleton = u.skeleton "+
+		"WHERE u.twin_of IS NOT NULL AND f.id <> u.id AND (f.twin_of IS NULL OR f.id < u.id) "+
+		"ORDER BY f.username, u.username LIMIT $1", limit)
 }

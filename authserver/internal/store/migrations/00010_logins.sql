@@ -28,6 +28,7 @@ ALTER TABLE users ADD COLUMN skeleton {{text}};
 ALTER TABLE users ADD COLUMN twin_of {{text}};
 CREATE UNIQUE INDEX users_by_skeleton ON users (skeleton) WHERE twin_of IS NULL;
 CREATE INDEX users_by_any_skeleton ON users (skeleton);
+CREATE INDEX users_by_twin ON users (twin_of) WHERE twin_of IS NOT NULL;
 
 -- Whether the user was made by the demo and still has the demo's password. Such users can log in
 -- only while the demo is on.
