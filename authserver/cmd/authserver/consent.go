@@ -39,7 +39,7 @@ func showConsent(given store.Consent) shownConsent {
 // Run lists the consents.
 func (c *consentListCommand) Run(ctx context.Context, streams program.Streams) error {
 	err := withStore(ctx, c.Database, func(s *store.Store) error {
-		user, err := s.UserByUsername(ctx, c.Username)
+		user, err := c.find(ctx, s)
 		if err != nil {
 			return err
 		}

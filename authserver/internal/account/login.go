@@ -94,7 +94,7 @@ func (l *Login) GiveBack(ctx context.Context, user User) error {
 // try is an attempt in progress.
 type try struct {
 	Attempt
-	user   User   // whose name it is; the zero User if there is none
+	user   User   // whose name it is; the zero User if unknown
 	digest []byte // of the username
 	key    FailureKey
 }

@@ -192,7 +192,8 @@ func TestCheck(t *testing.T) {
 	f.expect("john.doe", right, nil)
 	f.expect("long", longest, nil)
 	for _, tt := range []struct{ username, password string }{
-		{"john.doe", wrong}, {"john.doe", ""}, {"john.doe", right + " "}, {"john.doe", right + "\u200b"}, {"john.doe", "SECUREPASSWORD"},
+		{"john.doe", wrong}, {"john.doe", ""}, {"john.doe", right + " "},
+		{"john.doe", right + "\u200b"}, {"john.doe", "SECUREPASSWORD"},
 		{"John.Doe", right}, {"john.doe", strings.Repeat("x", 100)}, {"long", longest + "x"},
 		{"nobody", right}, {"", right}, {"", ""}, {"disabled", right}, {"disabled", wrong},
 		{"broken", right}, {"broken", "not a hash"}, {"empty", ""}, {"empty", right},

@@ -32,7 +32,8 @@ func PrepareUsername(text string) (string, error) {
 		return "", fmt.Errorf("%w: the username has %w (RFC 8265 section 3.4)", ErrBadName, err)
 	}
 	if mixesScripts(prepared) {
-		return "", fmt.Errorf("%w: the username mixes Latin, Greek, Cyrillic or Armenian letters, which look alike", ErrBadName)
+		return "", fmt.Errorf("%w: the username mixes Latin, Greek, Cyrillic or Armenian letters, which look alike",
+			ErrBadName)
 	}
 	return prepared, checkName("username", prepared)
 }

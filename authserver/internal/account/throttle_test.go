@@ -250,7 +250,8 @@ func TestThrottleStoresNoUsername(t *testing.T) {
 	}
 	defer db.Close()
 	var stored string
-	if err := db.QueryRowContext(t.Context(), "SELECT account FROM login_failures WHERE address = ''").Scan(&stored); err != nil {
+	err = db.QueryRowContext(t.Context(), "SELECT account FROM login_failures WHERE address = ''").Scan(&stored)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if len(stored) != 43 || strings.Contains(stored, "secret") {

@@ -37,6 +37,7 @@ func TestCheckNameErrors(t *testing.T) {
 		{"a\x1b[31mb", "the name has a character that cannot be printed"},
 		{"a\u00a0b", "the name has a character that cannot be printed"},
 		{"a\u200b", "the name has a character that cannot be printed"},
+		{"a\u3164", "the name has a character that cannot be printed"},
 		{"\u202eb", "the name has a character that cannot be printed"},
 		{"\ufeffa", "the name has a character that cannot be printed"},
 		{"a\x7f", "the name has a character that cannot be printed"},

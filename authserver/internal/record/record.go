@@ -31,8 +31,14 @@ func CheckName(what, name string, maxBytes int) error {
 		return fmt.Errorf("the %s is not valid UTF-8", what)
 	case strings.TrimSpace(name) != name:
 		return fmt.Errorf("the %s begins or ends with a space", what)
-	case strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
+	case strings.ContainsFunc(name, isInvisible):
 		return fmt.Errorf("the %s has a character that cannot be printed", what)
 	}
 	return nil
+}
+
+// isInvisible reports whether a character cannot be printed, or is a letter or mark that is
+// printed as nothing, such as the Hangul filler U+3164.
+func isInvisible(r rune) bool {
+	return !unicode.IsPrint(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
