@@ -28,6 +28,7 @@ var postgres = dialect{
 	skipLocked: "FOR UPDATE SKIP LOCKED",
 	// A migration may take long, but a lock that it waits for blocks other statements too.
 	migrationTimeouts: []string{"SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '5s'"},
+	lockGrants:        []string{"LOCK TABLE codes, sessions, grants IN SHARE ROW EXCLUSIVE MODE"},
 	versions:          "SELECT COUNT(to_regclass('" + goose.DefaultTablename + "'))",
 	keyShare:          "FOR KEY SHARE",
 	forUpdate:         "FOR UPDATE",

@@ -95,6 +95,7 @@ func empty(t testing.TB, url string) {
 		"DELETE FROM apis",
 		"DELETE FROM scopes",
 		"DELETE FROM failed_logins",
+		"DELETE FROM epochs",
 		"INSERT INTO scopes (name, description) VALUES ('profile', 'See your name and your username')",
 	} {
 		if _, err := db.ExecContext(ctx, statement); err != nil {

@@ -98,7 +98,9 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		_, _, err := s.RevokedAfter(ctx, start, 0, 1)
 		return err
 	},
-	"LastGrant": func(ctx context.Context, s *store.Store) error { _, err := s.LastGrant(ctx); return err },
+	"Epochs":     func(ctx context.Context, s *store.Store) error { _, err := s.Epochs(ctx); return err },
+	"StartEpoch": func(ctx context.Context, s *store.Store) error { _, err := s.StartEpoch(ctx, "x", start); return err },
+	"LastGrant":  func(ctx context.Context, s *store.Store) error { _, err := s.LastGrant(ctx); return err },
 	"CreateCode": func(ctx context.Context, s *store.Store) error {
 		return s.CreateCode(ctx, grant.Code{Digest: "x"})
 	},
