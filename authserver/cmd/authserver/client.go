@@ -13,6 +13,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -33,6 +34,14 @@ type clientTarget struct {
 	ID              string `arg:"" name:"id" help:"The client's id."`
 }
 
+// Validate checks the flags and the argument. kong calls it before Run.
+func (t *clientTarget) Validate() error {
+	if t.ID == "" {
+		return fmt.Errorf("%w: the id is empty", client.ErrBad)
+	}
+	return t.Database.Validate()
+}
+
 type clientAddCommand struct {
 	clientTarget `embed:""`
 	Name         string   `placeholder:"NAME" help:"Display name. Defaults to the id."`
@@ -42,6 +51,16 @@ type clientAddCommand struct {
 	Public       bool     `help:"The client cannot keep a secret, like a mobile app or a page in a browser. It gets none."`
 	Introspects  bool     `help:"The client may use the introspection endpoint (RFC 7662), as an API does."`
 	FirstParty   bool     `help:"The client is your own app: its users are not asked for consent."`
+}
+
+// Validate checks the flags. kong calls it before it looks for flags that are missing.
+func (c *clientAddCommand) Validate() error {
+	for _, name := range c.Grant {
+		if _, known := grant.TypeOf(oauth.GrantType(name)); !known {
+			return fmt.Errorf("--grant must be one of %s, not %q", server.Defaults["grant_types"], name)
+		}
+	}
+	return c.clientTarget.Validate()
 }
 
 // passwordNote is printed when a client is allowed to use the password grant.
@@ -63,11 +82,18 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 	if err := registered.Validate(); err != nil {
 		return exitError(c.ID, err)
 	}
-	err = withStore(ctx, c.Database, func(s *store.Store) error { return s.CreateClient(ctx, registered) })
+	note := ""
+	err = withStore(ctx, c.Database, func(s *store.Store) error {
+		if err := s.CreateClient(ctx, registered); err != nil {
+			return err
+		}
+		note, err = scopeNote(ctx, s, registered.Scope)
+		return err
+	})
 	if err != nil {
 		return exitError(c.ID, err)
 	}
-	fmt.Fprintf(streams.Err, "client %s: added\n", c.ID)
+	fmt.Fprintf(streams.Err, "client %s: added\n%s", c.ID, note)
 	if registered.Allows(oauth.GrantPassword) {
 		fmt.Fprintln(streams.Err, passwordNote)
 	}
@@ -131,10 +157,13 @@ func (c *clientRotateCommand) Run(ctx context.Context, streams program.Streams) 
 		if err != nil {
 			return err
 		}
-		if c.Revoke {
-			return s.ReplaceClientSecret(ctx, c.ID, digest, time.Now())
+		if !c.Revoke {
+			fmt.Fprintln(streams.Err, "ended 0 logins: they and all tokens stay valid without --revoke")
+			return s.SetClientSecret(ctx, c.ID, digest)
 		}
-		return s.SetClientSecret(ctx, c.ID, digest)
+		return endLoginsIn(ctx, streams.Err, s, store.LoginsOf{ClientID: c.ID}, func() error {
+			return s.ReplaceClientSecret(ctx, c.ID, digest, time.Now())
+		})
 	})
 	if err != nil {
 		return exitError(c.ID, err)
@@ -148,7 +177,9 @@ type clientDeleteCommand struct {
 
 // Run deletes the client.
 func (c *clientDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
-	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DeleteClient(ctx, c.ID, time.Now()) })
+	err := endLogins(ctx, streams, c.Database, store.LoginsOf{ClientID: c.ID}, func(s *store.Store) error {
+		return s.DeleteClient(ctx, c.ID, time.Now())
+	})
 	if err == nil {
 		fmt.Fprintf(streams.Out, "client %s: deleted\n", c.ID)
 	}

@@ -19,6 +19,7 @@ type userCommands struct {
 	List        userListCommand     `cmd:"" help:"List the users."`
 	Show        userShowCommand     `cmd:"" help:"Show a user."`
 	SetPassword userPasswordCommand `cmd:"" help:"Set a user's password and end the user's sessions. Asks for the password, or reads it from standard input."`
+	Logout      userLogoutCommand   `cmd:"" help:"Log a user out everywhere, or of one client."`
 	Disable     userDisableCommand  `cmd:"" help:"Prevent a user from logging in and end the user's sessions."`
 	Enable      userEnableCommand   `cmd:"" help:"Let a disabled user log in again."`
 	Delete      userDeleteCommand   `cmd:"" help:"Delete a user and end the user's sessions."`
@@ -30,9 +31,32 @@ type userTarget struct {
 	Username        string `arg:"" help:"The user's username."`
 }
 
+// Validate checks the flags and the argument. kong calls it before Run.
+func (t *userTarget) Validate() error {
+	if t.Username == "" {
+		return fmt.Errorf("%w: the username is empty", account.ErrBadName)
+	}
+	return t.Database.Validate()
+}
+
 // do runs work on the database and prints what was done.
 func (t userTarget) do(ctx context.Context, streams program.Streams, done string, work func(*store.Store) error) error {
 	err := withStore(ctx, t.Database, work)
+	if err == nil {
+		fmt.Fprintf(streams.Out, "user %s: %s\n", t.Username, done)
+	}
+	return exitError(t.Username, err)
+}
+
+// end is do for work that ends the user's logins: all of them, or those at one client.
+func (t userTarget) end(
+	ctx context.Context,
+	streams program.Streams,
+	done, clientID string,
+	work func(*store.Store) error,
+) error {
+	of := store.LoginsOf{Username: t.Username, ClientID: clientID}
+	err := endLogins(ctx, streams, t.Database, of, work)
 	if err == nil {
 		fmt.Fprintf(streams.Out, "user %s: %s\n", t.Username, done)
 	}
@@ -77,7 +101,7 @@ type userAddCommand struct {
 
 // Validate checks the flags. kong calls it before Run.
 func (c *userAddCommand) Validate() error {
-	return cmp.Or(c.Database.Validate(), c.bcryptCost.Validate())
+	return cmp.Or(c.userTarget.Validate(), c.bcryptCost.Validate())
 }
 
 // Run adds the user. It checks everything else before it asks for the password.
@@ -101,12 +125,12 @@ type userPasswordCommand struct {
 
 // Validate checks the flags. kong calls it before Run.
 func (c *userPasswordCommand) Validate() error {
-	return cmp.Or(c.Database.Validate(), c.bcryptCost.Validate())
+	return cmp.Or(c.userTarget.Validate(), c.bcryptCost.Validate())
 }
 
 // Run sets the password.
 func (c *userPasswordCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, streams, "password set", func(s *store.Store) error {
+	return c.end(ctx, streams, "password set", "", func(s *store.Store) error {
 		hash, err := c.newHash(ctx, streams, c.Username)
 		if err != nil {
 			return err
@@ -121,7 +145,7 @@ type userDisableCommand struct {
 
 // Run disables the user.
 func (c *userDisableCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, streams, "disabled", func(s *store.Store) error {
+	return c.end(ctx, streams, "disabled", "", func(s *store.Store) error {
 		return s.DisableUser(ctx, c.Username, time.Now())
 	})
 }
@@ -141,7 +165,7 @@ type userDeleteCommand struct {
 
 // Run deletes the user.
 func (c *userDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, streams, "deleted", func(s *store.Store) error {
+	return c.end(ctx, streams, "deleted", "", func(s *store.Store) error {
 		return s.DeleteUser(ctx, c.Username, time.Now())
 	})
 }

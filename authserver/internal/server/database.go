@@ -73,6 +73,16 @@ func OpenExistingStore(ctx context.Context, d Database) (*store.Store, error) {
 	return s, err
 }
 
+// OpenRestoredStore opens existing data, like OpenExistingStore, and migrates its schema, like OpenStore:
+// a copy of a database may be from an older version.
+func OpenRestoredStore(ctx context.Context, d Database) (*store.Store, error) {
+	s, err := d.open(ctx, store.OpenExisting, (*store.Store).Migrate)
+	if errors.Is(err, store.ErrNoDatabase) {
+		err = program.WithCode(program.ExitUsage, fmt.Errorf("%w; put the copy there first", err))
+	}
+	return s, err
+}
+
 // open opens the database by one function, and migrates or checks its schema by another.
 func (d Database) open(
 	ctx context.Context,
