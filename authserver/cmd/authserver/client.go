@@ -34,14 +34,6 @@ type clientTarget struct {
 	ID              string `arg:"" name:"id" help:"The client's id."`
 }
 
-// Validate checks the flags and the argument. kong calls it before Run.
-func (t *clientTarget) Validate() error {
-	if t.ID == "" {
-		return fmt.Errorf("%w: the id is empty", client.ErrBad)
-	}
-	return t.Database.Validate()
-}
-
 type clientAddCommand struct {
 	clientTarget `embed:""`
 	Name         string   `placeholder:"NAME" help:"Display name. Defaults to the id."`
@@ -60,7 +52,7 @@ func (c *clientAddCommand) Validate() error {
 			return fmt.Errorf("--grant must be one of %s, not %q", server.Defaults["grant_types"], name)
 		}
 	}
-	return c.clientTarget.Validate()
+	return c.Database.Validate()
 }
 
 // passwordNote is printed when a client is allowed to use the password grant.

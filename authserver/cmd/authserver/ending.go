@@ -72,19 +72,19 @@ With --client the browser session stays, so the client may log the user in again
 
 // Run logs the user out.
 func (c *userLogoutCommand) Run(ctx context.Context, streams program.Streams) error {
-	of, done := store.LoginsOf{Username: c.Username}, "logged out"
+	clientID, done := "", "logged out"
 	if c.Client != nil {
-		of.ClientID, done = *c.Client, "logged out of "+*c.Client
-		if of.ClientID == "" {
+		clientID, done = *c.Client, "logged out of "+*c.Client
+		if clientID == "" { // which selects all clients
 			return errEmpty("--client")
 		}
 	}
-	return c.end(ctx, streams, done, of.ClientID, func(s *store.Store) error {
-		if of.ClientID != "" {
-			if _, err := s.ClientByID(ctx, of.ClientID); err != nil {
-				return fmt.Errorf("%s: %w", of.ClientID, err)
+	return c.end(ctx, streams, done, clientID, func(s *store.Store) error {
+		if clientID != "" {
+			if _, err := s.ClientByID(ctx, clientID); err != nil {
+				return fmt.Errorf("%s: %w", clientID, err)
 			}
 		}
-		return s.LogOut(ctx, c.Username, of.ClientID, time.Now())
+		return s.LogOut(ctx, c.Username, clientID, time.Now())
 	})
 }

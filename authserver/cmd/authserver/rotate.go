@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -52,7 +53,11 @@ func (c *keyRotateCommand) Validate() error {
 // Run adds the keys. It writes the files of APIs first, so that they know a key before it signs.
 func (c *keyRotateCommand) Run(streams program.Streams) error {
 	var files []*replacement
-	for _, path := range append(slices.Clone(c.Also), c.Path) {
+	paths := append(slices.Clone(c.Also), c.Path)
+	if err := distinct(paths); err != nil {
+		return unchanged(err)
+	}
+	for _, path := range paths {
 		file, err := startReplacement(path)
 		if err != nil {
 			return unchanged(err)
@@ -74,6 +79,23 @@ func (c *keyRotateCommand) Run(streams program.Streams) error {
 		fmt.Fprintln(streams.Out, describeSuccessor(next))
 	}
 	fmt.Fprint(streams.Err, c.note(r))
+	return nil
+}
+
+// distinct returns an error if two paths lead to the same file.
+func distinct(paths []string) error {
+	var infos []fs.FileInfo
+	for _, path := range paths {
+		info, err := regularFile(path)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(infos, func(other fs.FileInfo) bool { return os.SameFile(info, other) }) {
+			return program.WithCode(program.ExitUsage,
+				fmt.Errorf("%s is named twice: --also is for the files of APIs, beside that of the server", path))
+		}
+		infos = append(infos, info)
+	}
 	return nil
 }
 

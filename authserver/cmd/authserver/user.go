@@ -31,16 +31,11 @@ type userTarget struct {
 	Username        string `arg:"" help:"The user's username."`
 }
 
-// Validate checks the flags and the argument. kong calls it before Run.
-func (t *userTarget) Validate() error {
-	if t.Username == "" {
-		return fmt.Errorf("%w: the username is empty", account.ErrBadName)
-	}
-	return t.Database.Validate()
-}
-
 // do runs work on the database and prints what was done.
 func (t userTarget) do(ctx context.Context, streams program.Streams, done string, work func(*store.Store) error) error {
+	if t.Username == "" {
+		return errEmpty("the username")
+	}
 	err := withStore(ctx, t.Database, work)
 	if err == nil {
 		fmt.Fprintf(streams.Out, "user %s: %s\n", t.Username, done)
@@ -55,6 +50,9 @@ func (t userTarget) end(
 	done, clientID string,
 	work func(*store.Store) error,
 ) error {
+	if t.Username == "" { // which selects everybody
+		return errEmpty("the username")
+	}
 	of := store.LoginsOf{Username: t.Username, ClientID: clientID}
 	err := endLogins(ctx, streams, t.Database, of, work)
 	if err == nil {
@@ -101,7 +99,7 @@ type userAddCommand struct {
 
 // Validate checks the flags. kong calls it before Run.
 func (c *userAddCommand) Validate() error {
-	return cmp.Or(c.userTarget.Validate(), c.bcryptCost.Validate())
+	return cmp.Or(c.Database.Validate(), c.bcryptCost.Validate())
 }
 
 // Run adds the user. It checks everything else before it asks for the password.
@@ -125,7 +123,7 @@ type userPasswordCommand struct {
 
 // Validate checks the flags. kong calls it before Run.
 func (c *userPasswordCommand) Validate() error {
-	return cmp.Or(c.userTarget.Validate(), c.bcryptCost.Validate())
+	return cmp.Or(c.Database.Validate(), c.bcryptCost.Validate())
 }
 
 // Run sets the password.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/program"
@@ -114,16 +116,33 @@ func (d Database) open(
 	return nil, err
 }
 
-// password reads the password from its file, if there is one.
+// maxPasswordFile limits the file of the password, in bytes.
+const maxPasswordFile = 4 << 10
+
+// password reads the password from its file, if there is one. It does not wait for a pipe that nobody
+// writes to.
 func (d Database) password() (string, error) {
 	if d.DatabasePasswordFile == "" {
 		return "", nil
 	}
-	text, err := os.ReadFile(d.DatabasePasswordFile)
+	const setting = "--database-password-file (HALLPASS_DATABASE_PASSWORD_FILE)"
+	file, err := os.OpenFile(d.DatabasePasswordFile, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return "", fmt.Errorf("--database-password-file (HALLPASS_DATABASE_PASSWORD_FILE): %w", err)
+		return "", fmt.Errorf("%s: %w", setting, err)
 	}
-	return strings.TrimRight(string(text), "\r\n"), nil
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxPasswordFile+1))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", setting, err)
+	}
+	password := strings.TrimRight(string(text), "\r\n")
+	switch {
+	case password == "":
+		return "", fmt.Errorf("%s: %s is empty", setting, d.DatabasePasswordFile)
+	case len(text) > maxPasswordFile:
+		return "", fmt.Errorf("%s: %s has more than %d bytes", setting, d.DatabasePasswordFile, maxPasswordFile)
+	}
+	return password, nil
 }
 
 // waitForStore is OpenStore that retries, with growing pauses, until the database server can be
