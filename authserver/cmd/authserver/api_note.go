@@ -42,8 +42,8 @@ func (c *apiAddCommand) note(now time.Time) string {
 
 // secretNote says which running servers get the secret, and which do not follow.
 func (c *apiAddCommand) secretNote(ring *keyring.Ring) string {
-	note := fmt.Sprintf("note: wait a few seconds: the authorization server reads %s again and then issues tokens for the "+
-		"API, without a restart. Start the API with --keys-file %s (HALLPASS_KEYS_FILE)\n", c.KeysFile, c.SecretTo)
+	note := fmt.Sprintf("note: wait a few seconds: the authorization server reads %s again and then issues tokens "+
+		"for the API, without a restart. Start the API with --keys-file %s (HALLPASS_KEYS_FILE)\n", c.KeysFile, c.SecretTo)
 	if !hasSharedSecret(ring) {
 		return note // the default API reads public keys
 	}

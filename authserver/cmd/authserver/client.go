@@ -76,11 +76,12 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 	}
 	note := ""
 	err = withStore(ctx, c.Database, func(s *store.Store) error {
-		if err := s.CreateClient(ctx, registered); err != nil {
+		apis, err := s.APIs(ctx)
+		if err != nil {
 			return err
 		}
-		note, err = scopeNote(ctx, s, registered.Scope)
-		return err
+		note = scopeNote(s, apis, registered.Scope)
+		return s.CreateClient(ctx, registered)
 	})
 	if err != nil {
 		return exitError(c.ID, err)
@@ -150,8 +151,11 @@ func (c *clientRotateCommand) Run(ctx context.Context, streams program.Streams) 
 			return err
 		}
 		if !c.Revoke {
+			if err := s.SetClientSecret(ctx, c.ID, digest); err != nil {
+				return err
+			}
 			fmt.Fprintln(streams.Err, "ended 0 logins: they and all tokens stay valid without --revoke")
-			return s.SetClientSecret(ctx, c.ID, digest)
+			return nil
 		}
 		return endLoginsIn(ctx, streams.Err, s, store.LoginsOf{ClientID: c.ID}, func() error {
 			return s.ReplaceClientSecret(ctx, c.ID, digest, time.Now())

@@ -52,15 +52,18 @@ func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) err
 	}
 	note := ""
 	err := withStore(ctx, c.Database, func(s *store.Store) error {
+		apis, err := s.APIs(ctx)
+		if err != nil {
+			return err
+		}
 		var had oauth.Scope
 		changed, err := s.UpdateClient(ctx, c.ID, func(registered client.Client) (client.Client, error) {
 			had = registered.Scope
 			return c.change(registered)
 		})
-		if err != nil {
-			return err
+		if err == nil {
+			note = scopeNote(s, apis, without(changed.Scope, had))
 		}
-		note, err = scopeNote(ctx, s, without(changed.Scope, had))
 		return err
 	})
 	if err != nil {

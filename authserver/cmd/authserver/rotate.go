@@ -126,12 +126,13 @@ func (c *keyRotateCommand) note(r rotation) string {
 		if next.Algorithm != keyring.HS256 {
 			who += ", unless it has --keys-url,"
 		}
-		fmt.Fprintf(&note, "note: %s has a file of its own, which did not get the new key, and refuses its tokens from %s: "+
-			"run 'authserver key export%s %s NEW' and put NEW in the place of that file; the API reads it within seconds\n",
+		fmt.Fprintf(&note, "note: %s has a file of its own, which did not get the new key, and refuses its tokens "+
+			"from %s: run 'authserver key export%s %s NEW' and put NEW in the place of that file; the API reads it within seconds\n",
 			who, next.SignsFrom.UTC().Format(time.RFC3339), flag, c.Path)
 	}
 	if len(r.uncovered) == 0 {
-		note.WriteString("note: no server has to restart; copies of these files on other machines do not change by themselves\n")
+		note.WriteString("note: no server has to restart; " +
+			"copies of these files on other machines do not change by themselves\n")
 	}
 	return note.String()
 }

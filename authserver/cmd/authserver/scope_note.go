@@ -1,22 +1,18 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// scopeNote says at which APIs other than the default one a client can use the scopes that it was given;
-// empty if at none. A token is for one API, and by default for the default one.
-func scopeNote(ctx context.Context, s *store.Store, given oauth.Scope) (string, error) {
-	apis, err := s.APIs(ctx)
-	if err != nil {
-		return "", err
-	}
+// scopeNote says at which of the APIs, other than the default one, a client can use the scopes that it was
+// given; empty if at none. A token is for one API, by default the default one.
+func scopeNote(s *store.Store, apis []resource.API, given oauth.Scope) string {
 	var note strings.Builder
 	for _, a := range apis {
 		if usable := given.Common(a.Scope); len(usable) > 0 && !s.IsDefaultAPI(a.Audience) {
@@ -24,5 +20,5 @@ func scopeNote(ctx context.Context, s *store.Store, given oauth.Scope) (string, 
 				"a token for another API is refused there\n", usable, a.Audience, a.Audience)
 		}
 	}
-	return note.String(), nil
+	return note.String()
 }
