@@ -51,7 +51,7 @@ func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error 
 		return exitError(c.Audience, err)
 	}
 	fmt.Fprintf(streams.Out, "API %s: added\n", c.Audience)
-	fmt.Fprint(streams.Err, c.note())
+	fmt.Fprint(streams.Err, c.note(time.Now()))
 	return nil
 }
 
@@ -75,33 +75,6 @@ func (c *apiAddCommand) add(ctx context.Context, s *store.Store, a resource.API)
 		return errors.Join(err, s.DeleteAPI(ctx, a.Audience, time.Now()))
 	}
 	return nil
-}
-
-// note returns what the operator still has to do; empty if nothing.
-func (c *apiAddCommand) note() string {
-	switch {
-	case c.SecretTo != "":
-		return fmt.Sprintf("note: %s now has the secrets of several APIs: give it to the authorization server only. "+
-			"Create a file for the API of --audience with 'authserver key export %s PATH'.\n", c.KeysFile, c.KeysFile)
-	case !c.hasKey():
-		return "note: no token for this API is issued until the server has a key for it that does not expire: " +
-			"delete the API and add it again with --secret-to, or create an asymmetric key " +
-			"with 'authserver key init --algorithm EdDSA'\n"
-	}
-	return ""
-}
-
-// hasKey reports whether the keys file is known and has a key that signs tokens for the API now
-// and when every key that 'api delete' has retired is gone.
-func (c *apiAddCommand) hasKey() bool {
-	ring, err := readRing(c.KeysFile)
-	if err != nil {
-		return false
-	}
-	now := time.Now()
-	_, errNow := ring.SignerFor(c.Audience, now)
-	_, errLater := ring.SignerFor(c.Audience, now.Add(grant.MaxTokenLifetime))
-	return errNow == nil && errLater == nil
 }
 
 // addSecret creates the API's secret. It writes the API's file first, so that the API knows the
@@ -135,7 +108,10 @@ type apiDeleteCommand struct {
 // signs the API's status list with it. Run also retires the secret of an API that is already deleted,
 // so that the command can be repeated.
 func (c *apiDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
-	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DeleteAPI(ctx, c.Audience, time.Now()) })
+	of := store.LoginsOf{Audience: c.Audience}
+	err := endLogins(ctx, streams, c.Database, of, func(s *store.Store) error {
+		return s.DeleteAPI(ctx, c.Audience, time.Now())
+	})
 	if err != nil && !errors.Is(err, record.ErrNotFound) {
 		return exitError(c.Audience, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -44,6 +45,16 @@ type clientAddCommand struct {
 	FirstParty   bool     `help:"The client is your own app: its users are not asked for consent."`
 }
 
+// Validate checks the flags. kong calls it before it looks for flags that are missing.
+func (c *clientAddCommand) Validate() error {
+	for _, name := range c.Grant {
+		if _, known := grant.TypeOf(oauth.GrantType(name)); !known {
+			return fmt.Errorf("--grant must be one of %s, not %q", server.Defaults["grant_types"], name)
+		}
+	}
+	return c.Database.Validate()
+}
+
 // passwordNote is printed when a client is allowed to use the password grant.
 const passwordNote = "note: with the password grant this client sees its users' passwords " +
 	"(RFC 9700 section 2.4): allow it for your own apps only"
@@ -63,11 +74,19 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 	if err := registered.Validate(); err != nil {
 		return exitError(c.ID, err)
 	}
-	err = withStore(ctx, c.Database, func(s *store.Store) error { return s.CreateClient(ctx, registered) })
+	note := ""
+	err = withStore(ctx, c.Database, func(s *store.Store) error {
+		apis, err := s.APIs(ctx)
+		if err != nil {
+			return err
+		}
+		note = scopeNote(s, apis, registered.Scope)
+		return s.CreateClient(ctx, registered)
+	})
 	if err != nil {
 		return exitError(c.ID, err)
 	}
-	fmt.Fprintf(streams.Err, "client %s: added\n", c.ID)
+	fmt.Fprintf(streams.Err, "client %s: added\n%s", c.ID, note)
 	if registered.Allows(oauth.GrantPassword) {
 		fmt.Fprintln(streams.Err, passwordNote)
 	}
@@ -131,10 +150,16 @@ func (c *clientRotateCommand) Run(ctx context.Context, streams program.Streams) 
 		if err != nil {
 			return err
 		}
-		if c.Revoke {
-			return s.ReplaceClientSecret(ctx, c.ID, digest, time.Now())
+		if !c.Revoke {
+			if err := s.SetClientSecret(ctx, c.ID, digest); err != nil {
+				return err
+			}
+			fmt.Fprintln(streams.Err, "ended 0 logins: they and all tokens stay valid without --revoke")
+			return nil
 		}
-		return s.SetClientSecret(ctx, c.ID, digest)
+		return endLoginsIn(ctx, streams.Err, s, store.LoginsOf{ClientID: c.ID}, func() error {
+			return s.ReplaceClientSecret(ctx, c.ID, digest, time.Now())
+		})
 	})
 	if err != nil {
 		return exitError(c.ID, err)
@@ -148,7 +173,9 @@ type clientDeleteCommand struct {
 
 // Run deletes the client.
 func (c *clientDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
-	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DeleteClient(ctx, c.ID, time.Now()) })
+	err := endLogins(ctx, streams, c.Database, store.LoginsOf{ClientID: c.ID}, func(s *store.Store) error {
+		return s.DeleteClient(ctx, c.ID, time.Now())
+	})
 	if err == nil {
 		fmt.Fprintf(streams.Out, "client %s: deleted\n", c.ID)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
@@ -19,6 +20,8 @@ type clientSetCommand struct {
 	Name         *string  `placeholder:"NAME" help:"Display name."`
 	Grant        []string `enum:"${grant_types}" placeholder:"TYPE" help:"Grant type that it may use, in place of all that it may use now. Repeat for more."`
 	Scope        *string  `placeholder:"SCOPES" help:"Scopes that the client's tokens may have, separated by spaces. Replaces the current ones."`
+	AddScope     []string `placeholder:"SCOPES" sep:"none" help:"Scopes to add to the current ones, separated by spaces. Repeat for more."`
+	RemoveScope  []string `placeholder:"SCOPES" sep:"none" help:"Scopes to remove from the current ones, separated by spaces. Repeat for more."`
 	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Redirect URI. Replaces all current ones. Repeat for more; a single empty one removes all."`
 	Introspects  *bool    `negatable:"" help:"Whether the client may use the introspection endpoint (RFC 7662)."`
 	FirstParty   *bool    `negatable:"" help:"Whether the client is your own app, whose users are not asked for consent."`
@@ -41,16 +44,33 @@ To end logins at once, use 'client rotate-secret --revoke', 'consent revoke' or 
 func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) error {
 	if c.empty() {
 		return program.WithCode(program.ExitUsage, errors.New("nothing to change: give --name, --grant, --scope, "+
-			"--redirect-uri, --[no-]introspects or --[no-]first-party"))
+			"--add-scope, --remove-scope, --redirect-uri, --[no-]introspects or --[no-]first-party"))
 	}
+	if c.Scope != nil && (c.AddScope != nil || c.RemoveScope != nil) {
+		return program.WithCode(program.ExitUsage, errors.New("--scope replaces all scopes: "+
+			"give either --scope, or --add-scope and --remove-scope"))
+	}
+	note := ""
 	err := withStore(ctx, c.Database, func(s *store.Store) error {
-		_, err := s.UpdateClient(ctx, c.ID, c.change)
+		apis, err := s.APIs(ctx)
+		if err != nil {
+			return err
+		}
+		var had oauth.Scope
+		changed, err := s.UpdateClient(ctx, c.ID, func(registered client.Client) (client.Client, error) {
+			had = registered.Scope
+			return c.change(registered)
+		})
+		if err == nil {
+			note = scopeNote(s, apis, without(changed.Scope, had))
+		}
 		return err
 	})
 	if err != nil {
 		return exitError(c.ID, err)
 	}
 	fmt.Fprintf(streams.Out, "client %s: changed\n", c.ID)
+	fmt.Fprint(streams.Err, note)
 	if slices.Contains(c.Grant, string(oauth.GrantPassword)) {
 		fmt.Fprintln(streams.Err, passwordNote)
 	}
@@ -59,8 +79,8 @@ func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) err
 
 // empty reports whether no setting is given.
 func (c *clientSetCommand) empty() bool {
-	return c.Name == nil && c.Grant == nil && c.Scope == nil && c.RedirectURI == nil &&
-		c.Introspects == nil && c.FirstParty == nil
+	return c.Name == nil && c.Grant == nil && c.Scope == nil && c.AddScope == nil && c.RemoveScope == nil &&
+		c.RedirectURI == nil && c.Introspects == nil && c.FirstParty == nil
 }
 
 // change returns the changed client, or why it is not valid.
@@ -71,12 +91,9 @@ func (c *clientSetCommand) change(changed client.Client) (client.Client, error) 
 	if c.Grant != nil {
 		changed.Grants = grantTypes(c.Grant)
 	}
-	if c.Scope != nil {
-		scope, err := oauth.ParseScope(*c.Scope)
-		if err != nil {
-			return client.Client{}, err
-		}
-		changed.Scope = scope
+	var err error
+	if changed.Scope, err = c.scope(changed.Scope); err != nil {
+		return client.Client{}, err
 	}
 	if c.RedirectURI != nil {
 		changed.RedirectURIs = c.RedirectURI
@@ -91,4 +108,45 @@ func (c *clientSetCommand) change(changed client.Client) (client.Client, error) 
 		changed.FirstParty = *c.FirstParty
 	}
 	return changed, changed.Validate()
+}
+
+// scope returns the scope of a client that has the current one.
+func (c *clientSetCommand) scope(current oauth.Scope) (oauth.Scope, error) {
+	if c.Scope != nil {
+		return oauth.ParseScope(*c.Scope)
+	}
+	added, err := scopesOf("--add-scope", c.AddScope)
+	if err != nil {
+		return nil, err
+	}
+	removed, err := scopesOf("--remove-scope", c.RemoveScope)
+	if err != nil {
+		return nil, err
+	}
+	if both := added.Common(removed); len(both) > 0 {
+		return nil, program.WithCode(program.ExitUsage, fmt.Errorf("%s is both added and removed", both))
+	}
+	if name, missing := current.Missing(removed...); missing {
+		return nil, program.WithCode(program.ExitUsage, fmt.Errorf("the client does not have the scope %s: it has %s",
+			name, current))
+	}
+	all := append(slices.Clone(current), added...)
+	return oauth.ParseScope(without(all, removed).String())
+}
+
+// scopesOf returns the scopes in all values of a flag.
+func scopesOf(flag string, values []string) (oauth.Scope, error) {
+	if values == nil {
+		return nil, nil
+	}
+	scope, err := oauth.ParseScope(strings.Join(values, " "))
+	if err == nil && len(scope) == 0 {
+		err = errEmpty(flag)
+	}
+	return scope, err
+}
+
+// without returns the scopes that are not among others.
+func without(scope, others oauth.Scope) oauth.Scope {
+	return slices.DeleteFunc(slices.Clone(scope), func(name string) bool { return slices.Contains(others, name) })
 }

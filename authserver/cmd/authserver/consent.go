@@ -62,7 +62,7 @@ type consentRevokeCommand struct {
 
 // Run revokes the consent.
 func (c *consentRevokeCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, streams, "consent to "+c.ClientID+" revoked", func(s *store.Store) error {
+	return c.end(ctx, streams, "consent to "+c.ClientID+" revoked", c.ClientID, func(s *store.Store) error {
 		user, err := s.UserByUsername(ctx, c.Username)
 		if err != nil {
 			return err

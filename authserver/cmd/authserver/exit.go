@@ -37,6 +37,11 @@ var exitCodes = []struct {
 	{keyring.ErrWeakKey, program.ExitUsage},
 }
 
+// errEmpty means that a flag or argument has no value.
+func errEmpty(name string) error {
+	return program.WithCode(program.ExitUsage, fmt.Errorf("%s must not be empty", name))
+}
+
 // exitError adds the exit code to an error. It also adds the subject, unless that is empty, to
 // errors about something that is missing or already exists: their text does not name it.
 func exitError(subject string, err error) error {

@@ -124,6 +124,9 @@ func writePassword(path string) error {
 
 // writeNew creates a file. It returns errFileExists if the file exists.
 func writeNew(path string, data []byte, mode fs.FileMode) error {
+	if path == "" {
+		return errEmpty("the path of a file")
+	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s %w", path, errFileExists)

@@ -12,6 +12,8 @@ import (
 
 const description = `The OAuth 2.0 authorization server of Hallpass.
 
+Commands work on the database of --database-url. Set HALLPASS_DATABASE_URL once instead of repeating it.
+
 Exit codes: 0 success, 1 failure, 2 wrong command line or setting, 3 not found, 4 already exists.`
 
 // commands is the command line. kong parses it.
@@ -24,6 +26,7 @@ type commands struct {
 	Consent     consentCommands            `cmd:"" help:"List and revoke what users have allowed clients."`
 	Key         keyCommands                `cmd:"" help:"Manage signing keys."`
 	Init        initCommand                `cmd:"" help:"Create the secrets for a first start, unless they exist."`
+	Restore     restoreCommand             `cmd:"" help:"Finish restoring the database from an older copy."`
 	Migrate     migrateCommand             `cmd:"" help:"Create the database if it does not exist, and update its schema. serve does this too."`
 	Healthcheck program.HealthcheckCommand `cmd:"" help:"Check whether a running server is ready."`
 	Version     program.VersionCommand     `cmd:"" help:"Print the version."`

@@ -47,14 +47,19 @@ func TestCommands(t *testing.T) {
 			return createDatabase(env.Getenv("HALLPASS_DATABASE_URL"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status":  status,
-			"mode":    mode,
-			"json":    isJSON,
-			"sql":     runSQL,
-			"serve":   serve,
-			"ready":   ready,
-			"stop":    stop,
-			"token":   token,
+			"status": status,
+			"mode":   mode,
+			"json":   isJSON,
+			"sql":    runSQL,
+			"serve":  serve,
+			"ready":  ready,
+			"stop":   stop,
+			"token":  token,
+			"issue":  issue,
+			"active": active,
+
+			"becomes-inactive": becomesInactive,
+
 			"allow":   allow,
 			"revoked": revoked,
 			"signs":   signs,

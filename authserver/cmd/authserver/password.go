@@ -18,6 +18,9 @@ import (
 // anyway.
 const maxLine = 4 << 10
 
+// byteOrderMark is what some editors and shells put before UTF-8 text. Nobody types it at a login.
+const byteOrderMark = "\uFEFF"
+
 // readPassword reads a new password. On a terminal it asks twice; otherwise it reads the first line of
 // standard input. The password is never an argument, which other users of the machine can see.
 func readPassword(ctx context.Context, streams program.Streams) (string, error) {
@@ -30,7 +33,7 @@ func readPassword(ctx context.Context, streams program.Streams) (string, error) 
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("reading the password from standard input: %w", err)
 	}
-	password := strings.TrimRight(line, "\r\n")
+	password := strings.TrimRight(strings.TrimPrefix(line, byteOrderMark), "\r\n")
 	if password == "" {
 		err := errors.New("no password: type it at the prompt, or pass it as the first line of standard input")
 		return "", program.WithCode(program.ExitUsage, err)

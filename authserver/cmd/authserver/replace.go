@@ -26,6 +26,9 @@ type replacement struct {
 
 // startReplacement reads a file in order to replace it. The caller must call discard.
 func startReplacement(path string) (r *replacement, err error) {
+	if _, err := regularFile(path); err != nil {
+		return nil, err
+	}
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return nil, err
 	}
@@ -50,6 +53,9 @@ func startReplacement(path string) (r *replacement, err error) {
 
 // regularFile stats path. It fails unless path is a regular file: reading a pipe could block.
 func regularFile(path string) (fs.FileInfo, error) {
+	if path == "" {
+		return nil, errEmpty("the path of a file")
+	}
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("%s is not a regular file", path)

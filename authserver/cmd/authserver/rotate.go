@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/keyring"
@@ -22,10 +25,21 @@ type keyRotateCommand struct {
 	Also        []string       `placeholder:"PATH" sep:"none" help:"JWK Set of an API, created by 'key export' or 'api add', to update with it. It gets no private key. Repeat for more."`
 	API         string         `name:"api" placeholder:"AUDIENCE" help:"Rotate the secret of this API. By default, the key for all other APIs is rotated."`
 	Algorithm   string         `enum:",HS256,EdDSA,ES256,RS256" default:"" help:"Algorithm of the new key. Defaults to that of the current key."`
-	SignsAfter  *time.Duration `help:"Time until the new key signs. Every server and API must read it before. Defaults to 5m for HS256, whose keys are in files, and to 20m for the other algorithms, since libraries cache published keys for up to 15 minutes."`
+	SignsAfter  *time.Duration `help:"Time until the new key signs. Every server and API must have it by then. Defaults to 5m for HS256, whose keys are in files, and to 20m for other algorithms, because libraries cache published keys for up to 15 minutes."`
 	Lifetime    time.Duration  `name:"access-token-lifetime" env:"HALLPASS_ACCESS_TOKEN_LIFETIME" default:"30m" help:"Lifetime of access tokens, as set for serve. The previous keys verify until their last token has expired (${default})."`
 	Later       bool           `help:"Rotate without --also. Run 'key export' for the API's file before the new key signs."`
-	Compromised bool           `help:"The previous keys have leaked: the new key signs at once, and all issued tokens become invalid."`
+	Compromised bool           `help:"The previous keys have leaked: the new keys sign at once, and all issued access tokens become invalid. Without --api, all keys of the file are replaced, also those of single APIs."`
+}
+
+// Help explains who has to do something.
+func (c *keyRotateCommand) Help() string {
+	return `No server restarts. Servers read their files again within seconds, and --keys-url within a minute.
+A file of an API gets the new key if it is named with --also. The command says which APIs do not.
+
+The new key signs after --signs-after, so that every API knows it by then:
+5 minutes for HS256, in which the file must reach other machines;
+20 minutes for EdDSA, ES256 and RS256, because an API may use a library that fetches the published keys
+again only after 15 minutes.`
 }
 
 // Validate checks the flags. kong calls it before Run.
@@ -36,10 +50,14 @@ func (c *keyRotateCommand) Validate() error {
 	return nil
 }
 
-// Run adds the key. It writes the files of APIs first, so that they know the key before it signs.
+// Run adds the keys. It writes the files of APIs first, so that they know a key before it signs.
 func (c *keyRotateCommand) Run(streams program.Streams) error {
 	var files []*replacement
-	for _, path := range append(slices.Clone(c.Also), c.Path) {
+	paths := append(slices.Clone(c.Also), c.Path)
+	if err := distinct(paths); err != nil {
+		return unchanged(err)
+	}
+	for _, path := range paths {
 		file, err := startReplacement(path)
 		if err != nil {
 			return unchanged(err)
@@ -47,58 +65,168 @@ func (c *keyRotateCommand) Run(streams program.Streams) error {
 		defer file.discard()
 		files = append(files, file)
 	}
-	next, rotated, err := c.rotate(files, time.Now())
+	r, err := c.rotate(files, time.Now())
 	if err != nil {
 		return unchanged(err)
 	}
 	for i, file := range files {
-		if err := file.replace(rotated[i]); err != nil {
+		if err := file.replace(r.files[i]); err != nil {
 			return err
 		}
 		fmt.Fprintf(streams.Out, "%s: rotated\n", file.path)
 	}
-	fmt.Fprintf(streams.Out, "key %s (%s) signs from %s; previous keys verify until %s\n",
-		next.ID, next.Algorithm, next.SignsFrom.UTC().Format(time.RFC3339), next.Retires.UTC().Format(time.RFC3339))
+	for _, next := range r.keys {
+		fmt.Fprintln(streams.Out, describeSuccessor(next))
+	}
+	fmt.Fprint(streams.Err, c.note(r))
 	return nil
+}
+
+// distinct returns an error if two paths lead to the same file.
+func distinct(paths []string) error {
+	var infos []fs.FileInfo
+	for _, path := range paths {
+		info, err := regularFile(path)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(infos, func(other fs.FileInfo) bool { return os.SameFile(info, other) }) {
+			return program.WithCode(program.ExitUsage,
+				fmt.Errorf("%s is named twice: --also is for the files of APIs, beside that of the server", path))
+		}
+		infos = append(infos, info)
+	}
+	return nil
+}
+
+// describeSuccessor says what a new key is and when it signs.
+func describeSuccessor(next *keyring.Successor) string {
+	of := next.Algorithm
+	if next.Audience != "" {
+		of += ", " + next.Audience
+	}
+	return fmt.Sprintf("key %s (%s) signs from %s; previous keys verify until %s", next.ID, of,
+		next.SignsFrom.UTC().Format(time.RFC3339), next.Retires.UTC().Format(time.RFC3339))
+}
+
+// note says what was ended and which APIs do not get the new keys by themselves.
+func (c *keyRotateCommand) note(r rotation) string {
+	var note strings.Builder
+	if c.Compromised {
+		note.WriteString("ended all access tokens of the previous keys, as soon as the servers have read the files; " +
+			"apps with a refresh token get new ones\n")
+	} else {
+		note.WriteString("ended no login\n")
+	}
+	for _, next := range r.uncovered {
+		who, flag := "the API of --audience", ""
+		if next.Audience != "" {
+			who, flag = next.Audience, " --api "+next.Audience
+		}
+		if next.Algorithm != keyring.HS256 {
+			who += ", unless it has --keys-url,"
+		}
+		fmt.Fprintf(&note, "note: %s has a file of its own, which did not get the new key, and refuses its tokens "+
+			"from %s: run 'authserver key export%s %s NEW' and put NEW in the place of that file; the API reads it within seconds\n",
+			who, next.SignsFrom.UTC().Format(time.RFC3339), flag, c.Path)
+	}
+	if len(r.uncovered) == 0 {
+		note.WriteString("note: no server has to restart; " +
+			"copies of these files on other machines do not change by themselves\n")
+	}
+	return note.String()
 }
 
 // unchanged wraps an error that occurs before anything is written.
 func unchanged(err error) error { return exitError("", fmt.Errorf("nothing was changed: %w", err)) }
 
-// rotate returns the new key and the new content of each file. The last file is that of the
+// rotation is what a rotation changes.
+type rotation struct {
+	// keys are the new keys.
+	keys []*keyring.Successor
+	// files is the new content of each file.
+	files [][]byte
+	// uncovered are the new keys that an API's file needs and that are in no file of --also.
+	uncovered []*keyring.Successor
+}
+
+// rotate returns the new keys and the new content of each file. The last file is that of the
 // authorization server; the others get no private key.
-func (c *keyRotateCommand) rotate(
-	files []*replacement,
-	now time.Time,
-) (next *keyring.Successor, rotated [][]byte, err error) {
-	own := len(files) - 1
-	ring, err := keyring.Parse(files[own].content)
+func (c *keyRotateCommand) rotate(files []*replacement, now time.Time) (r rotation, err error) {
+	server := files[len(files)-1]
+	ring, err := keyring.Parse(server.content)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", files[own].path, err)
+		return rotation{}, fmt.Errorf("%s: %w", server.path, err)
 	}
-	if next, err = c.successor(ring, now); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", files[own].path, err)
+	for _, audience := range c.audiences(ring) {
+		one := *c
+		one.API = audience
+		next, err := one.successor(ring, now)
+		if err != nil {
+			return rotation{}, fmt.Errorf("%s: %w", server.path, err)
+		}
+		r.keys = append(r.keys, next)
 	}
 	_, several := ring.BoundToOther("")
-	if several && next.Algorithm == keyring.HS256 && len(c.Also) == 0 && !c.Later {
-		return nil, nil, errSeveralAPIs
+	isSecret := func(k *keyring.Successor) bool { return k.Algorithm == keyring.HS256 }
+	if several && slices.ContainsFunc(r.keys, isSecret) && len(c.Also) == 0 && !c.Later {
+		return rotation{}, errSeveralAPIs
 	}
-	public, err := next.ForAPI()
-	if err != nil {
-		return nil, nil, err
+	if several {
+		r.uncovered = slices.Clone(r.keys)
 	}
-	for i, file := range files {
-		successor := public
-		if i == own {
-			successor = next
-		}
-		set, err := keyring.Rotate(file.content, successor, now)
+	for _, file := range files {
+		set, err := r.add(file, file == server, now)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", file.path, err)
+			return rotation{}, fmt.Errorf("%s: %w", file.path, err)
 		}
-		rotated = append(rotated, set)
+		r.files = append(r.files, set)
 	}
-	return next, rotated, nil
+	return r, nil
+}
+
+// audiences returns the audiences whose keys are replaced.
+func (c *keyRotateCommand) audiences(ring *keyring.Ring) (all []string) {
+	if !c.Compromised || c.API != "" {
+		return []string{c.API}
+	}
+	for _, k := range ring.Keys() {
+		ends := !k.VerifiesUntil.IsZero() // it was replaced, or its API was deleted
+		if k.SigningKey() != nil && !ends && !slices.Contains(all, k.Audience) {
+			all = append(all, k.Audience)
+		}
+	}
+	if len(all) == 0 {
+		return []string{""} // fails with the reason
+	}
+	return all
+}
+
+// add returns the content of a file with those new keys that replace one in it: all of them for the
+// server's file, and at least one without its private half for an API's.
+func (r *rotation) add(file *replacement, isServer bool, now time.Time) ([]byte, error) {
+	ring, err := keyring.Parse(file.content)
+	if err != nil {
+		return nil, err
+	}
+	set := file.content
+	for i, next := range r.keys {
+		replaces := slices.ContainsFunc(ring.Keys(), func(k *keyring.Key) bool { return k.Audience == next.Audience })
+		last := i == len(r.keys)-1 && bytes.Equal(set, file.content) // must fail rather than change nothing
+		if !replaces && !last {
+			continue
+		}
+		if !isServer {
+			r.uncovered = slices.DeleteFunc(r.uncovered, func(k *keyring.Successor) bool { return k == next })
+			if next, err = next.ForAPI(); err != nil {
+				return nil, err
+			}
+		}
+		if set, err = keyring.Rotate(set, next, now); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
 }
 
 // errSeveralAPIs means that the API would not get the key that it verifies with.

@@ -9,7 +9,7 @@ import (
 )
 
 // The delay belongs to the new key, whatever the previous one is: 5 minutes for a secret, 20 for a key pair,
-// which libraries cache for a quarter of an hour. --signs-after replaces it, 0 as well.
+// which libraries cache for 15 minutes. --signs-after replaces it, 0 as well.
 func TestNewKeySignsAfterItsDelay(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	none := time.Duration(0)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -138,20 +140,85 @@ func token(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: token STATUS NAME=VALUE...")
 	}
+	status, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	post(ts, "/token", status, args[1:])
+}
+
+// post sends a form, checks the response status and returns the body. The value @FILE stands for the
+// content of the file.
+func post(ts *testscript.TestScript, path string, status int, parameters []string) []byte {
 	form := url.Values{}
-	for _, arg := range args[1:] {
-		name, value, _ := strings.Cut(arg, "=")
+	for _, parameter := range parameters {
+		name, value, _ := strings.Cut(parameter, "=")
 		if file, ok := strings.CutPrefix(value, "@"); ok {
 			value = strings.TrimRight(ts.ReadFile(file), "\n")
 		}
 		form.Set(name, value)
 	}
-	resp, err := http.PostForm(ts.Getenv("url")+"/token", form)
+	resp, err := http.PostForm(ts.Getenv("url")+path, form)
 	ts.Check(err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	ts.Check(err)
-	if strconv.Itoa(resp.StatusCode) != args[0] {
-		ts.Fatalf("POST /token: %d %s, want %s", resp.StatusCode, body, args[0])
+	if resp.StatusCode != status {
+		ts.Fatalf("POST %s: %d %s, want %d", path, resp.StatusCode, body, status)
 	}
+	return body
+}
+
+// issue requests tokens and writes them and the URI of their status list to the files NAME, NAME.refresh
+// and NAME.list: issue NAME NAME=VALUE...
+func issue(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: issue NAME NAME=VALUE...")
+	}
+	var response struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+	}
+	ts.Check(json.Unmarshal(post(ts, "/token", http.StatusOK, args[1:]), &response))
+	var claims struct {
+		Status struct {
+			List struct {
+				URI string `json:"uri"`
+			} `json:"status_list"`
+		} `json:"status"`
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(response.Access, ".")[1])
+	ts.Check(err)
+	ts.Check(json.Unmarshal(payload, &claims))
+	for suffix, text := range map[string]string{
+		"": response.Access, ".refresh": response.Refresh, ".list": claims.Status.List.URI + "\n",
+	} {
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]+suffix), []byte(text), 0o600))
+	}
+}
+
+// active checks by introspection whether a token is active: [!] active NAME. The client is app, whose
+// secret is in the file secret.
+func active(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: [!] active NAME")
+	}
+	if isActive(ts, args[0]) == neg {
+		ts.Fatalf("active: %v", neg)
+	}
+}
+
+// becomesInactive waits until a token is not active: becomes-inactive NAME
+func becomesInactive(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: becomes-inactive NAME")
+	}
+	until(ts, "waiting for the token to end", func() bool { return !isActive(ts, args[0]) })
+}
+
+func isActive(ts *testscript.TestScript, name string) bool {
+	var response struct {
+		Active bool `json:"active"`
+	}
+	form := []string{"client_id=app", "client_secret=@secret", "token=@" + name}
+	ts.Check(json.Unmarshal(post(ts, "/introspect", http.StatusOK, form), &response))
+	return response.Active
 }

@@ -22,6 +22,7 @@ type userCommands struct {
 	List        userListCommand     `cmd:"" help:"List the users."`
 	Show        userShowCommand     `cmd:"" help:"Show a user."`
 	SetPassword userPasswordCommand `cmd:"" help:"Set a user's password and end the user's sessions. Asks for the password, or reads it from standard input."`
+	Logout      userLogoutCommand   `cmd:"" help:"Log a user out everywhere, or of one client."`
 	Disable     userDisableCommand  `cmd:"" help:"Prevent a user from logging in and end the user's sessions."`
 	Enable      userEnableCommand   `cmd:"" help:"Let a disabled user log in again."`
 	Delete      userDeleteCommand   `cmd:"" help:"Delete a user and end the user's sessions."`
@@ -44,6 +45,9 @@ func (t *userTarget) find(ctx context.Context, s *store.Store) (account.User, er
 
 // do runs work on the database and prints what was done.
 func (t *userTarget) do(ctx context.Context, streams program.Streams, done string, work func(*store.Store) error) error {
+	if t.Username == "" {
+		return errEmpty("the username")
+	}
 	err := withStore(ctx, t.Database, func(s *store.Store) error {
 		if _, err := t.find(ctx, s); err != nil && !errors.Is(err, record.ErrNotFound) {
 			return err
@@ -54,6 +58,19 @@ func (t *userTarget) do(ctx context.Context, streams program.Streams, done strin
 		fmt.Fprintf(streams.Out, "user %s: %s\n", t.Username, done)
 	}
 	return exitError(t.Username, err)
+}
+
+// end is do for work that ends the user's logins: all of them, or those at one client.
+func (t *userTarget) end(
+	ctx context.Context,
+	streams program.Streams,
+	done, clientID string,
+	work func(*store.Store) error,
+) error {
+	return t.do(ctx, streams, done, func(s *store.Store) error {
+		of := store.LoginsOf{Username: t.Username, ClientID: clientID}
+		return endLoginsIn(ctx, streams.Err, s, of, func() error { return work(s) })
+	})
 }
 
 // bcryptCost is the flag of the commands that hash a password.
@@ -124,7 +141,7 @@ func (c *userPasswordCommand) Validate() error {
 
 // Run sets the password.
 func (c *userPasswordCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, streams, "password set", func(s *store.Store) error {
+	return c.end(ctx, streams, "password set", "", func(s *store.Store) error {
 		hash, err := c.newHash(ctx, streams, c.Username)
 		if err != nil {
 			return err
@@ -139,7 +156,7 @@ type userDisableCommand struct {
 
 // Run disables the user.
 func (c *userDisableCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, streams, "disabled", func(s *store.Store) error {
+	return c.end(ctx, streams, "disabled", "", func(s *store.Store) error {
 		return s.DisableUser(ctx, c.Username, time.Now())
 	})
 }
@@ -159,7 +176,7 @@ type userDeleteCommand struct {
 
 // Run deletes the user.
 func (c *userDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, streams, "deleted", func(s *store.Store) error {
+	return c.end(ctx, streams, "deleted", "", func(s *store.Store) error {
 		return s.DeleteUser(ctx, c.Username, time.Now())
 	})
 }

@@ -2,6 +2,7 @@ package grant_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -70,6 +71,55 @@ func TestParseList(t *testing.T) {
 		if got, ok := lists.Parse(issuer + uri); !ok || got != want {
 			t.Errorf("%s: %+v, %v, want %+v", uri, got, ok, want)
 		}
+	}
+}
+
+// Lists of a restored database have other URIs than those of the database before. A token of another
+// epoch belongs to no grant.
+func TestEpochs(t *testing.T) {
+	const name = "eABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	restored := lists
+	restored.Epoch = name
+	for audience, want := range map[string]string{
+		api:     issuer + "/status-lists/" + name + "/3",
+		billing: issuer + "/status-lists/" + name + "/3/" + billingEncoded,
+	} {
+		g := grant.Grant{Number: 3*grant.ListSize + 17, Audience: audience}
+		status := restored.Status(g)
+		if *status != (token.Status{Index: 17, URI: want}) {
+			t.Errorf("%s: %+v, want %s", audience, *status, want)
+		}
+		parsed, ok := lists.Parse(want)
+		if diff := cmp.Diff(grant.List{Epoch: name, Number: 3, Audience: audience, URI: want}, parsed); !ok || diff != "" {
+			t.Errorf("%v (-want +got):\n%s", ok, diff)
+		}
+		if number, ok := restored.NumberOf(audience, status); !ok || number != g.Number {
+			t.Errorf("%s: grant %d, %v", audience, number, ok)
+		}
+		if number, ok := lists.NumberOf(audience, status); ok {
+			t.Errorf("%s: a token of another epoch is one of grant %d", audience, number)
+		}
+		if number, ok := restored.NumberOf(audience, lists.Status(g)); ok {
+			t.Errorf("%s: a token of the first epoch is one of grant %d", audience, number)
+		}
+	}
+	for _, epoch := range []string{"e", "1", "01", "eABC", name + "A", strings.ToLower(name), "f" + name[1:], ""} {
+		if l, ok := lists.Parse(issuer + "/status-lists/" + epoch + "/3"); ok && l.Epoch != "" {
+			t.Errorf("%q is taken for an epoch", epoch)
+		}
+	}
+}
+
+// The name of an epoch is random: a counter would be the same after each restore of one copy.
+func TestNewEpoch(t *testing.T) {
+	seen := map[string]bool{}
+	for range 100 {
+		name := grant.NewEpoch()
+		l := grant.Lists{Issuer: issuer, Default: api, Epoch: name}.List(0, api)
+		if parsed, ok := lists.Parse(l.URI); seen[name] || !ok || parsed != l {
+			t.Fatalf("%s: %+v, %v", name, parsed, ok)
+		}
+		seen[name] = true
 	}
 }
 

@@ -105,7 +105,11 @@ func (s *Service) grantOf(ctx context.Context, claims *token.Claims) (grant.Gran
 		return grant.Grant{}, ErrNotActive
 	}
 	audience := claims.Audience[0]
-	number, ok := s.lists.NumberOf(audience, claims.Status)
+	lists, err := s.lists.get(ctx)
+	if err != nil {
+		return grant.Grant{}, err
+	}
+	number, ok := lists.NumberOf(audience, claims.Status)
 	if !ok {
 		return grant.Grant{}, ErrNotActive
 	}

@@ -64,6 +64,10 @@ func (s *Service) mint(
 	if err := s.sameSecret(ctx, c); err != nil {
 		return oauth.TokenResponse{}, err
 	}
+	lists, err := s.lists.get(ctx)
+	if err != nil {
+		return oauth.TokenResponse{}, err
+	}
 	now := s.cfg.Now()
 	access, err := s.cfg.Signer.Sign(&token.Claims{
 		Issuer:    s.cfg.Issuer,
@@ -76,7 +80,7 @@ func (s *Service) mint(
 		Scope:     g.Scope,
 		Username:  user.Username,
 		Name:      user.Name,
-		Status:    s.lists.Status(g),
+		Status:    lists.Status(g),
 	})
 	return oauth.TokenResponse{
 		AccessToken:  access,

@@ -67,12 +67,14 @@ type Config struct {
 // Service issues, inspects and revokes tokens. It is safe for concurrent use.
 type Service struct {
 	cfg   Config
-	lists grant.Lists
+	lists currentLists
 }
 
 // New returns a service.
 func New(cfg Config) *Service {
-	return &Service{cfg: cfg, lists: grant.Lists{Issuer: cfg.Issuer, Default: cfg.Audience}}
+	return &Service{cfg: cfg, lists: currentLists{
+		store: cfg.Store, now: cfg.Now, lists: grant.Lists{Issuer: cfg.Issuer, Default: cfg.Audience},
+	}}
 }
 
 // Request is a token request. Its parameters are syntactically valid and occur once, its

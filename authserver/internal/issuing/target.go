@@ -62,8 +62,9 @@ func (s *Service) signable(ctx context.Context, audience string, missing error) 
 	if _, err := s.cfg.Signer.Key([]string{s.cfg.Audience}); err != nil {
 		return resource.API{}, err
 	}
-	s.cfg.Log.WarnContext(ctx, "no token for an API: give it a secret of its own with 'api add --secret-to', "+
-		"or the server an asymmetric key", "api", audience)
+	s.cfg.Log.WarnContext(ctx, "no token for an API yet: no key signs for it. "+
+		"A key that was just added is read within seconds, and signs from the time that 'key list' shows; "+
+		"an API without one needs a secret ('api add --secret-to'), or the server an asymmetric key", "api", audience)
 	return resource.API{}, errNoKey
 }
 

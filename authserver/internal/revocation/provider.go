@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,6 +47,8 @@ type Grants interface {
 	RevokedAfter(ctx context.Context, at time.Time, number int64, limit int) (numbers []int64, last time.Time, err error)
 	// LastGrant returns the highest number of a grant, or zero without grants.
 	LastGrant(ctx context.Context) (int64, error)
+	// Epochs returns the names of the epochs after the unnamed first one, oldest first.
+	Epochs(ctx context.Context) ([]string, error)
 }
 
 // APIs finds the APIs that have lists. It is safe for concurrent use.
@@ -83,8 +86,8 @@ type SignedList struct {
 	// have the same tag, whichever server has signed them.
 	ETag string
 
-	key   *keyring.Key
-	epoch int64
+	key    *keyring.Key
+	period int64
 }
 
 // Provider signs and publishes lists. It is safe for concurrent use.
@@ -96,6 +99,7 @@ type Provider struct {
 	updated time.Time                  // when the last successful update began
 	full    span                       // the last time that all revocations were read, or that was tried
 	last    int64                      // the highest number of a grant
+	epochs  []string                   // after the first, as of the bits
 	apis    map[string]bool            // audiences that have lists; false for a deleted API
 	bits    map[int64]*statuslist.List // by number, if a grant is revoked; nil until all have been read
 	next    map[int64]*statuslist.List // the same, while all are read again; else nil
@@ -131,8 +135,8 @@ func (p *Provider) List(ctx context.Context, l grant.List) (SignedList, error) {
 	}
 	now := p.cfg.Now()
 	list, ok := p.signed[l]
-	if epoch := p.epoch(now); !ok || list.key != key || list.epoch != epoch {
-		if list, err = p.sign(l, key, now, epoch); err != nil {
+	if period := p.period(now); !ok || list.key != key || list.period != period {
+		if list, err = p.sign(l, key, now, period); err != nil {
 			return SignedList{}, err
 		}
 		p.signed[l] = list
@@ -140,7 +144,7 @@ func (p *Provider) List(ctx context.Context, l grant.List) (SignedList, error) {
 	return list, nil
 }
 
-// URIs returns the URIs of the lists for an API. The error is ErrNotFound if the API is not
+// URIs returns the URIs of the lists of the current epoch for an API. The error is ErrNotFound if the API is not
 // registered, and was not a day ago.
 func (p *Provider) URIs(ctx context.Context, audience string) ([]string, error) {
 	l := p.cfg.Lists.List(0, audience)
@@ -152,32 +156,51 @@ func (p *Provider) URIs(ctx context.Context, audience string) ([]string, error) 
 	if _, ok := p.apis[audience]; !ok {
 		return nil, ErrNotFound
 	}
-	uris := []string{}
-	for ; p.has(l); l = p.cfg.Lists.List(l.Number+1, audience) {
+	uris, lists := []string{}, p.cfg.Lists
+	lists.Epoch = p.epoch()
+	for l = lists.List(0, audience); p.has(l); l = lists.List(l.Number+1, audience) {
 		uris = append(uris, l.URI)
 	}
 	return uris, nil
 }
 
+// forgottenLists is how many lists a previous epoch may have had after the last one that the restored
+// database knows of.
+const forgottenLists = 16
+
 // has reports whether the list is known to exist.
 func (p *Provider) has(l grant.List) bool {
 	_, ok := p.apis[l.Audience]
-	return ok && p.last > 0 && l.Number <= p.last/grant.ListSize
+	switch {
+	case !ok:
+		return false
+	case l.Epoch == p.epoch():
+		return p.last > 0 && l.Number <= p.last/grant.ListSize
+	}
+	return (l.Epoch == "" || slices.Contains(p.epochs, l.Epoch)) && l.Number <= p.last/grant.ListSize+forgottenLists
 }
 
-// epoch numbers the periods in which a list need not be signed again. In a new one every
+// epoch returns the current epoch; empty for the first.
+func (p *Provider) epoch() string {
+	if n := len(p.epochs); n > 0 {
+		return p.epochs[n-1]
+	}
+	return ""
+}
+
+// period numbers the periods in which a list need not be signed again. In a new one every
 // consumer fetches the list, so that its copy never expires within the lifetime of a token.
-func (p *Provider) epoch(now time.Time) int64 { return now.UnixNano() / int64(p.cfg.Lifetime/4) }
+func (p *Provider) period(now time.Time) int64 { return now.UnixNano() / int64(p.cfg.Lifetime/4) }
 
 // sign signs a list.
-func (p *Provider) sign(l grant.List, key *keyring.Key, now time.Time, epoch int64) (SignedList, error) {
+func (p *Provider) sign(l grant.List, key *keyring.Key, now time.Time, period int64) (SignedList, error) {
 	list := p.list(l)
 	text, err := statuslist.Sign(statuslist.Token{
 		URI: l.URI, IssuedAt: now, ExpiresAt: now.Add(p.cfg.Lifetime * 3 / 2), TTL: TTL, List: list,
 	}, key)
-	sum := sha256.Sum256(fmt.Appendf(nil, "%x %d %s", list.Digest(), epoch, key.ID))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%x %d %s", list.Digest(), period, key.ID))
 	tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
-	return SignedList{Token: text, ETag: tag, key: key, epoch: epoch}, err
+	return SignedList{Token: text, ETag: tag, key: key, period: period}, err
 }
 
 // The lists that say the same of every grant.
@@ -194,9 +217,10 @@ var (
 
 // list returns the bits of a list. For a deleted API every grant is revoked: also that of a
 // service, which stays valid for other APIs, and one that was being made when the API was
-// deleted.
+// deleted. In a previous epoch every grant is revoked too: the restored database has forgotten the
+// last ones, and which others were revoked.
 func (p *Provider) list(l grant.List) *statuslist.List {
-	if !p.apis[l.Audience] {
+	if !p.apis[l.Audience] || l.Epoch != p.epoch() {
 		return allRevoked()
 	}
 	if list, ok := p.bits[l.Number]; ok {

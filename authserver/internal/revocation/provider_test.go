@@ -45,6 +45,7 @@ var (
 type place struct {
 	t *testing.T
 	*store.Store
+	file   string
 	user   account.User
 	client client.Client
 	ring   *keyring.Ring
@@ -59,14 +60,10 @@ type place struct {
 func newPlace(t *testing.T) *place {
 	t.Helper()
 	p := &place{t: t, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
-	var err error
-	p.Store, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), store.Pool{})
-	p.must(err)
+	p.file = filepath.Join(t.TempDir(), "hallpass.db")
+	p.open()
 	t.Cleanup(func() { p.must(p.Close()) })
-	_, err = p.Migrate(t.Context())
-	p.must(err)
-	_, err = p.SetDefaultAPI(t.Context(), audience, p.now)
-	p.must(err)
+	var err error
 	p.user, err = account.New("john.doe", "John Doe", "hash", p.now)
 	p.must(err)
 	p.must(p.CreateUser(t.Context(), p.user))
@@ -78,6 +75,18 @@ func newPlace(t *testing.T) *place {
 	p.ring, err = keyring.Parse(set)
 	p.must(err)
 	return p
+}
+
+// open opens the database.
+func (p *place) open() {
+	p.t.Helper()
+	var err error
+	p.Store, err = store.Open(p.t.Context(), "sqlite:"+p.file, store.Pool{})
+	p.must(err)
+	_, err = p.Migrate(p.t.Context())
+	p.must(err)
+	_, err = p.SetDefaultAPI(p.t.Context(), audience, p.now)
+	p.must(err)
 }
 
 func (p *place) must(err error) {

@@ -3,6 +3,7 @@ package revocation
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
@@ -90,18 +91,19 @@ func (p *Provider) updateFor(l grant.List) *update {
 		}
 	}
 	p.update = &update{done: make(chan struct{})}
-	go p.run(p.update, p.bits == nil)
+	go p.run(p.update)
 	return p.update
 }
 
-// run does an update. The first one reads all revocations before that, since a list that is
-// not complete would call revoked tokens valid. Later updates do not wait for that.
-func (p *Provider) run(u *update, first bool) {
+// run does an update. The first one in an epoch reads all revocations before that, since a list that
+// is not complete would call revoked tokens valid. Later updates do not wait for that.
+func (p *Provider) run(u *update) {
 	defer close(u.done)
 	u.began = p.cfg.Now()
-	if first {
-		p.begin(u.began)
-		u.err = p.readAll(u.began)
+	epochs, err := p.readEpochs()
+	u.err = err
+	if err == nil && p.beginEpoch(epochs) {
+		u.err = p.readAll(u.began, epochs)
 	}
 	if u.err == nil {
 		u.began = p.cfg.Now()
@@ -109,8 +111,28 @@ func (p *Provider) run(u *update, first bool) {
 	}
 	u.ended = p.cfg.Now()
 	if u.err == nil && p.begin(u.ended) {
-		go p.readAllAgain(u.ended)
+		go p.readAllAgain(u.ended, epochs)
 	}
+}
+
+// readEpochs reads the names of the epochs.
+func (p *Provider) readEpochs() ([]string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
+	defer cancel()
+	return p.cfg.Grants.Epochs(ctx)
+}
+
+// beginEpoch makes new lists to read all revocations into, and reports whether that is due: none were
+// read yet, or there is another epoch, in which the numbers of revoked grants are used again. While all
+// are being read again in the epoch before, a later update begins the new one.
+func (p *Provider) beginEpoch(epochs []string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.next != nil || p.bits != nil && slices.Equal(p.epochs, epochs) {
+		return false
+	}
+	p.next = map[int64]*statuslist.List{}
+	return true
 }
 
 // readNew reads the revocations since the last update, and which lists there are.
@@ -159,15 +181,15 @@ func (p *Provider) begin(now time.Time) bool {
 }
 
 // readAllAgain is readAll without a request that waits for it.
-func (p *Provider) readAllAgain(now time.Time) {
-	if err := p.readAll(now); err != nil {
+func (p *Provider) readAllAgain(now time.Time, epochs []string) {
+	if err := p.readAll(now, epochs); err != nil {
 		p.cfg.Log.Error("cannot read all revoked grants again: status lists go on with new revocations only", "error", err)
 	}
 }
 
 // readAll reads all revocations into new lists beside the old ones, and then replaces those.
 // Revocations that updates find meanwhile are added to both.
-func (p *Provider) readAll(now time.Time) error {
+func (p *Provider) readAll(now time.Time, epochs []string) error {
 	err := p.eachPage(now.Add(-retention), func(numbers []int64) { set(p.next, numbers) })
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -175,7 +197,7 @@ func (p *Provider) readAll(now time.Time) error {
 		if p.bits == nil {
 			p.updated = now
 		}
-		p.bits, p.signed = p.next, map[grant.List]SignedList{}
+		p.bits, p.epochs, p.signed = p.next, epochs, map[grant.List]SignedList{}
 	}
 	p.next = nil
 	if p.bits != nil { // else the next update tries again

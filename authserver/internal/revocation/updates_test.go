@@ -133,6 +133,8 @@ func (s *slow) RevokedAfter(ctx context.Context, at time.Time, number int64, lim
 
 func (s *slow) LastGrant(context.Context) (int64, error) { return grant.ListSize - 1, nil }
 
+func (s *slow) Epochs(context.Context) ([]string, error) { return nil, nil }
+
 func (s *slow) Audiences(context.Context, time.Time) (map[string]bool, error) {
 	return map[string]bool{audience: true}, nil
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/program"
@@ -22,7 +24,7 @@ const (
 
 // Database is the settings of the database.
 type Database struct {
-	DatabaseURL              string        `group:"Data" env:"HALLPASS_DATABASE_URL" secret:"" default:"${database_url}" placeholder:"URL" help:"Database of users, clients and grants: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME for more than one machine (${default})."`
+	DatabaseURL              string        `group:"Data" env:"HALLPASS_DATABASE_URL" secret:"" default:"${database_url}" placeholder:"URL" help:"Database of users, clients and grants: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME?sslmode=verify-full for more than one machine (${default})."`
 	DatabasePasswordFile     string        `group:"Data" env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password for PostgreSQL, in place of one in the URL."`
 	DatabaseConnections      int           `group:"Data" env:"HALLPASS_DATABASE_CONNECTIONS" default:"10" placeholder:"N" help:"Maximum number of connections to PostgreSQL of each process (${default})."`
 	DatabaseConnectTimeout   time.Duration `group:"Data" env:"HALLPASS_DATABASE_CONNECT_TIMEOUT" default:"5s" help:"How long connecting to PostgreSQL may take (${default})."`
@@ -73,6 +75,16 @@ func OpenExistingStore(ctx context.Context, d Database) (*store.Store, error) {
 	return s, err
 }
 
+// OpenRestoredStore opens existing data, like OpenExistingStore, and migrates its schema, like OpenStore:
+// a copy of a database may be from an older version.
+func OpenRestoredStore(ctx context.Context, d Database) (*store.Store, error) {
+	s, err := d.open(ctx, store.OpenExisting, (*store.Store).Migrate)
+	if errors.Is(err, store.ErrNoDatabase) {
+		err = program.WithCode(program.ExitUsage, fmt.Errorf("%w; put the copy there first", err))
+	}
+	return s, err
+}
+
 // open opens the database by one function, and migrates or checks its schema by another.
 func (d Database) open(
 	ctx context.Context,
@@ -104,16 +116,33 @@ func (d Database) open(
 	return nil, err
 }
 
-// password reads the password from its file, if there is one.
+// maxPasswordFile limits the file of the password, in bytes.
+const maxPasswordFile = 4 << 10
+
+// password reads the password from its file, if there is one. It does not wait for a pipe that nobody
+// writes to.
 func (d Database) password() (string, error) {
 	if d.DatabasePasswordFile == "" {
 		return "", nil
 	}
-	text, err := os.ReadFile(d.DatabasePasswordFile)
+	const setting = "--database-password-file (HALLPASS_DATABASE_PASSWORD_FILE)"
+	file, err := os.OpenFile(d.DatabasePasswordFile, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return "", fmt.Errorf("--database-password-file (HALLPASS_DATABASE_PASSWORD_FILE): %w", err)
+		return "", fmt.Errorf("%s: %w", setting, err)
 	}
-	return strings.TrimRight(string(text), "\r\n"), nil
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxPasswordFile+1))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", setting, err)
+	}
+	password := strings.TrimRight(string(text), "\r\n")
+	switch {
+	case password == "":
+		return "", fmt.Errorf("%s: %s is empty", setting, d.DatabasePasswordFile)
+	case len(text) > maxPasswordFile:
+		return "", fmt.Errorf("%s: %s has more than %d bytes", setting, d.DatabasePasswordFile, maxPasswordFile)
+	}
+	return password, nil
 }
 
 // waitForStore is OpenStore that retries, with growing pauses, until the database server can be

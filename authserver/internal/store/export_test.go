@@ -6,6 +6,8 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // SetBusyTimeout sets how long the writing connection to SQLite waits for a lock.
@@ -31,6 +33,17 @@ func OpenRecording(ctx context.Context, path string, record func(query string)) 
 	}
 	s.write, s.read = open("immediate"), open("deferred")
 	return s, nil
+}
+
+// OpenDialing opens a PostgreSQL database over connections of dial, whatever the host.
+func OpenDialing(ctx context.Context, url string, limits Pool, dial pgconn.DialFunc) (*Store, error) {
+	config, err := parsePostgres(url)
+	if err != nil {
+		return nil, err
+	}
+	config.DialFunc = dial
+	config.LookupFunc = func(context.Context, string) ([]string, error) { return []string{"192.0.2.1"}, nil }
+	return connectPostgres(ctx, config, limits.withDefaults())
 }
 
 // Prepare checks a statement against the schema. It does not run it.

@@ -28,6 +28,7 @@ var postgres = dialect{
 	skipLocked: "FOR UPDATE SKIP LOCKED",
 	// A migration may take long, but a lock that it waits for blocks other statements too.
 	migrationTimeouts: []string{"SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '5s'"},
+	lockGrants:        []string{"LOCK TABLE codes, sessions, grants IN SHARE ROW EXCLUSIVE MODE"},
 	versions:          "SELECT COUNT(to_regclass('" + goose.DefaultTablename + "'))",
 	keyShare:          "FOR KEY SHARE",
 	forUpdate:         "FOR UPDATE",
@@ -43,7 +44,10 @@ var postgres = dialect{
 // parsePostgres parses the URL. It returns ErrURL in place of pgx's error, which may contain
 // the password.
 func parsePostgres(url string) (*pgx.ConnConfig, error) {
-	config, err := pgx.ParseConfig(url)
+	config, err := parseSecurely(url)
+	if errors.Is(err, ErrURL) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: it must be like postgres://user:password@host:5432/database", ErrURL)
 	}
@@ -57,6 +61,11 @@ func openPostgres(ctx context.Context, url string, limits Pool) (*Store, error) 
 	if err != nil {
 		return nil, err
 	}
+	return connectPostgres(ctx, config, limits)
+}
+
+// connectPostgres opens a pool.
+func connectPostgres(ctx context.Context, config *pgx.ConnConfig, limits Pool) (*Store, error) {
 	config.Password = cmp.Or(limits.Password, config.Password)
 	config.ConnectTimeout = limits.ConnectTimeout
 	config.RuntimeParams["statement_timeout"] = strconv.FormatInt(limits.StatementTimeout.Milliseconds(), 10)
@@ -71,7 +80,7 @@ func openPostgres(ctx context.Context, url string, limits Pool) (*Store, error) 
 	connections := pool{DB: db, callTimeout: limits.ConnectTimeout + limits.StatementTimeout}
 	s := &Store{dialect: postgres, write: connections, read: connections}
 	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w", ErrUnreachable, withoutURL(err)), s.Close())
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrUnreachable, withAdvice(withoutURL(err))), s.Close())
 	}
 	return s, nil
 }

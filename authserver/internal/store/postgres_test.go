@@ -97,6 +97,7 @@ func empty(t testing.TB, url string) {
 		"DELETE FROM login_failures",
 		"DELETE FROM properties",
 		"DELETE FROM admin_events",
+		"DELETE FROM epochs",
 		"INSERT INTO scopes (name, description) VALUES ('profile', 'See your name and your username')",
 	} {
 		if _, err := db.ExecContext(ctx, statement); err != nil {

@@ -102,7 +102,7 @@ func connect(ctx context.Context, db *sql.DB) error {
 // write, since it holds password hashes. Group permissions are allowed: Kubernetes assigns the
 // files of a volume to the group of a pod.
 func checkFile(path string, flag int) error {
-	file, err := os.OpenFile(path, os.O_RDWR|flag, 0o600)
+	file, err := os.OpenFile(path, os.O_RDWR|flag, 0o600) // does not wait for the other end of a pipe
 	if flag&os.O_CREATE == 0 && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w at %s", ErrNoDatabase, path)
 	}
@@ -117,6 +117,9 @@ func checkFile(path string, flag int) error {
 	info, err := file.Stat()
 	if err != nil {
 		return unavailable("open "+path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w: %s is not a regular file", ErrURL, path)
 	}
 	if mode := info.Mode().Perm(); mode&0o007 != 0 {
 		return fmt.Errorf("%w: the mode of %s is %04o: run chmod 600 on it", ErrPermissions, path, mode)

@@ -60,6 +60,9 @@ type dialect struct {
 	text string
 	// migrationTimeouts are statements that set the timeouts of a migration.
 	migrationTimeouts []string
+	// lockGrants are statements that let a transaction wait until no other one changes codes, sessions
+	// or grants, and keep it so. SQLite has one writer at a time.
+	lockGrants []string
 	// skipLocked makes a SELECT leave out rows that another transaction has locked.
 	skipLocked string
 	// keyShare makes a SELECT lock its rows against deletion.

@@ -98,6 +98,7 @@ func New(cfg Config) http.Handler {
 		{statuslist.Path, api, nobody, methods{"GET": e.endpoint("status_lists", e.statusLists)}},
 		{statuslist.Path + "/{list}", api, nobody, methods{"GET": http.HandlerFunc(e.statusList)}},
 		{statuslist.Path + "/{list}/{api}", api, nobody, methods{"GET": http.HandlerFunc(e.statusList)}},
+		{statuslist.Path + "/{epoch}/{list}/{api}", api, nobody, methods{"GET": http.HandlerFunc(e.statusList)}},
 
 		{"/", page, nobody, methods{"GET": e.pageHandler("home", e.home)}},
 		{"/authorize", page, nobody, methods{"GET": e.pageHandler("authorize", e.authorize)}},

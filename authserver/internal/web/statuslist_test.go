@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"encoding/base64"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
@@ -101,13 +103,46 @@ func TestUnknownStatusLists(t *testing.T) {
 		t.Errorf("after the first: %d %s", got.status, got.text)
 	}
 	for _, path := range []string{"1", "00", "-1", "x", "0/", "0/x", "0/aHR0cHM6Ly9iaWxsaW5nLmV4YW1wbGU", "0/eA/eA",
+		"eABCDEFGHIJKLMNOPQRSTUVWXYZ/0",
 		"99999999999999999999", "%30"} {
 		if got := s.get("/status-lists/" + path); got.status != http.StatusNotFound {
 			t.Errorf("%s: %d %s", path, got.status, got.text)
 		}
 	}
-	if n := s.counted()["status_list not_found"]; n != 9 { // two of the paths match no route
+	if n := s.counted()["status_list not_found"]; n != 11 { // one of the paths matches no route
 		t.Errorf("counted: %v", s.counted())
+	}
+}
+
+// After a restore every earlier token is revoked, and new tokens refer to lists that no earlier token
+// refers to.
+func TestStatusListsAfterARestore(t *testing.T) {
+	s := newSite(t)
+	response := s.post(login())
+	before := s.expectOK("login", response)
+	raw := response.body["access_token"].(string)
+	bearer := header("Authorization", "Bearer "+raw)
+	if got := s.get("/userinfo", bearer); got.status != http.StatusOK {
+		t.Fatalf("before the restore: %d %s", got.status, got.text)
+	}
+	epoch := grant.NewEpoch()
+	_, err := s.data.StartEpoch(t.Context(), epoch, s.clock())
+	s.must(err)
+	s.wait(time.Second)
+	after := s.expectOK("login", s.post(login()))
+	if want := issuer + "/status-lists/" + epoch + "/0"; after.Status.URI != want {
+		t.Errorf("a new token refers to %s, want %s", after.Status.URI, want)
+	}
+	if !s.revoked(before) || s.revoked(after) {
+		t.Errorf("revoked: the earlier token %v, the new one %v", s.revoked(before), s.revoked(after))
+	}
+	if got := s.get("/userinfo", bearer); got.status != http.StatusUnauthorized {
+		t.Errorf("userinfo with the earlier token: %d %s", got.status, got.text)
+	}
+
+	long := "/status-lists/" + epoch + "/0/" + base64.RawURLEncoding.EncodeToString([]byte(audience))
+	if got := s.get(long); got.status != http.StatusOK {
+		t.Errorf("%s: %d %s", long, got.status, got.text)
 	}
 }
 

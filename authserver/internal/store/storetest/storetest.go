@@ -30,7 +30,7 @@ import (
 func Run(t *testing.T, open func(testing.TB) *store.Store) {
 	for _, group := range [][]test{
 		storeTests, userTests, clientTests, grantTests, revocationTests, refreshTests, codeTests,
-		sessionTests, consentTests, apiTests, defaultAPITests, scopeTests, loginTests, raceTests,
+		sessionTests, consentTests, apiTests, defaultAPITests, scopeTests, loginTests, epochTests, endingTests, raceTests,
 	} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) {

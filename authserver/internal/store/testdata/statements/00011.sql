@@ -1,7 +1,10 @@
 DELETE FROM admin_events WHERE id IN (SELECT id FROM admin_events ORDER BY id LIMIT $1 ) RETURNING id, event, subject, at;
+DELETE FROM api_consents;
 DELETE FROM api_consents WHERE user_id = $1 AND client_id = $2;
 DELETE FROM apis WHERE audience IN (SELECT audience FROM apis WHERE deleted_at < $1 );
 DELETE FROM clients WHERE id = $1;
+DELETE FROM codes;
+DELETE FROM codes WHERE client_id = $2 AND redeemed_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $1);
 DELETE FROM codes WHERE digest IN (SELECT digest FROM codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 );
 DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND redeemed_at IS NULL;
 DELETE FROM grants WHERE number IN (SELECT number FROM grants WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 );
@@ -11,6 +14,7 @@ DELETE FROM login_failures WHERE account = $1 AND address = $2 RETURNING count;
 DELETE FROM login_failures WHERE account = $1 AND address = '';
 DELETE FROM login_failures WHERE account = $1 AND address = '' AND count <= $2;
 DELETE FROM scopes WHERE name = $1;
+DELETE FROM sessions;
 DELETE FROM sessions WHERE digest = $1;
 DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 );
 DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE username = $1);
@@ -23,6 +27,7 @@ INSERT INTO apis (audience, name, scope, any_scope, created_at) VALUES ($1, $2, 
 INSERT INTO clients (id, name, secret_digest, grant_types, scope, first_party, introspects, redirect_uris, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING;
 INSERT INTO codes (digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 INSERT INTO default_api (id, audience) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET audience = excluded.audience;
+INSERT INTO epochs (name, started_at) VALUES ($1, $2);
 INSERT INTO grants (type, client_id, scope, created_at, expires_at) SELECT 'client_credentials', id, '', $2, $3 FROM clients WHERE id = $1  ON CONFLICT DO NOTHING;
 INSERT INTO grants (type, client_id, user_id, session, audience, scope, created_at, expires_at, refresh_family, refresh_digest, refresh_ends_at, refresh_expires_at) SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM clients WHERE id = $2  RETURNING number;
 INSERT INTO login_failures (account, address, count, since, last_at)
@@ -39,6 +44,12 @@ INSERT INTO users (id, username, name, password_hash, password_version, created_
 SELECT COALESCE(MAX(number), 0) FROM grants;
 SELECT COUNT(*) FROM apis WHERE audience = $1 AND deleted_at IS NOT NULL;
 SELECT COUNT(*) FROM default_api WHERE audience = $1;
+SELECT COUNT(*) FROM grants WHERE revoked_at IS NULL AND expires_at > $1 AND user_id IS NOT NULL;
+SELECT COUNT(*) FROM grants WHERE revoked_at IS NULL AND expires_at > $1 AND user_id IS NOT NULL AND audience = $2;
+SELECT COUNT(*) FROM grants WHERE revoked_at IS NULL AND expires_at > $1 AND user_id IS NOT NULL AND client_id = $2;
+SELECT COUNT(*) FROM grants WHERE revoked_at IS NULL AND expires_at > $1 AND user_id IS NOT NULL AND user_id = (SELECT id FROM users WHERE username = $2);
+SELECT COUNT(*) FROM grants WHERE revoked_at IS NULL AND expires_at > $1 AND user_id IS NOT NULL AND user_id = (SELECT id FROM users WHERE username = $2) AND client_id = $3;
+SELECT COUNT(*) FROM sessions WHERE expires_at > $1 AND user_id = (SELECT id FROM users WHERE username = $2);
 SELECT EXISTS (SELECT 1 FROM admin_events);
 SELECT EXISTS (SELECT 1 FROM properties WHERE name = $1);
 SELECT EXISTS (SELECT 1 FROM users);
@@ -59,6 +70,7 @@ SELECT id, username FROM users WHERE skeleton IS NULL ORDER BY created_at, id LI
 SELECT id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at, demo FROM users ORDER BY username;
 SELECT id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at, demo FROM users WHERE id = $1;
 SELECT id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at, demo FROM users WHERE username = $1;
+SELECT name FROM epochs ORDER BY id;
 SELECT name, description FROM scopes ORDER BY name;
 SELECT number FROM grants WHERE client_id = $1 AND type = 'client_credentials' AND revoked_at IS NULL;
 SELECT number, revoked_at FROM grants WHERE revoked_at = $1 AND number > $2 UNION ALL SELECT number, revoked_at FROM grants WHERE revoked_at > $1 ORDER BY revoked_at, number LIMIT $3;
@@ -83,9 +95,11 @@ UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND 
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND client_id = $3;
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND client_id IS NULL;
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND number = $3;
+UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND number > 0;
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND session = $3 AND session <> '';
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND user_id = $3 AND client_id = $4;
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $3);
+UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $3) AND client_id = $4;
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND user_id IN (SELECT id FROM users WHERE demo = 1);
 UPDATE grants SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3;
 UPDATE login_failures SET count = count - $2 WHERE account = $1 AND address = '';
@@ -95,5 +109,6 @@ UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL;
 UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL AND password_version = $3;
 UPDATE users SET last_login_at = last_login_at WHERE id = $1 AND disabled_at IS NULL AND password_version = $2;
 UPDATE users SET last_login_at = last_login_at WHERE id = (SELECT user_id FROM sessions WHERE digest = $1);
+UPDATE users SET last_login_at = last_login_at WHERE username = $1;
 UPDATE users SET password_hash = $2, password_version = password_version + 1, demo = 0 WHERE username = $1;
 UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2;

@@ -1,0 +1,50 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// Epochs returns the names of the epochs that restores have begun, oldest first. All grants that are
+// not revoked belong to the last of them, or to the unnamed first epoch if there is none.
+func (s *Store) Epochs(ctx context.Context) ([]string, error) {
+	return list(ctx, s.read, "list epochs", func(r row) (name string, err error) {
+		return name, unavailable("list epochs", r.Scan(&name))
+	}, "SELECT name FROM epochs ORDER BY id")
+}
+
+// StartEpoch begins an epoch, for a database that was restored from an older copy. The copy does not
+// know what happened after it was made, so StartEpoch revokes all grants, deletes all browser sessions,
+// authorization codes and consents, and returns how many grants it revoked. It may take as long as ctx
+// allows.
+func (s *Store) StartEpoch(ctx context.Context, name string, now time.Time) (revoked int64, err error) {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, unavailable("start epoch", err)
+	}
+	defer func() { _ = tx.Rollback() }() // no effect after Commit
+	for _, statement := range append(s.dialect.migrationTimeouts, s.dialect.lockGrants...) {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return 0, unavailable("start epoch", err)
+		}
+	}
+	if revoked, err = startEpoch(ctx, tx, name, now); err != nil {
+		return 0, err
+	}
+	return revoked, unavailable("start epoch", tx.Commit())
+}
+
+func startEpoch(ctx context.Context, tx *sql.Tx, name string, now time.Time) (revoked int64, err error) {
+	for _, statement := range []string{"DELETE FROM codes", "DELETE FROM sessions", "DELETE FROM api_consents"} {
+		if _, err := changed(ctx, tx, "start epoch", statement); err != nil {
+			return 0, err
+		}
+	}
+	if revoked, err = revokeGrants(ctx, tx, now, "number > 0"); err != nil {
+		return 0, err
+	}
+	_, err = changed(ctx, tx, "start epoch",
+		"INSERT INTO epochs (name, started_at) VALUES ($1, $2)", name, seconds(now))
+	return revoked, err
+}
