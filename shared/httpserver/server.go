@@ -18,8 +18,9 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
 
-// maxHeaderBytes bounds the header of a request.
-const maxHeaderBytes = 32 << 10
+// maxHeaderBytes bounds the header of a request: an access token of 8 KiB, and as much for
+// everything else. net/http adds 4 KiB.
+const maxHeaderBytes = 16 << 10
 
 // ErrStopNow is the cause with which the context passed to Run ends, if the server is to stop
 // without the drain delay.
@@ -69,7 +70,9 @@ func (s *Server) Run(ctx context.Context) error {
 	var handler preparedHandler
 	app := s.httpServer(forwarded(proxies, newObserver(&handler, s.Log, s.Registry, &health.stopping)))
 	admin := s.httpServer(adminHandler(health, s.Registry))
-	admin.WriteTimeout = 0 // a CPU profile takes as long as the request says
+	refused := newRefusedCounter(s.Registry)
+	public = newLimitListener(public, s.Settings.maxConnections(), proxies, refused.WithLabelValues("public").Inc)
+	private = newLimitListener(private, maxAdminConnections, nil, refused.WithLabelValues("admin").Inc)
 	failed := make(chan error, 3)
 	go func() { failed <- app.Serve(public) }()
 	go func() { failed <- admin.Serve(private) }()

@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -27,6 +28,7 @@ type Settings struct {
 	AdminListen       string        `group:"Server" env:"HALLPASS_ADMIN_LISTEN" default:"${admin_listen}" placeholder:"HOST:PORT" help:"Address of /metrics, /healthz, /readyz and pprof; never publish it (${default})."`
 	AllowedOrigins    []string      `group:"Server" env:"HALLPASS_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of web pages whose scripts may call this server (CORS), separated by commas; * for all. None by default."`
 	TrustedProxies    []string      `group:"Server" env:"HALLPASS_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Addresses and networks of reverse proxies whose X-Forwarded-For is trusted, separated by commas. None by default."`
+	MaxConnections    int           `group:"Server" env:"HALLPASS_MAX_CONNECTIONS" placeholder:"N" help:"Connections that may be open at once; then clients that have several lose some, and further ones get 503. By default as many as half of the memory limit allows, at most 10000."`
 	ReadHeaderTimeout time.Duration `group:"Server" env:"HALLPASS_READ_HEADER_TIMEOUT" default:"5s" help:"Time that a client has to send the header of a request (${default})."`
 	ReadTimeout       time.Duration `group:"Server" env:"HALLPASS_READ_TIMEOUT" default:"15s" help:"Time that a client has to send a whole request (${default})."`
 	WriteTimeout      time.Duration `group:"Server" env:"HALLPASS_WRITE_TIMEOUT" default:"1m" help:"Time from the end of a request's header to the end of its response (${default})."`
@@ -63,6 +65,9 @@ func (s *Settings) Validate() error {
 	}
 	if _, err := parseProxies(s.TrustedProxies); err != nil {
 		return err
+	}
+	if s.MaxConnections < 0 {
+		return errors.New("--max-connections (HALLPASS_MAX_CONNECTIONS) must not be negative")
 	}
 	return s.validateDurations()
 }

@@ -54,6 +54,7 @@ func TestSettingsValidate(t *testing.T) {
 		{"two free ports", func(s *httpserver.Settings) { s.Listen, s.AdminListen = "127.0.0.1:0", "127.0.0.1:0" }, ""},
 		{"negative delay", func(s *httpserver.Settings) { s.DrainDelay = -1 }, "--drain-delay (HALLPASS_DRAIN_DELAY)"},
 		{"negative write timeout", func(s *httpserver.Settings) { s.WriteTimeout = -1 }, "--write-timeout (HALLPASS_WRITE_TIMEOUT)"},
+		{"negative connections", func(s *httpserver.Settings) { s.MaxConnections = -1 }, "--max-connections (HALLPASS_MAX_CONNECTIONS)"},
 		{"negative stop timeout", func(s *httpserver.Settings) { s.StopTimeout = -1 }, "--stop-timeout (HALLPASS_STOP_TIMEOUT)"},
 	}
 	for _, tt := range tests {
