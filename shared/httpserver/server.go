@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -40,6 +41,9 @@ type Server struct {
 	// Ready reports whether the server can serve requests; an error makes /readyz respond
 	// with 503. Its context ends after 3 seconds. Nil means always ready.
 	Ready func(context.Context) error
+	// PublicURL is the URL by which clients call the server. If its scheme is https, every
+	// response has Strict-Transport-Security (RFC 6797).
+	PublicURL string
 	// Registry is what /metrics serves. Run registers the metrics of requests in it.
 	Registry *prometheus.Registry
 	// Log gets a line for every request, and one when the server starts and stops.
@@ -68,8 +72,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	health := &health{ready: s.Ready}
 	var handler preparedHandler
-	app := s.httpServer(forwarded(proxies, newObserver(&handler, s.Log, s.Registry, &health.stopping)))
-	admin := s.httpServer(adminHandler(health, s.Registry))
+	observer := newObserver(strictTransport(s.PublicURL, &handler), s.Log, s.Registry, &health.stopping)
+	app := s.httpServer(forwarded(proxies, observer))
+	admin := s.httpServer(adminHandler(health, s.Registry, s.Settings))
 	refused := newRefusedCounter(s.Registry)
 	public = newLimitListener(public, s.Settings.maxConnections(), proxies, refused.WithLabelValues("public").Inc)
 	private = newLimitListener(private, maxAdminConnections, nil, refused.WithLabelValues("admin").Inc)
@@ -150,6 +155,18 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
+}
+
+// strictTransport makes browsers use https only for the host of an https URL (RFC 6797). The
+// hosts below it may be others'.
+func strictTransport(publicURL string, next http.Handler) http.Handler {
+	if u, err := url.Parse(publicURL); err != nil || u.Scheme != "https" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000") // a year
+		next.ServeHTTP(w, r)
+	})
 }
 
 // preparedHandler responds with 503 until set is called.

@@ -44,9 +44,6 @@ func TestHealthAndReadiness(t *testing.T) {
 	if a := r.do(http.MethodPost, r.admin+"/readyz", nil); a.status != http.StatusMethodNotAllowed {
 		t.Errorf("POST /readyz: %d", a.status)
 	}
-	if a := r.get(r.admin + "/debug/pprof/"); a.status != 200 || !strings.Contains(a.body, "goroutine") {
-		t.Errorf("pprof: %d", a.status)
-	}
 }
 
 // The endpoints of the admin listener are not on the public one.

@@ -29,6 +29,12 @@ func TestSettingsValidate(t *testing.T) {
 		{"all origins", origins("*"), ""},
 		{"proxies", func(s *httpserver.Settings) { s.TrustedProxies = []string{"10.0.0.0/8", "::1"} }, ""},
 
+		{"admin hosts", func(s *httpserver.Settings) { s.AdminHosts = []string{"authserver", "A.example.", "x_1-2.y"} }, ""},
+
+		{"admin host with a port", func(s *httpserver.Settings) { s.AdminHosts = []string{"a:9001"} }, "--admin-hosts (HALLPASS_ADMIN_HOSTS)"},
+		{"admin host that is a URL", func(s *httpserver.Settings) { s.AdminHosts = []string{"http://a"} }, "--admin-hosts (HALLPASS_ADMIN_HOSTS)"},
+		{"all admin hosts", func(s *httpserver.Settings) { s.AdminHosts = []string{"*"} }, "--admin-hosts (HALLPASS_ADMIN_HOSTS)"},
+		{"an empty admin host", func(s *httpserver.Settings) { s.AdminHosts = []string{""} }, "--admin-hosts (HALLPASS_ADMIN_HOSTS)"},
 		{"no port", func(s *httpserver.Settings) { s.Listen = "127.0.0.1" }, listen},
 		{"a port only", func(s *httpserver.Settings) { s.AdminListen = "9001" }, adminListen},
 		{"empty", func(s *httpserver.Settings) { s.Listen = "" }, listen},

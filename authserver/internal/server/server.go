@@ -68,8 +68,9 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 			health, _ := keyring.HealthOf(keys)
 			return errors.Join(health.Check(time.Now()), data.Ping(ctx))
 		},
-		Registry: registry,
-		Log:      log,
+		PublicURL: s.Issuer,
+		Registry:  registry,
+		Log:       log,
 	}).Run(ctx)
 }
 
