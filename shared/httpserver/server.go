@@ -35,8 +35,8 @@ type Server struct {
 	Handler http.Handler
 	// Prepare returns the handler of a server that must wait for something first, such as
 	// a database. Set it or Handler. While it runs, /healthz succeeds, /readyz fails, and
-	// requests get 503 with Retry-After. It must return when its context ends. An error
-	// ends Run.
+	// requests wait for two seconds and then get 503 with Retry-After. It must return when
+	// its context ends. An error ends Run.
 	Prepare func(context.Context) (http.Handler, error)
 	// Ready reports whether the server can serve requests; an error makes /readyz respond
 	// with 503. Its context ends after 3 seconds. Nil means always ready.
@@ -71,8 +71,8 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	health := &health{ready: s.Ready}
-	var handler preparedHandler
-	observer := newObserver(strictTransport(s.PublicURL, &handler), s.Log, s.Registry, &health.stopping)
+	handler := newPreparedHandler()
+	observer := newObserver(strictTransport(s.PublicURL, handler), s.Log, s.Registry, &health.stopping)
 	app := s.httpServer(forwarded(proxies, observer))
 	admin := s.httpServer(adminHandler(health, s.Registry, s.Settings))
 	refused := newRefusedCounter(s.Registry)
@@ -88,7 +88,7 @@ func (s *Server) Run(ctx context.Context) error {
 		health.prepared.Store(true)
 	} else {
 		var preparing sync.WaitGroup
-		preparing.Go(func() { failed <- s.prepare(ctx, &handler, health) })
+		preparing.Go(func() { failed <- s.prepare(ctx, handler, health) })
 		defer preparing.Wait() // callers close what Prepare opened once Run has returned
 	}
 	defer cancel() // runs before Wait: Prepare must end if a listener fails
@@ -169,19 +169,46 @@ func strictTransport(publicURL string, next http.Handler) http.Handler {
 	})
 }
 
-// preparedHandler responds with 503 until set is called.
-type preparedHandler struct{ handler atomic.Pointer[http.Handler] }
+// prepareWait is how long a request waits for the handler while the server starts.
+const prepareWait = 2 * time.Second
 
-func (p *preparedHandler) set(h http.Handler) { p.handler.Store(&h) }
+// preparedHandler serves requests with the handler that set is called with. Requests that
+// come earlier wait for it, and get 503 if that takes longer than prepareWait.
+type preparedHandler struct {
+	handler atomic.Pointer[http.Handler]
+	ready   chan struct{} // closed when handler is set
+}
+
+func newPreparedHandler() *preparedHandler { return &preparedHandler{ready: make(chan struct{})} }
+
+// set puts h into service. It is called once.
+func (p *preparedHandler) set(h http.Handler) {
+	p.handler.Store(&h)
+	close(p.ready)
+}
 
 func (p *preparedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := p.handler.Load()
-	if h == nil {
+	if p.handler.Load() == nil && !p.wait(r) {
+		if rec := recorderOf(w); rec != nil {
+			rec.starting = true
+		}
 		w.Header().Set("Retry-After", "1")
 		problem.Write(w, http.StatusServiceUnavailable, "The server is starting: try again in a moment")
 		return
 	}
-	(*h).ServeHTTP(w, r)
+	(*p.handler.Load()).ServeHTTP(w, r)
+}
+
+// wait reports whether the handler is set before prepareWait is over or the client leaves.
+func (p *preparedHandler) wait(r *http.Request) bool {
+	ctx, cancel := context.WithTimeout(r.Context(), prepareWait)
+	defer cancel()
+	select {
+	case <-p.ready:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // listen opens a listener. The error names the setting to change.
