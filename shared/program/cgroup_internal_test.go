@@ -45,3 +45,45 @@ func TestContainerMemoryIsTheLowestLimitOfTheControlGroups(t *testing.T) {
 		})
 	}
 }
+
+func TestContainerCPUsAreTheLowestQuotaOfTheControlGroups(t *testing.T) {
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+	tests := []struct {
+		name  string
+		root  fstest.MapFS
+		quota float64 // 0: none
+	}{
+		{"a container with version 2", fstest.MapFS{
+			"proc/self/cgroup":      file("0::/\n"),
+			"sys/fs/cgroup/cpu.max": file("100000 100000\n"),
+		}, 1},
+		{"a service in a slice with a lower quota", fstest.MapFS{
+			"proc/self/cgroup":                        file("0::/a.slice/b.service\n"),
+			"sys/fs/cgroup/a.slice/cpu.max":           file("150000 100000\n"),
+			"sys/fs/cgroup/a.slice/b.service/cpu.max": file("max 100000\n"),
+		}, 1.5},
+		{"version 1", fstest.MapFS{
+			"proc/self/cgroup":                    file("9:cpu,cpuacct:/docker/1\n5:memory:/docker/1\n"),
+			"sys/fs/cgroup/cpu/cpu.cfs_quota_us":  file("50000\n"),
+			"sys/fs/cgroup/cpu/cpu.cfs_period_us": file("100000\n"),
+		}, 0.5},
+		{"no quota in version 1", fstest.MapFS{
+			"proc/self/cgroup":                    file("9:cpu,cpuacct:/\n"),
+			"sys/fs/cgroup/cpu/cpu.cfs_quota_us":  file("-1\n"),
+			"sys/fs/cgroup/cpu/cpu.cfs_period_us": file("100000\n"),
+		}, 0},
+		{"no quota in version 2", fstest.MapFS{
+			"proc/self/cgroup":      file("0::/\n"),
+			"sys/fs/cgroup/cpu.max": file("max 100000\n"),
+		}, 0},
+		{"no control groups", fstest.MapFS{}, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			quota, ok := containerCPUs(tt.root)
+			if ok != (tt.quota != 0) || (ok && quota != tt.quota) {
+				t.Errorf("containerCPUs = %v, %v; want %v", quota, ok, tt.quota)
+			}
+		})
+	}
+}
