@@ -153,7 +153,9 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		WriteTimeout:      cmp.Or(s.Settings.WriteTimeout, defaultWriteTimeout),
 		IdleTimeout:       cmp.Or(s.Settings.IdleTimeout, defaultIdleTimeout),
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+		// net/http would respond to OPTIONS * by itself, without a log line and our headers.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 }
 
