@@ -150,3 +150,10 @@ func TestDefaultConnections(t *testing.T) {
 		}
 	}
 }
+
+// net/http looks for these methods of a connection.
+var _ interface {
+	io.ReaderFrom
+	CloseWrite() error
+	syscall.Conn
+} = (*limitedConn)(nil)
