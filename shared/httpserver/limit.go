@@ -25,8 +25,8 @@ const refusal = "HTTP/1.1 503 Service Unavailable\r\n" +
 // 16 KB. With one long field instead it is 54 KB.
 const heldByConnection = 300 << 10
 
-// Bounds of the default for the number of connections. The upper one applies without a
-// memory limit.
+// Bounds of the default for the number of connections. The upper one applies if neither
+// memory nor files are limited.
 const (
 	leastConnections = 32
 	mostConnections  = 10_000
@@ -36,12 +36,14 @@ const (
 const maxAdminConnections = 64
 
 // defaultConnections returns how many connections take at most half of the memory limit of
-// the Go runtime. The garbage collector needs the other half.
-func defaultConnections(memoryLimit int64) int {
-	if memoryLimit == math.MaxInt64 {
-		return mostConnections
+// the Go runtime and half of the files. The garbage collector needs the rest of the memory,
+// and the database and the log the rest of the files.
+func defaultConnections(memoryLimit, files int64) int {
+	most := int64(mostConnections)
+	if memoryLimit != math.MaxInt64 {
+		most = min(most, memoryLimit/2/heldByConnection)
 	}
-	return int(min(max(memoryLimit/2/heldByConnection, leastConnections), mostConnections))
+	return int(max(min(most, files/2), leastConnections))
 }
 
 // maxConnections returns the setting, or its default.
@@ -49,7 +51,7 @@ func (s *Settings) maxConnections() int {
 	if s.MaxConnections > 0 {
 		return s.MaxConnections
 	}
-	return defaultConnections(debug.SetMemoryLimit(-1)) // a negative value changes nothing
+	return defaultConnections(debug.SetMemoryLimit(-1), openFiles()) // a negative value changes nothing
 }
 
 // newRefusedCounter returns the metric of connections over a limit.

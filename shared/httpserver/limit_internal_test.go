@@ -139,15 +139,25 @@ func TestNetworkOfAnIPv6AddressIsItsPrefix(t *testing.T) {
 }
 
 func TestDefaultConnections(t *testing.T) {
-	for limit, want := range map[int64]int{
-		math.MaxInt64:        10_000, // no limit
-		64 << 30:             10_000,
-		256 << 20 * 85 / 100: 371, // a container of 256 MiB
-		8 << 20:              32,
+	const unlimited = math.MaxInt64
+	for _, tt := range []struct {
+		memory, files int64
+		want          int
+	}{
+		{unlimited, unlimited, 10_000},
+		{64 << 30, unlimited, 10_000},
+		{256 << 20 * 85 / 100, unlimited, 371}, // a container of 256 MiB
+		{8 << 20, unlimited, 32},
+		{unlimited, 1024, 512},
+		{256 << 20 * 85 / 100, 1024, 371},
+		{unlimited, 20, 32},
 	} {
-		if got := defaultConnections(limit); got != want {
-			t.Errorf("with %d bytes of memory: %d connections, want %d", limit, got, want)
+		if got := defaultConnections(tt.memory, tt.files); got != tt.want {
+			t.Errorf("with %d bytes and %d files: %d connections, want %d", tt.memory, tt.files, got, tt.want)
 		}
+	}
+	if openFiles() < 20 {
+		t.Errorf("%d files may be open", openFiles())
 	}
 }
 

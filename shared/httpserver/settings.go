@@ -30,7 +30,7 @@ type Settings struct {
 	Pprof             bool          `group:"Server" env:"HALLPASS_PPROF" help:"Serve Go profiles at /debug/pprof/ of the admin address."`
 	AllowedOrigins    []string      `group:"Server" env:"HALLPASS_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of web pages whose scripts may call this server (CORS), separated by commas; * for all. None by default."`
 	TrustedProxies    []string      `group:"Server" env:"HALLPASS_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Addresses and networks of reverse proxies whose X-Forwarded-For is trusted, separated by commas. None by default."`
-	MaxConnections    int           `group:"Server" env:"HALLPASS_MAX_CONNECTIONS" placeholder:"N" help:"Connections that may be open at once; then clients that have several lose some, and further ones get 503. By default as many as half of the memory limit allows, at most 10000."`
+	MaxConnections    int           `group:"Server" env:"HALLPASS_MAX_CONNECTIONS" placeholder:"N" help:"Connections that may be open at once; then clients that have several lose some, and further ones get 503. By default as many as half of the limits of memory and files allow, at most 10000."`
 	ReadHeaderTimeout time.Duration `group:"Server" env:"HALLPASS_READ_HEADER_TIMEOUT" default:"5s" help:"Time that a client has to send the header of a request (${default})."`
 	ReadTimeout       time.Duration `group:"Server" env:"HALLPASS_READ_TIMEOUT" default:"15s" help:"Time that a client has to send a whole request (${default})."`
 	WriteTimeout      time.Duration `group:"Server" env:"HALLPASS_WRITE_TIMEOUT" default:"1m" help:"Time from the end of a request's header to the end of its response (${default})."`
