@@ -38,7 +38,7 @@ func CPUs() int {
 }
 
 // containerMemory returns the memory limit of the control group of this process, in bytes:
-// the lowest of the group and those above it. It is false where there is none. root is the
+// the lowest of the group and those above it. ok is false without a limit. root is the
 // file system's.
 func containerMemory(root fs.FS) (limit int64, ok bool) {
 	limit = math.MaxInt64
