@@ -180,6 +180,25 @@ func TestClusterSurvivesTheDatabase(t *testing.T) {
 	l.stop(t, map[string][]string{"login": {"503", byCaddy}})
 }
 
+// An API that starts while only the database is down accepts tokens: the authorization server
+// publishes status lists as they were.
+func TestAPIStartsWithoutTheDatabase(t *testing.T) {
+	longTest(t)
+	s := newSystem(t)
+	database, url := startPostgres(t)
+	s.database = url
+	s.startAuthserver(t, "--demo")
+	s.startResourceserver(t)
+	token := s.login(t, "john.doe", demoPassword)
+	s.callMe(t, token, "John Doe")
+	if err := database.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.resourceserver.stop(t)
+	s.startResourceserver(t)
+	s.callMe(t, token, "John Doe")
+}
+
 // While all authorization servers are down, the API accepts valid tokens and refuses revoked
 // ones.
 func TestClusterAPIOutlivesTheAuthorizationServers(t *testing.T) {

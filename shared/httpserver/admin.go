@@ -60,7 +60,8 @@ func (h *health) check(ctx context.Context) error {
 	return h.ready(ctx)
 }
 
-func adminHandler(health *health, reg *prometheus.Registry) http.Handler {
+// adminHandler returns the handler of the admin listener.
+func adminHandler(health *health, reg *prometheus.Registry, s Settings) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeText(w, http.StatusOK, "alive\n")
@@ -73,12 +74,19 @@ func adminHandler(health *health, reg *prometheus.Registry) http.Handler {
 		writeText(w, http.StatusOK, "ready\n")
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	if s.Pprof {
+		addProfiles(mux)
+	}
+	return checkHost(s.adminHosts(), mux)
+}
+
+// addProfiles adds the endpoints of net/http/pprof. It leaves out /debug/pprof/cmdline: the
+// command line may hold a secret.
+func addProfiles(mux *http.ServeMux) {
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return mux
 }
 
 func writeText(w http.ResponseWriter, status int, text string) {

@@ -128,6 +128,8 @@ func (o *observer) record(rec *recorder, r *http.Request, took time.Duration) {
 	o.duration.WithLabelValues(methodLabel(r.Method), rec.route, strconv.Itoa(rec.status)).Observe(took.Seconds())
 	level := slog.LevelInfo
 	switch {
+	case rec.starting:
+		level = slog.LevelDebug // clients try again; what the server waits for is logged once
 	case rec.status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	case rec.routine && rec.status < http.StatusBadRequest:

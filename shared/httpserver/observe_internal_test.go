@@ -30,7 +30,7 @@ func TestMetricsWhileTheLogBlocks(t *testing.T) {
 		go o.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 		synctest.Wait()
 		rec := httptest.NewRecorder()
-		adminHandler(new(health), reg).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+		adminHandler(new(health), reg, Settings{}).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "http://localhost/metrics", http.NoBody))
 		for _, sample := range []string{
 			`http_request_duration_seconds_count{method="GET",route="unmatched",status="404"} 1`,
 			`http_requests_in_flight 1`,
@@ -52,7 +52,7 @@ func TestDuration(t *testing.T) {
 		o := newObserver(handler, NewLogger(&log, Settings{}), reg, new(atomic.Bool))
 		o.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 		rec := httptest.NewRecorder()
-		adminHandler(new(health), reg).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+		adminHandler(new(health), reg, Settings{}).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "http://localhost/metrics", http.NoBody))
 		sum := `http_request_duration_seconds_sum{method="GET",route="unmatched",status="200"} 1.5`
 		if !strings.Contains(rec.Body.String(), "\n"+sum+"\n") {
 			t.Errorf("the metrics lack %s:\n%s", sum, rec.Body)

@@ -44,17 +44,26 @@ func forwarded(proxies []netip.Prefix, next http.Handler) http.Handler {
 
 // clientAddress walks X-Forwarded-For backwards from the peer, while the address that
 // appended the entry is a trusted proxy. It returns the first address that is not: the
-// entries before it may be forged.
+// entries before it may be forged. An entry is returned without port and zone, so that one
+// client has one address. Empty entries are ignored (RFC 9110 section 5.6.1).
 func clientAddress(peer string, headers []string, proxies []netip.Prefix) string {
-	entries := strings.Split(strings.Join(headers, ","), ",")
-	last := peer
-	for trusted(last, proxies) && len(entries) > 0 {
-		next := strings.TrimSpace(entries[len(entries)-1])
-		entries = entries[:len(entries)-1]
-		if _, ok := parseAddress(next); !ok {
+	last, rest := peer, strings.Join(headers, ",")
+	for rest != "" && trusted(last, proxies) {
+		var entry string
+		if i := strings.LastIndexByte(rest, ','); i >= 0 {
+			rest, entry = rest[:i], rest[i+1:]
+		} else {
+			rest, entry = "", rest
+		}
+		entry = strings.Trim(entry, " \t")
+		if entry == "" {
+			continue
+		}
+		address, ok := parseAddress(entry)
+		if !ok {
 			break
 		}
-		last = next
+		last = address.String()
 	}
 	return last
 }
@@ -72,7 +81,8 @@ func trusted(address string, proxies []netip.Prefix) bool {
 	return false
 }
 
-// parseAddress parses an address with or without a port.
+// parseAddress parses an address with or without a port and returns it without zone, as
+// IPv4 if it is that in IPv6.
 func parseAddress(text string) (netip.Addr, bool) {
 	if host, _, err := net.SplitHostPort(text); err == nil {
 		text = host

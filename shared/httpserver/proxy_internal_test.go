@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -32,6 +33,22 @@ func TestClientAddress(t *testing.T) {
 		{"not an address", "10.1.2.3:5", []string{"<script>"}, "10.1.2.3:5"},
 		{"not an address before a proxy", "10.1.2.3:5", []string{"x, 10.9.9.9"}, "10.9.9.9"},
 		{"IPv6", "[fd00::1]:5", []string{"2001:db8::9"}, "2001:db8::9"},
+		{"IPv6 with a port", "[fd00::1]:5", []string{"[2001:db8::9]:443"}, "2001:db8::9"},
+		{"IPv6 in brackets", "[fd00::1]:5", []string{"[2001:db8::9]"}, "2001:db8::9"},
+		{"IPv6 with a zone", "[fd00::1]:5", []string{"fe80::9%<script>"}, "fe80::9"},
+		{"IPv6 written in full", "[fd00::1]:5", []string{"2001:DB8:0:0:0:0:0:9"}, "2001:db8::9"},
+		{"a proxy with a zone", "[fd00::1%eth0]:5", []string{"2001:db8::9"}, "2001:db8::9"},
+		{"IPv4 in IPv6 as an entry", "10.1.2.3:5", []string{"::ffff:203.0.113.9"}, "203.0.113.9"},
+		{"IPv4 with a port", "10.1.2.3:5", []string{"203.0.113.9:4711"}, "203.0.113.9"},
+		{"spaces and tabs", "10.1.2.3:5", []string{" \t203.0.113.9\t ,  10.9.9.9 "}, "203.0.113.9"},
+		{"empty entries", "10.1.2.3:5", []string{"203.0.113.9,, ,", "", " , "}, "203.0.113.9"},
+		{"an empty header", "10.1.2.3:5", []string{""}, "10.1.2.3:5"},
+		{"100 entries", "10.1.2.3:5", []string{strings.Repeat("198.51.100.1, ", 99) + "203.0.113.9"}, "203.0.113.9"},
+		{"100 headers", "10.1.2.3:5", append(slices.Repeat([]string{"198.51.100.1"}, 99), "203.0.113.9"), "203.0.113.9"},
+		{"100 proxies", "10.1.2.3:5", []string{"203.0.113.9" + strings.Repeat(", 10.4.4.4", 99)}, "203.0.113.9"},
+		{"unknown", "10.1.2.3:5", []string{"unknown"}, "10.1.2.3:5"},
+		{"an octal number", "10.1.2.3:5", []string{"0127.0.0.1"}, "10.1.2.3:5"},
+		{"a network", "10.1.2.3:5", []string{"203.0.113.0/24"}, "10.1.2.3:5"},
 		{"IPv4 in IPv6", "[::ffff:10.1.2.3]:5", []string{"203.0.113.9"}, "203.0.113.9"},
 	}
 	for _, tt := range tests {
@@ -39,6 +56,50 @@ func TestClientAddress(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
 		}
 	}
+}
+
+// The peer is the address that next sees unless it is a trusted proxy. Else next sees an
+// address that a trusted proxy has appended: all entries after it are addresses of trusted
+// proxies. It is always an address.
+func FuzzClientAddress(f *testing.F) {
+	proxies, err := parseProxies([]string{"10.0.0.0/8", "fd00::/8"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, header := range []string{
+		"203.0.113.9", "203.0.113.9, 10.1.1.1", "127.0.0.1, 203.0.113.9:80,[fd00::2]:1", "fe80::1%10.0.0.1", ",,", "x,10.0.0.1",
+	} {
+		f.Add([]byte{10, 1, 1, 1}, header, "203.0.113.9")
+		f.Add([]byte{192, 0, 2, 1}, header, "")
+	}
+	f.Fuzz(func(t *testing.T, ip []byte, first, second string) {
+		address, ok := netip.AddrFromSlice(ip)
+		if !ok {
+			return
+		}
+		peer := netip.AddrPortFrom(address, 4711).String()
+		got := clientAddress(peer, []string{first, second}, proxies)
+		if _, ok := parseAddress(got); !ok {
+			t.Fatalf("%q is no address", got)
+		}
+		if got == peer {
+			return
+		}
+		if !trusted(peer, proxies) {
+			t.Fatalf("the untrusted peer %s appears as %s", peer, got)
+		}
+		entries := strings.Split(first+","+second, ",")
+		for _, entry := range slices.Backward(entries) {
+			entry = strings.Trim(entry, " \t")
+			if a, ok := parseAddress(entry); ok && a.String() == got {
+				return
+			}
+			if entry != "" && !trusted(entry, proxies) {
+				break
+			}
+		}
+		t.Fatalf("%s was not appended by a trusted proxy: %q %q", got, first, second)
+	})
 }
 
 func TestParseProxiesNamesTheSetting(t *testing.T) {

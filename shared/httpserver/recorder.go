@@ -13,10 +13,11 @@ import (
 // it cannot offer is the unexported requestTooLarge of http.MaxBytesReader: see LimitBody.
 type recorder struct {
 	http.ResponseWriter
-	route   string
-	routine bool
-	status  int // 0: no response yet
-	bytes   int64
+	route    string
+	routine  bool
+	starting bool // the server has no handler yet
+	status   int  // 0: no response yet
+	bytes    int64
 }
 
 func (rec *recorder) WriteHeader(status int) {

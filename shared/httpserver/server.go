@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,8 +19,9 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
 
-// maxHeaderBytes bounds the header of a request.
-const maxHeaderBytes = 32 << 10
+// maxHeaderBytes bounds the header of a request: an access token of 8 KiB, and as much for
+// everything else. net/http adds 4 KiB.
+const maxHeaderBytes = 16 << 10
 
 // ErrStopNow is the cause with which the context passed to Run ends, if the server is to stop
 // without the drain delay.
@@ -33,12 +35,15 @@ type Server struct {
 	Handler http.Handler
 	// Prepare returns the handler of a server that must wait for something first, such as
 	// a database. Set it or Handler. While it runs, /healthz succeeds, /readyz fails, and
-	// requests get 503 with Retry-After. It must return when its context ends. An error
-	// ends Run.
+	// requests wait for two seconds and then get 503 with Retry-After. It must return when
+	// its context ends. An error ends Run.
 	Prepare func(context.Context) (http.Handler, error)
 	// Ready reports whether the server can serve requests; an error makes /readyz respond
 	// with 503. Its context ends after 3 seconds. Nil means always ready.
 	Ready func(context.Context) error
+	// PublicURL is the URL by which clients call the server. If its scheme is https, every
+	// response has Strict-Transport-Security (RFC 6797).
+	PublicURL string
 	// Registry is what /metrics serves. Run registers the metrics of requests in it.
 	Registry *prometheus.Registry
 	// Log gets a line for every request, and one when the server starts and stops.
@@ -66,10 +71,13 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	health := &health{ready: s.Ready}
-	var handler preparedHandler
-	app := s.httpServer(forwarded(proxies, newObserver(&handler, s.Log, s.Registry, &health.stopping)))
-	admin := s.httpServer(adminHandler(health, s.Registry))
-	admin.WriteTimeout = 0 // a CPU profile takes as long as the request says
+	handler := newPreparedHandler()
+	observer := newObserver(strictTransport(s.PublicURL, handler), s.Log, s.Registry, &health.stopping)
+	app := s.httpServer(forwarded(proxies, observer))
+	admin := s.httpServer(adminHandler(health, s.Registry, s.Settings))
+	refused := newRefusedCounter(s.Registry)
+	public = newLimitListener(public, s.Settings.maxConnections(), proxies, refused.WithLabelValues("public").Inc)
+	private = newLimitListener(private, maxAdminConnections, nil, refused.WithLabelValues("admin").Inc)
 	failed := make(chan error, 3)
 	go func() { failed <- app.Serve(public) }()
 	go func() { failed <- admin.Serve(private) }()
@@ -80,7 +88,7 @@ func (s *Server) Run(ctx context.Context) error {
 		health.prepared.Store(true)
 	} else {
 		var preparing sync.WaitGroup
-		preparing.Go(func() { failed <- s.prepare(ctx, &handler, health) })
+		preparing.Go(func() { failed <- s.prepare(ctx, handler, health) })
 		defer preparing.Wait() // callers close what Prepare opened once Run has returned
 	}
 	defer cancel() // runs before Wait: Prepare must end if a listener fails
@@ -145,23 +153,64 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		WriteTimeout:      cmp.Or(s.Settings.WriteTimeout, defaultWriteTimeout),
 		IdleTimeout:       cmp.Or(s.Settings.IdleTimeout, defaultIdleTimeout),
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+		// net/http would respond to OPTIONS * by itself, without a log line and our headers.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 }
 
-// preparedHandler responds with 503 until set is called.
-type preparedHandler struct{ handler atomic.Pointer[http.Handler] }
+// strictTransport makes browsers use https only for the host of an https URL (RFC 6797). The
+// hosts below it may be others'.
+func strictTransport(publicURL string, next http.Handler) http.Handler {
+	if u, err := url.Parse(publicURL); err != nil || u.Scheme != "https" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000") // a year
+		next.ServeHTTP(w, r)
+	})
+}
 
-func (p *preparedHandler) set(h http.Handler) { p.handler.Store(&h) }
+// prepareWait is how long a request waits for the handler while the server starts.
+const prepareWait = 2 * time.Second
+
+// preparedHandler serves requests with the handler that set is called with. Requests that
+// come earlier wait for it, and get 503 if that takes longer than prepareWait.
+type preparedHandler struct {
+	handler atomic.Pointer[http.Handler]
+	ready   chan struct{} // closed when handler is set
+}
+
+func newPreparedHandler() *preparedHandler { return &preparedHandler{ready: make(chan struct{})} }
+
+// set puts h into service. It is called once.
+func (p *preparedHandler) set(h http.Handler) {
+	p.handler.Store(&h)
+	close(p.ready)
+}
 
 func (p *preparedHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := p.handler.Load()
-	if h == nil {
+	if p.handler.Load() == nil && !p.wait(r) {
+		if rec := recorderOf(w); rec != nil {
+			rec.starting = true
+		}
 		w.Header().Set("Retry-After", "1")
 		problem.Write(w, http.StatusServiceUnavailable, "The server is starting: try again in a moment")
 		return
 	}
-	(*h).ServeHTTP(w, r)
+	(*p.handler.Load()).ServeHTTP(w, r)
+}
+
+// wait reports whether the handler is set before prepareWait is over or the client leaves.
+func (p *preparedHandler) wait(r *http.Request) bool {
+	ctx, cancel := context.WithTimeout(r.Context(), prepareWait)
+	defer cancel()
+	select {
+	case <-p.ready:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // listen opens a listener. The error names the setting to change.

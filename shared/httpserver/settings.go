@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -24,9 +25,12 @@ const (
 // is without one.
 type Settings struct {
 	Listen            string        `group:"Server" env:"HALLPASS_LISTEN" default:"${listen}" placeholder:"HOST:PORT" help:"Address to serve on (${default})."`
-	AdminListen       string        `group:"Server" env:"HALLPASS_ADMIN_LISTEN" default:"${admin_listen}" placeholder:"HOST:PORT" help:"Address of /metrics, /healthz, /readyz and pprof; never publish it (${default})."`
+	AdminListen       string        `group:"Server" env:"HALLPASS_ADMIN_LISTEN" default:"${admin_listen}" placeholder:"HOST:PORT" help:"Address of /metrics, /healthz and /readyz; never publish it (${default})."`
+	AdminHosts        []string      `group:"Server" env:"HALLPASS_ADMIN_HOSTS" placeholder:"NAME" help:"Names by which programs call the admin address, separated by commas. Loopback names, IP addresses and the name in --admin-listen need not be listed. None by default."`
+	Pprof             bool          `group:"Server" env:"HALLPASS_PPROF" help:"Serve Go profiles at /debug/pprof/ of the admin address."`
 	AllowedOrigins    []string      `group:"Server" env:"HALLPASS_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of web pages whose scripts may call this server (CORS), separated by commas; * for all. None by default."`
 	TrustedProxies    []string      `group:"Server" env:"HALLPASS_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Addresses and networks of reverse proxies whose X-Forwarded-For is trusted, separated by commas. None by default."`
+	MaxConnections    int           `group:"Server" env:"HALLPASS_MAX_CONNECTIONS" placeholder:"N" help:"Connections that may be open at once; then clients that have several lose some, and further ones get 503. By default as many as half of the limits of memory and files allow, at most 10000."`
 	ReadHeaderTimeout time.Duration `group:"Server" env:"HALLPASS_READ_HEADER_TIMEOUT" default:"5s" help:"Time that a client has to send the header of a request (${default})."`
 	ReadTimeout       time.Duration `group:"Server" env:"HALLPASS_READ_TIMEOUT" default:"15s" help:"Time that a client has to send a whole request (${default})."`
 	WriteTimeout      time.Duration `group:"Server" env:"HALLPASS_WRITE_TIMEOUT" default:"1m" help:"Time from the end of a request's header to the end of its response (${default})."`
@@ -63,6 +67,15 @@ func (s *Settings) Validate() error {
 	}
 	if _, err := parseProxies(s.TrustedProxies); err != nil {
 		return err
+	}
+	for _, name := range s.AdminHosts {
+		if !isHostName(name) {
+			return fmt.Errorf("--admin-hosts (HALLPASS_ADMIN_HOSTS) must hold names of hosts without scheme and port, "+
+				"like authserver, not %q", name)
+		}
+	}
+	if s.MaxConnections < 0 {
+		return errors.New("--max-connections (HALLPASS_MAX_CONNECTIONS) must not be negative")
 	}
 	return s.validateDurations()
 }

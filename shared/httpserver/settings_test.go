@@ -29,6 +29,12 @@ func TestSettingsValidate(t *testing.T) {
 		{"all origins", origins("*"), ""},
 		{"proxies", func(s *httpserver.Settings) { s.TrustedProxies = []string{"10.0.0.0/8", "::1"} }, ""},
 
+		{"admin hosts", func(s *httpserver.Settings) { s.AdminHosts = []string{"authserver", "A.example.", "x_1-2.y"} }, ""},
+
+		{"admin host with a port", func(s *httpserver.Settings) { s.AdminHosts = []string{"a:9001"} }, "--admin-hosts (HALLPASS_ADMIN_HOSTS)"},
+		{"admin host that is a URL", func(s *httpserver.Settings) { s.AdminHosts = []string{"http://a"} }, "--admin-hosts (HALLPASS_ADMIN_HOSTS)"},
+		{"all admin hosts", func(s *httpserver.Settings) { s.AdminHosts = []string{"*"} }, "--admin-hosts (HALLPASS_ADMIN_HOSTS)"},
+		{"an empty admin host", func(s *httpserver.Settings) { s.AdminHosts = []string{""} }, "--admin-hosts (HALLPASS_ADMIN_HOSTS)"},
 		{"no port", func(s *httpserver.Settings) { s.Listen = "127.0.0.1" }, listen},
 		{"a port only", func(s *httpserver.Settings) { s.AdminListen = "9001" }, adminListen},
 		{"empty", func(s *httpserver.Settings) { s.Listen = "" }, listen},
@@ -54,6 +60,7 @@ func TestSettingsValidate(t *testing.T) {
 		{"two free ports", func(s *httpserver.Settings) { s.Listen, s.AdminListen = "127.0.0.1:0", "127.0.0.1:0" }, ""},
 		{"negative delay", func(s *httpserver.Settings) { s.DrainDelay = -1 }, "--drain-delay (HALLPASS_DRAIN_DELAY)"},
 		{"negative write timeout", func(s *httpserver.Settings) { s.WriteTimeout = -1 }, "--write-timeout (HALLPASS_WRITE_TIMEOUT)"},
+		{"negative connections", func(s *httpserver.Settings) { s.MaxConnections = -1 }, "--max-connections (HALLPASS_MAX_CONNECTIONS)"},
 		{"negative stop timeout", func(s *httpserver.Settings) { s.StopTimeout = -1 }, "--stop-timeout (HALLPASS_STOP_TIMEOUT)"},
 	}
 	for _, tt := range tests {

@@ -24,6 +24,15 @@ func (p pipeListener) Accept() (net.Conn, error) {
 func (p pipeListener) Close() error   { close(p); return nil }
 func (p pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
+// pace is how a client reads responses.
+type pace int
+
+const (
+	quickly pace = iota
+	slowly       // a byte every 400 ms
+	never
+)
+
 // A connection that makes the server wait is closed after the timeout.
 func TestTimeouts(t *testing.T) {
 	const request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -32,18 +41,22 @@ func TestTimeouts(t *testing.T) {
 		name     string
 		settings Settings
 		sends    []string // one a second
-		reads    bool     // whether the client reads responses
+		reads    pace
 		want     time.Duration
 	}{
-		{"no request", Settings{}, nil, true, 5 * time.Second},
-		{"header not finished", Settings{}, []string{"GET / HTTP/1.1\r\n", "Host: x\r\n", "A: b\r\n"}, true, 5 * time.Second},
-		{"body not finished", Settings{}, []string{post, "a", "b"}, true, 15 * time.Second},
-		{"idle", Settings{}, []string{request, request}, true, time.Second + 2*time.Minute},
-		{"response not read", Settings{}, []string{request}, false, time.Minute},
-		{"header, set", Settings{ReadHeaderTimeout: time.Second}, nil, true, time.Second},
-		{"body, set", Settings{ReadTimeout: time.Minute}, []string{post}, true, time.Minute},
-		{"idle, set", Settings{IdleTimeout: time.Second}, []string{request}, true, time.Second},
-		{"response, set", Settings{WriteTimeout: time.Second}, []string{request}, false, time.Second},
+		{"no request", Settings{}, nil, quickly, 5 * time.Second},
+		{"header not finished", Settings{}, []string{"GET / HTTP/1.1\r\n", "Host: x\r\n", "A: b\r\n"}, quickly, 5 * time.Second},
+		{"body not finished", Settings{}, []string{post, "a", "b"}, quickly, 15 * time.Second},
+		{"idle", Settings{}, []string{request, request}, quickly, time.Second + 2*time.Minute},
+		{"response not read", Settings{}, []string{request}, never, time.Minute},
+		{"response read slowly", Settings{}, []string{request}, slowly, time.Minute},
+		{"response read slowly, set", Settings{WriteTimeout: 3 * time.Second}, []string{request}, slowly, 3 * time.Second},
+		{"requests without reading", Settings{WriteTimeout: 3 * time.Second}, []string{request + request + request}, never,
+			3 * time.Second},
+		{"header, set", Settings{ReadHeaderTimeout: time.Second}, nil, quickly, time.Second},
+		{"body, set", Settings{ReadTimeout: time.Minute}, []string{post}, quickly, time.Minute},
+		{"idle, set", Settings{IdleTimeout: time.Second}, []string{request}, quickly, time.Second},
+		{"response, set", Settings{WriteTimeout: time.Second}, []string{request}, never, time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -79,15 +92,22 @@ func serve(t *testing.T, settings Settings) net.Conn {
 	return client
 }
 
-// untilClosed returns how long the server keeps the connection open. A client that does not
-// read looks at the end of the timeout only.
-func untilClosed(client net.Conn, reads bool, timeout time.Duration) time.Duration {
+// untilClosed returns how long the server keeps the connection open. A client that never
+// reads looks at the end of the timeout only.
+func untilClosed(client net.Conn, reads pace, timeout time.Duration) time.Duration {
 	begin := time.Now()
 	ctx, closed := context.WithCancel(context.Background())
 	go func() {
 		defer closed()
-		if !reads {
+		switch reads {
+		case never:
 			time.Sleep(timeout + time.Millisecond)
+		case slowly:
+			for b := make([]byte, 1); ; time.Sleep(400 * time.Millisecond) {
+				if _, err := client.Read(b); err != nil {
+					return
+				}
+			}
 		}
 		_, _ = io.Copy(io.Discard, client)
 	}()

@@ -79,11 +79,13 @@ type Program struct {
 //
 // The context of the command ends on SIGTERM, and on SIGINT with the cause
 // [httpserver.ErrStopNow]. A second signal exits at once. Main sets the garbage collector's
-// target of the process unless GOGC is set.
+// target of the process unless GOGC is set, and its memory limit from the control group
+// unless GOMEMLIMIT is set.
 func (p Program) Main(args []string, streams Streams) int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	limitMemory()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	signals := make(chan os.Signal, 2)

@@ -7,6 +7,10 @@
 //
 // Requests wait for an update that runs on its own: an update may take longer than a client
 // waits, and must not end with the request that started it.
+//
+// While the database is down, a Provider publishes what it knows, with the times of the last
+// update: an API that starts meanwhile needs the lists, and nothing can be revoked. One that
+// has never read the revocations has nothing to publish.
 package revocation
 
 import (
@@ -97,10 +101,11 @@ type Provider struct {
 	mu      sync.Mutex                 // never held during a query
 	update  *update                    // the last one, which may be running; nil before the first
 	updated time.Time                  // when the last successful update began
+	failing bool                       // whether the last update failed
 	full    span                       // the last time that all revocations were read, or that was tried
 	last    int64                      // the highest number of a grant
 	epochs  []string                   // after the first, as of the bits
-	apis    map[string]bool            // audiences that have lists; false for a deleted API
+	apis    map[string]bool            // audiences that have lists; false for a deleted API; nil before the first update
 	bits    map[int64]*statuslist.List // by number, if a grant is revoked; nil until all have been read
 	next    map[int64]*statuslist.List // the same, while all are read again; else nil
 	signed  map[grant.List]SignedList  // of the current bits
@@ -116,13 +121,16 @@ func NewProvider(cfg Config) *Provider {
 
 // List returns a signed list, or ErrNotFound. It has every revocation that was stored 200
 // milliseconds ago. If the database takes more than half of that to return what is new, it
-// has those that were stored twice as long ago as that takes.
+// has those that were stored twice as long ago as that takes. While the database is down, it
+// is as of the last update, for as long as the list is valid.
 func (p *Provider) List(ctx context.Context, l grant.List) (SignedList, error) {
-	if err := p.refresh(ctx, l); err != nil {
-		return SignedList{}, err
-	}
+	err := p.refresh(ctx, l)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	now, err := p.asOf(err)
+	if err != nil {
+		return SignedList{}, err
+	}
 	if !p.has(l) {
 		return SignedList{}, ErrNotFound
 	}
@@ -133,7 +141,6 @@ func (p *Provider) List(ctx context.Context, l grant.List) (SignedList, error) {
 	if err != nil {
 		return SignedList{}, err
 	}
-	now := p.cfg.Now()
 	list, ok := p.signed[l]
 	if period := p.period(now); !ok || list.key != key || list.period != period {
 		if list, err = p.sign(l, key, now, period); err != nil {
@@ -148,11 +155,12 @@ func (p *Provider) List(ctx context.Context, l grant.List) (SignedList, error) {
 // registered, and was not a day ago.
 func (p *Provider) URIs(ctx context.Context, audience string) ([]string, error) {
 	l := p.cfg.Lists.List(0, audience)
-	if err := p.refresh(ctx, l); err != nil {
-		return nil, err
-	}
+	err := p.refresh(ctx, l)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if _, err := p.asOf(err); err != nil {
+		return nil, err
+	}
 	if _, ok := p.apis[audience]; !ok {
 		return nil, ErrNotFound
 	}
@@ -167,6 +175,21 @@ func (p *Provider) URIs(ctx context.Context, audience string) ([]string, error) 
 // forgottenLists is how many lists a previous epoch may have had after the last one that the restored
 // database knows of.
 const forgottenLists = 16
+
+// asOf returns the time at which what is known was true: now, or the time of the last update
+// if the one that a request waited for has ended with err. It returns err if nothing is
+// known, or if a list of that time might have expired. Such a list was signed up to an epoch
+// before.
+func (p *Provider) asOf(err error) (time.Time, error) {
+	now := p.cfg.Now()
+	if err == nil {
+		return now, nil
+	}
+	if p.apis == nil || !now.Before(p.updated.Add(p.validity()-p.cfg.Lifetime/4)) {
+		return time.Time{}, err
+	}
+	return p.updated, nil
+}
 
 // has reports whether the list is known to exist.
 func (p *Provider) has(l grant.List) bool {
@@ -192,11 +215,14 @@ func (p *Provider) epoch() string {
 // consumer fetches the list, so that its copy never expires within the lifetime of a token.
 func (p *Provider) period(now time.Time) int64 { return now.UnixNano() / int64(p.cfg.Lifetime/4) }
 
+// validity is how long a list is valid after it was signed.
+func (p *Provider) validity() time.Duration { return p.cfg.Lifetime * 3 / 2 }
+
 // sign signs a list.
 func (p *Provider) sign(l grant.List, key *keyring.Key, now time.Time, period int64) (SignedList, error) {
 	list := p.list(l)
 	text, err := statuslist.Sign(statuslist.Token{
-		URI: l.URI, IssuedAt: now, ExpiresAt: now.Add(p.cfg.Lifetime * 3 / 2), TTL: TTL, List: list,
+		URI: l.URI, IssuedAt: now, ExpiresAt: now.Add(p.validity()), TTL: TTL, List: list,
 	}, key)
 	sum := sha256.Sum256(fmt.Appendf(nil, "%x %d %s", list.Digest(), period, key.ID))
 	tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`

@@ -478,19 +478,70 @@ type source struct{ ring *atomic.Pointer[keyring.Ring] }
 
 func (s source) Current() *keyring.Ring { return s.ring.Load() }
 
-// If the database fails, there is an error instead of a list without revocations.
+// While the database is down, lists are published as they were, with their times, also those
+// that were not asked for before. They end when an API would refuse them.
 func TestListWithoutADatabase(t *testing.T) {
 	p := newPlace(t)
 	provider := p.provider()
-	number := p.grant()
-	p.expect(provider)
-	p.revoke(number, p.clock())
+	p.grant()
+	p.offset = grant.ListSize
+	number := p.grant() + p.offset
+	p.revoke(number-p.offset, p.clock())
+	before := p.signed(provider, defaultList)
+	updated := p.clock()
 	p.broken.Store(true)
-	p.wait(time.Second)
-	if form, err := provider.List(t.Context(), defaultList); !errors.Is(err, errBroken) {
-		t.Errorf("%q %v", form.Token, err)
+	l := lists.List(1, audience)
+	for _, after := range []time.Duration{time.Second, lifetime / 2, lifetime * 5 / 4} {
+		p.now = updated.Add(after - time.Nanosecond)
+		if got := p.signed(provider, defaultList); got != before {
+			t.Errorf("after %v another list is published", after)
+		}
+		said := p.read(p.signed(provider, l), l, p.ring)
+		revoked, _ := said.List.Revoked(number % grant.ListSize)
+		if !revoked || !said.IssuedAt.Equal(updated) || !said.ExpiresAt.Equal(updated.Add(lifetime*3/2)) {
+			t.Errorf("after %v: revoked %v, issued at %v, expires at %v", after, revoked, said.IssuedAt, said.ExpiresAt)
+		}
+		uris, err := provider.URIs(t.Context(), audience)
+		p.must(err)
+		if len(uris) != 2 {
+			t.Errorf("URIs: %v", uris)
+		}
+		if _, err := provider.List(t.Context(), lists.List(2, audience)); !errors.Is(err, revocation.ErrNotFound) {
+			t.Errorf("a list that does not exist: %v", err)
+		}
+	}
+	p.now = updated.Add(lifetime * 5 / 4)
+	if _, err := provider.List(t.Context(), defaultList); !errors.Is(err, errBroken) {
+		t.Errorf("a list that may have expired: %v", err)
+	}
+	if _, err := provider.URIs(t.Context(), audience); !errors.Is(err, errBroken) {
+		t.Errorf("the URIs of lists that may have expired: %v", err)
 	}
 	p.broken.Store(false)
-	p.wait(2 * time.Hour)
-	p.expect(provider, number)
+	p.wait(time.Second)
+	p.offset = 0
+	another := p.grant()
+	p.revoke(another, p.clock())
+	p.expect(provider, number-grant.ListSize, another) // without the offset
 }
+
+// A server that has never read all that it needs publishes nothing.
+func TestFirstListWithoutADatabase(t *testing.T) {
+	p := newPlace(t)
+	p.grant()
+	for _, grants := range []revocation.Grants{&halfBroken{place: p}, p} {
+		p.broken.Store(grants == revocation.Grants(p))
+		provider := p.provider(func(cfg *revocation.Config) { cfg.Grants = grants })
+		if got, err := provider.List(t.Context(), defaultList); !errors.Is(err, errBroken) {
+			t.Errorf("%q %v", got.Token, err)
+		}
+		if got, err := provider.URIs(t.Context(), audience); !errors.Is(err, errBroken) {
+			t.Errorf("%q %v", got, err)
+		}
+	}
+}
+
+// halfBroken knows the revoked grants but not the last one.
+type halfBroken struct{ *place }
+
+func (halfBroken) LastGrant(context.Context) (int64, error) { return 0, errBroken }

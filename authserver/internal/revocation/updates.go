@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -27,6 +28,13 @@ const pageSize = 10_000
 
 // queryTimeout bounds a query: the database does not answer one that takes longer.
 const queryTimeout = 15 * time.Second
+
+// longestWait is how long a request waits for an update if there is something to publish
+// already. An API gives up after two seconds.
+const longestWait = 1500 * time.Millisecond
+
+// errSlow says that an update has not ended yet.
+var errSlow = errors.New("the database takes too long")
 
 // span is when something began and ended.
 type span struct{ began, ended time.Time }
@@ -64,35 +72,45 @@ func (u *update) over() bool {
 // refresh waits until what is known is up to date. A request that is canceled stops waiting,
 // and the update goes on.
 func (p *Provider) refresh(ctx context.Context, l grant.List) error {
-	u := p.updateFor(l)
+	u, known := p.updateFor(l)
+	if u.over() {
+		return u.err
+	}
+	var slow <-chan time.Time
+	if known {
+		slow = time.After(longestWait)
+	}
 	select {
 	case <-u.done:
 		return u.err
+	case <-slow:
+		return errSlow
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
 // updateFor returns the update that a request for the list waits for: the one that is running,
-// the last one if it is recent, or a new one.
-func (p *Provider) updateFor(l grant.List) *update {
+// the last one if it is recent, or a new one. known says that lists can be published already.
+func (p *Provider) updateFor(l grant.List) (_ *update, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	known = p.apis != nil
 	if u := p.update; u != nil {
 		if !u.over() {
-			return u
+			return u, known
 		}
 		enough := interval
 		if u.err != nil || !p.has(l) {
 			enough = minInterval
 		}
 		if u.recent(p.cfg.Now(), enough) {
-			return u
+			return u, known
 		}
 	}
 	p.update = &update{done: make(chan struct{})}
 	go p.run(p.update)
-	return p.update
+	return p.update, known
 }
 
 // run does an update. The first one in an epoch reads all revocations before that, since a list that
@@ -110,6 +128,7 @@ func (p *Provider) run(u *update) {
 		u.err = p.readNew(u.began)
 	}
 	u.ended = p.cfg.Now()
+	p.report(u.err)
 	if u.err == nil && p.begin(u.ended) {
 		go p.readAllAgain(u.ended, epochs)
 	}
@@ -133,6 +152,22 @@ func (p *Provider) beginEpoch(epochs []string) bool {
 	}
 	p.next = map[int64]*statuslist.List{}
 	return true
+}
+
+// report logs when updates begin to fail after lists were published, and when they succeed
+// again.
+func (p *Provider) report(err error) {
+	p.mu.Lock()
+	before := p.failing
+	p.failing = err != nil && p.apis != nil
+	now, until := p.failing, p.updated.Add(p.validity()-p.cfg.Lifetime/4)
+	p.mu.Unlock()
+	switch {
+	case now && !before:
+		p.cfg.Log.Error("cannot read revoked grants: status lists stay as they were", "until", until, "error", err)
+	case before && !now:
+		p.cfg.Log.Info("revoked grants are read again")
+	}
 }
 
 // readNew reads the revocations since the last update, and which lists there are.

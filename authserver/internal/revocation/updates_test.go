@@ -296,6 +296,27 @@ func TestRequestIsCanceled(t *testing.T) {
 	})
 }
 
+// While the database hangs, an API gets the list as it was before it gives up.
+func TestListWhileTheDatabaseHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlow(t)
+		s.revoke(7)
+		s.first()
+		s.costs(time.Hour)
+		time.Sleep(time.Second)
+		for range 30 {
+			list, took, err := s.ask()
+			if err != nil || took >= apiTimeout {
+				t.Fatalf("%v after %v", err, took)
+			}
+			s.expect(list, map[int64]bool{7: true, 8: false})
+			time.Sleep(time.Second)
+		}
+		s.costs(time.Millisecond)
+		time.Sleep(time.Minute)
+	})
+}
+
 // A query that hangs does not block updates for ever.
 func TestStatementThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -46,6 +46,7 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 			err = errors.Join(err, data.Close())
 		}
 	}()
+	database := databaseCheck()
 	registry := httpserver.NewRegistry(version)
 	registry.MustRegister(keymetrics.New(keys)...)
 	return (&httpserver.Server{
@@ -73,10 +74,11 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 		},
 		Ready: func(ctx context.Context) error {
 			health, _ := keyring.HealthOf(keys)
-			return errors.Join(health.Check(time.Now()), data.Ping(ctx))
+			return errors.Join(health.Check(time.Now()), database(ctx, data))
 		},
-		Registry: registry,
-		Log:      log,
+		PublicURL: s.Issuer,
+		Registry:  registry,
+		Log:       log,
 	}).Run(ctx)
 }
 

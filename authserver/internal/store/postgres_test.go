@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/postgrestest"
 
@@ -141,5 +143,35 @@ func TestPostgreSQLErrorsDoNotContainThePassword(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "geheim") {
 			t.Errorf("the error contains the password: %v", err)
 		}
+	}
+}
+
+// A database that was made read-only can be read and not written.
+func TestPostgreSQLReadOnly(t *testing.T) {
+	t.Parallel()
+	dsn := postgresURL(t)
+	s := openPostgres(t, dsn)
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.SetDefaultAPI(t.Context(), "https://api.example", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CheckWritable(t.Context()); err != nil {
+		t.Error(err)
+	}
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	query.Set("default_transaction_read_only", "on")
+	u.RawQuery = query.Encode()
+	readOnly := openPostgres(t, u.String())
+	if err := readOnly.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := readOnly.CheckWritable(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("%v, want ErrUnavailable", err)
 	}
 }

@@ -163,6 +163,15 @@ func (s *Store) Ping(ctx context.Context) error {
 	return unavailable("ping", s.read.scanRow(ctx, "SELECT EXISTS (SELECT 1 FROM users)", nil, &exists))
 }
 
+// CheckWritable checks that the database can be written: that the disk is not full, and the
+// server not read-only. It changes the time of a row that is always there and says nothing;
+// SQLite writes no row that stays the same.
+func (s *Store) CheckWritable(ctx context.Context) error {
+	_, err := s.write.exec(ctx, "write",
+		"UPDATE "+goose.DefaultTablename+" SET tstamp = CURRENT_TIMESTAMP WHERE version_id = 0")
+	return err
+}
+
 // unavailable wraps an error of the driver in ErrUnavailable. It returns nil for nil.
 func unavailable(doing string, err error) error {
 	if err == nil {

@@ -76,8 +76,9 @@ func New(ctx context.Context, s Settings, log *slog.Logger) (*httpserver.Server,
 		Settings: s.HTTP,
 		Handler:  handler,
 		Ready:    func(context.Context) error { return guard.Ready() },
-		Registry: registry,
-		Log:      log,
+		PublicURL: s.Audience,
+		Registry:  registry,
+		Log:       log,
 	}, nil
 }
 

@@ -21,6 +21,7 @@ var storeTests = []test{
 func testFresh(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	must(t, s.Ping(ctx))
+	must(t, s.CheckWritable(ctx))
 	users, err := s.Users(ctx)
 	must(t, err)
 	same(t, "users", []account.User{}, users)
@@ -50,10 +51,11 @@ func testMigrateAgain(t *testing.T, s *store.Store) {
 
 // calls are the methods of Store that use the database.
 var calls = map[string]func(context.Context, *store.Store) error{
-	"Ping":       func(ctx context.Context, s *store.Store) error { return s.Ping(ctx) },
-	"Migrate":    func(ctx context.Context, s *store.Store) error { _, err := s.Migrate(ctx); return err },
-	"Schema":     func(ctx context.Context, s *store.Store) error { _, err := s.Schema(ctx); return err },
-	"CreateUser": func(ctx context.Context, s *store.Store) error { return s.CreateUser(ctx, newUser("x")) },
+	"Ping":          func(ctx context.Context, s *store.Store) error { return s.Ping(ctx) },
+	"CheckWritable": func(ctx context.Context, s *store.Store) error { return s.CheckWritable(ctx) },
+	"Migrate":       func(ctx context.Context, s *store.Store) error { _, err := s.Migrate(ctx); return err },
+	"Schema":        func(ctx context.Context, s *store.Store) error { _, err := s.Schema(ctx); return err },
+	"CreateUser":    func(ctx context.Context, s *store.Store) error { return s.CreateUser(ctx, newUser("x")) },
 	"UserByUsername": func(ctx context.Context, s *store.Store) error {
 		_, err := s.UserByUsername(ctx, "x")
 		return err
