@@ -24,7 +24,7 @@ const (
 // is without one.
 type Settings struct {
 	Listen            string        `group:"Server" env:"HALLPASS_LISTEN" default:"${listen}" placeholder:"HOST:PORT" help:"Address to serve on (${default})."`
-	AdminListen       string        `group:"Server" env:"HALLPASS_ADMIN_LISTEN" default:"${admin_listen}" placeholder:"HOST:PORT" help:"Address of /metrics, /healthz, /readyz and pprof; never publish it (${default})."`
+	AdminListen       string        `group:"Server" env:"HALLPASS_ADMIN_LISTEN" default:"${admin_listen}" placeholder:"HOST:PORT" help:"Address of /metrics, /healthz, /readyz and pprof; never publish it (${default}). HOST may be a network like 10.0.1.0/24: then it is this machine's address in it."`
 	AllowedOrigins    []string      `group:"Server" env:"HALLPASS_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of web pages whose scripts may call this server (CORS), separated by commas; * for all. None by default."`
 	TrustedProxies    []string      `group:"Server" env:"HALLPASS_TRUSTED_PROXIES" placeholder:"NETWORK" help:"Addresses and networks of reverse proxies whose X-Forwarded-For is trusted, separated by commas. None by default."`
 	ReadHeaderTimeout time.Duration `group:"Server" env:"HALLPASS_READ_HEADER_TIMEOUT" default:"5s" help:"Time that a client has to send the header of a request (${default})."`

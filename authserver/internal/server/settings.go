@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
@@ -29,7 +29,7 @@ var Defaults = map[string]string{
 	"grant_types": grantTypes(),
 
 	"bcrypt_cost":      strconv.Itoa(account.DefaultCost),
-	"password_workers": strconv.Itoa(min(runtime.GOMAXPROCS(0), maxWorkers)),
+	"password_workers": strconv.Itoa(min(program.CPUs(), maxWorkers)),
 }
 
 // grantTypes lists the grant types, as kong reads and shows them.
