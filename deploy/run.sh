@@ -40,8 +40,8 @@ prepare() {
 	export HALLPASS_STATUS_LISTS_URL=${HALLPASS_STATUS_LISTS_URL:-$(url "$AUTH_LISTEN")/status-lists}
 	export HALLPASS_AUDIENCE=${HALLPASS_AUDIENCE:-$(url "$API_LISTEN")}
 	export HALLPASS_DATABASE_URL=${HALLPASS_DATABASE_URL:-sqlite:$VAR_DIR/hallpass.db}
-	local port=${API_LISTEN##*:}
-	HALLPASS_ALLOWED_ORIGINS=http://127.0.0.1:$port,http://localhost:$port${HALLPASS_ALLOWED_ORIGINS:+,$HALLPASS_ALLOWED_ORIGINS}
+	local port=${API_LISTEN##*:} further=${HALLPASS_ALLOWED_ORIGINS:-}
+	HALLPASS_ALLOWED_ORIGINS=http://127.0.0.1:$port,http://localhost:$port${further:+,$further}
 	export HALLPASS_ALLOWED_ORIGINS
 	unset HALLPASS_LISTEN HALLPASS_ADMIN_LISTEN
 }

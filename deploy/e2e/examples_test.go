@@ -2,11 +2,17 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
 )
 
 // pythonVerify runs deploy/examples/verify_token.py and returns the claims, or the last line of
@@ -61,5 +67,39 @@ func (w *twoAPIs) verifyInPython(t *testing.T) {
 	}, w.process)
 	if !strings.Contains(problem, "the token is revoked") {
 		t.Errorf("it says %q, want that the token is revoked", problem)
+	}
+}
+
+// The page "Protect an API" has a row for each claim of a user's token, and a sample with all of
+// them.
+func TestClaimsTable(t *testing.T) {
+	t.Parallel()
+	s := startDemo(t)
+	claims := jwt.MapClaims{}
+	if _, _, err := jwt.NewParser().ParseUnverified(s.login(t, "john.doe", demoPassword), claims); err != nil {
+		t.Fatal(err)
+	}
+	want := slices.Sorted(maps.Keys(claims))
+
+	page := readProject(t, docs+"/protect-an-api.md")
+	_, section, _ := strings.Cut(page, "\n## What a token says\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var rows []string
+	for _, cell := range regexp.MustCompile("(?m)^\\| (`[^|]*) \\|").FindAllStringSubmatch(section, -1) {
+		for name := range strings.SplitSeq(cell[1], ", ") {
+			rows = append(rows, strings.Trim(name, "`"))
+		}
+	}
+	slices.Sort(rows)
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Errorf("the table differs from a token (-token +table):\n%s", diff)
+	}
+	var sample []string
+	for _, member := range regexp.MustCompile(`(?m)^  "(\w+)": `).FindAllStringSubmatch(section, -1) {
+		sample = append(sample, member[1])
+	}
+	slices.Sort(sample)
+	if diff := cmp.Diff(want, sample); diff != "" {
+		t.Errorf("the sample differs from a token (-token +sample):\n%s", diff)
 	}
 }

@@ -13,7 +13,7 @@ def decode(token, typ, required, **expected):
     header = jwt.get_unverified_header(token)
     keys = {k["kid"]: k for k in json.loads(fetch(KEYS))["keys"] if time.time() < k.get("exp", 1e99)}
     key = keys.get(header.get("kid"))
-    if key is None or header.get("typ") != typ or key.get("aud", AUDIENCE) != AUDIENCE:
+    if not key or header.get("typ") != typ or key.get("aud", AUDIENCE) != AUDIENCE:
         raise jwt.InvalidTokenError("typ or kid is wrong")
     return jwt.decode(token, jwt.PyJWK(key).key, [key["alg"]], {"require": required}, leeway=5, **expected)
 
