@@ -5,8 +5,9 @@
 #   AUTH_LISTEN, API_LISTEN               addresses of the two servers
 #   AUTH_ADMIN_LISTEN, API_ADMIN_LISTEN   addresses of their health checks and metrics
 #   VAR_DIR                               folder of the keys, the database and the logs
+#   HALLPASS_ALLOWED_ORIGINS              origins of further web pages that may call the servers
 #
-# The servers' own HALLPASS_ variables work too, except those for addresses, which both
+# The servers' other HALLPASS_ variables work too, except those for addresses, which both
 # servers would read.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -20,6 +21,7 @@ VAR_DIR=${VAR_DIR:-var}
 BIN_DIR=${HALLPASS_BIN:-bin}
 
 auth='' api='' warnings='' # process ids, once started
+api_keys=''                # the file that the API reads its keys from
 
 # url HOST:PORT prints the URL of the address, as seen from this machine.
 url() {
@@ -30,7 +32,6 @@ url() {
 
 # prepare makes the keys if they are missing, and sets what both servers must agree on.
 prepare() {
-	mkdir -p "$VAR_DIR" || exit 1
 	if [ -z "${HALLPASS_TOKEN_SECRET:-}${HALLPASS_KEYS_FILE:-}" ]; then
 		export HALLPASS_KEYS_FILE=$VAR_DIR/keys.json
 		[ -e "$HALLPASS_KEYS_FILE" ] || "$BIN_DIR/authserver" key init "$HALLPASS_KEYS_FILE" >/dev/null || exit 1
@@ -39,25 +40,55 @@ prepare() {
 	export HALLPASS_STATUS_LISTS_URL=${HALLPASS_STATUS_LISTS_URL:-$(url "$AUTH_LISTEN")/status-lists}
 	export HALLPASS_AUDIENCE=${HALLPASS_AUDIENCE:-$(url "$API_LISTEN")}
 	export HALLPASS_DATABASE_URL=${HALLPASS_DATABASE_URL:-sqlite:$VAR_DIR/hallpass.db}
+	local port=${API_LISTEN##*:} further=${HALLPASS_ALLOWED_ORIGINS:-}
+	HALLPASS_ALLOWED_ORIGINS=http://127.0.0.1:$port,http://localhost:$port${further:+,$further}
+	export HALLPASS_ALLOWED_ORIGINS
 	unset HALLPASS_LISTEN HALLPASS_ADMIN_LISTEN
 }
 
-# check_free exits if a server already responds at one of our addresses: wait_ready would
-# mistake it for the server started here.
+# check_free exits if one of our addresses is in use.
 check_free() {
 	local name
 	for name in AUTH_ADMIN_LISTEN API_ADMIN_LISTEN; do
 		if "$BIN_DIR/authserver" healthcheck --admin-listen "${!name}" >/dev/null 2>&1; then
 			echo "A server is already running at ${!name}. Stop it, or choose other addresses:" >&2
-			other_addresses
+			other_addresses >&2
+			exit 1
+		fi
+	done
+	for name in AUTH_LISTEN AUTH_ADMIN_LISTEN API_LISTEN API_ADMIN_LISTEN; do
+		if connects "$(url "${!name}")"; then
+			echo "$name: ${!name} is in use by another program. Stop it, or choose other addresses:" >&2
+			other_addresses >&2
 			exit 1
 		fi
 	done
 }
 
+# connects URL succeeds if something listens at the URL's address.
+connects() {
+	local address=${1#http://} host
+	host=${address%:*} host=${host#[} host=${host%]}
+	(: <"/dev/tcp/$host/${address##*:}") 2>/dev/null
+}
+
+# lock makes sure that no other run uses the folder, or exits. The servers inherit the lock, so
+# it lasts as long as they do, even if this script is killed.
+lock() {
+	mkdir -p "$VAR_DIR" || exit 1
+	command -v flock >/dev/null || return 0 # macOS has none: check_free remains
+	exec 9>>"$VAR_DIR/lock" || exit 1
+	if ! flock -n 9; then
+		echo "Another run uses the folder $VAR_DIR. Stop it, or choose another folder and other addresses:" >&2
+		echo "  make run VAR_DIR=$VAR_DIR-2 \\" >&2
+		other_addresses | sed 's/  make run/          /' >&2
+		exit 1
+	fi
+}
+
 # other_addresses prints an example with other addresses.
 other_addresses() {
-	cat >&2 <<-END
+	cat <<-END
 		  make run AUTH_LISTEN=127.0.0.1:9100 AUTH_ADMIN_LISTEN=127.0.0.1:9101 \\
 		           API_LISTEN=127.0.0.1:8100 API_ADMIN_LISTEN=127.0.0.1:8101
 	END
@@ -66,19 +97,39 @@ other_addresses() {
 # start starts both servers. With -m each gets a process group of its own: Ctrl-C reaches
 # only this script, which then stops them.
 start() {
-	local port=${API_LISTEN##*:} api_keys=${HALLPASS_KEYS_FILE:-}
-	# If there are several APIs, this one must not have the secrets of the others.
-	[ ! -e "$VAR_DIR/api-keys.json" ] || [ "$api_keys" != "$VAR_DIR/keys.json" ] || api_keys=$VAR_DIR/api-keys.json
+	: >"$VAR_DIR/resourceserver.log"
 	set -m
 	"$BIN_DIR/authserver" serve --demo --listen "$AUTH_LISTEN" --admin-listen "$AUTH_ADMIN_LISTEN" \
-		--allowed-origins "${HALLPASS_ALLOWED_ORIGINS:-http://127.0.0.1:$port,http://localhost:$port}" \
 		>"$VAR_DIR/authserver.log" 2>&1 &
 	auth=$!
+	set +m
+	start_api
+}
+
+# start_api starts the API. If there are several APIs, it must not have the secrets of the
+# others, and reads a file of its own.
+start_api() {
+	api_keys=${HALLPASS_KEYS_FILE:-}
+	! needs_own_keys || api_keys=$VAR_DIR/api-keys.json
+	set -m
 	HALLPASS_KEYS_FILE=$api_keys "$BIN_DIR/resourceserver" serve \
 		--listen "$API_LISTEN" --admin-listen "$API_ADMIN_LISTEN" \
-		>"$VAR_DIR/resourceserver.log" 2>&1 &
+		>>"$VAR_DIR/resourceserver.log" 2>&1 &
 	api=$!
 	set +m
+}
+
+# needs_own_keys succeeds if there is a file for the API that it does not read.
+needs_own_keys() { [ "$api_keys" = "$VAR_DIR/keys.json" ] && [ -s "$VAR_DIR/api-keys.json" ]; }
+
+# follow_keys restarts the API once there is a file of its own: the settings of a running server
+# cannot change.
+follow_keys() {
+	needs_own_keys || return
+	echo "The API reads its keys from $VAR_DIR/api-keys.json now. Restarting it." >&2
+	kill -INT "$api"
+	wait "$api"
+	start_api
 }
 
 # stop STATUS stops both servers, waits for them, and exits with the status, or with 1 if a
@@ -110,10 +161,6 @@ check() {
 		echo "$name has stopped. The end of $VAR_DIR/$name.log:" >&2
 		tail -n 5 "$VAR_DIR/$name.log" | sed "s/--listen (HALLPASS_LISTEN)/${prefix}_LISTEN/
 			s/--admin-listen (HALLPASS_ADMIN_LISTEN)/${prefix}_ADMIN_LISTEN/" >&2
-		if grep -q 'LISTEN.*in use' "$VAR_DIR/$name.log"; then
-			echo 'To run on other addresses, for example:' >&2
-			other_addresses
-		fi
 		stop 1
 	done
 }
@@ -136,17 +183,25 @@ wait_ready() {
 
 # show_warnings shows warnings and errors of the logs as they are written.
 show_warnings() {
-	tail -q -n 0 -f "$VAR_DIR/authserver.log" "$VAR_DIR/resourceserver.log" > >(
-		exec grep --line-buffered -E 'level"?[=:]"?(WARN|ERROR)' >&2
+	tail -q -n 0 -f "$VAR_DIR/authserver.log" "$VAR_DIR/resourceserver.log" 9>&- > >(
+		exec grep --line-buffered -E 'level"?[=:]"?(WARN|ERROR)' >&2 9>&-
 	) &
 	warnings=$!
 }
 
 # greet says where the servers are and how to try them.
 greet() {
-	local login call
+	local login call database=''
 	login="$(url "$AUTH_LISTEN")/token"
 	call="$(url "$API_LISTEN")"
+	# The URL of another database may hold a password.
+	case $HALLPASS_DATABASE_URL in sqlite:*)
+		database="
+Commands such as $BIN_DIR/authserver user list find the database, in another terminal, after:
+
+  export HALLPASS_DATABASE_URL=$(printf %q "$HALLPASS_DATABASE_URL")
+" ;;
+	esac
 	cat <<END
 
 Authorization server  $(url "$AUTH_LISTEN")
@@ -158,20 +213,22 @@ Log in, then call the API:
 
   TOKEN=\$(curl -sS $login -d username=john.doe -d password=securepassword | sed -n 's/.*"access_token": *"\([^"]*\)".*/\1/p')
   curl -sS $call/users/me -H "Authorization: Bearer \$TOKEN" -w '\n'
-
+$database
 The logs are in $VAR_DIR/*.log. Warnings are shown here. Ctrl-C stops both servers.
 
 END
 }
 
-prepare
+lock
 check_free
+prepare
 trap 'stop 0' INT TERM HUP
 start
 wait_ready
 show_warnings
 greet
 while check; do
-	sleep 1 &
+	follow_keys
+	sleep 1 9>&- &
 	wait $!
 done

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 # caddy               the proxy in front of several servers
 # wrk                 the load of `make bench`
 # python3-*, nodejs   third-party client libraries; npm installs those for Node.js below
-packages='gcc libc6-dev chromium curl postgresql caddy wrk python3-authlib python3-requests-oauthlib'
+packages='gcc libc6-dev chromium curl postgresql caddy wrk python3-authlib python3-jwt python3-requests-oauthlib'
 command -v npm >/dev/null || packages="$packages nodejs npm"
 
 install_packages() {
@@ -31,6 +31,6 @@ if command -v apt-get >/dev/null; then
 	install_packages
 else
 	echo 'This system has no apt-get. Please install: a C compiler, Chromium, curl, PostgreSQL, Caddy, wrk,'
-	echo 'Node.js 20 or newer with npm, and the Python libraries Authlib and requests-oauthlib.'
+	echo 'Node.js 20 or newer with npm, and the Python libraries Authlib, PyJWT and requests-oauthlib.'
 fi
 npm ci --prefix deploy/e2e/thirdparty/node --ignore-scripts --no-audit --no-fund

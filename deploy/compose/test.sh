@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests docker-compose.yml with Docker: starts everything as a project of its own, logs in,
-# calls the API, scales both tiers, kills replicas under load, and restarts everything on the
-# same data. It prints the result of each check and PASS or FAIL at the end. Only the layers of
+# calls the API, scales both tiers, kills replicas under load, restarts everything on the same
+# data, and restores a backup into empty volumes. It prints the result of each check and PASS or FAIL at the end. Only the layers of
 # the build remain afterwards.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -78,12 +78,12 @@ free_port() {
 	echo "$port"
 }
 
-# free_subnet prints a subnet that no network of Docker uses.
-free_subnet() {
+# free_network prints the first half of addresses that no network of Docker uses.
+free_network() {
 	local used n
 	used=$(docker network ls -q | xargs -r docker network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}')
-	for n in $(seq 1 254); do
-		case $used in *"10.214.$n."*) ;; *) echo "10.214.$n.0/24" && return ;; esac
+	for n in $(seq 214 254); do
+		case " $used" in *" 10.$n."*) ;; *) echo "10.$n" && return ;; esac
 	done
 }
 
@@ -178,7 +178,7 @@ kill_hard() {
 
 # rotate adds a new key and waits until it signs.
 rotate() {
-	quietly "${compose[@]}" run --rm -T init key rotate /var/lib/hallpass/keys/keys.json --signs-after 5s &&
+	quietly authserver key rotate keys/keys.json --signs-after 5s &&
 		wait_for 60 signed_by_new_key
 }
 
@@ -229,6 +229,7 @@ restricted() {
 	local format='{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}'
 	format="$format {{.HostConfig.SecurityOpt}} {{.HostConfig.RestartPolicy.Name}}"
 	[ "$(docker inspect -f "$format" "$1")" = '65532:65532 true [ALL] [no-new-privileges:true] unless-stopped' ] &&
+		[ "$(docker inspect -f '{{.HostConfig.PidsLimit}}' "$1")" -gt 0 ] &&
 		[ "$(docker inspect -f '{{.HostConfig.Memory}}' "$1")" -gt 0 ] &&
 		[ "$(docker inspect -f '{{.HostConfig.NanoCpus}}' "$1")" -gt 0 ]
 }
@@ -237,7 +238,14 @@ networks_of() { docker inspect -f '{{range $name, $_ := .NetworkSettings.Network
 
 start() { quietly "${compose[@]}" up -d "$@"; }
 
-scale() { start --scale authserver="$1" --scale resourceserver="$2"; }
+# scale AUTH API sets the numbers of replicas, as a line in .env does.
+scale() {
+	export HALLPASS_AUTH_REPLICAS=$1 HALLPASS_API_REPLICAS=$2
+	start
+}
+
+# authserver COMMAND... runs a command as the documentation says.
+authserver() { "${compose[@]}" exec -T authserver authserver "$@"; }
 
 megabytes() { docker image inspect -f '{{.Size}}' "$1" | awk '{ printf "%.1f", $1 / 1e6 }'; }
 
@@ -263,8 +271,8 @@ say "      $("${compose[@]}" version --short), engine $(docker version -f '{{.Se
 port=$(free_port 19000)
 export HALLPASS_AUTH_PORT=$port HALLPASS_API_PORT
 HALLPASS_API_PORT=$(free_port $((port + 1)))
-HALLPASS_FRONT_SUBNET=$(free_subnet)
-export HALLPASS_FRONT_SUBNET
+HALLPASS_NETWORK=$(free_network)
+export HALLPASS_NETWORK
 auth=http://127.0.0.1:$HALLPASS_AUTH_PORT
 api=http://127.0.0.1:$HALLPASS_API_PORT
 export HALLPASS_AUTH_URL=$auth HALLPASS_API_URL=$api
@@ -292,44 +300,90 @@ check "the API identifies the user" response_is 200 '"john.doe"' "$(me "$token")
 check "the API refuses a token that was tampered with" response_is 401 '' "$(me "${token%?????}AAAAA")"
 password="of kim, made at $(date +%s)"
 check "a command in a container adds a user" \
-	quietly "${compose[@]}" exec -T authserver authserver user add kim < <(echo "$password")
+	quietly authserver user add kim < <(echo "$password")
 check "kim logs in" [ -n "$(login kim "$password" | token_of)" ]
 kims=$(login kim "$password" | token_of)
 check "kim calls the API" response_is 200 '"kim"' "$(me "$kims")"
-check "kim is disabled" quietly "${compose[@]}" exec -T authserver authserver user disable kim
+check "kim is disabled" quietly authserver user disable kim
 check "a moment later the API refuses the token of kim" wait_for 5 eval 'response_is 401 "" "$(me "$kims")"'
 check "it accepts the token of john.doe" response_is 200 '"john.doe"' "$(me "$token")"
-check "kim is enabled again" quietly "${compose[@]}" exec -T authserver authserver user enable kim
+check "kim is enabled again" quietly authserver user enable kim
 
 ### Isolation
 
-front=${project}_front data=${project}_data
+front=${project}_front data=${project}_data metrics=${project}_metrics
 api_container=$(replicas resourceserver)
+auth_container=$(replicas authserver)
+database_container=$(replicas postgres)
 check "the database accepts connections in its network" try_connect "$data" postgres 5432
 address_in() { docker inspect -f "{{(index .NetworkSettings.Networks \"$1\").IPAddress}}" "$2"; }
-database_address=$(address_in "$data" "$(replicas postgres)")
-check "the API server is in the front network only" [ "$(networks_of "$api_container")" = "$front " ]
+database_address=$(address_in "$data" "$database_container")
+check "the API server is in two networks, without the database's" \
+	[ "$(networks_of "$api_container")" = "$front $metrics " ]
 check "the name of the database does not resolve there" eval '! try_connect "$front" postgres 5432'
 check "the address of the database is unreachable there" eval '! try_connect "$front" "$database_address" 5432'
 check "the API server is reachable there" try_connect "$front" resourceserver 8000
 check "the admin listeners are unreachable there" \
 	eval '! try_connect "$front" resourceserver 8001 && ! try_connect "$front" authserver 9001'
+# metrics_at ADDRESS:PORT fetches the metrics from a container in the network of metrics.
+metrics_at() {
+	docker run --rm --network "$metrics" --entrypoint wget "$(docker inspect -f '{{.Config.Image}}' "$(replicas caddy)")" \
+		-q -T 5 -O - "http://$1/metrics"
+}
+check "the metrics of the authorization server are reachable in their network" \
+	eval 'metrics_at "$(address_in "$metrics" "$auth_container"):9001" | grep -q "^hallpass_build_info"'
+check "those of the API too" \
+	eval 'metrics_at "$(address_in "$metrics" "$api_container"):8001" | grep -q "^hallpass_build_info"'
+check "the name of a service resolves to its servers there" try_connect "$metrics" authserver 9001
 check "the database and the API publish no ports" \
-	[ -z "$(docker port "$(replicas postgres)")$(docker port "$api_container")" ]
+	[ -z "$(docker port "$database_container")$(docker port "$api_container")" ]
 for service in authserver resourceserver; do
 	check "$service: not root, read-only, no capabilities, limits" restricted "$(replicas $service)"
 done
+check "one CPU checks one password at a time" eval 'authserver serve --help | grep -q "password-workers=1 "'
 containers=$(docker ps -aq --filter "label=com.docker.compose.project=$project")
 check "no container has a secret in its environment" \
 	eval '! docker inspect -f "{{.Config.Env}}" $containers | grep -E "PASSWORD=|SECRET="'
+
+# In the database's container: psql ROLE COMMAND, as root, with the password in PGPASSFILE.
+psql_as() { docker exec "$database_container" psql -X -q -A -t -U "$1" -d hallpass -c "$2"; }
+check "hallpass is no superuser" \
+	[ "$(psql_as hallpass 'SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user')" = f ]
+check "without the password, it cannot log in locally" \
+	eval '! docker exec -e PGPASSFILE=/dev/null "$database_container" psql -w -U hallpass -c "SELECT 1" >"$work/output" 2>&1'
+check "the superuser cannot log in by the network or as another user" \
+	eval '! psql_as postgres "SELECT 1" 2>"$work/output" && ! docker exec -u postgres "$database_container" \
+		psql -w -h 127.0.0.1 -U postgres -c "SELECT 1" >"$work/output" 2>&1'
+check "it can log in as the user postgres" \
+	quietly docker exec -u postgres "$database_container" psql -U postgres -c 'SELECT 1'
+modes=$(docker exec "$database_container" stat -c '%a %u' /run/hallpass/password /tmp/hallpass/password | xargs)
+check "the password is readable for its owners only" [ "$modes" = "600 65532 600 $(docker exec "$database_container" id -u postgres)" ]
+
+caddy_address=$(address_in "$front" "$(replicas caddy)")
+check "Caddy has its fixed address" [ "$caddy_address" = "$HALLPASS_NETWORK.0.2" ]
 curl -s -o /dev/null "$api/from-outside" \
 	-H 'X-Forwarded-For: 203.0.113.9' -H 'Forwarded: for=203.0.113.9' -H 'X-Real-Ip: 203.0.113.9'
+# The machine itself is the gateway of the network.
+curl -s -m 5 -o /dev/null "http://$(address_in "$front" "$api_container"):8000/from-gateway" -H 'X-Forwarded-For: 203.0.113.9'
+docker run --rm --network "$front" --entrypoint wget "$(docker inspect -f '{{.Config.Image}}' "$(replicas caddy)")" \
+	-q -O /dev/null --header 'X-Forwarded-For: 203.0.113.9' http://resourceserver:8000/from-neighbor 2>/dev/null
 sleep 0.5
-check "the API ignores an X-Forwarded-For of the client" \
-	eval '[ "$(handled "$api_container" /from-outside)" = 1 ] && ! docker logs "$api_container" 2>&1 | grep -q 203.0.113.9'
-caddy_address=$(address_in "$front" "$(replicas caddy)")
+# believed PATH succeeds if the API took the address from X-Forwarded-For, or got no request.
+believed() { ! docker logs "$api_container" 2>&1 | grep "path=$1 " | grep -qv 203.0.113.9; }
+check "the API ignores an X-Forwarded-For of the client" eval '! believed /from-outside'
+check "of the machine itself" eval '! believed /from-gateway'
+check "and of another container" eval '! believed /from-neighbor'
 check "the API uses the X-Forwarded-For of Caddy" \
 	eval '! docker logs "$api_container" 2>&1 | grep "path=/from-outside" | grep -q "from=$caddy_address"'
+check "Caddy does not log its health checks" \
+	eval '! docker logs "$(replicas caddy)" 2>&1 | grep -E "admin.api.*received request|127.0.0.1:2020.*handled"'
+# preflight ORIGIN prints the origin that a page may use the token endpoint from.
+preflight() {
+	curl -sS -D - -o /dev/null -X OPTIONS "$auth/token" -H "Origin: $1" -H 'Access-Control-Request-Method: POST' |
+		tr -d '\r' | sed -n 's/^access-control-allow-origin: //Ip'
+}
+check "the API's docs page may log in" [ "$(preflight "$api")" = "$api" ]
+check "no page of localhost may" [ -z "$(preflight http://localhost:8000)" ]
 
 ### Scale
 
@@ -340,6 +394,8 @@ check "logins and key sets got only 200 and 503" [ "$(lost logins 503) $(lost re
 check "all replicas are healthy" wait_for 60 eval 'all_healthy authserver 2 && all_healthy resourceserver 4'
 check "every API replica got requests" each_handled resourceserver /users/me
 check "every authorization server got logins" each_handled authserver /token
+check "a plain up keeps the replicas" \
+	eval 'start && [ "$(replicas authserver | count) $(replicas resourceserver | count)" = "2 4" ]'
 
 ### Rotation
 
@@ -379,18 +435,49 @@ check "an earlier token is accepted: the keys are the same" response_is 200 '"jo
 
 ### Another API
 
+check "one of each is enough" scale 1 1
 keys=/var/lib/hallpass/keys
 check "another API gets a secret of its own" \
-	quietly "${compose[@]}" run --rm -T migrate api add https://reports.example \
-	--scope reports:read --keys-file $keys/keys.json --secret-to $keys/reports-keys.json
+	quietly authserver api add https://reports.example --scope reports:read --secret-to keys/reports-keys.json
 check "the API refuses that secret" wait_for 10 \
 	eval 'docker logs "$(replicas resourceserver)" 2>&1 | grep -q "keys file not usable.*https://reports.example"'
 check "it goes on with its previous keys" response_is 200 '"kim"' "$(me "$(login kim "$password" | token_of)")"
 check "it gets a file of its own" \
-	quietly "${compose[@]}" run --rm -T init key export $keys/keys.json $keys/api-keys.json
+	quietly authserver key export keys/keys.json keys/api-keys.json
 export HALLPASS_API_KEYS_FILE=$keys/api-keys.json
 check "it starts with that file" eval 'start && wait_for 60 all_healthy resourceserver 1'
 check "kim calls it" response_is 200 '"kim"' "$(me "$(login kim "$password" | token_of)")"
+
+### Backup and restore, as the page says
+
+wait_for 60 all_healthy authserver 1
+# A service may have containers of commands, too: the newest is first.
+container() { "${compose[@]}" ps -aq "$1" | head -n 1; }
+check "the database is dumped" \
+	eval '"${compose[@]}" exec -T postgres pg_dump -U hallpass --format=custom hallpass >"$work/hallpass.dump"'
+check "the keys are copied" eval 'docker cp "$(container authserver):/var/lib/hallpass/keys/." - >"$work/keys.tar"'
+kims=$(login kim "$password" | token_of)
+check "lee is added after the backup" quietly authserver user add lee < <(echo "$password")
+
+check "everything is deleted" quietly "${compose[@]}" down --volumes
+check "the volumes are made" quietly "${compose[@]}" up --no-start init
+check "the keys are put back" \
+	eval 'docker cp - "$(container init):/var/lib/hallpass/keys" <"$work/keys.tar"'
+check "PostgreSQL starts alone" eval 'start postgres && wait_for 60 all_healthy postgres 1'
+check "nothing else runs" [ -z "$(replicas authserver)$(replicas resourceserver)$(replicas caddy)" ]
+check "the dump is restored" quietly "${compose[@]}" exec -T postgres \
+	pg_restore -U hallpass --no-owner --exit-on-error --single-transaction -d hallpass <"$work/hallpass.dump"
+check "a new epoch begins" quietly "${compose[@]}" run --rm -T migrate restore --new-epoch
+check "all keys are replaced" quietly "${compose[@]}" run --rm -T migrate \
+	key rotate --compromised keys/keys.json --also keys/api-keys.json
+modes=$(docker run --rm --network none --entrypoint sh -v "${project}_keys:/keys:ro" "$database_image" \
+	-c 'stat -c "%a %u %g" /keys /keys/*.json | sort -u' | xargs)
+check "the keys have their owner and mode" [ "$modes" = '600 65532 65532 755 65532 65532' ]
+check "everything starts" eval 'start && wait_for 60 all_healthy authserver 1 && wait_for 60 all_healthy resourceserver 1'
+check "kim logs in, and lee is unknown" \
+	eval '[ -n "$(login kim "$password" | token_of)" ] && [ -z "$(login lee "$password" | token_of)" ]'
+check "a token from before is refused" response_is 401 '' "$(me "$kims")"
+check "a new one is accepted" response_is 200 '"kim"' "$(me "$(login kim "$password" | token_of)")"
 
 ### End
 

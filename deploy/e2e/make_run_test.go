@@ -29,7 +29,8 @@ type runner struct {
 }
 
 // startRunner starts cmd with a folder of programs and a folder for data. Its addresses are
-// those in fixed, by the names of the settings; the others are free ones.
+// those in fixed, by the names of the settings; the others are free ones. fixed may have
+// further settings.
 func startRunner(t *testing.T, cmd *exec.Cmd, programs, kept string, fixed map[string]string) *runner {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -42,6 +43,11 @@ func startRunner(t *testing.T, cmd *exec.Cmd, programs, kept string, fixed map[s
 			r.addresses[i] = address
 		}
 		cmd.Env = append(cmd.Env, name+"="+r.addresses[i])
+	}
+	for name, value := range fixed {
+		if !slices.Contains(runSettings, name) {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	r.process = launch(t, strings.Join(cmd.Args, " "), cmd)
@@ -58,12 +64,18 @@ func startRunner(t *testing.T, cmd *exec.Cmd, programs, kept string, fixed map[s
 // startScript starts the script of `make run` with the programs that are built.
 func startScript(t *testing.T, fixed map[string]string) *runner {
 	t.Helper()
+	return startScriptIn(t, filepath.Join(t.TempDir(), "var"), fixed)
+}
+
+// startScriptIn starts the script with a folder for its data.
+func startScriptIn(t *testing.T, folder string, fixed map[string]string) *runner {
+	t.Helper()
 	own := t.TempDir() // processesOf finds the processes of this run by the folder
 	if err := copyPrograms(own); err != nil {
 		t.Fatal(err)
 	}
 	script := exec.Command(filepath.Join(root, "deploy", "run.sh"))
-	return startRunner(t, script, own, filepath.Join(t.TempDir(), "var"), fixed)
+	return startRunner(t, script, own, folder, fixed)
 }
 
 // copyPrograms copies the two programs to a folder.
@@ -262,27 +274,5 @@ func TestRunNamesTheSettingOfAPortInUse(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// A second `make run` on the same addresses refuses to start.
-func TestRunTwice(t *testing.T) {
-	t.Parallel()
-	first := startScript(t, nil)
-	first.ready(t)
-	same := map[string]string{}
-	for i, name := range runSettings {
-		same[name] = first.addresses[i]
-	}
-	second := startScript(t, same)
-	if code := second.wait(t); code != 1 {
-		t.Errorf("exit code %d, want 1", code)
-	}
-	if !strings.Contains(second.output.String(), "already running at "+first.addresses[1]) {
-		t.Error("it does not say that a server is running already")
-	}
-	first.signal(t, syscall.SIGTERM)
-	if code := first.wait(t); code != 0 {
-		t.Errorf("the first ended with %d, want 0", code)
 	}
 }

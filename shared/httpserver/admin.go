@@ -99,9 +99,17 @@ func writeText(w http.ResponseWriter, status int, text string) {
 // returns nil if the server is ready. The error is the server's reason, or says why there
 // was no response within 3 seconds.
 func CheckReady(ctx context.Context, adminAddress string) error {
+	const setting = "--admin-listen (HALLPASS_ADMIN_LISTEN)"
+	if _, _, err := net.SplitHostPort(adminAddress); err != nil {
+		return fmt.Errorf("%s must be HOST:PORT, not %q", setting, adminAddress)
+	}
+	adminAddress, err := ownAddress(setting, adminAddress)
+	if err != nil {
+		return err
+	}
 	host, port, err := net.SplitHostPort(adminAddress)
 	if err != nil {
-		return fmt.Errorf("--admin-listen (HALLPASS_ADMIN_LISTEN) must be HOST:PORT, not %q", adminAddress)
+		return err
 	}
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		host = "localhost" // it listens on all interfaces

@@ -215,6 +215,10 @@ func (p *preparedHandler) wait(r *http.Request) bool {
 
 // listen opens a listener. The error names the setting to change.
 func listen(setting, address string) (net.Listener, error) {
+	address, err := ownAddress(setting, address)
+	if err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf(

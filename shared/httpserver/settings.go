@@ -25,7 +25,7 @@ const (
 // is without one.
 type Settings struct {
 	Listen            string        `group:"Server" env:"HALLPASS_LISTEN" default:"${listen}" placeholder:"HOST:PORT" help:"Address to serve on (${default})."`
-	AdminListen       string        `group:"Server" env:"HALLPASS_ADMIN_LISTEN" default:"${admin_listen}" placeholder:"HOST:PORT" help:"Address of /metrics, /healthz and /readyz; never publish it (${default})."`
+	AdminListen       string        `group:"Server" env:"HALLPASS_ADMIN_LISTEN" default:"${admin_listen}" placeholder:"HOST:PORT" help:"Address of /metrics, /healthz and /readyz; never publish it (${default}). HOST may be a network like 10.0.1.0/24: then it is this machine's address in it."`
 	AdminHosts        []string      `group:"Server" env:"HALLPASS_ADMIN_HOSTS" placeholder:"NAME" help:"Names by which programs call the admin address, separated by commas. Loopback names, IP addresses and the name in --admin-listen need not be listed. None by default."`
 	Pprof             bool          `group:"Server" env:"HALLPASS_PPROF" help:"Serve Go profiles at /debug/pprof/ of the admin address."`
 	AllowedOrigins    []string      `group:"Server" env:"HALLPASS_ALLOWED_ORIGINS" placeholder:"ORIGIN" help:"Origins of web pages whose scripts may call this server (CORS), separated by commas; * for all. None by default."`

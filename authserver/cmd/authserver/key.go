@@ -68,7 +68,7 @@ func (c *keyExportCommand) Run(streams program.Streams) error {
 // initCommand creates the secrets for a first start, for example in containers.
 type initCommand struct {
 	KeysFile             string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"File for a JWK Set with a new key, readable by its owner only."`
-	DatabasePasswordFile string `env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File for a random password for PostgreSQL. All users can read it, because the database server runs as another user."`
+	DatabasePasswordFile string `env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File for a random password for PostgreSQL. It is readable by its owner only."`
 }
 
 // Validate checks the flags. kong calls it before Run.
@@ -96,6 +96,9 @@ func (c *initCommand) Run(streams program.Streams) error {
 		case err == nil:
 			fmt.Fprintf(streams.Out, "created %s\n", secret.path)
 		case errors.Is(err, errFileExists):
+			if err := os.Chmod(secret.path, 0o600); err != nil { // earlier versions made passwords readable
+				return err
+			}
 			fmt.Fprintln(streams.Out, err)
 		default:
 			return err
@@ -119,7 +122,7 @@ func writePassword(path string) error {
 	if err != nil {
 		return err
 	}
-	return writeNew(path, []byte(password+"\n"), 0o644)
+	return writeNew(path, []byte(password+"\n"), 0o600)
 }
 
 // writeNew creates a file. It returns errFileExists if the file exists.
