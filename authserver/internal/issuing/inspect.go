@@ -23,8 +23,17 @@ type Inspection struct {
 	Grant grant.Grant
 	// Claims are those of an access token; nil for a refresh token.
 	Claims *token.Claims
-	// Username is the user's current username; empty for a service.
-	Username string
+	// Username and Name are the user's current names. They are empty for a service, and
+	// without the scope profile.
+	Username, Name string
+}
+
+// Scope returns the scope of the token: of the claims, or of the grant of a refresh token.
+func (i Inspection) Scope() oauth.Scope {
+	if i.Claims != nil {
+		return i.Claims.Scope
+	}
+	return i.Grant.Scope
 }
 
 // Inspect returns what is known about an access or refresh token, with every revocation in
@@ -145,6 +154,6 @@ func (s *Service) active(ctx context.Context, g grant.Grant, claims *token.Claim
 	if errors.Is(err, grant.ErrInactive) {
 		return Inspection{}, ErrNotActive
 	}
-	found.Username = user.Username
+	found.Username, found.Name = shownNames(user, found.Scope())
 	return found, err
 }

@@ -41,14 +41,13 @@ func introspection(found issuing.Inspection, issuer string) oauth.Introspection 
 		ClientID:  found.Grant.ClientID,
 		Username:  found.Username,
 		Subject:   found.Grant.UserID,
-		Scope:     found.Grant.Scope.String(),
+		Scope:     found.Scope().String(),
 		ExpiresAt: found.Grant.Refresh.ExpiresAt.Unix(),
 		IssuedAt:  found.Grant.CreatedAt.Unix(),
 	}
 	if found.Claims != nil {
 		response.TokenType = "bearer"
 		response.Subject = found.Claims.Subject
-		response.Scope = found.Claims.Scope.String()
 		response.Audience = found.Claims.Audience
 		response.TokenID = found.Claims.ID
 		response.ExpiresAt = found.Claims.ExpiresAt.Unix()
