@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -135,8 +136,13 @@ func TestTokenScope(t *testing.T) {
 // RFC 8707 section 2: a token for an API that nobody knows is not issued.
 func TestTokenForAnUnknownAPI(t *testing.T) {
 	s := newSite(t)
-	s.expectOK("the default API", s.post(login("resource", audience)))
-	for _, target := range []string{"https://other.example", audience + "/", strings.ToUpper(audience), "x",
+	for _, same := range []string{audience, audience + "/", audience + ":443/"} { // RFC 3986 section 6.2.3
+		claims := s.expectOK(same, s.post(login("resource", same)))
+		if !slices.Equal(claims.Audience, []string{audience}) {
+			t.Errorf("resource %s: aud %v", same, claims.Audience)
+		}
+	}
+	for _, target := range []string{"https://other.example", audience + "/v1", strings.ToUpper(audience), "x",
 		strings.Repeat("x", 1000)} {
 		s.post(login("resource", target)).expect(target, http.StatusBadRequest, oauth.CodeInvalidTarget, "resource")
 	}
