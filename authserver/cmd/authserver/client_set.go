@@ -21,7 +21,10 @@ type clientSetCommand struct {
 	Scope        *string  `placeholder:"SCOPES" help:"Scopes that the client's tokens may have, separated by spaces. Replaces the current ones."`
 	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Redirect URI. Replaces all current ones. Repeat for more; a single empty one removes all."`
 	Introspects  *bool    `negatable:"" help:"Whether the client may use the introspection endpoint (RFC 7662)."`
-	FirstParty   *bool    `negatable:"" help:"Whether the client is your own app, whose users are not asked for consent."`
+	// IntrospectsFor replaces the list.
+	IntrospectsFor []string `placeholder:"AUDIENCE" sep:"none" help:"API whose access tokens the client may introspect; 'default' is the default API. Replaces all current ones. Repeat for more."`
+	WithoutPKCE    *bool    `name:"without-pkce" negatable:"" help:"Whether the client, which has a secret, may leave out PKCE."`
+	FirstParty     *bool    `negatable:"" help:"Whether the client is your own app, whose users are not asked for consent."`
 }
 
 // Help explains the effect on existing logins and tokens.
@@ -41,18 +44,20 @@ To end logins at once, use 'client rotate-secret --revoke', 'consent revoke' or 
 func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) error {
 	if c.empty() {
 		return program.WithCode(program.ExitUsage, errors.New("nothing to change: give --name, --grant, --scope, "+
-			"--redirect-uri, --[no-]introspects or --[no-]first-party"))
+			"--redirect-uri, --[no-]introspects, --introspects-for, --[no-]without-pkce or --[no-]first-party"))
 	}
+	var changed client.Client
 	err := withStore(ctx, c.Database, func(s *store.Store) error {
-		_, err := s.UpdateClient(ctx, c.ID, c.change)
+		var err error
+		changed, err = s.UpdateClient(ctx, c.ID, c.change)
 		return err
 	})
 	if err != nil {
 		return exitError(c.ID, err)
 	}
 	fmt.Fprintf(streams.Out, "client %s: changed\n", c.ID)
-	if slices.Contains(c.Grant, string(oauth.GrantPassword)) {
-		fmt.Fprintln(streams.Err, passwordNote)
+	if c.Grant != nil || c.RedirectURI != nil || c.WithoutPKCE != nil {
+		printNotes(streams, changed)
 	}
 	return nil
 }
@@ -60,7 +65,7 @@ func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) err
 // empty reports whether no setting is given.
 func (c *clientSetCommand) empty() bool {
 	return c.Name == nil && c.Grant == nil && c.Scope == nil && c.RedirectURI == nil &&
-		c.Introspects == nil && c.FirstParty == nil
+		c.Introspects == nil && c.IntrospectsFor == nil && c.WithoutPKCE == nil && c.FirstParty == nil
 }
 
 // change returns the changed client, or why it is not valid.
@@ -86,6 +91,16 @@ func (c *clientSetCommand) change(changed client.Client) (client.Client, error) 
 	}
 	if c.Introspects != nil {
 		changed.Introspects = *c.Introspects
+		changed.IntrospectsFor = nil
+		if changed.Introspects {
+			changed.IntrospectsFor = []string{client.DefaultAPI}
+		}
+	}
+	if c.IntrospectsFor != nil {
+		changed.Introspects, changed.IntrospectsFor = true, c.IntrospectsFor
+	}
+	if c.WithoutPKCE != nil {
+		changed.WithoutPKCE = *c.WithoutPKCE
 	}
 	if c.FirstParty != nil {
 		changed.FirstParty = *c.FirstParty

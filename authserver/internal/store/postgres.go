@@ -30,6 +30,7 @@ var postgres = dialect{
 	migrationTimeouts: []string{"SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '5s'"},
 	versions:          "SELECT COUNT(to_regclass('" + goose.DefaultTablename + "'))",
 	keyShare:          "FOR KEY SHARE",
+	share:             "FOR SHARE",
 	forUpdate:         "FOR UPDATE",
 	revokedAfter: "SELECT number, revoked_at FROM grants " +
 		"WHERE revoked_at >= $1 AND (revoked_at, number) > ($1, $2)",

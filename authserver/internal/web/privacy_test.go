@@ -19,8 +19,9 @@ func (s *site) addReader() (change change) {
 	s.hide(secret)
 	s.must(s.data.CreateClient(s.t.Context(), client.Client{
 		ID: "reader", Name: "Reader", SecretDigest: digest, Introspects: true, Scope: oauth.Scope{"profile", "items:read"},
-		Grants:    []oauth.GrantType{oauth.GrantPassword, oauth.GrantRefreshToken, oauth.GrantClientCredentials},
-		CreatedAt: s.clock(),
+		IntrospectsFor: []string{client.DefaultAPI},
+		Grants:         []oauth.GrantType{oauth.GrantPassword, oauth.GrantRefreshToken, oauth.GrantClientCredentials},
+		CreatedAt:      s.clock(),
 	}))
 	return basic("reader", secret)
 }

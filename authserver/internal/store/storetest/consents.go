@@ -20,6 +20,10 @@ var consentTests = []test{
 	{"revoking a consent revokes its grants", testRevokeConsent},
 	{"revoking a consent that was never asked for", testRevokeWithoutConsent},
 	{"consents are deleted with their user or client", testConsentsCascade},
+	{"revoking a consent ends authorizations under way", testRevokeConsentUnderWay},
+	{"consents and codes are deleted with their API", testAPIForgotten},
+	{"revoking a consent while codes are redeemed", testRevokeConsentDuringRedemptions},
+	{"deleting an API while users consent and codes are redeemed", testDeleteAPIDuringConsents},
 }
 
 // expectConsent checks what a user has allowed a client at the default API.
@@ -55,6 +59,7 @@ func testConsentAtAPI(t *testing.T, s *store.Store) {
 		{ClientID: c.ID, Audience: "https://b.example", Scope: oauth.Scope{"read", "write"}, UpdatedAt: start},
 	}
 	for _, given := range want {
+		addAPI(t, s, given.Audience)
 		must(t, s.SetConsent(ctx, u.ID, c.ID, given.Audience, given.Scope, start))
 	}
 	expectConsent(t, s, u, c, nil)

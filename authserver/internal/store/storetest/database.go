@@ -141,6 +141,10 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		_, err := s.ConsentedScope(ctx, "x", "x", "")
 		return err
 	},
+	"ConsentRevocations": func(ctx context.Context, s *store.Store) error {
+		_, err := s.ConsentRevocations(ctx, "x", "x")
+		return err
+	},
 	"SetConsent": func(ctx context.Context, s *store.Store) error {
 		return s.SetConsent(ctx, "x", "x", "", nil, start)
 	},
