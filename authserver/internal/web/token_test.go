@@ -396,6 +396,35 @@ func TestCORS(t *testing.T) {
 	}
 }
 
+// Scripts of every page may read public documents, and that a page is not there, with any header
+// in the request. An endpoint for apps tells them of a method that it does not have.
+func TestCORSOfPublicDocuments(t *testing.T) {
+	const app = "https://app.example"
+	s := newSite(t, func(cfg *web.Config) { cfg.AllowedOrigins = []string{app} })
+	for path, status := range map[string]int{
+		"/.well-known/oauth-authorization-server": 200, "/.well-known/openid-configuration": 200, "/jwks.json": 200,
+		"/status-lists": 200, "/nowhere": 404, "/token/": 404,
+	} {
+		origin := header("Origin", "https://anywhere.example")
+		got := s.get(path, origin)
+		if got.status != status || got.header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: %d %v", path, got.status, got.header)
+		}
+		got = s.get(path, origin, func(r *http.Request) { r.Method = http.MethodOptions },
+			header("Access-Control-Request-Method", "GET"), header("Access-Control-Request-Headers", "x-any,x-other"))
+		if got.status/100 != 2 || got.header.Get("Access-Control-Allow-Origin") != "*" ||
+			got.header.Get("Access-Control-Allow-Headers") == "" || got.header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("preflight of %s: %d %v", path, got.status, got.header)
+		}
+	}
+	for path, readable := range map[string]string{"/token": app, "/revoke": app, "/jwks.json": "*", "/introspect": ""} {
+		got := s.get(path, header("Origin", app), func(r *http.Request) { r.Method = http.MethodPut })
+		if got.status != http.StatusMethodNotAllowed || got.header.Get("Access-Control-Allow-Origin") != readable {
+			t.Errorf("PUT %s: %d %v", path, got.status, got.header)
+		}
+	}
+}
+
 func TestNoCORSUnlessAsked(t *testing.T) {
 	s := newSite(t)
 	a := s.send(s.request("", func(r *http.Request) { r.Method = http.MethodOptions },
