@@ -89,7 +89,12 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 	if err := registered.Validate(); err != nil {
 		return exitError(c.ID, err)
 	}
-	err = withStore(ctx, c.Database, func(s *store.Store) error { return s.CreateClient(ctx, registered) })
+	err = withStore(ctx, c.Database, func(s *store.Store) error {
+		if err := checkAPIs(ctx, s, c.IntrospectsFor); err != nil {
+			return err
+		}
+		return s.CreateClient(ctx, registered)
+	})
 	if err != nil {
 		return exitError(c.ID, err)
 	}
@@ -120,6 +125,19 @@ func (c *clientAddCommand) client(now time.Time) (client.Client, error) {
 		WithoutPKCE:    c.WithoutPKCE,
 		CreatedAt:      now,
 	}, nil
+}
+
+// checkAPIs returns record.ErrNotFound unless all audiences but client.DefaultAPI are registered.
+func checkAPIs(ctx context.Context, s *store.Store, audiences []string) error {
+	for _, audience := range audiences {
+		if audience == client.DefaultAPI {
+			continue
+		}
+		if _, err := s.APIByAudience(ctx, audience); err != nil {
+			return fmt.Errorf("%s: %w", audience, err)
+		}
+	}
+	return nil
 }
 
 // grantTypes returns the grant types without duplicates.

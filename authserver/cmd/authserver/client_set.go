@@ -48,7 +48,10 @@ func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) err
 	}
 	var changed client.Client
 	err := withStore(ctx, c.Database, func(s *store.Store) error {
-		var err error
+		err := checkAPIs(ctx, s, c.IntrospectsFor)
+		if err != nil {
+			return err
+		}
 		changed, err = s.UpdateClient(ctx, c.ID, c.change)
 		return err
 	})
@@ -91,8 +94,9 @@ func (c *clientSetCommand) change(changed client.Client) (client.Client, error) 
 	}
 	if c.Introspects != nil {
 		changed.Introspects = *c.Introspects
-		changed.IntrospectsFor = nil
-		if changed.Introspects {
+		if !changed.Introspects {
+			changed.IntrospectsFor = nil
+		} else if len(changed.IntrospectsFor) == 0 {
 			changed.IntrospectsFor = []string{client.DefaultAPI}
 		}
 	}
