@@ -128,6 +128,9 @@ func (e *endpoints) readAuthorization(r *http.Request, query string) (*authoriza
 func (a *authorization) check() *oauth.Error {
 	bad := func(text string) *oauth.Error { return oauth.ErrInvalidRequest.Describe(text) }
 	form, err := clean(a.form)
+	if errors.Is(err, errTwoTargets) {
+		return errTwoTargets
+	}
 	if err != nil {
 		return bad("a parameter is repeated or not readable")
 	}
