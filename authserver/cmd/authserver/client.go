@@ -54,7 +54,7 @@ const (
 		"(RFC 9700 section 2.1.1): allow it only while the client's library cannot send PKCE"
 	// localhostNote is printed for a redirect URI that names localhost.
 	localhostNote = "note: http://127.0.0.1 and http://[::1] are better than http://localhost, " +
-		"which another machine may answer to (RFC 8252 section 8.3)"
+		"which may lead to another machine (RFC 8252 section 8.3)"
 )
 
 // printNotes prints what to think of before using a client like this.

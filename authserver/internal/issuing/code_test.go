@@ -158,7 +158,7 @@ func TestCodeWithoutPKCE(t *testing.T) {
 		{"no redirect URI", false, []string{"code_verifier", "", "redirect_uri", ""}, oauth.ErrInvalidRequest},
 		{"another redirect URI", false, []string{"code_verifier", "", "redirect_uri", callback + "/"}, oauth.ErrInvalidGrant},
 		{"a verifier only", false, nil, oauth.ErrInvalidGrant},
-		{"a verifier that is none", false, []string{"code_verifier", "x"}, oauth.ErrInvalidRequest},
+		{"a malformed verifier", false, []string{"code_verifier", "x"}, oauth.ErrInvalidRequest},
 		{"both", true, nil, nil},
 		{"both, no redirect URI", true, []string{"redirect_uri", ""}, nil},
 		{"a challenge only", true, []string{"code_verifier", ""}, oauth.ErrInvalidGrant},

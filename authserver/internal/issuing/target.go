@@ -47,7 +47,7 @@ func (s *Service) Target(ctx context.Context, named string) (resource.API, error
 
 // API returns the registered API that a resource parameter names: the one with this audience, or
 // the only one whose audience is the same URI (RFC 3986 section 6.2.3). Tokens keep the audience
-// as it is registered. The error is record.ErrNotFound if there is none.
+// as it is registered. The error is record.ErrNotFound if no API matches.
 func (s *Service) API(ctx context.Context, named string) (resource.API, error) {
 	exact, err := s.cfg.Store.APIByAudience(ctx, named)
 	if !errors.Is(err, record.ErrNotFound) {

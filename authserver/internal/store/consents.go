@@ -32,25 +32,54 @@ func (s *Store) ConsentRevocations(ctx context.Context, userID, clientID string)
 	return times, unavailable("read consent revocations", err)
 }
 
-// SetConsent stores the scope that the user allows the client at an API. It replaces the
-// previous scope. It returns record.ErrNotFound if the API is not registered.
-func (s *Store) SetConsent(
+// AddConsent adds a scope to what the user allows the client at an API. It returns
+// record.ErrNotFound if the API is not registered. It locks the consent that it adds to: what is
+// revoked meanwhile stays revoked.
+func (s *Store) AddConsent(
 	ctx context.Context,
 	userID, clientID, audience string,
 	scope oauth.Scope,
 	now time.Time,
 ) error {
-	return s.inTx(ctx, "set consent", func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, "add consent", func(ctx context.Context, tx *sql.Tx) error {
 		stored := s.storedAudience(audience)
 		if err := s.lockAPI(ctx, tx, stored); err != nil {
 			return err
 		}
-		_, err := changed(ctx, tx, "set consent",
+		scope, err := s.withConsented(ctx, tx, scope, userID, clientID, stored)
+		if err != nil {
+			return err
+		}
+		_, err = changed(ctx, tx, "add consent",
 			`INSERT INTO api_consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
 		 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = $4, updated_at = $5`,
 			userID, clientID, stored, scope.String(), seconds(now))
 		return err
 	})
+}
+
+// withConsented returns the scope that is consented to already, which it locks, and then the rest
+// of the given scope.
+func (s *Store) withConsented(
+	ctx context.Context,
+	tx *sql.Tx,
+	scope oauth.Scope,
+	userID, clientID, stored string,
+) (oauth.Scope, error) {
+	var before string
+	err := tx.QueryRowContext(ctx, "SELECT scope FROM api_consents "+
+		"WHERE user_id = $1 AND client_id = $2 AND audience = $3 "+s.dialect.forUpdate,
+		userID, clientID, stored).Scan(&before)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, unavailable("read consent", err)
+	}
+	all := oauth.Scope(words(before))
+	for _, t := range scope {
+		if !all.Has(t) {
+			all = append(all, t)
+		}
+	}
+	return all, nil
 }
 
 // Consent is the scope that a user has allowed a client at an API.

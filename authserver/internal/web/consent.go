@@ -88,33 +88,23 @@ func (e *endpoints) allowOnce(w http.ResponseWriter, r *http.Request, query stri
 	if err := e.readRevocations(r, a, s); err != nil {
 		return err
 	}
-	e.logConsent(r, a, s, a.scope)
+	e.logConsent(r, a, s)
 	return e.sendCode(w, r, a, s)
 }
 
-func (e *endpoints) logConsent(r *http.Request, a *authorization, s session, scope oauth.Scope) {
+func (e *endpoints) logConsent(r *http.Request, a *authorization, s session) {
 	e.cfg.Log.InfoContext(r.Context(), "consent given", "event", "consent",
-		"user", s.user.ID, "client", a.client.ID, "api", a.api.Audience, "scope", scope.String())
+		"user", s.user.ID, "client", a.client.ID, "api", a.api.Audience, "scope", a.scope.String())
 }
 
 // rememberConsent adds the requested scope to what the user has allowed for the same API.
 func (e *endpoints) rememberConsent(r *http.Request, a *authorization, s session) error {
-	before, err := e.cfg.Sessions.ConsentedScope(r.Context(), s.user.ID, a.client.ID, a.api.Audience)
-	if err != nil {
-		return err
-	}
-	scope := append(oauth.Scope{}, before...)
-	for _, t := range a.scope {
-		if !scope.Has(t) {
-			scope = append(scope, t)
-		}
-	}
-	err = e.cfg.Sessions.SetConsent(r.Context(), s.user.ID, a.client.ID, a.api.Audience, scope, e.cfg.Now())
+	err := e.cfg.Sessions.AddConsent(r.Context(), s.user.ID, a.client.ID, a.api.Audience, a.scope, e.cfg.Now())
 	if errors.Is(err, record.ErrNotFound) {
 		return nil // the API was deleted meanwhile; the request that follows says so
 	}
 	if err == nil {
-		e.logConsent(r, a, s, scope)
+		e.logConsent(r, a, s)
 	}
 	return err
 }

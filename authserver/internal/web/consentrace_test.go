@@ -23,7 +23,7 @@ func TestConsentRevokedDuringAuthorization(t *testing.T) {
 	codes, lost := 0, 0
 	const rounds = 40
 	for range rounds {
-		s.must(s.data.SetConsent(t.Context(), user, "third", audience, oauth.Scope{"profile"}, s.clock()))
+		s.must(s.data.AddConsent(t.Context(), user, "third", audience, oauth.Scope{"profile"}, s.clock()))
 		var authorized answer
 		var both sync.WaitGroup
 		both.Go(func() {

@@ -248,7 +248,7 @@ func testCodesEnd(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
 	app, other := addClient(t, s, "app"), addClient(t, s, "other")
-	must(t, s.SetConsent(ctx, john.ID, app.ID, "", oauth.Scope{"profile"}, start))
+	must(t, s.AddConsent(ctx, john.ID, app.ID, "", oauth.Scope{"profile"}, start))
 	for name, end := range map[string]func() error{
 		"password": func() error { return s.SetPassword(ctx, "john.doe", "hash", start) },
 		"disabled": func() error {

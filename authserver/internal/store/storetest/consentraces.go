@@ -21,7 +21,7 @@ func testRevokeConsentUnderWay(t *testing.T, s *store.Store) {
 	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
 	app, other := addClient(t, s, "app"), addClient(t, s, "other")
 	for i := range 3 { // the first time and later
-		must(t, s.SetConsent(ctx, john.ID, app.ID, "", oauth.Scope{"profile"}, start))
+		must(t, s.AddConsent(ctx, john.ID, app.ID, "", oauth.Scope{"profile"}, start))
 		round := strconv.Itoa(i)
 		underWay := newCode("under way "+round, john, app)
 		var err error
@@ -56,7 +56,7 @@ func testAPIForgotten(t *testing.T, s *store.Store) {
 	gateway.Introspects, gateway.IntrospectsFor = true, []string{client.DefaultAPI, audience, elsewhere}
 	must(t, s.CreateClient(ctx, gateway))
 	for _, api := range []string{audience, elsewhere} {
-		must(t, s.SetConsent(ctx, john.ID, app.ID, api, oauth.Scope{"profile"}, start))
+		must(t, s.AddConsent(ctx, john.ID, app.ID, api, oauth.Scope{"profile"}, start))
 	}
 	unused, underWay := newCode("unused", john, app), newCode("under way", john, app)
 	unused.Audience, underWay.Audience = audience, audience
@@ -65,7 +65,7 @@ func testAPIForgotten(t *testing.T, s *store.Store) {
 
 	must(t, s.DeleteAPI(ctx, audience, start))
 	expect(t, "consent to a deleted API",
-		s.SetConsent(ctx, john.ID, app.ID, audience, oauth.Scope{"profile"}, start), record.ErrNotFound)
+		s.AddConsent(ctx, john.ID, app.ID, audience, oauth.Scope{"profile"}, start), record.ErrNotFound)
 	expect(t, "code for a deleted API", s.CreateCode(ctx, underWay), record.ErrNotFound)
 	addAPI(t, s, audience)
 	must(t, s.CreateCode(ctx, underWay))
@@ -89,7 +89,7 @@ func testRevokeConsentDuringRedemptions(t *testing.T, s *store.Store) {
 	defer cancel()
 	lost := 0
 	for round := range 8 {
-		must(t, s.SetConsent(ctx, u.ID, c.ID, "", oauth.Scope{"profile"}, start))
+		must(t, s.AddConsent(ctx, u.ID, c.ID, "", oauth.Scope{"profile"}, start))
 		first := addCode(t, s, "first "+strconv.Itoa(round), u, c)
 		started := make([]int64, racers)
 		errs := atOnce(ctx, racers+1, func(ctx context.Context, i int) error {
@@ -116,7 +116,7 @@ func testRevokeConsentDuringRedemptions(t *testing.T, s *store.Store) {
 	same(t, "grants that outlived the revocation", 0, lost)
 }
 
-// notRevoked returns how many of the grants are active; number 0 is none.
+// notRevoked returns how many of the grants are active. It skips the number 0.
 func notRevoked(t *testing.T, s *store.Store, numbers []int64) (active int) {
 	t.Helper()
 	for _, number := range numbers {
@@ -142,7 +142,7 @@ func testDeleteAPIDuringConsents(t *testing.T, s *store.Store) {
 	defer cancel()
 	for round := range 8 {
 		addAPI(t, s, audience)
-		must(t, s.SetConsent(ctx, u.ID, c.ID, audience, oauth.Scope{"profile"}, start))
+		must(t, s.AddConsent(ctx, u.ID, c.ID, audience, oauth.Scope{"profile"}, start))
 		revocations, err := s.ConsentRevocations(ctx, u.ID, c.ID)
 		must(t, err)
 		started := make([]int64, racers)
@@ -152,7 +152,7 @@ func testDeleteAPIDuringConsents(t *testing.T, s *store.Store) {
 			}
 			code := newCode("code "+strconv.Itoa(round)+"."+strconv.Itoa(i), u, c)
 			code.Audience, code.ConsentRevocations = audience, revocations
-			err := errors.Join(s.SetConsent(ctx, u.ID, c.ID, audience, oauth.Scope{"profile"}, start), s.CreateCode(ctx, code))
+			err := errors.Join(s.AddConsent(ctx, u.ID, c.ID, audience, oauth.Scope{"profile"}, start), s.CreateCode(ctx, code))
 			if err == nil {
 				started[i], err = s.RedeemCode(ctx, code.Digest, grantOf(code))
 			}
