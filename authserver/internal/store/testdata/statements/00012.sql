@@ -1,3 +1,4 @@
+DELETE FROM admin_events WHERE id IN (SELECT id FROM admin_events ORDER BY id LIMIT $1 ) RETURNING id, event, subject, at;
 DELETE FROM api_consents WHERE audience = $1;
 DELETE FROM api_consents WHERE user_id = $1 AND client_id = $2;
 DELETE FROM apis WHERE audience IN (SELECT audience FROM apis WHERE deleted_at < $1 );
@@ -5,14 +6,19 @@ DELETE FROM clients WHERE id = $1;
 DELETE FROM codes WHERE audience = $1 AND redeemed_at IS NULL;
 DELETE FROM codes WHERE digest IN (SELECT digest FROM codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 );
 DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND redeemed_at IS NULL;
-DELETE FROM failed_logins WHERE account = $1;
-DELETE FROM failed_logins WHERE account IN (SELECT account FROM failed_logins WHERE last_at < $1 ORDER BY last_at LIMIT $2 );
 DELETE FROM grants WHERE number IN (SELECT number FROM grants WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 );
+DELETE FROM login_failures WHERE (account, address) IN (SELECT account, address FROM login_failures WHERE last_at < $1 ORDER BY last_at LIMIT $2 );
+DELETE FROM login_failures WHERE account = $1 AND address <> '';
+DELETE FROM login_failures WHERE account = $1 AND address = $2 RETURNING count;
+DELETE FROM login_failures WHERE account = $1 AND address = '';
+DELETE FROM login_failures WHERE account = $1 AND address = '' AND count <= $2;
 DELETE FROM scopes WHERE name = $1;
 DELETE FROM sessions WHERE digest = $1;
 DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 );
 DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE username = $1);
+DELETE FROM sessions WHERE user_id IN (SELECT id FROM users WHERE demo = 1);
 DELETE FROM users WHERE username = $1;
+INSERT INTO admin_events (event, subject, at) VALUES ($1, $2, $3);
 INSERT INTO api_consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
 		 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = $4, updated_at = $5;
 INSERT INTO apis (audience, name, scope, any_scope, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (audience) DO UPDATE SET name = excluded.name, scope = excluded.scope, any_scope = excluded.any_scope, created_at = excluded.created_at, deleted_at = NULL WHERE apis.deleted_at IS NOT NULL;
@@ -21,41 +27,53 @@ INSERT INTO codes (digest, client_id, user_id, session, audience, redirect_uri, 
 INSERT INTO consent_revocations (user_id, client_id, times) SELECT users.id, clients.id, 1 FROM users, clients WHERE EXISTS (SELECT 1 FROM api_consents WHERE user_id = users.id AND client_id = clients.id AND audience = $1) ON CONFLICT (user_id, client_id) DO UPDATE SET times = consent_revocations.times + 1;
 INSERT INTO consent_revocations (user_id, client_id, times) SELECT users.id, clients.id, 1 FROM users, clients WHERE users.id = $1 AND clients.id = $2 ON CONFLICT (user_id, client_id) DO UPDATE SET times = consent_revocations.times + 1;
 INSERT INTO default_api (id, audience) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET audience = excluded.audience;
-INSERT INTO failed_logins (account, count, last_at) VALUES ($1, 1, $2)
-		 ON CONFLICT (account) DO UPDATE SET last_at = $2,
-		 count = CASE WHEN failed_logins.last_at < $3 THEN 1 ELSE failed_logins.count + 1 END;
 INSERT INTO grants (type, client_id, scope, created_at, expires_at) SELECT 'client_credentials', id, '', $2, $3 FROM clients WHERE id = $1  ON CONFLICT DO NOTHING;
 INSERT INTO grants (type, client_id, user_id, session, audience, scope, created_at, expires_at, refresh_family, refresh_digest, refresh_ends_at, refresh_expires_at) SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM clients WHERE id = $2  RETURNING number;
+INSERT INTO login_failures (account, address, count, since, last_at)
+ VALUES ($1, $2, 1, $3, $3), ($1, '', 1, $3, $3)
+ ON CONFLICT (account, address) DO UPDATE SET
+ count = CASE WHEN (login_failures.since <= $4 OR login_failures.since > $5 OR login_failures.last_at > $5) THEN 1 ELSE login_failures.count + 1 END,
+ since = CASE WHEN (login_failures.since <= $4 OR login_failures.since > $5 OR login_failures.last_at > $5) THEN excluded.since ELSE login_failures.since END,
+ last_at = excluded.last_at
+ WHERE (login_failures.since <= $4 OR login_failures.since > $5 OR login_failures.last_at > $5) OR login_failures.last_at + CASE WHEN login_failures.address = '' THEN CASE WHEN login_failures.count < 500 THEN 0 WHEN login_failures.count = 500 THEN 1 WHEN login_failures.count = 501 THEN 2 WHEN login_failures.count = 502 THEN 4 WHEN login_failures.count = 503 THEN 8 WHEN login_failures.count = 504 THEN 16 WHEN login_failures.count = 505 THEN 32 WHEN login_failures.count = 506 THEN 64 WHEN login_failures.count = 507 THEN 128 WHEN login_failures.count = 508 THEN 256 WHEN login_failures.count = 509 THEN 512 ELSE 900 END ELSE CASE WHEN login_failures.count < 10 THEN 0 WHEN login_failures.count = 10 THEN 1 WHEN login_failures.count = 11 THEN 2 WHEN login_failures.count = 12 THEN 4 WHEN login_failures.count = 13 THEN 8 WHEN login_failures.count = 14 THEN 16 WHEN login_failures.count = 15 THEN 32 WHEN login_failures.count = 16 THEN 64 WHEN login_failures.count = 17 THEN 128 WHEN login_failures.count = 18 THEN 256 WHEN login_failures.count = 19 THEN 512 ELSE 900 END END <= $3;
+INSERT INTO properties (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING;
 INSERT INTO scopes (name, description) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET description = $2;
 INSERT INTO sessions (digest, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4);
-INSERT INTO users (id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (username) DO NOTHING;
+INSERT INTO users (id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at, demo, skeleton) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE NOT EXISTS (SELECT 1 FROM users WHERE skeleton = $10) ON CONFLICT DO NOTHING;
 SELECT COALESCE(MAX(number), 0) FROM grants;
 SELECT COUNT(*) FROM apis WHERE audience = $1 AND deleted_at IS NOT NULL;
 SELECT COUNT(*) FROM default_api WHERE audience = $1;
+SELECT EXISTS (SELECT 1 FROM admin_events);
+SELECT EXISTS (SELECT 1 FROM properties WHERE name = $1);
 SELECT EXISTS (SELECT 1 FROM users);
+SELECT address, count, since, last_at FROM login_failures WHERE account = $1 AND address IN ($2, '');
 SELECT audience FROM apis WHERE audience = $1 AND deleted_at IS NULL;
 SELECT audience FROM default_api;
 SELECT audience, deleted_at FROM apis WHERE deleted_at IS NULL OR deleted_at >= $1;
 SELECT audience, name, scope, any_scope, created_at FROM apis WHERE audience = $1 AND deleted_at IS NULL;
 SELECT audience, name, scope, any_scope, created_at FROM apis WHERE deleted_at IS NULL ORDER BY audience;
 SELECT client_id, audience, scope, updated_at FROM api_consents WHERE user_id = $1 ORDER BY client_id, audience;
-SELECT count, last_at FROM failed_logins WHERE account = $1;
 SELECT digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, created_at, expires_at, consent_revocations FROM codes WHERE digest = $1;
 SELECT grant_number FROM codes WHERE digest = $1;
 SELECT id FROM clients WHERE id = $1;
 SELECT id FROM clients WHERE id = $1 AND secret_digest <> '';
+SELECT id FROM users WHERE username = $1;
 SELECT id, name, secret_digest, grant_types, scope, first_party, introspects, introspects_for, without_pkce, redirect_uris, created_at FROM clients ORDER BY id;
 SELECT id, name, secret_digest, grant_types, scope, first_party, introspects, introspects_for, without_pkce, redirect_uris, created_at FROM clients WHERE id = $1;
-SELECT id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at FROM users ORDER BY username;
-SELECT id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at FROM users WHERE id = $1;
-SELECT id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at FROM users WHERE username = $1;
+SELECT id, username FROM users WHERE skeleton IS NULL ORDER BY created_at, id LIMIT $1;
+SELECT id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at, demo FROM users ORDER BY username;
+SELECT id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at, demo FROM users WHERE id = $1;
+SELECT id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at, demo FROM users WHERE username = $1;
 SELECT name, description FROM scopes ORDER BY name;
 SELECT number FROM grants WHERE client_id = $1 AND type = 'client_credentials' AND revoked_at IS NULL;
 SELECT number, revoked_at FROM grants WHERE revoked_at = $1 AND number > $2 UNION ALL SELECT number, revoked_at FROM grants WHERE revoked_at > $1 ORDER BY revoked_at, number LIMIT $3;
 SELECT number, type, client_id, user_id, session, audience, scope, created_at, expires_at, revoked_at, refresh_family, refresh_digest, refresh_trail, refresh_ends_at, refresh_expires_at FROM grants WHERE number = $1;
 SELECT scope FROM api_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3;
+SELECT substr(password_hash, 1, 7), COUNT(*) FROM users GROUP BY substr(password_hash, 1, 7);
 SELECT times FROM consent_revocations WHERE user_id = $1 AND client_id = $2;
-SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2;
+SELECT user_id, created_at FROM sessions WHERE digest = $1 AND expires_at > $2 AND created_at <= $3;
+SELECT username FROM users WHERE skeleton = $1 ORDER BY username <> $2, username LIMIT 1;
+SELECT value FROM properties WHERE name = $1;
 UPDATE apis SET any_scope = 1 WHERE audience = $1;
 UPDATE apis SET deleted_at = $2 WHERE audience = $1 AND deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM default_api WHERE default_api.audience = apis.audience);
 UPDATE apis SET name = $2, scope = $3, any_scope = $4 WHERE audience = $1 AND name = $5 AND scope = $6 AND any_scope = $7 AND deleted_at IS NULL;
@@ -64,7 +82,7 @@ UPDATE clients SET name = $3, grant_types = $4, scope = $5, first_party = $6, in
 UPDATE clients SET secret_digest = $2 WHERE id = $1;
 UPDATE clients SET secret_digest = $2 WHERE id = $1 AND secret_digest <> '';
 UPDATE codes SET grant_number = $2 WHERE digest = $1;
-UPDATE codes SET redeemed_at = $2 WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) AND (consent_revocations IS NULL OR consent_revocations = COALESCE((SELECT times FROM consent_revocations AS r WHERE r.user_id = codes.user_id AND r.client_id = codes.client_id), 0)) RETURNING session;
+UPDATE codes SET redeemed_at = $2 WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 AND created_at <= $3 AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) AND (consent_revocations IS NULL OR consent_revocations = COALESCE((SELECT times FROM consent_revocations AS r WHERE r.user_id = codes.user_id AND r.client_id = codes.client_id), 0)) RETURNING session;
 UPDATE codes SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3;
 UPDATE grants SET refresh_digest = $3, refresh_trail = $4, expires_at = $5, refresh_expires_at = $7 WHERE number = $1 AND refresh_digest = $2 AND revoked_at IS NULL AND refresh_expires_at > $6;
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND (audience = $3 AND audience <> '' OR type = 'client_credentials');
@@ -75,7 +93,9 @@ UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND 
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND session = $3 AND session <> '';
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND user_id = $3 AND client_id = $4;
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $3);
+UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND user_id IN (SELECT id FROM users WHERE demo = 1);
 UPDATE grants SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3;
+UPDATE login_failures SET count = count - $2 WHERE account = $1 AND address = '';
 UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1;
 UPDATE users SET disabled_at = NULL WHERE username = $1;
 UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL;
@@ -83,5 +103,5 @@ UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL AND pa
 UPDATE users SET last_login_at = last_login_at WHERE id = $1;
 UPDATE users SET last_login_at = last_login_at WHERE id = $1 AND disabled_at IS NULL AND password_version = $2;
 UPDATE users SET last_login_at = last_login_at WHERE id = (SELECT user_id FROM sessions WHERE digest = $1);
-UPDATE users SET password_hash = $2, password_version = password_version + 1 WHERE username = $1;
+UPDATE users SET password_hash = $2, password_version = password_version + 1, demo = 0 WHERE username = $1;
 UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2;
