@@ -90,7 +90,9 @@ func TestAttackOpenRedirectOfNativeApp(t *testing.T) {
 	s := startDemo(t)
 	a := s.register(t, "native", "http://127.0.0.1/callback", "--public", "--first-party")
 	john := s.visit(t, app{id: a.id, redirectURI: "http://127.0.0.1:4321/callback"})
-	to := john.authorize(a, "redirect_uri", "http://127.0.0.1:49152/callback").location(t)
+	asked := john.authorize(a, "redirect_uri", "http://127.0.0.1:49152/callback") // RFC 8252 section 8.6
+	asked.checkPage(t, http.StatusOK, "Allow access?")
+	to := john.post("/consent", append(formFields(asked.body), "decision", "allow")...).location(t)
 	if to.Host != "127.0.0.1:49152" {
 		t.Errorf("redirected to %s, want the port that the app asked for", to)
 	}

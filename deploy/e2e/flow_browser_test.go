@@ -196,9 +196,9 @@ func TestFlowInBrowser(t *testing.T) {
 	s := startDemo(t)
 	site := startWebsite(t)
 	callback := site.URL + "/callback"
-	own := s.register(t, "own", callback, "--public", "--first-party", "--name", "Own App")
-	third := s.register(t, "third", callback, "--public", "--name", "Third App")
-	deniable := s.register(t, "deniable", callback, "--public", "--name", "Deniable App")
+	own := s.register(t, "own", callback, "--first-party", "--name", "Own App")
+	third := s.register(t, "third", callback, "--name", "Third App")
+	deniable := s.register(t, "deniable", callback, "--name", "Deniable App")
 	g := newGuest(t, s, site)
 	redeem := func(t *testing.T, a app, brought url.Values) tokens {
 		t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -72,10 +73,12 @@ func TestThirdPartyGoAuthorizationCode(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		config oauth2.Config
-		forms  []string
+		forms  []string // that a new user fills in
+		again  []string // that the user fills in the second time
 	}{
-		{"third-party web application", s.goConfig("web", secrets["web"]), []string{"/login", "/consent"}},
-		{"first-party native app", s.goConfig("native", ""), []string{"/login"}},
+		{"third-party web application", s.goConfig("web", secrets["web"]), []string{"/login", "/consent"}, nil},
+		// Another program can pretend to be it (RFC 8252 section 8.6).
+		{"first-party native app", s.goConfig("native", ""), []string{"/login", "/consent"}, []string{"/consent"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			john := newPerson(t, "john.doe", demoPassword)
@@ -94,7 +97,7 @@ func TestThirdPartyGoAuthorizationCode(t *testing.T) {
 			s.callWith(t, row.config.Client(context.Background(), expired(token)), "John Doe")
 
 			again := s.goAuthorize(t, john, row.config, "allow", verifier) // the user is logged in
-			if len(john.forms) != len(row.forms) || !again.Has("code") {
+			if !slices.Equal(john.forms, slices.Concat(row.forms, row.again)) || !again.Has("code") {
 				t.Errorf("the second time: %v after the forms %q", again, john.forms)
 			}
 		})
@@ -164,7 +167,10 @@ func TestThirdPartyGoPrompts(t *testing.T) {
 	t.Parallel()
 	s, secrets := startForThirdParty(t, "HS256")
 	john := newPerson(t, "john.doe", demoPassword)
-	native, web := s.goConfig("native", ""), s.goConfig("web", secrets["web"])
+	s.admin(t, "", "client", "add", "own", "--grant", "authorization_code", "--public", "--first-party",
+		"--redirect-uri", "https://own.example/callback", "--scope", "profile items:read")
+	native, web, own := s.goConfig("native", ""), s.goConfig("web", secrets["web"]), s.goConfig("own", "")
+	own.RedirectURL = "https://own.example/callback"
 	set := oauth2.SetAuthURLParam
 	for _, row := range []struct {
 		name    string
@@ -174,12 +180,19 @@ func TestThirdPartyGoPrompts(t *testing.T) {
 		err     string
 	}{
 		{"prompt=none, nobody logged in", native, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, "login_required"},
-		{"login", native, nil, []string{"/login"}, ""},
-		{"logged in", native, nil, nil, ""},
-		{"prompt=none, logged in", native, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, ""},
-		{"prompt=login", native, []oauth2.AuthCodeOption{set("prompt", "login")}, []string{"/login"}, ""},
-		{"max_age=0", native, []oauth2.AuthCodeOption{set("max_age", "0")}, []string{"/login"}, ""},
-		{"max_age of an hour", native, []oauth2.AuthCodeOption{set("max_age", "3600")}, nil, ""},
+		{"login", own, nil, []string{"/login"}, ""},
+		{"logged in", own, nil, nil, ""},
+		{"prompt=none, logged in", own, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, ""},
+		{"prompt=login", own, []oauth2.AuthCodeOption{set("prompt", "login")}, []string{"/login"}, ""},
+		{"max_age=0", own, []oauth2.AuthCodeOption{set("max_age", "0")}, []string{"/login"}, ""},
+		{"max_age of an hour", own, []oauth2.AuthCodeOption{set("max_age", "3600")}, nil, ""},
+		{"native app", native, nil, []string{"/consent"}, ""},
+		{"native app, the next time", native, nil, []string{"/consent"}, ""},
+		{"native app, prompt=none", native, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, "consent_required"},
+		{
+			"native app, prompt=login", native,
+			[]oauth2.AuthCodeOption{set("prompt", "login")}, []string{"/login", "/consent"}, "",
+		},
 		{"prompt=none, no consent yet", web, []oauth2.AuthCodeOption{set("prompt", "none")}, nil, "consent_required"},
 		{"consent", web, nil, []string{"/consent"}, ""},
 		{"prompt=consent", web, []oauth2.AuthCodeOption{set("prompt", "consent")}, []string{"/consent"}, ""},

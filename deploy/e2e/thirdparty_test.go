@@ -54,8 +54,8 @@ func startForThirdParty(t *testing.T, algorithm string) (*system, map[string]str
 	return s, s.registerThirdParty(t)
 }
 
-// registerThirdParty registers a client of each kind. The client native is first-party, so that
-// it needs no consent, and may use any port of its redirect URI (RFC 8252 section 7.3).
+// registerThirdParty registers a client of each kind. The client native is first-party, but
+// asks each time (RFC 8252 section 8.6), and may use any port of its redirect URI (section 7.3).
 func (s *system) registerThirdParty(t *testing.T) map[string]string {
 	t.Helper()
 	code := []string{"--grant", "authorization_code", "--grant", "refresh_token"}

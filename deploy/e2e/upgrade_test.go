@@ -167,7 +167,7 @@ func testUpgrade(t *testing.T, previous string, s *system) {
 
 	refreshed := u.refreshAt(u.new, before.refresh) // a login of the old server, at the new one
 	u.expectUser("a token that the new server refreshed", refreshed.access)
-	u.expectActive("the refresh token of the new server", refreshed.refresh, true)
+	u.expectActive("a token that the new server refreshed", refreshed.access, true)
 	after := u.loginAt(u.new)
 	u.expectUser("a token of the new server", after.access)
 	again := u.refreshAt(u.old, after.refresh) // a login of the new server, at the old one

@@ -38,7 +38,7 @@ type Introspection struct {
 	Username string `json:"username,omitempty"`
 	// Scope is the token's scope.
 	Scope string `json:"scope,omitempty"`
-	// TokenType is "bearer" for an access token, and empty for a refresh token.
+	// TokenType is "bearer" for an access token, and "refresh_token" for a refresh token.
 	TokenType string `json:"token_type,omitempty"`
 	// Audience has the APIs that an access token is for.
 	Audience []string `json:"aud,omitempty"`
@@ -76,7 +76,8 @@ type Metadata struct {
 	RevocationEndpoint    string `json:"revocation_endpoint"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
 	UserInfoEndpoint      string `json:"userinfo_endpoint"`
-	JWKSURI               string `json:"jwks_uri,omitempty"`
+	// JWKSURI is where the public keys are; empty if all keys are shared secrets.
+	JWKSURI string `json:"jwks_uri,omitempty"`
 	// StatusListAggregationEndpoint says which status lists there are (Token Status List,
 	// section 9).
 	StatusListAggregationEndpoint string `json:"status_list_aggregation_endpoint"`

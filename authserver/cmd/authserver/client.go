@@ -41,8 +41,34 @@ type clientAddCommand struct {
 	Scope        string   `placeholder:"SCOPES" required:"" help:"Scopes that the client's tokens may have, separated by spaces."`
 	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Redirect URI for authorization codes. It must match exactly. Repeat for more."`
 	Public       bool     `help:"The client cannot keep a secret, like a mobile app or a page in a browser. It gets none."`
-	Introspects  bool     `help:"The client may use the introspection endpoint (RFC 7662), as an API does."`
-	FirstParty   bool     `help:"The client is your own app: its users are not asked for consent."`
+	Introspects  bool     `help:"The client may use the introspection endpoint (RFC 7662), as an API does: for access tokens of the default API, unless --introspects-for names others, and for its own refresh tokens."`
+	// IntrospectsFor replaces the default API.
+	IntrospectsFor []string `placeholder:"AUDIENCE" sep:"none" help:"API whose access tokens the client may introspect; 'default' is the default API. Implies --introspects. Repeat for more."`
+	FirstParty     bool     `help:"The client is your own app: its users are not asked for consent, unless another program can pretend to be the app (RFC 8252 section 8.6)."`
+	WithoutPKCE    bool     `name:"without-pkce" help:"The client may leave out PKCE, which protects its codes, because its library cannot send it. Only for a client with a secret."`
+}
+
+// Notes about clients that are less protected than others.
+const (
+	// withoutPKCENote is printed for a client that may leave out PKCE.
+	withoutPKCENote = "note: without PKCE a stolen or injected authorization code is harder to notice " +
+		"(RFC 9700 section 2.1.1): allow it only while the client's library cannot send PKCE"
+	// localhostNote is printed for a redirect URI that names localhost.
+	localhostNote = "note: http://127.0.0.1 and http://[::1] are better than http://localhost, " +
+		"which may lead to another machine (RFC 8252 section 8.3)"
+)
+
+// printNotes prints what to think of before using a client like this.
+func printNotes(streams program.Streams, c client.Client) {
+	if c.Allows(oauth.GrantPassword) {
+		fmt.Fprintln(streams.Err, passwordNote)
+	}
+	if c.WithoutPKCE {
+		fmt.Fprintln(streams.Err, withoutPKCENote)
+	}
+	if c.UsesLocalhost() {
+		fmt.Fprintln(streams.Err, localhostNote)
+	}
 }
 
 // Validate checks the flags. kong calls it before it looks for flags that are missing.
@@ -76,6 +102,9 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 	}
 	note := ""
 	err = withStore(ctx, c.Database, func(s *store.Store) error {
+		if err := checkAPIs(ctx, s, c.IntrospectsFor); err != nil {
+			return err
+		}
 		apis, err := s.APIs(ctx)
 		if err != nil {
 			return err
@@ -87,9 +116,7 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 		return exitError(c.ID, err)
 	}
 	fmt.Fprintf(streams.Err, "client %s: added\n%s", c.ID, note)
-	if registered.Allows(oauth.GrantPassword) {
-		fmt.Fprintln(streams.Err, passwordNote)
-	}
+	printNotes(streams, registered)
 	return printSecret(streams, secret)
 }
 
@@ -99,16 +126,35 @@ func (c *clientAddCommand) client(now time.Time) (client.Client, error) {
 	if err != nil {
 		return client.Client{}, err
 	}
+	introspectsFor := c.IntrospectsFor
+	if c.Introspects && len(introspectsFor) == 0 {
+		introspectsFor = []string{client.DefaultAPI}
+	}
 	return client.Client{
-		ID:           c.ID,
-		Name:         cmp.Or(c.Name, c.ID),
-		Grants:       grantTypes(c.Grant),
-		Scope:        scope,
-		RedirectURIs: c.RedirectURI,
-		Introspects:  c.Introspects,
-		FirstParty:   c.FirstParty,
-		CreatedAt:    now,
+		ID:             c.ID,
+		Name:           cmp.Or(c.Name, c.ID),
+		Grants:         grantTypes(c.Grant),
+		Scope:          scope,
+		RedirectURIs:   c.RedirectURI,
+		Introspects:    c.Introspects || len(introspectsFor) > 0,
+		IntrospectsFor: introspectsFor,
+		FirstParty:     c.FirstParty,
+		WithoutPKCE:    c.WithoutPKCE,
+		CreatedAt:      now,
 	}, nil
+}
+
+// checkAPIs returns record.ErrNotFound unless all audiences but client.DefaultAPI are registered.
+func checkAPIs(ctx context.Context, s *store.Store, audiences []string) error {
+	for _, audience := range audiences {
+		if audience == client.DefaultAPI {
+			continue
+		}
+		if _, err := s.APIByAudience(ctx, audience); err != nil {
+			return fmt.Errorf("%s: %w", audience, err)
+		}
+	}
+	return nil
 }
 
 // grantTypes returns the grant types without duplicates.
@@ -184,24 +230,31 @@ func (c *clientDeleteCommand) Run(ctx context.Context, streams program.Streams) 
 
 // shownClient is a client as the commands print it, without the digest of its secret.
 type shownClient struct {
-	ID           string            `json:"id"`
-	Name         string            `json:"name"`
-	Public       bool              `json:"public"`
-	FirstParty   bool              `json:"first_party"`
-	Introspects  bool              `json:"introspects"`
-	Grants       []oauth.GrantType `json:"grant_types"`
-	RedirectURIs []string          `json:"redirect_uris,omitempty"`
-	Scope        string            `json:"scope"`
-	CreatedAt    time.Time         `json:"created_at"`
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Public      bool   `json:"public"`
+	FirstParty  bool   `json:"first_party"`
+	Introspects bool   `json:"introspects"`
+	// IntrospectsFor has the APIs whose access tokens the client may introspect.
+	IntrospectsFor []string          `json:"introspects_for,omitempty"`
+	WithoutPKCE    bool              `json:"without_pkce,omitempty"`
+	Grants         []oauth.GrantType `json:"grant_types"`
+	RedirectURIs   []string          `json:"redirect_uris,omitempty"`
+	Scope          string            `json:"scope"`
+	CreatedAt      time.Time         `json:"created_at"`
 }
 
 func showClient(c client.Client) shownClient {
 	return shownClient{
-		ID:           c.ID,
-		Name:         c.Name,
-		Public:       c.Public(),
-		FirstParty:   c.FirstParty,
-		Introspects:  c.Introspects,
+		ID:          c.ID,
+		Name:        c.Name,
+		Public:      c.Public(),
+		FirstParty:  c.FirstParty,
+		Introspects: c.Introspects,
+
+		IntrospectsFor: c.IntrospectsFor,
+		WithoutPKCE:    c.WithoutPKCE,
+
 		Grants:       c.Grants,
 		RedirectURIs: c.RedirectURIs,
 		Scope:        c.Scope.String(),
@@ -220,6 +273,9 @@ func (c shownClient) kind() string {
 	}
 	if c.Introspects {
 		kind += ", introspects"
+	}
+	if c.WithoutPKCE {
+		kind += ", without PKCE"
 	}
 	return kind
 }
@@ -269,6 +325,7 @@ func (c *clientShowCommand) Run(ctx context.Context, streams program.Streams) er
 			{"grants", v.grants()},
 			{"redirect URIs", strings.Join(v.RedirectURIs, " ")},
 			{"scope", v.Scope},
+			{"introspects for", strings.Join(v.IntrospectsFor, " ")},
 			{"created", formatTime(&v.CreatedAt)},
 		})
 	})

@@ -24,7 +24,10 @@ type clientSetCommand struct {
 	RemoveScope  []string `placeholder:"SCOPES" sep:"none" help:"Scopes to remove from the current ones, separated by spaces. Repeat for more."`
 	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Redirect URI. Replaces all current ones. Repeat for more; a single empty one removes all."`
 	Introspects  *bool    `negatable:"" help:"Whether the client may use the introspection endpoint (RFC 7662)."`
-	FirstParty   *bool    `negatable:"" help:"Whether the client is your own app, whose users are not asked for consent."`
+	// IntrospectsFor replaces the list.
+	IntrospectsFor []string `placeholder:"AUDIENCE" sep:"none" help:"API whose access tokens the client may introspect; 'default' is the default API. Replaces all current ones. Repeat for more."`
+	WithoutPKCE    *bool    `name:"without-pkce" negatable:"" help:"Whether the client, which has a secret, may leave out PKCE."`
+	FirstParty     *bool    `negatable:"" help:"Whether the client is your own app, whose users are not asked for consent."`
 }
 
 // Help explains the effect on existing logins and tokens.
@@ -44,20 +47,25 @@ To end logins at once, use 'client rotate-secret --revoke', 'consent revoke' or 
 func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) error {
 	if c.empty() {
 		return program.WithCode(program.ExitUsage, errors.New("nothing to change: give --name, --grant, --scope, "+
-			"--add-scope, --remove-scope, --redirect-uri, --[no-]introspects or --[no-]first-party"))
+			"--add-scope, --remove-scope, --redirect-uri, --[no-]introspects, --introspects-for, "+
+			"--[no-]without-pkce or --[no-]first-party"))
 	}
 	if c.Scope != nil && (c.AddScope != nil || c.RemoveScope != nil) {
 		return program.WithCode(program.ExitUsage, errors.New("--scope replaces all scopes: "+
 			"give either --scope, or --add-scope and --remove-scope"))
 	}
 	note := ""
+	var changed client.Client
 	err := withStore(ctx, c.Database, func(s *store.Store) error {
+		if err := checkAPIs(ctx, s, c.IntrospectsFor); err != nil {
+			return err
+		}
 		apis, err := s.APIs(ctx)
 		if err != nil {
 			return err
 		}
 		var had oauth.Scope
-		changed, err := s.UpdateClient(ctx, c.ID, func(registered client.Client) (client.Client, error) {
+		changed, err = s.UpdateClient(ctx, c.ID, func(registered client.Client) (client.Client, error) {
 			had = registered.Scope
 			return c.change(registered)
 		})
@@ -71,8 +79,8 @@ func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) err
 	}
 	fmt.Fprintf(streams.Out, "client %s: changed\n", c.ID)
 	fmt.Fprint(streams.Err, note)
-	if slices.Contains(c.Grant, string(oauth.GrantPassword)) {
-		fmt.Fprintln(streams.Err, passwordNote)
+	if c.Grant != nil || c.RedirectURI != nil || c.WithoutPKCE != nil {
+		printNotes(streams, changed)
 	}
 	return nil
 }
@@ -80,7 +88,8 @@ func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) err
 // empty reports whether no setting is given.
 func (c *clientSetCommand) empty() bool {
 	return c.Name == nil && c.Grant == nil && c.Scope == nil && c.AddScope == nil && c.RemoveScope == nil &&
-		c.RedirectURI == nil && c.Introspects == nil && c.FirstParty == nil
+		c.RedirectURI == nil && c.Introspects == nil && c.IntrospectsFor == nil && c.WithoutPKCE == nil &&
+		c.FirstParty == nil
 }
 
 // change returns the changed client, or why it is not valid.
@@ -103,6 +112,17 @@ func (c *clientSetCommand) change(changed client.Client) (client.Client, error) 
 	}
 	if c.Introspects != nil {
 		changed.Introspects = *c.Introspects
+		if !changed.Introspects {
+			changed.IntrospectsFor = nil
+		} else if len(changed.IntrospectsFor) == 0 {
+			changed.IntrospectsFor = []string{client.DefaultAPI}
+		}
+	}
+	if c.IntrospectsFor != nil {
+		changed.Introspects, changed.IntrospectsFor = true, c.IntrospectsFor
+	}
+	if c.WithoutPKCE != nil {
+		changed.WithoutPKCE = *c.WithoutPKCE
 	}
 	if c.FirstParty != nil {
 		changed.FirstParty = *c.FirstParty

@@ -150,7 +150,7 @@ func allow(ts *testscript.TestScript, neg bool, args []string) {
 		user, err := s.UserByUsername(ctx, args[0])
 		ts.Check(err)
 		now := time.Now()
-		ts.Check(s.SetConsent(ctx, user.ID, args[1], "", args[2:], now))
+		ts.Check(s.AddConsent(ctx, user.ID, args[1], "", args[2:], now))
 		_, err = s.StartGrant(ctx, grant.Grant{
 			Type:      "authorization_code",
 			ClientID:  args[1],

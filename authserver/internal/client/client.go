@@ -56,11 +56,20 @@ type Client struct {
 	FirstParty bool
 	// RedirectURIs are the URIs that authorization responses may be sent to.
 	RedirectURIs []string
-	// Introspects reports whether the client may introspect tokens (RFC 7662).
+	// Introspects reports whether the client may introspect tokens (RFC 7662): access tokens
+	// for the APIs of IntrospectsFor, and its own refresh tokens.
 	Introspects bool
+	// IntrospectsFor are the audiences of those APIs; DefaultAPI stands for the default API.
+	IntrospectsFor []string
+	// WithoutPKCE lets the client, which has a secret, request codes without PKCE (RFC 9700
+	// section 2.1.1 advises against that).
+	WithoutPKCE bool
 	// CreatedAt is when the client was registered.
 	CreatedAt time.Time
 }
+
+// DefaultAPI stands for the default API in IntrospectsFor, whichever it is.
+const DefaultAPI = "default"
 
 // Public reports whether the client has no secret (RFC 6749 section 2.1).
 func (c Client) Public() bool { return c.SecretDigest == "" }
@@ -87,11 +96,18 @@ func (c Client) Validate() error {
 		return fmt.Errorf("%w: it has no grant type, so it could never get a token", ErrBad)
 	case c.Public() && c.Introspects:
 		return fmt.Errorf("%w: a public client cannot prove who it is, so it may not introspect", ErrBad)
+	case c.Public() && c.WithoutPKCE:
+		return fmt.Errorf("%w: a public client has nothing but PKCE to protect its codes, so it may not do without", ErrBad)
 	case len(c.Scope) == 0:
 		return fmt.Errorf("%w: it has no scope, so its tokens would allow nothing", ErrBad)
 	}
 	if err := c.checkGrants(); err != nil {
 		return err
+	}
+	for _, audience := range c.IntrospectsFor {
+		if err := oauth.ValidateAudience(audience); err != nil && audience != DefaultAPI {
+			return fmt.Errorf("%w: %w", ErrBad, err)
+		}
 	}
 	for _, uri := range c.RedirectURIs {
 		if err := checkRedirectURI(uri); err != nil {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -73,7 +74,7 @@ func isLoopback(host string) bool {
 }
 
 // AllowsRedirect reports whether the URI exactly matches a registered redirect URI (RFC 9700
-// section 2.1). The port of a loopback address may differ, because the operating system
+// section 2.1). The port of a loopback address or of localhost may differ, because the operating system
 // chooses it for a native app (RFC 8252 section 7.3).
 func (c Client) AllowsRedirect(uri string) bool {
 	for _, registered := range c.RedirectURIs {
@@ -84,15 +85,19 @@ func (c Client) AllowsRedirect(uri string) bool {
 	return false
 }
 
-// equalExceptPort reports whether both are http URIs of the same loopback IP address that
-// differ at most in the port.
+// Impersonable reports whether another program on the user's device can receive the responses
+// that are sent to a redirect URI of the client, and redeem them: the client has no secret, and the
+// URI is one of a native app, a loopback address or a private scheme (RFC 8252 section 8.6).
+func (c Client) Impersonable(uri string) bool { return c.Public() && !strings.HasPrefix(uri, "https:") }
+
+// equalExceptPort reports whether both are http URIs of the same loopback host that differ at most
+// in the port. RFC 8252 section 8.3 advises against localhost, but apps use it.
 func equalExceptPort(registered, uri string) bool {
 	r, err := url.Parse(registered)
 	if err != nil || r.Scheme != "http" {
 		return false
 	}
-	address, err := netip.ParseAddr(r.Hostname())
-	if err != nil || !address.IsLoopback() { // not localhost, which may resolve to another machine
+	if !isLoopback(r.Hostname()) {
 		return false
 	}
 	u, err := url.Parse(uri)
@@ -105,4 +110,13 @@ func equalExceptPort(registered, uri string) bool {
 	}
 	r.Host = net.JoinHostPort(r.Hostname(), u.Port())
 	return r.String() == uri
+}
+
+// UsesLocalhost reports whether a redirect URI of the client names localhost. A loopback address is
+// better: localhost may be resolved to another machine (RFC 8252 section 8.3).
+func (c Client) UsesLocalhost() bool {
+	return slices.ContainsFunc(c.RedirectURIs, func(uri string) bool {
+		u, err := url.Parse(uri)
+		return err == nil && u.Hostname() == "localhost"
+	})
 }

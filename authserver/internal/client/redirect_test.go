@@ -177,7 +177,9 @@ func TestAllowsRedirectExactly(t *testing.T) {
 		"https://app.example/other", "https://app.example/other?x=2", "https://app.example/other?x=1&y=2",
 		"https://app.example/other?X=1", "https://app.example/other?x=%31", "https://app.example/callback?x=1",
 		"https://port.example/", "https://port.example:8444/", "https://port.example:08443/", "https://port.example:8443",
-		"http://localhost/cb", "http://localhost:3001/cb", "http://LOCALHOST:3000/cb", "http://127.0.0.1:3000/cb",
+		"http://localhost", "http://localhost:3001/", "https://localhost:3000/cb", "http://localhost.:3000/cb",
+		"http://localhost:03000/cb", "http://localhost:0/cb", "http://localhost:/cb", "http://localhost@evil.test:3000/cb",
+		"http://localhost.evil.test:3000/cb", "http://LOCALHOST:3000/cb", "http://127.0.0.1:3000/cb",
 		"com.example.app:/cb/", "com.example.app:cb", "com.example.app://cb", "com.example.App:/cb", "com.example.app2:/cb",
 		"https://bare.example/", "https://bare.example?", "javascript:alert(1)",
 		"https://app.example/callback https://app.example/other?x=1",
@@ -188,13 +190,15 @@ func TestAllowsRedirectExactly(t *testing.T) {
 	}
 }
 
-// RFC 8252 section 7.3: the port of a loopback address may differ, and nothing else.
+// RFC 8252 section 7.3: the port of a loopback address may differ, and nothing else. The same holds
+// for localhost.
 func TestAllowsRedirectToAnyLoopbackPort(t *testing.T) {
 	t.Parallel()
-	c := withRedirects("http://127.0.0.1/cb", "http://[::1]:8080/cb?x=1")
+	c := withRedirects("http://127.0.0.1/cb", "http://[::1]:8080/cb?x=1", "http://localhost/local", "http://localhost:3000/dev")
 	for _, uri := range []string{
 		"http://127.0.0.1/cb", "http://127.0.0.1:1/cb", "http://127.0.0.1:51004/cb", "http://127.0.0.1:65535/cb",
 		"http://[::1]:8080/cb?x=1", "http://[::1]:51004/cb?x=1",
+		"http://localhost/local", "http://localhost:51004/local", "http://localhost:3000/dev", "http://localhost:3001/dev",
 	} {
 		if !c.AllowsRedirect(uri) {
 			t.Errorf("%s is not allowed", uri)
@@ -202,6 +206,9 @@ func TestAllowsRedirectToAnyLoopbackPort(t *testing.T) {
 	}
 	for _, uri := range []string{
 		"https://127.0.0.1:51004/cb", "HTTP://127.0.0.1:51004/cb", "http://localhost:51004/cb",
+		"http://127.0.0.1:51004/local", "http://localhost.evil.test:51004/local", "http://localhost:51004@evil.test/local",
+		"http://localhost:051004/local", "http://LOCALHOST:51004/local", "http://localhost.:51004/local",
+		"https://localhost:51004/local", "http://localhost:51004/local/", "http://localhost:51004/local?",
 		"http://127.0.0.2:51004/cb", "http://[::1]:51004/cb", "http://127.0.0.1:51004/cb?x=1",
 		"http://127.0.0.1:/cb", "http://127.0.0.1:port/cb", "http://127.0.0.1:-1/cb", "http://127.0.0.1:+1/cb",
 		"http://127.0.0.1:1:2/cb",

@@ -40,8 +40,12 @@ type Code struct {
 	RedirectURI string
 	// Scope is what the user allowed.
 	Scope oauth.Scope
-	// Challenge is the S256 code challenge.
+	// Challenge is the S256 code challenge; empty for a client that need not use PKCE and
+	// did not.
 	Challenge string
+	// ConsentRevocations is how often the user's consents to the client had been revoked when
+	// the authorization request was checked. Once they are revoked again, the code is void.
+	ConsentRevocations int64
 	// CreatedAt and ExpiresAt bound the code's life.
 	CreatedAt, ExpiresAt time.Time
 }

@@ -35,6 +35,9 @@ type Authorization struct {
 	UserID, Session string
 	// Scope is what the client may do.
 	Scope oauth.Scope
+	// ConsentRevocations is how often the user's consents to the client had been revoked before
+	// this one was looked up or given: see grant.Code.
+	ConsentRevocations int64
 }
 
 // Authorize stores an authorization code and returns the URI that takes the browser back to
@@ -57,32 +60,46 @@ func (s *Service) Authorize(ctx context.Context, a Authorization) (string, error
 			Challenge:   challenge,
 			CreatedAt:   now,
 			ExpiresAt:   now.Add(grant.CodeLifetime),
+
+			ConsentRevocations: a.ConsentRevocations,
 		})
 	})
 	if err != nil {
 		return "", protocolError(err)
 	}
-	return s.redirectTo(a.Form.Get("redirect_uri"), a.Form.Get("state"), map[string]string{"code": code})
+	return s.redirectTo(a.Form.Get("redirect_uri"), a.Form.Get("state"), url.Values{"code": {code}}), nil
 }
 
 // Refuse returns the URI that takes the browser back to the client with an error (RFC 6749
 // section 4.1.2.1). The redirect URI is one of the client's.
-func (s *Service) Refuse(redirectURI, state string, reason *oauth.Error) (string, error) {
-	return s.redirectTo(redirectURI, state, map[string]string{
-		"error": string(reason.Code), "error_description": reason.Description,
+func (s *Service) Refuse(redirectURI, state string, reason *oauth.Error) string {
+	return s.redirectTo(redirectURI, state, url.Values{
+		"error": {string(reason.Code)}, "error_description": {reason.Description},
 	})
 }
 
-// redirectTo adds the parameters of a response, and the iss of RFC 9207, to a redirect URI.
-func (s *Service) redirectTo(uri, state string, parameters map[string]string) (string, error) {
-	parameters["iss"] = s.cfg.Issuer
-	return redirectViaLibrary(uri, state, parameters)
+// redirectTo appends the parameters of a response, and the iss of RFC 9207, to a redirect URI.
+// The URI itself stays byte for byte as the client has registered it, its query included (RFC
+// 6749 section 3.1.2): some clients compare it, or have a query that is no list of pairs.
+func (s *Service) redirectTo(uri, state string, parameters url.Values) string {
+	parameters.Set("iss", s.cfg.Issuer)
+	if state != "" {
+		parameters.Set("state", state)
+	}
+	separator := "?"
+	switch {
+	case strings.HasSuffix(uri, "?") || strings.HasSuffix(uri, "&"):
+		separator = ""
+	case strings.Contains(uri, "?"):
+		separator = "&"
+	}
+	return uri + separator + parameters.Encode()
 }
 
 // authorizationCode runs the authorization code grant (RFC 6749 section 4.1.3, RFC 7636
 // section 4.5).
 func (s *Service) authorizationCode(ctx context.Context, r Request) (oauth.TokenResponse, error) {
-	if !isVerifier(r.Form.Get("code_verifier")) {
+	if v := r.Form.Get("code_verifier"); !isVerifier(v) && (v != "" || !r.Client.WithoutPKCE) {
 		return oauth.TokenResponse{}, oauth.ErrInvalidRequest.Describe(
 			"code_verifier must be 43 to 128 printable ASCII characters (RFC 7636 section 4.1)")
 	}
@@ -91,6 +108,9 @@ func (s *Service) authorizationCode(ctx context.Context, r Request) (oauth.Token
 		return oauth.TokenResponse{}, err
 	}
 	if r.Form.Get("redirect_uri") == "" { // clients of OAuth 2.1 leave it out (draft-ietf-oauth-v2-1 section 10.2)
+		if code.Challenge == "" { // without PKCE it protects the code (RFC 6749 section 10.6)
+			return oauth.TokenResponse{}, oauth.ErrInvalidRequest.Describe("missing: redirect_uri")
+		}
 		r.Form = maps.Clone(r.Form)
 		r.Form.Set("redirect_uri", code.RedirectURI)
 	}

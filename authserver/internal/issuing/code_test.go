@@ -11,6 +11,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
@@ -139,6 +140,57 @@ func TestCodeVerifier(t *testing.T) {
 		e := issuing.New(b.cfg)
 		if _, err := b.issue(e, b.redemptionWith(e, verifier), b.app); !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", verifier, err, want)
+		}
+	}
+}
+
+// A client that is registered for it may leave out PKCE. Its redirect URI is then required and
+// compared (RFC 6749 section 4.1.3), and a verifier without a challenge is refused (RFC 9700
+// section 2.1.1). If it does use PKCE, nothing changes.
+func TestCodeWithoutPKCE(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		challenge bool
+		changes   []string
+		want      error
+	}{
+		{"neither", false, []string{"code_verifier", ""}, nil},
+		{"no redirect URI", false, []string{"code_verifier", "", "redirect_uri", ""}, oauth.ErrInvalidRequest},
+		{"another redirect URI", false, []string{"code_verifier", "", "redirect_uri", callback + "/"}, oauth.ErrInvalidGrant},
+		{"a verifier only", false, nil, oauth.ErrInvalidGrant},
+		{"a malformed verifier", false, []string{"code_verifier", "x"}, oauth.ErrInvalidRequest},
+		{"both", true, nil, nil},
+		{"both, no redirect URI", true, []string{"redirect_uri", ""}, nil},
+		{"a challenge only", true, []string{"code_verifier", ""}, oauth.ErrInvalidGrant},
+		{"another verifier", true, []string{"code_verifier", strings.Repeat("w", 43)}, oauth.ErrInvalidGrant},
+	} {
+		b := newBench(t)
+		b.session()
+		_, err := b.data.UpdateClient(t.Context(), "app", func(c client.Client) (client.Client, error) {
+			c.WithoutPKCE = true
+			return c, nil
+		})
+		must(t, err)
+		b.app.WithoutPKCE = true
+		e := issuing.New(b.cfg)
+		form := url.Values{"response_type": {"code"}, "client_id": {"app"}, "redirect_uri": {callback}}
+		if tt.challenge {
+			sum := sha256.Sum256([]byte(verifier))
+			form.Set("code_challenge", base64.RawURLEncoding.EncodeToString(sum[:]))
+			form.Set("code_challenge_method", "S256")
+		}
+		to, err := e.Authorize(t.Context(), issuing.Authorization{
+			Client: b.app, Form: form, API: b.api, UserID: b.user.ID, Session: "session", Scope: b.app.Scope,
+		})
+		must(t, err)
+		u, err := url.Parse(to)
+		must(t, err)
+		answer, err := b.issue(e, request(append([]string{
+			"grant_type", "authorization_code", "code", u.Query().Get("code"), "redirect_uri", callback,
+			"code_verifier", verifier,
+		}, tt.changes...)...), b.app)
+		if !errors.Is(err, tt.want) || (err == nil) != (answer != noTokens) {
+			t.Errorf("%s: got %v, %v, want %v", tt.name, answer, err, tt.want)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func TestTokensOfAPreviousEpoch(t *testing.T) {
 	for name, restored := range map[string]*bench{"known": b, "forgotten": forgetful} {
 		t.Run(name, func(t *testing.T) {
 			running := issuing.New(restored.cfg)
-			_, _ = running.Inspect(t.Context(), old.AccessToken) // reads the epoch
+			_, _ = running.Inspect(t.Context(), watcher, old.AccessToken) // reads the epoch
 			epoch := grant.NewEpoch()
 			_, err := restored.data.StartEpoch(t.Context(), epoch, restored.now)
 			must(t, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 // ErrNotActive says that a token is unknown, expired, revoked or replaced.
@@ -23,24 +24,50 @@ type Inspection struct {
 	Grant grant.Grant
 	// Claims are those of an access token; nil for a refresh token.
 	Claims *token.Claims
-	// Username is the user's current username; empty for a service.
-	Username string
+	// Username and Name are the user's current names. They are empty for a service, and
+	// without the scope profile.
+	Username, Name string
 }
 
-// Inspect returns what is known about an access or refresh token, with every revocation in
-// effect at once. The error is ErrNotActive unless the token is active. It changes nothing.
-func (s *Service) Inspect(ctx context.Context, text string) (Inspection, error) {
+// Scope returns the scope of the token: of the claims, or of the grant of a refresh token.
+func (i Inspection) Scope() oauth.Scope {
+	if i.Claims != nil {
+		return i.Claims.Scope
+	}
+	return i.Grant.Scope
+}
+
+// Inspect returns what a client may know about an access or refresh token, with every
+// revocation in effect at once. The error is ErrNotActive unless the token is active, and an
+// access token for one of the client's APIs or a refresh token of the client itself (RFC 7662
+// section 4). It changes nothing.
+func (s *Service) Inspect(ctx context.Context, c client.Client, text string) (Inspection, error) {
 	found, err := s.find(ctx, text)
 	if err != nil {
 		return Inspection{}, err
 	}
-	if t := found.refresh; t != nil && (t.verdict != grant.Current || !t.valid) {
+	if t := found.refresh; t != nil {
+		if t.verdict != grant.Current || !t.valid || t.grant.ClientID != c.ID {
+			return Inspection{}, ErrNotActive
+		}
+	} else if !s.introspects(c, found.claims.Audience[0]) {
 		return Inspection{}, ErrNotActive
 	}
 	return s.active(ctx, found.grant, found.claims)
 }
 
-// InspectClaims is Inspect for an access token that has been verified already.
+// introspects reports whether a client may know about access tokens for an API.
+func (s *Service) introspects(c client.Client, audience string) bool {
+	return slices.ContainsFunc(c.IntrospectsFor, func(named string) bool {
+		if named == client.DefaultAPI {
+			named = s.cfg.Audience
+		}
+		return resource.Same(named, audience)
+	})
+}
+
+// InspectClaims returns what is known about an access token that has been verified already. The
+// error is ErrNotActive unless the token is active.
 func (s *Service) InspectClaims(ctx context.Context, claims *token.Claims) (Inspection, error) {
 	g, err := s.grantOf(ctx, claims)
 	if err != nil {
@@ -114,7 +141,7 @@ func (s *Service) grantOf(ctx context.Context, claims *token.Claims) (grant.Gran
 		return grant.Grant{}, ErrNotActive
 	}
 	g, err := s.cfg.Store.GrantByNumber(ctx, number)
-	if err == nil && !matches(claims, g) {
+	if err == nil && !s.matches(claims, g) {
 		return grant.Grant{}, ErrNotActive
 	}
 	if err == nil {
@@ -127,12 +154,33 @@ func (s *Service) grantOf(ctx context.Context, claims *token.Claims) (grant.Gran
 }
 
 // matches reports whether a token with these claims can belong to the grant. An API that has
-// a secret of its own can sign tokens with the number of any grant.
-func matches(claims *token.Claims, g grant.Grant) bool {
+// a secret of its own can sign tokens with the number of any grant, and with a scope or an
+// expiry that was never granted.
+func (s *Service) matches(claims *token.Claims, g grant.Grant) bool {
 	if claims.ClientID != g.ClientID || claims.Subject != cmp.Or(g.UserID, g.ClientID) {
 		return false
 	}
-	return g.UserID == "" || slices.Equal(claims.Audience, []string{g.Audience})
+	if claims.ExpiresAt.After(s.cfg.Now().Add(s.cfg.Lifetime + token.DefaultLeeway)) {
+		return false
+	}
+	if g.UserID == "" { // a service: see serviceMatches
+		return true
+	}
+	_, exceeds := g.Scope.Missing(claims.Scope...)
+	return !exceeds && slices.Equal(claims.Audience, []string{g.Audience})
+}
+
+// serviceMatches reports whether the scope of a service's token is within what the client may
+// have at the API. The grant of a service is for every API and has no scope of its own. It does
+// not keep a client from revoking its tokens after its scope was narrowed.
+func (s *Service) serviceMatches(ctx context.Context, claims *token.Claims) (bool, error) {
+	c, err := s.cfg.Store.ClientByID(ctx, claims.ClientID)
+	if err != nil {
+		return false, err
+	}
+	api, err := s.cfg.Store.APIByAudience(ctx, claims.Audience[0])
+	_, exceeds := api.Limit(c.Scope).Missing(claims.Scope...)
+	return !exceeds, err
 }
 
 // active returns the inspection of a token, or ErrNotActive if its grant has ended or its
@@ -143,12 +191,16 @@ func (s *Service) active(ctx context.Context, g grant.Grant, claims *token.Claim
 	}
 	found := Inspection{Grant: g, Claims: claims}
 	if g.UserID == "" {
-		return found, nil
+		ok, err := s.serviceMatches(ctx, claims)
+		if errors.Is(err, record.ErrNotFound) || (err == nil && !ok) {
+			return Inspection{}, ErrNotActive
+		}
+		return found, err
 	}
 	user, err := s.activeUser(ctx, g.UserID)
 	if errors.Is(err, grant.ErrInactive) {
 		return Inspection{}, ErrNotActive
 	}
-	found.Username = user.Username
+	found.Username, found.Name = shownNames(user, found.Scope())
 	return found, err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
@@ -44,6 +45,9 @@ func TestForgedPointers(t *testing.T) {
 		"another user":                 {1, func(c *token.Claims) { c.Subject = "usr_other" }, issuing.ErrNotActive},
 		"the client in a user's place": {1, func(c *token.Claims) { c.Subject = c.ClientID }, issuing.ErrNotActive},
 		"another API's grant":          {2, func(*token.Claims) {}, issuing.ErrNotActive},
+		"a scope that was not granted": {1, func(c *token.Claims) { c.Scope = oauth.Scope{"profile", "invoices:read"} }, issuing.ErrNotActive},
+		"a lifetime that no token has": {1, func(c *token.Claims) { c.ExpiresAt = b.now.Add(lifetime + time.Minute) }, issuing.ErrNotActive},
+		"the longest lifetime":         {1, func(c *token.Claims) { c.ExpiresAt = b.now.Add(lifetime) }, nil},
 		"a grant that is not there":    {3, func(*token.Claims) {}, issuing.ErrNotActive},
 	} {
 		g, err := b.data.GrantByNumber(t.Context(), min(tt.grant, 2))
@@ -71,6 +75,38 @@ func TestForgedPointers(t *testing.T) {
 			t.Errorf("revoking %s: %v", name, err)
 		}
 		b.expectGrants(2)
+	}
+}
+
+// The same for the token of a service, whose grant has no scope: the client and the API bound it.
+func TestForgedServiceToken(t *testing.T) {
+	b := newBench(t)
+	signer := forger(t, b)
+	e := issuing.New(b.cfg)
+	_, err := b.data.UpdateClient(t.Context(), "app", func(c client.Client) (client.Client, error) {
+		c.Grants, c.Scope = []oauth.GrantType{oauth.GrantClientCredentials}, oauth.Scope{"profile", "items:read"}
+		return c, nil
+	})
+	must(t, err)
+	number, err := b.data.ServiceGrant(t.Context(), "app", b.now)
+	must(t, err)
+	status := grant.Lists{Issuer: issuer, Default: audience}.Status(grant.Grant{Number: number, Audience: billing.Audience})
+	for name, tt := range map[string]struct {
+		scope    oauth.Scope
+		lifetime time.Duration
+		want     error
+	}{
+		"what it may have":                {oauth.Scope{"profile"}, lifetime, nil},
+		"a scope of the client elsewhere": {oauth.Scope{"items:read"}, lifetime, issuing.ErrNotActive},
+		"a scope of the API only":         {oauth.Scope{"invoices:read"}, lifetime, issuing.ErrNotActive},
+		"a lifetime that no token has":    {oauth.Scope{"profile"}, 24 * time.Hour, issuing.ErrNotActive},
+	} {
+		raw, err := signer.Sign(&token.Claims{
+			Issuer: issuer, Subject: "app", Audience: []string{billing.Audience}, ClientID: "app", ID: "forged",
+			IssuedAt: b.now, ExpiresAt: b.now.Add(tt.lifetime), Scope: tt.scope, Status: status,
+		})
+		must(t, err)
+		expectActive(t, name, e, raw, tt.want)
 	}
 }
 

@@ -3,6 +3,7 @@ package issuing
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -77,7 +78,9 @@ func authorizeViaLibrary(
 		create: create,
 	}}
 	srv := x.server()
-	request, err := srv.ValidationAuthorizeRequest(httpRequest(ctx, http.MethodGet, a.Form))
+	form := maps.Clone(a.Form)
+	form.Set("code_challenge_method", "S256") // the library refuses its default even without a challenge
+	request, err := srv.ValidationAuthorizeRequest(httpRequest(ctx, http.MethodGet, form))
 	if err != nil {
 		return "", libraryError(err)
 	}
@@ -98,6 +101,7 @@ var libraryErrors = []struct {
 	{liberrors.ErrInvalidRefreshToken, errNotValid},
 	{liberrors.ErrInvalidAuthorizeCode, errNotValid},
 	{liberrors.ErrInvalidCodeChallenge, errNotValid},
+	{liberrors.ErrMissingCodeVerifier, errNotValid},
 	{liberrors.ErrInvalidGrant, errNotValid},
 	{liberrors.ErrInvalidRequest, oauth.ErrInvalidRequest.Describe("a parameter that the grant type needs is missing")},
 	{liberrors.ErrInvalidClient, errNoClient},
@@ -115,16 +119,6 @@ func libraryError(err error) error {
 		}
 	}
 	return err
-}
-
-// redirectViaLibrary adds parameters to the query of a redirect URI.
-func redirectViaLibrary(uri, state string, parameters map[string]string) (string, error) {
-	members := map[string]any{}
-	for name, value := range parameters {
-		members[name] = value
-	}
-	request := &server.AuthorizeRequest{RedirectURI: uri, State: state, ResponseType: oauth2.Code}
-	return new(server.Server).GetRedirectURI(request, members)
 }
 
 // httpRequest returns a request with the parameters, which the library wants to read itself.
@@ -149,7 +143,7 @@ func (x *exchange) server() *server.Server {
 		},
 		AllowedResponseTypes:        []oauth2.ResponseType{oauth2.Code},
 		AllowedCodeChallengeMethods: []oauth2.CodeChallengeMethod{oauth2.CodeChallengeS256},
-		ForcePKCE:                   true,
+		ForcePKCE:                   !x.client.WithoutPKCE,
 	}, manager)
 	srv.SetClientInfoHandler(func(*http.Request) (id, secret string, err error) { return x.client.ID, "", nil })
 	srv.SetPasswordAuthorizationHandler(func(_ context.Context, _, username, password string) (string, error) {
@@ -232,7 +226,9 @@ func (x *exchange) GetByCode(_ context.Context, code string) (oauth2.TokenInfo, 
 	info.SetRedirectURI(x.code.RedirectURI)
 	info.SetScope(x.code.Scope.String())
 	info.SetCodeChallenge(x.code.Challenge)
-	info.SetCodeChallengeMethod(oauth2.CodeChallengeS256)
+	if x.code.Challenge != "" {
+		info.SetCodeChallengeMethod(oauth2.CodeChallengeS256)
+	}
 	info.SetCodeCreateAt(time.Now()) // by the library's own clock it never expires
 	info.SetCodeExpiresIn(grant.CodeLifetime)
 	return info, nil

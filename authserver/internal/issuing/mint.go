@@ -69,6 +69,7 @@ func (s *Service) mint(
 		return oauth.TokenResponse{}, err
 	}
 	now := s.cfg.Now()
+	username, name := shownNames(user, g.Scope)
 	access, err := s.cfg.Signer.Sign(&token.Claims{
 		Issuer:    s.cfg.Issuer,
 		Subject:   cmp.Or(user.ID, c.ID),
@@ -78,8 +79,8 @@ func (s *Service) mint(
 		IssuedAt:  now,
 		ExpiresAt: now.Add(s.cfg.Lifetime),
 		Scope:     g.Scope,
-		Username:  user.Username,
-		Name:      user.Name,
+		Username:  username,
+		Name:      name,
 		Status:    lists.Status(g),
 	})
 	return oauth.TokenResponse{
@@ -89,6 +90,17 @@ func (s *Service) mint(
 		Scope:        g.Scope.String(),
 		RefreshToken: refresh,
 	}, err
+}
+
+// scopeProfile is the scope that shows a user's names to the client and the API.
+const scopeProfile = "profile"
+
+// shownNames returns the user's username and full name if the scope shows them.
+func shownNames(user account.User, scope oauth.Scope) (username, name string) {
+	if !scope.Has(scopeProfile) {
+		return "", ""
+	}
+	return user.Username, user.Name
 }
 
 // sameSecret refuses a client whose secret was replaced since the client was authenticated:

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,7 +106,7 @@ func (s *Service) Issue(ctx context.Context, r Request) (oauth.TokenResponse, er
 	if !ok {
 		return oauth.TokenResponse{}, oauth.ErrUnsupportedGrantType.Describe("this server does not know the grant type")
 	}
-	if absent := missing(r.Form, known.Required); len(absent) > 0 {
+	if absent := missing(r.Form, required(known, r.Client)); len(absent) > 0 {
 		return oauth.TokenResponse{}, oauth.ErrInvalidRequest.Describe("missing: " + strings.Join(absent, " and "))
 	}
 	response, err := runs[name](s, ctx, r)
@@ -113,6 +114,14 @@ func (s *Service) Issue(ctx context.Context, r Request) (oauth.TokenResponse, er
 		return oauth.TokenResponse{}, protocolError(err)
 	}
 	return response, nil
+}
+
+// required returns the names of the parameters that a request of the client must have.
+func required(t grant.Type, c client.Client) []string {
+	if !c.WithoutPKCE {
+		return t.Required
+	}
+	return slices.DeleteFunc(slices.Clone(t.Required), func(name string) bool { return name == "code_verifier" })
 }
 
 // missing returns those of the names that have no value in the form.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
@@ -34,38 +35,64 @@ var (
 // default API. The error is ErrTarget if it is not registered, and invalid_target as well if
 // no key may sign its tokens: a secret is never used for another API.
 func (s *Service) Target(ctx context.Context, named string) (resource.API, error) {
-	return s.signable(ctx, cmp.Or(named, s.cfg.Audience), ErrTarget)
+	api, err := s.API(ctx, cmp.Or(named, s.cfg.Audience))
+	if errors.Is(err, record.ErrNotFound) {
+		return resource.API{}, ErrTarget
+	}
+	if err != nil {
+		return resource.API{}, err
+	}
+	return api, s.signable(ctx, api.Audience)
+}
+
+// API returns the registered API that a resource parameter names: the one with this audience, or
+// the only one whose audience is the same URI (RFC 3986 section 6.2.3). Tokens keep the audience
+// as it is registered. The error is record.ErrNotFound if no API matches.
+func (s *Service) API(ctx context.Context, named string) (resource.API, error) {
+	exact, err := s.cfg.Store.APIByAudience(ctx, named)
+	if !errors.Is(err, record.ErrNotFound) {
+		return exact, err
+	}
+	registered, listErr := s.cfg.Store.APIs(ctx)
+	if listErr != nil {
+		return resource.API{}, listErr
+	}
+	same := slices.DeleteFunc(registered, func(a resource.API) bool { return !resource.Same(a.Audience, named) })
+	if len(same) != 1 {
+		return resource.API{}, err
+	}
+	return same[0], nil
 }
 
 // sameTarget returns the API of a grant or code. The request may name it again, but no other
 // API. It must still be registered and have a key.
 func (s *Service) sameTarget(ctx context.Context, named, granted string) (resource.API, error) {
-	if named != "" && named != granted {
+	if named != "" && !resource.Same(named, granted) {
 		return resource.API{}, errOther
 	}
-	return s.signable(ctx, granted, errGone)
-}
-
-// signable returns an API that tokens can be signed for. The error is missing if the API is
-// not registered, and keyring.ErrNoSigner if the server can sign nothing at all.
-func (s *Service) signable(ctx context.Context, audience string, missing error) (resource.API, error) {
-	api, err := s.cfg.Store.APIByAudience(ctx, audience)
+	api, err := s.cfg.Store.APIByAudience(ctx, granted)
 	if errors.Is(err, record.ErrNotFound) {
-		return resource.API{}, missing
+		return resource.API{}, errGone
 	}
 	if err != nil {
 		return resource.API{}, err
 	}
+	return api, s.signable(ctx, granted)
+}
+
+// signable returns an error unless tokens can be signed for an API: errNoKey, and
+// keyring.ErrNoSigner if the server can sign nothing at all.
+func (s *Service) signable(ctx context.Context, audience string) error {
 	if s.cfg.Signer.CanSign(audience) {
-		return api, nil
+		return nil
 	}
 	if _, err := s.cfg.Signer.Key([]string{s.cfg.Audience}); err != nil {
-		return resource.API{}, err
+		return err
 	}
 	s.cfg.Log.WarnContext(ctx, "no token for an API yet: no key signs for it. "+
 		"A key that was just added is read within seconds, and signs from the time that 'key list' shows; "+
 		"an API without one needs a secret ('api add --secret-to'), or the server an asymmetric key", "api", audience)
-	return resource.API{}, errNoKey
+	return errNoKey
 }
 
 // Scope returns what a client gets of the scope that it requests for an API: all of it, or

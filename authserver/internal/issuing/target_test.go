@@ -63,18 +63,22 @@ func TestScope(t *testing.T) {
 	}
 }
 
-// RFC 8707 section 2: APIs are compared character by character.
+// RFC 8707 section 2 has a client name an API by its URI. RFC 3986 section 6.2.3 says which
+// spellings are the same URI; the API keeps its audience.
 func TestTarget(t *testing.T) {
 	b := newBench(t)
 	withBilling(t, b)
 	e := issuing.New(b.cfg)
-	for named, want := range map[string]resource.API{"": defaultAPI, audience: defaultAPI, billing.Audience: billing} {
+	for named, want := range map[string]resource.API{
+		"": defaultAPI, audience: defaultAPI, billing.Audience: billing,
+		audience + "/": defaultAPI, billing.Audience + "/": billing, billing.Audience + ":443": billing,
+	} {
 		got, err := e.Target(t.Context(), named)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", named, err, diff)
 		}
 	}
-	for _, named := range []string{"x", audience + "/", billing.Audience + "/", "HTTPS://billing.example",
+	for _, named := range []string{"x", audience + "//", billing.Audience + "/v1", "HTTPS://billing.example",
 		"https://BILLING.example", " " + billing.Audience, "%"} {
 		got, err := e.Target(t.Context(), named)
 		var refusal *oauth.Error
@@ -156,11 +160,11 @@ func TestIssueForOneOfSeveralAPIs(t *testing.T) {
 		must(t, err)
 	}
 	refresh := answer.RefreshToken
-	for _, named := range []string{audience, billing.Audience + "/", "https://third.example"} {
+	for _, named := range []string{audience, billing.Audience + "/v1", "https://third.example"} {
 		other, err := b.issue(e, request(refreshing(refresh, "resource", named)...), b.app)
 		refusedAs(t, "refreshing for "+named, other, err, oauth.CodeInvalidTarget)
 	}
-	if _, err := b.issue(e, request(refreshing(refresh, "resource", billing.Audience)...), b.app); err != nil {
+	if _, err := b.issue(e, request(refreshing(refresh, "resource", billing.Audience+"/")...), b.app); err != nil {
 		t.Errorf("refreshing for the same: %v", err)
 	}
 

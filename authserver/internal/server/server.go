@@ -105,11 +105,12 @@ func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *
 	if err := checkDefaultClient(ctx, data, s.DefaultClient); err != nil {
 		return program.WithCode(program.ExitUsage, fmt.Errorf("--default-client (HALLPASS_DEFAULT_CLIENT): %w", err))
 	}
-	return warnOfPasswordGrant(ctx, data, log)
+	return warnOfWeakClients(ctx, data, log)
 }
 
-// warnOfPasswordGrant logs the clients that see their users' passwords.
-func warnOfPasswordGrant(ctx context.Context, data *store.Store, log *slog.Logger) error {
+// warnOfWeakClients logs the clients that see their users' passwords, and those that may leave
+// out PKCE.
+func warnOfWeakClients(ctx context.Context, data *store.Store, log *slog.Logger) error {
 	clients, err := data.Clients(ctx)
 	if err != nil {
 		return err
@@ -117,6 +118,10 @@ func warnOfPasswordGrant(ctx context.Context, data *store.Store, log *slog.Logge
 	for _, c := range clients {
 		if c.Allows(oauth.GrantPassword) {
 			log.WarnContext(ctx, "a client may use the password grant, and sees its users' passwords (RFC 9700 section 2.4)",
+				"client", c.ID)
+		}
+		if c.WithoutPKCE {
+			log.WarnContext(ctx, "a client may leave out PKCE, which protects its codes (RFC 9700 section 2.1.1)",
 				"client", c.ID)
 		}
 	}

@@ -91,7 +91,22 @@ func (s *Store) UpdateAPI(
 	}
 }
 
-// DeleteAPI deletes an API and revokes all grants for it. It returns record.ErrNotFound if
+// lockAPI locks an API against deletion until the transaction ends. It returns record.ErrNotFound
+// if there is no such API. The default API, which is stored as the empty audience, cannot be deleted.
+func (s *Store) lockAPI(ctx context.Context, tx *sql.Tx, audience string) error {
+	if audience == "" {
+		return nil
+	}
+	err := tx.QueryRowContext(ctx,
+		"SELECT audience FROM apis WHERE audience = $1 AND deleted_at IS NULL "+s.dialect.share, audience).Scan(&audience)
+	if errors.Is(err, sql.ErrNoRows) {
+		return errNoAPI
+	}
+	return unavailable("lock API", err)
+}
+
+// DeleteAPI deletes an API with its codes and consents, and revokes all grants for it. An API that
+// is added later with the same audience gets nothing of what was allowed before. It returns record.ErrNotFound if
 // there is no such API, and resource.ErrDefault for the default API. Audiences still returns the
 // deleted API.
 func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) error {
@@ -106,11 +121,37 @@ func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) e
 		if err != nil {
 			return err
 		}
+		if err := s.forgetAPI(ctx, tx, audience); err != nil {
+			return err
+		}
 		if _, err := revokeGrants(ctx, tx, now, "audience = $3 AND audience <> ''", audience); err != nil {
 			return err
 		}
 		return s.sweepAPIs(ctx, tx, now)
 	})
+}
+
+// forgetAPI deletes what was allowed for an API: codes, consents, and that clients may introspect
+// its tokens. It counts the consents as revoked. Codes go first: that waits for those that are
+// being redeemed, whose grants are then found.
+func (s *Store) forgetAPI(ctx context.Context, tx *sql.Tx, audience string) error {
+	_, err := changed(ctx, tx, "delete codes",
+		"DELETE FROM codes WHERE audience = $1 AND redeemed_at IS NULL", audience)
+	if err != nil {
+		return err
+	}
+	err = countRevocations(ctx, tx, "EXISTS (SELECT 1 FROM api_consents "+
+		"WHERE user_id = users.id AND client_id = clients.id AND audience = $1)", audience)
+	if err != nil {
+		return err
+	}
+	if _, err = changed(ctx, tx, "delete consents", "DELETE FROM api_consents WHERE audience = $1", audience); err != nil {
+		return err
+	}
+	_, err = changed(ctx, tx, "end introspection",
+		"UPDATE clients SET introspects_for = TRIM(REPLACE(' ' || introspects_for || ' ', ' ' || $1 || ' ', ' ')) "+
+			"WHERE introspects_for <> ''", audience)
+	return err
 }
 
 // whyNotDeleted returns resource.ErrDefault for the default API, and record.ErrNotFound for

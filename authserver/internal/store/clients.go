@@ -13,12 +13,12 @@ import (
 )
 
 const clientColumns = "id, name, secret_digest, grant_types, scope, first_party, introspects, " +
-	"redirect_uris, created_at"
+	"introspects_for, without_pkce, redirect_uris, created_at"
 
 // CreateClient registers a client. It returns record.ErrExists if the id is registered.
 func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
 	return s.execOne(ctx, "create client", errClientExists,
-		"INSERT INTO clients ("+clientColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "+
+		"INSERT INTO clients ("+clientColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "+
 			"ON CONFLICT (id) DO NOTHING",
 		c.ID,
 		c.Name,
@@ -27,6 +27,8 @@ func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
 		c.Scope.String(),
 		number(c.FirstParty),
 		number(c.Introspects),
+		strings.Join(c.IntrospectsFor, " "),
+		number(c.WithoutPKCE),
 		strings.Join(c.RedirectURIs, " "),
 		seconds(c.CreatedAt),
 	)
@@ -63,9 +65,10 @@ func (s *Store) UpdateClient(
 		is.ID, is.SecretDigest, is.CreatedAt = was.ID, was.SecretDigest, was.CreatedAt
 		n, err := s.write.exec(ctx, "update client",
 			"UPDATE clients SET name = $3, grant_types = $4, scope = $5, first_party = $6, "+
-				"introspects = $7, redirect_uris = $8 "+
-				"WHERE id = $1 AND secret_digest = $2 AND name = $9 AND grant_types = $10 AND scope = $11 "+
-				"AND first_party = $12 AND introspects = $13 AND redirect_uris = $14",
+				"introspects = $7, introspects_for = $8, without_pkce = $9, redirect_uris = $10 "+
+				"WHERE id = $1 AND secret_digest = $2 AND name = $11 AND grant_types = $12 AND scope = $13 "+
+				"AND first_party = $14 AND introspects = $15 AND introspects_for = $16 AND without_pkce = $17 "+
+				"AND redirect_uris = $18",
 			append([]any{id, was.SecretDigest}, append(clientSettings(is), clientSettings(was)...)...)...)
 		if err != nil || n == 1 {
 			return is, err
@@ -81,6 +84,8 @@ func clientSettings(c client.Client) []any {
 		c.Scope.String(),
 		number(c.FirstParty),
 		number(c.Introspects),
+		strings.Join(c.IntrospectsFor, " "),
+		number(c.WithoutPKCE),
 		strings.Join(c.RedirectURIs, " "),
 	}
 }
@@ -146,10 +151,11 @@ func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) erro
 
 func scanClient(r row) (client.Client, error) {
 	var c client.Client
-	var grants, scope, redirectURIs string
-	var firstParty, introspects int64
+	var grants, scope, introspectsFor, redirectURIs string
+	var firstParty, introspects, withoutPKCE int64
 	var created sql.NullInt64
-	err := r.Scan(&c.ID, &c.Name, &c.SecretDigest, &grants, &scope, &firstParty, &introspects, &redirectURIs, &created)
+	err := r.Scan(&c.ID, &c.Name, &c.SecretDigest, &grants, &scope, &firstParty, &introspects,
+		&introspectsFor, &withoutPKCE, &redirectURIs, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return client.Client{}, errNoClient
 	}
@@ -157,7 +163,8 @@ func scanClient(r row) (client.Client, error) {
 		c.Grants = append(c.Grants, oauth.GrantType(g))
 	}
 	c.Scope = words(scope)
-	c.FirstParty, c.Introspects = firstParty == 1, introspects == 1
+	c.FirstParty, c.Introspects, c.WithoutPKCE = firstParty == 1, introspects == 1, withoutPKCE == 1
+	c.IntrospectsFor = words(introspectsFor)
 	c.RedirectURIs = words(redirectURIs)
 	c.CreatedAt = timeOf(created)
 	return c, unavailable("read client", err)

@@ -13,22 +13,32 @@ import (
 // codeMemory is how long a code is kept after it has expired, so that a replay is detected.
 const codeMemory = time.Hour
 
-// CreateCode stores an authorization code and deletes a few old ones.
+// CreateCode stores an authorization code and deletes a few old ones. It returns
+// record.ErrNotFound if the API is not registered.
 func (s *Store) CreateCode(ctx context.Context, c grant.Code) error {
-	_, err := s.write.exec(ctx, "create code",
-		"INSERT INTO codes (digest, client_id, user_id, session, audience, redirect_uri, scope, "+
-			"challenge, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-		c.Digest,
-		c.ClientID,
-		c.UserID,
-		c.Session,
-		s.storedAudience(c.Audience),
-		c.RedirectURI,
-		c.Scope.String(),
-		c.Challenge,
-		seconds(c.CreatedAt),
-		seconds(c.ExpiresAt),
-	)
+	err := s.inTx(ctx, "create code", func(ctx context.Context, tx *sql.Tx) error {
+		audience := s.storedAudience(c.Audience)
+		if err := s.lockAPI(ctx, tx, audience); err != nil {
+			return err
+		}
+		_, err := changed(ctx, tx, "create code",
+			"INSERT INTO codes (digest, client_id, user_id, session, audience, redirect_uri, scope, "+
+				"challenge, created_at, expires_at, consent_revocations) "+
+				"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+			c.Digest,
+			c.ClientID,
+			c.UserID,
+			c.Session,
+			audience,
+			c.RedirectURI,
+			c.Scope.String(),
+			c.Challenge,
+			seconds(c.CreatedAt),
+			seconds(c.ExpiresAt),
+			c.ConsentRevocations,
+		)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -44,24 +54,26 @@ func (s *Store) CreateCode(ctx context.Context, c grant.Code) error {
 func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, error) {
 	var c grant.Code
 	var scope string
-	var created, expires sql.NullInt64
+	var created, expires, revocations sql.NullInt64
 	err := s.read.scanRow(ctx,
 		"SELECT digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, "+
-			"created_at, expires_at FROM codes WHERE digest = $1", []any{digest},
+			"created_at, expires_at, consent_revocations FROM codes WHERE digest = $1", []any{digest},
 		&c.Digest, &c.ClientID, &c.UserID, &c.Session, &c.Audience, &c.RedirectURI, &scope, &c.Challenge,
-		&created, &expires)
+		&created, &expires, &revocations)
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant.Code{}, grant.ErrCodeUnknown
 	}
 	c.Audience, c.Scope = s.audience(c.Audience), words(scope)
-	c.CreatedAt, c.ExpiresAt = timeOf(created), timeOf(expires)
+	c.CreatedAt, c.ExpiresAt, c.ConsentRevocations = timeOf(created), timeOf(expires), revocations.Int64
 	return c, unavailable("read code", err)
 }
 
 // RedeemCode marks a code as used, starts a grant in the session of the code, and returns the
-// grant's number. A code that was made at a time ahead of now counts as expired. For a code that is already used it returns grant.ErrCodeUsed with the number of
-// the grant that the code started. It returns grant.ErrCodeUnknown if the code is unknown or expired or
-// its session has ended, and grant.ErrInactive if the user or the client is disabled or deleted.
+// grant's number. For a code that is already used it returns grant.ErrCodeUsed with the number of
+// the grant that the code started. It returns grant.ErrCodeUnknown if the code is unknown or
+// expired, its session has ended, or the consents of its user to its client have been revoked, and
+// grant.ErrInactive if the user or the client is disabled or deleted. A code that was made at a
+// time ahead of now counts as expired.
 //
 // It locks the user first, as everything that ends sessions does: ending a session ends the code
 // or finds the grant. It locks the client before the code, because deleting a client deletes its
@@ -77,7 +89,10 @@ func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (n
 		err := tx.QueryRowContext(ctx,
 			"UPDATE codes SET redeemed_at = $2 "+
 				"WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 AND created_at <= $3 "+
-				"AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) RETURNING session",
+				"AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) "+
+				"AND (consent_revocations IS NULL OR consent_revocations = COALESCE((SELECT times "+
+				"FROM consent_revocations AS r WHERE r.user_id = codes.user_id AND r.client_id = codes.client_id), 0)) "+
+				"RETURNING session",
 			digest, seconds(g.CreatedAt), seconds(g.CreatedAt.Add(account.ClockMargin))).Scan(&g.Session)
 		if errors.Is(err, sql.ErrNoRows) {
 			number, err = usedCode(ctx, tx, digest)

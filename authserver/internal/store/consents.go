@@ -21,19 +21,65 @@ func (s *Store) ConsentedScope(ctx context.Context, userID, clientID, audience s
 	return words(scope), unavailable("read consent", err)
 }
 
-// SetConsent stores the scope that the user allows the client at an API. It replaces the
-// previous scope.
-func (s *Store) SetConsent(
+// ConsentRevocations returns how often the user's consents to the client have been revoked. A
+// code is bound to the number that was read before the consent was: see grant.Code.
+func (s *Store) ConsentRevocations(ctx context.Context, userID, clientID string) (times int64, err error) {
+	err = s.read.scanRow(ctx, "SELECT times FROM consent_revocations WHERE user_id = $1 AND client_id = $2",
+		[]any{userID, clientID}, &times)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return times, unavailable("read consent revocations", err)
+}
+
+// AddConsent adds a scope to what the user allows the client at an API. It returns
+// record.ErrNotFound if the API is not registered. It locks the consent that it adds to: what is
+// revoked meanwhile stays revoked.
+func (s *Store) AddConsent(
 	ctx context.Context,
 	userID, clientID, audience string,
 	scope oauth.Scope,
 	now time.Time,
 ) error {
-	_, err := s.write.exec(ctx, "set consent",
-		`INSERT INTO api_consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
+	return s.inTx(ctx, "add consent", func(ctx context.Context, tx *sql.Tx) error {
+		stored := s.storedAudience(audience)
+		if err := s.lockAPI(ctx, tx, stored); err != nil {
+			return err
+		}
+		scope, err := s.withConsented(ctx, tx, scope, userID, clientID, stored)
+		if err != nil {
+			return err
+		}
+		_, err = changed(ctx, tx, "add consent",
+			`INSERT INTO api_consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
 		 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = $4, updated_at = $5`,
-		userID, clientID, s.storedAudience(audience), scope.String(), seconds(now))
-	return err
+			userID, clientID, stored, scope.String(), seconds(now))
+		return err
+	})
+}
+
+// withConsented returns the scope that is consented to already, which it locks, and then the rest
+// of the given scope.
+func (s *Store) withConsented(
+	ctx context.Context,
+	tx *sql.Tx,
+	scope oauth.Scope,
+	userID, clientID, stored string,
+) (oauth.Scope, error) {
+	var before string
+	err := tx.QueryRowContext(ctx, "SELECT scope FROM api_consents "+
+		"WHERE user_id = $1 AND client_id = $2 AND audience = $3 "+s.dialect.forUpdate,
+		userID, clientID, stored).Scan(&before)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, unavailable("read consent", err)
+	}
+	all := oauth.Scope(words(before))
+	for _, t := range scope {
+		if !all.Has(t) {
+			all = append(all, t)
+		}
+	}
+	return all, nil
 }
 
 // Consent is the scope that a user has allowed a client at an API.
@@ -60,22 +106,43 @@ func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) 
 // RevokeConsent deletes the user's consents to the client at all APIs and revokes all grants of
 // the user to the client, also those that needed no consent. It returns record.ErrNotFound if there is
 // neither.
+//
+// It ends authorizations that are under way: the codes that exist, and those that a request checked
+// before will create. It locks the user first, as RedeemCode does, so that it finds the grant of a
+// code that is being redeemed, or the code is not redeemed.
 func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now time.Time) error {
 	return s.inTx(ctx, "revoke consent", func(ctx context.Context, tx *sql.Tx) error {
+		_, err := changed(ctx, tx, "lock user", "UPDATE users SET last_login_at = last_login_at WHERE id = $1", userID)
+		if err != nil {
+			return err
+		}
+		codes, err := changed(ctx, tx, "delete codes",
+			"DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND redeemed_at IS NULL", userID, clientID)
+		if err != nil {
+			return err
+		}
 		deleted, err := changed(ctx, tx, "revoke consent",
 			"DELETE FROM api_consents WHERE user_id = $1 AND client_id = $2", userID, clientID)
 		if err != nil {
 			return err
 		}
-		_, err = changed(ctx, tx, "delete codes",
-			"DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND redeemed_at IS NULL", userID, clientID)
+		revoked, err := revokeGrants(ctx, tx, now, "user_id = $3 AND client_id = $4", userID, clientID)
+		if err == nil && codes+deleted+revoked == 0 {
+			err = errNoConsent
+		}
 		if err != nil {
 			return err
 		}
-		revoked, err := revokeGrants(ctx, tx, now, "user_id = $3 AND client_id = $4", userID, clientID)
-		if err == nil && deleted+revoked == 0 {
-			err = errNoConsent
-		}
-		return err
+		return countRevocations(ctx, tx, "users.id = $1 AND clients.id = $2", userID, clientID)
 	})
+}
+
+// countRevocations counts a revocation of the consents of the users to the clients that meet the
+// condition, so that codes of requests that were checked before cannot be redeemed.
+func countRevocations(ctx context.Context, tx *sql.Tx, condition string, args ...any) error {
+	_, err := changed(ctx, tx, "count revocations",
+		"INSERT INTO consent_revocations (user_id, client_id, times) "+
+			"SELECT users.id, clients.id, 1 FROM users, clients WHERE "+condition+" "+
+			"ON CONFLICT (user_id, client_id) DO UPDATE SET times = consent_revocations.times + 1", args...)
+	return err
 }

@@ -56,6 +56,12 @@ func (s *Store) Prepare(ctx context.Context, query string) (err error) {
 	return nil
 }
 
+// Exec runs a statement.
+func (s *Store) Exec(ctx context.Context, query string) error {
+	_, err := s.write.ExecContext(ctx, query)
+	return err
+}
+
 // recorder is a connector that records the statements of its connections.
 type recorder struct {
 	driver driver.Driver

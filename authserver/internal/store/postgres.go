@@ -31,6 +31,7 @@ var postgres = dialect{
 	lockGrants:        []string{"LOCK TABLE codes, sessions, grants IN SHARE ROW EXCLUSIVE MODE"},
 	versions:          "SELECT COUNT(to_regclass('" + goose.DefaultTablename + "'))",
 	keyShare:          "FOR KEY SHARE",
+	share:             "FOR SHARE",
 	forUpdate:         "FOR UPDATE",
 	revokedAfter: "SELECT number, revoked_at FROM grants " +
 		"WHERE revoked_at >= $1 AND (revoked_at, number) > ($1, $2)",

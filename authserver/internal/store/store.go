@@ -67,6 +67,8 @@ type dialect struct {
 	skipLocked string
 	// keyShare makes a SELECT lock its rows against deletion.
 	keyShare string
+	// share makes a SELECT lock its rows against every change.
+	share string
 	// forUpdate makes a SELECT lock its rows against keyShare too.
 	forUpdate string
 	// migrationLock lets one process migrate at a time. It is nil if the engine does so itself.

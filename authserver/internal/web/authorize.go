@@ -14,11 +14,13 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// maxQuery bounds the query of an authorization request, in bytes. Escaped in the form of a
-// page it may be three times as long, and must fit into maxBody.
+// maxQuery bounds the query of an authorization request, in bytes, before the login and after.
+// Pages carry it unchanged: see query.go. Escaped in the form of a page it may be three times as
+// long, and must fit into maxBody.
 const maxQuery = 4 << 10
 
 // authorization is an authorization request whose client and redirect URI are valid, so that
@@ -34,6 +36,7 @@ type authorization struct {
 	loginHint   string
 	form        url.Values
 	problem     *oauth.Error // what else is wrong; the client is told once the user is known
+	revocations int64        // of consents of the user to the client, before the consent is looked up
 }
 
 // Errors that the client is told when a user refuses, or cannot be asked.
@@ -47,6 +50,7 @@ var (
 // Each page leads back here with the same query. What has been done is known from the session.
 func (e *endpoints) authorize(w http.ResponseWriter, r *http.Request) error {
 	a, err := e.readAuthorization(r, r.URL.RawQuery)
+	e.logProblem(r, a, err)
 	if err != nil {
 		return err
 	}
@@ -74,6 +78,19 @@ func (e *endpoints) authorize(w http.ResponseWriter, r *http.Request) error {
 		return e.showConsent(w, r, a, s)
 	}
 	return e.sendCode(w, r, a, s)
+}
+
+// logProblem logs why an authorization request will fail. The user sees it only after the login,
+// if at all, and a developer may not get that far.
+func (e *endpoints) logProblem(r *http.Request, a *authorization, err error) {
+	var page *pageError
+	switch {
+	case errors.As(err, &page):
+		e.cfg.Log.DebugContext(r.Context(), "authorization request refused", "reason", page.text+" "+page.advice)
+	case err == nil && a.problem != nil:
+		e.cfg.Log.DebugContext(r.Context(), "authorization request will be refused",
+			"client", a.client.ID, "error", string(a.problem.Code), "reason", a.problem.Description)
+	}
 }
 
 // readAuthorization reads and checks an authorization request. An invalid client or redirect
@@ -111,6 +128,9 @@ func (e *endpoints) readAuthorization(r *http.Request, query string) (*authoriza
 func (a *authorization) check() *oauth.Error {
 	bad := func(text string) *oauth.Error { return oauth.ErrInvalidRequest.Describe(text) }
 	form, err := clean(a.form)
+	if errors.Is(err, errTwoTargets) {
+		return errTwoTargets
+	}
 	if err != nil {
 		return bad("a parameter is repeated or not readable")
 	}
@@ -135,13 +155,15 @@ func (a *authorization) check() *oauth.Error {
 		return bad("request objects are not supported")
 	case form.Get("response_mode") != "" && form.Get("response_mode") != "query":
 		return bad("response_mode must be query")
+	case form.Get("code_challenge") == "" && a.client.WithoutPKCE && form.Get("code_challenge_method") == "":
 	case form.Get("code_challenge") == "":
 		return bad("missing: code_challenge (PKCE is required, RFC 7636)")
 	case form.Get("code_challenge_method") != "S256":
 		return bad("code_challenge_method must be S256")
 	case !challenge.MatchString(form.Get("code_challenge")):
 		return bad("code_challenge must be 43 characters of base64url")
-	case slices.Contains(a.prompt, "none") && len(a.prompt) > 1:
+	}
+	if slices.Contains(a.prompt, "none") && len(a.prompt) > 1 {
 		return bad("prompt none stands alone")
 	}
 	return nil
@@ -174,10 +196,12 @@ func (a *authorization) needsLogin(s session, now time.Time) bool {
 }
 
 // needsConsent reports whether the user must be asked. Users of a first-party app are asked only
-// if the app wants that.
+// if the app wants that. Users of an app that another program can pretend to be are asked each
+// time (RFC 8252 section 8.6).
 func (e *endpoints) needsConsent(r *http.Request, a *authorization, s session) (bool, error) {
-	if slices.Contains(a.prompt, "consent") {
-		return true, nil
+	err := e.readRevocations(r, a, s)
+	if err != nil || slices.Contains(a.prompt, "consent") || a.client.Impersonable(a.redirectURI) {
+		return true, err
 	}
 	if a.client.FirstParty {
 		return false, nil
@@ -187,11 +211,22 @@ func (e *endpoints) needsConsent(r *http.Request, a *authorization, s session) (
 	return missing || len(allowed) == 0, err
 }
 
+// readRevocations sets how often the user's consents to the client have been revoked. It must
+// come before the consent is looked up: a revocation after that voids the code.
+func (e *endpoints) readRevocations(r *http.Request, a *authorization, s session) (err error) {
+	a.revocations, err = e.cfg.Sessions.ConsentRevocations(r.Context(), s.user.ID, a.client.ID)
+	return err
+}
+
 // sendCode sends the browser back to the client with a code.
 func (e *endpoints) sendCode(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
 	uri, err := e.cfg.Tokens.Authorize(r.Context(), issuing.Authorization{
 		Client: a.client, Form: a.form, API: a.api, UserID: s.user.ID, Session: s.digest, Scope: a.scope,
+		ConsentRevocations: a.revocations,
 	})
+	if errors.Is(err, record.ErrNotFound) { // the API was deleted since it was looked up
+		return e.refuse(w, a, issuing.ErrTarget)
+	}
 	if err != nil {
 		return err
 	}
@@ -201,10 +236,6 @@ func (e *endpoints) sendCode(w http.ResponseWriter, r *http.Request, a *authoriz
 
 // refuse sends the browser back to the client with an error. It returns a *handledError.
 func (e *endpoints) refuse(w http.ResponseWriter, a *authorization, reason *oauth.Error) error {
-	uri, err := e.cfg.Tokens.Refuse(a.redirectURI, a.state, reason)
-	if err != nil {
-		return err
-	}
-	redirect(w, uri)
+	redirect(w, e.cfg.Tokens.Refuse(a.redirectURI, a.state, reason))
 	return &handledError{reason.Code}
 }

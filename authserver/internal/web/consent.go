@@ -2,13 +2,13 @@ package web
 
 import (
 	"context"
-	"maps"
+	"errors"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
@@ -18,15 +18,13 @@ func (e *endpoints) showConsent(w http.ResponseWriter, r *http.Request, a *autho
 	if err != nil {
 		return err
 	}
-	form := maps.Clone(a.form)
-	form.Set("prompt", strings.Join(append([]string{"login"}, a.prompt...), " "))
 	again := ""
-	if query := form.Encode(); len(query) <= maxQuery { // escaping may have made it longer
+	if query := logInAgain(r.URL.RawQuery); len(query) <= maxQuery {
 		again = "/authorize?" + query
 	}
 	e.render(w, http.StatusOK, "consent", page{
 		Title:  "Allow access?",
-		Client: a.client.Name, API: a.api.Name, Scopes: scopes,
+		Client: a.client.Name, API: a.api.Name, Scopes: scopes, Native: a.client.Impersonable(a.redirectURI),
 		User: s.user.Name, UserID: s.user.ID,
 		Continue: r.URL.RawQuery, LoginAgain: again,
 	}, formTarget(a.redirectURI))
@@ -70,6 +68,9 @@ func (e *endpoints) consent(w http.ResponseWriter, r *http.Request) error {
 		redirect(w, "/authorize?"+query)
 		return nil
 	}
+	if a.client.Impersonable(a.redirectURI) {
+		return e.allowOnce(w, r, query, a, s)
+	}
 	if err := e.rememberConsent(r, a, s); err != nil {
 		return err
 	}
@@ -77,23 +78,33 @@ func (e *endpoints) consent(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// allowOnce sends a code to an app that another program can pretend to be. It remembers no
+// consent, so that the user is asked again the next time (RFC 8252 section 8.6).
+func (e *endpoints) allowOnce(w http.ResponseWriter, r *http.Request, query string, a *authorization, s session) error {
+	if a.needsLogin(s, e.cfg.Now()) { // max_age has passed while the page was open
+		redirect(w, "/authorize?"+query)
+		return nil
+	}
+	if err := e.readRevocations(r, a, s); err != nil {
+		return err
+	}
+	e.logConsent(r, a, s)
+	return e.sendCode(w, r, a, s)
+}
+
+func (e *endpoints) logConsent(r *http.Request, a *authorization, s session) {
+	e.cfg.Log.InfoContext(r.Context(), "consent given", "event", "consent",
+		"user", s.user.ID, "client", a.client.ID, "api", a.api.Audience, "scope", a.scope.String())
+}
+
 // rememberConsent adds the requested scope to what the user has allowed for the same API.
 func (e *endpoints) rememberConsent(r *http.Request, a *authorization, s session) error {
-	before, err := e.cfg.Sessions.ConsentedScope(r.Context(), s.user.ID, a.client.ID, a.api.Audience)
-	if err != nil {
-		return err
+	err := e.cfg.Sessions.AddConsent(r.Context(), s.user.ID, a.client.ID, a.api.Audience, a.scope, e.cfg.Now())
+	if errors.Is(err, record.ErrNotFound) {
+		return nil // the API was deleted meanwhile; the request that follows says so
 	}
-	scope := append(oauth.Scope{}, before...)
-	for _, t := range a.scope {
-		if !scope.Has(t) {
-			scope = append(scope, t)
-		}
+	if err == nil {
+		e.logConsent(r, a, s)
 	}
-	err = e.cfg.Sessions.SetConsent(r.Context(), s.user.ID, a.client.ID, a.api.Audience, scope, e.cfg.Now())
-	if err != nil {
-		return err
-	}
-	e.cfg.Log.InfoContext(r.Context(), "consent given", "event", "consent",
-		"user", s.user.ID, "client", a.client.ID, "api", a.api.Audience, "scope", scope.String())
-	return nil
+	return err
 }

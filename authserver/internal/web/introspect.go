@@ -9,21 +9,32 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
+// errNoCredentials is the response to a client that has not proved who it is, or cannot (RFC 7662
+// section 2.1).
+var errNoCredentials = oauth.ErrInvalidClient.Describe("introspection needs a client with a secret, and the secret")
+
+// tokenTypeRefresh is the token_type of a refresh token. RFC 7662 defines none: this one keeps
+// an API from taking a refresh token for an access token.
+const tokenTypeRefresh = "refresh_token"
+
 // introspect serves POST /introspect (RFC 7662) to clients that are registered for it. Of a
 // token that is not active it says only that (section 2.2).
 func (e *endpoints) introspect(w http.ResponseWriter, r *http.Request) (any, error) {
 	c, token, err := e.readTokenForm(w, r)
+	if err == nil && c.Public() { // also the default client, which a request without credentials means
+		err = errNoCredentials
+	}
 	if err != nil {
 		return nil, err
 	}
-	if !c.Introspects || c.Public() {
+	if !c.Introspects {
 		return nil, oauth.ErrUnauthorizedClient.Describe(
 			"this client may not introspect tokens: register it with --introspects")
 	}
 	if token == "" {
 		return nil, errNoToken
 	}
-	found, err := e.cfg.Tokens.Inspect(r.Context(), token)
+	found, err := e.cfg.Tokens.Inspect(r.Context(), c, token)
 	if errors.Is(err, issuing.ErrNotActive) {
 		return oauth.Introspection{}, nil
 	}
@@ -37,18 +48,18 @@ func (e *endpoints) introspect(w http.ResponseWriter, r *http.Request) (any, err
 func introspection(found issuing.Inspection, issuer string) oauth.Introspection {
 	response := oauth.Introspection{
 		Active:    true,
+		TokenType: tokenTypeRefresh,
 		Issuer:    issuer,
 		ClientID:  found.Grant.ClientID,
 		Username:  found.Username,
 		Subject:   found.Grant.UserID,
-		Scope:     found.Grant.Scope.String(),
+		Scope:     found.Scope().String(),
 		ExpiresAt: found.Grant.Refresh.ExpiresAt.Unix(),
 		IssuedAt:  found.Grant.CreatedAt.Unix(),
 	}
 	if found.Claims != nil {
 		response.TokenType = "bearer"
 		response.Subject = found.Claims.Subject
-		response.Scope = found.Claims.Scope.String()
 		response.Audience = found.Claims.Audience
 		response.TokenID = found.Claims.ID
 		response.ExpiresAt = found.Claims.ExpiresAt.Unix()

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
@@ -76,30 +74,6 @@ func (e *endpoints) readPageForm(w http.ResponseWriter, r *http.Request) (url.Va
 	query := form.Get("continue")
 	a, err := e.readAuthorization(r, query)
 	return form, query, a, err
-}
-
-// withoutPrompt returns the query of an authorization request without one of the values of
-// prompt, once the user has done what it asks for.
-func withoutPrompt(query, prompt string) string {
-	values, err := url.ParseQuery(query)
-	if err != nil || !values.Has("prompt") {
-		return query
-	}
-	left := slices.DeleteFunc(strings.Fields(values.Get("prompt")), func(s string) bool { return s == prompt })
-	values.Set("prompt", strings.Join(left, " "))
-	return values.Encode()
-}
-
-// afterLogin returns the query of an authorization request without prompt=login and
-// max_age, which the user has just satisfied. Otherwise max_age=0 would ask for a login
-// again and again.
-func afterLogin(query string) string {
-	values, err := url.ParseQuery(query)
-	if err != nil || !values.Has("max_age") {
-		return withoutPrompt(query, "login")
-	}
-	values.Del("max_age")
-	return withoutPrompt(values.Encode(), "login")
 }
 
 // clientPageError returns the error to show if the client of an authorization request

@@ -35,6 +35,7 @@ type page struct {
 	Text   string // what a message page says
 	Advice string // what the user can do, on a message page
 
+	Native     bool                        // the app is a program on the user's device, and asks each time
 	UserID     string                      // id of the logged-in user, for the form
 	Username   string                      // initial value of the field
 	Scopes     []resource.ScopeDescription // requested scopes

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -81,6 +82,7 @@ func New(cfg Config) http.Handler {
 	everybody := []string{"*"}
 	var nobody []string
 	const page, api = true, false
+	metadata := methods{"GET": e.endpoint("metadata", e.metadata)}
 	routes := []struct {
 		path    string
 		page    bool     // a page for people: forms are accepted from our own pages only
@@ -91,14 +93,14 @@ func New(cfg Config) http.Handler {
 		{"/revoke", api, apps, methods{"POST": e.endpoint("revoke", e.revoke)}},
 		{"/introspect", api, nobody, methods{"POST": e.endpoint("introspect", e.introspect)}},
 		{"/userinfo", api, apps, methods{"GET": http.HandlerFunc(e.userinfo)}},
-		{"/.well-known/oauth-authorization-server", api, everybody, methods{
-			"GET": e.endpoint("metadata", e.metadata),
-		}},
+		{"/.well-known/oauth-authorization-server", api, everybody, metadata},
+		// The same document for the many clients that look nowhere else (RFC 8414 section 5).
+		{"/.well-known/openid-configuration", api, everybody, metadata},
 		{"/jwks.json", api, everybody, methods{"GET": e.endpoint("jwks", e.jwks)}},
-		{statuslist.Path, api, nobody, methods{"GET": e.endpoint("status_lists", e.statusLists)}},
-		{statuslist.Path + "/{list}", api, nobody, methods{"GET": http.HandlerFunc(e.statusList)}},
-		{statuslist.Path + "/{list}/{api}", api, nobody, methods{"GET": http.HandlerFunc(e.statusList)}},
-		{statuslist.Path + "/{epoch}/{list}/{api}", api, nobody, methods{"GET": http.HandlerFunc(e.statusList)}},
+		{statuslist.Path, api, everybody, methods{"GET": e.endpoint("status_lists", e.statusLists)}},
+		{statuslist.Path + "/{list}", api, everybody, methods{"GET": http.HandlerFunc(e.statusList)}},
+		{statuslist.Path + "/{list}/{api}", api, everybody, methods{"GET": http.HandlerFunc(e.statusList)}},
+		{statuslist.Path + "/{epoch}/{list}/{api}", api, everybody, methods{"GET": http.HandlerFunc(e.statusList)}},
 
 		{"/", page, nobody, methods{"GET": e.pageHandler("home", e.home)}},
 		{"/authorize", page, nobody, methods{"GET": e.pageHandler("authorize", e.authorize)}},
@@ -120,7 +122,9 @@ func New(cfg Config) http.Handler {
 		router.Path(route.path).Handler(httpserver.CORS(route.origins, route.methods.names()...)(handler))
 	}
 	router.Use(nameRoute)
-	router.NotFoundHandler = http.HandlerFunc(e.notFound)
+	// Every origin may read that there is nothing: a script that asks is told so, not of CORS.
+	router.NotFoundHandler = httpserver.CORS(everybody, http.MethodGet, http.MethodHead, http.MethodPost)(
+		http.HandlerFunc(e.notFound))
 	return router
 }
 
@@ -167,9 +171,26 @@ func notAllowed(w http.ResponseWriter, _ *http.Request) {
 	problem.Write(w, http.StatusMethodNotAllowed, "Method Not Allowed")
 }
 
-// sameOrigin refuses forms that another site has made the browser send.
+// originOf returns the origin of a URL as browsers send it (RFC 6454 section 6.1).
+func originOf(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return issuer
+	}
+	host := strings.ToLower(u.Host)
+	if port := u.Port(); port == map[string]string{"http": "80", "https": "443"}[u.Scheme] {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	return u.Scheme + "://" + host
+}
+
+// sameOrigin refuses forms that another site has made the browser send. The issuer's origin is
+// our own even if a proxy has rewritten Host.
 func (e *endpoints) sameOrigin(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
+	if err := protection.AddTrustedOrigin(originOf(e.cfg.IssuerURL)); err != nil {
+		e.cfg.Log.Warn("forms are accepted by their Host only", "issuer", e.cfg.IssuerURL, "reason", err)
+	}
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		e.message(w, http.StatusForbidden, "This form came from another site",
 			"It was not accepted.", "To log in, go back to the app and start again.")

@@ -40,7 +40,15 @@ func (e *endpoints) statusList(w http.ResponseWriter, r *http.Request) {
 // that the query names as resource (RFC 8707), by default the default API.
 func (e *endpoints) statusLists(w http.ResponseWriter, r *http.Request) (any, error) {
 	audience := cmp.Or(r.URL.Query().Get("resource"), e.cfg.Lists.Default)
+	if !storable(audience) {
+		return nil, issuing.ErrTarget
+	}
 	uris, err := e.cfg.Revocations.URIs(r.Context(), audience)
+	if errors.Is(err, revocation.ErrNotFound) { // it may name a registered API in other letters
+		if api, apiErr := e.cfg.Tokens.API(r.Context(), audience); apiErr == nil {
+			uris, err = e.cfg.Revocations.URIs(r.Context(), api.Audience)
+		}
+	}
 	if errors.Is(err, revocation.ErrNotFound) {
 		return nil, issuing.ErrTarget // RFC 8707 section 2
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -135,8 +136,13 @@ func TestTokenScope(t *testing.T) {
 // RFC 8707 section 2: a token for an API that nobody knows is not issued.
 func TestTokenForAnUnknownAPI(t *testing.T) {
 	s := newSite(t)
-	s.expectOK("the default API", s.post(login("resource", audience)))
-	for _, target := range []string{"https://other.example", audience + "/", strings.ToUpper(audience), "x",
+	for _, same := range []string{audience, audience + "/", audience + ":443/"} { // RFC 3986 section 6.2.3
+		claims := s.expectOK(same, s.post(login("resource", same)))
+		if !slices.Equal(claims.Audience, []string{audience}) {
+			t.Errorf("resource %s: aud %v", same, claims.Audience)
+		}
+	}
+	for _, target := range []string{"https://other.example", audience + "/v1", strings.ToUpper(audience), "x",
 		strings.Repeat("x", 1000)} {
 		s.post(login("resource", target)).expect(target, http.StatusBadRequest, oauth.CodeInvalidTarget, "resource")
 	}
@@ -386,6 +392,35 @@ func TestCORS(t *testing.T) {
 		}
 		if a := s.post(body, header("Origin", "https://evil.example")); a.header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: a page of another site may read the answer: %v", body, a.header)
+		}
+	}
+}
+
+// Scripts of every page may read public documents, and that a page is not there, with any header
+// in the request. An endpoint for apps tells them of a method that it does not have.
+func TestCORSOfPublicDocuments(t *testing.T) {
+	const app = "https://app.example"
+	s := newSite(t, func(cfg *web.Config) { cfg.AllowedOrigins = []string{app} })
+	for path, status := range map[string]int{
+		"/.well-known/oauth-authorization-server": 200, "/.well-known/openid-configuration": 200, "/jwks.json": 200,
+		"/status-lists": 200, "/nowhere": 404, "/token/": 404,
+	} {
+		origin := header("Origin", "https://anywhere.example")
+		got := s.get(path, origin)
+		if got.status != status || got.header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: %d %v", path, got.status, got.header)
+		}
+		got = s.get(path, origin, func(r *http.Request) { r.Method = http.MethodOptions },
+			header("Access-Control-Request-Method", "GET"), header("Access-Control-Request-Headers", "x-any,x-other"))
+		if got.status/100 != 2 || got.header.Get("Access-Control-Allow-Origin") != "*" ||
+			got.header.Get("Access-Control-Allow-Headers") == "" || got.header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("preflight of %s: %d %v", path, got.status, got.header)
+		}
+	}
+	for path, readable := range map[string]string{"/token": app, "/revoke": app, "/jwks.json": "*", "/introspect": ""} {
+		got := s.get(path, header("Origin", app), func(r *http.Request) { r.Method = http.MethodPut })
+		if got.status != http.StatusMethodNotAllowed || got.header.Get("Access-Control-Allow-Origin") != readable {
+			t.Errorf("PUT %s: %d %v", path, got.status, got.header)
 		}
 	}
 }

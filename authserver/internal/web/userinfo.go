@@ -10,8 +10,13 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
-// scopeProfile is the scope that shows a user's names.
-const scopeProfile = "profile"
+// errService is the response to the token of a service, which is valid but shows no user (RFC
+// 6750 section 3.1).
+var errService = bearer.Refusal{
+	Status: http.StatusForbidden,
+	Code:   oauth.CodeInsufficientScope,
+	Detail: "The token belongs to a client, not to a user",
+}
 
 // userinfo serves GET /userinfo: what the scope of the access token shows of its user. It is a
 // protected resource, so its errors follow RFC 6750.
@@ -20,28 +25,28 @@ func (e *endpoints) userinfo(w http.ResponseWriter, r *http.Request) {
 	guard := bearer.New(e.cfg.Verifier, e.cfg.Log)
 	claims, refusal := guard.Authenticate(r)
 	if refusal != nil {
-		e.refuseToken(w, name, refusal)
+		e.refuseToken(w, name, *refusal)
 		return
 	}
 	found, err := e.cfg.Tokens.InspectClaims(r.Context(), claims)
 	switch {
-	case errors.Is(err, issuing.ErrNotActive) || (err == nil && found.Username == ""):
-		e.refuseToken(w, name, guard.InvalidToken())
+	case errors.Is(err, issuing.ErrNotActive):
+		e.refuseToken(w, name, *guard.InvalidToken())
 	case err != nil:
 		e.failed(r, name, err).writeProblem(w)
+	case found.Grant.UserID == "":
+		e.refuseToken(w, name, errService)
 	default:
 		e.answers.WithLabelValues(name, "ok").Inc()
-		response := oauth.UserInfo{Subject: claims.Subject}
-		if claims.Scope.Has(scopeProfile) {
-			response.PreferredUsername, response.Name = found.Username, claims.Name
-		}
-		writeJSON(w, http.StatusOK, response)
+		writeJSON(w, http.StatusOK, oauth.UserInfo{
+			Subject: claims.Subject, PreferredUsername: found.Username, Name: found.Name,
+		})
 	}
 }
 
 // refuseToken writes a refusal and counts it. There is no error code without credentials
 // (RFC 6750 section 3.1), nor if the token cannot be judged.
-func (e *endpoints) refuseToken(w http.ResponseWriter, endpoint string, refusal *bearer.Refusal) {
+func (e *endpoints) refuseToken(w http.ResponseWriter, endpoint string, refusal bearer.Refusal) {
 	result := refusal.Code
 	switch {
 	case result != "":

@@ -44,7 +44,8 @@ func testClientRoundTrip(t *testing.T, s *store.Store) {
 		"https://app.example/callback?x=%20", "http://127.0.0.1/", "http://[::1]:8080/cb", "com.example.app:/cb",
 	}
 	introspects := newClient("introspects")
-	introspects.Introspects = true
+	introspects.Introspects, introspects.WithoutPKCE = true, true
+	introspects.IntrospectsFor = []string{client.DefaultAPI, "https://api.example"}
 
 	for _, want := range []client.Client{confidential, public, many, web, introspects} {
 		must(t, s.CreateClient(t.Context(), want))
@@ -123,7 +124,8 @@ func testUpdateClient(t *testing.T, s *store.Store) {
 	c, other := addClient(t, s, "app"), addClient(t, s, "other")
 	g := addGrant(t, s, addUser(t, s, "john.doe"), c)
 	want := c
-	want.Name, want.FirstParty, want.Introspects = "Another name", true, true
+	want.Name, want.FirstParty, want.Introspects, want.WithoutPKCE = "Another name", true, true, true
+	want.IntrospectsFor = []string{"https://api.example"}
 	want.Grants = []oauth.GrantType{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}
 	want.Scope, want.RedirectURIs = oauth.Scope{"b", "a"}, []string{"https://app.example/cb", "http://127.0.0.1/"}
 	for _, want := range []client.Client{want, c} { // there and back

@@ -49,7 +49,6 @@ func newCode(digest string, u account.User, c client.Client) grant.Code {
 		ClientID:    c.ID,
 		UserID:      u.ID,
 		Session:     "session of " + u.Username,
-		Audience:    "https://api.example",
 		RedirectURI: "https://app.example/callback?x=1",
 		Scope:       oauth.Scope{"profile", "items:read"},
 		Challenge:   "challenge",
@@ -65,6 +64,9 @@ func addCode(t testing.TB, s *store.Store, digest string, u account.User, c clie
 	if _, _, err := s.SessionUser(t.Context(), code.Session, start); errors.Is(err, record.ErrNotFound) {
 		addSession(t, s, code.Session, u)
 	}
+	var err error
+	code.ConsentRevocations, err = s.ConsentRevocations(t.Context(), u.ID, c.ID)
+	must(t, err)
 	must(t, s.CreateCode(t.Context(), code))
 	return code
 }
@@ -85,9 +87,11 @@ func grantOf(c grant.Code) grant.Grant {
 
 func testCodeRoundTrip(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
-	full := addCode(t, s, "full", u, c)
-	bare := newCode("bare", u, c)
-	bare.Session, bare.Audience, bare.Scope = "", "", nil
+	addAPI(t, s, "https://api.example")
+	full, bare := newCode("full", u, c), newCode("bare", u, c)
+	full.Audience, full.ConsentRevocations = "https://api.example", 3
+	bare.Session, bare.Scope, bare.Challenge = "", nil, ""
+	must(t, s.CreateCode(t.Context(), full))
 	must(t, s.CreateCode(t.Context(), bare))
 	for _, want := range []grant.Code{full, bare} {
 		got, err := s.CodeByDigest(t.Context(), want.Digest)
@@ -244,7 +248,7 @@ func testCodesEnd(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
 	app, other := addClient(t, s, "app"), addClient(t, s, "other")
-	must(t, s.SetConsent(ctx, john.ID, app.ID, "", oauth.Scope{"profile"}, start))
+	must(t, s.AddConsent(ctx, john.ID, app.ID, "", oauth.Scope{"profile"}, start))
 	for name, end := range map[string]func() error{
 		"password": func() error { return s.SetPassword(ctx, "john.doe", "hash", start) },
 		"disabled": func() error {

@@ -14,12 +14,16 @@ import (
 )
 
 var consentTests = []test{
-	{"a consent replaces the previous one", testSetConsent},
+	{"a consent adds to the previous one", testAddConsent},
 	{"a consent is for one API", testConsentAtAPI},
 	{"consents are listed by client", testConsentsInOrder},
 	{"revoking a consent revokes its grants", testRevokeConsent},
 	{"revoking a consent that was never asked for", testRevokeWithoutConsent},
 	{"consents are deleted with their user or client", testConsentsCascade},
+	{"revoking a consent ends authorizations under way", testRevokeConsentUnderWay},
+	{"consents and codes are deleted with their API", testAPIForgotten},
+	{"revoking a consent while codes are redeemed", testRevokeConsentDuringRedemptions},
+	{"deleting an API while users consent and codes are redeemed", testDeleteAPIDuringConsents},
 }
 
 // expectConsent checks what a user has allowed a client at the default API.
@@ -30,17 +34,21 @@ func expectConsent(t testing.TB, s *store.Store, u account.User, c client.Client
 	same(t, "consent of "+u.Username+" to "+c.ID, want, got)
 }
 
-func testSetConsent(t *testing.T, s *store.Store) {
+func testAddConsent(t *testing.T, s *store.Store) {
 	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
 	second := addClient(t, s, "second")
 	expectConsent(t, s, u, c, nil)
-	for i, scope := range []oauth.Scope{{"profile"}, {"profile", "items:read"}, {"items:read"}, {"items:read"}, nil} {
+	all := oauth.Scope{"profile"}
+	for i, scope := range []oauth.Scope{{"profile"}, {"items:read", "profile"}, {"items:read"}, {"profile"}, nil} {
+		if i == 1 {
+			all = oauth.Scope{"profile", "items:read"}
+		}
 		at := start.Add(time.Duration(i) * time.Minute)
-		must(t, s.SetConsent(t.Context(), u.ID, c.ID, "", scope, at))
-		expectConsent(t, s, u, c, scope)
-		all, err := s.Consents(t.Context(), u.ID)
+		must(t, s.AddConsent(t.Context(), u.ID, c.ID, "", scope, at))
+		expectConsent(t, s, u, c, all)
+		got, err := s.Consents(t.Context(), u.ID)
 		must(t, err)
-		same(t, "consents", []store.Consent{{ClientID: c.ID, Scope: scope, UpdatedAt: at}}, all)
+		same(t, "consents", []store.Consent{{ClientID: c.ID, Scope: all, UpdatedAt: at}}, got)
 	}
 	expectConsent(t, s, other, c, nil)
 	expectConsent(t, s, u, second, nil)
@@ -55,7 +63,8 @@ func testConsentAtAPI(t *testing.T, s *store.Store) {
 		{ClientID: c.ID, Audience: "https://b.example", Scope: oauth.Scope{"read", "write"}, UpdatedAt: start},
 	}
 	for _, given := range want {
-		must(t, s.SetConsent(ctx, u.ID, c.ID, given.Audience, given.Scope, start))
+		addAPI(t, s, given.Audience)
+		must(t, s.AddConsent(ctx, u.ID, c.ID, given.Audience, given.Scope, start))
 	}
 	expectConsent(t, s, u, c, nil)
 	for _, given := range want {
@@ -78,7 +87,7 @@ func testConsentsInOrder(t *testing.T, s *store.Store) {
 	want := []store.Consent{}
 	for i := range ordered { // not in the order in which they are listed
 		id := ordered[(i*3)%len(ordered)]
-		must(t, s.SetConsent(t.Context(), u.ID, addClient(t, s, id).ID, "", oauth.Scope{"profile"}, start))
+		must(t, s.AddConsent(t.Context(), u.ID, addClient(t, s, id).ID, "", oauth.Scope{"profile"}, start))
 		want = append(want, store.Consent{ClientID: ordered[i], Scope: oauth.Scope{"profile"}, UpdatedAt: start})
 	}
 	got, err := s.Consents(t.Context(), u.ID)
@@ -96,7 +105,7 @@ func testRevokeConsent(t *testing.T, s *store.Store) {
 	scope := oauth.Scope{"profile"}
 	for _, u := range []account.User{john, jane} {
 		for _, c := range []client.Client{app, other} {
-			must(t, s.SetConsent(ctx, u.ID, c.ID, "", scope, start))
+			must(t, s.AddConsent(ctx, u.ID, c.ID, "", scope, start))
 		}
 	}
 	first, second := addGrant(t, s, john, app), addGrant(t, s, john, app)
@@ -137,7 +146,7 @@ func testConsentsCascade(t *testing.T, s *store.Store) {
 	app, other := addClient(t, s, "app"), addClient(t, s, "other")
 	for _, u := range []account.User{john, jane} {
 		for _, c := range []client.Client{app, other} {
-			must(t, s.SetConsent(ctx, u.ID, c.ID, "", oauth.Scope{"profile"}, start))
+			must(t, s.AddConsent(ctx, u.ID, c.ID, "", oauth.Scope{"profile"}, start))
 		}
 	}
 	must(t, s.DeleteClient(ctx, app.ID, start))

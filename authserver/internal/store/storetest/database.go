@@ -153,8 +153,12 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		_, err := s.ConsentedScope(ctx, "x", "x", "")
 		return err
 	},
-	"SetConsent": func(ctx context.Context, s *store.Store) error {
-		return s.SetConsent(ctx, "x", "x", "", nil, start)
+	"ConsentRevocations": func(ctx context.Context, s *store.Store) error {
+		_, err := s.ConsentRevocations(ctx, "x", "x")
+		return err
+	},
+	"AddConsent": func(ctx context.Context, s *store.Store) error {
+		return s.AddConsent(ctx, "x", "x", "", nil, start)
 	},
 	"Consents":      func(ctx context.Context, s *store.Store) error { _, err := s.Consents(ctx, "x"); return err },
 	"RevokeConsent": func(ctx context.Context, s *store.Store) error { return s.RevokeConsent(ctx, "x", "x", start) },

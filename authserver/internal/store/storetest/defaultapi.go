@@ -67,7 +67,7 @@ func testEmptyAudience(t *testing.T, s *store.Store) {
 	code := newCode("digest", u, c)
 	code.Audience = ""
 	must(t, s.CreateCode(t.Context(), code))
-	must(t, s.SetConsent(t.Context(), u.ID, c.ID, "", oauth.Scope{"profile"}, start))
+	must(t, s.AddConsent(t.Context(), u.ID, c.ID, "", oauth.Scope{"profile"}, start))
 	service, err := s.ServiceGrant(t.Context(), c.ID, start)
 	must(t, err)
 
@@ -109,7 +109,7 @@ func testDefaultAPIIsWrittenEmpty(t *testing.T, s *store.Store) {
 	g = startGrant(t, s, g)
 	expectGrant(t, s, g)
 	code := addCode(t, s, "digest", u, c) // for the main API
-	must(t, s.SetConsent(t.Context(), u.ID, c.ID, mainAPI, oauth.Scope{"profile"}, start))
+	must(t, s.AddConsent(t.Context(), u.ID, c.ID, mainAPI, oauth.Scope{"profile"}, start))
 	elsewhere := newGrant(u, c)
 	elsewhere.Audience = "https://third.example"
 	elsewhere = startGrant(t, s, elsewhere)

@@ -48,7 +48,7 @@ func testEpochEndsLogins(t *testing.T, s *store.Store) {
 	code := grant.Code{Digest: "code", ClientID: c.ID, UserID: u.ID, Session: "session",
 		CreatedAt: start, ExpiresAt: start.Add(time.Hour)}
 	must(t, s.CreateCode(ctx, code))
-	must(t, s.SetConsent(ctx, u.ID, c.ID, "", []string{"profile"}, start))
+	must(t, s.AddConsent(ctx, u.ID, c.ID, "", []string{"profile"}, start))
 
 	at := start.Add(time.Minute)
 	n, err := s.StartEpoch(ctx, "e1", at)

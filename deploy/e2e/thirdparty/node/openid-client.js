@@ -99,8 +99,10 @@ const mobile = await client.authorizationCodeGrant(native, returned, nativeCheck
 assert.equal((await callAPI(native, mobile, '/users/me')).full_name, 'John Doe')
 saw('code with PKCE, public client')
 
-const [silent, silentChecks] = await authorize(native, 'allow', { prompt: 'none' })
-await client.authorizationCodeGrant(native, silent, silentChecks)
+const [silent, silentChecks] = await authorize(web, 'allow', { prompt: 'none', scope: 'profile' })
+await client.authorizationCodeGrant(web, silent, silentChecks)
+const [unasked, unaskedChecks] = await authorize(native, 'allow', { prompt: 'none' }) // RFC 8252 section 8.6
+await fails(client.authorizationCodeGrant(native, unasked, unaskedChecks), 'consent_required')
 saw('code without a page, prompt=none')
 
 for (const [name, change] of [
@@ -124,7 +126,7 @@ assert.deepEqual(
   { active: about.active, client_id: about.client_id, username: about.username, scope: about.scope, iss: about.iss, aud: about.aud },
   { active: true, client_id: 'web', username: 'john.doe', scope: 'profile', iss: system.issuer, aud: [system.api] },
 )
-assert.equal(await isActive(session.refresh_token), true)
+assert.equal(await isActive(session.refresh_token), false) // it is another client's (RFC 7662 section 4)
 assert.deepEqual({ ...(await client.tokenIntrospection(inspector, 'nonsense')) }, { active: false })
 saw('introspection')
 
