@@ -16,7 +16,7 @@ func Add(set []byte, algorithm, audience string, now time.Time, random io.Reader
 		return nil, nil, err
 	}
 	if audience == "" {
-		return nil, nil, fmt.Errorf("%w: the audience of the key is not named", ErrBadRing)
+		return nil, nil, fmt.Errorf("%w: the key needs an audience", ErrBadRing)
 	}
 	if old.hasKeyFor(audience) {
 		return nil, nil, fmt.Errorf("%w: it has a key for %s already", ErrBadRing, audience)
@@ -33,10 +33,10 @@ func Add(set []byte, algorithm, audience string, now time.Time, random io.Reader
 }
 
 // Rotate returns a JWK Set with the successor added and an end for the keys that it replaces: those
-// with the same audience. A replaced key that ends earlier keeps its end, and one that would start to
-// sign after the successor is removed if it has signed nothing yet. Keys that have ended by now are
-// removed as well. Everything else is unchanged. The error is ErrBadRing if the set is not valid, has
-// the successor already, or has no key to replace.
+// with the same audience. A replaced key that ends earlier keeps its end. One that would start to sign
+// after the successor, and has not signed yet, is removed. So are expired keys. Everything else is
+// unchanged. The error is ErrBadRing if the set is not valid, already has the successor, or has no key
+// to replace.
 func Rotate(set []byte, s *Successor, now time.Time) ([]byte, error) {
 	ring, doc, keys, err := openSet(set)
 	if err != nil {
@@ -82,9 +82,9 @@ func withEnd(jwk json.RawMessage, end time.Time) (json.RawMessage, error) {
 	return json.Marshal(members)
 }
 
-// Retire returns the JWK Set with an end for the keys bound to the audience, and reports whether that
-// changes it. Keys of the audience that have not started to sign are removed. A key that ends
-// earlier keeps its end. The error is that of Parse.
+// Retire returns the JWK Set with an end for the keys bound to the audience, and reports whether the set
+// changed. Keys of the audience that have not started to sign are removed. A key that ends earlier keeps
+// its end. The errors are those of Parse.
 func Retire(set []byte, audience string, now, end time.Time) (retired []byte, changed bool, err error) {
 	ring, doc, keys, err := openSet(set)
 	if err != nil {
@@ -111,10 +111,10 @@ func Retire(set []byte, audience string, now, end time.Time) (retired []byte, ch
 	return retired, changed, err
 }
 
-// ForAPI returns the JWK Set that an API needs: of the keys bound to the audience, or, if audience
-// is empty, of the keys bound to none, the shared secrets unchanged and the public half of the key
-// pairs. Other members of the set are left out. The error is ErrBadRing or ErrWeakKey if Parse
-// refuses the set, and ErrBadRing if the result has no key.
+// ForAPI returns the JWK Set that an API needs. It has the keys bound to the audience, or the keys bound
+// to no API if audience is empty: shared secrets unchanged, and the public half of key pairs. Other
+// members of the set are left out. The error is ErrBadRing or ErrWeakKey if Parse refuses the set, and
+// ErrBadRing if the result has no key.
 func ForAPI(set []byte, audience string) ([]byte, error) {
 	ring, _, keys, err := openSet(set)
 	if err != nil {
@@ -147,7 +147,7 @@ func errNoKeyFor(audience string) error {
 	return fmt.Errorf("%w: it has no key for %s", ErrBadRing, audience)
 }
 
-// openSet parses a JWK Set that is to be changed: its ring, its members, and its keys as written.
+// openSet parses a JWK Set for editing. It returns the ring, the members of the set and the unparsed keys.
 func openSet(set []byte) (ring *Ring, doc map[string]json.RawMessage, keys []json.RawMessage, err error) {
 	if ring, err = Parse(set); err != nil {
 		return nil, nil, nil, err

@@ -15,8 +15,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Generate returns a JWK Set with one new key for the algorithm, which signs from now on, as indented
-// JSON that ends in a newline. Randomness comes from random, which should be crypto/rand.Reader.
+// Generate returns a JWK Set with one new key for the algorithm, which signs from now on. The set is
+// indented JSON that ends in a newline. Randomness comes from random, which should be
+// crypto/rand.Reader.
 func Generate(algorithm string, now time.Time, random io.Reader) ([]byte, error) {
 	key, err := newKey(algorithm, "", now, random)
 	if err != nil {
@@ -25,7 +26,7 @@ func Generate(algorithm string, now time.Time, random io.Reader) ([]byte, error)
 	return writeSet(nil, key)
 }
 
-// newKey generates a key, bound to the audience unless that is empty, and returns its JWK.
+// newKey generates a key that is bound to the audience, unless that is empty, and returns its JWK.
 func newKey(algorithm, audience string, now time.Time, random io.Reader) (json.RawMessage, error) {
 	jwk := jose.JSONWebKey{Algorithm: algorithm, Use: "sig"}
 	var err error
@@ -35,12 +36,8 @@ func newKey(algorithm, audience string, now time.Time, random io.Reader) (json.R
 	if jwk.KeyID, err = keyID(jwk); err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
-	key, err := json.Marshal(jwk)
+	members, err := membersOf(jwk)
 	if err != nil {
-		return nil, fmt.Errorf("writing a key: %w", err)
-	}
-	members := map[string]any{}
-	if err := json.Unmarshal(key, &members); err != nil {
 		return nil, fmt.Errorf("writing a key: %w", err)
 	}
 	members["nbf"] = now.Unix()
@@ -68,8 +65,8 @@ func generateKey(algorithm string, random io.Reader) (any, error) {
 	return nil, fmt.Errorf("%q is not one of %v", algorithm, Algorithms)
 }
 
-// keyID returns the kid of a new key: its thumbprint (RFC 7638), or for a secret, whose thumbprint
-// should not be published, secretID.
+// keyID returns the kid of a new key: its thumbprint (RFC 7638), or secretID for a secret, whose
+// thumbprint should not be published.
 func keyID(jwk jose.JSONWebKey) (string, error) {
 	if secret, ok := jwk.Key.([]byte); ok {
 		return secretID(secret), nil

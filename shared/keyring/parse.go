@@ -21,8 +21,8 @@ const maxKeyID = 128
 // errEmpty is the error for a set without a key.
 var errEmpty = fmt.Errorf("%w: it holds no keys", ErrBadRing)
 
-// target is the member that binds a key to one API.
-type target struct {
+// binding holds the member that binds a key to one API.
+type binding struct {
 	Audience string `json:"aud"`
 }
 
@@ -50,7 +50,7 @@ func (s schedule) valid() bool {
 
 // Parse parses a JWK Set. Each key must have a unique kid and be a shared secret of at least MinSecret
 // bytes or an Ed25519, P-256 or RSA key pair or public key; its alg, if any, must be the one that
-// goes with its type. The error is ErrBadRing or ErrWeakKey, and holds nothing of the text.
+// goes with its type. The error is ErrBadRing or ErrWeakKey, and never quotes the input.
 func Parse(data []byte) (*Ring, error) {
 	_, raws, err := parseSet(data)
 	if err != nil {
@@ -82,9 +82,9 @@ func ParsePublic(data []byte) (*Ring, error) {
 	return ring, nil
 }
 
-// FromSecret returns a ring of one shared secret, which is the bytes of the string. The error is
-// ErrWeakKey if it has fewer than MinSecret bytes. The key's id is derived from the secret, so that
-// all servers that share it use the same kid.
+// FromSecret returns a ring of one shared secret: the bytes of the string. The error is ErrWeakKey if it
+// has fewer than MinSecret bytes. The key's id is derived from the secret, so all servers that share the
+// secret use the same kid.
 func FromSecret(secret string) (*Ring, error) {
 	if len(secret) < MinSecret {
 		return nil, fmt.Errorf("%w: it has %d bytes, HS256 needs %d or more: make one with 'openssl rand -hex 32'",
@@ -102,11 +102,11 @@ func secretID(secret []byte) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12])
 }
 
-// errNoSet reports a text that is not a JWK Set. A set whose keys are under another spelling of "keys" is
-// none either: other programs would read other keys from it.
+// errNoSet reports a text that is not a JWK Set. Another spelling of "keys" is refused too, because other
+// programs would read other keys from the set.
 var errNoSet = fmt.Errorf("%w: it is not JSON of the form {\"keys\": [...]}", ErrBadRing)
 
-// parseSet returns the members of a JWK Set and its keys, as they are written.
+// parseSet returns the members of a JWK Set and its unparsed keys.
 func parseSet(data []byte) (doc map[string]json.RawMessage, keys []json.RawMessage, err error) {
 	doc, err = strictjson.Object(data)
 	if errors.Is(err, strictjson.ErrRepeated) {
@@ -129,8 +129,8 @@ func parseSet(data []byte) (doc map[string]json.RawMessage, keys []json.RawMessa
 func parseKey(raw []byte) (*Key, error) {
 	var jwk jose.JSONWebKey
 	var times schedule
-	var to target
-	err := errors.Join(json.Unmarshal(raw, &jwk), strictjson.Unmarshal(raw, &times), strictjson.Unmarshal(raw, &to))
+	var bound binding
+	err := errors.Join(json.Unmarshal(raw, &jwk), strictjson.Unmarshal(raw, &times), strictjson.Unmarshal(raw, &bound))
 	if err != nil { // its text may quote the key
 		return nil, fmt.Errorf("%w: it is not a JWK, or one of its members has the wrong type", ErrBadRing)
 	}
@@ -150,7 +150,7 @@ func parseKey(raw []byte) (*Key, error) {
 	return &Key{
 		ID:            jwk.KeyID,
 		Algorithm:     algorithm,
-		Audience:      to.Audience,
+		Audience:      bound.Audience,
 		SignsFrom:     unixTime(times.SignsFrom),
 		VerifiesUntil: unixTime(times.VerifiesUntil),
 		material:      m,
@@ -165,7 +165,8 @@ func unixTime(seconds *int64) time.Time {
 	return time.Unix(*seconds, 0).UTC()
 }
 
-// newRing returns a ring of the keys, after the checks that hold for every ring.
+// newRing returns a ring of the keys, or an error if a kid is missing, too long or not unique, or if a
+// secret is too short.
 func newRing(keys []*Key) (*Ring, error) {
 	if len(keys) == 0 {
 		return nil, errEmpty

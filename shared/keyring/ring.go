@@ -73,7 +73,7 @@ func (k *Key) String() string { return "key " + k.ID }
 // GoString returns String(), for %#v.
 func (k *Key) GoString() string { return k.String() }
 
-// verifiesAt reports whether signatures of k are accepted at now.
+// verifiesAt reports whether k verifies at now.
 func (k *Key) verifiesAt(now time.Time) bool {
 	return k.VerifiesUntil.IsZero() || now.Before(k.VerifiesUntil)
 }
@@ -104,7 +104,7 @@ func (r *Ring) Keys() []*Key { return slices.Clone(r.keys) }
 // Len returns the number of keys, regardless of their schedule.
 func (r *Ring) Len() int { return len(r.keys) }
 
-// Signer returns the key that signs at now, of those that are bound to no API, or ErrNoSigner.
+// Signer returns the key bound to no API that signs at now, or ErrNoSigner.
 func (r *Ring) Signer(now time.Time) (*Key, error) {
 	return r.latest(now, func(k *Key) bool { return k.Audience == "" })
 }
@@ -119,12 +119,12 @@ func (r *Ring) SignerFor(audience string, now time.Time) (*Key, error) {
 	return r.latest(now, func(k *Key) bool { return k.Audience == "" && k.Algorithm != HS256 })
 }
 
-// latest returns the key that signs, of those that fit: the one with the latest start, and the last
-// one in the set if two have the same start.
-func (r *Ring) latest(now time.Time, fits func(*Key) bool) (*Key, error) {
+// latest returns the matching key that signs: the one with the latest start, or of two with the same
+// start the last one in the set.
+func (r *Ring) latest(now time.Time, matches func(*Key) bool) (*Key, error) {
 	var signer *Key
 	for _, k := range r.keys {
-		if fits(k) && k.signsAt(now) && (signer == nil || !k.SignsFrom.Before(signer.SignsFrom)) {
+		if matches(k) && k.signsAt(now) && (signer == nil || !k.SignsFrom.Before(signer.SignsFrom)) {
 			signer = k
 		}
 	}
@@ -167,13 +167,13 @@ type State string
 
 // The states of a key, in the order in which it passes through them.
 const (
-	Waiting   State = "waiting"   // verifies already, and will sign later
+	Waiting   State = "waiting"   // verifies already, will sign later
 	Signing   State = "signing"   // signs new tokens
 	Verifying State = "verifying" // verifies tokens that it has signed
 	Over      State = "over"      // has ended
 )
 
-// StateOf returns the state of a key of the ring at now. A public half is Verifying until it ends.
+// StateOf returns the state of a key of the ring at now. A public key is Verifying until it ends.
 func (r *Ring) StateOf(k *Key, now time.Time) State {
 	signer, err := r.latest(now, func(other *Key) bool { return other.Audience == k.Audience })
 	switch {
