@@ -22,7 +22,7 @@ func New(source keyring.Source) []prometheus.Collector {
 	}
 	return []prometheus.Collector{
 		gauge("hallpass_keys_readable",
-			"1 if the last attempt to read the keys succeeded, else 0; the keys read before stay in use.",
+			"1 if the last attempt to read the keys succeeded, else 0; the previous keys stay in use.",
 			func(h keyring.Health) float64 {
 				if h.Err != nil || h.Read.IsZero() {
 					return 0

@@ -61,7 +61,7 @@ func (l *trackedList) confirmed() time.Time {
 	return l.began
 }
 
-// wait returns the copy. If there is none yet, it waits until the first attempts to fetch it are over or
+// wait returns the copy. Without a copy, it waits until the first attempts to fetch one are over or
 // ctx ends, because a server that has just started may need a moment.
 func (l *trackedList) wait(ctx context.Context) (*cachedList, error) {
 	if cached := l.copy.Load(); cached != nil {
