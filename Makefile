@@ -18,7 +18,7 @@ build: ## Build bin/authserver and bin/resourceserver: static, without cgo
 run: build ## Run both servers with demo users, until Ctrl-C; deploy/run.sh lists the settings
 	@deploy/run.sh
 
-test: build ## Run the tests, but for the long ones: at most three minutes
+test: build ## Run all tests except the long ones: at most three minutes
 	@deploy/test.sh short
 
 test-all: build ## Run all tests, with the race detector

@@ -17,7 +17,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-// The programs and the settings that both need.
+// The programs, and the settings that both need.
 const (
 	authserver     = "authserver"
 	resourceserver = "resourceserver"
@@ -94,8 +94,8 @@ func (b *bench) serve(ctx context.Context, procs int, name string, args ...strin
 	return b.start(ctx, filepath.Join(b.bin, name), procs, prepare, ready)
 }
 
-// serveAuth starts the authorization server with the demo's user and client. Without a
-// grace, logins do not remember the thousands of refresh tokens of the last seconds.
+// serveAuth starts the authorization server with the demo's user and client. The grace
+// period is zero, so that grants do not store the refresh tokens of the last seconds.
 func (b *bench) serveAuth(ctx context.Context, procs int, database string, cost int) (*server, error) {
 	return b.serve(ctx, procs, authserver, "--demo", "--database-url", database,
 		"--bcrypt-cost", strconv.Itoa(cost), "--refresh-grace", "0s")
@@ -108,7 +108,7 @@ func (b *bench) serveAPI(ctx context.Context, procs int, auth *server) (*server,
 
 // describe returns the lines above the table.
 func (b *bench) describe() string {
-	info, _ := os.ReadFile("/proc/cpuinfo") // absent on other systems than Linux
+	info, _ := os.ReadFile("/proc/cpuinfo") // exists only on Linux
 	_, model, _ := strings.Cut(string(info), "model name")
 	model, _, _ = strings.Cut(model, "\n")
 	return fmt.Sprintf(`Hallpass %s, %s, %s/%s, %d CPUs, %s.

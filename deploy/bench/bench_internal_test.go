@@ -47,7 +47,8 @@ func TestTable(t *testing.T) {
 
 // A report of refused or failed requests, or of none, is an error.
 func TestParseReport(t *testing.T) {
-	const text = "Running 1s test\n" + `{"requests":200,"microseconds":2000000,"p50":10,"p99":20,"refused":0,"failed":0}` + "\n"
+	const text = "Running 1s test\n" +
+		`{"requests":200,"microseconds":2000000,"p50":10,"p99":20,"refused":0,"failed":0}` + "\n"
 	got, requests, err := parseReport([]byte(text))
 	if want := (sample{perSecond: 100, p50: 10, p99: 20}); got != want || requests != 200 || err != nil {
 		t.Errorf("%v, %v requests, error %v", got, requests, err)

@@ -75,7 +75,7 @@ func (l load) script() string {
 	return b.String() + wrkScript
 }
 
-// round puts the load on s for a round. Responses other than 200 are an error.
+// round sends the load to s for a round. Responses other than 200 are an error.
 func (b *bench) round(ctx context.Context, s *server, l load) (sample, error) {
 	script := filepath.Join(b.dir, "wrk.lua")
 	if err := os.WriteFile(script, []byte(l.script()), 0o600); err != nil {
@@ -165,7 +165,7 @@ type tokens struct {
 	Refresh string `json:"refresh_token"`
 }
 
-// logIn logs the demo's user in.
+// logIn logs in the demo's user.
 func logIn(ctx context.Context, auth *server) (t tokens, err error) {
 	body, err := passwordGrant(username, password).send(ctx, auth, http.StatusOK)
 	if err != nil {

@@ -1,8 +1,8 @@
 // Command bench measures the two servers, as built, and prints a table in Markdown.
 //
-// Figures of one machine say little about another, so every figure is compared with a
-// floor that is measured in the same run, in turns: the same response without the work in
-// question. A missed goal is marked MISSED and does not change the exit code. The exit code
+// Figures from one machine say little about another. So every figure is compared with a
+// floor, the same response without the work in question, and rounds of both take turns in
+// one run. A missed goal is marked MISSED and does not change the exit code. The exit code
 // is 1 if something could not be measured. The load comes from wrk.
 package main
 

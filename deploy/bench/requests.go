@@ -6,16 +6,16 @@ import (
 	"net/http"
 )
 
-// minOfOpen is the goal of GET /users/me: its requests a second against those of the same
+// minRatioToOpen is the goal of GET /users/me: its requests per second, relative to the same
 // server without the token check.
-const minOfOpen = 0.95
+const minRatioToOpen = 0.95
 
 // connections are the numbers of concurrent connections. Endpoints get the first.
 var connections = []int{8, 64}
 
-// roundsOfAStart is the number of rounds after which servers are restarted: where a process
-// lies in memory makes it up to a fifth faster or slower, for as long as it runs.
-const roundsOfAStart = 4
+// roundsPerStart is the number of rounds after which servers are restarted. The memory
+// layout of a process makes it up to a fifth faster or slower for as long as it runs.
+const roundsPerStart = 4
 
 // series is a server under the load of a number of connections.
 type series struct {
@@ -35,9 +35,9 @@ func measureRequests(ctx context.Context, b *bench) (rows []row, err error) {
 		return nil, err
 	}
 	samples := map[series][]sample{}
-	for left := b.rounds; left > 0; left -= roundsOfAStart {
+	for left := b.rounds; left > 0; left -= roundsPerStart {
 		l := get("/users/me", login.Access)
-		if err := b.measureStarted(ctx, auth, l, min(left, roundsOfAStart), samples); err != nil {
+		if err := b.measureStarted(ctx, auth, l, min(left, roundsPerStart), samples); err != nil {
 			return nil, err
 		}
 	}
@@ -88,7 +88,7 @@ func requestRows(n int, samples map[series][]sample) []row {
 	of := func(server string) []sample { return samples[series{server, n}] }
 	api := of(resourceserver)
 	heading := fmt.Sprintf("**GET /users/me, %d connections** (floor: ", n)
-	rows := compareAll(heading+"the same server without the token check)", api, of(withLog), minOfOpen)
+	rows := compareAll(heading+"the same server without the token check)", api, of(withLog), minRatioToOpen)
 	rows = append(rows,
 		row{what: heading + "a bare net/http handler)"},
 		compareFigure("requests a second", perSecond, api, of(bare), 0),

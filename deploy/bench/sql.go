@@ -16,7 +16,7 @@ import (
 	_ "modernc.org/sqlite" // SQLite
 )
 
-// step is a statement of a request and its arguments. It must return a row.
+// step is a statement of a request and its arguments. The statement must return a row.
 type step struct {
 	text      string
 	arguments func(g grant) []any

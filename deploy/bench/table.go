@@ -8,7 +8,7 @@ import (
 )
 
 // row is a line of the table: what is measured, the figures of Hallpass and of the floor,
-// their ratio, the goal. A row with nothing but what is a heading.
+// their ratio, the goal. A row that has only the first cell is a heading.
 type row [5]string
 
 // The cells of a row.
@@ -40,9 +40,9 @@ func verdict(goal string, reached bool) string {
 	return goal + ": MISSED"
 }
 
-// compare returns a row with the medians of two series, and their ratios round by round:
-// what disturbs the machine for seconds disturbs both. The goal, if there is one, is a
-// median ratio of minimum or more.
+// compare returns a row with the medians of two series and the ratios of their rounds: a
+// disturbance of the machine affects both servers in a round. The goal is a median ratio of
+// at least minimum; 0 means no goal.
 func compare(name, format string, our, floor []float64, minimum float64) row {
 	all := ratios(our, floor)
 	r := row{name, fmt.Sprintf(format, median(our)), fmt.Sprintf(format, median(floor)),

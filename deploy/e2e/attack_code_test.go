@@ -116,8 +116,8 @@ func (s *system) checkLog(t *testing.T, text string, want int) {
 	}
 }
 
-// Ending a user's sessions ends the codes that were issued in them: a code that was kept
-// for later is no way around it (RFC 9700 section 4.14.2).
+// Ending a user's sessions ends the codes that were issued in them. Keeping a code for later
+// does not get around that (RFC 9700 section 4.14.2).
 func TestAttackCodeKeptBack(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)

@@ -21,8 +21,8 @@ func keyOf(t *testing.T, accessToken string) string {
 	return kid
 }
 
-// A key is rotated with one command under load: nothing is restarted, no login and no call
-// fails, and tokens of the previous key stay valid.
+// One command rotates a key under load: nothing restarts, no login or API call fails, and
+// tokens of the previous key stay valid.
 func TestRotationLosesNoRequest(t *testing.T) {
 	longTest(t)
 	t.Parallel()

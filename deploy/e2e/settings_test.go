@@ -26,7 +26,7 @@ var (
 	exampleLine      = regexp.MustCompile(`(?m)^#([A-Z][A-Z_]+)=(.*)$`)
 )
 
-// developerVariables are no settings of a program: they are for tests and scripts.
+// developerVariables are for tests and scripts. They are not settings of a program.
 var developerVariables = []string{"HALLPASS_BIN", "HALLPASS_TEST_POSTGRES"}
 
 // dependsOnMachine is a setting whose default is the number of CPUs.

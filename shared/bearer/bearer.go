@@ -23,7 +23,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// Details of refusals. The client sees them; they do not tell why a token is invalid.
+// Details of refusals. The client sees them, so they do not say why a token is invalid.
 const (
 	detailNotAuthenticated = "Not authenticated"
 	detailInvalidToken     = "Could not validate credentials"
@@ -87,9 +87,9 @@ func (g *Guard) Require(scopes ...string) func(http.Handler) http.Handler {
 	})
 }
 
-// RequireUser is like Require, and also refuses a token that no user stands behind, such as one of
-// the client credentials grant, as an invalid token. The claims have the user's names only if the
-// scopes include profile; Subject is always the user's id.
+// RequireUser is like Require, and also refuses, as invalid, a token that a client got for itself with
+// the client credentials grant. The claims have the user's names only if the scopes include profile;
+// Subject is always the user's id.
 func (g *Guard) RequireUser(scopes ...string) func(http.Handler) http.Handler {
 	return protect(func(r *http.Request) (*token.Claims, *Refusal) {
 		claims, refusal := g.Authenticate(r, scopes...)
@@ -143,8 +143,8 @@ func (g *Guard) InvalidToken() *Refusal {
 }
 
 // credentials returns the token of the Authorization header (RFC 6750 section 2.1). A token in the
-// query is never used. Beside one in the header it is a second way to send a token, which section 2
-// forbids.
+// query is never used. In addition to the header it is an error: section 2 forbids sending a token in
+// more than one way.
 func credentials(r *http.Request) (string, *Refusal) {
 	values := r.Header["Authorization"]
 	if len(values) > 1 {
@@ -187,7 +187,7 @@ func (g *Guard) verify(ctx context.Context, raw string, scopes []string) (*token
 
 type contextKey struct{}
 
-// NewContext returns a context that carries the claims, for the test of a handler that calls
+// NewContext returns a context that carries the claims. It is for tests of handlers that call
 // FromContext.
 func NewContext(ctx context.Context, claims *token.Claims) context.Context {
 	return context.WithValue(ctx, contextKey{}, claims)

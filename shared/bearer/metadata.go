@@ -22,10 +22,10 @@ type metadata struct {
 	BearerMethods        []string `json:"bearer_methods_supported"`
 }
 
-// ServeMetadata publishes the API's metadata (RFC 9728), which tells a client that knows only the API
-// where to get a token, and which of the scopes there are. It calls handle once, with the path and the
-// handler, and from then on the challenges of refusals name the address. handle is usually that of the
-// API's router:
+// ServeMetadata publishes the API's metadata (RFC 9728). It tells a client that knows only the API where
+// to get a token, and which scopes there are. ServeMetadata calls handle once, with the path and the
+// handler. From then on, the challenges of refusals name the address. handle is usually the Handle method of
+// the API's router:
 //
 //	guard.ServeMetadata(http.Handle, "reports:read")
 //
@@ -59,8 +59,8 @@ func (g *Guard) metadataURL() string {
 }
 
 // MetadataURL returns the address of the metadata of the API with this identifier (RFC 9728 section
-// 3.1), and "" if the identifier is not an http(s) URL. The identifier's path, without a slash at its
-// end, and its query follow MetadataPath unchanged.
+// 3.1), or "" if the identifier is not an http(s) URL. The identifier's path, without a trailing slash,
+// and its query follow MetadataPath unchanged.
 func MetadataURL(audience string) string {
 	u, err := url.Parse(audience)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {

@@ -35,15 +35,15 @@ type Config struct {
 	Keys keyring.Source
 
 	// StatusListsURL is the address of the authorization server's status lists, for an API that
-	// reaches the server by another address than Issuer. Empty means Issuer + "/status-lists". The
+	// reaches the server at another address than Issuer. Empty means Issuer + "/status-lists". The
 	// lists are signed, so an http URL may name another machine: see statuslist.Config.
 	StatusListsURL string
-	// AllowMissingStatus accepts tokens that refer to no status list, and gives up revocation for them: a
-	// token that an attacker makes with a stolen key stays valid until the key is retired. Hallpass refers
-	// every token to a list, so set it only in tests and for another issuer.
+	// AllowMissingStatus accepts tokens that refer to no status list. They cannot be revoked: a token that
+	// an attacker makes with a stolen key stays valid until the key is retired. Tokens of Hallpass always
+	// refer to a list, so set it only in tests or for another issuer.
 	AllowMissingStatus bool
-	// Log gets failures to refresh keys and lists, and why tokens are refused: one refusal a minute at
-	// level info, the others at level debug. Nil means slog.Default().
+	// Log gets failures to refresh keys and lists, and the reasons of refusals: one a minute at level
+	// info, the others at level debug. Nil means slog.Default().
 	Log *slog.Logger
 	// Now is the clock for the expiry of tokens, lists and keys; nil means time.Now.
 	Now func() time.Time
@@ -51,7 +51,7 @@ type Config struct {
 
 // ConfigError is the error of Open for a wrong Config.
 type ConfigError struct {
-	// Field is the name of the field of Config, and Keys if not exactly one of KeysURL, KeysFile,
+	// Field is the name of the field of Config. It is Keys if none or more than one of KeysURL, KeysFile,
 	// TokenSecret and Keys is set.
 	Field string
 	// Err says what is wrong with it. It never holds a secret.
@@ -64,8 +64,8 @@ func (e *ConfigError) Error() string { return "bearer.Config." + e.Field + ": " 
 // Unwrap returns Err.
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// Open returns a Guard that keeps its keys and status lists fresh until ctx ends. It reads a keys
-// file, and makes no network request before it returns. The error is a *ConfigError.
+// Open returns a Guard that keeps its keys and status lists fresh until ctx ends. It reads KeysFile
+// before it returns, but makes no network request. The error is a *ConfigError.
 func Open(ctx context.Context, cfg Config) (*Guard, error) {
 	if err := oauth.ValidateIssuer(cfg.Issuer); err != nil {
 		return nil, &ConfigError{"Issuer", err}
@@ -150,7 +150,7 @@ func openKeysFile(ctx context.Context, cfg Config) (keyring.Source, error) {
 		if err := checkKeys(ring, cfg.Audience); err != nil {
 			return err
 		}
-		warnOfPrivateKeys(ctx, ring, cfg.Log)
+		warnAboutPrivateKeys(ctx, ring, cfg.Log)
 		return nil
 	})
 	if err != nil {
@@ -161,8 +161,8 @@ func openKeysFile(ctx context.Context, cfg Config) (keyring.Source, error) {
 }
 
 // checkKeys refuses keys with which the API of this audience could sign tokens for another API: a key
-// that is bound to the other one, or, beside a key of its own, a shared secret that is bound to none, as
-// in the file of an authorization server that has several APIs.
+// that is bound to the other API, or a shared secret that is bound to none if this API also has its own
+// key. The keys file of an authorization server with several APIs has both.
 func checkKeys(ring *keyring.Ring, audience string) error {
 	if other, ok := ring.BoundToOther(audience); ok {
 		return fmt.Errorf("it holds the secret of another API, %s, which this one must not have: "+
@@ -180,9 +180,9 @@ func checkKeys(ring *keyring.Ring, audience string) error {
 	return nil
 }
 
-// warnOfPrivateKeys logs each private key of which an API needs only the public half. It is no
-// error, since the API may share the file of an authorization server on the same machine.
-func warnOfPrivateKeys(ctx context.Context, ring *keyring.Ring, log *slog.Logger) {
+// warnAboutPrivateKeys logs each private key, because an API needs only the public half. It is not an
+// error: the API may share the keys file with an authorization server on the same machine.
+func warnAboutPrivateKeys(ctx context.Context, ring *keyring.Ring, log *slog.Logger) {
 	for _, key := range ring.Keys() {
 		if key.Algorithm != keyring.HS256 && key.SigningKey() != nil {
 			log.WarnContext(ctx, "the keys file has a private key, so an attacker who can read it can sign tokens: "+

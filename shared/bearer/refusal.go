@@ -28,8 +28,8 @@ type Refusal struct {
 	Metadata string
 }
 
-// Challenge returns the value of WWW-Authenticate (RFC 6750 section 3). It is empty with 503, since a
-// client must keep its token then.
+// Challenge returns the value of WWW-Authenticate (RFC 6750 section 3). It is empty with 503, because
+// then the client must keep its token.
 func (f *Refusal) Challenge() string {
 	if f.Status == http.StatusServiceUnavailable {
 		return ""

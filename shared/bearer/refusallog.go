@@ -10,9 +10,9 @@ import (
 // refusalInterval is the time between two refusals that are logged at level info.
 const refusalInterval = time.Minute
 
-// refusalLog logs why tokens are refused. An API that is configured wrongly refuses every token, which
-// its log should explain at the default level; but a client must not be able to fill the log, and expired
-// tokens are routine. So one refusal a minute is logged at level info and the others at level debug.
+// refusalLog logs why tokens are refused: one refusal a minute at level info, the others at level debug.
+// A misconfigured API refuses every token, and its log should say why at the default level. But clients
+// must not be able to fill the log, and expired tokens are routine.
 type refusalLog struct {
 	mu   sync.Mutex
 	last time.Time // when a refusal was last logged at level info
@@ -30,7 +30,8 @@ func (l *refusalLog) add(ctx context.Context, log *slog.Logger, reason error) {
 	log.DebugContext(ctx, "access token refused", "reason", reason)
 }
 
-// due reports whether a refusal should be logged at level info now, and how many were not since the last.
+// due reports whether to log a refusal at level info now, and how many refusals were not logged at that
+// level since the last one.
 func (l *refusalLog) due(now time.Time) (more int, due bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

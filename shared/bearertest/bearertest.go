@@ -28,8 +28,8 @@ const (
 	Name      = "John Doe"
 )
 
-// Issuer stands in for an authorization server. Every Issuer has a key of its own, so the tokens of one
-// are forgeries to another.
+// Issuer stands in for an authorization server. Each Issuer has its own key, so a Guard of one refuses the
+// tokens of another.
 type Issuer struct {
 	t    testing.TB
 	ring *keyring.Ring
@@ -52,9 +52,8 @@ func New(t testing.TB) *Issuer {
 // Ring returns the issuer's keys.
 func (i *Issuer) Ring() *keyring.Ring { return i.ring }
 
-// Guard returns a guard that accepts this issuer's tokens for Audience. They refer to no status list, so
-// a test that opens a guard of its own sets bearer.Config.AllowMissingStatus. The guard runs until the
-// test ends.
+// Guard returns a guard that accepts this issuer's tokens for Audience. It runs until the test ends. The
+// tokens refer to no status list, so a test that calls bearer.Open itself must set AllowMissingStatus.
 func (i *Issuer) Guard() *bearer.Guard {
 	i.t.Helper()
 	guard, err := bearer.Open(i.t.Context(), bearer.Config{
@@ -69,7 +68,7 @@ func (i *Issuer) Guard() *bearer.Guard {
 	return guard
 }
 
-// Claims returns the claims of a valid token of the user john.doe, which a test may change before it calls
+// Claims returns the claims of a valid token of the user john.doe. A test may change them before it calls
 // Sign. They expire after 30 minutes.
 func (i *Issuer) Claims(scopes ...string) *token.Claims {
 	now := time.Now()
@@ -87,7 +86,7 @@ func (i *Issuer) Claims(scopes ...string) *token.Claims {
 	}
 }
 
-// Sign returns a token with the claims. It fails the test if a required claim is missing.
+// Sign returns a token with the claims. It fails the test if token.Signer.Sign returns an error.
 func (i *Issuer) Sign(c *token.Claims) string {
 	i.t.Helper()
 	signed, err := (&token.Signer{Keys: i.ring}).Sign(c)

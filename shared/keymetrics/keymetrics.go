@@ -1,4 +1,4 @@
-// Package keymetrics shows in metrics whether a server can still read its keys.
+// Package keymetrics exports metrics that show whether a server can still read its keys.
 package keymetrics
 
 import (
@@ -9,8 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-// New returns the metrics of a source. There are none for a source that reads nothing again, such as a
-// single secret.
+// New returns the metrics of a source. A source that never reloads, such as a single secret, has none.
 func New(source keyring.Source) []prometheus.Collector {
 	if _, ok := keyring.HealthOf(source); !ok {
 		return nil
@@ -23,7 +22,7 @@ func New(source keyring.Source) []prometheus.Collector {
 	}
 	return []prometheus.Collector{
 		gauge("hallpass_keys_readable",
-			"1 if the last try to read the keys succeeded, else 0; the keys read before stay in use.",
+			"1 if the last attempt to read the keys succeeded, else 0; the previous keys stay in use.",
 			func(h keyring.Health) float64 {
 				if h.Err != nil || h.Read.IsZero() {
 					return 0
@@ -34,11 +33,11 @@ func New(source keyring.Source) []prometheus.Collector {
 			"When the keys were last read, or found unchanged, in seconds since 1970; 0 if never.",
 			func(h keyring.Health) float64 { return seconds(h.Read) }),
 		gauge("hallpass_keys_end_timestamp_seconds",
-			"From when the current keys no longer suffice, as far as is known, in seconds since 1970; 0 if no end is known.",
+			"When the current keys run out, in seconds since 1970; 0 if no end is known.",
 			func(h keyring.Health) float64 { return seconds(h.End) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "hallpass_keys_read_failures_total",
-			Help: "Failed tries to read the keys.",
+			Help: "Failed attempts to read the keys.",
 		}, func() float64 {
 			h, _ := keyring.HealthOf(source)
 			return float64(h.Failures)

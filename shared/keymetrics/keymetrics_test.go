@@ -21,10 +21,10 @@ func TestNew(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(keymetrics.New(source)...)
 	const want = `
-		# HELP hallpass_keys_readable 1 if the last try to read the keys succeeded, else 0; the keys read before stay in use.
+		# HELP hallpass_keys_readable 1 if the last attempt to read the keys succeeded, else 0; the previous keys stay in use.
 		# TYPE hallpass_keys_readable gauge
 		hallpass_keys_readable 0
-		# HELP hallpass_keys_read_failures_total Failed tries to read the keys.
+		# HELP hallpass_keys_read_failures_total Failed attempts to read the keys.
 		# TYPE hallpass_keys_read_failures_total counter
 		hallpass_keys_read_failures_total 0
 	`

@@ -115,7 +115,7 @@ func TestAddRefuses(t *testing.T) {
 	for name, tt := range map[string]struct{ set, algorithm, audience, says string }{
 		"a second key for one API":     {bound, keyring.HS256, billing, "has a key for https://billing.example"},
 		"one of another kind":          {bound, keyring.EdDSA, billing, "has a key for"},
-		"no API":                       {set(oct("a")), keyring.HS256, "", "not named"},
+		"no API":                       {set(oct("a")), keyring.HS256, "", "needs an audience"},
 		"no set":                       {"", keyring.HS256, billing, "JSON"},
 		"an empty set":                 {set(), keyring.HS256, billing, "no keys"},
 		"a set with a bad key":         {set(oct("a"), oct("a")), keyring.HS256, billing, "same kid"},

@@ -15,14 +15,3 @@ func SigningDelay(algorithm string) time.Duration {
 	}
 	return 20 * time.Minute
 }
-
-// HasPublicKeys reports whether Public returns a key at now: whether there is anything to publish as
-// jwks_uri (RFC 8414 section 2). It is false for a ring of shared secrets.
-func (r *Ring) HasPublicKeys(now time.Time) bool {
-	for _, k := range r.keys {
-		if k.public != nil && k.verifiesAt(now) {
-			return true
-		}
-	}
-	return false
-}

@@ -7,9 +7,9 @@
 //
 // A third, aud, binds a key to one API.
 //
-// Of the keys that may sign, the one with the latest nbf signs. A key verifies until its exp, also
-// before its nbf, so that it can be distributed to all verifiers before it signs. Keys are rotated
-// without downtime and without a restart.
+// The key with the latest nbf that has passed signs. A key verifies until its exp, even before its nbf,
+// so it can be distributed to all verifiers before it signs. Keys are rotated without downtime and
+// without a restart.
 //
 // A Ring is immutable. A [Source] returns the ring to use now: [File] follows a file, [URL] a set that
 // an authorization server publishes, and a Ring is a Source that never changes.

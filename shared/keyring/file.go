@@ -16,10 +16,10 @@ import (
 // maxFile bounds a JWK Set, in bytes: some hundreds of keys.
 const maxFile = 256 << 10
 
-// How often Watch looks.
+// How often Watch checks the file.
 const (
-	watchInterval = 2 * time.Second  // for changes, and so how long a rotation takes to take effect
-	watchRetry    = 10 * time.Second // after a failure, if nothing has changed
+	watchInterval = 2 * time.Second  // for changes; bounds how long a rotation takes to take effect
+	watchRetry    = 10 * time.Second // after a failure, if the file has not changed
 )
 
 // ErrPermissions reports a keys file that users other than its owner and group can access.
@@ -30,9 +30,9 @@ type File struct {
 	path   string
 	checks []Check
 	ring   atomic.Pointer[Ring]
-	tries  tries
+	loads  loads
 
-	// What the last try found, used only by Open and Watch.
+	// What the last attempt found; used only by Open and Watch.
 	last    os.FileInfo // nil if the file could not be found
 	lastErr error
 	lastAt  time.Time
@@ -52,19 +52,20 @@ func Open(path string, checks ...Check) (*File, error) {
 	return f, nil
 }
 
-// Current returns the ring that was read last without an error. Health says whether it is the file's.
+// Current returns the ring that was last read without an error. Health says whether the file still can
+// be read.
 func (f *File) Current() *Ring { return f.ring.Load() }
 
-// Health returns whether the file can be read, and until when the current keys suffice if it cannot.
-func (f *File) Health() Health { return f.tries.of(f.Current()) }
+// Health returns whether the file can be read and when the current keys run out.
+func (f *File) Health() Health { return f.loads.healthOf(f.Current()) }
 
-// Pending reports whether the last try to read the file failed. An unknown kid may then be that of a key
-// in it, so its tokens cannot be judged.
+// Pending reports whether the last attempt to read the file failed. An unknown kid may then name a key
+// in the file, so a token with that kid cannot be refused yet.
 func (f *File) Pending() bool { return f.Health().Err != nil }
 
-// Watch reads the file again whenever it has changed, until ctx ends. It looks every 2 seconds. If
-// the file cannot be used, the current ring stays in use. Watch then tries again every 10 seconds, and
-// logs each try that fails. Call it once.
+// Watch checks the file every 2 seconds and reads it again when it has changed, until ctx ends. If the
+// file cannot be used, the current ring stays in use. Watch then retries every 10 seconds and logs each
+// failure. Call it once.
 func (f *File) Watch(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
@@ -80,7 +81,7 @@ func (f *File) Watch(ctx context.Context, log *slog.Logger) {
 		case err != nil && tried:
 			attributes := []any{"file", f.path, "error", err}
 			if end := f.Health().End; !end.IsZero() {
-				attributes = append(attributes, "suffice_until", end)
+				attributes = append(attributes, "keys_end", end)
 			}
 			log.ErrorContext(ctx, "keys file not usable: the keys read last stay in use", attributes...)
 		case err == nil && (tried || failing):
@@ -89,8 +90,8 @@ func (f *File) Watch(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// reload reads the file if it has changed, or if the last try failed a while ago, and reports whether it
-// tried. Otherwise the error is that of the last try.
+// reload reads the file if it has changed or watchRetry after a failure, and reports whether it tried.
+// If it did not, the error is that of the last attempt.
 func (f *File) reload() (tried bool, err error) {
 	info, err := os.Stat(f.path)
 	if err != nil {
@@ -100,26 +101,26 @@ func (f *File) reload() (tried bool, err error) {
 	unchanged := info == nil && f.last == nil || info != nil && f.last != nil && sameFile(info, f.last)
 	switch {
 	case !f.lastAt.IsZero() && unchanged && f.lastErr == nil:
-		f.tries.succeeded()
+		f.loads.succeeded()
 		return false, nil
 	case !f.lastAt.IsZero() && unchanged && now.Sub(f.lastAt) < watchRetry:
 		return false, f.lastErr
 	}
-	var refused *Ring
+	var rejected *Ring
 	if err == nil {
-		refused, err = f.read()
+		rejected, err = f.read()
 	}
 	f.last, f.lastErr, f.lastAt = info, withoutPath(err), now
 	if err != nil {
-		f.tries.failed(f.lastErr, refused)
+		f.loads.failed(f.lastErr, rejected)
 		return true, f.lastErr
 	}
-	f.tries.succeeded()
+	f.loads.succeeded()
 	return true, nil
 }
 
-// read makes the file's ring the current one. If a check refuses the ring, it is returned with the error.
-func (f *File) read() (refused *Ring, err error) {
+// read makes the file's ring the current one. If a check refuses the ring, read returns it with the error.
+func (f *File) read() (rejected *Ring, err error) {
 	ring, err := readFile(f.path)
 	if err != nil {
 		return nil, err
@@ -133,7 +134,7 @@ func (f *File) read() (refused *Ring, err error) {
 	return nil, nil
 }
 
-// sameFile reports whether a file has not changed, as far as its metadata shows.
+// sameFile reports whether the metadata of a file is unchanged.
 func sameFile(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && a.Mode() == b.Mode()
 }
@@ -166,7 +167,7 @@ func readFile(path string) (*Ring, error) {
 	return Parse(data)
 }
 
-// withoutPath drops the path from err: the caller names it, once.
+// withoutPath removes the path from err, because the caller adds it.
 func withoutPath(err error) error {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {

@@ -206,7 +206,7 @@ func TestWatchLogsEachFailedTry(t *testing.T) {
 	})
 }
 
-// A source that cannot be read is unhealthy a minute before its keys no longer suffice: before the last
+// A source that cannot be read is unhealthy a minute before its keys run out: before the last
 // one ends, or before one signs that is in the refused file. A key of another API is no such key.
 func TestHealthBeforeTheKeysEnd(t *testing.T) {
 	const other = "https://billing.example"
@@ -219,7 +219,7 @@ func TestHealthBeforeTheKeysEnd(t *testing.T) {
 	at := func(d time.Duration) string { return fmt.Sprint(time.Now().Add(d).Unix()) }
 	for name, tt := range map[string]struct {
 		next func() string // what the file becomes
-		ends bool          // whether the keys suffice for 5 minutes only
+		ends bool          // whether the keys run out in 5 minutes
 	}{
 		"a key of another API": {func() string { return set(oct("first"), oct("b", `"aud":"`+other+`"`)) }, false},
 		"and a new one": {func() string {

@@ -7,7 +7,7 @@ import (
 )
 
 // ErrPending reports a kid that is unknown now but may be known soon, because its source is fetching
-// keys, or cannot read them.
+// keys or cannot read them.
 var ErrPending = errors.New("kid names no key that is known here yet")
 
 // Errors of ForHeader.
@@ -17,8 +17,8 @@ var (
 	errAlgorithm  = errors.New("alg is not the algorithm of the key")
 )
 
-// pending is a Source that reads its keys again and again. Pending reports whether there may be keys that
-// it has not read yet, and may start to read them.
+// pending is a Source that reloads its keys. Pending reports whether there may be keys that it has not
+// read yet, and may start to read them.
 type pending interface{ Pending() bool }
 
 // ForHeader returns the key that verifies a token, given the token's JOSE header, whose typ must be

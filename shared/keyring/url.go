@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// How often keys are fetched. A new key should be published longer than fetchInterval before it
-// signs. One that was not is fetched when a token names its kid.
+// How often keys are fetched. A new key should be published for longer than fetchInterval before it
+// signs. A key published later is fetched when a token names its kid.
 const (
 	fetchInterval    = time.Minute
 	fetchMinInterval = 10 * time.Second // between fetches for an unknown kid
@@ -25,7 +25,7 @@ const (
 	fetchTimeout     = 5 * time.Second
 )
 
-// errNonePublished reports an empty JWK Set, which a server that signs with a shared secret publishes.
+// errNonePublished reports an empty JWK Set, as published by a server that signs with a shared secret.
 var errNonePublished = errors.New("the authorization server publishes no public key: " +
 	"it signs with a shared secret, which a keys file can hold")
 
@@ -36,7 +36,7 @@ type URL struct {
 	client *http.Client
 	log    *slog.Logger
 	ring   atomic.Pointer[Ring]
-	tries  tries
+	loads  loads
 	wake   chan struct{} // holds a value if Watch should fetch now
 
 	mu        sync.Mutex
@@ -44,10 +44,10 @@ type URL struct {
 	fetching  bool      // whether that fetch, or the first one, has not succeeded yet
 }
 
-// NewURL returns a source that has no key until Watch has fetched some. The log gets failures of
-// fetches. The address must be an https URL, or an http URL of this machine: the keys are not signed, so
-// on a network without TLS an attacker could replace them, and then sign tokens. The error does not
-// quote the address.
+// NewURL returns a source that has no key until Watch has fetched some. Failed fetches are logged. The
+// address must be an https URL, or an http URL of this machine: the keys are not signed, so without TLS
+// an attacker on the network could replace them and then sign tokens. The error does not quote the
+// address.
 func NewURL(address string, log *slog.Logger) (*URL, error) {
 	u, err := url.Parse(address)
 	switch {
@@ -76,15 +76,14 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
-// noRedirect makes the client return redirects, which fetch refuses: keys must come from the
-// configured address.
+// noRedirect stops the client from following redirects: keys must come from the configured address.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Current returns the ring that was fetched last. It is empty before the first fetch.
 func (s *URL) Current() *Ring { return s.ring.Load() }
 
 // Pending requests a fetch, unless one was requested less than 10 seconds ago, and reports whether
-// the last requested fetch has not succeeded yet. An unknown kid may then be that of a new key.
+// the last requested fetch has not succeeded yet. An unknown kid may then name a new key.
 func (s *URL) Pending() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,12 +97,12 @@ func (s *URL) Pending() bool {
 	return s.fetching
 }
 
-// Health returns whether the keys can be fetched, and until when the current ones suffice if they cannot.
-func (s *URL) Health() Health { return s.tries.of(s.Current()) }
+// Health returns whether the keys can be fetched and when the current keys run out.
+func (s *URL) Health() Health { return s.loads.healthOf(s.Current()) }
 
-// Watch fetches the keys now, every minute, and when Pending requests it, until ctx ends. If a fetch
-// fails, the keys of the last one stay in use. Watch then tries again every 10 seconds, or every 2
-// without keys, and logs each fetch that fails. Call it once.
+// Watch fetches the keys at once, then every minute and when Pending requests it, until ctx ends. If a
+// fetch fails, the keys fetched before stay in use. Watch then retries every 10 seconds, or every 2
+// seconds if it has no keys, and logs each failure. Call it once.
 func (s *URL) Watch(ctx context.Context) {
 	failing := false
 	for {
@@ -112,14 +111,14 @@ func (s *URL) Watch(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			s.tries.failed(err, nil)
+			s.loads.failed(err, nil)
 			s.warn(ctx, err)
 			failing, pause = true, fetchFirstRetry
 			if s.Current().Len() > 0 {
 				pause = fetchRetry
 			}
 		default:
-			s.tries.succeeded()
+			s.loads.succeeded()
 			if failing {
 				s.log.InfoContext(ctx, "keys fetched again", "url", s.url)
 			}

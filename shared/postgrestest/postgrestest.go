@@ -62,8 +62,8 @@ func Shared() (*Server, error) {
 	return &Server{bin: bin, dir: dir, shared: true}, err
 }
 
-// New makes a cluster and starts a server on it that no other program uses. It returns
-// ErrNotInstalled where there is no PostgreSQL. Call Close at the end.
+// New creates a database cluster and starts a server on it that no other program uses. It
+// returns ErrNotInstalled if there is no PostgreSQL. Call Close at the end.
 func New() (*Server, error) {
 	bin, err := programs()
 	if err != nil {
@@ -102,7 +102,7 @@ func programs() (string, error) {
 	if err != nil {
 		return "", ErrNotInstalled
 	}
-	path, err = filepath.EvalSymlinks(path) // the other programs are beside the file, not beside a link to it
+	path, err = filepath.EvalSymlinks(path) // the other programs are next to the file, not next to a link
 	return filepath.Dir(path), err
 }
 
@@ -149,13 +149,12 @@ func (s *Server) Stop() error {
 		return nil
 	}
 	err := s.process.Process.Signal(syscall.SIGINT)
-	_ = s.process.Wait() // its exit status says nothing: it was told to stop
+	_ = s.process.Wait() // the exit status does not matter: the server was told to stop
 	s.process = nil
 	return err
 }
 
-// Database makes an empty database and returns its URL. The database goes with the
-// server.
+// Database creates an empty database and returns its URL. Close deletes it with the server.
 func (s *Server) Database() (string, error) {
 	name := fmt.Sprintf("test_%d_%d", os.Getpid(), s.databases.Add(1)) // programs share a server
 	if err := s.run("createdb", "-h", s.dir, "-U", "hallpass", name); err != nil {
@@ -189,8 +188,8 @@ func (s *Server) run(name string, args ...string) error {
 	return nil
 }
 
-// attributes make a program run as the user postgres where the tests run as root:
-// PostgreSQL refuses to run as root.
+// attributes returns process attributes that run a program as the user postgres if the
+// tests run as root: PostgreSQL refuses to run as root.
 func (s *Server) attributes() (*syscall.SysProcAttr, error) {
 	uid, gid, err := account()
 	if err != nil || uid == os.Getuid() {
@@ -213,7 +212,7 @@ func account() (uid, gid int, err error) {
 	if os.Getuid() != 0 {
 		return os.Getuid(), os.Getgid(), nil
 	}
-	u, err := user.Lookup("postgres") // PostgreSQL's package makes this user
+	u, err := user.Lookup("postgres") // PostgreSQL's package creates this user
 	if err != nil {
 		return 0, 0, err
 	}

@@ -16,8 +16,8 @@ const maxDistance = 2
 // is nearest to it.
 type Misspelling struct{ Variable, Setting string }
 
-// Misspellings are passed to every command, so that one with a log can warn of them. They
-// are not errors: the variable may belong to another program.
+// Misspellings are passed to every command, which can log them with Warn. They are not
+// errors: the variable may belong to another program.
 type Misspellings []Misspelling
 
 // Warn logs each misspelling at level WARN, without the variable's value.

@@ -1,4 +1,4 @@
-// Package publicdoc serves documents that everybody may read, such as metadata and API descriptions.
+// Package publicdoc serves public documents, such as metadata and API descriptions.
 package publicdoc
 
 import (
@@ -14,9 +14,9 @@ import (
 // preflightAge is how long a browser may cache the response to a preflight.
 const preflightAge = 10 * time.Minute
 
-// AnyOrigin returns middleware for GET and HEAD of a document that is the same for everybody: scripts of
-// every origin may read it, whatever headers they send. Libraries add headers of their own, such as
-// MCP-Protocol-Version, for which a browser asks first, by a preflight. Cookies are not allowed.
+// AnyOrigin wraps the handler of a public document: scripts of every origin may read it with GET and HEAD,
+// without cookies. Every request header is allowed, because libraries add their own, such as
+// MCP-Protocol-Version, and a browser then sends a preflight first.
 func AnyOrigin(next http.Handler) http.Handler {
 	return cors.New(cors.Options{
 		AllowedOrigins: []string{"*"},
@@ -26,8 +26,8 @@ func AnyOrigin(next http.Handler) http.Handler {
 	}).Handler(next)
 }
 
-// Handler returns a handler of GET and HEAD that responds with the body, for AnyOrigin. Other methods get
-// a 405.
+// Handler returns a handler that serves body to scripts of every origin. Methods other than GET and HEAD
+// get a 405.
 func Handler(contentType string, body []byte) http.Handler {
 	length := strconv.Itoa(len(body))
 	return AnyOrigin(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

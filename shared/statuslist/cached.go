@@ -13,16 +13,16 @@ import (
 
 // overlap is the difference of iat up to which two published lists count as issued at the same time.
 // Replicas read revocations at different moments, their clocks differ, and iat has a resolution of one
-// second, so it does not tell which of the two lists knows more.
+// second, so iat does not show which of the two lists is more complete.
 const overlap = token.DefaultLeeway
 
 // olderTimeout is how long responses older than the copy are ignored before they count as failures.
-// Replicas drop old revocations at different moments of the same minute, so that for a while the list
-// of one is older than that of another.
+// Replicas drop old revocations at different moments of the same minute, so for a while the list of one
+// replica is older than that of another.
 const olderTimeout = 2 * time.Minute
 
 var errOlder = errors.New("the response was issued before the current copy: " +
-	"a cache or an attacker replays it, or the clocks of servers differ")
+	"a cache or an attacker replays it, or the servers' clocks differ")
 
 // publishedList is a list as one server has signed it.
 type publishedList struct {
@@ -31,9 +31,9 @@ type publishedList struct {
 	issued time.Time // IssuedAt, but not in the future; orders published lists
 }
 
-// newPublishedList returns a list that has just been verified. Its issued is limited to now, so that a
-// list from a clock that was ahead does not make the next ones look old. Its end is moved by as much, so
-// that it is not used for longer than the server meant.
+// newPublishedList returns a list that has just been verified. If the server's clock is ahead, issued is
+// limited to about now: later lists from other servers must not look old. ExpiresAt moves by the same
+// amount, so the list is not used for longer than the server intended.
 func newPublishedList(t Token, etag string, now time.Time) *publishedList {
 	p := &publishedList{Token: t, etag: etag, issued: t.IssuedAt}
 	if latest := now.Add(token.DefaultLeeway); p.issued.After(latest) {
@@ -44,17 +44,17 @@ func newPublishedList(t Token, etag string, now time.Time) *publishedList {
 }
 
 // cachedList is the copy of a list: the latest published list, followed by those issued less than
-// overlap before it that have other revocations. What any of them revokes is revoked, so that a
-// replica that is behind cannot undo what another one has published.
+// overlap before it that have other revocations. A token is revoked if any of them says so. A replica
+// that lags behind therefore cannot undo a revocation that another one has published.
 type cachedList struct {
-	lists     []*publishedList // at least one, at most about one for each replica
+	lists     []*publishedList // at least one, and about one for each replica
 	confirmed time.Time        // when the last one was fetched or found unchanged
 }
 
 func (l *cachedList) latest() *publishedList { return l.lists[0] }
 
 // pause returns how long to wait before the next fetch: half the ttl or half the time until exp,
-// whichever is shorter, so that there is time to fetch before either ends.
+// whichever is shorter. That leaves time to fetch before either is over.
 func (l *cachedList) pause(now time.Time) time.Duration {
 	pause, latest := fetchInterval, l.latest()
 	if latest.TTL > 0 {
@@ -63,7 +63,7 @@ func (l *cachedList) pause(now time.Time) time.Duration {
 	return max(min(pause, latest.ExpiresAt.Sub(now)/2), fetchMinInterval)
 }
 
-// revoked returns the bit of a copy at an index. The error is errExpired, errEnded or errIndex.
+// revoked returns the bit of a copy at an index. The error is errExpired, errKeyEnded or errIndex.
 func (c *Client) revoked(l *cachedList, index int64, now time.Time) (bool, error) {
 	if err := c.checkUsable(l.latest(), now); err != nil {
 		return false, err
@@ -79,14 +79,14 @@ func (c *Client) revoked(l *cachedList, index int64, now time.Time) (bool, error
 	return revoked, nil
 }
 
-// fromFuture reports whether the copy was issued after now, which newPublishedList excludes unless the
-// clock of this machine has been put back since.
+// fromFuture reports whether the copy was issued after now. Because of newPublishedList, that happens only
+// if this machine's clock has been set back since.
 func (l *cachedList) fromFuture(now time.Time) bool {
 	return l.latest().issued.After(now.Add(token.DefaultLeeway))
 }
 
-// merge returns the copy that results when next is fetched after the previous copy. The error is
-// errOlder if next is older than that. A previous copy that is not usable, or from the future, is ignored.
+// merge adds next to the previous copy and returns the result. The error is errOlder if next is older
+// than the copy. A previous copy that is unusable or from the future is ignored.
 func (c *Client) merge(before *cachedList, next *publishedList, now time.Time) (*cachedList, error) {
 	published := []*publishedList{next}
 	if before != nil && !before.fromFuture(now) && c.checkUsable(before.latest(), now) == nil {
@@ -100,27 +100,26 @@ func (c *Client) merge(before *cachedList, next *publishedList, now time.Time) (
 	merged := &cachedList{confirmed: now}
 	var lists []*List
 	for _, p := range published {
-		if p == latest || latest.issued.Sub(p.issued) <= overlap && !p.List.within(lists) {
+		if p == latest || latest.issued.Sub(p.issued) <= overlap && !p.List.subsetOf(lists) {
 			merged.lists, lists = append(merged.lists, p), append(lists, p.List)
 		}
 	}
 	return merged, nil
 }
 
-// checkUsable returns errExpired or errEnded if the list must not be used, and nil if it may.
+// checkUsable returns errExpired or errKeyEnded if the list must not be used.
 func (c *Client) checkUsable(p *publishedList, now time.Time) error {
 	if !now.Before(p.ExpiresAt.Add(token.DefaultLeeway)) {
 		return errExpired
 	}
 	if !c.keyVerifies(p.Key, now) {
-		return errEnded
+		return errKeyEnded
 	}
 	return nil
 }
 
-// keyVerifies reports whether the current ring has the key, or an equal one, and it still verifies. A
-// ring that was read again has equal keys; a list that depended on the identical one would have to be
-// fetched again.
+// keyVerifies reports whether the current ring has the key, or an equal one, and it still verifies. After
+// the keys are reloaded, the ring has equal keys, and the list need not be fetched again.
 func (c *Client) keyVerifies(key *keyring.Key, now time.Time) bool {
 	ring := c.cfg.Keys.Current()
 	if ring.Verifies(key, now) {

@@ -17,8 +17,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
-// maxLists bounds the lists that a client keeps: 32 MiB, for 268 million grants. It takes as much again
-// for each replica that is behind another one.
+// maxLists bounds the lists that a client keeps: 32 MiB, for 268 million grants. A replica whose list
+// lacks revocations of another's takes as much again.
 const maxLists = 256
 
 // idleTime is how long a list is kept after its last use.
@@ -28,7 +28,7 @@ const idleTime = time.Hour
 var (
 	errNeverFetched = errors.New("its status list has not been fetched yet")
 	errExpired      = errors.New("its status list has expired and cannot be fetched")
-	errEnded        = errors.New("the key of its status list has ended, and no list with another key has been fetched yet")
+	errKeyEnded     = errors.New("the key of its status list has ended, and no list with another key has been fetched yet")
 	errTooMany      = fmt.Errorf("its status list would exceed the %d that are kept", maxLists)
 )
 
@@ -48,9 +48,9 @@ type Config struct {
 	// required.
 	Audience string
 	// URL is the address below which lists are fetched, for an API that reaches the authorization
-	// server by another address than Issuer. Empty means Issuer + Path. It may be an http URL, also of
-	// another machine: lists are signed. An attacker on that network could withhold new lists, so that
-	// revocations stay unknown until the copy expires, but not forge one.
+	// server at another address than Issuer. Empty means Issuer + Path. An http URL may name another
+	// machine, because lists are signed: an attacker on the network cannot forge a list, but can hide
+	// new revocations until the copy expires.
 	URL string
 	// Log gets a line when a list cannot be fetched, and when it can be fetched again; nil means
 	// slog.Default().
@@ -116,10 +116,10 @@ func validURL(address string) bool {
 		u.RawQuery == "" && u.Fragment == ""
 }
 
-// Revoked reports whether a token is revoked. A token that refers to no list is not. The error wraps
-// token.ErrInvalid if the token refers to something that is not a bit of the issuer's lists. With any
-// other error, the list is not known now. If the list has never been fetched, Revoked waits for the
-// first tries, for up to 4 seconds or until ctx ends.
+// Revoked reports whether a token is revoked. A token that refers to no list is not revoked. The error
+// wraps token.ErrInvalid if the token does not refer to a bit of the issuer's lists. Any other error means
+// that no usable list is known now. If the list has never been fetched, Revoked waits for the first
+// attempts, for up to 4 seconds or until ctx ends.
 func (c *Client) Revoked(ctx context.Context, claims *token.Claims) (bool, error) {
 	if claims.Status == nil {
 		return false, nil
@@ -135,7 +135,7 @@ func (c *Client) Revoked(ctx context.Context, claims *token.Claims) (bool, error
 		return false, err
 	}
 	revoked, err := c.revoked(cached, claims.Status.Index, now)
-	if errors.Is(err, errEnded) {
+	if errors.Is(err, errKeyEnded) {
 		l.fetchSoon()
 	}
 	return revoked, err
@@ -200,12 +200,12 @@ func (c *Client) address(uri string) (address string, ok bool) {
 
 // Stats are the figures of a Client, for metrics.
 type Stats struct {
-	// Lists is how many lists are tracked.
+	// Lists is the number of tracked lists.
 	Lists int
-	// Oldest is the time since the last confirmation of the list for which it is longest ago; for a
-	// list that was never fetched, since its first use. Zero if there is no list.
+	// Oldest is the age of the stalest list: the time since it was last fetched or found unchanged, or
+	// since its first use if it was never fetched. Zero if there is no list.
 	Oldest time.Duration
-	// Failures is how many fetches have failed since Open.
+	// Failures is the number of fetches that have failed since Open.
 	Failures uint64
 }
 

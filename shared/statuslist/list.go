@@ -17,8 +17,8 @@ const MaxSize = 1 << 20
 // ErrEncoding reports a text that is not an encoded list, or one longer than MaxSize.
 var ErrEncoding = errors.New("not an encoded status list")
 
-// List is a list of bits, each of which says whether the tokens with its index are revoked. It is safe
-// for concurrent reads, but not for reads concurrent with Revoke.
+// List is a list of bits. Each bit says whether the tokens with its index are revoked. It is safe for
+// concurrent reads, but not for reads concurrent with Revoke.
 type List struct {
 	bits []byte // index 0 is the least significant bit of the first byte
 }
@@ -46,15 +46,15 @@ func (l *List) Revoked(index int64) (revoked, ok bool) {
 
 func (l *List) has(index int64) bool { return index >= 0 && index < int64(l.Size()) }
 
-// within reports whether every bit that is set in l is also set in one of the others.
-func (l *List) within(others []*List) bool {
-	for i, more := range l.bits {
+// subsetOf reports whether every bit that is set in l is also set in one of the others.
+func (l *List) subsetOf(others []*List) bool {
+	for i, missing := range l.bits {
 		for _, o := range others {
 			if i < len(o.bits) {
-				more &^= o.bits[i]
+				missing &^= o.bits[i]
 			}
 		}
-		if more != 0 {
+		if missing != 0 {
 			return false
 		}
 	}
@@ -92,7 +92,7 @@ func Decode(text string) (*List, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
-	bits := make([]byte, MaxSize/8+1) // one byte more, to notice a list that is too long
+	bits := make([]byte, MaxSize/8+1) // the extra byte detects a list that is too long
 	n := 0
 	for err == nil && n < len(bits) {
 		var more int
@@ -105,7 +105,7 @@ func Decode(text string) (*List, error) {
 	case !errors.Is(err, io.EOF):
 		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
 	case rest.Len() > 0:
-		return nil, fmt.Errorf("%w: something follows it", ErrEncoding)
+		return nil, fmt.Errorf("%w: data follows it", ErrEncoding)
 	}
 	return &List{bits: bits[:n:n]}, nil
 }

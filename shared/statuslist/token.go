@@ -25,7 +25,7 @@ const (
 const maxTTL = 24 * time.Hour
 
 // ErrToken reports a text that is not the expected signed list.
-var ErrToken = errors.New("not the signed status list asked for")
+var ErrToken = errors.New("not the expected status list")
 
 // Token holds the claims of a signed list (a Status List Token).
 type Token struct {
@@ -33,7 +33,7 @@ type Token struct {
 	URI string
 	// IssuedAt and ExpiresAt bound the validity. They have a resolution of one second.
 	IssuedAt, ExpiresAt time.Time
-	// TTL is how old a copy may be before it is fetched again; zero if the claim is absent.
+	// TTL is how old a copy may become before it is fetched again; zero if the claim is absent.
 	TTL time.Duration
 	// List is the list.
 	List *List
@@ -96,9 +96,9 @@ type Expected struct {
 	Now time.Time
 }
 
-// Verify returns the claims of a signed list, as a Client does for each list that it fetches. A server
-// that publishes lists can test them with it. The error is ErrToken if the list is not the expected
-// one.
+// Verify verifies a signed list and returns its claims. A Client calls it for each list that it fetches,
+// and a server that publishes lists can test them with it. The error is ErrToken if the list is not the
+// expected one.
 func Verify(raw string, want Expected) (Token, error) {
 	var w wire
 	var key *keyring.Key
@@ -121,7 +121,7 @@ func Verify(raw string, want Expected) (Token, error) {
 		return key.VerificationKey(), nil
 	})
 	if errors.Is(err, jwt.ErrTokenMalformed) {
-		err = jwt.ErrTokenMalformed // what it wraps quotes the claims
+		err = jwt.ErrTokenMalformed // the wrapped error quotes the claims
 	}
 	if err != nil {
 		return Token{}, fmt.Errorf("%w: %w", ErrToken, err)

@@ -13,21 +13,21 @@ import (
 // How lists are fetched.
 const (
 	fetchTimeout     = 2 * time.Second
-	fetchFirstTime   = 2 * time.Second        // during which the first requests for a list wait
+	fetchFirstTime   = 2 * time.Second        // how long the first requests for a list wait
 	fetchRetry       = time.Second / 2        // after a failure
 	fetchInterval    = time.Minute            // for a list without a ttl
-	fetchMinInterval = 100 * time.Millisecond // between two fetches, whatever the ttl, and between the first tries
+	fetchMinInterval = 100 * time.Millisecond // between two fetches, whatever the ttl, and between first attempts
 )
 
 // maxResponse bounds the signed form, in bytes. It is twice the size of a list of MaxSize random bits.
 const maxResponse = 512 << 10
 
-// trackedList is a list that is fetched again and again.
+// trackedList is a list that is fetched periodically.
 type trackedList struct {
 	uri, address string
 	began        time.Time                  // when the list was first used
 	copy         atomic.Pointer[cachedList] // nil before the first success
-	tried        chan struct{}              // closed when copy is set, or the first tries have failed
+	tried        chan struct{}              // closed when copy is set or the first attempts have failed
 	used         atomic.Int64               // when the list was last used, in seconds since 1970
 	wake         chan struct{}              // holds a value if the list should be fetched now
 }
@@ -48,7 +48,7 @@ func (l *trackedList) idle(now time.Time) bool {
 func (l *trackedList) fetchSoon() {
 	select {
 	case l.wake <- struct{}{}:
-	default: // another request was first
+	default: // already woken
 	}
 }
 
@@ -61,8 +61,8 @@ func (l *trackedList) confirmed() time.Time {
 	return l.began
 }
 
-// wait returns the copy. Before the first one, it waits for the first tries to fetch it or until ctx
-// ends: a server that has just started may need a moment.
+// wait returns the copy. Without a copy, it waits until the first attempts to fetch one are over or
+// ctx ends, because a server that has just started may need a moment.
 func (l *trackedList) wait(ctx context.Context) (*cachedList, error) {
 	if cached := l.copy.Load(); cached != nil {
 		return cached, nil
@@ -78,7 +78,7 @@ func (l *trackedList) wait(ctx context.Context) (*cachedList, error) {
 	return nil, errNeverFetched
 }
 
-// track fetches a list again and again, until ctx ends or the list is idle.
+// track fetches a list periodically until ctx ends or the list is idle.
 func (c *Client) track(ctx context.Context, l *trackedList) {
 	err := c.fetchFirst(ctx, l)
 	close(l.tried)
@@ -97,7 +97,7 @@ func (c *Client) track(ctx context.Context, l *trackedList) {
 	}
 }
 
-// fetchFirst tries to fetch a list for as long as requests wait for it.
+// fetchFirst tries to fetch a list for as long as the first requests wait for it.
 func (c *Client) fetchFirst(ctx context.Context, l *trackedList) (err error) {
 	for began := time.Now(); ctx.Err() == nil && time.Since(began) < fetchFirstTime; sleep(ctx, fetchMinInterval, nil) {
 		if err = c.fetch(ctx, l); err == nil {
@@ -151,7 +151,7 @@ func (c *Client) report(ctx context.Context, l *trackedList, before state, err e
 	return now
 }
 
-// fetch replaces the copy by the published list, and counts failures.
+// fetch replaces the copy with the published list, and counts failures.
 func (c *Client) fetch(ctx context.Context, l *trackedList) error {
 	err := c.tryFetch(ctx, l)
 	if err != nil {
@@ -179,7 +179,7 @@ func (c *Client) tryFetch(ctx context.Context, l *trackedList) error {
 	if resp.StatusCode == http.StatusNotModified && req.Header.Get("If-None-Match") != "" {
 		now := c.cfg.Now()
 		if err := c.checkUsable(before.latest(), now); err != nil {
-			return err // it has ended since the request was sent, and a 304 is not signed
+			return err // it has expired since the request was sent, and a 304 is not signed
 		}
 		l.copy.Store(&cachedList{lists: before.lists, confirmed: now})
 		return nil
@@ -189,7 +189,7 @@ func (c *Client) tryFetch(ctx context.Context, l *trackedList) error {
 	}
 	cached, err := c.read(resp, l, before)
 	if errors.Is(err, errOlder) && c.cfg.Now().Sub(before.confirmed) < olderTimeout {
-		return nil // and nothing is confirmed
+		return nil // but do not update confirmed
 	}
 	if err == nil {
 		l.copy.Store(cached)
@@ -197,7 +197,7 @@ func (c *Client) tryFetch(ctx context.Context, l *trackedList) error {
 	return err
 }
 
-// read returns the copy that follows the previous one after a response with a list.
+// read verifies the list in the response and merges it into the previous copy.
 func (c *Client) read(resp *http.Response, l *trackedList, before *cachedList) (*cachedList, error) {
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	if err != nil {

@@ -16,8 +16,8 @@ type tokenKey struct {
 	signature digest
 }
 
-// newTokenKey returns the key of a token. A signature of usual length is copied to the stack, because
-// converting the string to bytes would allocate on every request.
+// newTokenKey returns the cache key of a token. A signature of up to 512 bytes is copied to the stack,
+// because converting the string to bytes would allocate on every request.
 func newTokenKey(raw string) tokenKey {
 	dot := max(strings.LastIndexByte(raw, '.'), 0)
 	var buffer [512]byte
@@ -50,7 +50,7 @@ type entry struct {
 	signed string
 }
 
-// get returns the token with the key k.
+// get returns the token with the key k, if it is cached.
 func (c *cache) get(k tokenKey) (verified, bool) {
 	c.mu.RLock()
 	e, young := c.young[k.signature]
@@ -78,10 +78,10 @@ func (c *cache) put(k tokenKey, v verified) {
 	if _, ok := c.young[k.signature]; !ok && len(c.young) >= c.half {
 		c.old, c.young = c.young, map[digest]entry{}
 	}
-	c.young[k.signature] = entry{v, strings.Clone(k.signed)} // k.signed would keep the whole request in memory
+	c.young[k.signature] = entry{v, strings.Clone(k.signed)} // a substring would keep the whole header in memory
 }
 
-// len returns how many tokens are cached.
+// len returns the number of cached tokens.
 func (c *cache) len() int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

@@ -14,8 +14,8 @@ import (
 // Type is the typ header of an access token (RFC 9068 section 2.1).
 const Type = "at+jwt"
 
-// UserPrefix is the prefix of the subject of every token that a user stands behind. A client id never
-// begins with it, so a subject is a user's or a client's and cannot be mistaken for the other.
+// UserPrefix begins the subject of every token that is issued for a user. No client id begins with it, so
+// a client cannot be mistaken for a user.
 const UserPrefix = "usr_"
 
 // Claims are the claims of a token. Those that a Verifier returns are shared between requests and must
@@ -35,15 +35,15 @@ type Claims struct {
 	IssuedAt, NotBefore, ExpiresAt time.Time
 	// Scope is what the token allows.
 	Scope oauth.Scope
-	// Username and Name are the user's (preferred_username, name). Both are empty in a token without
-	// the scope profile, and in one that no user stands behind: see IsUser.
+	// Username and Name are the user's (preferred_username, name). Both are empty without the scope
+	// profile, and in a token that a client got for itself: see IsUser.
 	Username, Name string
 	// Status refers to the bit that revokes the token; nil without the claim status.
 	Status *Status
 }
 
-// IsUser reports whether a user stands behind the token. It is false for a token that a client got for
-// itself, by the client credentials grant.
+// IsUser reports whether the token was issued for a user. It is false for a token that a client got for
+// itself, with the client credentials grant.
 func (c *Claims) IsUser() bool { return strings.HasPrefix(c.Subject, UserPrefix) }
 
 // Status is the status_list member of the status claim (draft-ietf-oauth-status-list).
@@ -68,8 +68,8 @@ type wireStatus struct {
 	List *wireReference `json:"status_list,omitempty"`
 }
 
-// wireReference is the JSON form of Status. Both members are required, and nil if absent: an index that
-// was left out must not mean 0, the token of somebody else.
+// wireReference is the JSON form of Status. Both members are required. They are nil if absent, because a
+// missing index must not be read as 0, which belongs to another token.
 type wireReference struct {
 	Index *int64  `json:"idx"`
 	URI   *string `json:"uri"`
@@ -115,10 +115,10 @@ func numericDate(t time.Time) *jwt.NumericDate {
 // the past.
 const maxSeconds = 253402300799
 
-// errTime reports an exp, nbf or iat that no clock shows.
+// errTime reports an exp, nbf or iat that is out of range.
 var errTime = errors.New("exp, nbf or iat is not a time between 1970 and 9999")
 
-// checkTimes returns errTime unless all times are plausible.
+// checkTimes returns errTime unless all times are in range.
 func (w *wire) checkTimes() error {
 	for _, t := range []*jwt.NumericDate{w.ExpiresAt, w.NotBefore, w.IssuedAt} {
 		if t != nil && (t.Unix() < 0 || t.Unix() > maxSeconds) {
@@ -131,7 +131,7 @@ func (w *wire) checkTimes() error {
 // errReference reports a status_list without idx or uri (draft-ietf-oauth-status-list section 6.2).
 var errReference = errors.New("its status_list has no idx or no uri")
 
-// reference returns the reference to a status list, and nil without the claim.
+// reference returns the reference to a status list, or nil if the claim is absent.
 func (w *wire) reference() (*Status, error) {
 	if w.Status == nil || w.Status.List == nil {
 		return nil, nil

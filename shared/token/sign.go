@@ -10,13 +10,12 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-// Signer signs tokens with the key of its source that signs now. It is safe for concurrent use.
+// Signer signs tokens with the current signing key of a ring. It is safe for concurrent use.
 type Signer struct {
 	// Keys returns the ring; required.
 	Keys keyring.Source
-	// Audience is the API that has the ring's shared secrets that are bound to no API. Tokens for
-	// another API are signed with a key bound to that API or with a key pair. Empty means that there
-	// is only one API.
+	// Audience is the API that holds the shared secrets bound to no API. Tokens for any other API are
+	// signed with a key bound to that API or with a key pair. Empty means that there is only one API.
 	Audience string
 	// Now is the clock that selects the key; nil means time.Now.
 	Now func() time.Time
@@ -56,13 +55,6 @@ func (s *Signer) CanSign(audience string) bool {
 	return err == nil
 }
 
-func (s *Signer) now() time.Time {
-	if s.Now == nil {
-		return time.Now()
-	}
-	return s.Now()
-}
-
 // Key returns the key that signs tokens for the audience now, or keyring.ErrNoSigner. It should also
 // sign the status list of those tokens, so that every verifier of the tokens can verify the list.
 func (s *Signer) Key(audience []string) (*keyring.Key, error) {
@@ -74,4 +66,11 @@ func (s *Signer) Key(audience []string) (*keyring.Key, error) {
 		return nil, keyring.ErrNoSigner
 	}
 	return ring.SignerFor(audience[0], now)
+}
+
+func (s *Signer) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
 }

@@ -20,17 +20,17 @@ const MaxLength = 8 << 10
 // for status lists.
 const DefaultLeeway = 5 * time.Second
 
-// maxAhead is how far in the future a token may have been issued. A token from a clock that was ahead is
-// valid for as much longer than the authorization server meant, so beyond an hour it is refused. Smaller
-// differences are tolerated: RFC 7519 section 4.1.6 does not make iat a start.
+// maxAhead is how far in the future iat may be. If the issuer's clock was ahead, the token stays valid for
+// that much longer than intended, so a token from more than an hour ahead is refused. Smaller differences
+// are accepted, because iat is not a start time (RFC 7519 section 4.1.6).
 const maxAhead = time.Hour
 
 // DefaultCacheSize is how many verified tokens are cached if VerifierConfig.CacheSize is zero. That
 // takes about 10 MiB for tokens of 500 bytes, and 70 MiB for tokens of MaxLength.
 const DefaultCacheSize = 8 << 10
 
-// Errors of Verify. A returned error wraps one of them and adds a reason for the log. The reason is
-// not for the client, and never holds the token.
+// Errors of Verify. A returned error wraps one of them and adds a reason for the log. The reason never
+// quotes the token. Do not show it to the client.
 var (
 	// ErrInvalid reports a token that must not be accepted, now or later.
 	ErrInvalid = errors.New("invalid token")
@@ -57,9 +57,9 @@ type VerifierConfig struct {
 	Issuer string
 	// Audience must be one of the token's aud; required.
 	Audience string
-	// InsecureAnyAudience accepts tokens for every API. Only an authorization server should set it,
-	// for introspection: an API that did would accept tokens meant for others. Audience then has
-	// the meaning of Signer.Audience.
+	// InsecureAnyAudience accepts tokens for every API. Only an authorization server should set it, for
+	// introspection: an API would accept tokens meant for others. With it, Audience has the meaning of
+	// Signer.Audience.
 	InsecureAnyAudience bool
 	// Leeway is added to exp and subtracted from nbf; zero means DefaultLeeway, a negative value none.
 	Leeway time.Duration
@@ -97,8 +97,8 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	cfg.Leeway = defaultTo(cfg.Leeway, DefaultLeeway)
-	cfg.CacheSize = defaultTo(cfg.CacheSize, DefaultCacheSize)
+	cfg.Leeway = orDefault(cfg.Leeway, DefaultLeeway)
+	cfg.CacheSize = orDefault(cfg.CacheSize, DefaultCacheSize)
 	v := &Verifier{cfg: cfg, cache: newCache(cfg.CacheSize)}
 	options := []jwt.ParserOption{
 		jwt.WithValidMethods(keyring.Algorithms),
@@ -115,10 +115,10 @@ func NewVerifier(cfg VerifierConfig) (*Verifier, error) {
 	return v, nil
 }
 
-// defaultTo returns value, or byDefault if it is zero, or zero if it is negative.
-func defaultTo[T time.Duration | int](value, byDefault T) T {
+// orDefault returns value, or fallback if value is zero, or zero if value is negative.
+func orDefault[T time.Duration | int](value, fallback T) T {
 	if value == 0 {
-		return byDefault
+		return fallback
 	}
 	return max(value, 0)
 }
@@ -132,8 +132,8 @@ func (v *Verifier) Audience() string { return v.cfg.Audience }
 // Keys returns the source of the keys, for metrics.
 func (v *Verifier) Keys() keyring.Source { return v.cfg.Keys }
 
-// Ready returns an error while there is no key to verify tokens with, and when the keys are about to end
-// and new ones cannot be read: see keyring.Health.Check.
+// Ready returns an error while there is no key to verify tokens with, and when the keys are about to run
+// out and new ones cannot be read: see keyring.Health.Check.
 func (v *Verifier) Ready() error {
 	ring := v.cfg.Keys.Current()
 	if ring == nil || ring.Len() == 0 {
@@ -148,14 +148,14 @@ func (v *Verifier) Ready() error {
 // shared: do not change them.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
 	now := v.cfg.Now()
-	cached := newTokenKey(raw)
-	found, ok := v.cache.get(cached)
+	cacheKey := newTokenKey(raw)
+	found, ok := v.cache.get(cacheKey)
 	if !ok || !v.cfg.Keys.Current().Verifies(found.key, now) {
 		var err error
 		if found, err = v.verify(raw); err != nil {
 			return nil, err
 		}
-		v.cache.put(cached, found)
+		v.cache.put(cacheKey, found)
 	}
 	if err := v.checkNow(ctx, found.claims, now); err != nil {
 		return nil, err
@@ -204,13 +204,13 @@ func (v *Verifier) verify(raw string) (verified, error) {
 		return key.VerificationKey(), nil
 	})
 	if noKey != nil {
-		err = noKey // without the text that the library adds
+		err = noKey // drops the text that the library adds
 	}
 	switch {
 	case errors.Is(err, strictjson.ErrRepeated):
 		err = strictjson.ErrRepeated
 	case errors.Is(err, jwt.ErrTokenMalformed):
-		err = jwt.ErrTokenMalformed // what it wraps quotes the claims
+		err = jwt.ErrTokenMalformed // the wrapped error quotes the claims
 	}
 	if errors.Is(err, keyring.ErrPending) {
 		return verified{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -218,7 +218,7 @@ func (v *Verifier) verify(raw string) (verified, error) {
 	if err != nil {
 		return verified{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if !v.mayBeFor(key, w.Audience) {
+	if !v.keyMaySign(key, w.Audience) {
 		return verified{}, fmt.Errorf("%w: its key is for another API", ErrInvalid)
 	}
 	if name := w.missing(); name != "" {
@@ -232,14 +232,14 @@ func (v *Verifier) verify(raw string) (verified, error) {
 		return verified{}, fmt.Errorf("%w: its iat is more than %v ahead: a clock is wrong", ErrInvalid, maxAhead)
 	}
 	if v.cfg.RequireStatus && claims.Status == nil {
-		return verified{}, fmt.Errorf("%w: it refers to no status list, so it could not be revoked", ErrInvalid)
+		return verified{}, fmt.Errorf("%w: it refers to no status list, so it cannot be revoked", ErrInvalid)
 	}
 	return verified{claims: claims, key: key}, nil
 }
 
-// mayBeFor reports whether the key may sign tokens for the audience. An API that shares a secret could
-// sign with it, so the secret counts only for that API.
-func (v *Verifier) mayBeFor(key *keyring.Key, audience []string) bool {
+// keyMaySign reports whether the key may sign tokens for the audience. An API that has a secret can sign
+// with it, so the secret is accepted only in tokens for that API.
+func (v *Verifier) keyMaySign(key *keyring.Key, audience []string) bool {
 	only := key.Audience
 	if only == "" && v.cfg.InsecureAnyAudience && key.Algorithm == keyring.HS256 {
 		only = v.cfg.Audience
@@ -248,7 +248,7 @@ func (v *Verifier) mayBeFor(key *keyring.Key, audience []string) bool {
 }
 
 // checkCompact checks the compact serialization: three non-empty parts in the alphabet of base64url
-// (RFC 7515 section 7.1). The decoder alone would accept line breaks.
+// (RFC 7515 section 7.1). The decoder would also accept line breaks.
 func checkCompact(raw string) error {
 	if len(raw) > MaxLength {
 		return fmt.Errorf("%w: it is longer than %d bytes", ErrInvalid, MaxLength)
@@ -258,7 +258,7 @@ func checkCompact(raw string) error {
 		switch c := raw[i]; {
 		case c == '.':
 			if length == 0 {
-				return fmt.Errorf("%w: a part of it is empty", ErrInvalid)
+				return fmt.Errorf("%w: one of its parts is empty", ErrInvalid)
 			}
 			parts, length = parts+1, 0
 		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_':

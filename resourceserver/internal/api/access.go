@@ -23,10 +23,10 @@ type access struct {
 // byAnyone allows every request, without a token.
 var byAnyone = access{open: true}
 
-// byClient allows tokens that have all the scopes, also those that a client got for itself.
+// byClient allows tokens that have all the scopes, including those that a client got for itself.
 func byClient(scopes ...string) access { return access{scopes: scopes} }
 
-// byUser allows tokens of users that have all the scopes.
+// byUser allows only tokens that were issued for a user and have all the scopes.
 func byUser(scopes ...string) access { return access{scopes: scopes, user: true} }
 
 // declared reports whether the access is open or has scopes, and not both.

@@ -1,8 +1,8 @@
 // Package api is the API that Hallpass protects: the current user, and items.
 //
-// It is an example to copy and extend. routes.go lists every operation on one line, with who may call
-// it. A handler is a function from a context and typed input to typed output or an error. The same line
-// enforces the access, and generates the OpenAPI document and the docs page.
+// It is an example to copy and extend. routes.go has one line for each operation, which says who may call
+// it. A handler is a function from a context and typed input to typed output or an error. The API enforces
+// the access that the line names, and generates the OpenAPI document and the docs page from it.
 package api
 
 import (
@@ -64,16 +64,16 @@ func newHandler(cfg Config, routes []route) (http.Handler, error) {
 	return crossOrigin(headAsGet(router), cfg.AllowedOrigins, public), nil
 }
 
-// crossOrigin is middleware that lets scripts of the origins call the API, and scripts of every origin read the
-// documents at the public paths. A script may try every method, so that it can read a 405.
+// crossOrigin lets scripts of the origins call the API, and scripts of every origin read the documents at the
+// public paths. All methods are allowed, so that a script can read a 405.
 func crossOrigin(next http.Handler, origins, public []string) http.Handler {
-	calls := httpserver.CORS(origins, append([]string{http.MethodHead}, knownMethods...)...)(next)
-	documents := publicdoc.AnyOrigin(next)
+	someOrigins := httpserver.CORS(origins, append([]string{http.MethodHead}, knownMethods...)...)(next)
+	anyOrigin := publicdoc.AnyOrigin(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if slices.Contains(public, r.URL.Path) {
-			documents.ServeHTTP(w, r)
+			anyOrigin.ServeHTTP(w, r)
 			return
 		}
-		calls.ServeHTTP(w, r)
+		someOrigins.ServeHTTP(w, r)
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// newDescription returns an OpenAPI document that says how to get a token, without operations.
+// newDescription returns an OpenAPI document without operations. It says how to get a token.
 func newDescription(cfg Config) *huma.OpenAPI {
 	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",

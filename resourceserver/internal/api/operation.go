@@ -32,16 +32,16 @@ type route struct {
 // huma.Error404NotFound, is the response; any other error is logged and becomes a 500.
 type handler[I, O any] func(ctx context.Context, in *I) (*O, error)
 
-// handle returns the last part of a line: it registers the operation with its handler. The options may
-// change what the OpenAPI document says of the operation, such as its DefaultStatus.
+// handle returns the add function of a route, which registers the operation with its handler. The options
+// may change the operation's entry in the OpenAPI document, such as its DefaultStatus.
 func handle[I, O any](h handler[I, O], options ...func(*huma.Operation)) func(huma.API, huma.Operation) {
 	return func(api huma.API, op huma.Operation) {
 		op.OperationID = huma.GenerateOperationID(op.Method, op.Path, new(O))
-		enforced := op.Security
+		security := op.Security
 		for _, option := range options {
 			option(&op)
 		}
-		op.Security = enforced
+		op.Security = security // the document must describe what is enforced
 		huma.Register(api, op, h)
 	}
 }
@@ -55,8 +55,8 @@ func register(router *mux.Router, cfg Config, routes []route) (*huma.OpenAPI, er
 		Formats:      map[string]huma.Format{jsonType: format, "json": format},
 		Transformers: []huma.Transformer{logFailures(cfg.Log)},
 	}, humamux.WithRouteCustomizer(func(op *huma.Operation, r *mux.Route) {
-		who, _ := op.Metadata[accessKey].(access)
-		r.Handler(who.middleware(cfg.Guard)(r.GetHandler()))
+		allowed, _ := op.Metadata[accessKey].(access)
+		r.Handler(allowed.middleware(cfg.Guard)(r.GetHandler()))
 		documentChallenges(op.Responses)
 	}))
 	for _, r := range routes {
@@ -115,7 +115,7 @@ func marshalJSON(w io.Writer, v any) error {
 	return err
 }
 
-// logFailures returns a transformer that changes nothing, and logs the cause of each problem that has one.
+// logFailures returns a transformer that logs the cause of each problem that has one. It changes nothing.
 func logFailures(log *slog.Logger) huma.Transformer {
 	return func(ctx huma.Context, _ string, v any) (any, error) {
 		if p, ok := v.(*Problem); ok && p.cause != nil {

@@ -21,11 +21,11 @@ type Problem struct {
 
 // FieldError says what is wrong with one field of the request.
 type FieldError struct {
-	Field   string `json:"field" doc:"Where the field is and how it is called" example:"path.item_id"`
+	Field   string `json:"field" doc:"Location and name of the field" example:"path.item_id"`
 	Message string `json:"message" doc:"What is wrong with it" example:"invalid integer"`
 }
 
-// Huma has one error type for a program, which is set with these variables.
+// huma gets its error type from these global variables.
 func init() {
 	huma.NewError = newProblem
 	huma.NewErrorWithContext = newProblemFor
@@ -49,8 +49,8 @@ func newProblem(status int, detail string, errs ...error) huma.StatusError {
 	return p
 }
 
-// newProblemFor returns the error that huma responds with itself: for invalid input, or for the unknown
-// error of a handler, whose text is only for the log.
+// newProblemFor returns the error with which huma itself responds: to invalid input, or when a handler
+// returns an error that is not from huma. The text of the latter is only for the log.
 func newProblemFor(_ huma.Context, status int, detail string, errs ...error) huma.StatusError {
 	if status >= http.StatusInternalServerError {
 		return &Problem{Document: problem.New(status, http.StatusText(status)), cause: errors.Join(errs...)}
@@ -60,7 +60,7 @@ func newProblemFor(_ huma.Context, status int, detail string, errs ...error) hum
 	return p
 }
 
-// fieldTexts returns one text about all the fields, or nothing if there are none.
+// fieldTexts returns one text about all the fields, or no text if there are no fields.
 func fieldTexts(fields []FieldError) []string {
 	if len(fields) == 0 {
 		return nil

@@ -14,8 +14,8 @@ import (
 // knownMethods are the methods that a route may have, in the order in which Allow lists them.
 var knownMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
-// newRouter returns a router whose 404 and 405 responses are problem documents, and which does not
-// redirect paths that are not clean.
+// newRouter returns a router whose 404 and 405 responses are problem documents. It does not redirect paths
+// such as //items to their clean form.
 func newRouter() *mux.Router {
 	router := mux.NewRouter().SkipClean(true)
 	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -76,7 +76,7 @@ func headAsGet(next http.Handler) http.Handler {
 	})
 }
 
-// addPage adds a handler of GET for exactly this path, which is not a template.
+// addPage adds a GET handler for exactly this path. The path is not a template.
 func addPage(router *mux.Router, path string, h http.Handler) {
 	isPath := func(r *http.Request, _ *mux.RouteMatch) bool { return r.URL.Path == path }
 	router.MatcherFunc(isPath).Methods(http.MethodGet).Name(path).Handler(h)

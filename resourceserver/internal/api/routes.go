@@ -2,8 +2,7 @@ package api
 
 import "net/http"
 
-// scopes are the scopes of this API, and what they allow. The docs page shows them, and the metadata lists
-// them.
+// scopes are the scopes of this API and what they allow, for the docs page and the metadata.
 var scopes = map[string]string{
 	"profile":    "Read the username and the full name of the user",
 	"items:read": "Read items",

@@ -21,11 +21,11 @@ import (
 type Settings struct {
 	HTTP    httpserver.Settings `embed:""`
 	Keys    keyring.Settings    `embed:""`
-	KeysURL string              `group:"Keys" env:"HALLPASS_KEYS_URL" placeholder:"URL" help:"JWK Set of the authorization server's public keys (its /jwks.json), instead of a shared secret: then this server has nothing that could sign a token. It must be an https URL unless the host is this machine, because an attacker who replaces the keys can sign tokens."`
+	KeysURL string              `group:"Keys" env:"HALLPASS_KEYS_URL" placeholder:"URL" help:"JWK Set of the authorization server's public keys (its /jwks.json), instead of a shared secret, so that this server cannot sign tokens. It must be an https URL unless the host is this machine, because an attacker who replaces the keys can sign tokens."`
 
-	Issuer         string `group:"Tokens" env:"HALLPASS_ISSUER" default:"http://127.0.0.1:9000" placeholder:"URL" help:"Authorization server whose tokens are accepted; written exactly as there (${default})."`
-	Audience       string `group:"Tokens" env:"HALLPASS_AUDIENCE" default:"http://127.0.0.1:8000" placeholder:"URL" help:"Identifier of this API, which a token must name; best the URL that clients call it by (${default})."`
-	StatusListsURL string `group:"Tokens" env:"HALLPASS_STATUS_LISTS_URL" placeholder:"URL" help:"Address of the authorization server's lists of revoked tokens, if this server reaches it by another address than clients do. By default ISSUER/status-lists. Lists are signed, so http:// is accepted within a private network."`
+	Issuer         string `group:"Tokens" env:"HALLPASS_ISSUER" default:"http://127.0.0.1:9000" placeholder:"URL" help:"Authorization server whose tokens are accepted; exactly the same text as its HALLPASS_ISSUER (${default})."`
+	Audience       string `group:"Tokens" env:"HALLPASS_AUDIENCE" default:"http://127.0.0.1:8000" placeholder:"URL" help:"Identifier of this API, which a token must name; preferably the URL that clients call (${default})."`
+	StatusListsURL string `group:"Tokens" env:"HALLPASS_STATUS_LISTS_URL" placeholder:"URL" help:"Address of the authorization server's lists of revoked tokens, if this server reaches it at another address than clients do. By default ISSUER/status-lists. Lists are signed, so http:// is accepted within a private network."`
 	Docs           bool   `group:"Server" env:"HALLPASS_DOCS" default:"true" negatable:"" help:"Serve /docs, /redoc and /openapi.json (on by default)."`
 }
 
@@ -82,7 +82,7 @@ func New(ctx context.Context, s Settings, log *slog.Logger) (*httpserver.Server,
 	}, nil
 }
 
-// nameSetting returns the error of bearer.Open with the name of the setting instead of the field.
+// nameSetting replaces the field in an error of bearer.Open with the name of the setting.
 func nameSetting(err error) error {
 	var wrong *bearer.ConfigError
 	if errors.As(err, &wrong) {
@@ -91,17 +91,17 @@ func nameSetting(err error) error {
 	return err
 }
 
-// listMetrics returns metrics that show how fresh the knowledge of revocations is.
+// listMetrics returns metrics that show how current the API's status lists are.
 func listMetrics(guard *bearer.Guard) []prometheus.Collector {
 	return []prometheus.Collector{
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hallpass_status_lists",
-			Help: "Status lists that are kept fresh.",
+			Help: "Status lists that are kept up to date.",
 		}, func() float64 { return float64(guard.Stats().Lists) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hallpass_status_list_age_seconds",
-			Help: "Seconds since the status list with the oldest confirmation was confirmed, or first used if it never " +
-				"was; later revocations may be unknown.",
+			Help: "Age of the stalest status list: seconds since it was last fetched or found unchanged; " +
+				"later revocations may be unknown.",
 		}, func() float64 { return guard.Stats().Oldest.Seconds() }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "hallpass_status_list_failures_total",

@@ -1,5 +1,5 @@
-// Package strictjson decodes the JSON of tokens and keys, in which a member must have one meaning for all
-// programs that read it.
+// Package strictjson decodes the JSON of tokens and keys. It refuses input that other programs could read
+// differently.
 package strictjson
 
 import (
@@ -10,15 +10,24 @@ import (
 	"strings"
 )
 
+// Errors of Unmarshal and Object.
+var (
+	// ErrRepeated reports two members of the same name in one object.
+	ErrRepeated = errors.New("a member is repeated")
+
+	errSyntax = errors.New("it is not JSON, or nested too deeply")
+	errType   = errors.New("a member has the wrong type")
+)
+
 // Unmarshal is json.Unmarshal with two differences:
 //
 //   - An object with two members of the same name is an error (RFC 7519 section 4, RFC 7515 section 4 and
 //     RFC 7517 section 4).
-//   - Names are compared exactly. encoding/json ignores the case of letters, so that it would take AUD for
-//     aud (RFC 7519 section 10.1.1: claim names are case-sensitive).
+//   - Names are compared exactly. encoding/json ignores case and would read AUD as aud, but claim names are
+//     case-sensitive (RFC 7519 section 10.1.1).
 //
-// The names of v's fields must consist of lower-case letters, digits and underscores. The error holds
-// nothing of the text.
+// The names of v's fields must consist of lower-case letters, digits and underscores. The error never
+// quotes the input.
 func Unmarshal(data []byte, v any) error {
 	exact, err := reduce(data)
 	if err != nil {
@@ -30,8 +39,8 @@ func Unmarshal(data []byte, v any) error {
 	return nil
 }
 
-// Object returns the members of an object as they are written. Repeated members are an error, as for
-// Unmarshal; names are compared exactly, since they are the keys of a map.
+// Object returns the unparsed members of an object by name. Repeated members are an error, as for
+// Unmarshal.
 func Object(data []byte) (map[string]json.RawMessage, error) {
 	if _, err := reduce(data); err != nil {
 		return nil, err
@@ -43,9 +52,9 @@ func Object(data []byte) (map[string]json.RawMessage, error) {
 	return members, nil
 }
 
-// reduce returns the JSON without the members whose names no field has.
+// reduce returns the JSON without the members that match no field: see fieldName.
 func reduce(data []byte) ([]byte, error) {
-	if !json.Valid(data) { // it also bounds the depth
+	if !json.Valid(data) { // also bounds the depth
 		return nil, errSyntax
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -55,16 +64,7 @@ func reduce(data []byte) ([]byte, error) {
 	return exact.Bytes(), err
 }
 
-// Errors of Unmarshal.
-var (
-	// ErrRepeated reports two members of the same name in one object.
-	ErrRepeated = errors.New("a member is repeated")
-
-	errSyntax = errors.New("it is not JSON, or nested too deeply")
-	errType   = errors.New("a member has the wrong type")
-)
-
-// copyValue copies the next value of d to w, without the members whose names no field has.
+// copyValue copies the next value of d to w, without the members that match no field.
 func copyValue(w *bytes.Buffer, d *json.Decoder) error {
 	t, err := d.Token()
 	if err != nil {
@@ -97,7 +97,7 @@ func copyObject(w *bytes.Buffer, d *json.Decoder) error {
 		}
 		names[name] = true
 		end := w.Len()
-		fmt.Fprintf(w, "%s%q:", separator, name) // a name that Go and JSON quote differently is dropped below
+		fmt.Fprintf(w, "%s%q:", separator, name) // names that Go and JSON quote differently are dropped below
 		if err := copyValue(w, d); err != nil {
 			return err
 		}

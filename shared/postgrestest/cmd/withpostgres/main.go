@@ -34,7 +34,7 @@ func main() {
 	os.Exit(code)
 }
 
-// run runs the command beside a server and returns the command's exit code.
+// run starts a server, runs the command and returns the command's exit code.
 func run(command []string) (code int, err error) {
 	// Ctrl-C reaches the command too, and SIGTERM is passed on to it. The server is stopped
 	// when the command has ended.
@@ -58,7 +58,7 @@ func run(command []string) (code int, err error) {
 	}
 	var exit *exec.ExitError
 	if err := cmd.Run(); errors.As(err, &exit) {
-		return max(exit.ExitCode(), 1), nil // -1 is the end by a signal
+		return max(exit.ExitCode(), 1), nil // -1 if a signal ended it
 	} else if err != nil {
 		return 1, err
 	}
