@@ -73,9 +73,9 @@ func New(ctx context.Context, s Settings, log *slog.Logger) (*httpserver.Server,
 	registry.MustRegister(listMetrics(guard)...)
 	registry.MustRegister(keymetrics.New(guard.Keys())...)
 	return &httpserver.Server{
-		Settings: s.HTTP,
-		Handler:  handler,
-		Ready:    func(context.Context) error { return guard.Ready() },
+		Settings:  s.HTTP,
+		Handler:   handler,
+		Ready:     func(context.Context) error { return guard.Ready() },
 		PublicURL: s.Audience,
 		Registry:  registry,
 		Log:       log,
