@@ -17,7 +17,10 @@ import (
 
 // pythonVerify runs deploy/examples/verify_token.py and returns the claims, or the last line of
 // its error.
-func (w *twoAPIs) pythonVerify(t *testing.T, audience, keysFile, scope, accessToken string) (claims map[string]any, problem string) {
+func (w *twoAPIs) pythonVerify(
+	t *testing.T,
+	audience, keysFile, scope, accessToken string,
+) (claims map[string]any, problem string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), python, filepath.Join(root, "deploy", "examples", "verify_token.py"), scope)
 	cmd.Env = cleanEnv("HALLPASS_ISSUER="+w.authURL(), "HALLPASS_AUDIENCE="+audience, "HALLPASS_KEYS_FILE="+keysFile)

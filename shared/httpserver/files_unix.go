@@ -13,5 +13,5 @@ func openFiles() int64 {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return math.MaxInt64
 	}
-	return int64(min(uint64(limit.Cur), math.MaxInt64)) // the type of Cur differs between systems
+	return int64(min(uint64(limit.Cur), math.MaxInt64)) //nolint:unconvert // Cur is signed on some systems
 }

@@ -108,6 +108,7 @@ func untilClosed(client net.Conn, reads pace, timeout time.Duration) time.Durati
 					return
 				}
 			}
+		case quickly:
 		}
 		_, _ = io.Copy(io.Discard, client)
 	}()

@@ -89,7 +89,7 @@ func (c *apiAddCommand) addSecret() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.KeysFile, err)
 	}
-	if err := writeNew(c.SecretTo, single, 0o600); err != nil {
+	if err := writeNew(c.SecretTo, single); err != nil {
 		return err
 	}
 	if err := keys.replace(ring); err != nil {

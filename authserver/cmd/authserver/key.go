@@ -58,7 +58,7 @@ func (c *keyExportCommand) Run(streams program.Streams) error {
 	if err != nil {
 		return exitError("", fmt.Errorf("%s: %w", c.From, err))
 	}
-	if err := writeNew(c.To, data, 0o600); err != nil {
+	if err := writeNew(c.To, data); err != nil {
 		return exitError("", err)
 	}
 	fmt.Fprintf(streams.Out, "created %s\n", c.To)
@@ -113,7 +113,7 @@ func writeKeys(path, algorithm string) error {
 	if err != nil {
 		return err
 	}
-	return writeNew(path, data, 0o600)
+	return writeNew(path, data)
 }
 
 // writePassword creates a file with a random password.
@@ -122,15 +122,15 @@ func writePassword(path string) error {
 	if err != nil {
 		return err
 	}
-	return writeNew(path, []byte(password+"\n"), 0o600)
+	return writeNew(path, []byte(password+"\n"))
 }
 
-// writeNew creates a file. It returns errFileExists if the file exists.
-func writeNew(path string, data []byte, mode fs.FileMode) error {
+// writeNew creates a file that only its owner can read. It returns errFileExists if it exists.
+func writeNew(path string, data []byte) error {
 	if path == "" {
 		return errEmpty("the path of a file")
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s %w", path, errFileExists)
 	}

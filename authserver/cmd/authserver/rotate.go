@@ -127,7 +127,8 @@ func (c *keyRotateCommand) note(r rotation) string {
 			who += ", unless it has --keys-url,"
 		}
 		fmt.Fprintf(&note, "note: %s has a file of its own, which did not get the new key, and refuses its tokens "+
-			"from %s: run 'authserver key export%s %s NEW' and put NEW in the place of that file; the API reads it within seconds\n",
+			"from %s: run 'authserver key export%s %s NEW' and put NEW in the place of that file; "+
+			"the API reads it within seconds\n",
 			who, next.SignsFrom.UTC().Format(time.RFC3339), flag, c.Path)
 	}
 	if len(r.uncovered) == 0 {

@@ -44,7 +44,12 @@ func (t *userTarget) find(ctx context.Context, s *store.Store) (account.User, er
 }
 
 // do runs work on the database and prints what was done.
-func (t *userTarget) do(ctx context.Context, streams program.Streams, done string, work func(*store.Store) error) error {
+func (t *userTarget) do(
+	ctx context.Context,
+	streams program.Streams,
+	done string,
+	work func(*store.Store) error,
+) error {
 	if t.Username == "" {
 		return errEmpty("the username")
 	}

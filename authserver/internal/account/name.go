@@ -86,15 +86,15 @@ func spellings(text string) []string {
 	return names
 }
 
-// Find returns the user whom a person means who typed text: it does not matter whether accents are
-// composed, letters are fullwidth, or spaces are around it. Letter case matters. byUsername is
-// UserByUsername of a store; the error is record.ErrNotFound or another one of it.
+// Find returns the user with the username that a person typed. Spaces around it, the composition of
+// accents and fullwidth letters do not matter; letter case does. byUsername is UserByUsername of a
+// store, and the error is the store's: record.ErrNotFound if there is no such user.
 func Find(
 	ctx context.Context,
 	text string,
 	byUsername func(ctx context.Context, username string) (User, error),
 ) (User, error) {
-	err := error(record.ErrNotFound)
+	err := record.ErrNotFound
 	for _, name := range spellings(text) {
 		var user User
 		if user, err = byUsername(ctx, name); !errors.Is(err, record.ErrNotFound) {

@@ -50,7 +50,9 @@ func TestSkeleton(t *testing.T) {
 		}
 	}
 	seen := map[string]string{}
-	for _, name := range []string{"john.doe", "johndoe", "jöhn.doe", "jane.doe", "kai", "kal", "user1", "user2", "Иван", "日本"} {
+	for _, name := range []string{
+		"john.doe", "johndoe", "jöhn.doe", "jane.doe", "kai", "kal", "user1", "user2", "Иван", "日本",
+	} {
 		if other, ok := seen[account.Skeleton(name)]; ok {
 			t.Errorf("%q and %q have one skeleton", name, other)
 		}

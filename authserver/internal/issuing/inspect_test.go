@@ -90,7 +90,8 @@ func TestForgedServiceToken(t *testing.T) {
 	must(t, err)
 	number, err := b.data.ServiceGrant(t.Context(), "app", b.now)
 	must(t, err)
-	status := grant.Lists{Issuer: issuer, Default: audience}.Status(grant.Grant{Number: number, Audience: billing.Audience})
+	lists := grant.Lists{Issuer: issuer, Default: audience}
+	status := lists.Status(grant.Grant{Number: number, Audience: billing.Audience})
 	for name, tt := range map[string]struct {
 		scope    oauth.Scope
 		lifetime time.Duration

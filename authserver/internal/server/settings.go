@@ -87,8 +87,8 @@ func (s *Settings) Validate() error {
 		return fmt.Errorf("--audience (HALLPASS_AUDIENCE): %w", err)
 	}
 	if s.Demo == DemoOn && !isLoopback(s.Issuer) {
-		return fmt.Errorf("--demo (HALLPASS_DEMO): everybody knows the passwords of the demo, and --issuer (HALLPASS_ISSUER) "+
-			"%s is not on this machine: turn the demo off, or set it to auto", s.Issuer)
+		return fmt.Errorf("--demo (HALLPASS_DEMO): everybody knows the passwords of the demo, "+
+			"and --issuer (HALLPASS_ISSUER) %s is not on this machine: turn the demo off, or set it to auto", s.Issuer)
 	}
 	return s.checkBounds()
 }

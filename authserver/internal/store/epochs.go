@@ -7,7 +7,7 @@ import (
 )
 
 // Epochs returns the names of the epochs that restores have begun, oldest first. All grants that are
-// not revoked belong to the last of them, or to the unnamed first epoch if there is none.
+// not revoked belong to the last of them, or to the unnamed first epoch if there are no others.
 func (s *Store) Epochs(ctx context.Context) ([]string, error) {
 	return list(ctx, s.read, "list epochs", func(r row) (name string, err error) {
 		return name, unavailable("list epochs", r.Scan(&name))

@@ -80,7 +80,7 @@ func (p pool) queryRow(ctx context.Context, query string, args ...any) (row, err
 	if p.statements == nil {
 		return p.QueryRowContext(ctx, query, args...), nil
 	}
-	statement, err := p.prepared(ctx, query)
+	statement, err := p.prepared(ctx, query) //nolint:sqlclosecheck // Close closes it
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (p pool) query(ctx context.Context, query string, args ...any) (*sql.Rows, 
 	if p.statements == nil {
 		return p.QueryContext(ctx, query, args...)
 	}
-	statement, err := p.prepared(ctx, query)
+	statement, err := p.prepared(ctx, query) //nolint:sqlclosecheck // Close closes it
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (p pool) exec(ctx context.Context, doing, query string, args ...any) (int64
 		result, err := p.ExecContext(ctx, query, args...)
 		return rowsAffected(doing, result, err)
 	}
-	statement, err := p.prepared(ctx, query)
+	statement, err := p.prepared(ctx, query) //nolint:sqlclosecheck // Close closes it
 	if err != nil {
 		return 0, unavailable(doing, err)
 	}
@@ -133,7 +133,7 @@ func (p pool) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 		return nil, err
 	}
 	if first, lost := p.statements.LoadOrStore(query, s); lost { // two calls prepared it at once
-		return first.(*sql.Stmt), s.Close()
+		return first.(*sql.Stmt), s.Close() //nolint:sqlclosecheck // it is closed here, once
 	}
 	return s, nil
 }

@@ -15,7 +15,7 @@ const (
 // NameKey returns the key of the digests of unknown usernames. The first call stores the given
 // one.
 func (s *Store) NameKey(ctx context.Context, fresh string) (key string, err error) {
-	if _, err := s.setProperty(ctx, propertyNameKey, fresh); err != nil {
+	if err := s.setProperty(ctx, propertyNameKey, fresh); err != nil {
 		return "", err
 	}
 	err = s.write.scanRow(ctx, "SELECT value FROM properties WHERE name = $1", []any{propertyNameKey}, &key)
@@ -31,8 +31,7 @@ func (s *Store) DemoMade(ctx context.Context) (made bool, err error) {
 
 // SetDemoMade records that the demo's users have been made in this database.
 func (s *Store) SetDemoMade(ctx context.Context) error {
-	_, err := s.setProperty(ctx, propertyDemo, "made")
-	return err
+	return s.setProperty(ctx, propertyDemo, "made")
 }
 
 // EndDemo deletes the sessions of the demo's users who still have the demo's password, and
@@ -48,9 +47,9 @@ func (s *Store) EndDemo(ctx context.Context, now time.Time) error {
 	})
 }
 
-// setProperty stores a value unless there is one, and reports whether it did.
-func (s *Store) setProperty(ctx context.Context, name, value string) (bool, error) {
-	n, err := s.write.exec(ctx, "set property",
+// setProperty stores a value unless there is one.
+func (s *Store) setProperty(ctx context.Context, name, value string) error {
+	_, err := s.write.exec(ctx, "set property",
 		"INSERT INTO properties (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", name, value)
-	return n == 1, err
+	return err
 }

@@ -42,7 +42,7 @@ func parseSecurely(url string) (*pgx.ConnConfig, error) {
 // without TLS. As in pgx, the last one counts.
 func allowsPlaintext(url string) bool {
 	mode := ""
-	_, query, _ := cutQuery(url)
+	query, _ := queryOf(url)
 	for parameter := range strings.SplitSeq(query, "&") {
 		if value, ok := strings.CutPrefix(parameter, "sslmode="); ok {
 			mode = value
@@ -53,7 +53,7 @@ func allowsPlaintext(url string) bool {
 
 // withQuery returns the URL with another parameter, which replaces the same one before it.
 func withQuery(url, parameter string) string {
-	if _, query, ok := cutQuery(url); ok && query != "" {
+	if query, ok := queryOf(url); ok && query != "" {
 		return url + "&" + parameter
 	} else if ok {
 		return url + parameter
@@ -61,15 +61,15 @@ func withQuery(url, parameter string) string {
 	return url + "?" + parameter
 }
 
-// cutQuery splits a URL at the question mark before its query. As in libpq, a password may contain
-// one too.
-func cutQuery(url string) (before, query string, found bool) {
+// queryOf returns what follows the question mark before the query of a URL, and whether there is
+// one. As in libpq, a password may contain a question mark too.
+func queryOf(url string) (query string, found bool) {
 	_, rest, _ := strings.Cut(url, "://")
 	if i := strings.IndexAny(rest, "@/"); i >= 0 && rest[i] == '@' {
 		rest = rest[i+1:]
 	}
 	_, query, found = strings.Cut(rest, "?")
-	return strings.TrimSuffix(url, query), query, found
+	return query, found
 }
 
 // hasRemote reports whether a connection may be made to another host with such a TLS configuration.

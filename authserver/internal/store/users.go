@@ -79,8 +79,8 @@ func (s *Store) Users(ctx context.Context) ([]account.User, error) {
 }
 
 // SetPassword sets the password hash of a user, who is no demo user from then on. It deletes the
-// user's failed logins and sessions, and revokes all grants of the user (RFC 9700 section 4.14.2). It returns record.ErrNotFound if
-// there is no such user.
+// user's failed logins and sessions, and revokes all grants of the user (RFC 9700 section 4.14.2).
+// It returns record.ErrNotFound if there is no such user.
 func (s *Store) SetPassword(ctx context.Context, username, hash string, now time.Time) error {
 	return s.inTx(ctx, "set password", func(ctx context.Context, tx *sql.Tx) error {
 		err := endSessions(ctx, tx, "set password", username, now,

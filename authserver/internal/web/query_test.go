@@ -35,7 +35,8 @@ func TestRedirectURIComesBackUnchanged(t *testing.T) {
 			to := s.serve(withCookie(authorizeRequest(changes...), cookie)).header.Get("Location")
 			rest, ok := strings.CutPrefix(to, uri)
 			values, err := url.ParseQuery(strings.TrimLeft(rest, "?&"))
-			if !ok || err != nil || values.Get(outcome) == "" || values.Get("state") != "s /?&=+é" || values.Get("iss") != issuer {
+			if !ok || err != nil || values.Get(outcome) == "" || values.Get("state") != "s /?&=+é" ||
+				values.Get("iss") != issuer {
 				t.Errorf("%s, %s: sent to %s", uri, outcome, to)
 			}
 			if rest != "" && strings.Contains(uri, "?") == strings.HasPrefix(rest, "?") {

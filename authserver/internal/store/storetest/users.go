@@ -105,7 +105,9 @@ func testUsernameCase(t *testing.T, s *store.Store) {
 // Two users who can be mistaken for each other cannot both be added.
 func testTwinRefused(t *testing.T, s *store.Store) {
 	first := addUser(t, s, "john.doe")
-	for _, name := range []string{"John.Doe", "j\u043ehn.doe", "ｊohn.doe", "john.doe\ufe0f", "jo\u200bhn.doe", "j0hn.doe"} {
+	for _, name := range []string{
+		"John.Doe", "j\u043ehn.doe", "ｊohn.doe", "john.doe\ufe0f", "jo\u200bhn.doe", "j0hn.doe",
+	} {
 		err := s.CreateUser(t.Context(), newUser(name))
 		expect(t, name, err, record.ErrExists)
 		if err != nil && !strings.Contains(err.Error(), `"john.doe" looks the same`) {
