@@ -19,6 +19,10 @@ var ErrOverloaded = errors.New("too many logins are waiting")
 // An address that is alone may use every place. When several wait, a free place goes to the
 // address with the least work running, and addresses that are equal in this take turns.
 // When the queue is full, the newest work of the address with the longest queue gives way.
+//
+// Addresses whose last login failed come after all others, except for every fourth place,
+// and their work gives way first. So guesses from many addresses do not keep out people who
+// know their password.
 type Gate struct {
 	places, capacity int
 
@@ -27,7 +31,15 @@ type Gate struct {
 	waiting int
 	sources map[string]*source // by address; only those with work that runs or waits
 	turns   uint64             // the last turn that was given out
+	started uint64             // how much work has got a place
+	failed  map[string]bool    // addresses whose last login failed
 }
+
+// maxFailed bounds the addresses that are remembered because their last login failed.
+const maxFailed = 10_000
+
+// failedEvery is how often a place goes to the next address whether its last login failed or not.
+const failedEvery = 4
 
 // source is the work of one address.
 type source struct {
@@ -44,19 +56,44 @@ type ticket struct {
 // NewGate returns a gate that lets at most places pieces of work run and at most queue
 // more wait. Both are at least 1.
 func NewGate(places, queue int) *Gate {
-	return &Gate{places: max(places, 1), capacity: max(queue, 1), sources: map[string]*source{}}
+	return &Gate{
+		places:   max(places, 1),
+		capacity: max(queue, 1),
+		sources:  map[string]*source{},
+		failed:   map[string]bool{},
+	}
 }
 
-// Do runs work in the caller's goroutine as soon as address gets a place. The error is
-// ErrOverloaded when there is no room to wait, or ctx.Err() when ctx
-// ends first; work has not run then.
-func (g *Gate) Do(ctx context.Context, address string, work func()) error {
+// Do runs work in the caller's goroutine as soon as address gets a place, and returns its
+// error. ErrIncorrect says that the login of work failed, and nil that it succeeded. Do returns
+// ErrOverloaded when there is no room to wait, or ctx.Err() when ctx ends first; work has not
+// run then.
+func (g *Gate) Do(ctx context.Context, address string, work func() error) error {
 	if err := g.enter(ctx, address); err != nil {
 		return err
 	}
 	defer g.leave(address)
-	work()
-	return nil
+	err := work()
+	g.remember(address, err)
+	return err
+}
+
+// remember notes whether the last login of address failed.
+func (g *Gate) remember(address string, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case err == nil:
+		delete(g.failed, address)
+	case errors.Is(err, ErrIncorrect):
+		if len(g.failed) >= maxFailed {
+			for other := range g.failed {
+				delete(g.failed, other)
+				break
+			}
+		}
+		g.failed[address] = true
+	}
 }
 
 // enter returns nil once address holds a place.
@@ -98,12 +135,14 @@ func (g *Gate) join(address string) *ticket {
 	return t
 }
 
-// longestQueue returns the address with the longest queue; the given one where no other is
-// longer. The caller holds mu.
+// longestQueue returns the address with the longest queue, of those whose last login failed if
+// any of them waits; the given one where no other is longer. The caller holds mu.
 func (g *Gate) longestQueue(address string) string {
 	longest := len(g.sources[address].queue)
 	for a, s := range g.sources {
-		if len(s.queue) > longest {
+		switch worse := g.failed[a] && !g.failed[address]; {
+		case len(s.queue) == 0, g.failed[address] && !g.failed[a]:
+		case worse, len(s.queue) > longest:
 			address, longest = a, len(s.queue)
 		}
 	}
@@ -162,6 +201,7 @@ func (g *Gate) forgetIdle(address string) {
 // dispatch gives free places to waiting work. The caller holds mu.
 func (g *Gate) dispatch() {
 	for g.running < g.places && g.waiting > 0 {
+		g.started++
 		s := g.next()
 		t := s.queue[0]
 		s.queue = slices.Delete(s.queue, 0, 1)
@@ -176,11 +216,14 @@ func (g *Gate) dispatch() {
 // next returns the source that gets the next place. The caller holds mu; some work waits.
 func (g *Gate) next() *source {
 	var next *source
-	for _, s := range g.sources {
+	nextFailed := false
+	for a, s := range g.sources {
+		failed := g.failed[a] && g.started%failedEvery != 0
 		switch {
-		case len(s.queue) == 0:
-		case next == nil, s.running < next.running, s.running == next.running && s.turn < next.turn:
-			next = s
+		case len(s.queue) == 0, next != nil && failed && !nextFailed:
+		case next == nil, nextFailed && !failed,
+			s.running < next.running, s.running == next.running && s.turn < next.turn:
+			next, nextFailed = s, failed
 		}
 	}
 	return next

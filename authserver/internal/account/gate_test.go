@@ -17,7 +17,7 @@ import (
 type gateTest struct {
 	t       *testing.T
 	gate    *account.Gate
-	release map[string]chan struct{}
+	release map[string]chan error
 	started []string // names of work, in the order in which it started
 	refused []string // names of work that got ErrOverloaded
 }
@@ -26,7 +26,7 @@ type gateTest struct {
 func testGate(t *testing.T, places, queue int, test func(g *gateTest)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		g := &gateTest{t: t, gate: account.NewGate(places, queue), release: map[string]chan struct{}{}}
+		g := &gateTest{t: t, gate: account.NewGate(places, queue), release: map[string]chan error{}}
 		test(g)
 		g.expect(0, 0)
 	})
@@ -37,17 +37,17 @@ func testGate(t *testing.T, places, queue int, test func(g *gateTest)) {
 func (g *gateTest) send(ctx context.Context, names ...string) {
 	g.t.Helper()
 	for _, name := range names {
-		release := make(chan struct{})
+		release := make(chan error)
 		g.release[name] = release
 		go func() {
-			err := g.gate.Do(ctx, name[:1], func() {
+			err := g.gate.Do(ctx, name[:1], func() error {
 				g.started = append(g.started, name)
-				<-release
+				return <-release
 			})
 			switch {
 			case errors.Is(err, account.ErrOverloaded):
 				g.refused = append(g.refused, name)
-			case err != nil && !errors.Is(err, context.Canceled):
+			case err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, account.ErrIncorrect):
 				g.t.Errorf("work %s: %v", name, err)
 			}
 		}()
@@ -56,9 +56,14 @@ func (g *gateTest) send(ctx context.Context, names ...string) {
 }
 
 // finish ends work that runs.
-func (g *gateTest) finish(names ...string) {
+func (g *gateTest) finish(names ...string) { g.end(nil, names...) }
+
+// fail ends work that runs as a login that failed.
+func (g *gateTest) fail(names ...string) { g.end(account.ErrIncorrect, names...) }
+
+func (g *gateTest) end(err error, names ...string) {
 	for _, name := range names {
-		g.release[name] <- struct{}{}
+		g.release[name] <- err
 		synctest.Wait()
 	}
 }
@@ -145,6 +150,44 @@ func TestGateRefusesTheNewestOfTheLongestQueue(t *testing.T) {
 	})
 }
 
+// Guesses from many addresses must not keep out people who know their password.
+func TestGatePutsAddressesWhoseLoginFailedLast(t *testing.T) {
+	testGate(t, 1, 2, func(g *gateTest) {
+		g.send(g.t.Context(), "a1")
+		g.fail("a1")
+		g.send(g.t.Context(), "b1", "a2", "c1")
+		g.finish("b1")
+		g.expectStarted("a1 b1 c1")
+		g.send(g.t.Context(), "d1", "e1") // a2 gives way, though no queue is longer
+		g.expectRefused("a2")
+		g.send(g.t.Context(), "a3") // and finds no room
+		g.expectRefused("a2 a3")
+		g.finish("c1", "d1", "e1")
+	})
+}
+
+func TestGateGivesEveryFourthPlaceToTheNextAddress(t *testing.T) {
+	testGate(t, 1, 10, func(g *gateTest) {
+		g.send(g.t.Context(), "a1")
+		g.fail("a1")
+		g.send(g.t.Context(), "b1", "a2", "c1", "d1")
+		g.finish("b1", "c1", "a2", "d1")
+		g.expectStarted("a1 b1 c1 a2 d1")
+	})
+}
+
+func TestGateForgetsAFailureAfterASuccess(t *testing.T) {
+	testGate(t, 1, 10, func(g *gateTest) {
+		g.send(g.t.Context(), "a1")
+		g.fail("a1")
+		g.send(g.t.Context(), "a2")
+		g.finish("a2")
+		g.send(g.t.Context(), "b1", "a3", "c1")
+		g.finish("b1", "a3", "c1")
+		g.expectStarted("a1 a2 b1 a3 c1")
+	})
+}
+
 func TestGateFreesTheRoomOfCanceledWork(t *testing.T) {
 	testGate(t, 1, 2, func(g *gateTest) {
 		g.send(g.t.Context(), "a1")
@@ -166,7 +209,7 @@ func TestGateFreesThePlaceOfWorkThatPanics(t *testing.T) {
 		for range 3 {
 			func() {
 				defer func() { _ = recover() }()
-				_ = g.gate.Do(g.t.Context(), "a", func() { panic("panic of the test") })
+				_ = g.gate.Do(g.t.Context(), "a", func() error { panic("panic of the test") })
 			}()
 		}
 		g.expect(0, 0)
@@ -198,10 +241,11 @@ func TestGateKeepsItsLimitsUnderConcurrency(t *testing.T) {
 					end()
 					work = c
 				}
-				_ = gate.Do(work, fmt.Sprint(worker%5), func() {
+				_ = gate.Do(work, fmt.Sprint(worker%5), func() error {
 					if n := gate.Running(); n < 1 || n > 3 {
 						t.Errorf("%d run at once", n)
 					}
+					return nil
 				})
 			}
 		}()

@@ -50,7 +50,7 @@ type Attempt struct {
 }
 
 // Login checks usernames and passwords. It is safe for concurrent use. All fields but
-// NameKey and Demo are required.
+// NameKey, Demo and Hold are required.
 type Login struct {
 	Store  LoginStore
 	Hasher *Hasher
@@ -60,6 +60,10 @@ type Login struct {
 	NameKey []byte
 	// Demo lets users of the demo log in.
 	Demo bool
+	// Hold is how long the error of a login that is throttled, or refused because too many
+	// wait, is held back. Without it, clients that try again at once keep the CPU from the
+	// passwords that are being checked.
+	Hold time.Duration
 	Now  func() time.Time
 	Log  *slog.Logger
 
@@ -79,6 +83,7 @@ func (l *Login) Check(ctx context.Context, a Attempt) (User, error) {
 	}
 	l.logResult(ctx, t, err)
 	if err != nil {
+		l.hold(ctx, err)
 		return User{}, err
 	}
 	t.user.Login = t.key
@@ -128,9 +133,19 @@ func (l *Login) run(ctx context.Context, t *try) error {
 	if err := l.checkThrottle(ctx, t.key); err != nil { // do not wait in the gate to be refused
 		return err
 	}
-	var verdict error
-	err := l.Gate.Do(ctx, Network(t.Address), func() { verdict = l.compare(ctx, t) })
-	return errors.Join(err, verdict)
+	return l.Gate.Do(ctx, Network(t.Address), func() error { return l.compare(ctx, t) })
+}
+
+// hold waits before a login is refused that cost no work: see Login.Hold.
+func (l *Login) hold(ctx context.Context, err error) {
+	var throttled *ThrottledError
+	if l.Hold == 0 || (!errors.Is(err, ErrOverloaded) && !errors.As(err, &throttled)) {
+		return
+	}
+	select {
+	case <-time.After(l.Hold):
+	case <-ctx.Done():
+	}
 }
 
 // checkThrottle returns a *ThrottledError if the login must wait.

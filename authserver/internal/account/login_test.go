@@ -363,7 +363,7 @@ func TestOneAddressDoesNotKeepOutOthers(t *testing.T) {
 	f.Gate = account.NewGate(1, queue)
 	busy, done := make(chan struct{}), make(chan struct{})
 	var holder sync.WaitGroup
-	holder.Go(func() { _ = f.Gate.Do(t.Context(), "198.51.100.7", func() { close(busy); <-done }) })
+	holder.Go(func() { _ = f.Gate.Do(t.Context(), "198.51.100.7", func() error { close(busy); <-done; return nil }) })
 	<-busy
 	results := make(chan error, attempts)
 	for i := range attempts {

@@ -151,7 +151,7 @@ func (f *fixture) occupyGate() (release func()) {
 	f.Gate = account.NewGate(1, 1)
 	busy, done := make(chan struct{}), make(chan struct{})
 	var holder sync.WaitGroup
-	holder.Go(func() { _ = f.Gate.Do(f.t.Context(), "192.0.2.1", func() { close(busy); <-done }) })
+	holder.Go(func() { _ = f.Gate.Do(f.t.Context(), "192.0.2.1", func() error { close(busy); <-done; return nil }) })
 	<-busy
 	return func() {
 		close(done)
@@ -165,7 +165,7 @@ func (f *fixture) fillGate() (release func()) {
 	free := f.occupyGate()
 	results := make(chan error, 2)
 	for range 2 {
-		go func() { results <- f.Gate.Do(f.t.Context(), "192.0.2.1", func() {}) }()
+		go func() { results <- f.Gate.Do(f.t.Context(), "192.0.2.1", func() error { return nil }) }()
 	}
 	if err := <-results; !errors.Is(err, account.ErrOverloaded) { // so the other one waits
 		f.t.Fatalf("got %v, want %v", err, account.ErrOverloaded)

@@ -34,6 +34,7 @@ func newLogin(
 		Gate:    account.NewGate(s.PasswordWorkers, s.PasswordQueue),
 		NameKey: []byte(key),
 		Demo:    s.demoOn(),
+		Hold:    time.Second,
 		Now:     time.Now,
 		Log:     log,
 	}, nil

@@ -264,7 +264,7 @@ func TestOverload(t *testing.T) {
 	})
 	busy, done := make(chan struct{}), make(chan struct{})
 	var group sync.WaitGroup
-	group.Go(func() { _ = gate.Do(t.Context(), "192.0.2.1", func() { close(busy); <-done }) })
+	group.Go(func() { _ = gate.Do(t.Context(), "192.0.2.1", func() error { close(busy); <-done; return nil }) })
 	<-busy
 	group.Go(func() { s.expectOK("the one who waited", s.post(login())) })
 	for gate.Waiting() == 0 {
