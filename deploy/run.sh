@@ -20,8 +20,8 @@ API_ADMIN_LISTEN=${API_ADMIN_LISTEN:-127.0.0.1:8001}
 VAR_DIR=${VAR_DIR:-var}
 BIN_DIR=${HALLPASS_BIN:-bin}
 
-auth='' api='' warnings='' # process ids, once started
-api_keys=''                # the file that the API reads its keys from
+auth='' api='' # process ids, once started
+api_keys=''    # the file that the API reads its keys from
 
 # url HOST:PORT prints the URL of the address, as seen from this machine.
 url() {
@@ -44,6 +44,19 @@ prepare() {
 	HALLPASS_ALLOWED_ORIGINS=http://127.0.0.1:$port,http://localhost:$port${further:+,$further}
 	export HALLPASS_ALLOWED_ORIGINS
 	unset HALLPASS_LISTEN HALLPASS_ADMIN_LISTEN
+}
+
+# check_different exits if two of our addresses are the same.
+check_different() {
+	local name other
+	for name in AUTH_LISTEN AUTH_ADMIN_LISTEN API_LISTEN API_ADMIN_LISTEN; do
+		for other in AUTH_ADMIN_LISTEN API_LISTEN API_ADMIN_LISTEN; do
+			[ "$name" != "$other" ] && [ "${!name}" = "${!other}" ] || continue
+			echo "$name and $other are both ${!name}. Choose different addresses:" >&2
+			other_addresses >&2
+			exit 1
+		done
+	done
 }
 
 # check_free exits if one of our addresses is in use.
@@ -137,8 +150,10 @@ follow_keys() {
 stop() {
 	local status=$1 pid
 	trap '' INT TERM HUP
-	[ -z "$warnings" ] || kill "$warnings" 2>/dev/null
 	kill -INT $auth $api 2>/dev/null
+	for pid in $(jobs -p); do
+		case $pid in "$auth" | "$api") ;; *) kill "$pid" 2>/dev/null ;; esac
+	done
 	for pid in $auth $api; do
 		wait "$pid" || status=1
 	done
@@ -181,12 +196,17 @@ wait_ready() {
 	check
 }
 
-# show_warnings shows warnings and errors of the logs as they are written.
+# show_warnings shows the warnings and errors of both logs, from the start of the servers on.
 show_warnings() {
-	tail -q -n 0 -f "$VAR_DIR/authserver.log" "$VAR_DIR/resourceserver.log" 9>&- > >(
-		exec grep --line-buffered -E 'level"?[=:]"?(WARN|ERROR)' >&2 9>&-
-	) &
-	warnings=$!
+	local name
+	for name in authserver resourceserver; do
+		tail -n +1 -f "$VAR_DIR/$name.log" 9>&- > >(
+			exec 9>&-
+			grep --line-buffered -E 'level"?[=:]"?(WARN|ERROR)' | while IFS= read -r line; do
+				printf '%s: %s\n' "$name" "$line" >&2
+			done
+		) &
+	done
 }
 
 # greet says where the servers are and how to try them.
@@ -219,14 +239,15 @@ The logs are in $VAR_DIR/*.log. Warnings are shown here. Ctrl-C stops both serve
 END
 }
 
+check_different
 lock
 check_free
 prepare
 trap 'stop 0' INT TERM HUP
 start
 wait_ready
-show_warnings
 greet
+show_warnings
 while check; do
 	follow_keys
 	sleep 1 9>&- &

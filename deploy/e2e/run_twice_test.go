@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -52,6 +53,8 @@ func TestRunTwice(t *testing.T) {
 	first.ready(t)
 	before := logsOf(t, folder)
 
+	checkRefuses(t, startScript(t, map[string]string{"AUTH_LISTEN": "127.0.0.1:1", "API_LISTEN": "127.0.0.1:1"}),
+		"AUTH_LISTEN and API_LISTEN are both 127.0.0.1:1")
 	checkRefuses(t, startScript(t, addressesOf(first)), "already running at "+first.addresses[1])
 	checkRefuses(t, startScriptIn(t, folder, addressesOf(first)), "Another run uses the folder "+folder)
 	checkRefuses(t, startScriptIn(t, folder, nil), "Another run uses the folder "+folder)
@@ -70,7 +73,9 @@ func TestRunTwice(t *testing.T) {
 	if _, err := log.WriteString("level=WARN msg=\"" + warning + "\"\n"); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the warning", func() bool { return strings.Contains(first.output.String(), warning) }, first.process)
+	waitFor(t, "the warning", func() bool {
+		return strings.Contains(first.output.String(), "authserver: level=WARN msg=\""+warning)
+	}, first.process)
 
 	first.signal(t, syscall.SIGTERM)
 	if code := first.wait(t); code != 0 {
@@ -98,6 +103,9 @@ func TestRunAfterKill(t *testing.T) {
 
 	second := startScriptIn(t, folder, addressesOf(first))
 	second.ready(t)
+	waitFor(t, "the warning of the demo users, which the first has made", func() bool {
+		return regexp.MustCompile(`(?m)^authserver: .*level=WARN msg="demo: users`).MatchString(second.output.String())
+	}, second.process)
 	second.signal(t, syscall.SIGTERM)
 	second.wait(t)
 }

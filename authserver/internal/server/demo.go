@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,9 +91,9 @@ var demoScope = oauth.Scope{"profile", "items:read"}
 // demoDescription describes the scope that the authorization server gives no meaning to.
 var demoDescription = resource.ScopeDescription{Scope: "items:read", Text: "See your items"}
 
-// prepareDemo makes the demo users and the demo client if the demo is on, once in the life of a
-// database that has no users and no clients. If the demo is off, it ends the sessions and grants
-// of demo users who still have the demo's password.
+// prepareDemo makes the demo users and the demo client if the demo is on, and warns while they can
+// log in. If the demo is off, it ends the sessions and grants of demo users who still have the demo's
+// password.
 func prepareDemo(
 	ctx context.Context,
 	on bool,
@@ -104,6 +105,26 @@ func prepareDemo(
 	if !on {
 		return data.EndDemo(ctx, now)
 	}
+	if err := makeDemo(ctx, data, hasher, now, log); err != nil {
+		return err
+	}
+	users, err := data.Users(ctx)
+	if slices.ContainsFunc(users, func(u account.User) bool { return u.Demo && u.Active() }) {
+		log.WarnContext(ctx,
+			"demo: users with well-known passwords are in this database: do not use it for anything real")
+	}
+	return err
+}
+
+// makeDemo makes the demo users and the demo client, once in the life of a database that has no users
+// and no clients.
+func makeDemo(
+	ctx context.Context,
+	data *store.Store,
+	hasher *account.Hasher,
+	now time.Time,
+	log *slog.Logger,
+) error {
 	made, err := data.DemoMade(ctx)
 	if err != nil {
 		return err
@@ -119,11 +140,7 @@ func prepareDemo(
 	if err := seedDemo(ctx, data, hasher, now); err != nil {
 		return err
 	}
-	if err := data.SetDemoMade(ctx); err != nil {
-		return err
-	}
-	log.WarnContext(ctx, "demo: users with well-known passwords are in this database: do not use it for anything real")
-	return nil
+	return data.SetDemoMade(ctx)
 }
 
 // seedDemo makes the demo users and the demo client. Two servers may do so at once: the second
