@@ -101,8 +101,14 @@ func TestForAPI(t *testing.T) {
 		if _, err := keyring.Parse(got); err != nil || !strings.HasSuffix(string(got), "}\n") {
 			t.Errorf("%s: %v of %s", name, err, got)
 		}
+		if keyring.IsExport([]byte(text)) || !keyring.IsExport(got) {
+			t.Errorf("%s: not marked as the file of an API: %s", name, got)
+		}
 	}
-	for name, text := range map[string]string{"all bound": set(bound), "no JSON": "x", "no keys": set(),
+	if got, err := keyring.ForAPI([]byte(set(bound)), ""); !errors.Is(err, keyring.ErrNoKey) || len(got) != 0 {
+		t.Errorf("all bound: %s, %v", got, err)
+	}
+	for name, text := range map[string]string{"no JSON": "x", "no keys": set(),
 		"a bad key": set(oct("a"), oct("a"))} {
 		got, err := keyring.ForAPI([]byte(text), "")
 		if !errors.Is(err, keyring.ErrBadRing) || len(got) != 0 {
@@ -145,7 +151,7 @@ func TestForAPIGetsNoPrivateHalf(t *testing.T) {
 	if diff := cmp.Diff([]string{secret}, raws(t, got)); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if got, err := keyring.ForAPI([]byte(set(oct("a"), secret)), others); !errors.Is(err, keyring.ErrBadRing) ||
+	if got, err := keyring.ForAPI([]byte(set(oct("a"), secret)), others); !errors.Is(err, keyring.ErrNoKey) ||
 		got != nil {
 		t.Errorf("an API without a key: %s, %v", got, err)
 	}
@@ -183,6 +189,9 @@ func TestRetire(t *testing.T) {
 	}
 	if _, single, err := keyring.Add(got, keyring.HS256, mine, start, rand.Reader); err != nil || len(single) == 0 {
 		t.Errorf("another key for the API: %v", err)
+	}
+	if got, err := keyring.ForAPI([]byte(set(bound)), ""); !errors.Is(err, keyring.ErrNoKey) || len(got) != 0 {
+		t.Errorf("all bound: %s, %v", got, err)
 	}
 	for name, text := range map[string]string{"no JSON": "x", "a bad key": set(oct("a"), oct("a"))} {
 		if got, changed, err := keyring.Retire([]byte(text), mine, start, end); !errors.Is(err, keyring.ErrBadRing) ||

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,15 +29,15 @@ func Add(set []byte, algorithm, audience string, now time.Time, random io.Reader
 	if ring, err = writeSet(doc, append(keys, key)...); err != nil {
 		return nil, nil, err
 	}
-	single, err = writeSet(nil, key)
+	single, err = writeSet(exported, key)
 	return ring, single, err
 }
 
 // Rotate returns a JWK Set with the successor added and an end for the keys that it replaces: those
 // with the same audience. A replaced key that ends earlier keeps its end. One that would start to sign
 // after the successor, and has not signed yet, is removed. So are expired keys. Everything else is
-// unchanged. The error is ErrBadRing if the set is not valid, already has the successor, or has no key
-// to replace.
+// unchanged. The error is ErrBadRing or ErrWeakKey if Parse refuses the set, ErrBadRing if it already has
+// the successor, and ErrNoKey if it has no key to replace.
 func Rotate(set []byte, s *Successor, now time.Time) ([]byte, error) {
 	ring, doc, keys, err := openSet(set)
 	if err != nil {
@@ -113,8 +114,8 @@ func Retire(set []byte, audience string, now, end time.Time) (retired []byte, ch
 
 // ForAPI returns the JWK Set that an API needs. It has the keys bound to the audience, or the keys bound
 // to no API if audience is empty: shared secrets unchanged, and the public half of key pairs. Other
-// members of the set are left out. The error is ErrBadRing or ErrWeakKey if Parse refuses the set, and
-// ErrBadRing if the result has no key.
+// members of the set are left out, and IsExport reports true for the result. The error is ErrBadRing or
+// ErrWeakKey if Parse refuses the set, and ErrNoKey if the result has no key.
 func ForAPI(set []byte, audience string) ([]byte, error) {
 	ring, _, keys, err := openSet(set)
 	if err != nil {
@@ -136,15 +137,25 @@ func ForAPI(set []byte, audience string) ([]byte, error) {
 	if len(verifying) == 0 {
 		return nil, errNoKeyFor(audience)
 	}
-	return writeSet(nil, verifying...)
+	return writeSet(exported, verifying...)
 }
 
 // errNoKeyFor returns the error of a set that has no key for an audience.
 func errNoKeyFor(audience string) error {
-	if audience == "" {
-		return fmt.Errorf("%w: all its keys are bound to APIs", ErrBadRing)
-	}
-	return fmt.Errorf("%w: it has no key for %s", ErrBadRing, audience)
+	return fmt.Errorf("%w for %s", ErrNoKey, cmp.Or(audience, "the default API"))
+}
+
+// exportMember is the member of a JWK Set that ForAPI or Add has made for an API. Rotating the set would
+// leave the authorization server without the new key.
+const exportMember = "hallpass_export"
+
+// exported has the members of a set for an API besides its keys.
+var exported = map[string]json.RawMessage{exportMember: json.RawMessage("true")}
+
+// IsExport reports whether a JWK Set was made for an API, by ForAPI or Add.
+func IsExport(set []byte) bool {
+	doc, _, err := parseSet(set)
+	return err == nil && doc[exportMember] != nil
 }
 
 // openSet parses a JWK Set for editing. It returns the ring, the members of the set and the unparsed keys.

@@ -28,6 +28,7 @@ var (
 	ErrWeakKey  = errors.New("key is too short")
 	ErrBadRing  = errors.New("not a usable JWK Set")
 	ErrNoSigner = errors.New("no key of the ring may sign now")
+	ErrNoKey    = errors.New("no key")
 )
 
 // Key is one key of a ring. It is immutable.

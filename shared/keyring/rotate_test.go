@@ -164,7 +164,7 @@ func TestRotateRefuses(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"no JSON": "x", "no keys": set(), "two of one kid": set(oct("a"), oct("a")),
-		"nothing to take over from": set(oct("a", `"aud":"https://a.example"`)), "the key already": string(good),
+		"the key already": string(good),
 	} {
 		got, err := keyring.Rotate([]byte(text), next, start)
 		if !errors.Is(err, keyring.ErrBadRing) || got != nil {
@@ -172,8 +172,12 @@ func TestRotateRefuses(t *testing.T) {
 		}
 	}
 	other := successor(t, keyring.HS256, "https://a.example")
-	if _, err := keyring.Rotate([]byte(set(oct("a"))), other, start); !errors.Is(err, keyring.ErrBadRing) {
+	if _, err := keyring.Rotate([]byte(set(oct("a"))), other, start); !errors.Is(err, keyring.ErrNoKey) {
 		t.Errorf("an API without a key: %v", err)
+	}
+	bound := set(oct("a", `"aud":"https://a.example"`))
+	if _, err := keyring.Rotate([]byte(bound), next, start); !errors.Is(err, keyring.ErrNoKey) {
+		t.Errorf("the default API without a key: %v", err)
 	}
 	for _, algorithm := range []string{"", "none", "HS512"} {
 		if s, err := keyring.NewSuccessor(algorithm, "", start, start, rand.Reader); err == nil || s != nil {

@@ -22,7 +22,7 @@ import (
 
 // apiCommands are the commands that manage the APIs that tokens can be for.
 type apiCommands struct {
-	Add    apiAddCommand    `cmd:"" help:"Register an API besides the default one, that of --audience. Clients request it with the resource parameter (RFC 8707)."`
+	Add    apiAddCommand    `cmd:"" help:"Register an API besides the default one (serve --audience). Clients request it with the resource parameter (RFC 8707)."`
 	List   apiListCommand   `cmd:"" help:"List the registered APIs."`
 	Set    apiSetCommand    `cmd:"" help:"Change the name or the scopes of an API."`
 	Delete apiDeleteCommand `cmd:"" help:"Delete an API and revoke its tokens. Adding it again within a day revokes the tokens of services at every API."`

@@ -48,13 +48,12 @@ func (c *apiAddCommand) secretNote(ring *keyring.Ring) string {
 		return note // the default API reads public keys
 	}
 	return note + fmt.Sprintf("note: %s now has the secrets of several APIs: give it to the authorization server only. "+
-		"A running API of --audience that reads it goes on with the keys it has and does not follow the next rotation: "+
+		"A running default API that reads it goes on with the keys it has and does not follow the next rotation: "+
 		"run 'authserver key export %s NEW', and restart that API with --keys-file NEW (HALLPASS_KEYS_FILE)\n",
 		c.KeysFile, c.KeysFile)
 }
 
-// hasSharedSecret reports whether the ring has a secret of no particular API, which the API of --audience
-// needs.
+// hasSharedSecret reports whether the ring has a secret of no particular API, which the default API needs.
 func hasSharedSecret(ring *keyring.Ring) bool {
 	return slices.ContainsFunc(ring.Keys(), func(k *keyring.Key) bool {
 		return k.Audience == "" && k.Algorithm == keyring.HS256

@@ -35,6 +35,7 @@ var exitCodes = []struct {
 	{oauth.ErrInvalidScope, program.ExitUsage},
 	{keyring.ErrBadRing, program.ExitUsage},
 	{keyring.ErrWeakKey, program.ExitUsage},
+	{keyring.ErrNoKey, program.ExitUsage},
 }
 
 // errEmpty means that a flag or argument has no value.

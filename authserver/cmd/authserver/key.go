@@ -42,7 +42,7 @@ func (c *keyInitCommand) Run(streams program.Streams) error {
 type keyExportCommand struct {
 	From string `arg:"" help:"JWK Set of the authorization server."`
 	To   string `arg:"" help:"File to create. It must not exist."`
-	API  string `name:"api" placeholder:"AUDIENCE" help:"Registered API that the file is for. Defaults to the API of --audience."`
+	API  string `name:"api" placeholder:"AUDIENCE" help:"Registered API that the file is for. Defaults to the default API (serve --audience)."`
 }
 
 // Run writes the file. It never overwrites one.
@@ -56,7 +56,7 @@ func (c *keyExportCommand) Run(streams program.Streams) error {
 	}
 	data, err := keyring.ForAPI(set, c.API)
 	if err != nil {
-		return exitError("", fmt.Errorf("%s: %w", c.From, err))
+		return exitError("", inFile(c.From, err))
 	}
 	if err := writeNew(c.To, data); err != nil {
 		return exitError("", err)

@@ -47,6 +47,9 @@ func (c *keyRotateCommand) Validate() error {
 	if c.SignsAfter != nil && *c.SignsAfter < 0 || c.Lifetime < 0 {
 		return errors.New("--signs-after and --access-token-lifetime (HALLPASS_ACCESS_TOKEN_LIFETIME) must not be negative")
 	}
+	if c.SignsAfter != nil && c.Compromised {
+		return errors.New("--compromised makes the new keys sign at once: leave out --signs-after")
+	}
 	return nil
 }
 
@@ -119,7 +122,7 @@ func (c *keyRotateCommand) note(r rotation) string {
 		note.WriteString("ended no login\n")
 	}
 	for _, next := range r.uncovered {
-		who, flag := "the API of --audience", ""
+		who, flag := "the default API", ""
 		if next.Audience != "" {
 			who, flag = next.Audience, " --api "+next.Audience
 		}
@@ -156,6 +159,9 @@ type rotation struct {
 func (c *keyRotateCommand) rotate(files []*replacement, now time.Time) (r rotation, err error) {
 	server := files[len(files)-1]
 	ring, err := keyring.Parse(server.content)
+	if err == nil && keyring.IsExport(server.content) {
+		err = errExport
+	}
 	if err != nil {
 		return rotation{}, fmt.Errorf("%s: %w", server.path, err)
 	}
@@ -164,7 +170,7 @@ func (c *keyRotateCommand) rotate(files []*replacement, now time.Time) (r rotati
 		one.API = audience
 		next, err := one.successor(ring, now)
 		if err != nil {
-			return rotation{}, fmt.Errorf("%s: %w", server.path, err)
+			return rotation{}, inFile(server.path, err)
 		}
 		r.keys = append(r.keys, next)
 	}
@@ -179,7 +185,7 @@ func (c *keyRotateCommand) rotate(files []*replacement, now time.Time) (r rotati
 	for _, file := range files {
 		set, err := r.add(file, file == server, now)
 		if err != nil {
-			return rotation{}, fmt.Errorf("%s: %w", file.path, err)
+			return rotation{}, inFile(file.path, err)
 		}
 		r.files = append(r.files, set)
 	}
@@ -236,6 +242,11 @@ var errSeveralAPIs = program.WithCode(program.ExitUsage, errors.New(
 		"that is not in it: pass the API's file with --also PATH, "+
 		"or pass --later and run 'key export' before the new key signs"))
 
+// errExport means that a file was made for an API, which the authorization server does not read.
+var errExport = program.WithCode(program.ExitUsage, errors.New(
+	"the file was made for an API by 'key export' or 'api add': "+
+		"give the file that the authorization server signs with, and pass this one with --also"))
+
 // errPublicOnly means that a file is that of an API and not of the authorization server.
 var errPublicOnly = program.WithCode(program.ExitUsage, errors.New(
 	"the file has only public keys, like the file of an API: "+
@@ -250,13 +261,13 @@ func (c *keyRotateCommand) successor(ring *keyring.Ring, now time.Time) (*keyrin
 			newest = k
 		}
 	}
-	algorithm := cmp.Or(c.Algorithm, keyring.HS256) // for a file without keys, which Rotate rejects
 	switch {
-	case newest != nil:
-		algorithm = cmp.Or(c.Algorithm, newest.Algorithm)
-	case len(keys) > 0:
+	case len(keys) == 0:
+		return nil, fmt.Errorf("%w for %s", keyring.ErrNoKey, cmp.Or(c.API, "the default API"))
+	case newest == nil:
 		return nil, errPublicOnly
 	}
+	algorithm := cmp.Or(c.Algorithm, newest.Algorithm)
 	delay := keyring.SigningDelay(algorithm)
 	if c.SignsAfter != nil {
 		delay = *c.SignsAfter
@@ -266,6 +277,14 @@ func (c *keyRotateCommand) successor(ring *keyring.Ring, now time.Time) (*keyrin
 		signsFrom, retires = now, now
 	}
 	return keyring.NewSuccessor(algorithm, c.API, signsFrom, retires, rand.Reader)
+}
+
+// inFile adds the name of the file to an error about its keys.
+func inFile(path string, err error) error {
+	if errors.Is(err, keyring.ErrNoKey) {
+		return fmt.Errorf("%s: %w: 'authserver key list %s' shows its keys", path, err, path)
+	}
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 // readRing reads a JWK Set. Its errors name the file.
