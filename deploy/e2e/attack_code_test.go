@@ -90,8 +90,8 @@ func TestAttackCodeInWrongHands(t *testing.T) {
 func TestAttackCodeUsedTwice(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
-	watcher := s.watcher(t)
-	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
+	a := s.register(t, "app", "https://app.example/callback", "--introspects", "--first-party")
+	watcher := a // refresh tokens are shown to their own client only (RFC 7662 section 4)
 	code := s.visit(t, a).code(a)
 	got := send(t, s.authURL, a.redemption(code)).tokens(t)
 	s.checkActive(t, watcher, "the access token", got.access, true)

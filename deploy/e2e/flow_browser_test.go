@@ -400,7 +400,8 @@ func TestFlowOnPlainNetwork(t *testing.T) {
 	s := newSystem(t)
 	site := startWebsite(t)
 	s.authURL = strings.Replace(s.authURL, "127.0.0.1", networkName, 1)
-	s.startAuthserver(t, "--demo")
+	s.startAuthserver(t) // the demo needs an issuer on this machine
+	s.admin(t, demoPassword, "user", "add", "john.doe", "--bcrypt-cost", "10")
 	own := s.register(t, "own", site.URL+"/callback", "--public")
 	g := newGuest(t, s, site)
 	g.open(own)

@@ -119,7 +119,7 @@ func TestRaceKilledServer(t *testing.T) {
 			first.authserver.signal(t, syscall.SIGKILL)
 			first.authserver.wait(t)
 			waitForEach(t, "to notice the killed server", sessions, func(s *session) int64 { return s.failed.Load() })
-			first.startAuthserver(t, "--refresh-grace", "1m")
+			first.startAuthserver(t, "--demo", "--refresh-grace", "1m")
 		}
 		cancel()
 		running.Wait()

@@ -76,8 +76,8 @@ func TestRaceRefreshing(t *testing.T) {
 	longTest(t)
 	t.Parallel()
 	onEveryEngine(t, nil, func(t *testing.T, first, second *system) {
-		watcher := first.watcher(t)
-		a := first.register(t, "app", "https://app.example/callback", "--public", "--first-party")
+		a := first.register(t, "app", "https://app.example/callback", "--introspects", "--first-party")
+		watcher := a // refresh tokens are shown to their own client only (RFC 7662 section 4)
 		login := first.loginTo(t, a)
 		used := []string{login.refresh}
 		for round := range rounds {
@@ -166,8 +166,8 @@ func TestRaceRefreshingAndPasswordChange(t *testing.T) {
 	longTest(t)
 	t.Parallel()
 	onEveryEngine(t, nil, func(t *testing.T, first, second *system) {
-		watcher := first.watcher(t)
-		a := first.register(t, "app", "https://app.example/callback", "--public", "--first-party")
+		a := first.register(t, "app", "https://app.example/callback", "--introspects", "--first-party")
+		watcher := a // refresh tokens are shown to their own client only (RFC 7662 section 4)
 		login := first.loginTo(t, a)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()

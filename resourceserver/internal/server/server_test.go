@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -192,7 +193,31 @@ type watched struct {
 	*httpserver.Server
 	t   *testing.T
 	s   server.Settings
-	log *bytes.Buffer
+	log *logBuffer
+}
+
+// logBuffer is a log that may be written and read at once.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func (b *logBuffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text.Reset()
 }
 
 // watch runs test with a server whose keys file has the set at first.
@@ -201,7 +226,7 @@ func watch(t *testing.T, set func() []byte, test func(*watched)) {
 	s.Keys = keyring.Settings{KeysFile: filepath.Join(t.TempDir(), "keys.json")}
 	s.StatusListsURL = "http://" + freeAddress(t)
 	synctest.Test(t, func(t *testing.T) {
-		w := &watched{t: t, s: s, log: new(bytes.Buffer)}
+		w := &watched{t: t, s: s, log: new(logBuffer)}
 		w.write(set())
 		ctx, cancel := context.WithCancel(t.Context())
 		var err error
