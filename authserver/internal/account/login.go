@@ -50,7 +50,7 @@ type Attempt struct {
 }
 
 // Login checks usernames and passwords. It is safe for concurrent use. All fields but
-// NameKey, Demo and Hold are required.
+// NameKey, Demo, Wait and Hold are required.
 type Login struct {
 	Store  LoginStore
 	Hasher *Hasher
@@ -60,6 +60,9 @@ type Login struct {
 	NameKey []byte
 	// Demo lets users of the demo log in.
 	Demo bool
+	// Wait is how long a login waits for a place in the gate before it is refused with
+	// ErrOverloaded; zero means as long as its context.
+	Wait time.Duration
 	// Hold is how long the error of a login that is throttled, or refused because too many
 	// wait, is held back. Without it, clients that try again at once keep the CPU from the
 	// passwords that are being checked.
@@ -133,7 +136,21 @@ func (l *Login) run(ctx context.Context, t *try) error {
 	if err := l.checkThrottle(ctx, t.key); err != nil { // do not wait in the gate to be refused
 		return err
 	}
-	return l.Gate.Do(ctx, Network(t.Address), func() error { return l.compare(ctx, t) })
+	waiting := ctx
+	if l.Wait > 0 {
+		limited, stop := context.WithTimeout(ctx, l.Wait)
+		defer stop()
+		waiting = limited
+	}
+	compared := false
+	err := l.Gate.Do(waiting, Network(t.Address), func() error {
+		compared = true
+		return l.compare(ctx, t)
+	})
+	if !compared && waiting.Err() != nil && ctx.Err() == nil {
+		return ErrOverloaded
+	}
+	return err
 }
 
 // hold waits before a login is refused that cost no work: see Login.Hold.

@@ -332,6 +332,21 @@ func TestPasswordChangedWhileWaiting(t *testing.T) {
 	f.expect("john.doe", wrong, nil)
 }
 
+// A login that has waited for Wait is refused without a comparison, and its try is not counted.
+func TestLoginWaitsNoLongerThanWait(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.add("john.doe", bcrypt.MinCost)
+	release := f.occupyGate()
+	f.Wait = time.Nanosecond
+	for range freeFailures + 1 {
+		f.expect("john.doe", wrong, account.ErrOverloaded)
+	}
+	f.Wait = time.Hour
+	release()
+	f.expect("john.doe", right, nil)
+}
+
 func TestCheckOverloaded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -34,6 +34,7 @@ func newLogin(
 		Gate:    account.NewGate(s.PasswordWorkers, s.PasswordQueue),
 		NameKey: []byte(key),
 		Demo:    s.demoOn(),
+		Wait:    s.PasswordWait,
 		Hold:    time.Second,
 		Now:     time.Now,
 		Log:     log,

@@ -48,6 +48,7 @@ const (
 	maxGrace    = 5 * time.Minute
 	maxWorkers  = 1024
 	maxQueue    = 100_000
+	minWait     = 100 * time.Millisecond
 )
 
 // Settings are the settings of the serve command. kong reads the tags.
@@ -64,11 +65,12 @@ type Settings struct {
 	RefreshLifetime time.Duration `group:"Tokens" env:"HALLPASS_REFRESH_LIFETIME" default:"4320h" help:"How long a login lasts however often it is refreshed (${default})."`
 	RefreshGrace    time.Duration `group:"Tokens" env:"HALLPASS_REFRESH_GRACE" default:"10s" help:"How long after its use a refresh token still works, and gives the same successor: 0s to 5m (${default})."`
 
-	DefaultClient   string   `group:"Logins" env:"HALLPASS_DEFAULT_CLIENT" placeholder:"ID" help:"Public client assumed when a token request omits client_id. None by default: such a request is refused."`
-	BcryptCost      int      `group:"Logins" env:"HALLPASS_BCRYPT_COST" default:"${bcrypt_cost}" help:"Cost of password hashes, 10 to 16; one more doubles the time of a login (${default})."`
-	PasswordWorkers int      `group:"Logins" env:"HALLPASS_PASSWORD_WORKERS" default:"${password_workers}" help:"How many passwords are checked at once; by default the number of CPUs that the container may use (${default})."`
-	PasswordQueue   int      `group:"Logins" env:"HALLPASS_PASSWORD_QUEUE" default:"64" help:"How many more logins may wait; the next gets 503 with Retry-After (${default})."`
-	Demo            DemoMode `group:"Logins" env:"HALLPASS_DEMO" default:"off" placeholder:"MODE" help:"Make two users with well-known passwords and the client demo, which becomes the default client, once, in an empty database. on needs an issuer on this machine; auto is on with such an issuer, else off. The users can log in only while it is on (${default})."`
+	DefaultClient   string        `group:"Logins" env:"HALLPASS_DEFAULT_CLIENT" placeholder:"ID" help:"Public client assumed when a token request omits client_id. None by default: such a request is refused."`
+	BcryptCost      int           `group:"Logins" env:"HALLPASS_BCRYPT_COST" default:"${bcrypt_cost}" help:"Cost of password hashes, 10 to 16; one more doubles the time of a login (${default})."`
+	PasswordWorkers int           `group:"Logins" env:"HALLPASS_PASSWORD_WORKERS" default:"${password_workers}" help:"How many passwords are checked at once; by default the number of CPUs that the container may use (${default})."`
+	PasswordQueue   int           `group:"Logins" env:"HALLPASS_PASSWORD_QUEUE" default:"64" help:"How many more logins may wait; the next gets 503 with Retry-After (${default})."`
+	PasswordWait    time.Duration `group:"Logins" env:"HALLPASS_PASSWORD_WAIT" default:"10s" help:"How long a login waits for its password to be checked; then it gets 503 with Retry-After (${default})."`
+	Demo            DemoMode      `group:"Logins" env:"HALLPASS_DEMO" default:"off" placeholder:"MODE" help:"Make two users with well-known passwords and the client demo, which becomes the default client, once, in an empty database. on needs an issuer on this machine; auto is on with such an issuer, else off. The users can log in only while it is on (${default})."`
 }
 
 // Validate checks what kong cannot. The error names the setting.
@@ -113,6 +115,8 @@ func (s *Settings) checkBounds() error {
 	case s.PasswordWorkers < 1 || s.PasswordWorkers > maxWorkers:
 		return fmt.Errorf("--password-workers (HALLPASS_PASSWORD_WORKERS) must be from 1 to %d, not %d", maxWorkers,
 			s.PasswordWorkers)
+	case s.PasswordWait < minWait:
+		return fmt.Errorf("--password-wait (HALLPASS_PASSWORD_WAIT) must be %v or more, not %v", minWait, s.PasswordWait)
 	case s.PasswordQueue < 1 || s.PasswordQueue > maxQueue:
 		return fmt.Errorf("--password-queue (HALLPASS_PASSWORD_QUEUE) must be from 1 to %d, not %d", maxQueue,
 			s.PasswordQueue)
