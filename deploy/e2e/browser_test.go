@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,7 +45,7 @@ func newPage(t *testing.T) *page {
 	if path == "" {
 		leftOut(t, "tests in a browser, which need Chromium")
 	}
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(browserFlags, chromedp.ExecPath(path))...)
+	allocator, cancel := chromedp.NewExecAllocator(context.Background(), slices.Concat(browserFlags, []chromedp.ExecAllocatorOption{chromedp.ExecPath(path)})...)
 	t.Cleanup(cancel)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
