@@ -45,7 +45,8 @@ func newPage(t *testing.T) *page {
 	if path == "" {
 		leftOut(t, "tests in a browser, which need Chromium")
 	}
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), slices.Concat(browserFlags, []chromedp.ExecAllocatorOption{chromedp.ExecPath(path)})...)
+	flags := append(slices.Clip(browserFlags), chromedp.ExecPath(path))
+	allocator, cancel := chromedp.NewExecAllocator(context.Background(), flags...)
 	t.Cleanup(cancel)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
