@@ -38,7 +38,7 @@ func (s *Store) SetDemoMade(ctx context.Context) error {
 // revokes their grants.
 func (s *Store) EndDemo(ctx context.Context, now time.Time) error {
 	return s.inTx(ctx, "end demo", func(ctx context.Context, tx *sql.Tx) error {
-		const users = "user_id IN (SELECT id FROM users WHERE demo = 1)"
+		const users = "user_id IN (SELECT id FROM users WHERE demo = 1 AND password_version = 0)"
 		if _, err := changed(ctx, tx, "end demo", "DELETE FROM sessions WHERE "+users); err != nil {
 			return err
 		}

@@ -3,12 +3,17 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
-// skeletonBatch is how many users fillSkeletons changes in one transaction.
-const skeletonBatch = 1000
+// skeletonRead is how many users fillSkeletons reads at once, skeletonBatch how many it changes in
+// one transaction. No index finds the users without a skeleton, so reads are few.
+const (
+	skeletonRead  = 100_000
+	skeletonBatch = 200
+)
 
 // skeletonTries limits the tries of fillSkeletons, which fails if another process does the same
 // at the same time.
@@ -19,28 +24,35 @@ const skeletonTries = 5
 func (s *Store) fillSkeletons(ctx context.Context) error {
 	for tries := 0; ; {
 		users, err := list(ctx, s.write, "read usernames", scanUsername,
-			"SELECT id, username FROM users WHERE skeleton IS NULL ORDER BY created_at, id LIMIT $1", skeletonBatch)
+			"SELECT id, username FROM users WHERE skeleton IS NULL ORDER BY created_at, id LIMIT $1", skeletonRead)
 		if err != nil || len(users) == 0 {
 			return err
 		}
-		err = s.inTx(ctx, "fill skeletons", func(ctx context.Context, tx *sql.Tx) error {
-			for _, u := range users {
-				_, err := changed(ctx, tx, "fill skeletons", "UPDATE users SET skeleton = $2, twin_of = "+
-					"(SELECT first.id FROM users AS first WHERE first.skeleton = $2 AND first.twin_of IS NULL) "+
-					"WHERE id = $1 AND skeleton IS NULL", u.ID, account.Skeleton(u.Username))
-				if err != nil {
-					return err
-				}
+		for batch := range slices.Chunk(users, skeletonBatch) {
+			if err = s.fillBatch(ctx, batch); err != nil {
+				break
 			}
-			return nil
-		})
+			tries = 0
+		}
 		if tries++; err != nil && (tries == skeletonTries || ctx.Err() != nil) {
 			return err
 		}
-		if err == nil {
-			tries = 0
-		}
 	}
+}
+
+// fillBatch stores the skeletons of users in one transaction.
+func (s *Store) fillBatch(ctx context.Context, users []account.User) error {
+	return s.inTx(ctx, "fill skeletons", func(ctx context.Context, tx *sql.Tx) error {
+		for _, u := range users {
+			_, err := changed(ctx, tx, "fill skeletons", "UPDATE users SET skeleton = $2, twin_of = "+
+				"(SELECT first.id FROM users AS first WHERE first.skeleton = $2 AND first.twin_of IS NULL) "+
+				"WHERE id = $1 AND skeleton IS NULL", u.ID, account.Skeleton(u.Username))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func scanUsername(r row) (account.User, error) {

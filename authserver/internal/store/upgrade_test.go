@@ -84,6 +84,25 @@ func TestDemoUsersOfEarlierVersions(t *testing.T) {
 	}
 }
 
+// A server of an earlier version that runs beside this one changes the password of a demo user
+// without taking the mark away.
+func TestDemoUserChangedByAnEarlierVersion(t *testing.T) {
+	t.Parallel()
+	s := fillOld(t, oldDemoClient, oldUser("1", "john.doe", "John Doe", "1000", "0"))
+	before, err := s.UserByUsername(t.Context(), "john.doe")
+	if err != nil || !before.Demo {
+		t.Fatalf("got %+v, %v, want a demo user", before, err)
+	}
+	const change = "UPDATE users SET password_hash = 'new', password_version = password_version + 1"
+	if err := s.Exec(t.Context(), change); err != nil {
+		t.Fatal(err)
+	}
+	after, err := s.UserByUsername(t.Context(), "john.doe")
+	if err != nil || after.Demo {
+		t.Errorf("got %+v, %v, want no demo user", after, err)
+	}
+}
+
 // Users of earlier versions whose names look the same stay, and are reported.
 func TestTwinsOfEarlierVersions(t *testing.T) {
 	t.Parallel()

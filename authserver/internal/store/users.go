@@ -201,5 +201,7 @@ func scanUser(r row) (account.User, error) {
 		return account.User{}, errNoUser
 	}
 	u.CreatedAt, u.LastLoginAt, u.DisabledAt = timeOf(created), timeOf(login), timeOf(disabled)
+	// A server of an earlier version changes a password without taking the mark away.
+	u.Demo = u.Demo && u.PasswordVersion == 0
 	return u, unavailable("read user", err)
 }

@@ -20,7 +20,7 @@ DELETE FROM sessions;
 DELETE FROM sessions WHERE digest = $1;
 DELETE FROM sessions WHERE digest IN (SELECT digest FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 );
 DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE username = $1);
-DELETE FROM sessions WHERE user_id IN (SELECT id FROM users WHERE demo = 1);
+DELETE FROM sessions WHERE user_id IN (SELECT id FROM users WHERE demo = 1 AND password_version = 0);
 DELETE FROM users WHERE username = $1;
 INSERT INTO admin_events (event, subject, at) VALUES ($1, $2, $3);
 INSERT INTO api_consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
@@ -107,7 +107,7 @@ UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND 
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND user_id = $3 AND client_id = $4;
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $3);
 UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $3) AND client_id = $4;
-UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND user_id IN (SELECT id FROM users WHERE demo = 1);
+UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE revoked_at IS NULL AND user_id IN (SELECT id FROM users WHERE demo = 1 AND password_version = 0);
 UPDATE grants SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3;
 UPDATE login_failures SET count = count - $2 WHERE account = $1 AND address = '';
 UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1;
