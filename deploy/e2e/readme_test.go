@@ -314,26 +314,22 @@ type setting struct {
 	defaultValue string // empty where the help text states none
 }
 
-var (
-	settingInHelp = regexp.MustCompile(`(?:\(([^()]*)\) )?\(\$(HALLPASS_[A-Z_]+)\)`)
-	settingInPage = regexp.MustCompile("(?m)^\\| `(HALLPASS_[A-Z_]+)` \\| (\\w+) \\| ([^|]*) \\|")
-)
+var settingInPage = regexp.MustCompile("(?m)^\\| `(HALLPASS_[A-Z_]+)` \\| (\\w+) \\| ([^|]*) \\|")
 
 // settingsOfHelp returns what `serve --help` of both servers says, by variable.
 func settingsOfHelp(t *testing.T) map[string]setting {
 	t.Helper()
 	settings := map[string]setting{}
 	for program, server := range map[string]string{"authserver": "auth", "resourceserver": "API"} {
-		help := strings.Join(strings.Fields(mustCommand(t, "", program, "serve", "--help")), " ")
-		for _, found := range settingInHelp.FindAllStringSubmatch(help, -1) {
-			s := setting{server, strings.TrimSuffix(found[1], " by default")}
-			if other, ok := settings[found[2]]; ok {
+		for name, value := range serverSettings(t, program) {
+			s := setting{server, value}
+			if other, ok := settings[name]; ok {
 				s.servers = "both"
 				if other.defaultValue != s.defaultValue { // of the addresses
 					s.defaultValue = ""
 				}
 			}
-			settings[found[2]] = s
+			settings[name] = s
 		}
 	}
 	return settings
