@@ -92,7 +92,7 @@ func (f *fixture) addRaw(username string) account.User {
 		f.t.Fatal(err)
 	}
 	u := account.User{ID: account.IDPrefix + username, Username: username, Name: username, CreatedAt: f.now}
-	db, err := sql.Open("sqlite", f.path)
+	db, err := sql.Open("sqlite", "file:"+f.path+"?_pragma=busy_timeout(60000)")
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func (f *fixture) expect(username, password string, want error) {
 // breakTable makes the statements of an event, such as "INSERT ON users", fail.
 func (f *fixture) breakTable(event string) {
 	f.t.Helper()
-	db, err := sql.Open("sqlite", f.path)
+	db, err := sql.Open("sqlite", "file:"+f.path+"?_pragma=busy_timeout(60000)")
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -244,7 +244,7 @@ func TestThrottleStoresNoUsername(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.expect("my secret password", wrong, account.ErrIncorrect)
-	db, err := sql.Open("sqlite", f.path)
+	db, err := sql.Open("sqlite", "file:"+f.path+"?_pragma=busy_timeout(60000)")
 	if err != nil {
 		t.Fatal(err)
 	}
