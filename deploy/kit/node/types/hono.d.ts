@@ -1,0 +1,14 @@
+import type { Context, Hono, MiddlewareHandler } from 'hono';
+import type { Claims, Guard } from './index.js';
+
+/** Returns middleware that lets a request through if its token is valid and has all of the scopes. */
+export function protect(guard: Guard, ...scopes: string[]): MiddlewareHandler;
+
+/** Like protect, and also refuses a token that a client got for itself. */
+export function protectUser(guard: Guard, ...scopes: string[]): MiddlewareHandler;
+
+/** Returns the claims of the token of a request that protect or protectUser has let through. */
+export function claimsOf(context: Context<any, any, any>): Claims;
+
+/** Publishes the metadata of the API (RFC 9728), which names its scopes. Call it before other routes are added. */
+export function serveMetadata(app: Hono<any>, guard: Guard, ...scopes: string[]): void;
