@@ -6,7 +6,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/hallpass-auth/hallpass/shared/program.Version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-all test-compose test-deps lint bench clean
+.PHONY: help build run run-mcp run-admin run-spa test test-all test-compose pictures test-deps lint bench bench-peers guard guard-update clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -18,14 +18,30 @@ build: ## Build bin/authserver and bin/resourceserver: static, without cgo
 run: build ## Run both servers with demo users, until Ctrl-C; deploy/run.sh lists the settings
 	@deploy/run.sh
 
+run-mcp: build ## Run both servers and an MCP server, for agents that nobody has registered
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o bin/ ./deploy/examples/mcp
+	@deploy/run-mcp.sh
+
+run-admin: build ## Run both servers and the website for administrators of deploy/examples/admin
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o bin/ ./deploy/examples/admin
+	@deploy/run-example.sh admin
+
+run-spa: build ## Run both servers and the single-page app of deploy/examples/spa (needs npm)
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o bin/ ./deploy/examples/spa
+	@npm ci --prefix deploy/examples/spa --ignore-scripts --no-audit --no-fund
+	@deploy/run-example.sh spa
+
 test: build ## Run all tests except the long ones: at most three minutes
 	@deploy/test.sh short
 
 test-all: build ## Run all tests, with the race detector
 	@deploy/test.sh all
 
-test-compose: ## Test docker-compose.yml with Docker: scale it, kill a replica, restart on the same data
-	@deploy/compose/test.sh
+test-compose: ## Test docker-compose.yml with Docker: all of it, or PARTS="services observability"
+	@deploy/compose/test.sh $(PARTS)
+
+pictures: build ## Take the pictures of deploy/docs/pictures again (needs Chromium)
+	cd deploy/e2e && HALLPASS_BIN='$(CURDIR)/bin' $(GO) test -count=1 -run TestTakePictures . -pictures
 
 test-deps: ## Install what the tests need beyond Go: Debian packages and npm modules
 	@deploy/test-deps.sh
@@ -33,8 +49,18 @@ test-deps: ## Install what the tests need beyond Go: Debian packages and npm mod
 lint: bin/lint/golangci-lint ## Check the code: gofmt, go vet, golangci-lint, staticcheck, govulncheck
 	@deploy/lint/lint.sh
 
-bench: build ## Measure the servers against bare ones (needs wrk)
-	cd deploy/bench && HALLPASS_BIN='$(CURDIR)/bin' $(GO) run .
+bench: build ## Measure the servers against bare ones (needs wrk; takes 12 minutes)
+	cd deploy/bench && HALLPASS_BIN='$(CURDIR)/bin' $(GO) run . $(BENCH)
+
+bench-peers: build ## Measure the servers against others: deploy/docs/measurements.md says what to install
+	npm install --prefix deploy/bench/peers --no-package-lock --ignore-scripts --no-audit --no-fund
+	cd deploy/bench && HALLPASS_BIN='$(CURDIR)/bin' $(GO) run . -parts peers $(BENCH)
+
+guard: ## Count instructions of signing, verifying and token requests; fail at 5 % more (needs valgrind)
+	cd deploy/bench && $(GO) run . -guard
+
+guard-update: ## Accept today's number of instructions
+	cd deploy/bench && $(GO) run . -guard -update
 
 clean: ## Remove what was built (var/ stays, with the keys and the database)
 	rm -rf bin deploy/e2e/artifacts

@@ -4,10 +4,10 @@
 #
 #   AUTH_LISTEN, API_LISTEN               addresses of the two servers
 #   AUTH_ADMIN_LISTEN, API_ADMIN_LISTEN   addresses of their health checks and metrics
-#   VAR_DIR                               folder of the keys, the database and the logs
+#   VAR_DIR                               folder of the keys, the databases and the logs
 #   HALLPASS_ALLOWED_ORIGINS              origins of further web pages that may call the servers
 #
-# The servers' other HALLPASS_ variables work too, except those for addresses, which both
+# HALLPASS_ITEMS_DATABASE_URL= (empty) runs an API that stores no items. The servers' other HALLPASS_ variables work too, except those for addresses, which both
 # servers would read.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -34,12 +34,18 @@ url() {
 prepare() {
 	if [ -z "${HALLPASS_TOKEN_SECRET:-}${HALLPASS_KEYS_FILE:-}" ]; then
 		export HALLPASS_KEYS_FILE=$VAR_DIR/keys.json
-		[ -e "$HALLPASS_KEYS_FILE" ] || "$BIN_DIR/authserver" key init "$HALLPASS_KEYS_FILE" >/dev/null || exit 1
+		api_keys=$VAR_DIR/api-keys.json
+		[ -e "$HALLPASS_KEYS_FILE" ] ||
+			"$BIN_DIR/authserver" key init "$HALLPASS_KEYS_FILE" --api-keys-file "$api_keys" >/dev/null || exit 1
+		# Earlier versions had one file for both servers.
+		[ -e "$api_keys" ] || "$BIN_DIR/authserver" key export "$HALLPASS_KEYS_FILE" "$api_keys" >/dev/null || exit 1
 	fi
+	: "${api_keys:=${HALLPASS_API_KEYS_FILE:-${HALLPASS_KEYS_FILE:-}}}"
 	export HALLPASS_ISSUER=${HALLPASS_ISSUER:-$(url "$AUTH_LISTEN")}
 	export HALLPASS_STATUS_LISTS_URL=${HALLPASS_STATUS_LISTS_URL:-$(url "$AUTH_LISTEN")/status-lists}
 	export HALLPASS_AUDIENCE=${HALLPASS_AUDIENCE:-$(url "$API_LISTEN")}
 	export HALLPASS_DATABASE_URL=${HALLPASS_DATABASE_URL:-sqlite:$VAR_DIR/hallpass.db}
+	export HALLPASS_ITEMS_DATABASE_URL=${HALLPASS_ITEMS_DATABASE_URL-sqlite:$VAR_DIR/items.db}
 	local port=${API_LISTEN##*:} further=${HALLPASS_ALLOWED_ORIGINS:-}
 	HALLPASS_ALLOWED_ORIGINS=http://127.0.0.1:$port,http://localhost:$port${further:+,$further}
 	export HALLPASS_ALLOWED_ORIGINS
@@ -112,37 +118,14 @@ other_addresses() {
 start() {
 	: >"$VAR_DIR/resourceserver.log"
 	set -m
-	"$BIN_DIR/authserver" serve --demo --listen "$AUTH_LISTEN" --admin-listen "$AUTH_ADMIN_LISTEN" \
+	"$BIN_DIR/authserver" serve --demo --mail-inbox=auto --listen "$AUTH_LISTEN" --admin-listen "$AUTH_ADMIN_LISTEN" \
 		>"$VAR_DIR/authserver.log" 2>&1 &
 	auth=$!
-	set +m
-	start_api
-}
-
-# start_api starts the API. If there are several APIs, it must not have the secrets of the
-# others, and reads a file of its own.
-start_api() {
-	api_keys=${HALLPASS_KEYS_FILE:-}
-	! needs_own_keys || api_keys=$VAR_DIR/api-keys.json
-	set -m
 	HALLPASS_KEYS_FILE=$api_keys "$BIN_DIR/resourceserver" serve \
 		--listen "$API_LISTEN" --admin-listen "$API_ADMIN_LISTEN" \
 		>>"$VAR_DIR/resourceserver.log" 2>&1 &
 	api=$!
 	set +m
-}
-
-# needs_own_keys succeeds if there is a file for the API that it does not read.
-needs_own_keys() { [ "$api_keys" = "$VAR_DIR/keys.json" ] && [ -s "$VAR_DIR/api-keys.json" ]; }
-
-# follow_keys restarts the API once there is a file of its own: the settings of a running server
-# cannot change.
-follow_keys() {
-	needs_own_keys || return
-	echo "The API reads its keys from $VAR_DIR/api-keys.json now. Restarting it." >&2
-	kill -INT "$api"
-	wait "$api"
-	start_api
 }
 
 # stop STATUS stops both servers, waits for them, and exits with the status, or with 1 if a
@@ -227,6 +210,7 @@ Commands such as $BIN_DIR/authserver user list find the database, in another ter
 Authorization server  $(url "$AUTH_LISTEN")
 API                   $call
 Try it in a browser   $call/docs
+Mails to users        ${HALLPASS_SMTP_URL:-$(url "$AUTH_ADMIN_LISTEN")/mail}
 Demo users            john.doe / securepassword   and   jane.smith / anothersecurepass
 
 Log in, then call the API:
@@ -249,7 +233,6 @@ wait_ready
 greet
 show_warnings
 while check; do
-	follow_keys
 	sleep 1 9>&- &
 	wait $!
 done

@@ -8,10 +8,19 @@ cd "$(dirname "$0")/.."
 # chromium            the docs page and the login pages in a browser
 # curl                the commands that `make run` and the documentation show
 # postgresql          the database engine beside SQLite
+# pgbouncer           a pool of connections in front of it
 # caddy               the proxy in front of several servers
 # wrk                 the load of `make bench`
-# python3-*, nodejs   third-party client libraries; npm installs those for Node.js below
-packages='gcc libc6-dev chromium curl postgresql caddy wrk python3-authlib python3-jwt python3-requests-oauthlib'
+# valgrind            the number of instructions that `make guard` compares
+# prometheus          the dashboards and alerts of deploy/observability, and the names of metrics
+# python3-*, nodejs   third-party client libraries; npm installs those for Node.js below, and a newer Node.js for
+#                     the conformance suites of MCP, and what the Node kit is tested with
+# python3-fastapi ... mypy   the Python kit: its frameworks, to install it, and to check its types
+# apache2-bin, libapache2-mod-auth-openidc   Apache as an OpenID Connect client
+packages='gcc libc6-dev chromium curl postgresql pgbouncer caddy wrk valgrind'
+packages="$packages python3-authlib python3-jwt python3-requests-oauthlib python3-flask apache2-bin prometheus libapache2-mod-auth-openidc"
+packages="$packages python3-fastapi python3-uvicorn python3-multipart python3-cryptography"
+packages="$packages python3-venv python3-setuptools python3-wheel mypy"
 command -v npm >/dev/null || packages="$packages nodejs npm"
 
 install_packages() {
@@ -23,14 +32,20 @@ install_packages() {
 	[ "$(id -u)" = 0 ] || sudo=sudo
 	$sudo apt-get update -q
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages
-	echo 'The tests need only the programs of PostgreSQL and Caddy. Debian may have started both as services.'
-	echo 'To stop them: systemctl disable --now postgresql caddy'
+	echo 'The tests need only the programs of PostgreSQL, PgBouncer, Caddy and Prometheus.'
+	echo 'Debian may have started them as services.'
+	echo 'To stop them: systemctl disable --now postgresql pgbouncer caddy prometheus prometheus-node-exporter'
 }
 
 if command -v apt-get >/dev/null; then
 	install_packages
 else
-	echo 'This system has no apt-get. Please install: a C compiler, Chromium, curl, PostgreSQL, Caddy, wrk,'
-	echo 'Node.js 20 or newer with npm, and the Python libraries Authlib, PyJWT and requests-oauthlib.'
+	echo 'This system has no apt-get. Please install: a C compiler, Chromium, curl, PostgreSQL, PgBouncer, Caddy,'
+	echo 'Prometheus, wrk, valgrind, Node.js 20 or newer with npm, the Python libraries Authlib, cryptography, FastAPI,'
+	echo 'Flask, PyJWT, python-multipart, requests-oauthlib, setuptools, uvicorn and wheel, mypy,'
+	echo 'and Apache with mod_auth_openidc.'
 fi
 npm ci --prefix deploy/e2e/thirdparty/node --ignore-scripts --no-audit --no-fund
+npm ci --prefix deploy/kit/node --ignore-scripts --no-audit --no-fund
+GOBIN=$PWD/deploy/e2e/thirdparty/bin go install github.com/oauth2-proxy/oauth2-proxy/v7@v7.15.6
+(cd deploy/e2e/testdata/itemsclient && GOWORK=off go mod download)

@@ -2,54 +2,32 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 
+	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/postgrestest"
 )
 
-// serviceClient is the client that calls the endpoints with its own credentials.
-const serviceClient = "service"
-
-// endpoint is an endpoint of the authorization server, the load on it and its SQL.
-type endpoint struct {
-	name string
-	load func(ctx context.Context, a *authority) (load, error)
-	sql  []step
+// engine is a database engine, with a database, and the goals on it.
+type engine struct {
+	name, database      string
+	service, introspect float64 // requests a second, relative to the floor
+	goalAt              int     // connections of the goals of a refresh:
+	rotate              float64 // refreshes a second, relative to the SQL alone
+	refreshCPU          float64 // µs
 }
 
-var endpoints = []endpoint{
-	{"POST /token, refresh_token", refreshLoad, refreshSQL},
-	{"POST /token, client_credentials", func(_ context.Context, a *authority) (load, error) {
-		return post("/token", a.authorization, url.Values{"grant_type": {"client_credentials"}}), nil
-	}, serviceSQL},
-	{"POST /introspect", func(ctx context.Context, a *authority) (load, error) {
-		login, err := logIn(ctx, a.server)
-		return post("/introspect", a.authorization, url.Values{"token": {login.Access}}), err
-	}, introspectSQL},
-}
-
-// authority is a running authorization server with the service client.
-type authority struct {
-	*server
-	database      string
-	authorization string // of the client
-}
-
-// endpointRounds is the number of rounds of each endpoint and engine.
-func (b *bench) endpointRounds() int { return (b.rounds + 1) / 2 }
-
-// measureEndpoints compares the endpoints, on both engines, with a bare handler and with
-// their SQL alone.
-func measureEndpoints(ctx context.Context, b *bench) ([]row, error) {
-	rows, err := b.measureEngine(ctx, "SQLite", b.sqlite("endpoints"))
+// onEngines calls measure for both engines. PostgreSQL is started, with fsync.
+func (b *bench) onEngines(name string, measure func(engine) ([]row, error)) ([]row, error) {
+	rows, err := measure(engine{"SQLite", b.sqlite(name), 0.85, 0.80, 64, 3, 300})
 	if err != nil {
 		return nil, err
 	}
-	postgres, err := postgrestest.New()
+	postgres, err := postgrestest.NewDurable()
 	if errors.Is(err, postgrestest.ErrNotInstalled) {
 		return append(rows, row{what: "**PostgreSQL is not installed**"}), nil
 	}
@@ -61,78 +39,115 @@ func measureEndpoints(ctx context.Context, b *bench) ([]row, error) {
 	if err != nil {
 		return rows, err
 	}
-	more, err := b.measureEngine(ctx, "PostgreSQL", database)
+	more, err := measure(engine{"PostgreSQL", database, 0.80, 0.75, 8, 0.8, 250})
 	return append(rows, more...), err
 }
 
+// measureEndpoints compares the endpoints, on both engines, with the floor in memory, and
+// refreshing also with its SQL alone.
+func measureEndpoints(ctx context.Context, b *bench) ([]row, error) {
+	return b.onEngines("endpoints", func(e engine) ([]row, error) { return b.measureEngine(ctx, e) })
+}
+
+// alone is the subject that runs the SQL of a refresh.
+const alone = "SQL alone"
+
 // measureEngine returns the rows of the endpoints with a database of the engine.
-func (b *bench) measureEngine(ctx context.Context, engine, database string) (rows []row, err error) {
-	s, err := b.serveAuth(ctx, half(), database, lowCost)
+func (b *bench) measureEngine(ctx context.Context, e engine) (rows []row, err error) {
+	auth, err := b.serveAuth(ctx, half(), e.database, lowCost)
 	if err != nil {
 		return nil, err
 	}
-	defer s.stop()
-	secret, err := b.run(ctx, authserver, "client", "add", serviceClient, "--grant", "client_credentials",
-		"--scope", "items:read", "--introspects", "--database-url", database)
+	defer auth.stop()
+	secret, errService := b.addService(ctx, e.database)
+	_, errLogin := refreshLoad(few)(ctx, auth) // starts the grants that statements rotates
+	if err := errors.Join(errService, errLogin); err != nil {
+		return nil, err
+	}
+	floor, err := b.serveFloor(ctx, half(), inMemory, secret)
 	if err != nil {
 		return nil, err
 	}
-	credentials := url.QueryEscape(serviceClient) + ":" + url.QueryEscape(secret) // RFC 6749 section 2.3.1
-	a := &authority{s, database, "Basic " + base64.StdEncoding.EncodeToString([]byte(credentials))}
-	for _, e := range endpoints {
-		our, floor, alone, err := b.measureEndpoint(ctx, a, e)
-		if err != nil {
-			return nil, fmt.Errorf("%s, %s: %w", e.name, engine, err)
+	defer floor.stop()
+
+	for _, endpoint := range []struct {
+		name    string
+		load    loader
+		refresh int // connections of a refresh
+		goals   []goal
+	}{
+		{"client_credentials", serviceLoad(secret, few), 0, []goal{atLeast(e.service)}},
+		{"introspection", introspectLoad(secret), 0, []goal{atLeast(e.introspect)}},
+		{"token exchange", exchangeLoad(secret), 0, nil},
+		{"device poll that comes too soon", deviceLoad, 0, nil},
+		{"refresh, 1 client", refreshLoad(1), 1, nil},
+		{"refresh, 8 clients", refreshLoad(few), few, nil},
+		{"refresh, 64 clients", refreshLoad(many), many, nil},
+	} {
+		r := results{}
+		subjects := []subject{b.loaded(authserver, auth, endpoint.load), b.loaded(inMemory, floor, endpoint.load)}
+		if endpoint.refresh > 0 {
+			subjects = append(subjects, statements(alone, e.database))
 		}
-		heading := fmt.Sprintf("**%s, %s** (floor: a bare net/http handler that parses the form)", e.name, engine)
-		rows = append(rows, compareAll(heading, our, floor, 0)...)
-		rows = append(rows, compareFigure("requests a second (floor: its SQL alone)", perSecond, our, alone, 0))
+		if err := r.warm(ctx, b.fewerRounds(), subjects...); err != nil {
+			return nil, fmt.Errorf("%s, %s: %w", endpoint.name, e.name, err)
+		}
+		goals := endpoint.goals
+		var toSQL goal
+		if endpoint.refresh == e.goalAt {
+			goals, toSQL = []goal{{}, under(e.refreshCPU, "µs")}, atLeast(e.rotate)
+		}
+		rows = append(rows, row{what: fmt.Sprintf("**%s, %s** (floor: the same in memory)", endpoint.name, e.name)})
+		rows = append(rows, r.compareAll(authserver, inMemory, goals...)...)
+		if endpoint.refresh > 0 {
+			rows = append(rows, r.compare("requests a second (floor: its SQL alone)", perSecond, authserver, alone, toSQL))
+		}
 	}
 	return rows, nil
 }
 
-// measureEndpoint measures an endpoint, a bare handler and the SQL, in turns.
-func (b *bench) measureEndpoint(
-	ctx context.Context, a *authority, e endpoint,
-) (our, floor, alone []sample, err error) {
-	l, errLoad := e.load(ctx, a)
-	body, errSend := l.send(ctx, a.server, http.StatusOK)
-	if err := errors.Join(errLoad, errSend); err != nil {
-		return nil, nil, nil, err
-	}
-	handler, err := b.serveVariant(ctx, bare, l, body)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	defer handler.stop()
-	for range b.endpointRounds() + 1 {
-		l, errLoad := e.load(ctx, a)
-		one, errOne := b.round(ctx, a.server, l)
-		l.follow = false
-		other, errOther := b.round(ctx, handler, l)
-		statements, errSQL := runSQL(ctx, a.database, e.sql)
-		if err := errors.Join(errLoad, errOne, errOther, errSQL); err != nil {
-			return nil, nil, nil, err
-		}
-		our, floor, alone = append(our, one), append(floor, other), append(alone, sample{perSecond: statements})
-	}
-	return our[1:], floor[1:], alone[1:], nil // the first round warms up
+func serviceLoad(secret string, connections int) loader {
+	return post("/token", basic(secret), url.Values{"grant_type": {"client_credentials"}}).on(connections)
 }
 
-// refreshLoad logs in for each connection. At the end of a round wrk drops responses, and
-// with them refresh tokens, so each round needs new logins.
-func refreshLoad(ctx context.Context, a *authority) (l load, err error) {
-	var bodies []string
-	for range connections[0] {
-		login, err := logIn(ctx, a.server)
-		if err != nil {
-			return load{}, err
-		}
-		l = post("/token", "", url.Values{
-			"client_id": {demoClient}, "grant_type": {"refresh_token"}, "refresh_token": {login.Refresh},
-		})
-		bodies = append(bodies, l.bodies...)
+// introspectLoad returns a loader that logs in for a token to introspect.
+func introspectLoad(secret string) loader {
+	return func(ctx context.Context, s *server) (load, error) {
+		login, err := logIn(ctx, s)
+		return post("/introspect", basic(secret), url.Values{"token": {login.Access}}), err
 	}
-	l.bodies, l.follow = bodies, true
-	return l, nil
+}
+
+// exchangeLoad returns a loader that logs in for a token to exchange (RFC 8693).
+func exchangeLoad(secret string) loader {
+	return func(ctx context.Context, s *server) (load, error) {
+		login, err := logIn(ctx, s)
+		return post("/token", basic(secret), url.Values{
+			"grant_type": {string(oauth.GrantTokenExchange)}, "subject_token": {login.Access},
+			"subject_token_type": {oauth.TokenTypeAccess}, "scope": {"items:read"}, "resource": {audience},
+		}), err
+	}
+}
+
+// devices is how many devices poll in a round. They share a network, which has a limit.
+const devices = 4
+
+// deviceLoad is a loader that asks for device codes. The devices poll without pause, so that each poll but the
+// first is refused with slow_down (RFC 8628 section 3.5).
+func deviceLoad(ctx context.Context, s *server) (load, error) {
+	all := load{method: http.MethodPost, path: "/token", refused: true, connections: few}
+	for range devices {
+		body, err := post("/device_authorization", "", url.Values{"client_id": {deviceClient}}).send(ctx, s, http.StatusOK)
+		if err != nil {
+			return all, err
+		}
+		var device oauth.DeviceAuthorization
+		if err := json.Unmarshal(body, &device); err != nil {
+			return all, err
+		}
+		all.bodies = append(all.bodies, url.Values{
+			"grant_type": {string(oauth.GrantDeviceCode)}, "device_code": {device.DeviceCode}, "client_id": {deviceClient},
+		}.Encode())
+	}
+	return all, nil
 }

@@ -17,30 +17,45 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
-// parts are the sections of the table.
+// parts are the sections of the table. Those in byDefault are measured unless -parts names
+// others.
 var parts = []struct {
 	name    string
 	measure func(ctx context.Context, b *bench) ([]row, error)
 }{
 	{"requests", measureRequests},
+	{"dpop", measureDPoP},
 	{"endpoints", measureEndpoints},
 	{"logins", measureLogins},
+	{"storms", measureStorms},
 	{"tokens", measureTokens},
+	{"cores", measureCores},
 	{"start", measureStart},
+	{"peers", measurePeers},
 }
 
+const byDefault = "requests,dpop,endpoints,logins,storms,tokens,cores,start"
+
 func main() {
-	names := flag.String("parts", "requests,endpoints,logins,tokens,start", "what to measure, separated by commas")
-	rounds := flag.Int("rounds", 20, "number of rounds; a round of each server takes a second")
+	names := flag.String("parts", byDefault, "what to measure, separated by commas")
+	rounds := flag.Int("rounds", 8, "number of rounds; some parts take half of it")
+	count := flag.Bool("guard", false, "count instructions instead, and compare with instructions.txt")
+	update := flag.Bool("update", false, "with -guard: write instructions.txt")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
-	if flag.Arg(0) == variantMode {
-		err = serveVariant(ctx, flag.Args()[1:])
-	} else {
+	switch args := flag.Args(); {
+	case len(args) == 4 && args[0] == floorMode:
+		err = serveFloor(ctx, args[1], args[2], args[3])
+	case *count:
+		err = guard(ctx, *update, os.Stdout)
+	case len(args) > 0:
+		err = fmt.Errorf("unknown argument %q", args[0])
+	default:
 		err = run(ctx, *names, max(*rounds, 1), os.Stdout)
 	}
 	if err != nil {
@@ -65,8 +80,9 @@ func run(ctx context.Context, names string, rounds int, w io.Writer) error {
 		if ctx.Err() != nil || !slices.Contains(strings.Split(names, ","), p.name) {
 			continue
 		}
-		fmt.Fprintf(os.Stderr, "measuring %s ...\n", p.name)
+		begin := time.Now()
 		more, err := p.measure(ctx, b)
+		fmt.Fprintf(os.Stderr, "measured %s in %.0f s\n", p.name, time.Since(begin).Seconds())
 		if err != nil {
 			failed = append(failed, fmt.Errorf("measuring %s: %w", p.name, err))
 		}

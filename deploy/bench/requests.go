@@ -3,29 +3,29 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 )
 
 // minRatioToOpen is the goal of GET /users/me: its requests per second, relative to the same
 // server without the token check.
 const minRatioToOpen = 0.95
 
-// connections are the numbers of concurrent connections. Endpoints get the first.
-var connections = []int{8, 64}
-
 // roundsPerStart is the number of rounds after which servers are restarted. The memory
 // layout of a process makes it up to a fifth faster or slower for as long as it runs.
-const roundsPerStart = 4
+const roundsPerStart = 3
 
-// series is a server under the load of a number of connections.
-type series struct {
-	server      string
-	connections int
+// layers are the layers of the API, and the servers with and without each.
+var layers = []struct{ name, with, without string }{
+	{"gorilla/mux", withMux, bare},
+	{"huma", withHuma, withMux},
+	{"timeouts, request id, metrics, the API's middleware", openQuiet, withHuma},
+	{"log", open, openQuiet},
+	{"token check", resourceserver, open},
 }
 
-// measureRequests compares GET /users/me of the API with the variants.
+// measureRequests compares the requests to the API with the same server without the token check
+// and with bare handlers.
 func measureRequests(ctx context.Context, b *bench) (rows []row, err error) {
-	auth, err := b.serveAuth(ctx, 0, b.sqlite("requests"), lowCost)
+	auth, err := b.serveAuth(ctx, share{}, b.sqlite("requests"), lowCost)
 	if err != nil {
 		return nil, err
 	}
@@ -34,74 +34,107 @@ func measureRequests(ctx context.Context, b *bench) (rows []row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	samples := map[series][]sample{}
+	tests, err := b.compileTests(ctx, "resourceserver/internal/api")
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]results{}
 	for left := b.rounds; left > 0; left -= roundsPerStart {
-		l := get("/users/me", login.Access)
-		if err := b.measureStarted(ctx, auth, l, min(left, roundsPerStart), samples); err != nil {
+		if err := b.measureStarted(ctx, auth, tests, login.Access, min(left, roundsPerStart), all); err != nil {
 			return nil, err
 		}
 	}
-	for _, n := range connections {
-		rows = append(rows, requestRows(n, samples)...)
+	for _, p := range paths {
+		for _, n := range []int{few, many} {
+			rows = append(rows, requestRows(p.request, n, all[series(p.request, n)])...)
+		}
 	}
 	return rows, nil
 }
 
-// measureStarted starts the API and its variants and measures some rounds.
+func series(path string, connections int) string {
+	return fmt.Sprintf("GET %s, %d connections", path, connections)
+}
+
+// measureStarted starts the servers and measures some rounds.
 func (b *bench) measureStarted(
-	ctx context.Context, auth *server, l load, rounds int, samples map[series][]sample,
+	ctx context.Context, auth *server, tests, token string, rounds int, all map[string]results,
 ) error {
-	api, err := b.serveAPI(ctx, half(), auth)
-	if err != nil {
-		return err
-	}
-	defer api.stop()
-	body, err := l.send(ctx, api, http.StatusOK)
-	if err != nil {
-		return err
-	}
-	servers := map[string]*server{resourceserver: api}
-	for _, name := range variants {
-		if servers[name], err = b.serveVariant(ctx, name, l, body); err != nil {
-			return err
+	servers, err := b.startAll(ctx, auth, tests)
+	defer func() {
+		for _, s := range servers {
+			s.stop()
 		}
-		defer servers[name].stop()
+	}()
+	if err != nil {
+		return err
 	}
-	for round := -1; round < rounds; round++ { // the first one warms up
-		for _, l.connections = range connections {
-			for name, s := range servers {
-				one, err := b.round(ctx, s, l)
-				if err != nil {
-					return fmt.Errorf("%s: %w", name, err)
-				}
-				if key := (series{name, l.connections}); round >= 0 {
-					samples[key] = append(samples[key], one)
-				}
+	for _, p := range paths {
+		for _, n := range []int{few, many} {
+			name := series(p.request, n)
+			if all[name] == nil {
+				all[name] = results{}
+			}
+			if err := all[name].warm(ctx, rounds, b.compared(servers, get(p.request, token), n)...); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-// requestRows returns the rows of one number of connections.
-func requestRows(n int, samples map[series][]sample) []row {
-	of := func(server string) []sample { return samples[series{server, n}] }
-	api := of(resourceserver)
-	heading := fmt.Sprintf("**GET /users/me, %d connections** (floor: ", n)
-	rows := compareAll(heading+"the same server without the token check)", api, of(withLog), minRatioToOpen)
+// compared returns the servers under a load on n connections. The layers are measured once.
+func (b *bench) compared(servers map[string]*server, l load, n int) (subjects []subject) {
+	names := []string{resourceserver, open, bare}
+	if l.path == "/users/me" && n == few {
+		names = append(names, openQuiet, withHuma, withMux)
+	}
+	for _, name := range names {
+		subjects = append(subjects, b.loaded(name, servers[name], l.on(n)))
+	}
+	return subjects
+}
+
+// startAll starts the API and all that it is compared with.
+func (b *bench) startAll(ctx context.Context, auth *server, tests string) (map[string]*server, error) {
+	servers := map[string]*server{}
+	var err error
+	add := func(name string, start func() (*server, error)) {
+		if err == nil {
+			var s *server
+			if s, err = start(); err == nil {
+				servers[name] = s
+			}
+		}
+	}
+	add(resourceserver, func() (*server, error) { return b.serveAPI(ctx, half(), auth) })
+	add(open, func() (*server, error) { return b.serveOpen(ctx, half(), tests, "info") })
+	add(openQuiet, func() (*server, error) { return b.serveOpen(ctx, half(), tests, "error") })
+	for _, name := range []string{bare, withMux, withHuma} {
+		add(name, func() (*server, error) { return b.serveFloor(ctx, half(), name, "") })
+	}
+	return servers, err
+}
+
+// requestRows returns the rows of a path and a number of connections.
+func requestRows(path string, n int, r results) []row {
+	var g goal
+	if path == "/users/me" {
+		g = atLeast(minRatioToOpen)
+	}
+	heading := "**" + series(path, n) + "** (floor: "
+	rows := append([]row{{what: heading + "the same server without the token check)"}},
+		r.compareAll(resourceserver, open, g)...)
 	rows = append(rows,
 		row{what: heading + "a bare net/http handler)"},
-		compareFigure("requests a second", perSecond, api, of(bare), 0),
-		compareFigure("server CPU for a request", cpu, api, of(bare), 0),
-		row{what: "**Server CPU for a request, layer by layer** (floor: without the layer)"})
-	for _, layer := range []struct{ name, with, without string }{
-		{"gorilla/mux", withMux, bare},
-		{"huma", withHuma, withMux},
-		{"timeouts, request id and metrics", withMetrics, withHuma},
-		{"log", withLog, withMetrics},
-		{"token check", resourceserver, withLog},
-	} {
-		rows = append(rows, compareFigure(layer.name, cpu, of(layer.with), of(layer.without), 0))
+		r.compare("", perSecond, resourceserver, bare, goal{}),
+		r.compare("", cpu, resourceserver, bare, goal{}))
+	if r[openQuiet] == nil {
+		return rows
+	}
+	rows = append(rows, row{what: "**Server CPU for a request, layer by layer** (floor: without the layer)"})
+	for _, layer := range layers {
+		rows = append(rows, r.compare(layer.name, cpu, layer.with, layer.without, goal{}))
 	}
 	return rows
 }

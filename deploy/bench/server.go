@@ -25,18 +25,32 @@ const (
 // server is a running server process.
 type server struct {
 	address, admin string // HOST:PORT of its listeners
+	share          share
 	cmd            *exec.Cmd
 	stop           func() // interrupts the process and waits for its end
 }
 
-// half is the number of CPUs that a server under load gets. wrk gets the others.
-func half() int { return max(1, runtime.NumCPU()/2) }
+// share is the part of the machine that a server gets. The zero value is all of it.
+type share struct {
+	procs      int    // GOMAXPROCS
+	cpus       string // CPUs of the server, as taskset reads them
+	wrkCPUs    string // CPUs of wrk
+	wrkThreads int
+}
 
-// start starts a server of the program path and returns once ready succeeds. prepare adds
-// the arguments, for the addresses of s. procs is the server's GOMAXPROCS, 0 the default.
-func (b *bench) start(
-	ctx context.Context, path string, procs int, prepare func(s *server), ready func(*server) error,
-) (*server, error) {
+// half is the share of a server under load: half of the CPUs.
+func half() share { return share{procs: max(1, runtime.NumCPU()/2)} }
+
+// command is how to start a server.
+type command struct {
+	path        string
+	args        func(s *server) []string // for the addresses of s
+	environment func(s *server) []string // nil: none
+	ready       func(*server) error
+}
+
+// start starts a server and returns once it is ready.
+func (b *bench) start(ctx context.Context, part share, c command) (*server, error) {
 	address, errAddress := freeAddress()
 	admin, errAdmin := freeAddress()
 	log, errLog := os.Create(filepath.Join(b.dir, address+".log"))
@@ -45,27 +59,30 @@ func (b *bench) start(
 	}
 	defer log.Close()
 	ctx, cancel := context.WithCancel(ctx)
-	s := &server{address: address, admin: admin, cmd: exec.CommandContext(ctx, path)}
+	s := &server{address: address, admin: admin, share: part}
+	s.cmd = pinned(ctx, part.cpus, c.path, c.args(s)...)
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(os.Interrupt) }
 	s.cmd.WaitDelay, s.cmd.Stderr, s.cmd.Env = stopTimeout, log, cleanEnvironment()
 	s.stop = func() { cancel(); _ = s.cmd.Wait() }
-	if procs > 0 {
-		s.cmd.Env = append(s.cmd.Env, "GOMAXPROCS="+strconv.Itoa(procs))
+	if part.procs > 0 {
+		s.cmd.Env = append(s.cmd.Env, "GOMAXPROCS="+strconv.Itoa(part.procs))
 	}
-	prepare(s)
+	if c.environment != nil {
+		s.cmd.Env = append(s.cmd.Env, c.environment(s)...)
+	}
 	if err := s.cmd.Start(); err != nil {
 		cancel()
 		return nil, err
 	}
 	for deadline := time.Now().Add(startTimeout); ; time.Sleep(200 * time.Microsecond) {
-		err := ready(s)
+		err := c.ready(s)
 		if err == nil {
 			return s, nil
 		}
 		if ctx.Err() != nil || time.Now().After(deadline) {
 			s.stop()
 			text, _ := os.ReadFile(log.Name())
-			return nil, fmt.Errorf("starting %s: %w; the end of its log:\n%s", path, err, text[max(0, len(text)-1000):])
+			return nil, fmt.Errorf("starting %s: %w; the end of its log:\n%s", c.path, err, text[max(0, len(text)-1000):])
 		}
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 )
@@ -23,7 +22,7 @@ var startFigures = [3]struct {
 
 // measureStart measures the time until each program is ready, and its memory at rest.
 func measureStart(ctx context.Context, b *bench) ([]row, error) {
-	serveAuth := func() (*server, error) { return b.serveAuth(ctx, 0, b.sqlite("start"), bcryptCost) }
+	serveAuth := func() (*server, error) { return b.serveAuth(ctx, share{}, b.sqlite("start"), bcryptCost) }
 	auth, err := serveAuth() // creates the database
 	if err != nil {
 		return nil, err
@@ -33,7 +32,7 @@ func measureStart(ctx context.Context, b *bench) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	serveAPI := func() (*server, error) { return b.serveAPI(ctx, 0, auth) }
+	serveAPI := func() (*server, error) { return b.serveAPI(ctx, share{}, auth) }
 	ofAuth, errAuth := startRows(ctx, authserver, serveAuth, passwordGrant(username, password))
 	ofAPI, errAPI := startRows(ctx, resourceserver, serveAPI, get("/users/me", login.Access))
 	return append(append([]row{{what: "**Start and rest**"}}, ofAuth...), ofAPI...), errors.Join(errAuth, errAPI)
@@ -51,9 +50,7 @@ func startRows(ctx context.Context, name string, serve func() (*server, error), 
 		}
 	}
 	for i, f := range startFigures {
-		m := median(values[i])
-		limit := verdict(fmt.Sprintf("under %.0f %s", f.limit, f.unit), m < f.limit)
-		rows = append(rows, row{what: name + ": " + f.name, ours: fmt.Sprintf("%.1f %s", m, f.unit), goal: limit})
+		rows = append(rows, only(name+": "+f.name, "%.1f "+f.unit, values[i], under(f.limit, f.unit)))
 	}
 	return rows, nil
 }

@@ -7,50 +7,76 @@ import (
 	"text/tabwriter"
 )
 
-// row is a line of the table: what is measured, the figures of Hallpass and of the floor,
-// their ratio, the goal. A row that has only the first cell is a heading.
-type row [5]string
-
-// The cells of a row.
-const (
-	what = iota
-	ours
-	floor
-	ratio
-	goal
-)
+// row is a line of the table. A row that has only what is a heading.
+type row struct{ what, ours, floor, ratio, goal string }
 
 // table formats the rows as a Markdown table with aligned columns.
 func table(rows []row) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
-	rows = append([]row{{"", "Hallpass", "floor", "ratio", "goal"}, {"---", "---", "---", "---", "---"}}, rows...)
-	for _, r := range rows {
-		fmt.Fprintf(w, "| %s\t|\n", strings.Join(r[:], "\t| "))
+	head := []row{{"", "Hallpass", "floor", "ratio", "goal"}, {"---", "---", "---", "---", "---"}}
+	for _, r := range append(head, rows...) {
+		fmt.Fprintf(w, "| %s\t| %s\t| %s\t| %s\t| %s\t|\n", r.what, r.ours, r.floor, r.ratio, r.goal)
 	}
 	_ = w.Flush() // to memory: cannot fail
 	return b.String()
 }
 
-// verdict says whether a goal was reached.
-func verdict(goal string, reached bool) string {
-	if reached {
-		return goal + ": REACHED"
+// goal judges a row by the median of Hallpass and the median ratio. The zero value is no goal.
+type goal struct {
+	text    string
+	reached func(ours, ratio float64) bool
+}
+
+// atLeast is a goal for the ratio.
+func atLeast(minimum float64) goal {
+	return goal{fmt.Sprintf("%.2f or more", minimum), func(_, ratio float64) bool { return ratio >= minimum }}
+}
+
+// atMost is a goal for the ratio.
+func atMost(maximum float64) goal {
+	return goal{fmt.Sprintf("%.2f or less", maximum), func(_, ratio float64) bool { return ratio <= maximum }}
+}
+
+// under is a goal for the figure of Hallpass.
+func under(maximum float64, unit string) goal {
+	return goal{fmt.Sprintf("under %g %s", maximum, unit), func(ours, _ float64) bool { return ours < maximum }}
+}
+
+// and is reached if both goals are.
+func (g goal) and(other goal) goal {
+	return goal{g.text + ", " + other.text, func(ours, ratio float64) bool {
+		return g.reached(ours, ratio) && other.reached(ours, ratio)
+	}}
+}
+
+// verdict says whether the goal was reached.
+func (g goal) verdict(ours, ratio float64) string {
+	switch {
+	case g.reached == nil:
+		return ""
+	case g.reached(ours, ratio):
+		return g.text + ": REACHED"
 	}
-	return goal + ": MISSED"
+	return g.text + ": MISSED"
+}
+
+// only returns a row with the median of a series that has no floor.
+func only(name, format string, our []float64, g goal) row {
+	return row{what: name, ours: fmt.Sprintf(format, median(our)), goal: g.verdict(median(our), 0)}
 }
 
 // compare returns a row with the medians of two series and the ratios of their rounds: a
-// disturbance of the machine affects both servers in a round. The goal is a median ratio of
-// at least minimum; 0 means no goal.
-func compare(name, format string, our, floor []float64, minimum float64) row {
+// disturbance of the machine affects both in a round.
+func compare(name, format string, our, floor []float64, g goal) row {
 	all := ratios(our, floor)
-	r := row{name, fmt.Sprintf(format, median(our)), fmt.Sprintf(format, median(floor)),
-		fmt.Sprintf("%.2f (%.2f to %.2f)", median(all), slices.Min(all), slices.Max(all))}
-	if minimum > 0 {
-		r[goal] = verdict(fmt.Sprintf("%.2f or more", minimum), median(all) >= minimum)
+	return row{
+		what:  name,
+		ours:  fmt.Sprintf(format, median(our)),
+		floor: fmt.Sprintf(format, median(floor)),
+		ratio: fmt.Sprintf("%.2f (%.2f to %.2f)", median(all), slices.Min(all), slices.Max(all)),
+		goal:  g.verdict(median(our), median(all)),
 	}
-	return r
 }
 
 func ratios(our, floor []float64) (all []float64) {
@@ -64,28 +90,4 @@ func ratios(our, floor []float64) (all []float64) {
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
-}
-
-// column returns one figure of the samples.
-func column(samples []sample, figure int) (values []float64) {
-	for _, s := range samples {
-		values = append(values, s[figure])
-	}
-	return values
-}
-
-// compareFigure compares one figure of samples.
-func compareFigure(name string, figure int, our, floor []sample, minimum float64) row {
-	return compare(name, figures[figure].format, column(our, figure), column(floor, figure), minimum)
-}
-
-// compareAll returns a heading and a row for each figure of the samples. minimum is the
-// goal for the requests a second.
-func compareAll(heading string, our, floor []sample, minimum float64) []row {
-	rows := []row{{what: heading}}
-	for i, f := range figures {
-		rows = append(rows, compareFigure(f.name, i, our, floor, minimum))
-		minimum = 0
-	}
-	return rows
 }

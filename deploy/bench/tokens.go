@@ -2,85 +2,110 @@ package main
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"errors"
-	"strings"
-	"time"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 
-	"github.com/hallpass-auth/hallpass/shared/token"
+	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
 
-// The rounds of each operation on a token.
+// tokenRounds is how often each benchmark runs.
+const tokenRounds = 10
+
+// The benchmarks of shared/token.
 const (
-	tokenRounds = 10
-	tokenRound  = 100 * time.Millisecond
+	bareHMAC    = "BareHMAC"
+	sign        = "Sign"
+	verify      = "VerifyUncached"
+	verifyAgain = "VerifyCached"
 )
 
-// measureTokens compares signing and verifying a token with one HMAC over it.
+// measureTokens runs the benchmarks of packages: signing and verifying compared with one HMAC,
+// what the OAuth library does for a request, ID tokens, and clients of metadata documents.
 func measureTokens(ctx context.Context, b *bench) ([]row, error) {
-	auth, err := b.serveAuth(ctx, 0, b.sqlite("tokens"), lowCost)
+	of, err := b.runBenchmarks(ctx, "shared/token", "^Benchmark(BareHMAC|Sign|VerifyUncached|VerifyCached)$")
 	if err != nil {
 		return nil, err
-	}
-	defer auth.stop()
-	login, err := logIn(ctx, auth)
-	if err != nil {
-		return nil, err
-	}
-	raw, config := login.Access, token.VerifierConfig{Keys: b.keys, Issuer: issuer, Audience: audience}
-	cached, errCached := token.NewVerifier(config)
-	config.CacheSize = -1
-	uncached, errUncached := token.NewVerifier(config)
-	key, errKey := b.keys.Current().Signer(time.Now())
-	if err := errors.Join(errCached, errUncached, errKey); err != nil {
-		return nil, err
-	}
-	claims, err := cached.Verify(ctx, raw)
-	if err != nil {
-		return nil, err
-	}
-	signer := &token.Signer{Keys: b.keys}
-	signed := []byte(raw[:strings.LastIndexByte(raw, '.')])
-	operations := []struct {
-		name  string
-		run   func() error
-		times []float64 // ns, by round
-	}{
-		{name: "HMAC", run: func() error {
-			mac := hmac.New(sha256.New, key.Secret())
-			mac.Write(signed)
-			mac.Sum(nil)
-			return nil
-		}},
-		{name: "sign", run: func() error { _, err := signer.Sign(claims); return err }},
-		{name: "verify, first time", run: func() error { _, err := uncached.Verify(ctx, raw); return err }},
-		{name: "verify, cached", run: func() error { _, err := cached.Verify(ctx, raw); return err }},
-	}
-	for i := range tokenRounds * len(operations) {
-		op := &operations[i%len(operations)]
-		ns, err := timeOperation(op.run)
-		if err != nil {
-			return nil, err
-		}
-		op.times = append(op.times, ns)
 	}
 	rows := []row{{what: "**Tokens** (floor: HMAC-SHA256 over the same bytes)"}}
-	for _, op := range operations[1:] {
-		rows = append(rows, compare(op.name, "%.0f ns", op.times, operations[0].times, 0))
+	for _, operation := range []struct {
+		name, benchmark string
+		goal            goal
+	}{
+		{"sign", sign, atMost(6)},
+		{"verify, first time", verify, atMost(8)},
+		{"verify, cached", verifyAgain, goal{}},
+	} {
+		rows = append(rows, compare(operation.name, "%.0f ns", of[operation.benchmark], of[bareHMAC], operation.goal))
 	}
-	return rows, nil
+	library, err := b.runBenchmarks(ctx, "authserver/internal/issuing", "^BenchmarkLibrary$")
+	if err != nil {
+		return rows, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(library)) {
+		rows = append(rows, only("package issuing, benchmark "+name, "%.0f ns", library[name], goal{}))
+	}
+	more, err := b.measureIDTokens(ctx)
+	return append(rows, more...), err
 }
 
-// timeOperation returns the time of one operation in nanoseconds.
-func timeOperation(op func() error) (float64, error) {
-	begin, count := time.Now(), 0
-	for ; time.Since(begin) < tokenRound; count += 10 {
-		for range 10 {
-			if err := op(); err != nil {
-				return 0, err
-			}
+// measureIDTokens compares ID tokens with a bare signature, and finding a client by its cached metadata document with
+// a map.
+func (b *bench) measureIDTokens(ctx context.Context) ([]row, error) {
+	of, err := b.runBenchmarks(ctx, "authserver/internal/issuing", "^Benchmark(IDToken|BareSignature)$")
+	if err != nil {
+		return nil, err
+	}
+	rows := []row{{what: "**ID tokens** (floor: a signature over the same bytes)"}}
+	for _, algorithm := range keyring.IDTokenAlgorithms {
+		name, floor := "IDToken/"+algorithm, "BareSignature/"+algorithm
+		rows = append(rows, compare("sign, "+algorithm, "%.0f ns", of[name], of[floor], goal{}))
+	}
+	documents, err := b.runBenchmarks(ctx, "authserver/internal/clientmeta", "^Benchmark(CachedDocument|BareMap)$")
+	if err != nil {
+		return rows, err
+	}
+	return append(rows,
+		row{what: "**Client ID metadata document** (floor: the client in a map)"},
+		compare("find the client, cached", "%.0f ns", documents["CachedDocument"], documents["BareMap"], goal{})), nil
+}
+
+// runBenchmarks runs the benchmarks of a package that match the pattern, tokenRounds times. It returns
+// the nanoseconds of an operation of each.
+func (b *bench) runBenchmarks(ctx context.Context, folder, pattern string) (map[string][]float64, error) {
+	binary, err := b.compileTests(ctx, folder)
+	if err != nil {
+		return nil, err
+	}
+	times := map[string][]float64{}
+	for range tokenRounds {
+		cmd := pinned(ctx, "", binary, "-test.run=^$", "-test.bench="+pattern, "-test.benchtime=100ms")
+		cmd.Dir = filepath.Join(repository, folder)
+		output, err := cmd.CombinedOutput()
+		if err != nil {
+			return nil, fmt.Errorf("benchmarks of %s: %w: %s", folder, err, output)
+		}
+		for name, ns := range parseBenchmarks(output) {
+			times[name] = append(times[name], ns)
 		}
 	}
-	return float64(time.Since(begin).Nanoseconds()) / float64(count), nil
+	return times, nil
+}
+
+// benchmarkLine matches a line of a benchmark: its name without the number of CPUs, and the
+// nanoseconds of an operation.
+var benchmarkLine = regexp.MustCompile(`(?m)^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op`)
+
+// parseBenchmarks returns the nanoseconds of an operation by the name of the benchmark.
+func parseBenchmarks(output []byte) map[string]float64 {
+	times := map[string]float64{}
+	for _, match := range benchmarkLine.FindAllSubmatch(output, -1) {
+		if ns, err := strconv.ParseFloat(string(match[2]), 64); err == nil {
+			times[string(match[1])] = ns
+		}
+	}
+	return times
 }

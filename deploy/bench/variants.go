@@ -3,61 +3,67 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"runtime/debug"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 	"github.com/gorilla/mux"
-
-	"github.com/hallpass-auth/hallpass/shared/httpserver"
 )
 
-// variantMode is the argument that makes this program a variant of the API.
-const variantMode = "variant"
+// floorMode is the argument that makes this program one of the floors.
+const floorMode = "floor"
 
-// The variants: servers that send a body of the API and check no token. Each adds a layer of
-// the API to the one before.
+// The floors that this program serves. The first three send the responses of the API to the
+// demo's user, each with a layer of the API more than the one before.
 const (
-	bare        = "bare"    // net/http
-	withMux     = "mux"     // gorilla/mux
-	withHuma    = "huma"    // huma, which encodes the body
-	withMetrics = "metrics" // shared/httpserver with timeouts, request id and metrics
-	withLog     = "log"     // and the log: the API without its token check
+	bare     = "bare"   // net/http
+	withMux  = "mux"    // gorilla/mux
+	withHuma = "huma"   // huma on it, which encodes the body
+	inMemory = "memory" // the authorization server's endpoints
+
+	verifiesES256 = "es256" // net/http, and one signature verified
 )
 
-var variants = []string{bare, withMux, withHuma, withMetrics, withLog}
+// The floors that the test binary of the API serves: the API without the token check.
+const (
+	open      = "open"
+	openQuiet = "open, without its log"
+)
 
 // gcPercent is the GOGC that package program sets for the servers.
 const gcPercent = 400
 
-// serveVariant serves until ctx ends. The arguments are a variant, the addresses of the
-// listener and the admin listener, a path and a body.
-func serveVariant(ctx context.Context, args []string) error {
+// The responses of the API to the demo's user.
+type (
+	user struct {
+		Username string `json:"username"`
+		FullName string `json:"full_name"`
+	}
+	item struct {
+		ItemID int64  `json:"item_id"`
+		Owner  string `json:"owner"`
+	}
+)
+
+const (
+	userBody = `{"username":"john.doe","full_name":"John Doe"}`
+	itemBody = `{"item_id":42,"owner":"john.doe"}`
+)
+
+// paths are the routes of the API with a request for each, and the body of its response.
+var paths = []struct{ route, request, body string }{
+	{"/users/me", "/users/me", userBody},
+	{"/items/{item_id}", "/items/42", itemBody},
+}
+
+// serveFloor serves a floor on an address until ctx ends. The secret is that of the service
+// client.
+func serveFloor(ctx context.Context, name, address, secret string) error {
 	debug.SetGCPercent(gcPercent)
-	name, address, admin, path, body := args[0], args[1], args[2], args[3], []byte(args[4])
-	router := mux.NewRouter()
-	var handler http.Handler = router
-	switch name {
-	case bare:
-		handler = send(body)
-	case withMux:
-		router.Path(path).Methods(http.MethodGet).Handler(send(body))
-	default:
-		register(router, path, body)
-	}
-	switch name {
-	case withMetrics:
-		return observe(ctx, address, admin, path, handler, "error")
-	case withLog:
-		return observe(ctx, address, admin, path, handler, "info")
-	}
-	s := &http.Server{Addr: address, Handler: handler}
+	s := &http.Server{Addr: address, Handler: floorHandler(name, secret)}
 	defer context.AfterFunc(ctx, func() { _ = s.Close() })()
 	if err := s.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -65,63 +71,96 @@ func serveVariant(ctx context.Context, args []string) error {
 	return nil
 }
 
-// send returns a handler that sends the body. It parses the form of a POST.
-func send(body []byte) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost {
-			if err := r.ParseForm(); err != nil {
-				http.Error(w, err.Error(), http.StatusBadRequest)
-				return
-			}
+func floorHandler(name, secret string) http.Handler {
+	router := mux.NewRouter()
+	switch name {
+	case inMemory:
+		return newMemory(secret)
+	case verifiesES256:
+		return verifySignature(floorHandler(bare, ""))
+	case withMux:
+		for _, p := range paths {
+			router.Path(p.route).Methods(http.MethodGet).Handler(send(p.body))
 		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(body) // fails if the client is gone
+		return router
+	case withHuma:
+		register(router)
+		return router
+	}
+	users, items := send(userBody), send(itemBody)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/users/me" {
+			users(w, r)
+			return
+		}
+		items(w, r)
 	})
 }
 
-// register registers a huma operation whose output is the body.
-func register(router *mux.Router, path string, body []byte) {
-	type output struct {
-		Body struct {
-			Username string `json:"username"`
-			FullName string `json:"full_name"`
-		}
+// send returns a handler that sends the body.
+func send(body string) http.HandlerFunc {
+	text := []byte(body)
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(text) // fails if the client is gone
 	}
-	var out output
-	if err := json.Unmarshal(body, &out.Body); err != nil {
-		panic(err) // the API sends JSON
+}
+
+// register registers the API's operations with huma.
+func register(router *mux.Router) {
+	type userOutput struct{ Body user }
+	type itemOutput struct{ Body item }
+	type itemInput struct {
+		ItemID int64 `path:"item_id"`
 	}
 	config := huma.DefaultConfig("bench", "1")
 	config.CreateHooks = nil // would add $schema to the body
-	huma.Get(humamux.New(router, config), path, func(context.Context, *struct{}) (*output, error) {
-		copied := out
-		return &copied, nil
+	api := humamux.New(router, config)
+	huma.Get(api, "/users/me", func(context.Context, *struct{}) (*userOutput, error) {
+		return &userOutput{user{"john.doe", "John Doe"}}, nil
+	})
+	huma.Get(api, "/items/{item_id}", func(_ context.Context, in *itemInput) (*itemOutput, error) {
+		return &itemOutput{item{in.ItemID, "john.doe"}}, nil
 	})
 }
 
-// observe serves through shared/httpserver, with the default settings of the API.
-func observe(ctx context.Context, address, admin, path string, handler http.Handler, logLevel string) error {
-	settings := httpserver.Settings{Listen: address, AdminListen: admin, StopTimeout: time.Minute, LogLevel: logLevel}
-	s := httpserver.Server{
-		Settings: settings, Registry: httpserver.NewRegistry("bench"), Log: httpserver.NewLogger(os.Stderr, settings),
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			httpserver.SetRoute(w, path)
-			handler.ServeHTTP(w, r)
-		}),
-	}
-	return s.Run(ctx)
+// serveFloor starts a floor that this program serves.
+func (b *bench) serveFloor(ctx context.Context, part share, name, secret string) (*server, error) {
+	return b.start(ctx, part, command{
+		path: b.self,
+		args: func(s *server) []string { return []string{floorMode, name, s.address, secret} },
+		ready: func(s *server) error {
+			if name == inMemory {
+				_, err := logIn(ctx, s)
+				return err
+			}
+			return sendsBodies(ctx, s)
+		},
+	})
 }
 
-// serveVariant starts a variant that sends the body to the load, and checks that it does.
-func (b *bench) serveVariant(ctx context.Context, name string, l load, body []byte) (*server, error) {
-	prepare := func(s *server) {
-		s.cmd.Args = append(s.cmd.Args, variantMode, name, s.address, s.admin, l.path, string(body))
-	}
-	return b.start(ctx, b.self, half(), prepare, func(s *server) error {
-		got, err := l.send(ctx, s, http.StatusOK)
-		if err == nil && !bytes.Equal(bytes.TrimSpace(got), bytes.TrimSpace(body)) {
-			err = fmt.Errorf("variant %s sends %s instead of %s", name, got, body)
+// serveOpen starts the API without the token check, from the test binary of its package.
+func (b *bench) serveOpen(ctx context.Context, part share, binary, logLevel string) (*server, error) {
+	return b.start(ctx, part, command{
+		path: binary,
+		args: func(*server) []string { return []string{"-test.run=^$", "-test.bench=^BenchmarkOpenServer$"} },
+		environment: func(s *server) []string {
+			return []string{fmt.Sprintf("HALLPASS_BENCH_OPEN=%s %s %s", s.address, s.admin, logLevel)}
+		},
+		ready: func(s *server) error { return sendsBodies(ctx, s) },
+	})
+}
+
+// sendsBodies checks that s responds as the API does to the demo's user.
+func sendsBodies(ctx context.Context, s *server) error {
+	for _, p := range paths {
+		got, err := get(p.request, "").send(ctx, s, http.StatusOK)
+		if err != nil {
+			return err
 		}
-		return err
-	})
+		if !bytes.Equal(bytes.TrimSpace(got), []byte(p.body)) {
+			return fmt.Errorf("%s: %s instead of %s", p.request, got, p.body)
+		}
+	}
+	return nil
 }

@@ -1,5 +1,5 @@
--- Script for wrk. bench puts assignments of method, path, headers, bodies and follow in front.
--- Requests take the bodies in turns. With follow, which needs a thread for each connection,
+-- Script for wrk. bench puts assignments of method, path, headers, bodies, follow and proofs in front.
+-- Requests take the bodies in turns, or the DPoP proofs in the lines of a file. With follow, which needs a thread for each connection,
 -- thread n begins with body n, and then sends the refresh token of its last response.
 
 local threads = 0
@@ -13,6 +13,13 @@ function init()
   requests = {}
   for i, body in ipairs(bodies) do
     requests[i] = wrk.format(method, path, headers, body)
+  end
+  if proofs ~= "" then
+    requests = {}
+    for proof in io.lines(proofs) do
+      headers["DPoP"] = proof
+      requests[#requests + 1] = wrk.format(method, path, headers, bodies[1])
+    end
   end
   turn = follow and number or 0
 end

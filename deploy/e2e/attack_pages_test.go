@@ -167,7 +167,7 @@ func TestAttackOtherMethods(t *testing.T) {
 	s := startDemo(t)
 	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
 	for path, allowed := range map[string][]string{
-		"/authorize": {"GET"}, "/login": {"POST"}, "/consent": {"POST"}, "/logout": {"GET", "POST"},
+		"/authorize": {"GET", "POST"}, "/login": {"POST"}, "/consent": {"POST"}, "/logout": {"GET", "POST"},
 	} {
 		for _, method := range []string{"GET", "POST", "PUT", "DELETE", "PATCH"} {
 			if slices.Contains(allowed, method) {

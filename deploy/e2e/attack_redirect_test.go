@@ -149,7 +149,7 @@ func TestAttackContinueOfLogin(t *testing.T) {
 			if to := got.header.Get("Location"); !strings.HasPrefix(to, "/authorize?") || strings.ContainsAny(to, "\r\n") {
 				t.Errorf("redirected to %q, want /authorize here", to)
 			}
-			if len(got.header["Set-Cookie"]) != 1 || len(got.header["Location"]) != 1 || got.body != "" {
+			if len(got.header["Set-Cookie"]) != 2 || len(got.header["Location"]) != 1 || got.body != "" {
 				t.Errorf("the response was split: %v %q", got.header, got.body)
 			}
 		})
@@ -232,8 +232,8 @@ func TestAttackMalformedAuthorization(t *testing.T) {
 		{"hybrid", a.query("response_type", "code token"), "unsupported_response_type"},
 		{"fragment", a.query("response_mode", "fragment"), "invalid_request"},
 		{"form_post", a.query("response_mode", "form_post"), "invalid_request"},
-		{"request object", a.query("request", "eyJhbGciOiJub25lIn0.e30."), "invalid_request"},
-		{"request object by URI", a.query("request_uri", "https://evil.example/"), "invalid_request"},
+		{"request object", a.query("request", "eyJhbGciOiJub25lIn0.e30."), "request_not_supported"},
+		{"request object by URI", a.query("request_uri", "https://evil.example/"), "request_uri_not_supported"},
 		{"scope: more than the client's", a.query("scope", "profile admin"), "invalid_scope"},
 		{"scope: another letter case", a.query("scope", "Profile"), "invalid_scope"},
 		{"scope: forbidden character", a.query("scope", `pro"file`), "invalid_scope"},

@@ -6,17 +6,23 @@ import (
 	"testing"
 )
 
-// sessionCookie returns the only cookie that a response sets.
+// sessionCookie returns the only cookie that a response sets, but for the one by which a browser is known later.
 func (r response) sessionCookie(t *testing.T) *http.Cookie {
 	t.Helper()
-	if len(r.header["Set-Cookie"]) != 1 {
+	var found []*http.Cookie
+	for _, line := range r.header["Set-Cookie"] {
+		cookie, err := http.ParseSetCookie(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(cookie.Name, "_browser") {
+			found = append(found, cookie)
+		}
+	}
+	if len(found) != 1 {
 		t.Fatalf("got %d with the cookies %q, want one", r.status, r.header["Set-Cookie"])
 	}
-	cookie, err := http.ParseSetCookie(r.header.Get("Set-Cookie"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cookie
+	return found[0]
 }
 
 // Session fixation: every login makes a new cookie. One that an attacker has planted is not

@@ -120,39 +120,51 @@ func (p *page) keepPicture() {
 	p.t.Logf("a screenshot of the page is in %s", path)
 }
 
+// docsDialog is the dialog behind the Authorize button of Swagger UI.
+const docsDialog = `.modal-ux `
+
+// authorizeInDocs logs John Doe in with the Authorize button of Swagger UI.
+func (p *page) authorizeInDocs() {
+	p.t.Helper()
+	const login = docsDialog + `.auth-container:has(#oauth_username) ` // the page has a form for each flow
+	p.do("logging in",
+		chromedp.Click(chromedp.CSS(`.btn.authorize`)),
+		chromedp.SendKeys(chromedp.CSS(login+`#oauth_username`), "john.doe"),
+		chromedp.SendKeys(chromedp.CSS(login+`#oauth_password`), demoPassword),
+		chromedp.Click(chromedp.CSS(login+`.auth-btn-wrapper .authorize`)),
+		chromedp.WaitNotPresent(chromedp.CSS(docsDialog+`#oauth_password`)), // it disappears after the login
+		chromedp.Click(chromedp.CSS(docsDialog+`.btn-done`)),
+	)
+}
+
+// tryInDocs calls an operation with Swagger UI. The response must be 200 and have the text in it.
+func (p *page) tryInDocs(operation, text string) {
+	p.t.Helper()
+	result := operation + `.live-responses-table tbody `
+	p.do("trying the call",
+		chromedp.Click(chromedp.CSS(operation+`.opblock-summary-control`)),
+		chromedp.Click(chromedp.CSS(operation+`.try-out__btn`)),
+		chromedp.Click(chromedp.CSS(operation+`.execute`)),
+	)
+	if status := p.text(chromedp.CSS(result + `.response-col_status`)); !strings.HasPrefix(status, "200") {
+		p.t.Errorf("the page shows the status %q, want 200", status)
+	}
+	if body := p.text(chromedp.CSS(result + `.response-col_description`)); !strings.Contains(body, text) {
+		p.t.Errorf("the page shows %q, want %s in it", body, text)
+	}
+}
+
 // A user opens the docs page, logs in with the Authorize button and tries a call: the
 // password flow across two origins, in a real browser.
 func TestDocsPageInBrowser(t *testing.T) {
 	t.Parallel()
-	const (
-		dialog    = `.modal-ux `
-		login     = dialog + `.auth-container:has(#oauth_username) ` // the page has a form for each flow
-		operation = `#operations-users-get-users-me `
-		result    = operation + `.live-responses-table tbody `
-	)
+	const operation = `#operations-users-get-users-me `
 	p := newPage(t)
 	s := startDemo(t)
 	p.do("opening the page",
 		chromedp.Navigate(s.apiURL+"/docs"),
 		chromedp.WaitVisible(chromedp.CSS(operation)),
 	)
-	p.do("logging in",
-		chromedp.Click(chromedp.CSS(`.btn.authorize`)),
-		chromedp.SendKeys(chromedp.CSS(login+`#oauth_username`), "john.doe"),
-		chromedp.SendKeys(chromedp.CSS(login+`#oauth_password`), demoPassword),
-		chromedp.Click(chromedp.CSS(login+`.auth-btn-wrapper .authorize`)),
-		chromedp.WaitNotPresent(chromedp.CSS(dialog+`#oauth_password`)), // it disappears after the login
-		chromedp.Click(chromedp.CSS(dialog+`.btn-done`)),
-	)
-	p.do("trying the call",
-		chromedp.Click(chromedp.CSS(operation+`.opblock-summary-control`)),
-		chromedp.Click(chromedp.CSS(operation+`.try-out__btn`)),
-		chromedp.Click(chromedp.CSS(operation+`.execute`)),
-	)
-	if status := p.text(result + `.response-col_status`); !strings.HasPrefix(status, "200") {
-		t.Errorf("the page shows the status %q, want 200", status)
-	}
-	if body := p.text(result + `.response-col_description`); !strings.Contains(body, "John Doe") {
-		t.Errorf("the page shows %q, want John Doe in it", body)
-	}
+	p.authorizeInDocs()
+	p.tryInDocs(operation, "John Doe")
 }

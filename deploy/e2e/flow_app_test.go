@@ -152,6 +152,9 @@ func (v *visitor) send(r request) response {
 		if err != nil {
 			v.t.Fatal(err)
 		}
+		if strings.HasSuffix(cookie.Name, "_browser") { // it is for the next login only
+			continue
+		}
 		if v.cookie = cookie.Name + "=" + cookie.Value; cookie.MaxAge < 0 {
 			v.cookie = ""
 		}

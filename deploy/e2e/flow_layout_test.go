@@ -34,7 +34,7 @@ const pageFaults = `(() => {
 	if (screen.lang !== "en") fault("no language");
 	if (!document.title) fault("no title");
 	if (document.querySelectorAll("main").length !== 1) fault("not one main");
-	if (document.querySelector("script, [style], [onclick]")) fault("script or style in the page");
+	if (document.querySelector("script:not([type=module]), [style], [onclick]")) fault("script or style in the page");
 	const excess = screen.scrollWidth - screen.clientWidth;
 	if (excess > 0) fault("wider than the screen by " + excess);
 	const ids = [...document.querySelectorAll("[id]")].map(e => e.id);
@@ -57,7 +57,7 @@ const pageFaults = `(() => {
 		}
 		if (element.matches("input")) {
 			if (!element.labels.length) fault("no label", element);
-			if (element.matches("[type=text], [type=password]")) {
+			if (element.matches("[type=text], [type=email], [type=password]")) {
 				if (contrast(style.borderTopColor, behind(element)) < 3) fault("border contrast", element);
 				if (!element.autocomplete) fault("no hint for password managers", element);
 			}
@@ -90,6 +90,24 @@ func (g *guest) picture(name string) {
 	}
 	if err := os.WriteFile(filepath.Join(g.t.ArtifactDir(), name+".png"), picture, 0o644); err != nil {
 		g.t.Fatal(err)
+	}
+}
+
+// inspect checks the page on each kind of screen, and keeps pictures of it.
+func (g *guest) inspect(name string) {
+	g.t.Helper()
+	for _, screen := range []struct {
+		name          string
+		width, height int64
+	}{{"phone", 390, 844}, {"small-phone", 320, 568}, {"desktop", 1280, 800}} {
+		for _, scheme := range []string{"light", "dark"} {
+			g.show(screen.width, screen.height, scheme)
+			if faults := g.eval(pageFaults); faults != "" {
+				g.t.Errorf("%s on a %s, %s:\n%s", name, screen.name, scheme, faults)
+			}
+			g.isAccessible(name)
+			g.picture(strings.Join([]string{name, screen.name, scheme}, "-"))
+		}
 	}
 }
 
@@ -130,22 +148,27 @@ func TestFlowPagesAreReadable(t *testing.T) {
 		{"consent", loggedIn},
 		{"consent-long", func() { g.open(long); g.sees("Allow access?") }},
 		{"logout", func() { g.do("opening", chromedp.Navigate(g.base+"/logout")); g.sees("Log out?") }},
-		{"logged-out", func() { g.presses("Log out"); g.sees("Logged out") }},
+		{"end-session", func() { g.do("opening", chromedp.Navigate(g.base+"/end_session")); g.sees("Log out?") }},
+		{"end-session-long", func() {
+			g.do("opening", chromedp.Navigate(g.base+"/end_session?client_id=long"))
+			g.sees("Log out?")
+		}},
+		{"end-session-stay", func() { g.presses("Cancel"); g.sees("Still logged in") }},
+		{"end-session-broken", func() {
+			g.do("opening", chromedp.Navigate(g.base+"/end_session?id_token_hint=x"))
+			g.sees("This link is broken")
+		}},
+		{"logout-from-broken", func() { g.presses("Log out here"); g.sees("Log out?") }},
+		{"logged-out", func() {
+			g.do("opening", chromedp.Navigate(g.base+"/end_session?client_id=plain"))
+			g.sees("Log out?")
+			g.presses("Log out")
+			g.sees("Logged out")
+		}},
 	}
 	for _, page := range pages {
 		page.open()
-		for _, screen := range []struct {
-			name          string
-			width, height int64
-		}{{"phone", 390, 844}, {"small-phone", 320, 568}, {"desktop", 1280, 800}} {
-			for _, scheme := range []string{"light", "dark"} {
-				g.show(screen.width, screen.height, scheme)
-				if faults := g.eval(pageFaults); faults != "" {
-					t.Errorf("%s on a %s, %s:\n%s", page.name, screen.name, scheme, faults)
-				}
-				g.picture(strings.Join([]string{page.name, screen.name, scheme}, "-"))
-			}
-		}
+		g.inspect(page.name)
 	}
 }
 

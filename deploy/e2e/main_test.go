@@ -84,7 +84,8 @@ func longTest(t *testing.T) {
 func cleanEnv(settings ...string) []string {
 	var env []string
 	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, "HALLPASS_") && !strings.HasPrefix(kv, "MAKE") && !strings.HasPrefix(kv, "MFLAGS") {
+		if !strings.HasPrefix(kv, "HALLPASS_") && !strings.HasPrefix(kv, "OTEL_") &&
+			!strings.HasPrefix(kv, "MAKE") && !strings.HasPrefix(kv, "MFLAGS") {
 			env = append(env, kv)
 		}
 	}

@@ -98,10 +98,10 @@ func waitForEach(t *testing.T, what string, sessions []*session, count func(*ses
 func TestRaceKilledServer(t *testing.T) {
 	longTest(t)
 	t.Parallel()
-	const kills = 5
+	const kills, clients = 5, 64
 	onEveryEngine(t, []string{"--refresh-grace", "1m"}, func(t *testing.T, first, second *system) {
 		a := first.register(t, "app", "https://app.example/callback", "--public", "--first-party")
-		sessions, errs := make([]*session, 8), make([]error, 8)
+		sessions, errs := make([]*session, clients), make([]error, clients)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var running sync.WaitGroup

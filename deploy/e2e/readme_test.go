@@ -26,6 +26,7 @@ import (
 //	sh manual   does not run: it does not end, or needs what no test has
 //	sh compose  does not run: it needs a Docker engine
 //	go          compiles: a file, or imports and the body of a function that has a ctx
+//	sh tutorial, python FILE, diff FILE   are steps of a tutorial: see kit_page_test.go
 //
 // A line of output that is the address of the authorization endpoint is opened by a
 // person, who logs in as John Doe and consents. The address that the person is sent
@@ -118,7 +119,7 @@ func startQuickstart(t *testing.T) (folder string, r *runner) {
 	if err := errors.Join(copyPrograms(programs), copyFile(folder, root, script, 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	r = startRunner(t, exec.Command(filepath.Join(folder, script)), programs, filepath.Join(folder, "var"), nil)
+	r = startRunner(t, exec.Command("bash", filepath.Join(folder, script)), programs, filepath.Join(folder, "var"), nil)
 	r.ready(t)
 	return folder, r
 }

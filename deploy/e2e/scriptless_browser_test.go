@@ -41,29 +41,40 @@ func (p *person) visit(address, app, decision string) string {
 	page, _, _ := strings.Cut(app, "?")
 	next := p.request(http.MethodGet, address, nil)
 	for range maxPages {
-		resp, err := p.browser.Do(next)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		location, err := resp.Location()
+		location, body := p.send(next)
 		switch {
-		case err != nil:
-			next = p.fillIn(next.URL, string(body), decision)
-		case resp.StatusCode != http.StatusSeeOther:
-			p.t.Fatalf("%s %s redirects with %d, want 303", next.Method, next.URL.Path, resp.StatusCode)
-		case strings.HasPrefix(location.String(), page):
-			return location.String()
+		case location == "":
+			next = p.fillIn(next.URL, body, decision)
+		case strings.HasPrefix(location, page):
+			return location
 		default:
-			next = p.request(http.MethodGet, location.String(), nil)
+			next = p.request(http.MethodGet, location, nil)
 		}
 	}
 	p.t.Fatalf("after %d pages the browser is at %s", maxPages, next.URL)
 	return ""
+}
+
+// send sends a request and returns where the response redirects to, empty if nowhere, and its body.
+func (p *person) send(r *http.Request) (location, body string) {
+	p.t.Helper()
+	resp, err := p.browser.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	to, err := resp.Location()
+	if err != nil {
+		return "", string(text)
+	}
+	if resp.StatusCode != http.StatusSeeOther {
+		p.t.Fatalf("%s %s redirects with %d, want 303", r.Method, r.URL.Path, resp.StatusCode)
+	}
+	return to.String(), string(text)
 }
 
 // The parts of a form that fillIn reads.

@@ -26,7 +26,6 @@ func (w *twoAPIs) file(name string) string { return filepath.Join(w.folder, name
 
 func (w *twoAPIs) authURL() string { return "http://" + w.addresses[0] }
 func (w *twoAPIs) firstAt() string { return "http://" + w.addresses[2] }
-func (w *twoAPIs) isRunning() bool { return isReady(w.addresses[1]) && isReady(w.addresses[3]) }
 
 // addSecond adds and starts the second API, in the order of the page "Several APIs".
 func (w *twoAPIs) addSecond(t *testing.T) *process {
@@ -35,10 +34,6 @@ func (w *twoAPIs) addSecond(t *testing.T) *process {
 	w.secondAt = "http://" + addresses[0]
 	w.command(t, "api", "add", w.secondAt, "--scope", "items:read",
 		"--keys-file", w.file("keys.json"), "--secret-to", w.file("second-keys.json"))
-	mustCommand(t, "", "authserver", "key", "export", w.file("keys.json"), w.file("api-keys.json"))
-	waitFor(t, "the first API to read its own file", func() bool {
-		return strings.Contains(w.output.String(), "api-keys.json") && w.isRunning()
-	}, w.process)
 	second := serve(t, "resourceserver", addresses[1], "serve", "--keys-file", w.file("second-keys.json"),
 		"--issuer", w.authURL(), "--audience", w.secondAt, "--listen", addresses[0],
 		"--admin-listen", addresses[1], "--drain-delay", "0s")

@@ -26,6 +26,9 @@ var (
 	exampleLine      = regexp.MustCompile(`(?m)^#([A-Z][A-Z_]+)=(.*)$`)
 )
 
+// commandSetting is a setting of commands, and of no server.
+const commandSetting = "HALLPASS_API_KEYS_FILE"
+
 // developerVariables are for tests and scripts. They are not settings of a program.
 var developerVariables = []string{"HALLPASS_BIN", "HALLPASS_TEST_POSTGRES"}
 
@@ -122,7 +125,7 @@ func composeVariables(t *testing.T) map[string]string {
 func TestSettingsExist(t *testing.T) {
 	t.Parallel()
 	known := append(slices.Collect(maps.Keys(allSettings(t))), slices.Collect(maps.Keys(composeVariables(t)))...)
-	known = append(known, developerVariables...)
+	known = append(known, append(developerVariables, commandSetting)...)
 	files := projectFiles(t, "*.md", ".env.example", "docker-compose.yml", "deploy/docs/*.md",
 		"deploy/compose/*.yml", "deploy/*.sh", "deploy/Caddyfile", "deploy/Dockerfile")
 	for file, text := range files {
@@ -138,6 +141,7 @@ func TestSettingsExist(t *testing.T) {
 func TestComposeSettingsExist(t *testing.T) {
 	t.Parallel()
 	auth, api := serverSettings(t, "authserver"), serverSettings(t, "resourceserver")
+	auth[commandSetting] = "" // its commands run in the same container
 	servers := map[string][]map[string]string{
 		"x-database": {auth}, "x-settings": {auth, api}, "authserver": {auth}, "resourceserver": {api},
 	}

@@ -1,10 +1,14 @@
 package e2e_test
 
 import (
+	"bytes"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // system is both servers, with their addresses, a database and keys.
@@ -14,6 +18,7 @@ type system struct {
 	apiAddress, apiAdmin       string
 	keysFile, database         string
 	authserver, resourceserver *process
+	signer                     jose.JSONWebKey // of the client signer, in the tests of other libraries
 }
 
 // newSystem makes keys and picks addresses. It does not start the servers.
@@ -79,11 +84,38 @@ func (s *system) startAuthserver(t *testing.T, flags ...string) {
 	s.authserver = serve(t, "authserver", s.authAdmin, append(args, flags...)...)
 }
 
+// apiKeysFile returns the file of the API's keys, or the server's if the API has none, as with the keys of an earlier
+// version.
+func (s *system) apiKeysFile() string {
+	own := filepath.Join(filepath.Dir(s.keysFile), "api-"+filepath.Base(s.keysFile))
+	if _, err := os.Stat(own); err != nil {
+		return s.keysFile
+	}
+	return own
+}
+
+// useKeysOfEarlierVersion replaces the keys by one file for both servers, with a shared secret alone.
+func (s *system) useKeysOfEarlierVersion(t *testing.T) {
+	t.Helper()
+	own := s.apiKeysFile()
+	if err := os.Rename(own, s.keysFile); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(s.keysFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.ReplaceAll(text, []byte(`"hallpass_export": true,`), nil)
+	if err := os.WriteFile(s.keysFile, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // startResourceserver starts the API with further flags.
 func (s *system) startResourceserver(t *testing.T, flags ...string) {
 	t.Helper()
 	args := []string{
-		"serve", "--keys-file", s.keysFile, "--issuer", s.authURL, "--audience", s.apiURL,
+		"serve", "--keys-file", s.apiKeysFile(), "--issuer", s.authURL, "--audience", s.apiURL,
 		"--listen", s.apiAddress, "--admin-listen", s.apiAdmin,
 	}
 	if !strings.Contains(strings.Join(flags, " "), "--drain-delay") {

@@ -20,6 +20,7 @@ func TestThirdPartyOpenIDClient(t *testing.T) {
 		"wrong secret refused by basic",
 		"client_credentials by post",
 		"wrong secret refused by post",
+		"client_credentials, introspection and revocation by private_key_jwt",
 		"consent denied",
 		"code with PKCE, confidential client",
 		"code with PKCE, public client",
@@ -55,10 +56,31 @@ func TestThirdPartyOAuth4WebAPI(t *testing.T) {
 		"consent denied",
 		"code with PKCE, confidential client",
 		"code with PKCE, public client",
+		"pushed authorization request",
+		"token exchange",
 		"access token verified by the published keys",
 		"introspection",
 		"userinfo",
 		"revocation",
+	)
+}
+
+// oauth4webapi and openid-client use DPoP (RFC 9449) with keys of each kind. Both servers share a
+// secret, so both ask for nonces.
+func TestThirdPartyDPoP(t *testing.T) {
+	longTest(t)
+	t.Parallel()
+	needNode(t)
+	s, secrets := startForThirdParty(t, "HS256")
+	s.runThirdParty(t, "HS256", secrets, "node", []string{"node", "dpop.js"},
+		"discovery",
+		"code, refresh, API and userinfo with ES256",
+		"code, refresh, API and userinfo with Ed25519",
+		"code, refresh, API and userinfo with RS256",
+		"code, refresh, API and userinfo with PS256",
+		"stolen tokens refused",
+		"pushed authorization request",
+		"openid-client: code, refresh and API",
 	)
 }
 

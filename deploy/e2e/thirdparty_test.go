@@ -3,6 +3,9 @@ package e2e_test
 import (
 	"bufio"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -66,11 +70,33 @@ func (s *system) registerThirdParty(t *testing.T) map[string]string {
 		"backend":   {"--grant", "password", "--grant", "refresh_token"},
 		"service":   {"--grant", "client_credentials"},
 		"inspector": {"--grant", "client_credentials", "--introspects"},
+		"exchanger": {"--grant", "token_exchange", "--exchange-from", "default", "--exchange-to", "default"},
 	} {
 		args := append([]string{"client", "add", id, "--scope", "profile items:read"}, flags...)
 		secrets[id] = strings.TrimSpace(s.admin(t, "", args...))
 	}
+	s.registerSigner(t)
 	return secrets
+}
+
+// registerSigner makes a key, and registers a client that authenticates by it (RFC 7523).
+func (s *system) registerSigner(t *testing.T) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.signer = jose.JSONWebKey{Key: private, KeyID: "key of signer"}
+	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{s.signer.Public()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "signer.jwks.json")
+	if err := os.WriteFile(file, set, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.admin(t, "", "client", "add", "signer", "--grant", "client_credentials", "--introspects",
+		"--scope", "items:read", "--jwks-file", file)
 }
 
 // environment returns the environment of a program: a description of the system, and the
@@ -79,6 +105,7 @@ func (s *system) environment(t *testing.T, algorithm string, secrets map[string]
 	t.Helper()
 	text, err := json.Marshal(map[string]any{
 		"issuer": s.authURL, "api": s.apiURL, "redirectURI": appURL, "algorithm": algorithm, "secrets": secrets,
+		"signer": map[string]any{"jwk": s.signer, "kid": s.signer.KeyID},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -94,11 +121,17 @@ func (s *system) runThirdParty(
 	t *testing.T, algorithm string, secrets map[string]string, dir string, program []string, want ...string,
 ) {
 	t.Helper()
+	runSteps(t, s.environment(t, algorithm, secrets), dir, program, appURL, want...)
+}
+
+// runSteps is runThirdParty with an environment and a redirect URI.
+func runSteps(t *testing.T, environment []string, dir string, program []string, back string, want ...string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program[0], program[1:]...)
 	cmd.Dir = filepath.Join("thirdparty", dir)
-	cmd.Env = s.environment(t, algorithm, secrets)
+	cmd.Env = environment
 	cmd.WaitDelay = time.Second
 	cmd.Stderr = &output{}
 	stdin, err := cmd.StdinPipe()
@@ -114,7 +147,7 @@ func (s *system) runThirdParty(
 	}
 	john := newPerson(t, "john.doe", demoPassword)
 	saw := readSteps(t, stdout, func(decision, address string) {
-		if _, err := io.WriteString(stdin, john.visit(address, appURL, decision)+"\n"); err != nil {
+		if _, err := io.WriteString(stdin, john.visit(address, back, decision)+"\n"); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -156,7 +189,11 @@ func needNode(t *testing.T) {
 	if _, scanErr := fmt.Sscanf(string(version), "v%d.", &major); err != nil || scanErr != nil || major < 20 {
 		leftOut(t, "client libraries for JavaScript, which need Node.js 20 or newer")
 	}
-	for _, library := range []string{"openid-client", "oauth4webapi"} {
+	for _, library := range []string{
+		"openid-client", "oauth4webapi", "oidc-client-ts", "passport-openidconnect", "express", "express-session",
+		"@modelcontextprotocol/sdk", "@modelcontextprotocol/conformance", "openapi-fetch", "openapi-typescript",
+		"@redocly/cli",
+	} {
 		if _, err := os.Stat(filepath.Join("thirdparty", "node", "node_modules", library)); err != nil {
 			leftOut(t, "client libraries for JavaScript, which need npm ci in deploy/e2e/thirdparty/node")
 		}

@@ -4,7 +4,7 @@ import jwt
 
 ISSUER = os.environ.get("HALLPASS_ISSUER", "http://127.0.0.1:9000")
 AUDIENCE = os.environ.get("HALLPASS_AUDIENCE", "http://127.0.0.1:8000")
-KEYS = "file:" + os.path.abspath(os.environ.get("HALLPASS_KEYS_FILE", "var/keys.json"))  # or ISSUER + "/jwks.json"
+KEYS = "file:" + os.path.abspath(os.environ.get("HALLPASS_KEYS_FILE", "var/api-keys.json"))  # or ISSUER + "/jwks.json"
 
 def fetch(url):  # a server keeps the keys for a minute, and each status list for a second
     return urllib.request.urlopen(url, timeout=5).read().decode()
@@ -20,8 +20,8 @@ def decode(token, typ, required, **expected):
 def verify(token, scope):  # RFC 9068 section 4, and the Token Status List
     claims = decode(token, "at+jwt", ["exp", "sub", "client_id"], issuer=ISSUER, audience=AUDIENCE)
     status = claims["status"]["status_list"]
-    if not status["uri"].startswith(ISSUER + "/status-lists/") or scope not in claims["scope"].split():
-        raise jwt.InvalidTokenError("the status list or the scope is wrong")
+    if not status["uri"].startswith(ISSUER + "/status-lists/") or scope not in claims["scope"].split() or "cnf" in claims:
+        raise jwt.InvalidTokenError("the status list or the scope is wrong, or it needs a DPoP proof (cnf)")
     packed = decode(fetch(status["uri"]), "statuslist+jwt", ["exp", "sub"])["status_list"]["lst"]
     bits = zlib.decompress(base64.urlsafe_b64decode(packed + "=="))
     if status["idx"] >= len(bits) * 8 or bits[status["idx"] // 8] >> status["idx"] % 8 & 1:

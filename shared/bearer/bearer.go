@@ -1,4 +1,5 @@
-// Package bearer protects an http.Handler with access tokens (RFC 6750).
+// Package bearer protects an http.Handler with access tokens: bearer tokens (RFC 6750), and tokens that are bound to
+// a key of the client (DPoP, RFC 9449).
 //
 // [Open] returns a [Guard] for one API and one authorization server. The guard's middleware lets a
 // request through only with a valid access token of that server for this API, and with the scopes
@@ -14,9 +15,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 
+	"github.com/hallpass-auth/hallpass/shared/dpop"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
@@ -38,7 +41,11 @@ type Guard struct {
 	lists    *statuslist.Client // nil in a Guard made by New
 	log      *slog.Logger
 	refusals *refusalLog            // nil in a Guard made by New, which logs at level debug only
+	includes map[string]oauth.Scope // the scopes that each scope includes; see Config.ScopeIncludes
 	metadata atomic.Pointer[string] // the address of the metadata; nil if it is not served
+
+	proofs      *dpop.Verifier // nil if tokens that are bound to a key are not accepted
+	requireDPoP bool           // see Config.RequireDPoP
 }
 
 // New returns a Guard for a verifier that the caller has configured. Most programs call Open.
@@ -73,6 +80,14 @@ func (g *Guard) Stats() statuslist.Stats {
 	return g.lists.Stats()
 }
 
+// Delays says how many revocations have arrived, and how late, for metrics. It is zero in a Guard made by New.
+func (g *Guard) Delays() statuslist.Delays {
+	if g.lists == nil {
+		return statuslist.Delays{}
+	}
+	return g.lists.Delays()
+}
+
 // Require returns middleware that lets a request through if its token is valid and has all of the
 // scopes. The handler gets the claims with FromContext. Other requests are refused with a problem
 // document (RFC 9457) and, except for 503, a challenge (RFC 6750 section 3):
@@ -82,52 +97,75 @@ func (g *Guard) Stats() statuslist.Stats {
 //	403  a scope is missing
 //	503  the token cannot be checked now; Retry-After is set
 func (g *Guard) Require(scopes ...string) func(http.Handler) http.Handler {
-	return protect(func(r *http.Request) (*token.Claims, *Refusal) {
-		return g.Authenticate(r, scopes...)
-	})
+	return g.protect(scopes, func(*token.Claims) bool { return true })
 }
 
 // RequireUser is like Require, and also refuses, as invalid, a token that a client got for itself with
 // the client credentials grant. The claims have the user's names only if the scopes include profile;
 // Subject is always the user's id.
 func (g *Guard) RequireUser(scopes ...string) func(http.Handler) http.Handler {
-	return protect(func(r *http.Request) (*token.Claims, *Refusal) {
-		claims, refusal := g.Authenticate(r, scopes...)
-		if refusal == nil && !claims.IsUser() {
-			return nil, g.InvalidToken()
-		}
-		return claims, refusal
-	})
+	return g.protect(scopes, (*token.Claims).IsUser)
 }
 
-// protect returns middleware that writes the refusal of authenticate, or calls the next handler
-// with the claims in the context.
-func protect(authenticate func(*http.Request) (*token.Claims, *Refusal)) func(http.Handler) http.Handler {
+// protect returns middleware that writes the refusal of a request, or calls the next handler with the
+// claims in the context.
+func (g *Guard) protect(scopes []string, accepts func(*token.Claims) bool) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			claims, refusal := authenticate(r)
+			claims, nonce, refusal := g.authenticate(r, scopes)
+			if refusal == nil && !accepts(claims) {
+				refusal = g.InvalidToken()
+				refusal.Scope = scopes
+				g.describe(refusal, schemeOf(claims))
+			}
 			if refusal != nil {
 				refusal.Write(w)
 				return
 			}
-			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), claims)))
+			setNonce(w, nonce)
+			ctx := NewContext(r.Context(), claims)
+			if claims.KeyThumbprint != "" {
+				ctx = context.WithValue(ctx, provenKey{g}, provenBy(r))
+			}
+			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	}
 }
 
 // Authenticate returns the claims of the request's token, or the refusal to respond with. It reads
-// the header and the query, not the body, and writes nothing. Most handlers are protected by
-// Require or RequireUser instead.
+// the headers and the query, not the body, and writes nothing. Most handlers are protected by
+// Require or RequireUser instead, which also tell clients of new nonces (RFC 9449 section 8.2).
 func (g *Guard) Authenticate(r *http.Request, scopes ...string) (*token.Claims, *Refusal) {
-	raw, refusal := credentials(r)
+	claims, _, refusal := g.authenticate(r, scopes)
+	return claims, refusal
+}
+
+// authenticate is Authenticate, and returns the nonce to tell the client of, if any.
+func (g *Guard) authenticate(r *http.Request, scopes []string) (claims *token.Claims, nonce string, refusal *Refusal) {
+	sent, refusal := g.credentials(r)
 	if refusal == nil {
-		var claims *token.Claims
-		if claims, refusal = g.verify(r.Context(), raw, scopes); refusal == nil {
-			return claims, nil
+		claims, refusal = g.verify(r.Context(), sent.token)
+	}
+	if refusal == nil {
+		nonce, refusal = g.prove(r, sent, claims)
+	}
+	if refusal == nil && !g.allows(claims.Scope, scopes) {
+		refusal = &Refusal{
+			Status: http.StatusForbidden,
+			Code:   oauth.CodeInsufficientScope,
+			Detail: detailScope,
+			Scope:  scopes,
 		}
 	}
+	if refusal == nil {
+		return claims, nonce, nil
+	}
 	refusal.Audience, refusal.Metadata = g.Audience(), g.metadataURL()
-	return nil, refusal
+	if refusal.Status == http.StatusUnauthorized {
+		refusal.Scope = scopes // so that a client asks for these, and not for all that there are
+	}
+	g.describe(refusal, sent.scheme)
+	return nil, "", refusal
 }
 
 // InvalidToken returns the refusal of a token that is valid but cannot be accepted for a reason
@@ -142,29 +180,48 @@ func (g *Guard) InvalidToken() *Refusal {
 	}
 }
 
-// credentials returns the token of the Authorization header (RFC 6750 section 2.1). A token in the
-// query is never used. In addition to the header it is an error: section 2 forbids sending a token in
-// more than one way.
-func credentials(r *http.Request) (string, *Refusal) {
-	values := r.Header["Authorization"]
-	if len(values) > 1 {
-		return "", &Refusal{Status: http.StatusBadRequest, Code: oauth.CodeInvalidRequest, Detail: detailTwoTokens}
-	}
-	if len(values) == 0 {
-		return "", &Refusal{Status: http.StatusUnauthorized, Detail: detailNotAuthenticated}
-	}
-	scheme, raw, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", &Refusal{Status: http.StatusUnauthorized, Detail: detailNotAuthenticated}
-	}
-	if r.URL.RawQuery != "" && r.URL.Query().Has("access_token") {
-		return "", &Refusal{Status: http.StatusBadRequest, Code: oauth.CodeInvalidRequest, Detail: detailTwoTokens}
-	}
-	return strings.TrimLeft(raw, " "), nil
+// credentials are what a request authenticates with.
+type credentials struct {
+	scheme string // Bearer or DPoP; empty if there is no token
+	token  string
 }
 
-// verify returns the claims of the token if it is valid and has the scopes.
-func (g *Guard) verify(ctx context.Context, raw string, scopes []string) (*token.Claims, *Refusal) {
+// bearerScheme is the scheme of RFC 6750.
+const bearerScheme = "Bearer"
+
+// credentials returns the token of the Authorization header (RFC 6750 section 2.1, RFC 9449 section 7.1). A token
+// in the query is never used. In addition to the header it is an error: RFC 6750 section 2 forbids sending a token
+// in more than one way.
+func (g *Guard) credentials(r *http.Request) (credentials, *Refusal) {
+	values := r.Header["Authorization"]
+	if len(values) > 1 {
+		return credentials{}, errTwoTokens()
+	}
+	scheme, raw := "", ""
+	if len(values) == 1 {
+		scheme, raw, _ = strings.Cut(values[0], " ")
+	}
+	switch {
+	case strings.EqualFold(scheme, bearerScheme):
+		scheme = bearerScheme
+	case strings.EqualFold(scheme, dpop.Scheme) && g.proofs != nil:
+		scheme = dpop.Scheme
+	default:
+		return credentials{}, &Refusal{Status: http.StatusUnauthorized, Detail: detailNotAuthenticated}
+	}
+	if r.URL.RawQuery != "" && r.URL.Query().Has("access_token") {
+		return credentials{scheme: scheme}, errTwoTokens()
+	}
+	return credentials{scheme, strings.TrimLeft(raw, " ")}, nil
+}
+
+// errTwoTokens returns the refusal of a request with more than one token.
+func errTwoTokens() *Refusal {
+	return &Refusal{Status: http.StatusBadRequest, Code: oauth.CodeInvalidRequest, Detail: detailTwoTokens}
+}
+
+// verify returns the claims of the token if it is valid.
+func (g *Guard) verify(ctx context.Context, raw string) (*token.Claims, *Refusal) {
 	claims, err := g.verifier.Verify(ctx, raw)
 	if errors.Is(err, token.ErrUnavailable) {
 		g.log.WarnContext(ctx, "access token not checked", "reason", err)
@@ -174,15 +231,30 @@ func (g *Guard) verify(ctx context.Context, raw string, scopes []string) (*token
 		g.refusals.add(ctx, g.log, err)
 		return nil, &Refusal{Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Detail: detailInvalidToken}
 	}
-	if _, missing := claims.Scope.Missing(scopes...); missing {
-		return nil, &Refusal{
-			Status: http.StatusForbidden,
-			Code:   oauth.CodeInsufficientScope,
-			Detail: detailScope,
-			Scope:  scopes,
+	return claims, nil
+}
+
+// AllScopes returns a granted scope with the scopes that it includes: see Config.ScopeIncludes.
+func (g *Guard) AllScopes(granted oauth.Scope) oauth.Scope {
+	all := slices.Clone(granted)
+	for _, t := range granted {
+		for _, included := range g.includes[t] {
+			if !all.Has(included) {
+				all = append(all, included)
+			}
 		}
 	}
-	return claims, nil
+	return all
+}
+
+// allows reports whether a granted scope has all scopes, or includes them.
+func (g *Guard) allows(granted oauth.Scope, scopes []string) bool {
+	for _, wanted := range scopes {
+		if !granted.Has(wanted) && !slices.ContainsFunc(granted, func(t string) bool { return g.includes[t].Has(wanted) }) {
+			return false
+		}
+	}
+	return true
 }
 
 type contextKey struct{}

@@ -29,9 +29,9 @@ const (
 	realm    = `realm="https://api.example"`
 	metadata = `resource_metadata="https://api.example/.well-known/oauth-protected-resource"`
 
-	challengeNone  = `Bearer ` + realm + `, ` + metadata
+	challengeNone  = `Bearer ` + realm + `, scope="items:read items:write", ` + metadata
 	challengeToken = `Bearer ` + realm + `, error="invalid_token", ` +
-		`error_description="Could not validate credentials", ` + metadata
+		`error_description="Could not validate credentials", scope="items:read items:write", ` + metadata
 	challengeTwo = `Bearer ` + realm + `, error="invalid_request", ` +
 		`error_description="The access token must be sent once, in one Authorization header", ` + metadata
 	challengeNoScope = `Bearer ` + realm + `, error="insufficient_scope", ` +
@@ -179,7 +179,11 @@ func TestRequire(t *testing.T) {
 				}
 				return
 			}
-			if diff := cmp.Diff([]string{tt.challenge}, resp.Header.Values("WWW-Authenticate")); diff != "" {
+			want := []string{tt.challenge}
+			if tt.challenge == challengeNone { // the client may use DPoP
+				want = append(want, "DPoP "+algs)
+			}
+			if diff := cmp.Diff(want, resp.Header.Values("WWW-Authenticate")); diff != "" {
 				t.Errorf("challenge (-want +got):\n%s", diff)
 			}
 			isProblem(t, resp, body, tt.status, tt.detail)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hallpass-auth/hallpass/shared/dpop"
 	"github.com/hallpass-auth/hallpass/shared/publicdoc"
 )
 
@@ -20,6 +21,8 @@ type metadata struct {
 	AuthorizationServers []string `json:"authorization_servers"`
 	ScopesSupported      []string `json:"scopes_supported,omitempty"`
 	BearerMethods        []string `json:"bearer_methods_supported"`
+	DPoPAlgorithms       []string `json:"dpop_signing_alg_values_supported,omitempty"`
+	DPoPRequired         bool     `json:"dpop_bound_access_tokens_required,omitempty"`
 }
 
 // ServeMetadata publishes the API's metadata (RFC 9728). It tells a client that knows only the API where
@@ -37,11 +40,17 @@ func (g *Guard) ServeMetadata(handle func(path string, handler http.Handler), sc
 	if address == "" || err != nil {
 		return
 	}
+	var algorithms []string
+	if g.proofs != nil {
+		algorithms = dpop.Algorithms
+	}
 	body, err := json.Marshal(metadata{
 		Resource:             g.Audience(),
 		AuthorizationServers: []string{g.Issuer()},
 		ScopesSupported:      slices.Sorted(slices.Values(scopes)),
 		BearerMethods:        []string{"header"},
+		DPoPAlgorithms:       algorithms,
+		DPoPRequired:         g.requireDPoP,
 	})
 	if err != nil {
 		panic(err) // strings can always be encoded

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/keyring"
@@ -34,6 +35,22 @@ type Config struct {
 	// Keys is a source that the caller has opened.
 	Keys keyring.Source
 
+	// ScopeIncludes has the scopes that a scope includes: with "items:write": {"items:read"}, a token with
+	// items:write may do what needs items:read. Included scopes include others in turn. The claims of a
+	// token keep the scope that was granted.
+	ScopeIncludes map[string][]string
+
+	// PublicURL is the URL at which clients call the API. It is needed only if that is not Audience, and only for
+	// DPoP (RFC 9449): a proof is for one URL, and a server behind a proxy does not see which URL the client has
+	// called. If it has a path, requests may arrive with the path or without it.
+	PublicURL string
+	// RequireDPoP refuses access tokens that are not bound to a key of the client.
+	RequireDPoP bool
+	// DPoPNonceSecret is a secret of 32 bytes or more that all replicas of the API share. Clients must then have a
+	// nonce of the API in their proofs, which is derived from it. By default the shared secret of KeysFile,
+	// TokenSecret or Keys is used, if there is one, and otherwise no nonce is needed.
+	DPoPNonceSecret string
+
 	// StatusListsURL is the address of the authorization server's status lists, for an API that
 	// reaches the server at another address than Issuer. Empty means Issuer + "/status-lists". The
 	// lists are signed, so an http URL may name another machine: see statuslist.Config.
@@ -42,6 +59,8 @@ type Config struct {
 	// an attacker makes with a stolen key stays valid until the key is retired. Tokens of Hallpass always
 	// refer to a list, so set it only in tests or for another issuer.
 	AllowMissingStatus bool
+	// Transport makes the requests for keys and status lists; nil means http.DefaultTransport.
+	Transport http.RoundTripper
 	// Log gets failures to refresh keys and lists, and the reasons of refusals: one a minute at level
 	// info, the others at level debug. Nil means slog.Default().
 	Log *slog.Logger
@@ -81,12 +100,13 @@ func Open(ctx context.Context, cfg Config) (*Guard, error) {
 		return nil, err
 	}
 	lists, err := statuslist.Open(ctx, statuslist.Config{
-		Keys:     keys,
-		Issuer:   cfg.Issuer,
-		Audience: cfg.Audience,
-		URL:      cfg.StatusListsURL,
-		Log:      cfg.Log,
-		Now:      cfg.Now,
+		Keys:      keys,
+		Issuer:    cfg.Issuer,
+		Audience:  cfg.Audience,
+		URL:       cfg.StatusListsURL,
+		Log:       cfg.Log,
+		Transport: cfg.Transport,
+		Now:       cfg.Now,
 	})
 	if err != nil {
 		return nil, &ConfigError{"StatusListsURL", err}
@@ -104,7 +124,33 @@ func Open(ctx context.Context, cfg Config) (*Guard, error) {
 	}
 	guard := New(verifier, cfg.Log)
 	guard.lists, guard.refusals = lists, new(refusalLog)
+	guard.includes, guard.requireDPoP = allIncluded(cfg.ScopeIncludes), cfg.RequireDPoP
+	guard.proofs, err = openProofs(cfg, keys)
+	if err != nil {
+		return nil, err
+	}
 	return guard, nil
+}
+
+// errShortNonceSecret reports a DPoPNonceSecret that can be guessed.
+var errShortNonceSecret = fmt.Errorf("it needs %d bytes or more: make one with 'openssl rand -hex 32'",
+	keyring.MinSecret)
+
+// allIncluded returns the scopes that each scope includes, also by others.
+func allIncluded(direct map[string][]string) map[string]oauth.Scope {
+	all := map[string]oauth.Scope{}
+	for scope := range direct {
+		found := oauth.Scope{scope}
+		for i := 0; i < len(found); i++ { // found grows
+			for _, included := range direct[found[i]] {
+				if !found.Has(included) {
+					found = append(found, included)
+				}
+			}
+		}
+		all[scope] = found
+	}
+	return all
 }
 
 // openKeys opens the source of keys that cfg names.
@@ -125,6 +171,7 @@ func openKeys(ctx context.Context, cfg Config) (keyring.Source, error) {
 		if err != nil {
 			return nil, &ConfigError{"KeysURL", err}
 		}
+		keys.SetTransport(cfg.Transport)
 		go keys.Watch(ctx)
 		return keys, nil
 	case cfg.KeysFile != "":
@@ -180,11 +227,18 @@ func checkKeys(ring *keyring.Ring, audience string) error {
 	return nil
 }
 
-// warnAboutPrivateKeys logs each private key, because an API needs only the public half. It is not an
-// error: the API may share the keys file with an authorization server on the same machine.
+// warnAboutPrivateKeys logs each private key, because an API needs only the public half, and of a key for ID
+// tokens not even that. It is not an error: the API may share the keys file with an authorization server on
+// the same machine. No token that a key for ID tokens has signed is accepted: it is bound to an audience that
+// no API can have.
 func warnAboutPrivateKeys(ctx context.Context, ring *keyring.Ring, log *slog.Logger) {
 	for _, key := range ring.Keys() {
-		if key.Algorithm != keyring.HS256 && key.SigningKey() != nil {
+		switch {
+		case key.Algorithm == keyring.HS256 || key.SigningKey() == nil:
+		case key.ForIDTokens():
+			log.WarnContext(ctx, "the keys file has the private key for ID tokens, which is for the authorization server "+
+				"alone: 'authserver key export' makes a file without it; the key is ignored", "kid", key.ID)
+		default:
 			log.WarnContext(ctx, "the keys file has a private key, so an attacker who can read it can sign tokens: "+
 				"'authserver key export' makes a file without it, and a keys URL needs no file", "kid", key.ID)
 		}

@@ -314,7 +314,8 @@ func TestRequireUser(t *testing.T) {
 	client.Subject = client.ClientID
 	resp, body := call(t, server.URL, "Bearer "+tokens.Sign(client))
 	isProblem(t, resp, body, http.StatusUnauthorized, "Could not validate credentials")
-	if got := resp.Header.Get("WWW-Authenticate"); got != challengeToken {
+	want := strings.Replace(challengeToken, "items:read items:write", "a", 1)
+	if got := resp.Header.Get("WWW-Authenticate"); got != want {
 		t.Errorf("challenge %s", got)
 	}
 	if resp, _ := call(t, server.URL, "Bearer "+tokens.Token("b")); resp.StatusCode != http.StatusForbidden {
@@ -322,5 +323,45 @@ func TestRequireUser(t *testing.T) {
 	}
 	if resp, _ := call(t, server.URL); resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("no token: status %d", resp.StatusCode)
+	}
+}
+
+// A scope includes those that the API says, also by others.
+func TestScopeIncludes(t *testing.T) {
+	tokens := bearertest.New(t)
+	guard, err := bearer.Open(t.Context(), bearer.Config{
+		Issuer: bearertest.IssuerURL, Audience: bearertest.Audience, Keys: tokens.Ring(), AllowMissingStatus: true,
+		ScopeIncludes: map[string][]string{"admin": {"items:write"}, "items:write": {"items:read"}, "items:read": {"admin2"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		granted string
+		wanted  []string
+		ok      bool
+	}{
+		{"items:read", []string{"items:read"}, true},
+		{"items:write", []string{"items:read"}, true},
+		{"items:write", []string{"items:read", "items:write"}, true},
+		{"admin", []string{"items:read", "admin2"}, true},
+		{"items:read", []string{"items:write"}, false},
+		{"items:read", []string{"items:read", "items:write"}, false},
+		{"items:write", []string{"admin"}, false},
+		{"other", []string{"items:read"}, false},
+		{"other", nil, true},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Bearer "+tokens.Token(tt.granted))
+		claims, refusal := guard.Authenticate(r, tt.wanted...)
+		if (refusal == nil) != tt.ok {
+			t.Errorf("%s for %v: refused %v", tt.granted, tt.wanted, refusal)
+		}
+		if refusal != nil && refusal.Scope.String() != strings.Join(tt.wanted, " ") {
+			t.Errorf("%s for %v: the challenge asks for %v", tt.granted, tt.wanted, refusal.Scope)
+		}
+		if claims != nil && claims.Scope.String() != tt.granted {
+			t.Errorf("%s: the claims have %v", tt.granted, claims.Scope)
+		}
 	}
 }

@@ -31,7 +31,7 @@ func NewRegistry(version string) *prometheus.Registry {
 	})
 	build.Set(1)
 	reg.MustRegister(
-		collectors.NewGoCollector(),
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsScheduler)),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		build)
 	return reg
@@ -61,7 +61,12 @@ func (h *health) check(ctx context.Context) error {
 }
 
 // adminHandler returns the handler of the admin listener.
-func adminHandler(health *health, reg *prometheus.Registry, s Settings) http.Handler {
+func adminHandler(
+	health *health,
+	reg *prometheus.Registry,
+	s Settings,
+	pages map[string]http.Handler,
+) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeText(w, http.StatusOK, "alive\n")
@@ -73,7 +78,16 @@ func adminHandler(health *health, reg *prometheus.Registry, s Settings) http.Han
 		}
 		writeText(w, http.StatusOK, "ready\n")
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	for path, page := range pages {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			if !health.prepared.Load() {
+				writeText(w, http.StatusServiceUnavailable, "not ready: starting\n")
+				return
+			}
+			page.ServeHTTP(w, r)
+		})
+	}
 	if s.Pprof {
 		addProfiles(mux)
 	}

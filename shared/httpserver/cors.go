@@ -20,7 +20,10 @@ func CORS(origins []string, methods ...string) func(http.Handler) http.Handler {
 	if len(origins) == 0 {
 		return func(next http.Handler) http.Handler { return next }
 	}
-	headers := []string{"Authorization", "Content-Type", "X-Requested-With"} // Swagger UI sends the last
+	headers := []string{
+		"Authorization", "Content-Type", "DPoP", "If-Match", "If-None-Match", "Idempotency-Key",
+		"X-Requested-With", // Swagger UI sends it
+	}
 	if slices.Contains(origins, "*") {
 		headers = []string{"*"}
 	}
@@ -47,7 +50,7 @@ func withCORS(origins, methods, headers []string) func(http.Handler) http.Handle
 		AllowedOrigins: origins,
 		AllowedMethods: methods,
 		AllowedHeaders: headers,
-		ExposedHeaders: []string{"WWW-Authenticate", "Retry-After", RequestIDHeader},
+		ExposedHeaders: []string{"ETag", "Location", "WWW-Authenticate", "Retry-After", "DPoP-Nonce", RequestIDHeader},
 		MaxAge:         int(preflightAge / time.Second),
 	}).Handler
 }

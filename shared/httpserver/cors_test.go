@@ -39,7 +39,7 @@ func TestCORS(t *testing.T) {
 	}
 	readable := map[string]string{
 		"Access-Control-Allow-Origin":   app,
-		"Access-Control-Expose-Headers": "Www-Authenticate, Retry-After, X-Request-Id",
+		"Access-Control-Expose-Headers": "Etag, Location, Www-Authenticate, Retry-After, Dpop-Nonce, X-Request-Id",
 	}
 	tests := []struct {
 		name    string

@@ -25,13 +25,27 @@ const RequestIDHeader = "X-Request-Id"
 // unmatchedRoute labels requests for which SetRoute was not called.
 const unmatchedRoute = "unmatched"
 
-type requestIDKey struct{}
+type requestKey struct{}
+
+// requestInfo is what log lines have of a request.
+type requestInfo struct {
+	id string
+	// traceID and spanID are empty if the request is not part of a trace. recorded says whether that can be looked up.
+	traceID, spanID string
+	recorded        bool
+}
+
+// requestOf returns what is known of the request that ctx belongs to; nothing outside of a request.
+func requestOf(ctx context.Context) requestInfo {
+	info, _ := ctx.Value(requestKey{}).(*requestInfo)
+	if info == nil {
+		return requestInfo{}
+	}
+	return *info
+}
 
 // RequestID returns the id of the request that ctx belongs to, or "" outside of a request.
-func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
+func RequestID(ctx context.Context) string { return requestOf(ctx).id }
 
 // observer wraps the handler of a server. It assigns request ids, records metrics, writes
 // the request log and turns panics into responses. The log has the path, but neither query
@@ -40,18 +54,20 @@ type observer struct {
 	next     http.Handler
 	log      *slog.Logger
 	stopping *atomic.Bool
+	tracing  Tracing // may be nil
 	ids      idSource
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 }
 
 func newObserver(
-	next http.Handler, log *slog.Logger, reg prometheus.Registerer, stopping *atomic.Bool,
+	next http.Handler, log *slog.Logger, reg prometheus.Registerer, stopping *atomic.Bool, tracing Tracing,
 ) *observer {
 	o := &observer{
 		next:     next,
 		log:      log,
 		stopping: stopping,
+		tracing:  tracing,
 		ids:      newIDSource(),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "http_request_duration_seconds",
@@ -70,13 +86,16 @@ func newObserver(
 func (o *observer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	rec := &recorder{ResponseWriter: w, route: unmatchedRoute}
-	id := o.ids.next()
-	rec.Header().Set(RequestIDHeader, id)
+	info := &requestInfo{id: o.ids.next()}
+	if o.tracing != nil {
+		info.traceID, info.spanID, info.recorded = o.tracing.Span(r.Context())
+	}
+	rec.Header().Set(RequestIDHeader, info.id)
 	rec.Header().Set("X-Content-Type-Options", "nosniff")
 	if o.stopping.Load() {
 		rec.Header().Set("Connection", "close") // the client's next request goes to another server
 	}
-	r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
 	o.inFlight.Inc()
 	defer o.finish(rec, r, start)
 	o.next.ServeHTTP(rec, r)
@@ -125,7 +144,7 @@ func panicText(v any) string {
 // that blocks.
 func (o *observer) record(rec *recorder, r *http.Request, took time.Duration) {
 	rec.begin()
-	o.duration.WithLabelValues(methodLabel(r.Method), rec.route, strconv.Itoa(rec.status)).Observe(took.Seconds())
+	o.measure(r, rec, took)
 	level := slog.LevelInfo
 	switch {
 	case rec.starting:
@@ -142,6 +161,23 @@ func (o *observer) record(rec *recorder, r *http.Request, took time.Duration) {
 		slog.Int64("bytes", rec.bytes),
 		slog.Duration("took", took),
 		slog.String("from", r.RemoteAddr))
+}
+
+// measure counts the request. One that is recorded in a trace is an exemplar of its time.
+func (o *observer) measure(r *http.Request, rec *recorder, took time.Duration) {
+	method := methodLabel(r.Method)
+	duration := o.duration.WithLabelValues(method, rec.route, strconv.Itoa(rec.status))
+	info := requestOf(r.Context())
+	if info.traceID != "" {
+		o.tracing.SetRoute(r.Context(), method, rec.route)
+	}
+	if !info.recorded {
+		duration.Observe(took.Seconds())
+		return
+	}
+	// Every histogram is an ExemplarObserver.
+	duration.(prometheus.ExemplarObserver).ObserveWithExemplar(
+		took.Seconds(), prometheus.Labels{"trace_id": info.traceID})
 }
 
 // methodLabel returns the method as a metrics label. Clients may invent methods, so

@@ -26,11 +26,11 @@ func TestMetricsWhileTheLogBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, reg := make(blockedLog), prometheus.NewRegistry()
 		defer close(log)
-		o := newObserver(http.NotFoundHandler(), NewLogger(log, Settings{}), reg, new(atomic.Bool))
+		o := newObserver(http.NotFoundHandler(), NewLogger(log, Settings{}), reg, new(atomic.Bool), nil)
 		go o.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 		synctest.Wait()
 		rec := httptest.NewRecorder()
-		adminHandler(new(health), reg, Settings{}).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "http://localhost/metrics", http.NoBody))
+		adminHandler(new(health), reg, Settings{}, nil).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "http://localhost/metrics", http.NoBody))
 		for _, sample := range []string{
 			`http_request_duration_seconds_count{method="GET",route="unmatched",status="404"} 1`,
 			`http_requests_in_flight 1`,
@@ -49,10 +49,10 @@ func TestDuration(t *testing.T) {
 		var log strings.Builder
 		reg := prometheus.NewRegistry()
 		handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(1500 * time.Millisecond) })
-		o := newObserver(handler, NewLogger(&log, Settings{}), reg, new(atomic.Bool))
+		o := newObserver(handler, NewLogger(&log, Settings{}), reg, new(atomic.Bool), nil)
 		o.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 		rec := httptest.NewRecorder()
-		adminHandler(new(health), reg, Settings{}).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "http://localhost/metrics", http.NoBody))
+		adminHandler(new(health), reg, Settings{}, nil).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "http://localhost/metrics", http.NoBody))
 		sum := `http_request_duration_seconds_sum{method="GET",route="unmatched",status="200"} 1.5`
 		if !strings.Contains(rec.Body.String(), "\n"+sum+"\n") {
 			t.Errorf("the metrics lack %s:\n%s", sum, rec.Body)

@@ -41,13 +41,31 @@ type Server struct {
 	// Ready reports whether the server can serve requests; an error makes /readyz respond
 	// with 503. Its context ends after 3 seconds. Nil means always ready.
 	Ready func(context.Context) error
+	// AdminPages are further pages of the admin listener, by path. They are served by GET, once
+	// Prepare has returned.
+	AdminPages map[string]http.Handler
 	// PublicURL is the URL by which clients call the server. If its scheme is https, every
 	// response has Strict-Transport-Security (RFC 6797).
 	PublicURL string
+	// Tracing traces the requests of the public listener; nil means that nothing is traced.
+	Tracing Tracing
 	// Registry is what /metrics serves. Run registers the metrics of requests in it.
 	Registry *prometheus.Registry
 	// Log gets a line for every request, and one when the server starts and stops.
 	Log *slog.Logger
+}
+
+// Tracing traces requests; *tracing.Tracer does. It must be safe for concurrent use.
+type Tracing interface {
+	// Handler returns a handler that calls next with a span in the context of the request.
+	Handler(next http.Handler) http.Handler
+	// Span returns the ids of the trace and the span in ctx in hexadecimal, which are empty without one, and
+	// whether they are recorded.
+	Span(ctx context.Context) (traceID, spanID string, recorded bool)
+	// SetRoute names the span in ctx when it is about to end.
+	SetRoute(ctx context.Context, method, route string)
+	// Close sends what has been recorded, until ctx ends.
+	Close(ctx context.Context) error
 }
 
 // Run serves until ctx ends and then drains: /readyz fails, the drain delay passes (unless
@@ -72,9 +90,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	health := &health{ready: s.Ready}
 	handler := newPreparedHandler()
-	observer := newObserver(strictTransport(s.PublicURL, handler), s.Log, s.Registry, &health.stopping)
-	app := s.httpServer(forwarded(proxies, observer))
-	admin := s.httpServer(adminHandler(health, s.Registry, s.Settings))
+	observer := newObserver(strictTransport(s.PublicURL, handler), s.Log, s.Registry, &health.stopping, s.Tracing)
+	app := s.httpServer(forwarded(proxies, s.traced(observer)))
+	admin := s.httpServer(adminHandler(health, s.Registry, s.Settings, s.AdminPages))
 	refused := newRefusedCounter(s.Registry)
 	public = newLimitListener(public, s.Settings.maxConnections(), proxies, refused.WithLabelValues("public").Inc)
 	private = newLimitListener(private, maxAdminConnections, nil, refused.WithLabelValues("admin").Inc)
@@ -136,6 +154,7 @@ func (s *Server) stop(ctx context.Context, health *health, app, admin *http.Serv
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Settings.StopTimeout)
 	defer cancel()
 	err := app.Shutdown(deadline)
+	s.closeTracing(deadline)
 	_ = admin.Close() // interrupts health checks and metrics only
 	if err != nil {
 		_ = app.Close()
@@ -143,6 +162,29 @@ func (s *Server) stop(ctx context.Context, health *health, app, admin *http.Serv
 	}
 	s.Log.InfoContext(ctx, "stopped")
 	return nil
+}
+
+// traced returns a handler that traces requests, if the server does.
+func (s *Server) traced(next http.Handler) http.Handler {
+	if s.Tracing == nil {
+		return next
+	}
+	return s.Tracing.Handler(next)
+}
+
+// maxTracingClose bounds how long a server that stops waits for a collector of traces.
+const maxTracingClose = 5 * time.Second
+
+// closeTracing sends the last traces. A collector that does not respond in time does not fail the stop.
+func (s *Server) closeTracing(ctx context.Context) {
+	if s.Tracing == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxTracingClose)
+	defer cancel()
+	if err := s.Tracing.Close(ctx); err != nil {
+		s.Log.WarnContext(ctx, "the last traces could not be sent", "error", err)
+	}
 }
 
 func (s *Server) httpServer(h http.Handler) *http.Server {

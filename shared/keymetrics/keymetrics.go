@@ -1,4 +1,4 @@
-// Package keymetrics exports metrics that show whether a server can still read its keys.
+// Package keymetrics exports metrics that show whether a server can still read its keys, and when they take turns.
 package keymetrics
 
 import (
@@ -20,7 +20,7 @@ func New(source keyring.Source) []prometheus.Collector {
 			return value(h)
 		})
 	}
-	return []prometheus.Collector{
+	return append(turns(source), []prometheus.Collector{
 		gauge("hallpass_keys_readable",
 			"1 if the last attempt to read the keys succeeded, else 0; the previous keys stay in use.",
 			func(h keyring.Health) float64 {
@@ -42,7 +42,7 @@ func New(source keyring.Source) []prometheus.Collector {
 			h, _ := keyring.HealthOf(source)
 			return float64(h.Failures)
 		}),
-	}
+	}...)
 }
 
 // seconds returns t in seconds since 1970, and 0 for the zero time.

@@ -1,9 +1,13 @@
 package keymetrics_test
 
 import (
+	"crypto/rand"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -38,5 +42,58 @@ func TestNew(t *testing.T) {
 	}
 	if got := keymetrics.New(ring); got != nil {
 		t.Errorf("%d metrics of a secret", len(got))
+	}
+}
+
+// A key signs, and the next one waits for its turn.
+func TestTurns(t *testing.T) {
+	now := time.Now()
+	set, err := keyring.Generate(keyring.EdDSA, now.Add(-time.Hour), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := keyring.NewSuccessor(keyring.EdDSA, "", now.Add(time.Hour), now.Add(2*time.Hour), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rotated, err := keyring.Rotate(set, next, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.WriteFile(path, rotated, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source, err := keyring.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(keymetrics.New(source)...)
+	want := map[string]float64{
+		"hallpass_keys over": 0, "hallpass_keys signing": 1, "hallpass_keys verifying": 0, "hallpass_keys waiting": 1,
+		"hallpass_keys_next_turn_timestamp_seconds ":     float64(now.Add(time.Hour).Unix()),
+		"hallpass_keys_signing_since_timestamp_seconds ": float64(now.Add(-time.Hour).Unix()),
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			state := ""
+			for _, label := range m.GetLabel() {
+				state = label.GetValue()
+			}
+			if name := family.GetName() + " " + state; m.GetGauge() != nil {
+				got[name] = m.GetGauge().GetValue()
+			}
+		}
+	}
+	for name, value := range want {
+		if got[name] != value {
+			t.Errorf("%s is %v, want %v", name, got[name], value)
+		}
 	}
 }

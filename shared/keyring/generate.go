@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -30,7 +31,11 @@ func Generate(algorithm string, now time.Time, random io.Reader) ([]byte, error)
 func newKey(algorithm, audience string, now time.Time, random io.Reader) (json.RawMessage, error) {
 	jwk := jose.JSONWebKey{Algorithm: algorithm, Use: "sig"}
 	var err error
-	if jwk.Key, err = generateKey(algorithm, random); err != nil {
+	bits := generatedRSA
+	if strings.HasPrefix(audience, idTokenAudience) {
+		bits = idTokenRSA
+	}
+	if jwk.Key, err = generateKey(algorithm, bits, random); err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
 	if jwk.KeyID, err = keyID(jwk); err != nil {
@@ -47,7 +52,8 @@ func newKey(algorithm, audience string, now time.Time, random io.Reader) (json.R
 	return json.Marshal(members)
 }
 
-func generateKey(algorithm string, random io.Reader) (any, error) {
+// generateKey generates a key. An RSA key has the given number of bits.
+func generateKey(algorithm string, bits int, random io.Reader) (any, error) {
 	switch algorithm {
 	case HS256:
 		secret := make([]byte, MinSecret)
@@ -60,7 +66,7 @@ func generateKey(algorithm string, random io.Reader) (any, error) {
 	case ES256:
 		return ecdsa.GenerateKey(elliptic.P256(), random)
 	case RS256:
-		return rsa.GenerateKey(random, generatedRSA)
+		return rsa.GenerateKey(random, bits)
 	}
 	return nil, fmt.Errorf("%q is not one of %v", algorithm, Algorithms)
 }

@@ -86,10 +86,14 @@ func (l *loads) healthOf(current *Ring) Health {
 	return h
 }
 
-// end returns when the last key stops verifying. Zero means never, or that there is no key.
+// end returns when the last key for access tokens stops verifying. Zero means never, or that there is no
+// key.
 func (r *Ring) end() time.Time {
 	var last time.Time
 	for _, k := range r.keys {
+		if k.ForIDTokens() {
+			continue
+		}
 		if k.VerifiesUntil.IsZero() {
 			return time.Time{}
 		}

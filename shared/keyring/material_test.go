@@ -155,6 +155,33 @@ func TestURL(t *testing.T) {
 	}
 }
 
+// A fetch that had begun before it was requested does not count: its response may lack the new key.
+func TestURLRequestDuringFetch(t *testing.T) {
+	ring, _ := generated(t, keyring.EdDSA)
+	public, err := ring.Public(start)
+	mustNot(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		source, err := keyring.NewURL("https://login.test/jwks.json", slog.New(slog.DiscardHandler))
+		mustNot(t, err)
+		fetches := 0
+		keyring.SetTransport(source, roundTrip(func() string {
+			if fetches++; fetches == 2 && !source.Pending() {
+				t.Error("a request for a fetch is refused")
+			}
+			if fetches == 3 && !source.Pending() {
+				t.Error("the fetch before the request counts as the requested one")
+			}
+			return string(public)
+		}))
+		go source.Watch(t.Context())
+		time.Sleep(3 * time.Minute) // of fake time; the second fetch is a scheduled one
+		synctest.Wait()
+		if fetches < 3 {
+			t.Errorf("%d fetches, want at least 3", fetches)
+		}
+	})
+}
+
 // Each failed fetch is logged and counted. The log says whether there are keys in use, and that a server
 // publishes no public key.
 func TestURLWarnings(t *testing.T) {

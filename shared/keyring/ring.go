@@ -37,7 +37,8 @@ type Key struct {
 	ID string
 	// Algorithm is the only JWS algorithm that the key is used with (RFC 8725 section 3.1).
 	Algorithm string
-	// Audience is the API whose tokens the key is bound to; empty means any.
+	// Audience is the API whose tokens the key is bound to; empty means any. See ForIDTokens for keys of no
+	// API.
 	Audience string
 	// SignsFrom is when the key starts to sign; zero means always.
 	SignsFrom time.Time
@@ -153,10 +154,11 @@ func (r *Ring) hasKeyFor(audience string) bool {
 }
 
 // BoundToOther returns the first audience, other than the given one, that a key of the ring is bound
-// to, and whether there is one. An API must not have such a key if it is a shared secret.
+// to, and whether there is one. An API must not have such a key if it is a shared secret. Keys for ID
+// tokens do not count.
 func (r *Ring) BoundToOther(audience string) (other string, ok bool) {
 	for _, k := range r.keys {
-		if k.Audience != "" && k.Audience != audience {
+		if k.Audience != "" && k.Audience != audience && !k.ForIDTokens() {
 			return k.Audience, true
 		}
 	}

@@ -16,7 +16,7 @@ type Successor struct {
 	// SignsFrom is when the key starts to sign. It must leave every verifier time to get the key.
 	SignsFrom time.Time
 	// Retires is when the older keys stop verifying: when the last token that they have signed
-	// expires.
+	// expires. It is zero if there are none.
 	Retires time.Time
 
 	jwk json.RawMessage

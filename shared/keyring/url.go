@@ -41,7 +41,8 @@ type URL struct {
 
 	mu        sync.Mutex
 	requested time.Time // when a fetch was last requested for an unknown kid
-	fetching  bool      // whether that fetch, or the first one, has not succeeded yet
+	wanted    uint64    // how many fetches were requested; the first one is
+	fetched   uint64    // wanted, when the last fetch that succeeded began
 }
 
 // NewURL returns a source that has no key until Watch has fetched some. Failed fetches are logged. The
@@ -61,15 +62,18 @@ func NewURL(address string, log *slog.Logger) (*URL, error) {
 			"Without TLS, use a keys file ('authserver key export' makes one)")
 	}
 	s := &URL{
-		url:      address,
-		client:   &http.Client{Timeout: fetchTimeout, CheckRedirect: noRedirect},
-		log:      log,
-		wake:     make(chan struct{}, 1),
-		fetching: true,
+		url:    address,
+		client: &http.Client{Timeout: fetchTimeout, CheckRedirect: noRedirect},
+		log:    log,
+		wake:   make(chan struct{}, 1),
+		wanted: 1,
 	}
 	s.ring.Store(&Ring{})
 	return s, nil
 }
+
+// SetTransport sets what makes the requests; without it, that is http.DefaultTransport. Call it before Watch.
+func (s *URL) SetTransport(t http.RoundTripper) { s.client.Transport = t }
 
 // isLoopback reports whether the host of a URL is this machine.
 func isLoopback(host string) bool {
@@ -83,18 +87,19 @@ func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 func (s *URL) Current() *Ring { return s.ring.Load() }
 
 // Pending requests a fetch, unless one was requested less than 10 seconds ago, and reports whether
-// the last requested fetch has not succeeded yet. An unknown kid may then name a new key.
+// no fetch has succeeded that began after the last request. An unknown kid may then name a new key.
 func (s *URL) Pending() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := time.Now(); !s.fetching && now.Sub(s.requested) >= fetchMinInterval {
-		s.requested, s.fetching = now, true
+	if now := time.Now(); s.fetched == s.wanted && now.Sub(s.requested) >= fetchMinInterval {
+		s.requested = now
+		s.wanted++
 		select {
 		case s.wake <- struct{}{}:
 		default: // Watch has been woken already
 		}
 	}
-	return s.fetching
+	return s.fetched < s.wanted
 }
 
 // Health returns whether the keys can be fetched and when the current keys run out.
@@ -144,6 +149,7 @@ func (s *URL) warn(ctx context.Context, err error) {
 
 // fetch makes the published keys current.
 func (s *URL) fetch(ctx context.Context) error {
+	wanted := s.requests()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
 		return err
@@ -164,6 +170,9 @@ func (s *URL) fetch(ctx context.Context) error {
 		return errors.New("the response is too large")
 	}
 	ring, err := ParsePublic(data)
+	if err == nil {
+		ring, err = ring.withoutIDTokenKeys()
+	}
 	if errors.Is(err, errEmpty) {
 		return errNonePublished
 	}
@@ -173,15 +182,22 @@ func (s *URL) fetch(ctx context.Context) error {
 	if !ring.equal(s.ring.Load()) { // a new ring invalidates the cache of verified tokens
 		s.ring.Store(ring)
 	}
-	s.fetchSucceeded()
+	s.fetchSucceeded(wanted)
 	return nil
 }
 
-// fetchSucceeded records that the requested fetch has succeeded.
-func (s *URL) fetchSucceeded() {
+// requests returns how many fetches were requested.
+func (s *URL) requests() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fetching = false
+	return s.wanted
+}
+
+// fetchSucceeded records that a fetch has succeeded, before which that many were requested.
+func (s *URL) fetchSucceeded(wanted uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fetched = wanted
 }
 
 // equal reports whether both rings publish the same keys with the same schedule.

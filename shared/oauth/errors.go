@@ -7,9 +7,10 @@ import (
 // ErrorCode is the value of the "error" member of an OAuth error response.
 type ErrorCode string
 
-// The error codes of the token endpoint (RFC 6749 section 5.2), of the authorization endpoint (RFC 6749
-// section 4.1.2.1; OpenID Connect Core section 3.1.2.6), of both (RFC 8707 section 2), and of a protected
-// resource (RFC 6750 section 3.1).
+// The error codes of the token endpoint (RFC 6749 section 5.2; RFC 8628 section 3.5), of the authorization
+// endpoint (RFC 6749 section 4.1.2.1; OpenID Connect Core section 3.1.2.6; OpenID Connect Core Error Code
+// unmet_authentication_requirements 1.0), of both (RFC 8707 section 2), and of a protected resource (RFC 6750
+// section 3.1).
 const (
 	CodeInvalidRequest          ErrorCode = "invalid_request"
 	CodeInvalidClient           ErrorCode = "invalid_client"
@@ -20,12 +21,22 @@ const (
 	CodeServerError             ErrorCode = "server_error"
 	CodeTemporarilyUnavailable  ErrorCode = "temporarily_unavailable"
 	CodeAccessDenied            ErrorCode = "access_denied"
+	CodeAuthorizationPending    ErrorCode = "authorization_pending"
+	CodeSlowDown                ErrorCode = "slow_down"
+	CodeExpiredToken            ErrorCode = "expired_token"
 	CodeUnsupportedResponseType ErrorCode = "unsupported_response_type"
 	CodeLoginRequired           ErrorCode = "login_required"
 	CodeConsentRequired         ErrorCode = "consent_required"
+	CodeRequestNotSupported     ErrorCode = "request_not_supported"
+	CodeRequestURINotSupported  ErrorCode = "request_uri_not_supported"
+	CodeUnmetAuthentication     ErrorCode = "unmet_authentication_requirements"
 	CodeInvalidTarget           ErrorCode = "invalid_target"
 	CodeInvalidToken            ErrorCode = "invalid_token"
 	CodeInsufficientScope       ErrorCode = "insufficient_scope"
+	CodeInvalidDPoPProof        ErrorCode = "invalid_dpop_proof"      // RFC 9449 sections 5 and 7.1
+	CodeUseDPoPNonce            ErrorCode = "use_dpop_nonce"          // RFC 9449 sections 8 and 9
+	CodeInvalidRedirectURI      ErrorCode = "invalid_redirect_uri"    // RFC 7591 section 3.2.2
+	CodeInvalidClientMetadata   ErrorCode = "invalid_client_metadata" // RFC 7591 section 3.2.2
 )
 
 // Error is a protocol error: a code for programs and a description for developers. errors.Is compares

@@ -15,6 +15,11 @@ const (
 	GrantAuthorizationCode GrantType = "authorization_code" // RFC 6749 section 4.1
 	GrantRefreshToken      GrantType = "refresh_token"      // RFC 6749 section 6
 	GrantClientCredentials GrantType = "client_credentials" // RFC 6749 section 4.4
+
+	GrantDeviceCode GrantType = "urn:ietf:params:oauth:grant-type:device_code" // RFC 8628 section 3.4
+
+	// GrantTokenExchange is that of RFC 8693 section 2.1.
+	GrantTokenExchange GrantType = "urn:ietf:params:oauth:grant-type:token-exchange" //nolint:gosec // no credential
 )
 
 // maxScope is the maximum length of the scope parameter, in bytes.

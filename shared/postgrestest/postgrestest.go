@@ -44,9 +44,13 @@ const startTimeout = 2 * time.Minute
 // Server is a PostgreSQL server. Database may be called concurrently; the other methods
 // may not.
 type Server struct {
-	bin       string // folder of PostgreSQL's programs
-	dir       string // folder of the socket and the data
-	shared    bool   // started by another program
+	bin       string   // folder of PostgreSQL's programs
+	dir       string   // folder of the socket and the data
+	shared    bool     // started by another program
+	durable   bool     // syncs to the disk
+	options   []string // of its command line, besides those of every server
+	frozen    bool     // by Freeze
+	killed    bool     // by Kill
 	process   *exec.Cmd
 	databases atomic.Int64
 }
@@ -63,23 +67,32 @@ func Shared() (*Server, error) {
 }
 
 // New creates a database cluster and starts a server on it that no other program uses. It
+// syncs nothing to the disk: the data of a test need not survive a crash of the machine. It
 // returns ErrNotInstalled if there is no PostgreSQL. Call Close at the end.
-func New() (*Server, error) {
-	bin, err := programs()
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("", "pg") // short: a socket's path has at most 107 bytes
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{bin: bin, dir: dir}
-	initialize := func() error {
+func New() (*Server, error) { return newServer(false) }
+
+// NewDurable is New with PostgreSQL's defaults: it syncs every commit to the disk. Measurements
+// need that.
+func NewDurable() (*Server, error) { return newServer(true) }
+
+func newServer(durable bool) (*Server, error) {
+	return create(&Server{durable: durable}, func(s *Server) error {
 		return s.run("initdb", "-D", s.data(), "-U", "hallpass", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+	})
+}
+
+// create makes a folder for a server, fills it by initialize, and starts the server.
+func create(s *Server, initialize func(*Server) error) (*Server, error) {
+	var err error
+	if s.bin, err = programs(); err != nil {
+		return nil, err
 	}
-	for _, step := range []func() error{s.chown, initialize, s.Start} {
+	if s.dir, err = os.MkdirTemp("", "pg"); err != nil { // short: a socket's path has at most 107 bytes
+		return nil, err
+	}
+	for _, step := range []func() error{s.chown, func() error { return initialize(s) }, s.Start} {
 		if err := step(); err != nil {
-			return nil, errors.Join(err, os.RemoveAll(dir))
+			return nil, errors.Join(err, os.RemoveAll(s.dir))
 		}
 	}
 	return s, nil
@@ -111,9 +124,12 @@ func (s *Server) Start() error {
 	if s.shared {
 		return errShared
 	}
-	// Nothing is synced to the disk: the data of a test need not survive a crash of the machine.
 	s.process = exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.data(), "-k", s.dir,
-		"-c", "listen_addresses=", "-c", "max_connections=400", "-c", "fsync=off", "-c", "full_page_writes=off")
+		"-c", "listen_addresses=", "-c", "max_connections=400", "-c", "dynamic_shared_memory_type=mmap")
+	if !s.durable {
+		s.process.Args = append(s.process.Args, "-c", "fsync=off", "-c", "full_page_writes=off")
+	}
+	s.process.Args = append(s.process.Args, s.options...)
 	attributes, err := s.attributes()
 	if err != nil {
 		return err
@@ -148,7 +164,11 @@ func (s *Server) Stop() error {
 	if s.process == nil {
 		return nil
 	}
-	err := s.process.Process.Signal(syscall.SIGINT)
+	var thawed error
+	if s.frozen {
+		thawed = s.Thaw()
+	}
+	err := errors.Join(thawed, s.process.Process.Signal(syscall.SIGINT))
 	_ = s.process.Wait() // the exit status does not matter: the server was told to stop
 	s.process = nil
 	return err
@@ -169,10 +189,18 @@ func (s *Server) Close() error {
 	if s.shared {
 		return nil
 	}
-	return errors.Join(s.Stop(), os.RemoveAll(s.dir))
+	var started error
+	if s.killed && s.process == nil {
+		started = s.Start() // it then removes the shared memory that it has left behind
+	}
+	return errors.Join(started, s.Stop(), os.RemoveAll(s.dir))
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+// Run runs one of PostgreSQL's programs, such as pg_dump, and waits for its end. It runs as the server's user, with the
+// folder of Socket as its working directory. The error has the program's output.
+func (s *Server) Run(program string, args ...string) error { return s.run(program, args...) }
 
 // run runs one of PostgreSQL's programs and waits for its end.
 func (s *Server) run(name string, args ...string) error {

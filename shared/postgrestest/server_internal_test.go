@@ -63,3 +63,35 @@ func TestSharedServer(t *testing.T) {
 	}
 	s.query(t, second, "CREATE TABLE t (n int)")
 }
+
+// A commit on a primary is on its standby when it returns. Close leaves nothing of a killed and a frozen server.
+func TestStandbyHasWhatWasCommitted(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("long test")
+	}
+	primary, err := New()
+	direct := Database(t, func() (*Server, error) { return primary, err })
+	standby, err := primary.Standby()
+	if err != nil {
+		t.Fatal(err)
+	}
+	primary.query(t, direct, "CREATE TABLE kept (n int); INSERT INTO kept VALUES (1)")
+	if err := primary.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	url, err := Hosts(direct, standby)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := standby.Promote(); err != nil {
+		t.Fatal(err)
+	}
+	standby.query(t, url, "INSERT INTO kept SELECT 1 / n FROM kept")
+	if err := standby.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(standby.Close(), primary.Close()); err != nil {
+		t.Error(err)
+	}
+}

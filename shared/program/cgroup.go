@@ -5,7 +5,6 @@ import (
 	"math"
 	"os"
 	"path"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -26,16 +25,9 @@ func limitMemory() {
 	}
 }
 
-// CPUs returns how many CPUs work of this program may keep busy: GOMAXPROCS, or the quota of
-// its container rounded down, but at least one. The Go runtime itself uses at least two
-// threads whatever the quota.
-func CPUs() int {
-	cpus := runtime.GOMAXPROCS(0)
-	if quota, ok := containerCPUs(os.DirFS("/")); ok {
-		cpus = min(cpus, max(int(quota), 1))
-	}
-	return cpus
-}
+// CPUQuota returns the CPU time that the control group of this process, or one above it, may use,
+// in CPUs. ok is false without a quota.
+func CPUQuota() (cpus float64, ok bool) { return containerCPUs(os.DirFS("/")) }
 
 // containerMemory returns the memory limit of the control group of this process, in bytes:
 // the lowest of the group and those above it. ok is false without a limit. root is the

@@ -71,6 +71,7 @@ type Client struct {
 	start func(*trackedList) // starts to track a list
 
 	failures atomic.Uint64
+	delays   *delays
 
 	mu    sync.RWMutex
 	lists map[string]*trackedList // by URI
@@ -100,7 +101,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c := &Client{cfg: cfg, lists: map[string]*trackedList{}, http: &http.Client{
+	c := &Client{cfg: cfg, lists: map[string]*trackedList{}, delays: newDelays(), http: &http.Client{
 		Transport:     cfg.Transport,
 		Timeout:       fetchTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

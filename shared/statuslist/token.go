@@ -1,6 +1,7 @@
 package statuslist
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -48,12 +49,6 @@ type wire struct {
 	List wireList `json:"status_list"`
 }
 
-// plainWire is wire without its UnmarshalJSON.
-type plainWire wire
-
-// UnmarshalJSON compares names exactly and refuses members that are repeated (RFC 7519 section 4).
-func (w *wire) UnmarshalJSON(data []byte) error { return strictjson.Unmarshal(data, (*plainWire)(w)) }
-
 type wireList struct {
 	Bits int    `json:"bits"`
 	List string `json:"lst"`
@@ -74,10 +69,11 @@ func Sign(t Token, key *keyring.Key) (string, error) {
 		seconds := t.TTL.Seconds()
 		w.TTL = &seconds
 	}
-	unsigned := jwt.NewWithClaims(jwt.GetSigningMethod(key.Algorithm), w)
-	unsigned.Header["typ"] = Type
-	unsigned.Header["kid"] = key.ID
-	signed, err := unsigned.SignedString(key.SigningKey())
+	payload, err := json.Marshal(w)
+	if err != nil {
+		return "", err
+	}
+	signed, err := key.Sign(Type, payload)
 	if err != nil {
 		return "", fmt.Errorf("signing a status list: %w", err)
 	}
@@ -100,30 +96,24 @@ type Expected struct {
 // and a server that publishes lists can test them with it. The error is ErrToken if the list is not the
 // expected one.
 func Verify(raw string, want Expected) (Token, error) {
+	payload, key, err := keyring.Verify(want.Keys, raw, Type, want.Now)
+	if err != nil {
+		return Token{}, fmt.Errorf("%w: %w", ErrToken, err)
+	}
+	if key.Audience != "" && key.Audience != want.Audience {
+		return Token{}, fmt.Errorf("%w: its key is for another API", ErrToken)
+	}
 	var w wire
-	var key *keyring.Key
-	parser := jwt.NewParser(
-		jwt.WithValidMethods(keyring.Algorithms),
+	if err := strictjson.Unmarshal(payload, &w); err != nil {
+		return Token{}, fmt.Errorf("%w: its claims: %w", ErrToken, err)
+	}
+	validator := jwt.NewValidator(
 		jwt.WithSubject(want.URI),
 		jwt.WithExpirationRequired(),
 		jwt.WithLeeway(token.DefaultLeeway),
 		jwt.WithTimeFunc(func() time.Time { return want.Now }),
-		jwt.WithStrictDecoding(),
 	)
-	_, err := parser.ParseWithClaims(raw, &w, func(t *jwt.Token) (any, error) {
-		var err error
-		if key, err = keyring.ForHeader(want.Keys, t.Header, Type, want.Now); err != nil {
-			return nil, err
-		}
-		if key.Audience != "" && key.Audience != want.Audience {
-			return nil, errors.New("its key is for another API")
-		}
-		return key.VerificationKey(), nil
-	})
-	if errors.Is(err, jwt.ErrTokenMalformed) {
-		err = jwt.ErrTokenMalformed // the wrapped error quotes the claims
-	}
-	if err != nil {
+	if err := validator.Validate(w); err != nil {
 		return Token{}, fmt.Errorf("%w: %w", ErrToken, err)
 	}
 	return w.token(key)

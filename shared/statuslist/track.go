@@ -211,5 +211,9 @@ func (c *Client) read(resp *http.Response, l *trackedList, before *cachedList) (
 	if err != nil {
 		return nil, err
 	}
-	return c.merge(before, newPublishedList(t, resp.Header.Get("ETag"), now), now)
+	merged, err := c.merge(before, newPublishedList(t, resp.Header.Get("ETag"), now), now)
+	if err == nil {
+		c.lookForRevocations(before, t, now)
+	}
+	return merged, err
 }

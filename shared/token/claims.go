@@ -2,12 +2,13 @@ package token
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/hallpass-auth/hallpass/shared/internal/strictjson"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
 
@@ -38,6 +39,15 @@ type Claims struct {
 	// Username and Name are the user's (preferred_username, name). Both are empty without the scope
 	// profile, and in a token that a client got for itself: see IsUser.
 	Username, Name string
+	// Groups are the groups that the user is in. There are none without the scope groups.
+	Groups []string
+	// Actors are the clients that act for the user, the latest first, as the claim act says (RFC 8693 section
+	// 4.1). There are none unless the token was exchanged. Only the first one matters for access control; the
+	// others are for the log.
+	Actors []string
+	// KeyThumbprint identifies the key that the token is bound to (cnf.jkt, RFC 9449 section 6): a request with
+	// the token must have a proof of the key. It is empty for a bearer token.
+	KeyThumbprint string
 	// Status refers to the bit that revokes the token; nil without the claim status.
 	Status *Status
 }
@@ -54,14 +64,25 @@ type Status struct {
 	URI string
 }
 
-// wire is the JSON form of Claims.
+// wire is the JSON form of Claims. The times are in seconds since 1970, with a fraction that is ignored, and
+// nil if absent.
 type wire struct {
-	jwt.RegisteredClaims
-	ClientID string      `json:"client_id"`
-	Scope    string      `json:"scope,omitempty"`
-	Username string      `json:"preferred_username,omitempty"`
-	Name     string      `json:"name,omitempty"`
-	Status   *wireStatus `json:"status,omitempty"`
+	Issuer    string           `json:"iss,omitempty"`
+	Subject   string           `json:"sub,omitempty"`
+	Audience  jwt.ClaimStrings `json:"aud,omitempty"`
+	ExpiresAt *float64         `json:"exp,omitempty"`
+	NotBefore *float64         `json:"nbf,omitempty"`
+	IssuedAt  *float64         `json:"iat,omitempty"`
+	ID        string           `json:"jti,omitempty"`
+	ClientID  string           `json:"client_id"`
+	Scope     string           `json:"scope,omitempty"`
+	Username  string           `json:"preferred_username,omitempty"`
+	Name      string           `json:"name,omitempty"`
+	Groups    []string         `json:"groups,omitempty"`
+	Actor     *oauth.Actor     `json:"act,omitempty"`
+	Status    *wireStatus      `json:"status,omitempty"`
+
+	Confirmation *oauth.Confirmation `json:"cnf,omitempty"`
 }
 
 type wireStatus struct {
@@ -75,27 +96,23 @@ type wireReference struct {
 	URI   *string `json:"uri"`
 }
 
-// plainWire is wire without its UnmarshalJSON.
-type plainWire wire
-
-// UnmarshalJSON compares names exactly and refuses members that are repeated (RFC 7519 section 4).
-func (w *wire) UnmarshalJSON(data []byte) error { return strictjson.Unmarshal(data, (*plainWire)(w)) }
-
 func (c *Claims) wire() *wire {
 	w := &wire{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer:    c.Issuer,
-			Subject:   c.Subject,
-			Audience:  c.Audience,
-			ID:        c.ID,
-			IssuedAt:  numericDate(c.IssuedAt),
-			NotBefore: numericDate(c.NotBefore),
-			ExpiresAt: numericDate(c.ExpiresAt),
-		},
-		ClientID: c.ClientID,
-		Scope:    c.Scope.String(),
-		Username: c.Username,
-		Name:     c.Name,
+		Issuer:    c.Issuer,
+		Subject:   c.Subject,
+		Audience:  c.Audience,
+		ExpiresAt: seconds(c.ExpiresAt),
+		NotBefore: seconds(c.NotBefore),
+		IssuedAt:  seconds(c.IssuedAt),
+		ID:        c.ID,
+		ClientID:  c.ClientID,
+		Scope:     c.Scope.String(),
+		Username:  c.Username,
+		Name:      c.Name,
+		Groups:    c.Groups,
+		Actor:     oauth.NewActor(c.Actors),
+
+		Confirmation: oauth.NewConfirmation(c.KeyThumbprint),
 	}
 	if c.Status != nil {
 		w.Status = &wireStatus{List: &wireReference{Index: &c.Status.Index, URI: &c.Status.URI}}
@@ -103,12 +120,34 @@ func (c *Claims) wire() *wire {
 	return w
 }
 
-// numericDate returns the JSON form of a time, and nil for the zero time, which means an absent claim.
-func numericDate(t time.Time) *jwt.NumericDate {
+// seconds returns the JSON form of a time, and nil for the zero time, which means an absent claim.
+func seconds(t time.Time) *float64 {
 	if t.IsZero() {
 		return nil
 	}
-	return jwt.NewNumericDate(t)
+	s := float64(t.Unix())
+	return &s
+}
+
+// timeOf is the inverse of seconds.
+func timeOf(seconds *float64) time.Time {
+	if seconds == nil {
+		return time.Time{}
+	}
+	return time.Unix(int64(*seconds), 0)
+}
+
+// registered returns the claims that a jwt.Validator checks.
+func (c *Claims) registered() jwt.RegisteredClaims {
+	claims := jwt.RegisteredClaims{
+		Issuer:    c.Issuer,
+		Audience:  c.Audience,
+		ExpiresAt: jwt.NewNumericDate(c.ExpiresAt),
+	}
+	if !c.NotBefore.IsZero() {
+		claims.NotBefore = jwt.NewNumericDate(c.NotBefore)
+	}
+	return claims
 }
 
 // maxSeconds is the end of the year 9999. Later times overflow in package time, which would move them to
@@ -120,13 +159,31 @@ var errTime = errors.New("exp, nbf or iat is not a time between 1970 and 9999")
 
 // checkTimes returns errTime unless all times are in range.
 func (w *wire) checkTimes() error {
-	for _, t := range []*jwt.NumericDate{w.ExpiresAt, w.NotBefore, w.IssuedAt} {
-		if t != nil && (t.Unix() < 0 || t.Unix() > maxSeconds) {
+	for _, t := range []*float64{w.ExpiresAt, w.NotBefore, w.IssuedAt} {
+		if t != nil && (*t < 0 || *t > maxSeconds) {
 			return errTime
 		}
 	}
 	return nil
 }
+
+// errConfirm reports a token that is bound to a key in another way than by DPoP (RFC 7800 section 3.1). It must not be
+// accepted without a proof.
+var errConfirm = errors.New("its cnf has no jkt")
+
+// confirmed returns the thumbprint of the key that the token is bound to, or "" for a bearer token.
+func (w *wire) confirmed() (thumbprint string, err error) {
+	switch {
+	case w.Confirmation == nil:
+		return "", nil
+	case w.Confirmation.KeyThumbprint == "":
+		return "", errConfirm
+	}
+	return w.Confirmation.KeyThumbprint, nil
+}
+
+// errActor reports an act without sub, which identifies the actor here.
+var errActor = errors.New("its act has no sub")
 
 // errReference reports a status_list without idx or uri (draft-ietf-oauth-status-list section 6.2).
 var errReference = errors.New("its status_list has no idx or no uri")
@@ -142,9 +199,12 @@ func (w *wire) reference() (*Status, error) {
 	return &Status{Index: *w.Status.List.Index, URI: *w.Status.List.URI}, nil
 }
 
-// claims returns w as Claims. The required claims must be present. A scope outside the grammar, a time
-// outside the calendar and an incomplete status are errors.
+// claims returns w as Claims. A missing claim, a scope outside the grammar, a time outside the calendar and an
+// incomplete status are errors.
 func (w *wire) claims() (*Claims, error) {
+	if name := w.missing(); name != "" {
+		return nil, fmt.Errorf("the claim %s is missing", name)
+	}
 	scope, err := oauth.ParseScope(w.Scope)
 	if err != nil {
 		return nil, err
@@ -156,23 +216,32 @@ func (w *wire) claims() (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Claims{
+	key, err := w.confirmed()
+	if err != nil {
+		return nil, err
+	}
+	actors := w.Actor.Clients()
+	if slices.Contains(actors, "") {
+		return nil, errActor
+	}
+	return &Claims{
 		Issuer:    w.Issuer,
 		Subject:   w.Subject,
 		Audience:  w.Audience,
 		ClientID:  w.ClientID,
 		ID:        w.ID,
-		IssuedAt:  w.IssuedAt.Time,
-		ExpiresAt: w.ExpiresAt.Time,
+		IssuedAt:  timeOf(w.IssuedAt),
+		NotBefore: timeOf(w.NotBefore),
+		ExpiresAt: timeOf(w.ExpiresAt),
 		Scope:     scope,
 		Username:  w.Username,
 		Name:      w.Name,
+		Groups:    w.Groups,
+		Actors:    actors,
 		Status:    status,
-	}
-	if w.NotBefore != nil {
-		c.NotBefore = w.NotBefore.Time
-	}
-	return c, nil
+
+		KeyThumbprint: key,
+	}, nil
 }
 
 // missing returns the name of the first required claim that is absent (RFC 9068 section 2.2), or "".

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
@@ -107,6 +109,31 @@ func TestRepeatedAudience(t *testing.T) {
 	})
 	if _, err := bound.Verify(t.Context(), twice); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("a bound key: %v", err)
+	}
+}
+
+// The claim act names each actor by sub, the latest first (RFC 8693 section 4.1). Other members of it say nothing
+// here.
+func TestActors(t *testing.T) {
+	v := verifier(t, nil)
+	for act, want := range map[string][]string{
+		`{"sub":"orders"}`:                                {"orders"},
+		`{"sub":"billing","act":{"sub":"orders"}}`:        {"billing", "orders"},
+		`{"sub":"orders","iss":"https://issuer.example"}`: {"orders"},
+		`null`: nil,
+		`{"sub":"a","act":{"sub":"b","act":{"sub":"c"}}}`: {"a", "b", "c"},
+	} {
+		claims := accepts(t, v, mintText(t, payloadText(t, `,"act":`+act)))
+		if diff := cmp.Diff(want, claims.Actors); diff != "" {
+			t.Errorf("%s: actors (-want +got):\n%s", act, diff)
+		}
+	}
+	for _, act := range []string{
+		`{}`, `{"sub":""}`, `{"SUB":"orders"}`, `{"sub":"a","act":{}}`, `"orders"`, `["orders"]`, `{"sub":1}`,
+	} {
+		if _, err := v.Verify(t.Context(), mintText(t, payloadText(t, `,"act":`+act))); !errors.Is(err, token.ErrInvalid) {
+			t.Errorf("%s: %v", act, err)
+		}
 	}
 }
 

@@ -1,11 +1,10 @@
 package token
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 )
@@ -26,9 +25,6 @@ type Signer struct {
 // token is longer than MaxLength. The error is keyring.ErrNoSigner if no key may sign now.
 func (s *Signer) Sign(c *Claims) (string, error) {
 	w := c.wire()
-	if name := w.missing(); name != "" {
-		return "", fmt.Errorf("the claim %s is missing", name)
-	}
 	if _, err := w.claims(); err != nil {
 		return "", fmt.Errorf("no verifier would accept the token: %w", err)
 	}
@@ -36,10 +32,11 @@ func (s *Signer) Sign(c *Claims) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	t := jwt.NewWithClaims(jwt.GetSigningMethod(key.Algorithm), w)
-	t.Header["typ"] = Type
-	t.Header["kid"] = key.ID
-	signed, err := t.SignedString(key.SigningKey())
+	payload, err := json.Marshal(w)
+	if err != nil {
+		return "", err
+	}
+	signed, err := key.Sign(Type, payload)
 	if err != nil {
 		return "", fmt.Errorf("signing a token: %w", err)
 	}

@@ -95,8 +95,10 @@ func TestSignAndVerifyAgree(t *testing.T) {
 	later.NotBefore = start.Add(-time.Minute)
 	many := goodClaims()
 	many.Audience = []string{"https://other.example", audience}
+	exchanged := goodClaims()
+	exchanged.Actors = []string{"billing", "orders"}
 	for name, want := range map[string]*token.Claims{"user": goodClaims(), "service": service, "nbf": later,
-		"two audiences": many} {
+		"two audiences": many, "exchanged": exchanged} {
 		got := accepts(t, verifier(t, nil), sign(t, goodRing(t), want))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-signed +verified):\n%s", name, diff)

@@ -35,6 +35,7 @@ type apiAddCommand struct {
 	Scope           string `placeholder:"SCOPES" required:"" help:"Scopes that tokens for the API may have, separated by spaces."`
 	SecretTo        string `placeholder:"PATH" help:"Create a shared secret for this API only. It is added to --keys-file and written to a new file at PATH for the API. Without it, tokens for the API need an asymmetric key."`
 	KeysFile        string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"JWK Set of the authorization server. The secret is added to it."`
+	IfMissing       bool   `help:"Change nothing and succeed if the API is registered already, for scripts that run at each start."`
 }
 
 // Run registers the API.
@@ -47,7 +48,12 @@ func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error 
 		err := errors.New("--secret-to needs --keys-file (HALLPASS_KEYS_FILE): the file that the secret is added to")
 		return program.WithCode(program.ExitUsage, err)
 	}
-	if err := withStore(ctx, c.Database, func(s *store.Store) error { return c.add(ctx, s, a) }); err != nil {
+	err = changeRecords(ctx, c.Database, func(s *store.Store) error { return c.add(ctx, s, a) })
+	if c.IfMissing && errors.Is(err, record.ErrExists) {
+		fmt.Fprintf(streams.Out, "API %s: registered already\n", c.Audience)
+		return nil
+	}
+	if err != nil {
 		return exitError(c.Audience, err)
 	}
 	fmt.Fprintf(streams.Out, "API %s: added\n", c.Audience)

@@ -44,8 +44,8 @@ func (c *apiAddCommand) note(now time.Time) string {
 func (c *apiAddCommand) secretNote(ring *keyring.Ring) string {
 	note := fmt.Sprintf("note: wait a few seconds: the authorization server reads %s again and then issues tokens "+
 		"for the API, without a restart. Start the API with --keys-file %s (HALLPASS_KEYS_FILE)\n", c.KeysFile, c.SecretTo)
-	if !hasSharedSecret(ring) {
-		return note // the default API reads public keys
+	if own, err := (apiKeys{}).existing(c.KeysFile); !hasSharedSecret(ring) || own != "" && err == nil {
+		return note // the default API reads public keys, or a file of its own
 	}
 	return note + fmt.Sprintf("note: %s now has the secrets of several APIs: give it to the authorization server only. "+
 		"A running default API that reads it goes on with the keys it has and does not follow the next rotation: "+

@@ -36,7 +36,7 @@ func (c *apiSetCommand) Run(ctx context.Context, streams program.Streams) error 
 	if c.Name == nil && c.Scope == nil && !c.AnyScope {
 		return program.WithCode(program.ExitUsage, errors.New("nothing to change: give --name, --scope or --any-scope"))
 	}
-	err := withStore(ctx, c.Database, func(s *store.Store) error {
+	err := changeRecords(ctx, c.Database, func(s *store.Store) error {
 		_, err := s.UpdateAPI(ctx, c.Audience, c.change)
 		return err
 	})

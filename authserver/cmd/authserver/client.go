@@ -25,6 +25,7 @@ type clientCommands struct {
 	Show         clientShowCommand   `cmd:"" help:"Show a client."`
 	Set          clientSetCommand    `cmd:"" help:"Change a client. Its secret, logins and consents stay."`
 	RotateSecret clientRotateCommand `cmd:"" help:"Replace a client's secret and print the new one. Tokens that are already issued stay valid."`
+	EndOldSecret clientEndOldCommand `cmd:"" help:"End the secret that 'rotate-secret --keep-old' kept."`
 	Delete       clientDeleteCommand `cmd:"" help:"Delete a client and revoke all its logins."`
 }
 
@@ -36,15 +37,22 @@ type clientTarget struct {
 
 type clientAddCommand struct {
 	clientTarget `embed:""`
-	Name         string   `placeholder:"NAME" help:"Display name. Defaults to the id."`
-	Grant        []string `enum:"${grant_types}" placeholder:"TYPE" required:"" help:"Grant type that it may use: ${grant_types}. Repeat for more."`
-	Scope        string   `placeholder:"SCOPES" required:"" help:"Scopes that the client's tokens may have, separated by spaces."`
-	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Redirect URI for authorization codes. It must match exactly. Repeat for more."`
-	Public       bool     `help:"The client cannot keep a secret, like a mobile app or a page in a browser. It gets none."`
-	Introspects  bool     `help:"The client may use the introspection endpoint (RFC 7662), as an API does: for access tokens of the default API, unless --introspects-for names others, and for its own refresh tokens."`
+	clientKeys   `embed:""`
+	Name         string       `placeholder:"NAME" help:"Display name. Defaults to the id."`
+	Grant        []string     `enum:"${grant_types}" placeholder:"TYPE" required:"" help:"Grant type that it may use: ${grant_types}. Repeat for more."`
+	Scope        string       `placeholder:"SCOPES" required:"" help:"Scopes that the client's tokens may have, separated by spaces."`
+	RedirectURI  []string     `placeholder:"URI" sep:"none" help:"Redirect URI for authorization codes. It must match exactly. Repeat for more."`
+	Logout       clientLogout `embed:""`
+	Public       bool         `help:"The client cannot keep a secret, like a mobile app or a page in a browser. It gets none."`
+	Introspects  bool         `help:"The client may use the introspection endpoint (RFC 7662), as an API does: for access tokens of the default API, unless --introspects-for names others, and for its own refresh tokens."`
 	// IntrospectsFor replaces the default API.
 	IntrospectsFor []string `placeholder:"AUDIENCE" sep:"none" help:"API whose access tokens the client may introspect; 'default' is the default API. Implies --introspects. Repeat for more."`
+	ExchangeFrom   []string `placeholder:"AUDIENCE" sep:"none" help:"API whose access tokens the client may exchange (RFC 8693), as that API does; 'default' is the default API. Repeat for more."`
+	ExchangeTo     []string `placeholder:"AUDIENCE" sep:"none" help:"API that the client may exchange them for. Repeat for more."`
+	IDTokenAlg     string   `name:"id-token-alg" enum:"RS256,ES256,EdDSA" default:"RS256" help:"Algorithm of its ID tokens. The server needs a key for it: 'authserver key rotate --id-tokens --algorithm ES256' adds one (${default})."`
 	FirstParty     bool     `help:"The client is your own app: its users are not asked for consent, unless another program can pretend to be the app (RFC 8252 section 8.6)."`
+	RequirePAR     bool     `name:"require-par" help:"The client must push its authorization requests (RFC 9126)."`
+	DPoP           bool     `name:"dpop" help:"All token requests of the client must have a DPoP proof (RFC 9449), so that its tokens are bound to a key. Without it the client may use DPoP."`
 	WithoutPKCE    bool     `name:"without-pkce" help:"The client may leave out PKCE, which protects its codes, because its library cannot send it. Only for a client with a secret."`
 }
 
@@ -74,7 +82,7 @@ func printNotes(streams program.Streams, c client.Client) {
 // Validate checks the flags. kong calls it before it looks for flags that are missing.
 func (c *clientAddCommand) Validate() error {
 	for _, name := range c.Grant {
-		if _, known := grant.TypeOf(oauth.GrantType(name)); !known {
+		if _, known := grant.TypeWritten(name); !known {
 			return fmt.Errorf("--grant must be one of %s, not %q", server.Defaults["grant_types"], name)
 		}
 	}
@@ -92,7 +100,7 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 		return exitError(c.ID, err)
 	}
 	secret := ""
-	if !c.Public {
+	if !c.Public && !c.given() {
 		if secret, registered.SecretDigest, err = client.GenerateSecret(rand.Reader); err != nil {
 			return err
 		}
@@ -102,7 +110,7 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 	}
 	note := ""
 	err = withStore(ctx, c.Database, func(s *store.Store) error {
-		if err := checkAPIs(ctx, s, c.IntrospectsFor); err != nil {
+		if err := checkAPIs(ctx, s, slices.Concat(c.IntrospectsFor, c.ExchangeFrom, c.ExchangeTo)); err != nil {
 			return err
 		}
 		apis, err := s.APIs(ctx)
@@ -126,11 +134,19 @@ func (c *clientAddCommand) client(now time.Time) (client.Client, error) {
 	if err != nil {
 		return client.Client{}, err
 	}
+	assertion, err := c.assertion()
+	if err != nil {
+		return client.Client{}, err
+	}
+	digest := ""
+	if c.given() && !c.Public {
+		digest = client.NoSecret
+	}
 	introspectsFor := c.IntrospectsFor
 	if c.Introspects && len(introspectsFor) == 0 {
 		introspectsFor = []string{client.DefaultAPI}
 	}
-	return client.Client{
+	return c.Logout.change(client.Client{
 		ID:             c.ID,
 		Name:           cmp.Or(c.Name, c.ID),
 		Grants:         grantTypes(c.Grant),
@@ -140,8 +156,17 @@ func (c *clientAddCommand) client(now time.Time) (client.Client, error) {
 		IntrospectsFor: introspectsFor,
 		FirstParty:     c.FirstParty,
 		WithoutPKCE:    c.WithoutPKCE,
-		CreatedAt:      now,
-	}, nil
+		RequirePAR:     c.RequirePAR,
+		RequireDPoP:    c.DPoP,
+		ExchangeFrom:   c.ExchangeFrom,
+		ExchangeTo:     c.ExchangeTo,
+		SecretDigest:   digest,
+		Assertion:      assertion,
+
+		IDTokenAlgorithm: c.IDTokenAlg,
+
+		CreatedAt: now,
+	}), nil
 }
 
 // checkAPIs returns record.ErrNotFound unless all audiences but client.DefaultAPI are registered.
@@ -157,11 +182,11 @@ func checkAPIs(ctx context.Context, s *store.Store, audiences []string) error {
 	return nil
 }
 
-// grantTypes returns the grant types without duplicates.
+// grantTypes returns the grant types of these names, which are known, without duplicates.
 func grantTypes(names []string) (types []oauth.GrantType) {
 	for _, name := range names {
-		if t := oauth.GrantType(name); !slices.Contains(types, t) {
-			types = append(types, t)
+		if t, known := grant.TypeWritten(name); known && !slices.Contains(types, t.Name) {
+			types = append(types, t.Name)
 		}
 	}
 	return types
@@ -175,42 +200,6 @@ func printSecret(streams program.Streams, secret string) error {
 	fmt.Fprintln(streams.Err, "its secret, shown only once:")
 	_, err := fmt.Fprintln(streams.Out, secret)
 	return err
-}
-
-type clientRotateCommand struct {
-	clientTarget `embed:""`
-	Revoke       bool `help:"Also revoke all logins and tokens of the client, if the old secret has leaked."`
-}
-
-// Run replaces the secret.
-func (c *clientRotateCommand) Run(ctx context.Context, streams program.Streams) error {
-	secret, digest, err := client.GenerateSecret(rand.Reader)
-	if err != nil {
-		return err
-	}
-	err = withStore(ctx, c.Database, func(s *store.Store) error {
-		known, err := s.ClientByID(ctx, c.ID)
-		if err == nil && known.Public() {
-			return fmt.Errorf("%w: %s is public and has no secret", client.ErrBad, c.ID)
-		}
-		if err != nil {
-			return err
-		}
-		if !c.Revoke {
-			if err := s.SetClientSecret(ctx, c.ID, digest); err != nil {
-				return err
-			}
-			fmt.Fprintln(streams.Err, "ended 0 logins: they and all tokens stay valid without --revoke")
-			return nil
-		}
-		return endLoginsIn(ctx, streams.Err, s, store.LoginsOf{ClientID: c.ID}, func() error {
-			return s.ReplaceClientSecret(ctx, c.ID, digest, time.Now())
-		})
-	})
-	if err != nil {
-		return exitError(c.ID, err)
-	}
-	return printSecret(streams, secret)
 }
 
 type clientDeleteCommand struct {
@@ -238,13 +227,27 @@ type shownClient struct {
 	// IntrospectsFor has the APIs whose access tokens the client may introspect.
 	IntrospectsFor []string          `json:"introspects_for,omitempty"`
 	WithoutPKCE    bool              `json:"without_pkce,omitempty"`
+	RequirePAR     bool              `json:"require_par,omitempty"`
+	RequireDPoP    bool              `json:"require_dpop,omitempty"`
+	ExchangeFrom   []string          `json:"exchange_from,omitempty"`
+	ExchangeTo     []string          `json:"exchange_to,omitempty"`
 	Grants         []oauth.GrantType `json:"grant_types"`
 	RedirectURIs   []string          `json:"redirect_uris,omitempty"`
-	Scope          string            `json:"scope"`
-	CreatedAt      time.Time         `json:"created_at"`
+	IDTokenAlg     string            `json:"id_token_alg,omitempty"` // if the client can have ID tokens
+
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+	BackchannelLogoutURI   string   `json:"backchannel_logout_uri,omitempty"`
+
+	Scope string `json:"scope"`
+	// Secrets is how many secrets the client can authenticate with.
+	Secrets        int             `json:"secrets"`
+	OldSecretUntil *time.Time      `json:"old_secret_until,omitempty"`
+	Assertion      *shownAssertion `json:"assertion,omitempty"`
+	CreatedAt      time.Time       `json:"created_at"`
 }
 
 func showClient(c client.Client) shownClient {
+	secrets, oldUntil := showSecrets(c, time.Now())
 	return shownClient{
 		ID:          c.ID,
 		Name:        c.Name,
@@ -254,12 +257,33 @@ func showClient(c client.Client) shownClient {
 
 		IntrospectsFor: c.IntrospectsFor,
 		WithoutPKCE:    c.WithoutPKCE,
+		RequirePAR:     c.RequirePAR,
+		RequireDPoP:    c.RequireDPoP,
+		ExchangeFrom:   c.ExchangeFrom,
+		ExchangeTo:     c.ExchangeTo,
 
 		Grants:       c.Grants,
 		RedirectURIs: c.RedirectURIs,
 		Scope:        c.Scope.String(),
-		CreatedAt:    c.CreatedAt,
+		IDTokenAlg:   idTokenAlgorithm(c),
+
+		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
+		BackchannelLogoutURI:   c.BackchannelLogoutURI,
+
+		Secrets:        secrets,
+		OldSecretUntil: oldUntil,
+		Assertion:      showAssertion(c.Assertion),
+
+		CreatedAt: c.CreatedAt,
 	}
+}
+
+// idTokenAlgorithm returns the algorithm of a client's ID tokens; empty for a client that can have none.
+func idTokenAlgorithm(c client.Client) string {
+	if !c.Allows(oauth.GrantAuthorizationCode) && !c.Allows(oauth.GrantPassword) {
+		return ""
+	}
+	return c.SignsIDTokensWith()
 }
 
 // kind returns the client's kind for a table.
@@ -277,11 +301,32 @@ func (c shownClient) kind() string {
 	if c.WithoutPKCE {
 		kind += ", without PKCE"
 	}
+	if c.RequirePAR {
+		kind += ", requires PAR"
+	}
+	if c.RequireDPoP {
+		kind += ", requires DPoP"
+	}
+	if c.OldSecretUntil != nil {
+		kind += ", two secrets"
+	}
+	if c.Assertion != nil {
+		kind += ", " + c.Assertion.Method
+	}
 	return kind
 }
 
+// grants returns the client's grant types as the command line has them. A newer server may have added
+// one that this program does not know.
 func (c shownClient) grants() string {
-	return strings.Trim(fmt.Sprint(c.Grants), "[]")
+	names := make([]string, len(c.Grants))
+	for i, name := range c.Grants {
+		names[i] = string(name)
+		if t, known := grant.TypeOf(name); known {
+			names[i] = t.String()
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 type clientListCommand struct {
@@ -322,10 +367,16 @@ func (c *clientShowCommand) Run(ctx context.Context, streams program.Streams) er
 		return printTable(streams.Out, []any{"id", v.ID}, [][]any{
 			{"name", v.Name},
 			{"kind", v.kind()},
+			{"authentication", v.authentication()},
 			{"grants", v.grants()},
 			{"redirect URIs", strings.Join(v.RedirectURIs, " ")},
+			{"post-logout redirect URIs", strings.Join(v.PostLogoutRedirectURIs, " ")},
+			{"back-channel logout URI", v.BackchannelLogoutURI},
 			{"scope", v.Scope},
+			{"ID token algorithm", v.IDTokenAlg},
 			{"introspects for", strings.Join(v.IntrospectsFor, " ")},
+			{"exchanges tokens from", strings.Join(v.ExchangeFrom, " ")},
+			{"exchanges tokens to", strings.Join(v.ExchangeTo, " ")},
 			{"created", formatTime(&v.CreatedAt)},
 		})
 	})

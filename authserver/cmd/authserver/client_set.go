@@ -17,16 +17,25 @@ import (
 // clientSetCommand changes the fields that are not nil.
 type clientSetCommand struct {
 	clientTarget `embed:""`
-	Name         *string  `placeholder:"NAME" help:"Display name."`
-	Grant        []string `enum:"${grant_types}" placeholder:"TYPE" help:"Grant type that it may use, in place of all that it may use now. Repeat for more."`
-	Scope        *string  `placeholder:"SCOPES" help:"Scopes that the client's tokens may have, separated by spaces. Replaces the current ones."`
-	AddScope     []string `placeholder:"SCOPES" sep:"none" help:"Scopes to add to the current ones, separated by spaces. Repeat for more."`
-	RemoveScope  []string `placeholder:"SCOPES" sep:"none" help:"Scopes to remove from the current ones, separated by spaces. Repeat for more."`
-	RedirectURI  []string `placeholder:"URI" sep:"none" help:"Redirect URI. Replaces all current ones. Repeat for more; a single empty one removes all."`
-	Introspects  *bool    `negatable:"" help:"Whether the client may use the introspection endpoint (RFC 7662)."`
+	clientKeys   `embed:""`
+	Logout       clientLogout `embed:""`
+	NoKeys       bool         `help:"The client no longer authenticates by assertions: it has a secret."`
+	NoSecret     bool         `help:"The client no longer has a secret: it authenticates by assertions."`
+	Name         *string      `placeholder:"NAME" help:"Display name."`
+	Grant        []string     `enum:"${grant_types}" placeholder:"TYPE" help:"Grant type that it may use, in place of all that it may use now. Repeat for more."`
+	Scope        *string      `placeholder:"SCOPES" help:"Scopes that the client's tokens may have, separated by spaces. Replaces the current ones."`
+	AddScope     []string     `placeholder:"SCOPES" sep:"none" help:"Scopes to add to the current ones, separated by spaces. Repeat for more."`
+	RemoveScope  []string     `placeholder:"SCOPES" sep:"none" help:"Scopes to remove from the current ones, separated by spaces. Repeat for more."`
+	RedirectURI  []string     `placeholder:"URI" sep:"none" help:"Redirect URI. Replaces all current ones. Repeat for more; a single empty one removes all."`
+	Introspects  *bool        `negatable:"" help:"Whether the client may use the introspection endpoint (RFC 7662)."`
 	// IntrospectsFor replaces the list.
 	IntrospectsFor []string `placeholder:"AUDIENCE" sep:"none" help:"API whose access tokens the client may introspect; 'default' is the default API. Replaces all current ones. Repeat for more."`
+	ExchangeFrom   []string `placeholder:"AUDIENCE" sep:"none" help:"API whose access tokens the client may exchange (RFC 8693). Replaces all current ones. Repeat for more; a single empty one removes all."`
+	ExchangeTo     []string `placeholder:"AUDIENCE" sep:"none" help:"API that the client may exchange them for. Replaces all current ones. Repeat for more; a single empty one removes all."`
 	WithoutPKCE    *bool    `name:"without-pkce" negatable:"" help:"Whether the client, which has a secret, may leave out PKCE."`
+	RequirePAR     *bool    `name:"require-par" negatable:"" help:"Whether the client must push its authorization requests (RFC 9126)."`
+	DPoP           *bool    `name:"dpop" negatable:"" help:"Whether all token requests of the client must have a DPoP proof (RFC 9449)."`
+	IDTokenAlg     *string  `name:"id-token-alg" placeholder:"ALG" help:"Algorithm of its ID tokens: RS256, ES256 or EdDSA."`
 	FirstParty     *bool    `negatable:"" help:"Whether the client is your own app, whose users are not asked for consent."`
 }
 
@@ -35,6 +44,9 @@ func (c *clientSetCommand) Help() string {
 	return `Settings that are not given keep their value.
 So do the client's secret, all logins and all consents.
 A client cannot be changed from public to confidential, or back.
+
+To change from a secret to keys without a gap, give the keys, then the client its key, then --no-secret.
+To change back, use 'client rotate-secret', and then --no-keys.
 
 A change applies to new and refreshed tokens at once.
 Access tokens keep their scopes until they expire, and authorization codes their redirect URI for a minute.
@@ -45,19 +57,17 @@ To end logins at once, use 'client rotate-secret --revoke', 'consent revoke' or 
 
 // Run changes the client.
 func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) error {
-	if c.empty() {
-		return program.WithCode(program.ExitUsage, errors.New("nothing to change: give --name, --grant, --scope, "+
-			"--add-scope, --remove-scope, --redirect-uri, --[no-]introspects, --introspects-for, "+
-			"--[no-]without-pkce or --[no-]first-party"))
+	if err := c.checkFlags(); err != nil {
+		return program.WithCode(program.ExitUsage, err)
 	}
-	if c.Scope != nil && (c.AddScope != nil || c.RemoveScope != nil) {
-		return program.WithCode(program.ExitUsage, errors.New("--scope replaces all scopes: "+
-			"give either --scope, or --add-scope and --remove-scope"))
+	assertion, err := c.assertion()
+	if err != nil {
+		return exitError(c.ID, err)
 	}
 	note := ""
 	var changed client.Client
-	err := withStore(ctx, c.Database, func(s *store.Store) error {
-		if err := checkAPIs(ctx, s, c.IntrospectsFor); err != nil {
+	err = changeRecords(ctx, c.Database, func(s *store.Store) error {
+		if err := checkAPIs(ctx, s, c.apis()); err != nil {
 			return err
 		}
 		apis, err := s.APIs(ctx)
@@ -67,6 +77,9 @@ func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) err
 		var had oauth.Scope
 		changed, err = s.UpdateClient(ctx, c.ID, func(registered client.Client) (client.Client, error) {
 			had = registered.Scope
+			if registered, err = c.changeAuthentication(registered, assertion); err != nil {
+				return client.Client{}, err
+			}
 			return c.change(registered)
 		})
 		if err == nil {
@@ -82,14 +95,56 @@ func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) err
 	if c.Grant != nil || c.RedirectURI != nil || c.WithoutPKCE != nil {
 		printNotes(streams, changed)
 	}
+	if c.given() && changed.HasSecret() {
+		fmt.Fprintf(streams.Err, "note: the secret works too, until 'client set %s --no-secret'\n", c.ID)
+	}
 	return nil
+}
+
+// checkFlags returns an error for flags that cannot be together, or if no flag is given.
+func (c *clientSetCommand) checkFlags() error {
+	if c.empty() {
+		return errors.New("nothing to change: give --name, --grant, --scope, " +
+			"--add-scope, --remove-scope, --redirect-uri, --[no-]introspects, --introspects-for, " +
+			"--exchange-from, --exchange-to, --[no-]without-pkce, --[no-]require-par, --[no-]dpop, --id-token-alg, " +
+			"--[no-]first-party, --jwks-file, --jwks-uri, --trust-issuer, --no-keys, --no-secret, " +
+			"--post-logout-redirect-uri or --backchannel-logout-uri")
+	}
+	if c.NoKeys && (c.given() || c.NoSecret) {
+		return errors.New("--no-keys needs a secret, and removes the keys and the " +
+			"trusted issuer: give neither of them, nor --no-secret")
+	}
+	if c.Scope != nil && (c.AddScope != nil || c.RemoveScope != nil) {
+		return errors.New("--scope replaces all scopes: give either --scope, or --add-scope and --remove-scope")
+	}
+	return nil
+}
+
+// changeAuthentication returns the client with the keys or the trusted issuer of the command line,
+// and without what the command line removes.
+func (c *clientSetCommand) changeAuthentication(
+	changed client.Client,
+	given client.Assertion,
+) (client.Client, error) {
+	if c.NoSecret && changed.Public() {
+		return client.Client{}, fmt.Errorf("%w: %s is public and has no secret", client.ErrBad, c.ID)
+	}
+	if c.given() || c.NoKeys {
+		changed.Assertion = given
+	}
+	if c.NoSecret {
+		changed.SecretDigest = client.NoSecret
+	}
+	return changed, nil
 }
 
 // empty reports whether no setting is given.
 func (c *clientSetCommand) empty() bool {
 	return c.Name == nil && c.Grant == nil && c.Scope == nil && c.AddScope == nil && c.RemoveScope == nil &&
 		c.RedirectURI == nil && c.Introspects == nil && c.IntrospectsFor == nil && c.WithoutPKCE == nil &&
-		c.FirstParty == nil
+		c.ExchangeFrom == nil && c.ExchangeTo == nil &&
+		c.RequirePAR == nil && c.DPoP == nil && c.IDTokenAlg == nil && c.FirstParty == nil && !c.given() &&
+		!c.NoKeys && !c.NoSecret && !c.Logout.given()
 }
 
 // change returns the changed client, or why it is not valid.
@@ -104,12 +159,7 @@ func (c *clientSetCommand) change(changed client.Client) (client.Client, error) 
 	if changed.Scope, err = c.scope(changed.Scope); err != nil {
 		return client.Client{}, err
 	}
-	if c.RedirectURI != nil {
-		changed.RedirectURIs = c.RedirectURI
-	}
-	if slices.Equal(c.RedirectURI, []string{""}) {
-		changed.RedirectURIs = nil
-	}
+	changed.RedirectURIs = replaced(c.RedirectURI, changed.RedirectURIs)
 	if c.Introspects != nil {
 		changed.Introspects = *c.Introspects
 		if !changed.Introspects {
@@ -121,13 +171,42 @@ func (c *clientSetCommand) change(changed client.Client) (client.Client, error) 
 	if c.IntrospectsFor != nil {
 		changed.Introspects, changed.IntrospectsFor = true, c.IntrospectsFor
 	}
+	changed.ExchangeFrom = replaced(c.ExchangeFrom, changed.ExchangeFrom)
+	changed.ExchangeTo = replaced(c.ExchangeTo, changed.ExchangeTo)
 	if c.WithoutPKCE != nil {
 		changed.WithoutPKCE = *c.WithoutPKCE
+	}
+	if c.RequirePAR != nil {
+		changed.RequirePAR = *c.RequirePAR
+	}
+	if c.DPoP != nil {
+		changed.RequireDPoP = *c.DPoP
+	}
+	if c.IDTokenAlg != nil {
+		changed.IDTokenAlgorithm = *c.IDTokenAlg
 	}
 	if c.FirstParty != nil {
 		changed.FirstParty = *c.FirstParty
 	}
+	changed = c.Logout.change(changed)
 	return changed, changed.Validate()
+}
+
+// apis returns the APIs that the command line names.
+func (c *clientSetCommand) apis() []string {
+	return slices.Concat(c.IntrospectsFor, replaced(c.ExchangeFrom, nil), replaced(c.ExchangeTo, nil))
+}
+
+// replaced returns a list that a flag replaces: the current one if the flag is not given, and nothing if it is given
+// once, empty.
+func replaced(flag, current []string) []string {
+	switch {
+	case flag == nil:
+		return current
+	case slices.Equal(flag, []string{""}):
+		return nil
+	}
+	return flag
 }
 
 // scope returns the scope of a client that has the current one.

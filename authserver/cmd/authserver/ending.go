@@ -12,8 +12,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// endLogins opens the database, runs work, which ends logins, and prints on standard error how many
-// there were. It counts them right before.
+// endLogins opens the database, runs work, which ends logins by deleting a client or an API, and prints
+// on standard error how many there were. It counts them right before.
 func endLogins(
 	ctx context.Context,
 	streams program.Streams,
@@ -21,7 +21,7 @@ func endLogins(
 	of store.LoginsOf,
 	work func(*store.Store) error,
 ) error {
-	return withStore(ctx, d, func(s *store.Store) error {
+	return changeRecords(ctx, d, func(s *store.Store) error {
 		return endLoginsIn(ctx, streams.Err, s, of, func() error { return work(s) })
 	})
 }

@@ -10,8 +10,10 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // errFileExists means that a file that a command would create exists. It follows the path.
@@ -25,11 +27,15 @@ var exitCodes = []struct {
 	{record.ErrNotFound, program.ExitNotFound},
 
 	{record.ErrExists, program.ExitConflict},
+	{account.ErrEmailTaken, program.ExitConflict},
 	{resource.ErrDefault, program.ExitConflict},
 	{errFileExists, program.ExitConflict},
+	{store.ErrNotEmpty, program.ExitConflict},
 
 	{account.ErrBadName, program.ExitUsage},
+	{account.ErrBadIdentity, program.ExitUsage},
 	{account.ErrWeakPassword, program.ExitUsage},
+	{emailcheck.ErrNothingToVerify, program.ExitUsage},
 	{client.ErrBad, program.ExitUsage},
 	{resource.ErrBad, program.ExitUsage},
 	{oauth.ErrInvalidScope, program.ExitUsage},

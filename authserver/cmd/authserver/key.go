@@ -16,26 +16,31 @@ import (
 // keyCommands are the commands that manage signing keys.
 type keyCommands struct {
 	Export keyExportCommand `cmd:"" help:"Write the keys that an API needs to a new file: its shared secrets and the public part of other keys."`
-	Init   keyInitCommand   `cmd:"" help:"Create a JWK Set with a new key, in a file that only its owner can read."`
+	Init   keyInitCommand   `cmd:"" help:"Create the JWK Sets of the authorization server and of the API, in files that only their owner can read."`
 	List   keyListCommand   `cmd:"" help:"List the keys of a JWK Set and their state."`
 	Rotate keyRotateCommand `cmd:"" help:"Add a key that replaces the current one. Running servers notice it."`
 }
 
 type keyInitCommand struct {
+	apiKeys   `embed:""`
 	Path      string `arg:"" help:"File to create. It must not exist."`
 	Algorithm string `enum:"HS256,EdDSA,ES256,RS256" default:"HS256" help:"HS256 for a secret that both servers share. EdDSA, ES256 or RS256 for a key pair whose public key the API gets with --keys-url (${default})."`
 }
 
-// Run creates the file. It never overwrites one.
+// Help explains the two files.
+func (c *keyInitCommand) Help() string {
+	return `The authorization server's file has the key that signs access tokens, and an RSA key that signs ID tokens,
+which no API needs. With HS256 the API's file has the shared secret alone; with the other algorithms there is
+no such file.`
+}
+
+// Run creates the files. It never overwrites one.
 func (c *keyInitCommand) Run(streams program.Streams) error {
-	if err := writeKeys(c.Path, c.Algorithm); err != nil {
+	created, err := c.create(c.Path, c.Algorithm)
+	if err != nil {
 		return exitError("", err)
 	}
-	use := "both servers, and only to them, with --keys-file"
-	if c.Algorithm != keyring.HS256 {
-		use = "the authorization server only, with --keys-file, and set --keys-url for the API"
-	}
-	fmt.Fprintf(streams.Out, "created %s: give it to %s\n", c.Path, use)
+	tellCreated(streams, c.Algorithm, created)
 	return nil
 }
 
@@ -67,7 +72,8 @@ func (c *keyExportCommand) Run(streams program.Streams) error {
 
 // initCommand creates the secrets for a first start, for example in containers.
 type initCommand struct {
-	KeysFile             string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"File for a JWK Set with a new key, readable by its owner only."`
+	apiKeys              `embed:""`
+	KeysFile             string `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"File for a JWK Set with new keys, readable by its owner only."`
 	DatabasePasswordFile string `env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File for a random password for PostgreSQL. It is readable by its owner only."`
 }
 
@@ -80,19 +86,26 @@ func (c *initCommand) Validate() error {
 	return nil
 }
 
-// Run creates each file that is given and does not exist.
+// Run creates each file that is given and does not exist. An API's file that is missing is made from that
+// of the authorization server, which may be that of an earlier version.
 func (c *initCommand) Run(streams program.Streams) error {
+	api := ""
+	if c.KeysFile != "" {
+		api = c.path(c.KeysFile)
+	}
 	for _, secret := range []struct {
 		path string
 		make func(path string) error
 	}{
-		{c.KeysFile, func(path string) error { return writeKeys(path, keyring.HS256) }},
+		{c.KeysFile, writeKeys},
+		{api, func(string) error { return c.exportIfNeeded() }},
 		{c.DatabasePasswordFile, writePassword},
 	} {
 		if secret.path == "" {
 			continue
 		}
 		switch err := secret.make(secret.path); {
+		case errors.Is(err, errNotNeeded):
 		case err == nil:
 			fmt.Fprintf(streams.Out, "created %s\n", secret.path)
 		case errors.Is(err, errFileExists):
@@ -107,13 +120,25 @@ func (c *initCommand) Run(streams program.Streams) error {
 	return nil
 }
 
-// writeKeys creates a JWK Set with a new key.
-func writeKeys(path, algorithm string) error {
-	data, err := keyring.Generate(algorithm, time.Now(), rand.Reader)
+// errNotNeeded means that an API needs no file.
+var errNotNeeded = errors.New("not needed")
+
+// exportIfNeeded creates the API's file. It returns errNotNeeded if the API reads public keys.
+func (c *initCommand) exportIfNeeded() error {
+	path, err := c.export(c.KeysFile)
+	if err == nil && path == "" {
+		return errNotNeeded
+	}
+	return err
+}
+
+// writeKeys creates the JWK Set of an authorization server: a shared secret, and a key for ID tokens.
+func writeKeys(path string) error {
+	set, err := newServerKeys(keyring.HS256, time.Now())
 	if err != nil {
 		return err
 	}
-	return writeNew(path, data)
+	return writeNew(path, set)
 }
 
 // writePassword creates a file with a random password.

@@ -24,10 +24,14 @@ type commands struct {
 	API         apiCommands                `cmd:"" name:"api" help:"Manage the APIs that tokens are for."`
 	Scope       scopeCommands              `cmd:"" help:"Manage the descriptions of scopes on the consent page."`
 	Consent     consentCommands            `cmd:"" help:"List and revoke what users have allowed clients."`
+	Mail        mailCommands               `cmd:"" help:"Show mails that were not sent."`
 	Key         keyCommands                `cmd:"" help:"Manage signing keys."`
 	Init        initCommand                `cmd:"" help:"Create the secrets for a first start, unless they exist."`
-	Restore     restoreCommand             `cmd:"" help:"Finish restoring the database from an older copy."`
+	Backup      backupCommand              `cmd:"" help:"Copy the SQLite database to a file, also while servers run."`
+	Restore     restoreCommand             `cmd:"" help:"Restore the database from an older copy: end all earlier logins and tokens."`
+	Copy        copyCommand                `cmd:"" help:"Copy a SQLite database to PostgreSQL, and compare all rows."`
 	Migrate     migrateCommand             `cmd:"" help:"Create the database if it does not exist, and update its schema. serve does this too."`
+	Doctor      doctorCommand              `cmd:"" help:"Check both servers as a client sees them, and say what to change."`
 	Healthcheck program.HealthcheckCommand `cmd:"" help:"Check whether a running server is ready."`
 	Version     program.VersionCommand     `cmd:"" help:"Print the version."`
 }

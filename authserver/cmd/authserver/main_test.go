@@ -10,19 +10,74 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/postgrestest"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"authserver": main})
+	testscript.Main(withPostgres{m}, map[string]func(){"authserver": func() {
+		if os.Getenv(servingVariable) == "" {
+			waitForServers = func(context.Context) {}
+		}
+		main()
+	}})
+}
+
+// postgres is the server of the scripts that use one.
+var postgres = sync.OnceValues(func() (*postgrestest.Server, error) {
+	postgresUsed.Store(true)
+	return postgrestest.Shared()
+})
+
+var postgresUsed atomic.Bool
+
+// withPostgres runs the tests and then stops the PostgreSQL server, if a script has started it.
+type withPostgres struct{ *testing.M }
+
+// Run implements testscript.TestingM.
+func (m withPostgres) Run() int {
+	code := m.M.Run()
+	if !postgresUsed.Load() {
+		return code
+	}
+	if server, err := postgres(); err == nil {
+		if err := server.Close(); err != nil {
+			panic(err)
+		}
+	}
+	return code
+}
+
+// condition is [postgres]: whether PostgreSQL is installed, or must be.
+func condition(name string) (bool, error) {
+	if name != "postgres" {
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	_, err := postgres()
+	return os.Getenv("CI") == "true" || !errors.Is(err, postgrestest.ErrNotInstalled), nil
+}
+
+// newPostgres sets a variable to the URL of an empty database: postgres NAME
+func newPostgres(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: postgres NAME")
+	}
+	server, err := postgres()
+	ts.Check(err)
+	url, err := server.Database()
+	ts.Check(err)
+	ts.Setenv(args[0], url)
 }
 
 // TestCommands runs the scripts in testdata. They check what operators' scripts rely on: messages,
@@ -32,6 +87,7 @@ func TestCommands(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Condition:           condition,
 		Deadline:            time.Now().Add(10 * time.Minute), // for a server that starts although it should not
 		Setup: func(env *testscript.Env) error {
 			for name, value := range map[string]string{
@@ -51,6 +107,9 @@ func TestCommands(t *testing.T) {
 			"mode":   mode,
 			"json":   isJSON,
 			"sql":    runSQL,
+
+			"postgres": newPostgres,
+
 			"serve":  serve,
 			"ready":  ready,
 			"stop":   stop,
@@ -69,7 +128,7 @@ func TestCommands(t *testing.T) {
 
 // createDatabase creates an empty database, as migrate and serve do.
 func createDatabase(url string) error {
-	s, err := store.Open(context.Background(), url, store.Pool{})
+	s, err := store.Open(context.Background(), url, databasetest.Pool)
 	if err != nil {
 		return err
 	}
@@ -135,7 +194,7 @@ func runSQL(ts *testscript.TestScript, neg bool, args []string) {
 // withDatabase runs work on the database of the script.
 func withDatabase(ts *testscript.TestScript, work func(context.Context, *store.Store)) {
 	ctx := context.Background()
-	s, err := store.Open(ctx, ts.Getenv("HALLPASS_DATABASE_URL"), store.Pool{})
+	s, err := store.Open(ctx, ts.Getenv("HALLPASS_DATABASE_URL"), databasetest.Pool)
 	ts.Check(err)
 	defer func() { _ = s.Close() }()
 	work(ctx, s)
@@ -149,6 +208,8 @@ func allow(ts *testscript.TestScript, neg bool, args []string) {
 	withDatabase(ts, func(ctx context.Context, s *store.Store) {
 		user, err := s.UserByUsername(ctx, args[0])
 		ts.Check(err)
+		c, err := s.ClientByID(ctx, args[1])
+		ts.Check(err)
 		now := time.Now()
 		ts.Check(s.AddConsent(ctx, user.ID, args[1], "", args[2:], now))
 		_, err = s.StartGrant(ctx, grant.Grant{
@@ -158,6 +219,8 @@ func allow(ts *testscript.TestScript, neg bool, args []string) {
 			Scope:     args[2:],
 			CreatedAt: now,
 			ExpiresAt: now.Add(time.Hour),
+
+			SecretDigest: c.SecretDigest,
 		})
 		ts.Check(err)
 	})

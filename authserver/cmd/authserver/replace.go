@@ -87,5 +87,5 @@ func (r *replacement) replace(content []byte) error {
 		return err
 	}
 	err, r.next = r.next.Close(), nil
-	return err
+	return errors.Join(err, syncFolder(r.path))
 }

@@ -13,32 +13,72 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// restoreCommand begins a new epoch. The flag says what is lost.
+// restoreCommand puts a copy back, or is run after one was put back, and begins a new epoch. The flag
+// says what is lost.
 type restoreCommand struct {
 	server.Database `embed:""`
-	NewEpoch        bool `help:"End all logins, forget all consents, and let new tokens refer to status lists that no earlier token refers to."`
+	apiKeys         `embed:""`
+	File            string   `arg:"" optional:"" help:"Copy of a SQLite database, made by 'authserver backup', to put back. Without it, the copy was put back already, as by pg_restore."`
+	Overwrite       bool     `help:"Replace the database, if there is one. What it has is lost."`
+	NewEpoch        bool     `help:"End all logins, forget all consents, and let new tokens refer to status lists that no earlier token refers to. FILE implies it."`
+	KeysFile        string   `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"JWK Set of the authorization server, whose keys are replaced at once, as by 'key rotate --compromised'."`
+	Also            []string `placeholder:"PATH" sep:"none" help:"JWK Set of an API that gets the new keys, as of 'key rotate'. Repeat for more."`
 }
 
 // Help explains when and why.
 func (c *restoreCommand) Help() string {
-	return `Run it once after an older copy of the database was put back, before the servers start.
+	return `With FILE, it puts a copy in the place of the SQLite database of --database-url, while no server runs.
+With PostgreSQL, run it with --new-epoch after pg_restore, before the servers start.
 
 The copy does not know what happened after it was made: which logins were ended, and which were new.
 Their numbers are used again. So all logins end, browser sessions and consents as well, and new tokens
-refer to other status lists. Users log in again. Services and apps need not be changed.
+refer to other status lists. The keys of --keys-file are replaced, so that APIs refuse all earlier tokens.
+Users log in again. Services and apps need not be changed.
 
 The copy also has the passwords, disabled users, client secrets and deleted users of its time.
-Repeat what was changed since, and replace the keys: 'authserver key rotate --compromised'.
-A copy that has everything, from a server that was stopped first, needs none of this.`
+Repeat what was changed since. A copy that has everything, from a server that was stopped first, needs none
+of this.`
 }
 
-// Run begins the epoch.
+// Run puts the file back, begins the epoch and replaces the keys.
 func (c *restoreCommand) Run(ctx context.Context, streams program.Streams) error {
-	if !c.NewEpoch {
+	switch {
+	case c.File == "" && c.Overwrite:
+		return program.WithCode(program.ExitUsage, errors.New("--overwrite is for a FILE that is put back"))
+	case c.File == "" && !c.NewEpoch:
 		return program.WithCode(program.ExitUsage,
-			errors.New("restore ends all logins: write 'authserver restore --new-epoch' (see 'authserver restore --help')"))
+			errors.New("restore ends all logins: write 'authserver restore FILE', or for a copy that was put back "+
+				"'authserver restore --new-epoch' (see 'authserver restore --help')"))
 	}
-	s, err := server.OpenRestoredStore(ctx, c.Database)
+	keys, err := c.prepareKeys()
+	if err != nil {
+		return unchanged(err)
+	}
+	if keys != nil {
+		defer keys.discard()
+	}
+	if c.File != "" {
+		err = c.putBack(ctx, streams)
+	} else {
+		err = c.begin(ctx, streams, c.Database)
+	}
+	if err != nil {
+		return exitError("", err)
+	}
+	return c.finish(streams, keys)
+}
+
+// prepareKeys prepares the rotation of the keys. It returns nil if no keys file is set.
+func (c *restoreCommand) prepareKeys() (*preparedRotation, error) {
+	if c.KeysFile == "" {
+		return nil, nil
+	}
+	return (&keyRotateCommand{apiKeys: c.apiKeys, Path: c.KeysFile, Also: c.Also, Compromised: true}).prepare()
+}
+
+// begin begins an epoch in a database that is a copy.
+func (c *restoreCommand) begin(ctx context.Context, streams program.Streams, d server.Database) error {
+	s, err := server.OpenRestoredStore(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -48,12 +88,22 @@ func (c *restoreCommand) Run(ctx context.Context, streams program.Streams) error
 		return err
 	}
 	fmt.Fprintf(streams.Out, "epoch %s: started\n", epoch)
-	fmt.Fprintf(streams.Err, "ended %s and all browser sessions and consents\n"+
-		"note: repeat what was changed after the copy was made: users that were disabled or deleted, passwords and "+
-		"client secrets\n"+
-		"note: run 'authserver key rotate --compromised KEYS' before the servers start: it also ends tokens of an epoch "+
-		"that this copy does not know\n"+
-		"note: running servers use the new epoch within a second\n", describeLogins(ended))
+	fmt.Fprintf(streams.Err, "ended %s and all browser sessions and consents\n", describeLogins(ended))
+	return nil
+}
+
+// finish replaces the keys and says what is left to do.
+func (c *restoreCommand) finish(streams program.Streams, keys *preparedRotation) error {
+	if keys == nil {
+		fmt.Fprint(streams.Err, "note: run 'authserver key rotate --compromised KEYS' before the servers start, or change "+
+			"HALLPASS_TOKEN_SECRET: it also ends tokens of an epoch that this copy does not know\n")
+	} else if err := keys.write(streams); err != nil {
+		return fmt.Errorf("the database is restored; run 'authserver key rotate --compromised %s' before the servers start, "+
+			"because the keys are not replaced: %w", c.KeysFile, err)
+	}
+	fmt.Fprint(streams.Err, "note: repeat what was changed after the copy was made: users that were disabled or deleted, "+
+		"passwords and client secrets\n"+
+		"note: running servers use the new epoch within a second\n")
 	return nil
 }
 

@@ -20,6 +20,9 @@ import (
 // serveLog is the log file of the server that a script starts.
 const serveLog = "serve.log"
 
+// servingVariable is set in a script while its server runs, so that commands wait for the server.
+const servingVariable = "SERVING"
+
 // waitTimeout limits the wait for a program.
 const waitTimeout = time.Minute
 
@@ -56,6 +59,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if found == nil {
 		ts.Fatalf("the log has no address")
 	}
+	ts.Setenv(servingVariable, "yes")
 	ts.Setenv("url", "http://"+found[1])
 	ts.Setenv("address", found[1])
 	ts.Setenv("admin", found[2])
@@ -114,6 +118,7 @@ func stop(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: stop CODE")
 	}
 	code, found := end(ts.Name(), syscall.SIGTERM)
+	ts.Setenv(servingVariable, "")
 	if !found || strconv.Itoa(code) != args[0] {
 		ts.Fatalf("exit code %d, want %s:\n%s", code, args[0], ts.ReadFile(serveLog))
 	}

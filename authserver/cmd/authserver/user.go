@@ -21,11 +21,14 @@ type userCommands struct {
 	Add         userAddCommand      `cmd:"" help:"Add a user. Asks for the password, or reads it from standard input."`
 	List        userListCommand     `cmd:"" help:"List the users."`
 	Show        userShowCommand     `cmd:"" help:"Show a user."`
+	Set         userSetCommand      `cmd:"" help:"Change a user's name, email address or groups. Logins stay."`
 	SetPassword userPasswordCommand `cmd:"" help:"Set a user's password and end the user's sessions. Asks for the password, or reads it from standard input."`
 	Logout      userLogoutCommand   `cmd:"" help:"Log a user out everywhere, or of one client."`
 	Disable     userDisableCommand  `cmd:"" help:"Prevent a user from logging in and end the user's sessions."`
 	Enable      userEnableCommand   `cmd:"" help:"Let a disabled user log in again."`
 	Delete      userDeleteCommand   `cmd:"" help:"Delete a user and end the user's sessions."`
+	Invite      userInviteCommand   `cmd:"" help:"Invite somebody to make an account, by a mail with a link."`
+	Invitations invitationsCommand  `cmd:"" help:"List the invitations that nobody has used yet."`
 }
 
 // userTarget is the user that a command works on.
@@ -111,7 +114,10 @@ func (c bcryptCost) newHash(ctx context.Context, streams program.Streams, userna
 type userAddCommand struct {
 	userTarget `embed:""`
 	bcryptCost `embed:""`
-	Name       string `placeholder:"NAME" help:"Display name. Defaults to the username."`
+	Name       string   `placeholder:"NAME" help:"Display name. Defaults to the username."`
+	Email      string   `placeholder:"ADDRESS" help:"Email address, which clients with the scope email see."`
+	Verified   bool     `name:"email-verified" help:"Somebody has checked that the email address is the user's."`
+	Group      []string `placeholder:"NAME" sep:"none" help:"Group that the user is in, which clients with the scope groups see. Repeat for more."`
 }
 
 // Validate checks the flags. kong calls it before Run.
@@ -122,6 +128,10 @@ func (c *userAddCommand) Validate() error {
 // Run adds the user. It checks everything else before it asks for the password.
 func (c *userAddCommand) Run(ctx context.Context, streams program.Streams) error {
 	user, err := account.New(c.Username, cmp.Or(c.Name, strings.TrimSpace(c.Username)), "", time.Now())
+	if err == nil {
+		user.Email, user.EmailVerified, user.Groups = c.Email, c.Verified, c.Group
+		user, err = user.PrepareIdentity()
+	}
 	if err != nil {
 		return exitError(c.Username, err)
 	}
@@ -191,13 +201,34 @@ type shownUser struct {
 	ID          string     `json:"id"`
 	Username    string     `json:"username"`
 	Name        string     `json:"name"`
+	Email       string     `json:"email,omitempty"`
+	Verified    bool       `json:"email_verified,omitempty"`
+	Groups      []string   `json:"groups,omitempty"`
 	CreatedAt   time.Time  `json:"created_at"`
 	LastLoginAt *time.Time `json:"last_login_at,omitempty"`
 	DisabledAt  *time.Time `json:"disabled_at,omitempty"`
 }
 
 func showUser(u account.User) shownUser {
-	return shownUser{u.ID, u.Username, u.Name, u.CreatedAt, optional(u.LastLoginAt), optional(u.DisabledAt)}
+	return shownUser{
+		ID:          u.ID,
+		Username:    u.Username,
+		Name:        u.Name,
+		Email:       u.Email,
+		Verified:    u.EmailVerified,
+		Groups:      u.Groups,
+		CreatedAt:   u.CreatedAt,
+		LastLoginAt: optional(u.LastLoginAt),
+		DisabledAt:  optional(u.DisabledAt),
+	}
+}
+
+// email returns the email address for a table.
+func (u shownUser) email() string {
+	if u.Email != "" && u.Verified {
+		return u.Email + " (verified)"
+	}
+	return u.Email
 }
 
 type userListCommand struct {
@@ -238,6 +269,8 @@ func (c *userShowCommand) Run(ctx context.Context, streams program.Streams) erro
 		return printTable(streams.Out, []any{"username", v.Username}, [][]any{
 			{"name", v.Name},
 			{"id", v.ID},
+			{"email", v.email()},
+			{"groups", strings.Join(v.Groups, " ")},
 			{"created", formatTime(&v.CreatedAt)},
 			{"last login", formatTime(v.LastLoginAt)},
 			{"disabled", formatTime(v.DisabledAt)},

@@ -2,6 +2,11 @@ package account
 
 import "golang.org/x/crypto/bcrypt"
 
+// KeyFrom returns the key of a login from an address that is not known.
+func KeyFrom(account, address string) FailureKey {
+	return NewFailureKey(account, address).from(account, address)
+}
+
 // CountWork makes the Hasher call count with the cost of each bcrypt computation. A hash
 // and a comparison at the same cost do the same work.
 func (h *Hasher) CountWork(count func(cost int)) {

@@ -3,13 +3,29 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
-// ErrOverloaded is returned when too many logins are waiting. It says nothing about the
-// password: the client may try again shortly.
-var ErrOverloaded = errors.New("too many logins are waiting")
+// OverloadedError is returned for a login when too many are waiting. It says nothing about the
+// password.
+type OverloadedError struct {
+	// Wait is how long the login would probably have to wait.
+	Wait time.Duration
+}
+
+// Error returns a text that gives the wait in whole seconds.
+func (e *OverloadedError) Error() string {
+	return fmt.Sprintf("too many logins are waiting: try again in %d seconds", e.Seconds())
+}
+
+// Seconds returns the wait in seconds, rounded up. It is at least 1.
+func (e *OverloadedError) Seconds() int { return max(wholeSeconds(e.Wait), 1) }
+
+// wholeSeconds returns d in seconds, rounded up.
+func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // Gate limits how much work runs at once and how much waits, and shares both fairly
 // between the addresses that the work comes from. bcrypt runs behind it, so that a storm
@@ -23,7 +39,15 @@ var ErrOverloaded = errors.New("too many logins are waiting")
 // Addresses whose last login failed come after all others, except for every fourth place,
 // and their work gives way first. So guesses from many addresses do not keep out people who
 // know their password.
+//
+// Work that would wait longer than Wait is refused at once, or when it has waited that long.
 type Gate struct {
+	// Wait is how long work may wait; zero means as long as its context.
+	Wait time.Duration
+	// Observe, unless nil, is called when work gets a place or stops waiting for one: with how long it
+	// waited, and nil, an *OverloadedError or the error of its context.
+	Observe func(waited time.Duration, err error)
+
 	places, capacity int
 
 	mu      sync.Mutex
@@ -33,6 +57,7 @@ type Gate struct {
 	turns   uint64             // the last turn that was given out
 	started uint64             // how much work has got a place
 	failed  map[string]bool    // addresses whose last login failed
+	usual   time.Duration      // that a login keeps its place; zero before the first one
 }
 
 // maxFailed bounds the addresses that are remembered because their last login failed.
@@ -50,7 +75,7 @@ type source struct {
 
 // ticket is one piece of work that waits.
 type ticket struct {
-	admitted chan error // receives nil with a place, or ErrOverloaded
+	admitted chan error // receives nil with a place, or an *OverloadedError
 }
 
 // NewGate returns a gate that lets at most places pieces of work run and at most queue
@@ -66,22 +91,31 @@ func NewGate(places, queue int) *Gate {
 
 // Do runs work in the caller's goroutine as soon as address gets a place, and returns its
 // error. ErrIncorrect says that the login of work failed, and nil that it succeeded. Do returns
-// ErrOverloaded when there is no room to wait, or ctx.Err() when ctx ends first; work has not
-// run then.
+// an *OverloadedError when there is no room to wait or the wait is too long, or ctx.Err() when
+// ctx ends first; work has not run then.
 func (g *Gate) Do(ctx context.Context, address string, work func() error) error {
-	if err := g.enter(ctx, address); err != nil {
+	joined := time.Now()
+	err := g.enter(ctx, address)
+	if g.Observe != nil {
+		g.Observe(time.Since(joined), err)
+	}
+	if err != nil {
 		return err
 	}
 	defer g.leave(address)
-	err := work()
-	g.remember(address, err)
+	begin := time.Now()
+	err = work()
+	g.remember(address, err, time.Since(begin))
 	return err
 }
 
-// remember notes whether the last login of address failed.
-func (g *Gate) remember(address string, err error) {
+// remember notes how long a login took, and whether the last login of address failed.
+func (g *Gate) remember(address string, err error, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if err == nil || errors.Is(err, ErrIncorrect) { // a password was checked
+		g.learn(took)
+	}
 	switch {
 	case err == nil:
 		delete(g.failed, address)
@@ -99,18 +133,26 @@ func (g *Gate) remember(address string, err error) {
 // enter returns nil once address holds a place.
 func (g *Gate) enter(ctx context.Context, address string) error {
 	t := g.join(address)
+	var expired <-chan time.Time
+	if g.Wait > 0 {
+		expired = time.After(g.Wait)
+	}
+	var refusal error
 	select {
 	case err := <-t.admitted:
 		return err
+	case <-expired:
+		refusal = &OverloadedError{Wait: g.Wait}
 	case <-ctx.Done():
+		refusal = ctx.Err()
 	}
-	if !g.withdraw(address, t) { // decided while ctx ended
+	if !g.withdraw(address, t) { // decided meanwhile
 		if err := <-t.admitted; err != nil {
 			return err
 		}
 		g.leave(address)
 	}
-	return ctx.Err()
+	return refusal
 }
 
 // join queues work of address and returns its ticket.
@@ -129,6 +171,9 @@ func (g *Gate) join(address string) *ticket {
 	s.queue = append(s.queue, t)
 	g.waiting++
 	g.dispatch()
+	if g.Wait > 0 && len(s.queue) > 0 && g.waitOfNewest(address) > g.Wait {
+		g.refuseNewest(address)
+	}
 	if g.waiting > g.capacity {
 		g.refuseNewest(g.longestQueue(address))
 	}
@@ -153,8 +198,9 @@ func (g *Gate) longestQueue(address string) string {
 func (g *Gate) refuseNewest(address string) {
 	queue := g.sources[address].queue
 	newest := queue[len(queue)-1]
+	wait := g.waitOfNewest(address)
 	g.remove(address, newest)
-	newest.admitted <- ErrOverloaded
+	newest.admitted <- &OverloadedError{Wait: wait}
 }
 
 // withdraw takes a ticket out of the queue, and reports whether it was still there.

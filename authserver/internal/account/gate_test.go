@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,7 +21,7 @@ type gateTest struct {
 	gate    *account.Gate
 	release map[string]chan error
 	started []string // names of work, in the order in which it started
-	refused []string // names of work that got ErrOverloaded
+	refused []string // names of work that got an OverloadedError, with the seconds if it says more than 1
 }
 
 // testGate runs test in a synctest bubble and checks that nothing is left over.
@@ -44,8 +46,11 @@ func (g *gateTest) send(ctx context.Context, names ...string) {
 				g.started = append(g.started, name)
 				return <-release
 			})
+			var overloaded *account.OverloadedError
 			switch {
-			case errors.Is(err, account.ErrOverloaded):
+			case errors.As(err, &overloaded) && overloaded.Seconds() > 1:
+				g.refused = append(g.refused, fmt.Sprintf("%s:%d", name, overloaded.Seconds()))
+			case errors.As(err, &overloaded):
 				g.refused = append(g.refused, name)
 			case err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, account.ErrIncorrect):
 				g.t.Errorf("work %s: %v", name, err)
@@ -226,6 +231,73 @@ func TestGateHasAtLeastOnePlaceAndRoomForOne(t *testing.T) {
 	})
 }
 
+// learn makes the gate measure one login that takes d, and limits the wait.
+func (g *gateTest) learn(d, wait time.Duration) {
+	g.gate.Wait = wait
+	_ = g.gate.Do(g.t.Context(), "z", func() error { time.Sleep(d); return nil })
+}
+
+// Work that would wait longer than Wait is refused at once with the time that it would wait.
+func TestGateRefusesWorkThatWouldWaitTooLong(t *testing.T) {
+	testGate(t, 2, 100, func(g *gateTest) {
+		g.gate.Wait = 5 * time.Second
+		g.send(g.t.Context(), "a1", "a2", "a3", "a4", "a5", "a6", "a7") // nothing is known yet
+		time.Sleep(2 * time.Second)
+		g.finish("a1") // a login takes 2 s, so two places serve one a second
+		g.expect(2, 4)
+		g.send(g.t.Context(), "a8", "a9")
+		g.expectRefused("a9:6")
+		g.send(g.t.Context(), "b1") // its address goes next
+		g.expectRefused("a9:6")
+		g.finish("a2", "a3", "b1", "a4", "a5", "a6", "a7", "a8")
+		g.expectStarted("a1 a2 a3 b1 a4 a5 a6 a7 a8")
+	})
+}
+
+// An address whose last login failed waits for others, except at every fourth place.
+func TestGateEstimatesTheWaitAfterAFailure(t *testing.T) {
+	testGate(t, 1, 100, func(g *gateTest) {
+		g.learn(time.Second, 5*time.Second)
+		g.send(g.t.Context(), "f1")
+		g.fail("f1")
+		g.send(g.t.Context(), "a1", "b1", "c1", "d1", "e1")
+		g.send(g.t.Context(), "f2", "f3") // f2 is fourth at the latest, f3 eighth but the others are fewer
+		g.expectRefused("f3:6")
+		g.send(g.t.Context(), "g1") // after the other four and, at the fourth place, f2
+		g.expectRefused("f3:6 g1:6")
+		g.finish(strings.Fields("a1 b1 c1 d1 e1 f2")...)
+	})
+}
+
+// The estimate of what a login takes follows the last logins.
+func TestGateForgetsHowLongLoginsTook(t *testing.T) {
+	testGate(t, 1, 100, func(g *gateTest) {
+		g.learn(time.Minute, 5*time.Second)
+		g.send(g.t.Context(), "a1", "b1")
+		g.expectRefused("b1:60")
+		g.finish("a1")
+		for range 30 {
+			g.learn(time.Second, 5*time.Second)
+		}
+		g.send(g.t.Context(), "a2", "b2")
+		g.expectRefused("b1:60")
+		g.finish("a2", "b2")
+	})
+}
+
+// The estimate may be too short: logins that arrive later may go first.
+func TestGateRefusesWorkThatHasWaitedTooLong(t *testing.T) {
+	testGate(t, 1, 100, func(g *gateTest) {
+		g.learn(time.Second, 5*time.Second)
+		g.send(g.t.Context(), "a1", "b1")
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		g.expectRefused("b1:5")
+		g.expect(1, 0)
+		g.finish("a1")
+	})
+}
+
 // No interleaving may lose a place or let more work run than there are places.
 func TestGateKeepsItsLimitsUnderConcurrency(t *testing.T) {
 	gate := account.NewGate(3, 20)
@@ -258,3 +330,43 @@ func TestGateKeepsItsLimitsUnderConcurrency(t *testing.T) {
 		t.Errorf("left over: %d running, %d waiting", gate.Running(), gate.Waiting())
 	}
 }
+
+// The gate tells how long work has waited, and whether it was refused.
+func TestGateObserve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := account.NewGate(1, 1)
+		gate.Wait = 5 * time.Second
+		var mu sync.Mutex
+		waits := map[error][]time.Duration{}
+		var overloaded *account.OverloadedError
+		gate.Observe = func(waited time.Duration, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if errors.As(err, &overloaded) {
+				err = errRefused
+			}
+			waits[err] = append(waits[err], waited)
+		}
+		for range 2 { // one runs for two seconds, and one waits for it
+			go func() {
+				_ = gate.Do(t.Context(), "a", func() error { time.Sleep(2 * time.Second); return nil })
+			}()
+			synctest.Wait()
+		}
+		if err := gate.Do(t.Context(), "a", func() error { return nil }); !errors.As(err, &overloaded) {
+			t.Errorf("a third one: %v", err)
+		}
+		time.Sleep(10 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		want := map[error][]time.Duration{nil: {0, 2 * time.Second}, errRefused: {0}}
+		if diff := cmp.Diff(want[nil], waits[nil]); diff != "" {
+			t.Errorf("waits (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(want[errRefused], waits[errRefused]); diff != "" {
+			t.Errorf("refused (-want +got):\n%s", diff)
+		}
+	})
+}
+
+var errRefused = errors.New("refused")

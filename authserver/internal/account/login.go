@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/lowpriority"
+	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
@@ -27,12 +29,14 @@ type LoginStore interface {
 	ReplaceHash(ctx context.Context, userID, old, new string) error
 	// PasswordCosts returns how many users have a hash of each cost.
 	PasswordCosts(ctx context.Context) ([]CostCount, error)
-	// LoginFailures returns the failures that are counted under the key.
-	LoginFailures(ctx context.Context, key FailureKey) (LoginFailures, error)
-	// ReserveTry counts a failure under the key, unless LoginFailures.Wait says to wait, and
-	// reports whether it did.
+	// LoginFailures returns the failures that are counted under the key at a time.
+	LoginFailures(ctx context.Context, key FailureKey, now time.Time) (LoginFailures, error)
+	// ReserveTry counts a failure under the key, unless LoginFailures.Wait says to wait because of the
+	// account, and reports whether it did.
 	ReserveTry(ctx context.Context, key FailureKey, now time.Time) (bool, error)
-	// GiveBackTries deletes the failures of the account at the address.
+	// KnowsAddress reports whether the user has logged in from the address of the key within KnownFor.
+	KnowsAddress(ctx context.Context, userID string, key FailureKey, now time.Time) (bool, error)
+	// GiveBackTries deletes the failures of the account at the place of the key.
 	GiveBackTries(ctx context.Context, key FailureKey) error
 }
 
@@ -44,37 +48,45 @@ type Attempt struct {
 	Username, Password string
 	// Address is the client's IP address, without the port.
 	Address string
+	// OfService is whether the address is that of a service that logs its users in. It does not become known, and the
+	// failures of all accounts are not counted there.
+	OfService bool
+	// Browser is what the browser knows, if the login is in one.
+	Browser Browser
 	// ClientID and GrantType say what the login is for. They are only logged.
 	ClientID  string
 	GrantType oauth.GrantType
 }
 
 // Login checks usernames and passwords. It is safe for concurrent use. All fields but
-// NameKey, Demo, Wait and Hold are required.
+// Workers, Demo, Hold and Observe are required.
 type Login struct {
 	Store  LoginStore
 	Hasher *Hasher
 	Gate   *Gate
+	// Workers compute the hashes; nil means that each login does so in its own goroutine. The gate
+	// should have one place more than there are workers, so that the next login counts its try in
+	// the database while they are busy.
+	Workers *lowpriority.Workers
 	// NameKey is the key of the digests of unknown usernames, in the log and where failures
 	// are counted. All servers of a database have the same one.
 	NameKey []byte
 	// Demo lets users of the demo log in.
 	Demo bool
-	// Wait is how long a login waits for a place in the gate before it is refused with
-	// ErrOverloaded; zero means as long as its context.
-	Wait time.Duration
 	// Hold is how long the error of a login that is throttled, or refused because too many
 	// wait, is held back. Without it, clients that try again at once keep the CPU from the
 	// passwords that are being checked.
 	Hold time.Duration
-	Now  func() time.Time
-	Log  *slog.Logger
+	// Observe, unless nil, is called with the result of each login: one of LoginResults.
+	Observe func(result string)
+	Now     func() time.Time
+	Log     *slog.Logger
 
 	costs storedCosts
 }
 
 // Check returns the user with the given username and password. Otherwise it returns
-// ErrIncorrect, a *ThrottledError, ErrOverloaded, or an error of ctx or the store. It logs
+// ErrIncorrect, a *ThrottledError, an *OverloadedError, or an error of ctx or the store. It logs
 // each login, and for each failure the reason, which ErrIncorrect hides.
 //
 // The login counts as a failed one until the caller stores the grant or session of the user,
@@ -85,12 +97,21 @@ func (l *Login) Check(ctx context.Context, a Attempt) (User, error) {
 		err = l.run(ctx, &t)
 	}
 	l.logResult(ctx, t, err)
+	if l.Observe != nil {
+		l.Observe(l.result(t.user, err))
+	}
 	if err != nil {
 		l.hold(ctx, err)
 		return User{}, err
 	}
 	t.user.Login = t.key
 	return t.user, nil
+}
+
+// LogLogin logs, as Check does, that a user is logged in who has just chosen the password. The password and the
+// username of the attempt are not used.
+func (l *Login) LogLogin(ctx context.Context, user User, a Attempt) {
+	l.logResult(ctx, try{Attempt: a, user: user}, nil)
 }
 
 // GiveBack gives the try of a successful login back if neither a grant nor a session is
@@ -120,8 +141,21 @@ func (l *Login) newTry(ctx context.Context, a Attempt) (try, error) {
 	if account == "" {
 		account = "unknown " + string(t.digest)
 	}
-	t.key = NewFailureKey(account, a.Address)
-	return t, nil
+	t.key, err = l.keyOf(ctx, a, account, t.user)
+	return t, err
+}
+
+// keyOf returns what the failures of an attempt are counted under. It does the same work for an unknown account.
+func (l *Login) keyOf(ctx context.Context, a Attempt, account string, user User) (key FailureKey, err error) {
+	key = NewFailureKey(account, a.Address)
+	if l.Knows(a.Browser, user) {
+		key = key.inBrowser(account, a.Browser.id)
+	}
+	if !a.OfService {
+		key = key.from(account, a.Address)
+	}
+	key.AddressKnown, err = l.Store.KnowsAddress(ctx, account, key, l.Now())
+	return key, err
 }
 
 // nameDigest returns the keyed digest of a username.
@@ -131,32 +165,25 @@ func (l *Login) nameDigest(username string) []byte {
 	return mac.Sum(nil)
 }
 
+// NameDigest returns the keyed digest of a name that somebody has typed, as text. All servers of a database have the
+// same key.
+func (l *Login) NameDigest(name string) string {
+	return base64.RawURLEncoding.EncodeToString(l.nameDigest(name))
+}
+
 // run checks the throttle, waits for a place and compares the password.
 func (l *Login) run(ctx context.Context, t *try) error {
 	if err := l.checkThrottle(ctx, t.key); err != nil { // do not wait in the gate to be refused
 		return err
 	}
-	waiting := ctx
-	if l.Wait > 0 {
-		limited, stop := context.WithTimeout(ctx, l.Wait)
-		defer stop()
-		waiting = limited
-	}
-	compared := false
-	err := l.Gate.Do(waiting, Network(t.Address), func() error {
-		compared = true
-		return l.compare(ctx, t)
-	})
-	if !compared && waiting.Err() != nil && ctx.Err() == nil {
-		return ErrOverloaded
-	}
-	return err
+	return l.Gate.Do(ctx, ratelimit.Network(t.Address), func() error { return l.compare(ctx, t) })
 }
 
 // hold waits before a login is refused that cost no work: see Login.Hold.
 func (l *Login) hold(ctx context.Context, err error) {
 	var throttled *ThrottledError
-	if l.Hold == 0 || (!errors.Is(err, ErrOverloaded) && !errors.As(err, &throttled)) {
+	var overloaded *OverloadedError
+	if l.Hold == 0 || (!errors.As(err, &overloaded) && !errors.As(err, &throttled)) {
 		return
 	}
 	select {
@@ -167,11 +194,12 @@ func (l *Login) hold(ctx context.Context, err error) {
 
 // checkThrottle returns a *ThrottledError if the login must wait.
 func (l *Login) checkThrottle(ctx context.Context, key FailureKey) error {
-	failures, err := l.Store.LoginFailures(ctx, key)
+	now := l.Now()
+	failures, err := l.Store.LoginFailures(ctx, key, now)
 	if err != nil {
 		return err
 	}
-	if wait := failures.Wait(l.Now()); wait > 0 {
+	if wait := failures.Wait(now); wait > 0 {
 		return &ThrottledError{Wait: wait}
 	}
 	return nil
@@ -180,6 +208,11 @@ func (l *Login) checkThrottle(ctx context.Context, key FailureKey) error {
 // reserve counts the try before the password is compared, so that no more guesses are compared
 // than the limits allow, however many arrive at once at however many servers.
 func (l *Login) reserve(ctx context.Context, key FailureKey) error {
+	if key.Browser == "" && key.Network != "" { // logins to other accounts may have failed there since
+		if err := l.checkThrottle(ctx, key); err != nil {
+			return err
+		}
+	}
 	reserved, err := l.Store.ReserveTry(ctx, key, l.Now())
 	if err != nil || reserved {
 		return err
@@ -212,12 +245,24 @@ func (l *Login) compare(ctx context.Context, t *try) error {
 		}
 		spend = costOf(t.digest, counts, l.Hasher.cost)
 	}
-	matched, raw := l.Hasher.matches(hash, t.Password, spend)
+	var matched, raw bool
+	l.Workers.Do(func() { matched, raw = l.Hasher.matches(hash, t.Password, spend) })
 	if !matched || l.barred(t.user) {
 		return ErrIncorrect
 	}
 	l.rehash(ctx, t.user, t.Password, raw)
 	return nil
+}
+
+// Hash returns the hash of a new password. It waits for a place as a login from the address does, and returns an
+// *OverloadedError if that would take too long, ErrWeakPassword for a password that is too long, or an error of
+// ctx.
+func (l *Login) Hash(ctx context.Context, password, address string) (hash string, err error) {
+	err = l.Gate.Do(ctx, ratelimit.Network(address), func() (err error) {
+		l.Workers.Do(func() { hash, err = l.Hasher.Hash(password) })
+		return err
+	})
+	return hash, err
 }
 
 // barred reports whether the user may not log in even with the right password.
@@ -229,7 +274,9 @@ func (l *Login) rehash(ctx context.Context, user User, password string, raw bool
 	if !raw && !l.Hasher.outdated(user.PasswordHash) {
 		return
 	}
-	hash, err := l.Hasher.Hash(password)
+	var hash string
+	var err error
+	l.Workers.Do(func() { hash, err = l.Hasher.Hash(password) })
 	if raw && errors.Is(err, ErrWeakPassword) { // it is longer when prepared
 		return
 	}
@@ -264,10 +311,11 @@ func (l *Login) logResult(ctx context.Context, t try, err error) {
 // the password is the reason.
 func (l *Login) failureReason(user User, err error) (reason string, ok bool) {
 	var throttled *ThrottledError
+	var overloaded *OverloadedError
 	switch {
 	case errors.As(err, &throttled):
 		return "throttled", true
-	case errors.Is(err, ErrOverloaded):
+	case errors.As(err, &overloaded):
 		return "overloaded", true
 	case !errors.Is(err, ErrIncorrect):
 		return "", false

@@ -11,12 +11,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 )
 
 // fixture is a Login with a database and a clock of its own.
@@ -45,7 +48,7 @@ func newFixture(t *testing.T) *fixture {
 		now:  time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC),
 	}
 	var err error
-	if f.store, err = store.Open(t.Context(), "sqlite:"+f.path, store.Pool{}); err != nil {
+	if f.store, err = store.Open(t.Context(), "sqlite:"+f.path, databasetest.Pool); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.store.Close() }) // a test may have closed it
@@ -135,14 +138,14 @@ func (f *fixture) checkFrom(address, username, password string) error {
 	f.t.Helper()
 	a := account.Attempt{Username: username, Password: password, Address: address}
 	u, err := f.Check(f.t.Context(), a)
-	if (err == nil && u.ID == "") || (err != nil && u != account.User{}) {
+	if (err == nil && u.ID == "") || (err != nil && u.ID != "") {
 		f.t.Errorf("%s: got user %+v with error %v", username, u, err)
 	}
 	if err != nil {
 		return err
 	}
 	digest := strconv.FormatInt(f.sessions.Add(1), 10)
-	err = f.store.CreateSession(f.t.Context(), digest, u, f.now, f.now.Add(time.Hour))
+	err = f.store.CreateSession(f.t.Context(), digest, u, account.Place{}, f.now, f.now.Add(time.Hour))
 	if err != nil {
 		err = errors.Join(err, f.GiveBack(f.t.Context(), u))
 	}
@@ -154,6 +157,19 @@ func (f *fixture) expect(username, password string, want error) {
 	f.t.Helper()
 	if err := f.check(username, password); !errors.Is(err, want) {
 		f.t.Errorf("login as %s with %q: got error %v, want %v", username, password, err, want)
+	}
+}
+
+// isOverloaded reports whether err is an *account.OverloadedError.
+func isOverloaded(err error) bool {
+	var overloaded *account.OverloadedError
+	return errors.As(err, &overloaded)
+}
+
+func expectOverloaded(t *testing.T, err error) {
+	t.Helper()
+	if !isOverloaded(err) {
+		t.Errorf("got %v, want an OverloadedError", err)
 	}
 }
 
@@ -338,11 +354,11 @@ func TestLoginWaitsNoLongerThanWait(t *testing.T) {
 	f := newFixture(t)
 	f.add("john.doe", bcrypt.MinCost)
 	release := f.occupyGate()
-	f.Wait = time.Nanosecond
+	f.Gate.Wait = time.Nanosecond
 	for range freeFailures + 1 {
-		f.expect("john.doe", wrong, account.ErrOverloaded)
+		expectOverloaded(t, f.check("john.doe", wrong))
 	}
-	f.Wait = time.Hour
+	f.Gate.Wait = time.Hour
 	release()
 	f.expect("john.doe", right, nil)
 }
@@ -358,14 +374,49 @@ func TestCheckOverloaded(t *testing.T) {
 		go func() { results <- f.check("john.doe", wrong) }()
 	}
 	for range logins - 1 { // all but the one that waits
-		if err := <-results; !errors.Is(err, account.ErrOverloaded) {
-			t.Errorf("got %v, want %v", err, account.ErrOverloaded)
-		}
+		expectOverloaded(t, <-results)
 	}
 	release()
 	if err := <-results; !errors.Is(err, account.ErrIncorrect) {
 		t.Errorf("the login that waited: got %v, want %v", err, account.ErrIncorrect)
 	}
+}
+
+// A refused login is held back for Hold, so that clients that try again at once do not take the
+// CPU from the passwords that are being checked. A client that hangs up is not waited for.
+func TestRefusedLoginsAreHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.add("john.doe", bcrypt.MinCost)
+		f.add("throttled", bcrypt.MinCost)
+		f.Hold = time.Second
+		heldFor := func(want time.Duration, username, password string, isExpected func(error) bool) {
+			t.Helper()
+			begin := time.Now()
+			if err := f.check(username, password); !isExpected(err) {
+				t.Errorf("%s: unexpected result %v", username, err)
+			}
+			if got := time.Since(begin); got != want {
+				t.Errorf("%s with %q: held back for %v, want %v", username, password, got, want)
+			}
+		}
+		heldFor(0, "john.doe", right, func(err error) bool { return err == nil })
+		for range freeFailures {
+			heldFor(0, "throttled", wrong, func(err error) bool { return errors.Is(err, account.ErrIncorrect) })
+		}
+		heldFor(time.Second, "throttled", right, func(err error) bool { return waitOf(err) > 0 })
+		release := f.fillGate()
+		heldFor(time.Second, "john.doe", right, isOverloaded)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		defer cancel()
+		begin := time.Now()
+		_, err := f.Check(ctx, account.Attempt{Username: "john.doe", Password: right, Address: home})
+		if got := time.Since(begin); got != time.Second/2 || !isOverloaded(err) {
+			t.Errorf("after hanging up: held back for %v, error %v", got, err)
+		}
+		release()
+	})
 }
 
 // One address with invented usernames, in as many connections as it likes, does not keep out
@@ -385,15 +436,11 @@ func TestOneAddressDoesNotKeepOutOthers(t *testing.T) {
 		go func() { results <- f.checkFrom("198.51.100.7", "invented "+strconv.Itoa(i), wrong) }()
 	}
 	for range attempts - queue {
-		if err := <-results; !errors.Is(err, account.ErrOverloaded) {
-			t.Errorf("got %v, want %v", err, account.ErrOverloaded)
-		}
+		expectOverloaded(t, <-results)
 	}
 	honest := make(chan error)
 	go func() { honest <- f.check("john.doe", right) }()
-	if err := <-results; !errors.Is(err, account.ErrOverloaded) { // the newest gives way
-		t.Errorf("got %v, want %v", err, account.ErrOverloaded)
-	}
+	expectOverloaded(t, <-results) // the newest gives way
 	close(done)
 	if err := <-honest; err != nil {
 		t.Errorf("the login from elsewhere: %v", err)

@@ -29,7 +29,7 @@ func PrepareUsername(text string) (string, error) {
 	}
 	prepared, err := prepareParts(name)
 	if err != nil {
-		return "", fmt.Errorf("%w: the username has %w (RFC 8265 section 3.4)", ErrBadName, err)
+		return "", fmt.Errorf("%w: the username has %w", ErrBadName, err)
 	}
 	if mixesScripts(prepared) {
 		return "", fmt.Errorf("%w: the username mixes Latin, Greek, Cyrillic or Armenian letters, which look alike",
@@ -102,6 +102,13 @@ func Find(
 		}
 	}
 	return User{}, err
+}
+
+// NameKey returns the same text for all texts by which Find finds one user, and for all texts that FoldEmail makes
+// equal.
+func NameKey(text string) string {
+	names := spellings(text)
+	return FoldEmail(names[len(names)-1])
 }
 
 // Skeleton returns what a username looks like: two names with one skeleton can be mistaken for

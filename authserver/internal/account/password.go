@@ -1,7 +1,6 @@
 package account
 
 import (
-	_ "embed"
 	"errors"
 	"fmt"
 	"strings"
@@ -19,26 +18,14 @@ const (
 
 // Limits on new passwords (NIST SP 800-63B section 5.1.1.2).
 const (
-	minPassword = 8  // characters
-	maxPassword = 72 // bytes: bcrypt ignores the rest
+	// MinPassword is the minimum length, in characters.
+	MinPassword = 8
+	// maxPassword is the maximum length, in bytes: bcrypt ignores the rest.
+	maxPassword = 72
 )
 
 // ErrWeakPassword is returned for a new password that breaks a rule. The text says which.
 var ErrWeakPassword = errors.New("password refused")
-
-//go:embed blocklist.txt
-var blocklistText string
-
-// blocklist holds common passwords in lower case.
-var blocklist = func() map[string]bool {
-	list := map[string]bool{}
-	for line := range strings.Lines(blocklistText) {
-		if word := strings.TrimSpace(line); word != "" && !strings.HasPrefix(word, "#") {
-			list[word] = true
-		}
-	}
-	return list
-}()
 
 // CheckPassword reports whether a new password is acceptable: valid UTF-8 of at least 8
 // characters and at most 72 bytes, not a common password, and not the username. There are
@@ -49,11 +36,11 @@ func CheckPassword(username, password string) error {
 	switch {
 	case !utf8.ValidString(password) || strings.ContainsRune(password, 0):
 		return fmt.Errorf("%w: it is not valid UTF-8 text", ErrWeakPassword)
-	case utf8.RuneCountInString(password) < minPassword:
-		return fmt.Errorf("%w: use at least %d characters", ErrWeakPassword, minPassword)
+	case utf8.RuneCountInString(password) < MinPassword:
+		return fmt.Errorf("%w: use at least %d characters", ErrWeakPassword, MinPassword)
 	case len(password) > maxPassword:
 		return fmt.Errorf("%w: it has %d bytes; the limit is %d", ErrWeakPassword, len(password), maxPassword)
-	case blocklist[folded] || repeats(folded):
+	case isCommon(folded) || repeats(folded):
 		return fmt.Errorf("%w: it is too easy to guess", ErrWeakPassword)
 	case folded == strings.ToLower(username):
 		return fmt.Errorf("%w: it is the same as the username", ErrWeakPassword)

@@ -1,10 +1,11 @@
 package account
 
 import (
+	"cmp"
 	"fmt"
-	"net/netip"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
@@ -13,21 +14,36 @@ type Limit struct {
 	// Free is the number of failures without a wait: people mistype.
 	Free int
 	// LongestWait bounds the wait, which is one second after the free failures and doubles
-	// with each further one.
+	// with each further one. It is at most a day.
 	LongestWait time.Duration
 }
 
-// Failed logins are counted twice (NIST SP 800-63B section 5.2.2): for an account at one
-// network address, and for an account at all addresses.
+// Failed logins are limited for an account (NIST SP 800-63B section 5.2.2). Those in a browser in which the user has
+// logged in before count by themselves under KnownLimit, so that others cannot make the user wait there.
 //
-// At one address that leaves a guesser about 116 tries a day. The bound of the account is
-// higher, so that a guesser at a few addresses does not keep out the owner at another one.
+// All others count at their network address: a guesser there has about 30 tries a day. Unless the user has logged in
+// from the address before, they count for the account too: all such guessers together have fewer than 100 tries in any
+// 24 hours. Those at one or two addresses do not reach that bound, so that the owner can log in from a third.
 var (
-	AddressLimit = Limit{Free: 10, LongestWait: 15 * time.Minute}
-	AccountLimit = Limit{Free: 500, LongestWait: 15 * time.Minute}
+	KnownLimit   = Limit{Free: 10, LongestWait: 15 * time.Minute}
+	AddressLimit = Limit{Free: 10, LongestWait: 4 * time.Hour}
+	AccountLimit = Limit{Free: 60, LongestWait: time.Hour}
 )
 
-// ForgetAfter is how long failures are counted, from the first of them on.
+// Somebody who tries a few passwords for each of many accounts is limited too: the failures of all accounts count
+// together, at a network address (IPv6: one /64) and in its neighborhood (/24; IPv6: /48).
+var (
+	SprayLimit        = Limit{Free: 200, LongestWait: 15 * time.Minute}
+	NeighborhoodLimit = Limit{Free: 2000, LongestWait: 15 * time.Minute}
+)
+
+// KnownFor is how long an address or a browser is known after the last login there.
+const KnownFor = 90 * 24 * time.Hour
+
+// MaxKnownAddresses is how many addresses of a user are known, the latest.
+const MaxKnownAddresses = 50
+
+// ForgetAfter is how long failures are counted, from the last of them on.
 const ForgetAfter = 24 * time.Hour
 
 // ClockMargin is how far the clocks of two servers may be apart. A stored time that is
@@ -44,10 +60,15 @@ type Failures struct {
 
 // LoginFailures are the failures that count for one login.
 type LoginFailures struct {
-	// AtAddress are those of the account at the address that the login comes from.
+	// InBrowser is whether AtAddress are those in a browser that the user has logged in with before. Then nothing else
+	// counts.
+	InBrowser bool
+	// AtAddress are those of the account at the address, or in the browser, that the login comes from.
 	AtAddress Failures
-	// OfAccount are those of the account at all addresses.
+	// OfAccount are those of the account at all addresses that are not known. They are zero at one that is.
 	OfAccount Failures
+	// AtNetwork and Nearby are those of all accounts, at the address and in its neighborhood.
+	AtNetwork, Nearby Failures
 }
 
 // FailureKey names what failures are counted under. The zero FailureKey counts nothing.
@@ -55,30 +76,48 @@ type FailureKey struct {
 	// Account identifies the account, or an unknown username. It is a digest: people type
 	// their password into the username field.
 	Account string
-	// Address is a digest of Account and the network address.
+	// Address is a digest of Account and the network address (IPv6: its /48, which one guesser may have).
 	Address string
+	// Browser is a digest of Account and the browser, if the user has logged in there before. It is counted instead of
+	// Address.
+	Browser string
+	// KnownAs is a digest of Account and the network address (IPv6: its /64) as which the address is known after a
+	// login; empty if it does not become known.
+	KnownAs string
+	// AddressKnown is whether the user has logged in from there before.
+	AddressKnown bool
+	// Network and Neighborhood are digests of the network address and its neighborhood, if the failures of all accounts
+	// are counted there.
+	Network, Neighborhood string
 }
+
+// OfAccount reports whether failures under the key count for the account as a whole too.
+func (k FailureKey) OfAccount() bool { return k.Browser == "" && !k.AddressKnown }
+
+// CountedAt returns where the failures are counted, apart from those of the account: in a browser or at an address.
+func (k FailureKey) CountedAt() string { return cmp.Or(k.Browser, k.Address) }
 
 // NewFailureKey returns the key of a login to an account from an IP address. The account is
 // a user's id, or text that stands for an unknown username.
 func NewFailureKey(account, address string) FailureKey {
 	return FailureKey{
 		Account: secret.Digest(account),
-		Address: secret.Digest(account + "\x00" + Network(address)),
+		Address: secret.Digest(account + "\x00" + ratelimit.SiteNetwork(address)),
 	}
 }
 
-// Network returns the network that limits are for: an IPv4 address, or the /64 prefix of an
-// IPv6 address, all of which one host may use. It returns any other text unchanged.
-func Network(address string) string {
-	a, err := netip.ParseAddr(address)
-	if err != nil {
-		return address
-	}
-	if a = a.Unmap().WithZone(""); a.Is4() {
-		return a.String()
-	}
-	return netip.PrefixFrom(a, 64).Masked().String()
+// inBrowser returns the key of the login in a browser that the account is known in.
+func (k FailureKey) inBrowser(account, id string) FailureKey {
+	k.Browser = secret.Digest(account + "\x00browser " + id)
+	return k
+}
+
+// from returns the key of a login from the address of the user, and not of a service that logs its users in.
+func (k FailureKey) from(account, address string) FailureKey {
+	k.KnownAs = secret.Digest(account + "\x00from " + ratelimit.Network(address))
+	k.Network = secret.Digest("network " + ratelimit.Network(address))
+	k.Neighborhood = secret.Digest("neighborhood " + ratelimit.Neighborhood(address))
+	return k
 }
 
 // ThrottledError is returned for a login after too many recent failures.
@@ -93,23 +132,28 @@ func (e *ThrottledError) Error() string {
 }
 
 // Seconds returns the wait in seconds, rounded up.
-func (e *ThrottledError) Seconds() int {
-	return int((e.Wait + time.Second - 1) / time.Second)
-}
+func (e *ThrottledError) Seconds() int { return wholeSeconds(e.Wait) }
 
 // Wait returns how long a login must wait at now, or zero.
 func (f LoginFailures) Wait(now time.Time) time.Duration {
-	return max(AddressLimit.wait(f.AtAddress, now), AccountLimit.wait(f.OfAccount, now))
+	if f.InBrowser {
+		return KnownLimit.wait(f.AtAddress, now)
+	}
+	return max(
+		AddressLimit.wait(f.AtAddress, now),
+		AccountLimit.wait(f.OfAccount, now),
+		SprayLimit.wait(f.AtNetwork, now),
+		NeighborhoodLimit.wait(f.Nearby, now),
+	)
 }
 
-// Pause returns the time from the last of count failures to the next try. It is
-// LongestWait for all counts from Free+10 on.
+// Pause returns the time from the last of count failures to the next try.
 func (l Limit) Pause(count int) time.Duration {
 	over := count - l.Free
 	switch {
 	case over < 0:
 		return 0
-	case over >= 10: // 2^10 seconds exceed LongestWait
+	case over > 16: // 2^17 seconds are more than a day
 		return l.LongestWait
 	}
 	return min(time.Second<<over, l.LongestWait)
@@ -127,5 +171,5 @@ func (l Limit) wait(f Failures, now time.Time) time.Duration {
 // clock: it would bind for longer than ForgetAfter, so it does not count.
 func (f Failures) countsAt(now time.Time) bool {
 	ahead := now.Add(ClockMargin)
-	return now.Sub(f.Since) < ForgetAfter && !f.Since.After(ahead) && !f.LastAt.After(ahead)
+	return now.Sub(f.LastAt) < ForgetAfter && !f.Since.After(ahead) && !f.LastAt.After(ahead)
 }

@@ -38,7 +38,8 @@ func expectWait(t *testing.T, err error, want time.Duration) {
 // account, whether it exists or not. A throttled account refuses the right password too.
 func TestThrottle(t *testing.T) {
 	t.Parallel()
-	waits := []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900} // in seconds, after the free failures
+	// In seconds, after the free failures.
+	waits := []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 14400}
 	for _, username := range []string{"john.doe", "nobody"} {
 		t.Run(username, func(t *testing.T) {
 			t.Parallel()
@@ -108,7 +109,8 @@ func TestThrottleIsPerAccount(t *testing.T) {
 	f.expect("jane.smith", right, nil)
 }
 
-// A guesser at one address cannot keep the owner out at another one, however long it guesses.
+// A guesser at one address cannot keep the owner out at another one, however long it guesses, even if the owner was
+// never there before.
 func TestThrottleIsPerAddress(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -128,11 +130,11 @@ func TestThrottleIsPerAddress(t *testing.T) {
 			t.Errorf("%s is throttled: %v, want %v", address, got, throttled)
 		}
 	}
-	for range freeFailures { // one host may use a /64
+	for range freeFailures { // one customer may have a /48
 		expectWaits("2001:db8:1:2::1", false)
 	}
-	expectWaits("2001:db8:1:2:aaaa::2", true)
-	expectWaits("2001:db8:1:3::1", false)
+	expectWaits("2001:db8:1:3::2", true)
+	expectWaits("2001:db8:2:2::1", false)
 	expectWaits("::ffff:192.0.2.9", false)
 }
 
@@ -187,21 +189,247 @@ func TestSuccessGivesTheTryBack(t *testing.T) {
 	}
 }
 
-// NIST SP 800-63B section 5.2.2: somebody who guesses all day gets about a hundred guesses.
+// NIST SP 800-63B section 5.2.2: a stranger gets fewer than a hundred guesses in any 24 hours, from one address and
+// from many, however the guesses are spread.
 func TestThrottleGuessesPerDay(t *testing.T) {
 	t.Parallel()
+	for _, pause := range []time.Duration{0, 23 * time.Hour} { // after a first guess
+		for _, tt := range []struct{ addresses, min, max int }{{1, 20, 40}, {2, 40, 80}, {10_000, 60, 99}} {
+			f := newFixture(t)
+			f.add("john.doe", bcrypt.MinCost)
+			address := 0
+			var guesses []time.Time
+			guess := func() time.Duration {
+				address++
+				from := "2001:db8:" + strconv.FormatInt(int64(address%tt.addresses), 16) + "::1"
+				err := f.checkFrom(from, "john.doe", wrong)
+				if errors.Is(err, account.ErrIncorrect) {
+					guesses = append(guesses, f.now)
+				}
+				return waitOf(err)
+			}
+			end := f.now.Add(60 * time.Hour)
+			guess()
+			for f.now = f.now.Add(pause); f.now.Before(end); {
+				shortest := 24 * time.Hour
+				for range min(tt.addresses, 3) { // a fresh one each, as long as there are any
+					shortest = min(shortest, guess())
+				}
+				f.now = f.now.Add(shortest)
+			}
+			if most := mostInADay(guesses); most < tt.min || most > tt.max {
+				t.Errorf("%d guesses in a day from %d addresses after a pause of %v, want %d to %d",
+					most, tt.addresses, pause, tt.min, tt.max)
+			}
+		}
+	}
+}
+
+// mostInADay returns the greatest number of times within 24 hours. The times are sorted.
+func mostInADay(times []time.Time) (most int) {
+	first := 0
+	for i, at := range times {
+		for at.Sub(times[first]) >= 24*time.Hour {
+			first++
+		}
+		most = max(most, i-first+1)
+	}
+	return most
+}
+
+// login logs in from an address and, unless it is the zero Browser, a browser, and starts a session.
+func (f *fixture) login(b account.Browser, address, password string) (account.User, error) {
+	f.t.Helper()
+	u, err := f.Check(f.t.Context(), account.Attempt{
+		Username: "john.doe", Password: password, Address: address, Browser: b,
+	})
+	if err == nil {
+		digest := "session " + strconv.FormatInt(f.sessions.Add(1), 10)
+		err = f.store.CreateSession(f.t.Context(), digest, u, account.Place{}, f.now, f.now.Add(time.Hour))
+	}
+	return u, err
+}
+
+// fail counts a failure of an account without the work of a login.
+func (f *fixture) fail(address, name string) {
+	f.t.Helper()
+	reserved, err := f.store.ReserveTry(f.t.Context(), account.KeyFrom(name, address), f.now)
+	if err != nil || !reserved {
+		f.t.Fatalf("%s at %s: reserved %v, error %v", name, address, reserved, err)
+	}
+}
+
+// Somebody who tries one password for each of many accounts must wait, at one address and at the addresses near it,
+// and cannot tell which users have been there before. A known browser there need not wait, nor a service for its users.
+func TestSpraying(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
+	f.NameKey = []byte("key")
+	u := f.add("john.doe", bcrypt.MinCost)
+	f.add("jane", bcrypt.MinCost)
+	if _, err := f.login(account.Browser{}, home, right); err != nil {
+		t.Fatal(err)
+	}
+	for i := range account.SprayLimit.Free - 1 {
+		f.fail(home, "user "+strconv.Itoa(i))
+	}
+	f.expect("user", wrong, account.ErrIncorrect)
+	for _, name := range []string{"jane", "john.doe", "nobody"} {
+		expectWait(t, f.check(name, right), time.Second)
+	}
+	if _, err := f.login(f.WithLogin(account.Browser{}, u, "random"), home, right); err != nil {
+		t.Errorf("a known browser: %v", err)
+	}
+	if err := f.checkFrom("192.0.2.2", "jane", right); err != nil {
+		t.Errorf("at the next address: %v", err)
+	}
+	_, err := f.Check(t.Context(), account.Attempt{Username: "jane", Password: right, Address: home, OfService: true})
+	if err != nil {
+		t.Errorf("a service: %v", err)
+	}
+	for i := account.SprayLimit.Free; i < account.NeighborhoodLimit.Free; i++ {
+		f.fail("192.0.2."+strconv.Itoa(2+i%200), "user "+strconv.Itoa(i))
+	}
+	if err := f.checkFrom("192.0.2.250", "jane", right); waitOf(err) == 0 {
+		t.Errorf("in the neighborhood: %v", err)
+	}
+	if err := f.checkFrom("192.0.3.1", "jane", right); err != nil {
+		t.Errorf("in another neighborhood: %v", err)
+	}
+}
+
+// A guesser at an address that many users have logged in from has no more tries than at another one.
+func TestGuesserAtASharedAddress(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for i := range 50 {
+		f.add("user "+strconv.Itoa(i), bcrypt.MinCost)
+		f.expect("user "+strconv.Itoa(i), right, nil)
+	}
+	guesses := 0
+	for range 20 {
+		for i := range 50 {
+			if err := f.check("user "+strconv.Itoa(i), wrong); errors.Is(err, account.ErrIncorrect) {
+				guesses++
+			}
+		}
+	}
+	if guesses != account.SprayLimit.Free {
+		t.Errorf("%d guesses at once, want %d", guesses, account.SprayLimit.Free)
+	}
+}
+
+// A password that somebody else has known is worth nothing once it is changed.
+func TestPlacesOfAPreviousPassword(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.NameKey = []byte("key")
+	u := f.add("john.doe", bcrypt.MinCost)
+	var stolen []account.Browser
+	for i := range 20 {
+		if err := f.checkFrom("198.51."+strconv.Itoa(i)+".1", "john.doe", right); err != nil {
+			t.Fatal(err)
+		}
+		stolen = append(stolen, f.WithLogin(account.Browser{}, u, "random "+strconv.Itoa(i)))
+	}
+	if err := f.store.SetPassword(t.Context(), "john.doe", mustHash(t, right), f.now); err != nil {
+		t.Fatal(err)
+	}
+	guesses := 0
+	for range 20 {
+		for i, b := range stolen {
+			if _, err := f.login(b, "198.51."+strconv.Itoa(i)+".1", wrong); errors.Is(err, account.ErrIncorrect) {
+				guesses++
+			}
+		}
+	}
+	if guesses != account.AccountLimit.Free {
+		t.Errorf("%d guesses at once, want %d", guesses, account.AccountLimit.Free)
+	}
+}
+
+// While strangers guess from everywhere, the owner never waits in a browser, or at an address, of an earlier login.
+func TestKnownPlaces(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.NameKey = []byte("key")
+	f.add("john.doe", bcrypt.MinCost)
+	u, err := f.login(account.Browser{}, home, right)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := account.ParseBrowser(f.WithLogin(account.Browser{}, u, "random").String())
+	guess := func(i int) error {
+		return f.checkFrom("198.51."+strconv.Itoa(i/250)+"."+strconv.Itoa(i%250), "john.doe", wrong)
+	}
+	for i := range 500 {
+		if wait := waitOf(guess(i)); i > 100 && wait == 0 {
+			t.Fatalf("guess %d was compared", i)
+		}
+		if i%50 != 0 {
+			continue
+		}
+		for name, login := range map[string]func() (account.User, error){
+			"the browser elsewhere": func() (account.User, error) { return f.login(known, "203.0.113.9", right) },
+			"the address":           func() (account.User, error) { return f.login(account.Browser{}, home, right) },
+		} {
+			if _, err := login(); err != nil {
+				t.Errorf("%s after %d guesses: %v", name, i, err)
+			}
+		}
+	}
+	if _, err := f.login(account.Browser{}, "203.0.113.10", right); waitOf(err) == 0 {
+		t.Errorf("the owner, as a stranger: %v", err)
+	}
+}
+
+// Known places have limits too, which do not concern others: somebody may have stolen the cookie.
+func TestKnownPlacesAreLimited(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.NameKey = []byte("key")
+	u := f.add("john.doe", bcrypt.MinCost)
+	jane := f.add("jane", bcrypt.MinCost)
+	known := f.WithLogin(account.Browser{}, u, "random")
 	guesses := 0
 	for end := f.now.Add(24 * time.Hour); f.now.Before(end); {
-		err := f.check("john.doe", wrong)
+		_, err := f.login(known, "192.0.2."+strconv.Itoa(guesses), wrong)
 		if errors.Is(err, account.ErrIncorrect) {
 			guesses++
 		}
 		f.now = f.now.Add(waitOf(err))
 	}
-	if guesses < 50 || guesses > 150 {
-		t.Errorf("%d guesses per day, want 50 to 150", guesses)
+	if guesses < 100 || guesses > 130 {
+		t.Errorf("%d guesses per day, want about 116", guesses)
 	}
+	if _, err := f.login(account.Browser{}, "198.51.100.1", right); err != nil {
+		t.Errorf("a stranger, meanwhile: %v", err)
+	}
+	of := func(b account.Browser) error {
+		_, err := f.Check(t.Context(), account.Attempt{Username: "jane", Password: right, Address: home, Browser: b})
+		return err
+	}
+	if err := of(known); err != nil {
+		t.Errorf("another user of the browser: %v", err)
+	}
+	if err := of(f.WithLogin(known, jane, "")); err != nil {
+		t.Errorf("another known user of the browser: %v", err)
+	}
+	if err := f.store.SetPassword(t.Context(), "john.doe", mustHash(t, right), f.now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.login(account.Browser{}, home, right); err != nil {
+		t.Errorf("after a new password: %v", err)
+	}
+}
+
+func mustHash(t *testing.T, password string) string {
+	t.Helper()
+	hash, err := newHasher(t, bcrypt.MinCost).Hash(password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hash
 }
 
 // RFC 6749 section 4.3.2: of guesses at once, no more pass than the free ones, however many

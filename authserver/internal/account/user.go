@@ -40,6 +40,15 @@ type User struct {
 	Username string
 	// Name is the display name.
 	Name string
+	// Email is the email address; empty if it is not known. EmailVerified says that somebody has checked
+	// that it is the user's.
+	Email         string
+	EmailVerified bool
+	// Groups are the names of the groups that the user is in, sorted. They have a meaning for clients and
+	// APIs only.
+	Groups []string
+	// UpdatedAt is when the name, the email address or the groups were last changed; zero if never.
+	UpdatedAt time.Time
 	// PasswordHash is the bcrypt hash in its standard text form.
 	PasswordHash string
 	// PasswordVersion is the number of times the password was changed.

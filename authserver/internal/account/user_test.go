@@ -64,7 +64,7 @@ func TestNewRejectsNames(t *testing.T) {
 			}
 			u, err := account.New(username, name, "hash", time.Now())
 			if !errors.Is(err, account.ErrBadName) || !strings.Contains(err.Error(), what) ||
-				!strings.Contains(err.Error(), tt.says) || u != (account.User{}) {
+				!strings.Contains(err.Error(), tt.says) || u.ID != "" {
 				t.Errorf("%s %q: got %+v, %v, want an error with %q", what, tt.name, u, err, tt.says)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
@@ -125,16 +126,16 @@ func TestVerifySecret(t *testing.T) {
 	if confidential.Public() || !public.Public() {
 		t.Error("want the client with a secret to be confidential, and the other to be public")
 	}
-	if !confidential.VerifySecret(secret) {
+	if !confidential.VerifySecret(secret, time.Now()) {
 		t.Error("the right secret is rejected")
 	}
 	for _, other := range []string{
 		"", " ", secret + " ", secret[:len(secret)-1], strings.ToUpper(secret), digest, "hps_",
 	} {
-		if confidential.VerifySecret(other) {
+		if confidential.VerifySecret(other, time.Now()) {
 			t.Errorf("%q is accepted instead of %q", other, secret)
 		}
-		if public.VerifySecret(other) {
+		if public.VerifySecret(other, time.Now()) {
 			t.Errorf("%q is accepted as the secret of a public client", other)
 		}
 	}

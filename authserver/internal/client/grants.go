@@ -27,6 +27,11 @@ func (c Client) checkGrants() error {
 	case c.Allows(oauth.GrantRefreshToken) && !refreshable:
 		return fmt.Errorf("%w: refresh_token needs a grant type that gives a refresh token: %s",
 			ErrBad, namesWhere(isRefreshable))
+	case c.Allows(oauth.GrantTokenExchange) && (len(c.ExchangeFrom) == 0 || len(c.ExchangeTo) == 0):
+		return fmt.Errorf("%w: token_exchange needs an API whose tokens the client may exchange, and one that it may "+
+			"exchange them for", ErrBad)
+	case !c.Allows(oauth.GrantTokenExchange) && len(c.ExchangeFrom)+len(c.ExchangeTo) > 0:
+		return fmt.Errorf("%w: it names APIs for token exchange, but may not use token_exchange", ErrBad)
 	case redirects != (len(c.RedirectURIs) > 0):
 		return fmt.Errorf("%w: %s needs a redirect URI, and nothing else does", ErrBad, namesWhere(usesRedirects))
 	}
@@ -41,7 +46,7 @@ func namesWhere(holds func(grant.Type) bool) string {
 	var names []string
 	for _, t := range grant.Types {
 		if holds(t) {
-			names = append(names, string(t.Name))
+			names = append(names, t.String())
 		}
 	}
 	return strings.Join(names, " or ")

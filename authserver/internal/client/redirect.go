@@ -13,10 +13,10 @@ import (
 // maxRedirectURI is the maximum length of a redirect URI, in bytes.
 const maxRedirectURI = 2048
 
-// checkRedirectURI returns an error that wraps ErrBad unless the URI may be registered as a
+// CheckRedirectURI returns an error that wraps ErrBad unless the URI may be registered as a
 // redirect URI: an https URI, an http URI of a loopback address (RFC 8252 section 7.3), or
-// a URI with a private scheme based on a reversed domain name (section 7.1).
-func checkRedirectURI(uri string) error {
+// a URI with a private scheme: see isPrivate.
+func CheckRedirectURI(uri string) error {
 	if fault := redirectURIFault(uri); fault != "" {
 		return fmt.Errorf("%w: the redirect URI %q %s", ErrBad, uri, fault)
 	}
@@ -40,12 +40,32 @@ func redirectURIFault(uri string) string {
 		return "has a wildcard; redirect URIs must match exactly, so register each one (RFC 9700 section 2.1)"
 	case u.Scheme == "https" && u.Hostname() != "",
 		u.Scheme == "http" && isLoopback(u.Hostname()),
-		strings.Contains(u.Scheme, ".") && u.Host == "":
+		isPrivate(u):
 		return ""
 	case u.Scheme == "http":
 		return "must be https; http is allowed only for 127.0.0.1, [::1] and localhost"
 	}
 	return "must be https, http to a loopback address, or have a private scheme such as com.example.app:/callback"
+}
+
+// systemSchemes are schemes that browsers and operating systems handle themselves, or other programs than
+// that of the client.
+var systemSchemes = []string{
+	"about", "afp", "android-app", "blob", "chrome", "chrome-extension", "content", "data", "devtools", "dns", "edge",
+	"facetime", "file", "filesystem", "ftp", "ftps", "git", "go", "gopher", "http", "https", "imap", "intent", "ipp",
+	"irc", "ircs", "jar", "javascript", "ldap", "ldaps", "mailto", "market", "moz-extension", "nfs", "news", "nntp",
+	"pop", "rdp", "redis", "resource", "rtsp", "rsync", "search", "search-ms", "sftp", "shell", "sip", "sips", "smb",
+	"sms", "ssh", "svn", "tel", "telnet", "tftp", "urn", "vbscript", "view-source", "vnc", "ws", "wss", "xmpp",
+}
+
+// isPrivate reports whether a URI has a private scheme. RFC 8252 section 7.1 asks for a reversed domain
+// name, as in com.example.app:/callback. Many apps have a scheme without a dot, and a host:
+// cursor://anysphere.cursor-mcp/callback.
+func isPrivate(u *url.URL) bool {
+	if strings.Contains(u.Scheme, ".") {
+		return true
+	}
+	return u.Hostname() != "" && !slices.Contains(systemSchemes, u.Scheme) && !strings.HasPrefix(u.Scheme, "ms-")
 }
 
 // allowsParameters reports whether the parameters of an authorization response can be added
@@ -89,6 +109,30 @@ func (c Client) AllowsRedirect(uri string) bool {
 // that are sent to a redirect URI of the client, and redeem them: the client has no secret, and the
 // URI is one of a native app, a loopback address or a private scheme (RFC 8252 section 8.6).
 func (c Client) Impersonable(uri string) bool { return c.Public() && !strings.HasPrefix(uri, "https:") }
+
+// AsksEachTime reports whether the user is asked for consent each time that responses go to a redirect URI
+// of the client: another program can pretend to be the client, or nobody has registered the client and the
+// host of the URI is not that of its client metadata document.
+func (c Client) AsksEachTime(uri string) bool {
+	if c.Source == SourceAdministrator {
+		return c.Impersonable(uri)
+	}
+	u, err := url.Parse(uri)
+	return err != nil || u.Scheme != "https" || c.Source != SourceDocument || u.Host != c.DocumentHost()
+}
+
+// DocumentHost returns the host of the client's metadata document, with its port if it has one. It is empty
+// for a client of another source.
+func (c Client) DocumentHost() string {
+	if c.Source != SourceDocument {
+		return ""
+	}
+	u, err := url.Parse(c.ID)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
 
 // equalExceptPort reports whether both are http URIs of the same loopback host that differ at most
 // in the port. RFC 8252 section 8.3 advises against localhost, but apps use it.

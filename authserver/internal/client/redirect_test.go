@@ -28,7 +28,8 @@ func TestValidateAcceptsRedirectURIs(t *testing.T) {
 		"https://xn--bcher-kva.example/", "https://192.0.2.1/cb", "https://[2001:db8::1]/cb",
 		"http://127.0.0.1", "http://127.0.0.1/", "http://127.0.0.1:8080/cb", "http://[::1]/cb",
 		"http://[::1]:3000/cb?x=1", "http://localhost:3000/cb",
-		"com.example.app:/callback", "com.example.app:callback",
+		"com.example.app:/callback", "com.example.app:callback", "com.example.app://host/callback",
+		"cursor://anysphere.cursor-mcp/oauth/callback", "vscode://vscode.github-authentication/did-authenticate",
 		"https://app.example/" + strings.Repeat("x", 2048-len("https://app.example/")),
 	} {
 		if err := withRedirects(uri).Validate(); err != nil {
@@ -93,7 +94,10 @@ func TestValidateRejectsRedirectURIs(t *testing.T) {
 		"https://app.example/cb?a=b&iss=x":               "name=value",
 		"urn:ietf:wg:oauth:2.0:oob":                      "must be https",
 		"myapp:/callback":                                "must be https",
-		"com.example.app://host/callback":                "must be https",
+		"myapp:///callback":                              "must be https",
+		"ssh://evil.test/callback":                       "must be https",
+		"ms-msdt://evil.test/callback":                   "must be https",
+		"chrome://settings/callback":                     "must be https",
 		"https://a.example/ https://b.test":              "normalized",
 		"https://a.example/" + strings.Repeat("x", 2048): "2048 bytes",
 	} {
@@ -288,4 +292,36 @@ func FuzzRegisteredRedirectURI(f *testing.F) {
 			t.Errorf("%q can be registered but is not allowed", uri)
 		}
 	})
+}
+
+// Users of a client that nobody has registered are asked each time, unless the response goes to the host
+// that has the client's metadata document.
+func TestAsksEachTime(t *testing.T) {
+	t.Parallel()
+	document := client.Client{ID: "https://app.example/client.json", Source: client.SourceDocument}
+	registered := client.Client{ID: "c", SecretDigest: "x", Source: client.SourceRegistration}
+	for _, tt := range []struct {
+		client client.Client
+		uri    string
+		asks   bool
+	}{
+		{document, "https://app.example/cb", false},
+		{document, "https://APP.example/cb", true},
+		{document, "https://app.example:8443/cb", true},
+		{document, "https://other.example/cb", true},
+		{document, "https://sub.app.example/cb", true},
+		{document, "http://127.0.0.1:1/cb", true},
+		{document, "cursor://app.example/cb", true},
+		{document, "com.example.app:/cb", true},
+		{registered, "https://app.example/cb", true},
+		{registered, "http://localhost:1/cb", true},
+		{client.Client{ID: "app"}, "https://app.example/cb", false},
+		{client.Client{ID: "app"}, "http://127.0.0.1:1/cb", true},
+		{client.Client{ID: "app"}, "cursor://app.example/cb", true},
+		{client.Client{ID: "app", SecretDigest: "x"}, "http://127.0.0.1:1/cb", false},
+	} {
+		if got := tt.client.AsksEachTime(tt.uri); got != tt.asks {
+			t.Errorf("%s at %s: %v, want %v", tt.client.ID, tt.uri, got, tt.asks)
+		}
+	}
 }

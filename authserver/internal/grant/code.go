@@ -43,6 +43,16 @@ type Code struct {
 	// Challenge is the S256 code challenge; empty for a client that need not use PKCE and
 	// did not.
 	Challenge string
+	// KeyThumbprint identifies the key that the code can be redeemed with (dpop_jkt, RFC 9449 section 10); empty for
+	// any, or none.
+	KeyThumbprint string
+	// Nonce is what the ID token repeats from the authorization request; empty if there was none.
+	Nonce string
+	// Authentication is how the user had logged in.
+	Authentication Authentication
+	// Pushed is the digest of the pushed request that the code is for; empty if there was none. It is set only
+	// in a new code, and creating the code uses the request up.
+	Pushed string
 	// ConsentRevocations is how often the user's consents to the client had been revoked when
 	// the authorization request was checked. Once they are revoked again, the code is void.
 	ConsentRevocations int64

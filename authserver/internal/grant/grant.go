@@ -7,6 +7,7 @@ package grant
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -18,9 +19,16 @@ import (
 // that long.
 const MaxTokenLifetime = 24 * time.Hour
 
+// MaxActors is how often a token can be exchanged.
+const MaxActors = 4
+
 // ErrInactive says that the user or the client of a grant was disabled or deleted, or that
 // the user's password was changed, while the grant was being made.
 var ErrInactive = errors.New("user or client not active")
+
+// ErrClientChanged is the ErrInactive of a client that was deleted, or given another secret, since
+// it was authenticated.
+var ErrClientChanged = fmt.Errorf("client deleted or given another secret: %w", ErrInactive)
 
 // Grant is what a user gave a client, or what a client has for itself.
 type Grant struct {
@@ -39,21 +47,39 @@ type Grant struct {
 	Scope oauth.Scope
 	// CreatedAt is when the grant was given.
 	CreatedAt time.Time
-	// ExpiresAt is when its last token expires and the row can be deleted.
+	// ExpiresAt is when the row can be deleted: its last token has expired by then, and the session that
+	// the client must be told the end of.
 	ExpiresAt time.Time
 	// RevokedAt is when it was revoked; zero means never.
 	RevokedAt time.Time
+	// SecretDigest is the digest of the secret that the client was authenticated with; empty for a
+	// public client. It is set only in a new grant.
+	SecretDigest string
 	// PasswordVersion is the version of the password that the user logged in with. It is
 	// set only in a new grant of the type password.
 	PasswordVersion int64
 	// Login is what the login was counted under until it succeeded. It is set only in a new
 	// grant of the type password.
 	Login account.FailureKey
+	// Place is where the request for the grant came from. It is set only in a new grant; a grant of a session has the
+	// place of the session.
+	Place account.Place
 	// Session is the digest of the browser session in which the grant was given; empty if
 	// there was none.
 	Session string
+	// Authentication is how the user had logged in, for ID tokens.
+	Authentication Authentication
+	// Parent is the number of the grant that a token exchange came from. This grant ends with that one. It is zero
+	// unless Type is oauth.GrantTokenExchange.
+	Parent int64
+	// Actors are the clients that act for the user by token exchange, the latest first: ClientID, then the actors of
+	// the parent.
+	Actors []string
 	// Refresh is what is stored of its refresh tokens.
 	Refresh Refresh
+	// KeyThumbprint identifies the key that its refresh tokens are bound to (RFC 9449 section 5); empty if they are not.
+	// Those of confidential clients never are: the client authenticates whenever it uses one.
+	KeyThumbprint string
 }
 
 // RefreshesAt reports whether the grant can be refreshed at now: it is active, and its
@@ -67,4 +93,20 @@ func (g Grant) RefreshesAt(now time.Time) bool {
 func (g Grant) ActiveAt(now time.Time) bool {
 	ahead := g.UserID != "" && g.CreatedAt.After(now.Add(account.ClockMargin))
 	return g.RevokedAt.IsZero() && now.Before(g.ExpiresAt) && !ahead
+}
+
+// LastIssue returns when access tokens of a user's grant were last issued, at the latest: when it was given or last
+// refreshed. A refresh token that was replaced is accepted for the grace period.
+func (g Grant) LastIssue(grace time.Duration) time.Time {
+	last := g.CreatedAt
+	if g.Type == oauth.GrantDeviceCode { // given when the user approved it, fetched later
+		last = last.Add(DeviceLifetime)
+	}
+	if n := len(g.Refresh.Replaced); n > 0 {
+		refreshed := time.UnixMilli(g.Refresh.Replaced[n-1].At).Add(grace)
+		if refreshed.After(last) {
+			last = refreshed
+		}
+	}
+	return last
 }

@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -10,6 +11,8 @@ import (
 type Type struct {
 	// Name is the value of the grant_type parameter.
 	Name oauth.GrantType
+	// Short is how people write a name that is a URN; empty for the others.
+	Short string
 	// Required and Optional are the parameters of its requests, beside those that every
 	// token request may have: see Parameters.
 	Required, Optional []string
@@ -50,6 +53,31 @@ var Types = []Type{
 		Name:         oauth.GrantClientCredentials,
 		Confidential: true,
 	},
+	{ // RFC 8628 section 3.4
+		Name:        oauth.GrantDeviceCode,
+		Short:       "device_code",
+		Required:    []string{"device_code"},
+		Refreshable: true,
+	},
+	{ // RFC 8693 section 2.1
+		Name:         oauth.GrantTokenExchange,
+		Short:        "token_exchange",
+		Required:     []string{"subject_token", "subject_token_type"},
+		Optional:     []string{"requested_token_type", "audience", "actor_token", "actor_token_type"},
+		Confidential: true,
+	},
+}
+
+// String returns the type's name as people write it.
+func (t Type) String() string { return cmp.Or(t.Short, string(t.Name)) }
+
+// TypeWritten returns the grant type that people write like this, and whether there is one.
+func TypeWritten(text string) (Type, bool) {
+	i := slices.IndexFunc(Types, func(t Type) bool { return t.String() == text })
+	if i < 0 {
+		return Type{}, false
+	}
+	return Types[i], true
 }
 
 // TypeOf returns the grant type of this name, and whether there is one.
@@ -72,7 +100,9 @@ func TypeNames() []oauth.GrantType {
 
 // Parameters returns the names of all parameters that a token request may have.
 func Parameters() []string {
-	names := []string{"grant_type", "client_id", "client_secret", "scope", "resource"}
+	names := []string{
+		"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope", "resource",
+	}
 	for _, t := range Types {
 		names = append(append(names, t.Required...), t.Optional...)
 	}

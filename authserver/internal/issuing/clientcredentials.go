@@ -2,7 +2,6 @@ package issuing
 
 import (
 	"context"
-	"errors"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
@@ -21,21 +20,17 @@ func (s *Service) clientCredentials(ctx context.Context, r Request) (oauth.Token
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
-	response, err := viaLibrary(ctx, r, steps{
+	return viaLibrary(ctx, r, steps{
 		scope: func(requested oauth.Scope) (oauth.Scope, error) {
 			return Scope(r.Client, api, requested)
 		},
 		issue: func(scope oauth.Scope) (oauth.TokenResponse, error) {
-			number, err := s.cfg.Store.ServiceGrant(ctx, r.Client.ID, s.cfg.Now())
+			number, err := s.records.serviceGrant(ctx, r.Client)
 			if err != nil {
 				return oauth.TokenResponse{}, err
 			}
 			g := grant.Grant{Number: number, ClientID: r.Client.ID, Audience: api.Audience, Scope: scope}
-			return s.mint(ctx, r.Client, account.User{}, g, "")
+			return s.mint(ctx, r, api, account.User{}, g, "")
 		},
 	})
-	if errors.Is(err, grant.ErrInactive) {
-		err = errNoClient
-	}
-	return response, err
 }

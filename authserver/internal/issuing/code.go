@@ -33,22 +33,31 @@ type Authorization struct {
 	API resource.API
 	// UserID is the user, Session the digest of the browser session.
 	UserID, Session string
+	// Login is how the user has logged in.
+	Login grant.Authentication
 	// Scope is what the client may do.
 	Scope oauth.Scope
+	// Pushed is the digest of the pushed request; empty if there was none.
+	Pushed string
 	// ConsentRevocations is how often the user's consents to the client had been revoked before
 	// this one was looked up or given: see grant.Code.
 	ConsentRevocations int64
 }
 
 // Authorize stores an authorization code and returns the URI that takes the browser back to
-// the client with it (RFC 6749 section 4.1.2).
+// the client with it (RFC 6749 section 4.1.2). The error is grant.ErrPushedUnknown if the pushed request was
+// used meanwhile.
 func (s *Service) Authorize(ctx context.Context, a Authorization) (string, error) {
-	code, err := authorizeViaLibrary(ctx, a, func(redirectURI, challenge string, scope oauth.Scope) (string, error) {
+	nonce := a.Form.Get("nonce")
+	code, err := s.authorizeViaLibrary(ctx, a, func(redirectURI, challenge string, scope oauth.Scope) (string, error) {
 		code, err := grant.NewCode(s.cfg.Random)
 		if err != nil {
 			return "", err
 		}
 		now := s.cfg.Now()
+		if !scope.Has(ScopeOpenID) {
+			a.Login, nonce = grant.Authentication{}, ""
+		}
 		return code, s.cfg.Store.CreateCode(ctx, grant.Code{
 			Digest:      secret.Digest(code),
 			ClientID:    a.Client.ID,
@@ -58,9 +67,15 @@ func (s *Service) Authorize(ctx context.Context, a Authorization) (string, error
 			RedirectURI: redirectURI,
 			Scope:       scope,
 			Challenge:   challenge,
-			CreatedAt:   now,
-			ExpiresAt:   now.Add(grant.CodeLifetime),
 
+			KeyThumbprint: a.Form.Get("dpop_jkt"),
+
+			CreatedAt: now,
+			ExpiresAt: now.Add(grant.CodeLifetime),
+
+			Nonce:              nonce,
+			Pushed:             a.Pushed,
+			Authentication:     a.Login,
 			ConsentRevocations: a.ConsentRevocations,
 		})
 	})
@@ -86,8 +101,15 @@ func (s *Service) redirectTo(uri, state string, parameters url.Values) string {
 	if state != "" {
 		parameters.Set("state", state)
 	}
+	return WithParameters(uri, parameters)
+}
+
+// WithParameters appends parameters to the query of a URI, which stays byte for byte as it is.
+func WithParameters(uri string, parameters url.Values) string {
 	separator := "?"
 	switch {
+	case len(parameters) == 0:
+		return uri
 	case strings.HasSuffix(uri, "?") || strings.HasSuffix(uri, "&"):
 		separator = ""
 	case strings.Contains(uri, "?"):
@@ -106,6 +128,9 @@ func (s *Service) authorizationCode(ctx context.Context, r Request) (oauth.Token
 	code, err := s.cfg.Store.CodeByDigest(ctx, secret.Digest(r.Form.Get("code")))
 	if err != nil {
 		return oauth.TokenResponse{}, err
+	}
+	if code.KeyThumbprint != "" && code.KeyThumbprint != r.KeyThumbprint && code.ClientID == r.Client.ID {
+		return oauth.TokenResponse{}, errCodeKey
 	}
 	if r.Form.Get("redirect_uri") == "" { // clients of OAuth 2.1 leave it out (draft-ietf-oauth-v2-1 section 10.2)
 		if code.Challenge == "" { // without PKCE it protects the code (RFC 6749 section 10.6)
@@ -138,12 +163,21 @@ func (s *Service) redeem(ctx context.Context, r Request, code grant.Code) (oauth
 		return oauth.TokenResponse{}, err
 	}
 	g := grant.Grant{Type: oauth.GrantAuthorizationCode, Audience: code.Audience, Scope: scope}
-	return s.start(ctx, r.Client, user, g, func(ctx context.Context, g grant.Grant) (int64, error) {
+	if scope.Has(ScopeOpenID) {
+		g.Authentication = code.Authentication
+	}
+	response, err := s.start(ctx, r, api, user, g, func(ctx context.Context, g grant.Grant) (int64, error) {
 		number, err := s.cfg.Store.RedeemCode(ctx, code.Digest, g)
 		if errors.Is(err, grant.ErrCodeUsed) { // by two: one of them has stolen it (RFC 6749 section 4.1.2)
 			err = cmp.Or(s.revokeReused(ctx, r.Client, number, "code_reuse"), err)
 		}
 		return number, err
+	})
+	if err != nil {
+		return oauth.TokenResponse{}, err
+	}
+	return s.withIDToken(response, idToken{
+		client: r.Client, user: user, scope: scope, login: g.Authentication, nonce: code.Nonce,
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
@@ -24,7 +25,7 @@ var verifier = strings.Repeat("v", 43)
 func (b *bench) session() {
 	b.t.Helper()
 	b.app.Grants = []oauth.GrantType{oauth.GrantAuthorizationCode}
-	must(b.t, b.data.CreateSession(b.t.Context(), "session", b.user, b.now, b.now.Add(time.Hour)))
+	must(b.t, b.data.CreateSession(b.t.Context(), "session", b.user, account.Place{}, b.now, b.now.Add(time.Hour)))
 }
 
 // redemption gives the app a code and returns its request to redeem it, with changes.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
@@ -41,4 +42,29 @@ func TestTokensOfAPreviousEpoch(t *testing.T) {
 			expectActive(t, "the new token", running, fresh.AccessToken, nil)
 		})
 	}
+}
+
+// The numbers of a previous epoch are used again. So a service gets a number of the epoch that its token
+// refers to, also if a running server knows the previous one.
+func TestServiceGrantOfAPreviousEpoch(t *testing.T) {
+	b := newBench(t)
+	first := client.Client{ID: "first", Name: "Service", SecretDigest: "digest", Scope: b.app.Scope, CreatedAt: b.now,
+		Grants: []oauth.GrantType{oauth.GrantClientCredentials}}
+	other := first
+	other.ID = "second"
+	must(t, b.data.CreateClient(t.Context(), first))
+	must(t, b.data.CreateClient(t.Context(), other))
+	e := issuing.New(b.cfg)
+	form := request("grant_type", "client_credentials")
+	_, err := b.issue(e, form, first)
+	must(t, err)
+	b.now = b.now.Add(issuing.CacheTime - time.Millisecond)
+	_, err = b.issue(e, form, other) // its grant is kept in memory for longer than the epoch
+	must(t, err)
+	_, err = b.data.StartEpoch(t.Context(), grant.NewEpoch(), b.now)
+	must(t, err)
+	b.now = b.now.Add(time.Millisecond)
+	answer, err := b.issue(e, form, other)
+	must(t, err)
+	expectActive(t, "a token after the restore", e, answer.AccessToken, nil)
 }

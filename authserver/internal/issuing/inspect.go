@@ -5,14 +5,15 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
-	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 // ErrNotActive says that a token is unknown, expired, revoked or replaced.
@@ -27,6 +28,8 @@ type Inspection struct {
 	// Username and Name are the user's current names. They are empty for a service, and
 	// without the scope profile.
 	Username, Name string
+	// User is what the scope shows of the user at the userinfo endpoint. It is the zero value for a service.
+	User oauth.UserInfo
 }
 
 // Scope returns the scope of the token: of the claims, or of the grant of a refresh token.
@@ -53,27 +56,22 @@ func (s *Service) Inspect(ctx context.Context, c client.Client, text string) (In
 	} else if !s.introspects(c, found.claims.Audience[0]) {
 		return Inspection{}, ErrNotActive
 	}
-	return s.active(ctx, found.grant, found.claims)
+	return s.active(ctx, found)
 }
 
 // introspects reports whether a client may know about access tokens for an API.
 func (s *Service) introspects(c client.Client, audience string) bool {
-	return slices.ContainsFunc(c.IntrospectsFor, func(named string) bool {
-		if named == client.DefaultAPI {
-			named = s.cfg.Audience
-		}
-		return resource.Same(named, audience)
-	})
+	return s.names(c.IntrospectsFor, audience)
 }
 
 // InspectClaims returns what is known about an access token that has been verified already. The
 // error is ErrNotActive unless the token is active.
 func (s *Service) InspectClaims(ctx context.Context, claims *token.Claims) (Inspection, error) {
-	g, err := s.grantOf(ctx, claims)
+	found, err := s.grantOf(ctx, claims)
 	if err != nil {
 		return Inspection{}, err
 	}
-	return s.active(ctx, g, claims)
+	return s.active(ctx, found)
 }
 
 // errForeign is the response to a client that revokes a token of another one.
@@ -95,13 +93,17 @@ func (s *Service) Revoke(ctx context.Context, c client.Client, text string) erro
 		return errForeign
 	}
 	_, err = s.cfg.Store.RevokeGrant(ctx, found.grant.Number, s.cfg.Now())
+	if err == nil && found.grant.UserID == "" {
+		err = s.records.dropServiceGrant(ctx, c)
+	}
 	return err
 }
 
-// foundToken is the grant of a token, with the claims of an access token or the verdict on a
-// refresh token.
+// foundToken is the grant of a token with its user, and the claims of an access token or the verdict
+// on a refresh token. The user is the zero value for a service, or if deleted.
 type foundToken struct {
 	grant   grant.Grant
+	user    account.User
 	claims  *token.Claims
 	refresh *judgedToken
 }
@@ -114,43 +116,42 @@ func (s *Service) find(ctx context.Context, text string) (foundToken, error) {
 		if err == nil && judged.verdict == grant.Unknown {
 			err = ErrNotActive
 		}
-		return foundToken{grant: judged.grant, refresh: &judged}, err
+		return foundToken{grant: judged.grant, user: judged.user, refresh: &judged}, err
 	}
 	claims, err := s.cfg.Verifier.Verify(ctx, text)
 	if err != nil {
 		return foundToken{}, ErrNotActive
 	}
-	g, err := s.grantOf(ctx, claims)
-	return foundToken{grant: g, claims: claims}, err
+	return s.grantOf(ctx, claims)
 }
 
 // grantOf returns the grant that a verified access token belongs to. The error is ErrNotActive
 // if no grant matches, or if the API of the token was deleted: that ends all tokens for it, also
 // those of services, whose grants go on for other APIs.
-func (s *Service) grantOf(ctx context.Context, claims *token.Claims) (grant.Grant, error) {
+func (s *Service) grantOf(ctx context.Context, claims *token.Claims) (foundToken, error) {
 	if len(claims.Audience) != 1 {
-		return grant.Grant{}, ErrNotActive
+		return foundToken{}, ErrNotActive
 	}
 	audience := claims.Audience[0]
-	lists, err := s.lists.get(ctx)
+	lists, err := s.records.currentLists(ctx)
 	if err != nil {
-		return grant.Grant{}, err
+		return foundToken{}, err
 	}
 	number, ok := lists.NumberOf(audience, claims.Status)
 	if !ok {
-		return grant.Grant{}, ErrNotActive
+		return foundToken{}, ErrNotActive
 	}
-	g, err := s.cfg.Store.GrantByNumber(ctx, number)
+	g, user, err := s.cfg.Store.GrantWithUser(ctx, number)
 	if err == nil && !s.matches(claims, g) {
-		return grant.Grant{}, ErrNotActive
+		return foundToken{}, ErrNotActive
 	}
 	if err == nil {
-		_, err = s.cfg.Store.APIByAudience(ctx, audience)
+		_, err = s.records.exactAPI(ctx, audience)
 	}
 	if errors.Is(err, record.ErrNotFound) {
-		return grant.Grant{}, ErrNotActive
+		return foundToken{}, ErrNotActive
 	}
-	return g, err
+	return foundToken{grant: g, user: user, claims: claims}, err
 }
 
 // matches reports whether a token with these claims can belong to the grant. An API that has
@@ -160,7 +161,10 @@ func (s *Service) matches(claims *token.Claims, g grant.Grant) bool {
 	if claims.ClientID != g.ClientID || claims.Subject != cmp.Or(g.UserID, g.ClientID) {
 		return false
 	}
-	if claims.ExpiresAt.After(s.cfg.Now().Add(s.cfg.Lifetime + token.DefaultLeeway)) {
+	if claims.ExpiresAt.After(s.cfg.Now().Add(s.longest())) {
+		return false
+	}
+	if !slices.Equal(claims.Actors, g.Actors) || (g.Parent != 0 && claims.ExpiresAt.After(g.ExpiresAt)) {
 		return false
 	}
 	if g.UserID == "" { // a service: see serviceMatches
@@ -170,37 +174,41 @@ func (s *Service) matches(claims *token.Claims, g grant.Grant) bool {
 	return !exceeds && slices.Equal(claims.Audience, []string{g.Audience})
 }
 
+// longest returns how long after its issue an access token may expire, with the difference between the clocks of
+// servers.
+func (s *Service) longest() time.Duration { return s.cfg.Lifetime + token.DefaultLeeway }
+
 // serviceMatches reports whether the scope of a service's token is within what the client may
 // have at the API. The grant of a service is for every API and has no scope of its own. It does
 // not keep a client from revoking its tokens after its scope was narrowed.
 func (s *Service) serviceMatches(ctx context.Context, claims *token.Claims) (bool, error) {
-	c, err := s.cfg.Store.ClientByID(ctx, claims.ClientID)
+	c, err := s.ClientByID(ctx, claims.ClientID)
 	if err != nil {
 		return false, err
 	}
-	api, err := s.cfg.Store.APIByAudience(ctx, claims.Audience[0])
+	api, err := s.records.exactAPI(ctx, claims.Audience[0])
 	_, exceeds := api.Limit(c.Scope).Missing(claims.Scope...)
 	return !exceeds, err
 }
 
 // active returns the inspection of a token, or ErrNotActive if its grant has ended or its
 // user is disabled or deleted.
-func (s *Service) active(ctx context.Context, g grant.Grant, claims *token.Claims) (Inspection, error) {
-	if !g.ActiveAt(s.cfg.Now()) {
+func (s *Service) active(ctx context.Context, found foundToken) (Inspection, error) {
+	if !found.grant.ActiveAt(s.cfg.Now()) {
 		return Inspection{}, ErrNotActive
 	}
-	found := Inspection{Grant: g, Claims: claims}
-	if g.UserID == "" {
-		ok, err := s.serviceMatches(ctx, claims)
+	shown := Inspection{Grant: found.grant, Claims: found.claims}
+	if found.grant.UserID == "" {
+		ok, err := s.serviceMatches(ctx, found.claims)
 		if errors.Is(err, record.ErrNotFound) || (err == nil && !ok) {
 			return Inspection{}, ErrNotActive
 		}
-		return found, err
+		return shown, err
 	}
-	user, err := s.activeUser(ctx, g.UserID)
-	if errors.Is(err, grant.ErrInactive) {
+	if !isActive(found.user) {
 		return Inspection{}, ErrNotActive
 	}
-	found.Username, found.Name = shownNames(user, found.Scope())
-	return found, err
+	shown.User = identityOf(found.user, shown.Scope())
+	shown.Username, shown.Name = shown.User.PreferredUsername, shown.User.Name
+	return shown, nil
 }

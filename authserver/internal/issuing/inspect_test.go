@@ -88,7 +88,7 @@ func TestForgedServiceToken(t *testing.T) {
 		return c, nil
 	})
 	must(t, err)
-	number, err := b.data.ServiceGrant(t.Context(), "app", b.now)
+	number, err := b.data.ServiceGrant(t.Context(), "app", "", b.now)
 	must(t, err)
 	lists := grant.Lists{Issuer: issuer, Default: audience}
 	status := lists.Status(grant.Grant{Number: number, Audience: billing.Audience})

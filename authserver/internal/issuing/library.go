@@ -20,13 +20,15 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
-// This file is all that knows go-oauth2. The library validates a request and calls the steps
-// of its grant in order. It asks for clients, tokens and stores through interfaces of its
-// own; an exchange implements them for one request, and so has at hand all that the request
-// is about.
+// Only this file knows go-oauth2. The library validates a request and calls the steps of its
+// grant in order. It reads clients, tokens and stores through its own interfaces. An exchange
+// implements them for one request.
+//
+// The library's part of a request, with the server that is made for it, takes about 2 us:
+// see BenchmarkLibrary.
 
-// steps are what a grant type does when the library gets to it. Those that a grant type does
-// not have are zero.
+// steps are the functions and data of a grant type that the library uses, in its order. A grant
+// type leaves out those that it does not need.
 type steps struct {
 	// authenticate checks the username and password of a request and returns the user's id.
 	authenticate func(username, password string) (userID string, err error)
@@ -52,8 +54,8 @@ type exchange struct {
 	response oauth.TokenResponse // of the step issue
 }
 
-// viaLibrary has the library validate a token request, run the steps of its grant type, and
-// returns the response of the last one.
+// viaLibrary has the library validate a token request and run the steps of its grant type. It
+// returns the response of the last step.
 func viaLibrary(ctx context.Context, r Request, of steps) (oauth.TokenResponse, error) {
 	x := &exchange{steps: of, client: r.Client}
 	srv := x.server()
@@ -68,13 +70,13 @@ func viaLibrary(ctx context.Context, r Request, of steps) (oauth.TokenResponse, 
 }
 
 // authorizeViaLibrary has the library validate an authorization request and create a code.
-func authorizeViaLibrary(
+func (s *Service) authorizeViaLibrary(
 	ctx context.Context,
 	a Authorization,
 	create func(redirectURI, challenge string, scope oauth.Scope) (code string, err error),
 ) (code string, err error) {
 	x := &exchange{client: a.Client, steps: steps{
-		scope:  func(requested oauth.Scope) (oauth.Scope, error) { return Scope(a.Client, a.API, requested) },
+		scope:  func(requested oauth.Scope) (oauth.Scope, error) { return s.UserScope(a.Client, a.API, requested) },
 		create: create,
 	}}
 	srv := x.server()
@@ -121,7 +123,7 @@ func libraryError(err error) error {
 	return err
 }
 
-// httpRequest returns a request with the parameters, which the library wants to read itself.
+// httpRequest returns a request with the parameters. The library reads them from it.
 func httpRequest(ctx context.Context, method string, form url.Values) *http.Request {
 	return (&http.Request{Method: method, Form: form}).WithContext(ctx)
 }
@@ -156,7 +158,7 @@ func (x *exchange) server() *server.Server {
 	return srv
 }
 
-// setScope puts the scope that is granted in the place of the requested one.
+// setScope replaces the requested scope by the granted one.
 func (x *exchange) setScope(request *oauth2.TokenGenerateRequest) (bool, error) {
 	requested, err := oauth.ParseScope(request.Scope)
 	if err != nil {
@@ -244,9 +246,8 @@ func (x *exchange) GetByRefresh(_ context.Context, refresh string) (oauth2.Token
 	return info, nil
 }
 
-// The steps issue and create store what they make, and the former redeems codes and replaces
-// refresh tokens: the library has nothing left to store or to remove. Access tokens are not
-// stored.
+// The library has nothing to store or to remove: the steps issue and create store grants and
+// codes, and issue redeems codes and replaces refresh tokens. Access tokens are not stored.
 
 func (x *exchange) Create(context.Context, oauth2.TokenInfo) error { return nil }
 func (x *exchange) RemoveByCode(context.Context, string) error     { return nil }

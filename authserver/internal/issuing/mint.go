@@ -12,23 +12,26 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
-	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// start stores a new grant that the user gives the client, and returns its first tokens. The
+// start stores a new grant that the user gives the client of a request, and returns its first tokens. The
 // caller says of the grant how it is given, for what, and by which function it is stored;
 // that function returns the grant's number. The grant can be refreshed if both its type and
 // the client allow it.
 func (s *Service) start(
 	ctx context.Context,
-	c client.Client,
+	r Request,
+	api resource.API,
 	user account.User,
 	g grant.Grant,
 	store func(context.Context, grant.Grant) (number int64, err error),
 ) (oauth.TokenResponse, error) {
-	g.ClientID, g.UserID, g.CreatedAt = c.ID, user.ID, s.cfg.Now()
+	c := r.Client
+	g.ClientID, g.SecretDigest, g.UserID, g.CreatedAt = c.ID, c.SecretDigest, user.ID, s.cfg.Now()
+	g.KeyThumbprint, g.Place = r.bindsRefresh(), account.NewPlace(r.Address, r.Agent)
 	g.ExpiresAt = g.CreatedAt.Add(s.cfg.Lifetime)
 	known, _ := grant.TypeOf(g.Type)
 	refreshes := known.Refreshable && c.Allows(oauth.GrantRefreshToken)
@@ -42,90 +45,74 @@ func (s *Service) start(
 		g.Refresh.ExpiresAt = s.refreshUntil(g.Refresh)
 		g.ExpiresAt = s.keepUntil(g.Refresh)
 	}
+	if session := g.CreatedAt.Add(grant.SessionLifetime); g.Authentication.SessionID != "" && g.ExpiresAt.Before(session) {
+		g.ExpiresAt = session // so that the client is told of a logout
+	}
 	if g.Number, err = store(ctx, g); err != nil {
 		return oauth.TokenResponse{}, err
 	}
 	if !refreshes {
-		return s.mint(ctx, c, user, g, "")
+		return s.mint(ctx, r, api, user, g, "")
 	}
 	first.Number = g.Number
-	return s.mint(ctx, c, user, g, first.String())
+	return s.mint(ctx, r, api, user, g, first.String())
 }
 
 // mint signs an access token for a stored grant and returns the response. It is the one
 // place where access tokens are made. The zero user means a service.
 func (s *Service) mint(
 	ctx context.Context,
-	c client.Client,
+	r Request,
+	api resource.API,
 	user account.User,
 	g grant.Grant,
 	refresh string,
 ) (oauth.TokenResponse, error) {
-	if err := s.sameSecret(ctx, c); err != nil {
-		return oauth.TokenResponse{}, err
-	}
-	lists, err := s.lists.get(ctx)
+	lists, err := s.records.currentLists(ctx)
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
 	now := s.cfg.Now()
-	username, name := shownNames(user, g.Scope)
+	expires := s.expiry(g, now)
+	shown := identityOf(user, api.Limit(g.Scope)) // the client may see more than the API has asked for
 	access, err := s.cfg.Signer.Sign(&token.Claims{
 		Issuer:    s.cfg.Issuer,
-		Subject:   cmp.Or(user.ID, c.ID),
+		Subject:   cmp.Or(user.ID, r.Client.ID),
 		Audience:  []string{g.Audience},
-		ClientID:  c.ID,
+		ClientID:  r.Client.ID,
 		ID:        uuid.NewString(),
 		IssuedAt:  now,
-		ExpiresAt: now.Add(s.cfg.Lifetime),
+		ExpiresAt: expires,
 		Scope:     g.Scope,
-		Username:  username,
-		Name:      name,
+		Username:  shown.PreferredUsername,
+		Name:      shown.Name,
+		Groups:    shown.Groups,
+		Actors:    g.Actors,
 		Status:    lists.Status(g),
+
+		KeyThumbprint: r.KeyThumbprint,
 	})
 	return oauth.TokenResponse{
 		AccessToken:  access,
-		TokenType:    tokenType,
-		ExpiresIn:    int64(s.cfg.Lifetime / time.Second),
+		TokenType:    TokenTypeOf(r.KeyThumbprint),
+		ExpiresIn:    int64(expires.Sub(now) / time.Second),
 		Scope:        g.Scope.String(),
 		RefreshToken: refresh,
 	}, err
-}
-
-// scopeProfile is the scope that shows a user's names to the client and the API.
-const scopeProfile = "profile"
-
-// shownNames returns the user's username and full name if the scope shows them.
-func shownNames(user account.User, scope oauth.Scope) (username, name string) {
-	if !scope.Has(scopeProfile) {
-		return "", ""
-	}
-	return user.Username, user.Name
-}
-
-// sameSecret refuses a client whose secret was replaced since the client was authenticated:
-// it may have been replaced to end what the old secret can get. The grant is stored by then,
-// so one that came too late to be revoked with the others gives no token.
-func (s *Service) sameSecret(ctx context.Context, authenticated client.Client) error {
-	if authenticated.Public() {
-		return nil
-	}
-	c, err := s.cfg.Store.ClientByID(ctx, authenticated.ID)
-	if errors.Is(err, record.ErrNotFound) || (err == nil && c.SecretDigest != authenticated.SecretDigest) {
-		return errNoClient
-	}
-	return err
 }
 
 // activeUser returns the user of a grant or code; grant.ErrInactive if the user is disabled
 // or deleted.
 func (s *Service) activeUser(ctx context.Context, id string) (account.User, error) {
 	user, err := s.cfg.Store.UserByID(ctx, id)
-	if errors.Is(err, record.ErrNotFound) || (err == nil && !user.Active()) {
+	if errors.Is(err, record.ErrNotFound) || (err == nil && !isActive(user)) {
 		return account.User{}, grant.ErrInactive
 	}
 	return user, err
 }
+
+// isActive reports whether a user may log in. The zero user, of a grant whose user was deleted, may not.
+func isActive(user account.User) bool { return user.ID != "" && user.Active() }
 
 // refreshUntil returns when a refresh token that is issued now expires: when it has been idle
 // for too long, or when refreshing ends.

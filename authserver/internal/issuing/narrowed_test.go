@@ -67,6 +67,7 @@ func TestRefreshForAnAPIThatWasNarrowed(t *testing.T) {
 			return a, nil
 		})
 		must(t, err)
+		b.wait()
 		next, err := b.issue(e, request(refreshing(answer.RefreshToken, "scope", tt.asked)...), b.app)
 		if tt.refused != "" {
 			refusedAs(t, "refreshing with "+tt.now, next, err, tt.refused)

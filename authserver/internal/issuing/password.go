@@ -26,13 +26,14 @@ func (s *Service) password(ctx context.Context, r Request) (oauth.TokenResponse,
 				Username:  username,
 				Password:  password,
 				Address:   r.Address,
+				OfService: !r.Client.Public(),
 				ClientID:  r.Client.ID,
 				GrantType: oauth.GrantPassword,
 			})
 			return user.ID, err
 		},
 		scope: func(requested oauth.Scope) (oauth.Scope, error) {
-			return Scope(r.Client, api, requested)
+			return s.UserScope(r.Client, api, requested)
 		},
 		issue: func(scope oauth.Scope) (oauth.TokenResponse, error) {
 			g := grant.Grant{
@@ -42,11 +43,18 @@ func (s *Service) password(ctx context.Context, r Request) (oauth.TokenResponse,
 				PasswordVersion: user.PasswordVersion,
 				Login:           user.Login,
 			}
-			return s.start(ctx, r.Client, user, g, s.cfg.Store.StartGrant)
+			if scope.Has(ScopeOpenID) {
+				g.Authentication = grant.Authentication{At: s.cfg.Now(), Methods: []string{grant.MethodPassword}}
+			}
+			response, err := s.start(ctx, r, api, user, g, s.cfg.Store.StartGrant)
+			if err != nil {
+				return oauth.TokenResponse{}, err
+			}
+			return s.withIDToken(response, idToken{client: r.Client, user: user, scope: scope, login: g.Authentication})
 		},
 	})
 	switch {
-	case errors.Is(err, grant.ErrInactive): // since the password was checked
+	case errors.Is(err, grant.ErrInactive) && !errors.Is(err, grant.ErrClientChanged): // since the password was checked
 		err = errIncorrect
 	case err != nil && user.ID != "": // the password was right
 		err = errors.Join(err, s.cfg.Passwords.GiveBack(context.WithoutCancel(ctx), user))

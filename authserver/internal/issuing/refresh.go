@@ -9,6 +9,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
@@ -20,24 +21,27 @@ const seedSize = 32
 // refreshToken runs the refresh token grant (RFC 6749 section 6). A token that was replaced
 // before the grace period ends its grant: of the two that have it one is a thief, and nobody
 // knows which (RFC 9700 section 4.14.2).
-func (s *Service) refreshToken(ctx context.Context, r Request) (oauth.TokenResponse, error) {
+func (s *Service) refreshToken(ctx context.Context, r Request) (response oauth.TokenResponse, err error) {
+	var used judgedToken
+	var reason string
+	defer func() { s.observeRefresh(reason, used.verdict, err) }()
 	parsed, err := grant.ParseRefreshToken(r.Form.Get("refresh_token"))
 	if err != nil {
-		s.logRefreshFailure(ctx, r, grant.Grant{}, "malformed token")
+		reason = reasonMalformed
+		s.logRefreshFailure(ctx, r, grant.Grant{}, reason)
 		return oauth.TokenResponse{}, err
 	}
-	used, err := s.judge(ctx, parsed)
-	if err != nil {
+	if used, err = s.judge(ctx, parsed); err != nil {
 		return oauth.TokenResponse{}, err
 	}
-	if reason := used.refusal(r.Client.ID); reason != "" {
+	if reason = used.refusal(r.Client.ID); reason != "" {
 		s.logRefreshFailure(ctx, r, used.grant, reason)
 		if used.verdict == grant.Reused {
 			err = s.revokeReused(ctx, r.Client, used.grant.Number, "refresh_token_reuse")
 		}
 		return oauth.TokenResponse{}, cmp.Or(err, error(errNotValid))
 	}
-	response, err := s.exchangeRefresh(ctx, r, used)
+	response, err = s.exchangeRefresh(ctx, r, used)
 	var protocol *oauth.Error
 	if errors.As(protocolError(err), &protocol) {
 		s.logRefreshFailure(ctx, r, used.grant, protocol.Description)
@@ -45,19 +49,29 @@ func (s *Service) refreshToken(ctx context.Context, r Request) (oauth.TokenRespo
 	return response, err
 }
 
+// Reasons for which a refresh token cannot be used, for the log.
+const (
+	reasonMalformed   = "malformed token"
+	reasonUnknown     = "unknown token"
+	reasonReused      = "token used before"
+	reasonOtherClient = "token of another client"
+	reasonRevoked     = "revoked"
+	reasonExpired     = "expired"
+)
+
 // refusal returns why a refresh token cannot be used by the client; empty if it can.
 func (t judgedToken) refusal(clientID string) string {
 	switch {
 	case t.verdict == grant.Unknown:
-		return "unknown token"
+		return reasonUnknown
 	case t.verdict == grant.Reused:
-		return "token used before"
+		return reasonReused
 	case t.grant.ClientID != clientID:
-		return "token of another client"
+		return reasonOtherClient
 	case !t.grant.RevokedAt.IsZero():
-		return "revoked"
+		return reasonRevoked
 	case !t.valid:
-		return "expired"
+		return reasonExpired
 	}
 	return ""
 }
@@ -78,6 +92,7 @@ func (s *Service) exchangeRefresh(ctx context.Context, r Request, used judgedTok
 		refresh: used.grant,
 		scope: func(requested oauth.Scope) (oauth.Scope, error) {
 			narrowed = len(requested) > 0
+			requested = withoutIgnored(requested, used.grant.Scope)
 			if name, missing := used.grant.Scope.Missing(requested...); missing {
 				return nil, oauth.ErrInvalidScope.Describe("the grant does not have the scope " + name)
 			}
@@ -99,27 +114,38 @@ func (s *Service) renew(
 	scope oauth.Scope,
 	named bool,
 ) (oauth.TokenResponse, error) {
-	user, err := s.activeUser(ctx, used.grant.UserID)
-	if err != nil {
+	if !isActive(used.user) {
+		return oauth.TokenResponse{}, grant.ErrInactive
+	}
+	if err := checkRefreshKey(r, used.grant); err != nil {
 		return oauth.TokenResponse{}, err
 	}
 	api, err := s.sameTarget(ctx, r.Form.Get("resource"), used.grant.Audience)
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
-	allowed := remainingScope
-	if named {
-		allowed = Scope
-	}
 	g := used.grant
-	if g.Scope, err = allowed(r.Client, api, scope); err != nil {
+	if named {
+		g.Scope, err = scopeWithin(allowedWith(r.Client, api, used.grant.Scope), api, scope)
+	} else {
+		g.Scope, err = remainingScope(r.Client, api, scope)
+	}
+	if err != nil {
+		return oauth.TokenResponse{}, err
+	}
+	if err := s.bindLater(ctx, r, used); err != nil {
 		return oauth.TokenResponse{}, err
 	}
 	next, err := s.rotate(ctx, used)
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
-	return s.mint(ctx, r.Client, user, g, next)
+	response, err := s.mint(ctx, r, api, used.user, g, next)
+	if err != nil {
+		return oauth.TokenResponse{}, err
+	}
+	// It has the auth_time and the sid of the first one, and no nonce (OpenID Connect Core section 12.2).
+	return s.withIDToken(response, idToken{client: r.Client, user: used.user, scope: g.Scope, login: g.Authentication})
 }
 
 // rotate replaces a valid refresh token and returns the one that the client is to use next.
@@ -136,7 +162,7 @@ func (s *Service) rotate(ctx context.Context, used judgedToken) (string, error) 
 	g, now := used.grant, s.cfg.Now()
 	rotated, next := g.Refresh.Rotate(used.token, seed, now, s.cfg.RefreshGrace)
 	rotated.ExpiresAt = s.refreshUntil(rotated)
-	won, err := s.cfg.Store.RotateRefresh(ctx, g.Number, g.Refresh.Current, rotated, now, s.keepUntil(rotated))
+	won, err := s.cfg.Store.RotateRefresh(ctx, g, rotated, now, s.keepUntil(rotated))
 	if err != nil || won {
 		return next.String(), err
 	}
@@ -147,10 +173,11 @@ func (s *Service) rotate(ctx context.Context, used judgedToken) (string, error) 
 	return again.current.String(), err
 }
 
-// judgedToken is a refresh token with its grant and the verdict on it.
+// judgedToken is a refresh token with its grant, the grant's user and the verdict on it.
 type judgedToken struct {
 	token   grant.RefreshToken
 	grant   grant.Grant
+	user    account.User // the zero value if deleted
 	verdict grant.Verdict
 	// current is the token that replaced a recent one last, or the current token itself.
 	current grant.RefreshToken
@@ -161,7 +188,7 @@ type judgedToken struct {
 // judge finds the grant of a refresh token and judges the token. It changes nothing. All that
 // refresh, introspect or revoke by a refresh token go by this verdict.
 func (s *Service) judge(ctx context.Context, t grant.RefreshToken) (judgedToken, error) {
-	g, err := s.cfg.Store.GrantByNumber(ctx, t.Number)
+	g, user, err := s.cfg.Store.GrantWithUser(ctx, t.Number)
 	if errors.Is(err, record.ErrNotFound) {
 		return judgedToken{token: t, verdict: grant.Unknown}, nil
 	}
@@ -171,7 +198,7 @@ func (s *Service) judge(ctx context.Context, t grant.RefreshToken) (judgedToken,
 	now := s.cfg.Now()
 	verdict, current := g.Refresh.Judge(t, now, s.cfg.RefreshGrace)
 	valid := (verdict == grant.Current || verdict == grant.Recent) && g.RefreshesAt(now)
-	return judgedToken{token: t, grant: g, verdict: verdict, valid: valid, current: current}, nil
+	return judgedToken{token: t, grant: g, user: user, verdict: verdict, valid: valid, current: current}, nil
 }
 
 // revokeReused revokes a grant because a code or refresh token of it was used twice, and

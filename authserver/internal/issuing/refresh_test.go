@@ -53,7 +53,7 @@ func TestRefreshingEnds(t *testing.T) {
 			want = end
 		}
 		if got := found.Grant.Refresh.ExpiresAt; !got.Equal(want) {
-			t.Errorf("after %v it is good until %v, want %v", b.now.Sub(began), got, want)
+			t.Errorf("after %v it is valid until %v, want %v", b.now.Sub(began), got, want)
 		}
 	}
 	b.now = began.Add(3*time.Hour - time.Second)
@@ -81,7 +81,7 @@ func TestGrantLastsAsLongAsItsTokens(t *testing.T) {
 	stored, err := b.data.GrantByNumber(t.Context(), 1)
 	must(t, err)
 	if until := b.claims(last).ExpiresAt; stored.ExpiresAt.Before(until) {
-		t.Errorf("the grant is kept until %v, and its access token is good until %v", stored.ExpiresAt, until)
+		t.Errorf("the grant is kept until %v, and its access token is valid until %v", stored.ExpiresAt, until)
 	}
 }
 

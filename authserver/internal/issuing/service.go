@@ -18,7 +18,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// tokenType is the token_type of every response (RFC 6750 section 4), in the letters that
+// tokenType is the token_type of bearer tokens (RFC 6750 section 4), in the letters that
 // clients of the FastAPI tutorial expect.
 const tokenType = "bearer"
 
@@ -32,7 +32,7 @@ type Passwords interface {
 	GiveBack(ctx context.Context, user account.User) error
 }
 
-// Config configures a Service. All fields are required.
+// Config configures a Service. All fields but Observer are required.
 type Config struct {
 	// Issuer is the iss of every token.
 	Issuer string
@@ -45,8 +45,8 @@ type Config struct {
 	RefreshIdle time.Duration
 	// RefreshLifetime is how long a grant can be refreshed however often it is.
 	RefreshLifetime time.Duration
-	// RefreshGrace is how long after its use a refresh token is still accepted, and answered
-	// with the same successor.
+	// RefreshGrace is how long a refresh token is accepted after its first use. It then gets
+	// the same successor.
 	RefreshGrace time.Duration
 
 	// Store has users, clients, APIs and grants.
@@ -57,25 +57,32 @@ type Config struct {
 	Signer *token.Signer
 	// Verifier accepts what Signer signs, for any API, so that tokens can be inspected.
 	Verifier *token.Verifier
-	// Now is the clock.
+	// Now is the clock. It should have a monotonic reading, like time.Now.
 	Now func() time.Time
 	// Random is the source of codes and refresh tokens; crypto/rand.Reader.
 	Random io.Reader
 	// Log gets security events.
 	Log *slog.Logger
+	// Observer counts requests; nil means that nobody does.
+	Observer Observer
 }
 
 // Service issues, inspects and revokes tokens. It is safe for concurrent use.
 type Service struct {
-	cfg   Config
-	lists currentLists
+	cfg     Config
+	records records
 }
 
 // New returns a service.
 func New(cfg Config) *Service {
-	return &Service{cfg: cfg, lists: currentLists{
-		store: cfg.Store, now: cfg.Now, lists: grant.Lists{Issuer: cfg.Issuer, Default: cfg.Audience},
-	}}
+	lists := grant.Lists{Issuer: cfg.Issuer, Default: cfg.Audience}
+	return &Service{cfg: cfg, records: newRecords(cfg.Store, lists, cfg.Now)}
+}
+
+// ClientByID returns a client as it was registered at most CacheTime ago, or record.ErrNotFound. The
+// caller must not change its slices.
+func (s *Service) ClientByID(ctx context.Context, id string) (client.Client, error) {
+	return s.records.clients.get(ctx, id)
 }
 
 // Request is a token request. Its parameters are syntactically valid and occur once, its
@@ -87,6 +94,11 @@ type Request struct {
 	Form url.Values
 	// Address is the IP address that the request comes from, without the port.
 	Address string
+	// Agent is the User-Agent header of the request.
+	Agent string
+	// KeyThumbprint identifies the key of the request's DPoP proof, which is verified (RFC 9449 section 5). The access
+	// token is bound to it. Empty means that there is no proof: the token is a bearer token.
+	KeyThumbprint string
 }
 
 // runs has the function that runs each of grant.Types.
@@ -95,6 +107,8 @@ var runs = map[oauth.GrantType]func(*Service, context.Context, Request) (oauth.T
 	oauth.GrantPassword:          (*Service).password,
 	oauth.GrantRefreshToken:      (*Service).refreshToken,
 	oauth.GrantClientCredentials: (*Service).clientCredentials,
+	oauth.GrantDeviceCode:        (*Service).deviceCode,
+	oauth.GrantTokenExchange:     (*Service).tokenExchange,
 }
 
 // Issue runs the grant type that the request names, and returns the response. The error is
@@ -109,9 +123,14 @@ func (s *Service) Issue(ctx context.Context, r Request) (oauth.TokenResponse, er
 	if absent := missing(r.Form, required(known, r.Client)); len(absent) > 0 {
 		return oauth.TokenResponse{}, oauth.ErrInvalidRequest.Describe("missing: " + strings.Join(absent, " and "))
 	}
+	if err := r.checkProof(); err != nil {
+		return oauth.TokenResponse{}, err
+	}
 	response, err := runs[name](s, ctx, r)
+	err = protocolError(err)
+	s.observeToken(known, err)
 	if err != nil {
-		return oauth.TokenResponse{}, protocolError(err)
+		return oauth.TokenResponse{}, err
 	}
 	return response, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
@@ -66,7 +67,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, api: defaultAPI, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
 	var err error
-	b.data, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), store.Pool{})
+	b.data, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), databasetest.Pool)
 	must(t, err)
 	t.Cleanup(func() { _ = b.data.Close() })
 	_, err = b.data.Migrate(t.Context())
@@ -105,6 +106,9 @@ func newBench(t *testing.T) *bench {
 	}
 	return b
 }
+
+// wait moves the clock until nothing is in memory any longer that was read before.
+func (b *bench) wait() { b.now = b.now.Add(issuing.CacheTime) }
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -250,7 +254,7 @@ func (e unhashable) Unwrap() []error { return e.causes }
 func TestIssueErrors(t *testing.T) {
 	incorrect := oauth.ErrInvalidGrant.Describe("Incorrect username or password")
 	unknown := errors.New("something else")
-	overloaded := fmt.Errorf("login: %w", account.ErrOverloaded)
+	overloaded := fmt.Errorf("login: %w", &account.OverloadedError{Wait: time.Second})
 	throttled := &account.ThrottledError{Wait: time.Second}
 	outage := fmt.Errorf("%w: locked", store.ErrUnavailable)
 	for _, tt := range []struct{ from, want error }{
@@ -352,6 +356,10 @@ func TestIssueAfterTheUserChanged(t *testing.T) {
 		"client deleted": func(b *bench) error { return b.data.DeleteClient(t.Context(), "app", b.now) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			want := "Incorrect username or password"
+			if name == "client deleted" {
+				want = "client authentication failed"
+			}
 			b := newBench(t)
 			login := b.cfg.Passwords
 			b.cfg.Passwords = passwords(func(ctx context.Context, a account.Attempt) (account.User, error) {
@@ -361,8 +369,8 @@ func TestIssueAfterTheUserChanged(t *testing.T) {
 			})
 			answer, err := b.issue(issuing.New(b.cfg), request(), b.app)
 			var got *oauth.Error
-			if !errors.As(err, &got) || got.Description != "Incorrect username or password" || answer != noTokens {
-				t.Errorf("got %v, %v", answer, err)
+			if !errors.As(err, &got) || got.Description != want || answer != noTokens {
+				t.Errorf("got %v, %v, want %s", answer, err, want)
 			}
 			b.expectGrants(0)
 		})
@@ -385,16 +393,21 @@ func TestIssueWhileTheSecretIsReplaced(t *testing.T) {
 	must(t, err)
 
 	must(t, b.data.ReplaceClientSecret(t.Context(), c.ID, "another digest", b.now))
-	for name, r := range map[string]url.Values{"password": request(), "service": service()} {
-		late, err := b.issue(e, r, c)
-		refusedAs(t, name, late, err, oauth.CodeInvalidClient)
-	}
+	late, err := b.issue(e, request(), c)
+	refusedAs(t, "password", late, err, oauth.CodeInvalidClient)
+	late, err = b.issue(e, service(), c) // by the grant that is in memory, which is revoked
+	must(t, err)
+	expectActive(t, "a service's token", e, late.AccessToken, issuing.ErrNotActive)
+	b.wait()
+	late, err = b.issue(e, service(), c)
+	refusedAs(t, "service", late, err, oauth.CodeInvalidClient)
 	c.SecretDigest = "another digest"
-	late, err := b.issue(e, request(refreshing(answer.RefreshToken)...), c)
+	late, err = b.issue(e, request(refreshing(answer.RefreshToken)...), c)
 	refusedAs(t, "refreshing what is revoked", late, err, oauth.CodeInvalidGrant)
 	for _, r := range []url.Values{request(), service()} {
-		_, err := b.issue(e, r, c)
+		answer, err := b.issue(e, r, c)
 		must(t, err)
+		expectActive(t, "a token for the new secret", e, answer.AccessToken, nil)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
@@ -49,19 +48,7 @@ func (s *Service) Target(ctx context.Context, named string) (resource.API, error
 // the only one whose audience is the same URI (RFC 3986 section 6.2.3). Tokens keep the audience
 // as it is registered. The error is record.ErrNotFound if no API matches.
 func (s *Service) API(ctx context.Context, named string) (resource.API, error) {
-	exact, err := s.cfg.Store.APIByAudience(ctx, named)
-	if !errors.Is(err, record.ErrNotFound) {
-		return exact, err
-	}
-	registered, listErr := s.cfg.Store.APIs(ctx)
-	if listErr != nil {
-		return resource.API{}, listErr
-	}
-	same := slices.DeleteFunc(registered, func(a resource.API) bool { return !resource.Same(a.Audience, named) })
-	if len(same) != 1 {
-		return resource.API{}, err
-	}
-	return same[0], nil
+	return s.records.apis.get(ctx, named)
 }
 
 // sameTarget returns the API of a grant or code. The request may name it again, but no other
@@ -70,7 +57,7 @@ func (s *Service) sameTarget(ctx context.Context, named, granted string) (resour
 	if named != "" && !resource.Same(named, granted) {
 		return resource.API{}, errOther
 	}
-	api, err := s.cfg.Store.APIByAudience(ctx, granted)
+	api, err := s.records.exactAPI(ctx, granted)
 	if errors.Is(err, record.ErrNotFound) {
 		return resource.API{}, errGone
 	}
@@ -98,7 +85,11 @@ func (s *Service) signable(ctx context.Context, audience string) error {
 // Scope returns what a client gets of the scope that it requests for an API: all of it, or
 // invalid_scope. Requesting nothing means all that the client may have (RFC 6749 section 3.3).
 func Scope(c client.Client, api resource.API, requested oauth.Scope) (oauth.Scope, error) {
-	allowed := api.Limit(c.Scope)
+	return scopeWithin(api.Limit(c.Scope), api, requested)
+}
+
+// scopeWithin is Scope for a client that may have the allowed scope.
+func scopeWithin(allowed oauth.Scope, api resource.API, requested oauth.Scope) (oauth.Scope, error) {
 	if len(requested) == 0 {
 		requested = allowed
 	}
@@ -123,7 +114,7 @@ var errNothingLeft = oauth.ErrInvalidGrant.Describe(
 // remainingScope returns what a client may still have of a scope that was granted: the client
 // or the API may have been changed since.
 func remainingScope(c client.Client, api resource.API, granted oauth.Scope) (oauth.Scope, error) {
-	left := granted.Common(api.Limit(c.Scope))
+	left := granted.Common(allowedWith(c, api, granted))
 	if len(left) == 0 && len(granted) > 0 {
 		return nil, errNothingLeft
 	}

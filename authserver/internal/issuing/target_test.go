@@ -87,6 +87,7 @@ func TestTarget(t *testing.T) {
 		}
 	}
 	must(t, b.data.Close())
+	b.wait()
 	if _, err := e.Target(t.Context(), billing.Audience); err == nil || errors.As(err, new(*oauth.Error)) {
 		t.Errorf("without a database: %v", err)
 	}
@@ -221,11 +222,17 @@ func TestInspectServiceTokenForADeletedAPI(t *testing.T) {
 		expectActive(t, "a token for "+api, e, tokens[api], nil)
 	}
 	must(t, b.data.DeleteAPI(t.Context(), billing.Audience, b.now))
+	late, err := b.issue(e, request("grant_type", "client_credentials", "resource", billing.Audience), service)
+	must(t, err) // the API is still in memory
+	b.wait()
+	expectActive(t, "a token that was issued after the deletion", e, late.AccessToken, issuing.ErrNotActive)
 	expectActive(t, "a token for the deleted API", e, tokens[billing.Audience], issuing.ErrNotActive)
 	expectActive(t, "a token for the other API", e, tokens[audience], nil)
 	must(t, b.data.CreateAPI(t.Context(), billing))
-	expectActive(t, "the token of before, when the API is registered again", e, tokens[billing.Audience],
-		issuing.ErrNotActive)
+	b.wait()
+	for _, old := range []string{tokens[billing.Audience], late.AccessToken} {
+		expectActive(t, "an earlier token, when the API is registered again", e, old, issuing.ErrNotActive)
+	}
 	answer, err := b.issue(e, request("grant_type", "client_credentials", "resource", billing.Audience), service)
 	must(t, err)
 	expectActive(t, "a new token", e, answer.AccessToken, nil)

@@ -78,6 +78,9 @@ type Config struct {
 	Signer *token.Signer
 	// Now is the clock.
 	Now func() time.Time
+	// Published, unless nil, is called with how many more grants the lists call revoked, and with how long ago the
+	// newest of them was revoked: the time since the beginning of that second. It must return at once.
+	Published func(grants int, delay time.Duration)
 	// Log gets errors of updates that no request waits for; nil means that nothing is logged.
 	Log *slog.Logger
 }

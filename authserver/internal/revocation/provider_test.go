@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
@@ -81,7 +82,7 @@ func newPlace(t *testing.T) *place {
 func (p *place) open() {
 	p.t.Helper()
 	var err error
-	p.Store, err = store.Open(p.t.Context(), "sqlite:"+p.file, store.Pool{})
+	p.Store, err = store.Open(p.t.Context(), "sqlite:"+p.file, databasetest.Pool)
 	p.must(err)
 	_, err = p.Migrate(p.t.Context())
 	p.must(err)

@@ -225,7 +225,7 @@ func (p *Provider) readAllAgain(now time.Time, epochs []string) {
 // readAll reads all revocations into new lists beside the old ones, and then replaces those.
 // Revocations that updates find meanwhile are added to both.
 func (p *Provider) readAll(now time.Time, epochs []string) error {
-	err := p.eachPage(now.Add(-retention), func(numbers []int64) { set(p.next, numbers) })
+	err := p.eachPage(now.Add(-retention), func(numbers []int64, _ time.Time) { set(p.next, numbers) })
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err == nil {
@@ -242,15 +242,15 @@ func (p *Provider) readAll(now time.Time, epochs []string) error {
 }
 
 // eachPage reads which grants were revoked at that second or later, and calls found with each
-// page of their numbers while it holds the mutex.
-func (p *Provider) eachPage(at time.Time, found func(numbers []int64)) error {
+// page of their numbers, and when the last of these was revoked, while it holds the mutex.
+func (p *Provider) eachPage(at time.Time, found func(numbers []int64, last time.Time)) error {
 	for number := int64(0); ; {
 		numbers, last, err := p.page(at, number)
 		if err != nil {
 			return err
 		}
 		p.mu.Lock()
-		found(numbers)
+		found(numbers, last)
 		p.mu.Unlock()
 		if len(numbers) < pageSize {
 			return nil
@@ -265,18 +265,26 @@ func (p *Provider) page(at time.Time, number int64) (numbers []int64, last time.
 	return p.cfg.Grants.RevokedAfter(ctx, at, number, pageSize)
 }
 
-// add sets the bits of grants, and drops the signed lists that this changes.
-func (p *Provider) add(numbers []int64) {
+// add sets the bits of grants, the last of which was revoked at that time, and drops the signed lists that this
+// changes.
+func (p *Provider) add(numbers []int64, last time.Time) {
 	if p.next != nil {
 		set(p.next, numbers)
 	}
 	changed := set(p.bits, numbers)
-	maps.DeleteFunc(p.signed, func(l grant.List, _ SignedList) bool { return changed[l.Number] })
+	maps.DeleteFunc(p.signed, func(l grant.List, _ SignedList) bool { return changed[l.Number] > 0 })
+	grants := 0
+	for _, n := range changed {
+		grants += n
+	}
+	if grants > 0 && p.cfg.Published != nil {
+		p.cfg.Published(grants, max(p.cfg.Now().Sub(last), 0))
+	}
 }
 
-// set sets the bits of grants, and returns the numbers of the lists that this changes.
-func set(lists map[int64]*statuslist.List, numbers []int64) (changed map[int64]bool) {
-	changed = map[int64]bool{}
+// set sets the bits of grants, and returns how many that changes, by the number of the list.
+func set(lists map[int64]*statuslist.List, numbers []int64) (changed map[int64]int) {
+	changed = map[int64]int{}
 	for _, number := range numbers {
 		n, index := number/grant.ListSize, number%grant.ListSize
 		list, ok := lists[n]
@@ -286,7 +294,7 @@ func set(lists map[int64]*statuslist.List, numbers []int64) (changed map[int64]b
 		}
 		if revoked, _ := list.Revoked(index); !revoked {
 			list.Revoke(index)
-			changed[n] = true
+			changed[n]++
 		}
 	}
 	return changed

@@ -43,8 +43,11 @@ func logNewAdminEvents(ctx context.Context, data *store.Store, log *slog.Logger)
 
 func logAdminEvent(ctx context.Context, e store.AdminEvent, log *slog.Logger) {
 	subject := "client"
-	if strings.HasPrefix(e.Event, "user_") {
+	switch {
+	case strings.HasPrefix(e.Event, "user_"):
 		subject = "username"
+	case strings.HasPrefix(e.Event, "invitation_"):
+		subject = "email"
 	}
 	fields := []any{"event", e.Event, subject, e.Subject}
 	if !e.At.IsZero() {

@@ -1,17 +1,15 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
-	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/database"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -30,12 +28,22 @@ type Database struct {
 	DatabaseConnections      int           `group:"Data" env:"HALLPASS_DATABASE_CONNECTIONS" default:"10" placeholder:"N" help:"Maximum number of connections to PostgreSQL of each process (${default})."`
 	DatabaseConnectTimeout   time.Duration `group:"Data" env:"HALLPASS_DATABASE_CONNECT_TIMEOUT" default:"5s" help:"How long connecting to PostgreSQL may take (${default})."`
 	DatabaseStatementTimeout time.Duration `group:"Data" env:"HALLPASS_DATABASE_STATEMENT_TIMEOUT" default:"5s" help:"How long one statement may take in PostgreSQL (${default})."`
+
+	// Wrap, unless nil, wraps the driver of all connections.
+	Wrap store.Wrap `kong:"-"`
+	// Setting is the name of the URL's setting in errors, by default --database-url.
+	Setting string `kong:"-"`
+}
+
+// setting returns the name of the URL's setting.
+func (d *Database) setting() string {
+	return cmp.Or(d.Setting, "--database-url (HALLPASS_DATABASE_URL)")
 }
 
 // Validate checks what kong cannot. The error names the setting.
 func (d *Database) Validate() error {
 	if err := store.CheckURL(d.DatabaseURL); err != nil {
-		return fmt.Errorf("--database-url (HALLPASS_DATABASE_URL): %w", err)
+		return fmt.Errorf("%s: %w", d.setting(), err)
 	}
 	switch {
 	case d.DatabaseConnections < 1 || d.DatabaseConnections > 1000:
@@ -76,14 +84,35 @@ func OpenExistingStore(ctx context.Context, d Database) (*store.Store, error) {
 	return s, err
 }
 
+// OpenAnyStore opens existing data, whatever the version of its schema.
+func OpenAnyStore(ctx context.Context, d Database) (*store.Store, error) {
+	s, err := d.open(ctx, store.OpenExisting, func(*store.Store, context.Context) (int64, error) { return 0, nil })
+	if errors.Is(err, store.ErrNoDatabase) {
+		err = program.WithCode(program.ExitUsage, err)
+	}
+	return s, err
+}
+
 // OpenRestoredStore opens existing data, like OpenExistingStore, and migrates its schema, like OpenStore:
-// a copy of a database may be from an older version.
+// a copy of a database may be from an older version. It returns an error for a copy that is damaged or
+// has no schema.
 func OpenRestoredStore(ctx context.Context, d Database) (*store.Store, error) {
-	s, err := d.open(ctx, store.OpenExisting, (*store.Store).Migrate)
+	s, err := d.open(ctx, store.OpenExisting, migrateRestored)
 	if errors.Is(err, store.ErrNoDatabase) {
 		err = program.WithCode(program.ExitUsage, fmt.Errorf("%w; put the copy there first", err))
 	}
 	return s, err
+}
+
+// migrateRestored checks a copy and migrates its schema.
+func migrateRestored(s *store.Store, ctx context.Context) (int64, error) { //nolint:revive // like a method of Store
+	if err := s.CheckIntegrity(ctx); err != nil {
+		return 0, err
+	}
+	if version, err := s.Schema(ctx); version == 0 && errors.Is(err, store.ErrOlderSchema) {
+		return 0, errors.New("this is no database of Hallpass, or an empty one")
+	}
+	return s.Migrate(ctx)
 }
 
 // open opens the database by one function, and migrates or checks its schema by another.
@@ -101,6 +130,7 @@ func (d Database) open(
 		Connections:      d.DatabaseConnections,
 		ConnectTimeout:   d.DatabaseConnectTimeout,
 		StatementTimeout: d.DatabaseStatementTimeout,
+		Wrap:             d.Wrap,
 	})
 	if err == nil {
 		if _, err = schema(s, ctx); err != nil {
@@ -110,38 +140,18 @@ func (d Database) open(
 	if err == nil {
 		return s, nil
 	}
-	err = fmt.Errorf("--database-url (HALLPASS_DATABASE_URL): %w", err)
+	err = fmt.Errorf("%s: %w", d.setting(), err)
 	if errors.Is(err, store.ErrURL) || errors.Is(err, store.ErrPermissions) {
 		err = program.WithCode(program.ExitUsage, err)
 	}
 	return nil, err
 }
 
-// maxPasswordFile limits the file of the password, in bytes.
-const maxPasswordFile = 4 << 10
-
-// password reads the password from its file, if there is one. It does not wait for a pipe that nobody
-// writes to.
+// password reads the password from its file, if there is one.
 func (d Database) password() (string, error) {
-	if d.DatabasePasswordFile == "" {
-		return "", nil
-	}
-	const setting = "--database-password-file (HALLPASS_DATABASE_PASSWORD_FILE)"
-	file, err := os.OpenFile(d.DatabasePasswordFile, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	password, err := database.ReadPasswordFile(d.DatabasePasswordFile)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", setting, err)
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxPasswordFile+1))
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", setting, err)
-	}
-	password := strings.TrimRight(string(text), "\r\n")
-	switch {
-	case password == "":
-		return "", fmt.Errorf("%s: %s is empty", setting, d.DatabasePasswordFile)
-	case len(text) > maxPasswordFile:
-		return "", fmt.Errorf("%s: %s has more than %d bytes", setting, d.DatabasePasswordFile, maxPasswordFile)
+		return "", fmt.Errorf("--database-password-file (HALLPASS_DATABASE_PASSWORD_FILE): %w", err)
 	}
 	return password, nil
 }

@@ -86,10 +86,13 @@ var demoUsers = []struct{ username, password, name string }{
 }
 
 // demoScope is what the resource server in this repository needs.
-var demoScope = oauth.Scope{"profile", "items:read"}
+var demoScope = oauth.Scope{"profile", "items:read", "items:write"}
 
-// demoDescription describes the scope that the authorization server gives no meaning to.
-var demoDescription = resource.ScopeDescription{Scope: "items:read", Text: "See your items"}
+// demoDescriptions describe the scopes that the authorization server gives no meaning to.
+var demoDescriptions = []resource.ScopeDescription{
+	{Scope: "items:read", Text: "See your items"},
+	{Scope: "items:write", Text: "See and change your items"},
+}
 
 // prepareDemo makes the demo users and the demo client if the demo is on, and warns while they can
 // log in. If the demo is off, it ends the sessions and grants of demo users who still have the demo's
@@ -153,8 +156,10 @@ func seedDemo(ctx context.Context, data *store.Store, hasher *account.Hasher, no
 	if err := data.CreateClient(ctx, c); err != nil && !errors.Is(err, record.ErrExists) {
 		return err
 	}
-	if err := data.DescribeScope(ctx, demoDescription); err != nil {
-		return err
+	for _, description := range demoDescriptions {
+		if err := data.DescribeScope(ctx, description); err != nil {
+			return err
+		}
 	}
 	group, ctx := errgroup.WithContext(ctx) // each hash takes a quarter of a second
 	for _, u := range demoUsers {

@@ -18,10 +18,14 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
 	"github.com/hallpass-auth/hallpass/shared/token"
+	"github.com/hallpass-auth/hallpass/shared/tracing"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/assertion"
+	"github.com/hallpass-auth/hallpass/authserver/internal/backchannel"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
@@ -46,10 +50,14 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 			err = errors.Join(err, data.Close())
 		}
 	}()
+	traces, err := s.openTraces(ctx, version, log)
+	if err != nil {
+		return program.WithCode(program.ExitUsage, err)
+	}
 	database := databaseCheck()
 	registry := httpserver.NewRegistry(version)
 	registry.MustRegister(keymetrics.New(keys)...)
-	return (&httpserver.Server{
+	server := &httpserver.Server{
 		Settings: s.HTTP,
 		Prepare: func(ctx context.Context) (http.Handler, error) {
 			opened, err := waitForStore(ctx, s.Database, log)
@@ -57,29 +65,63 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 				return nil, err
 			}
 			data = opened
-			if err := setDefaultAPI(ctx, data, s.Audience, log); err != nil {
-				return nil, err
-			}
-			if err := s.checkClients(ctx, data, hasher, log); err != nil {
-				return nil, err
-			}
-			warnOfTwins(ctx, data, log)
-			logNewAdminEvents(ctx, data, log)
-			go logAdminEvents(ctx, data, log)
-			login, err := newLogin(ctx, s, data, hasher, log)
-			if err != nil {
-				return nil, err
-			}
-			return handler(s, keys, data, login, registry, log)
+			return Handler(ctx, s, Parts{
+				Keys:     keys,
+				Data:     data,
+				Hasher:   hasher,
+				Traces:   traces,
+				Registry: registry,
+				Log:      log,
+			})
 		},
 		Ready: func(ctx context.Context) error {
 			health, _ := keyring.HealthOf(keys)
 			return errors.Join(health.Check(time.Now()), database(ctx, data))
 		},
-		PublicURL: s.Issuer,
-		Registry:  registry,
-		Log:       log,
-	}).Run(ctx)
+		AdminPages: s.adminPages(func() *store.Store { return data }),
+		PublicURL:  s.Issuer,
+		Registry:   registry,
+		Log:        log,
+	}
+	if traces != nil {
+		server.Tracing = traces
+	}
+	return server.Run(ctx)
+}
+
+// Parts are what the handler of a server needs besides its settings. All but Traces are required.
+type Parts struct {
+	// Keys sign and verify tokens.
+	Keys keyring.Source
+	// Data is an open database with the schema of this version.
+	Data *store.Store
+	// Hasher hashes passwords. The cost in the settings is not used.
+	Hasher *account.Hasher
+	// Traces traces outgoing requests; nil means that none are traced.
+	Traces *tracing.Tracer
+	// Registry gets the metrics.
+	Registry *prometheus.Registry
+	Log      *slog.Logger
+}
+
+// Handler prepares the database for the settings and returns the handler of the public listener. Its background
+// work goes on until ctx ends.
+func Handler(ctx context.Context, s Settings, p Parts) (http.Handler, error) {
+	if err := setDefaultAPI(ctx, p.Data, s.Audience, p.Log); err != nil {
+		return nil, err
+	}
+	if err := s.checkClients(ctx, p.Data, p.Hasher, p.Log); err != nil {
+		return nil, err
+	}
+	warnOfTwins(ctx, p.Data, p.Log)
+	logNewAdminEvents(ctx, p.Data, p.Log)
+	go logAdminEvents(ctx, p.Data, p.Log)
+	go forgetPlaces(ctx, p.Data, p.Log)
+	login, err := newLogin(ctx, s, p.Data, p.Hasher, p.Log)
+	if err != nil {
+		return nil, err
+	}
+	return handler(ctx, s, p.Keys, p.Data, login, p.Traces, p.Registry, p.Log)
 }
 
 // checkClients makes the users and the client of the demo if asked to, and checks the default
@@ -140,42 +182,49 @@ func setDefaultAPI(ctx context.Context, data *store.Store, audience string, log 
 	return err
 }
 
-// handler returns the handler of the public listener.
+// handler returns the handler of the public listener. Until ctx ends, it also tells clients of logouts and
+// sends mails.
 func handler(
+	ctx context.Context,
 	s Settings,
 	keys keyring.Source,
 	data *store.Store,
 	login *account.Login,
+	traces *tracing.Tracer,
 	registry *prometheus.Registry,
 	log *slog.Logger,
 ) (http.Handler, error) {
-	registry.MustRegister(gateMetrics(login.Gate)...)
+	observeLogins(registry, login)
+	observeStore(registry, data)
 	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, Audience: s.Audience})
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := tokenService(s, keys, data, login, log)
+	tokens, err := tokenService(s, keys, data, login, newTokenMetrics(registry), log)
 	if err != nil {
 		return nil, err
 	}
+	guard, err := newGuard(s, traces, log)
+	if err != nil {
+		return nil, err
+	}
+	go backchannel.New(backchannel.Config{Store: data, Tokens: tokens, Guard: guard, Now: time.Now, Log: log}).Run(ctx)
 	lists := grant.Lists{Issuer: s.Issuer, Default: s.Audience}
-	return web.New(web.Config{
+	cfg := web.Config{
 		IssuerURL:      s.Issuer,
 		DefaultClient:  s.DefaultClient,
 		AllowedOrigins: s.HTTP.AllowedOrigins,
-		Clients:        data,
 		Passwords:      login,
+		Accounts:       &account.Service{Store: data, Login: login, Now: time.Now, Log: log},
 		Sessions:       data,
 		Scopes:         data,
 		Tokens:         tokens,
-		Revocations: revocation.NewProvider(revocation.Config{
-			Lifetime: s.AccessTokenLifetime,
-			Lists:    lists,
-			Grants:   data,
-			APIs:     data,
-			Signer:   &token.Signer{Keys: keys, Audience: s.Audience},
-			Now:      time.Now,
-			Log:      log,
+		Revocations:    revocations(s, keys, data, lists, observeRevocations(registry), log),
+		Assertions: assertion.New(assertion.Config{
+			Audiences: []string{s.Issuer, s.Issuer + "/token", s.Issuer + "/par"},
+			Guard:     guard,
+			Store:     data,
+			Now:       time.Now,
 		}),
 		Lists:    lists,
 		Verifier: verifier,
@@ -183,7 +232,51 @@ func handler(
 		Now:      time.Now,
 		Log:      log,
 		Registry: registry,
-	}), nil
+	}
+	if cfg.Proofs, err = newProofs(ctx, s, data); err != nil {
+		return nil, err
+	}
+	if err := s.setUnregistered(&cfg, guard, log); err != nil {
+		return nil, program.WithCode(program.ExitUsage, err)
+	}
+	if err := s.startMail(ctx, &cfg, data, login); err != nil {
+		return nil, err
+	}
+	return web.New(cfg), nil
+}
+
+// revocations returns what publishes revocations, and tells published of them.
+func revocations(
+	s Settings,
+	keys keyring.Source,
+	data *store.Store,
+	lists grant.Lists,
+	published func(grants int, delay time.Duration),
+	log *slog.Logger,
+) *revocation.Provider {
+	return revocation.NewProvider(revocation.Config{
+		Lifetime:  s.AccessTokenLifetime,
+		Lists:     lists,
+		Grants:    data,
+		APIs:      data,
+		Signer:    &token.Signer{Keys: keys, Audience: s.Audience},
+		Now:       time.Now,
+		Published: published,
+		Log:       log,
+	})
+}
+
+// newGuard returns what sends every request to a URL that a client or a stranger chose.
+func newGuard(s Settings, traces *tracing.Tracer, log *slog.Logger) (*outbound.Guard, error) {
+	exception, err := outbound.ParseException(s.InsecureFetchFrom)
+	if err != nil {
+		return nil, err
+	}
+	if exception.IsValid() {
+		log.Warn("--insecure-fetch-from (HALLPASS_INSECURE_FETCH_FROM) lets clients make the server call an address of "+
+			"this machine: use it for tests and examples only", "address", exception.String())
+	}
+	return outbound.New(outbound.Config{Exception: exception, Log: log, Transport: traces.Transport}), nil
 }
 
 // tokenService returns what issues, inspects and revokes tokens. It accepts its tokens for any
@@ -193,6 +286,7 @@ func tokenService(
 	keys keyring.Source,
 	data *store.Store,
 	login *account.Login,
+	observer issuing.Observer,
 	log *slog.Logger,
 ) (*issuing.Service, error) {
 	verifier, err := token.NewVerifier(token.VerifierConfig{
@@ -215,6 +309,7 @@ func tokenService(
 		Now:             time.Now,
 		Random:          rand.Reader,
 		Log:             log,
+		Observer:        observer,
 	}), nil
 }
 
@@ -244,18 +339,5 @@ func warnOfPlainHTTP(ctx context.Context, issuer string, log *slog.Logger) {
 	if h := u.Hostname(); h != "localhost" && h != "127.0.0.1" && h != "::1" {
 		log.WarnContext(ctx, "--issuer (HALLPASS_ISSUER) is plain http on a network: "+
 			"passwords and tokens can be read on the way", "issuer", issuer)
-	}
-}
-
-func gateMetrics(gate *account.Gate) []prometheus.Collector {
-	return []prometheus.Collector{
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "hallpass_password_checks_running",
-			Help: "Passwords being checked right now.",
-		}, func() float64 { return float64(gate.Running()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "hallpass_password_checks_waiting",
-			Help: "Logins waiting for their password to be checked.",
-		}, func() float64 { return float64(gate.Waiting()) }),
 	}
 }

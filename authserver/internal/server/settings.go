@@ -2,9 +2,11 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -13,10 +15,15 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
+	"github.com/hallpass-auth/hallpass/shared/tracing"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
 )
+
+// cpuQuota is the CPU time that this process may use, in CPUs, if it has a quota.
+var cpuQuota, hasCPUQuota = program.CPUQuota()
 
 // Defaults are values that the help of commands and settings names; kong reads them as variables.
 var Defaults = map[string]string{
@@ -29,14 +36,14 @@ var Defaults = map[string]string{
 	"grant_types": grantTypes(),
 
 	"bcrypt_cost":      strconv.Itoa(account.DefaultCost),
-	"password_workers": strconv.Itoa(min(program.CPUs(), maxWorkers)),
+	"password_workers": strconv.Itoa(defaultWorkers(runtime.GOMAXPROCS(0), cpuQuota, hasCPUQuota)),
 }
 
 // grantTypes lists the grant types, as kong reads and shows them.
 func grantTypes() string {
 	var names []string
-	for _, name := range grant.TypeNames() {
-		names = append(names, string(name))
+	for _, t := range grant.Types {
+		names = append(names, t.String())
 	}
 	return strings.Join(names, ", ")
 }
@@ -48,6 +55,7 @@ const (
 	maxGrace    = 5 * time.Minute
 	maxWorkers  = 1024
 	maxQueue    = 100_000
+	maxNice     = 19
 	minWait     = 100 * time.Millisecond
 )
 
@@ -56,6 +64,9 @@ type Settings struct {
 	HTTP     httpserver.Settings `embed:""`
 	Keys     keyring.Settings    `embed:""`
 	Database Database            `embed:""`
+	Mail     Mail                `embed:""`
+	SignUp   SignUp              `embed:""`
+	Traces   tracing.Settings    `embed:""`
 
 	Issuer              string        `group:"Tokens" env:"HALLPASS_ISSUER" default:"${issuer}" placeholder:"URL" help:"The server's public URL: iss of its tokens (${default})."`
 	Audience            string        `group:"Tokens" env:"HALLPASS_AUDIENCE" default:"${audience}" placeholder:"URL" help:"Identifier of the default API: aud of the tokens that name no other (${default})."`
@@ -65,17 +76,25 @@ type Settings struct {
 	RefreshLifetime time.Duration `group:"Tokens" env:"HALLPASS_REFRESH_LIFETIME" default:"4320h" help:"How long a login lasts however often it is refreshed (${default})."`
 	RefreshGrace    time.Duration `group:"Tokens" env:"HALLPASS_REFRESH_GRACE" default:"10s" help:"How long after its use a refresh token still works, and gives the same successor: 0s to 5m (${default})."`
 
+	InsecureFetchFrom string `group:"Clients" env:"HALLPASS_INSECURE_FETCH_FROM" placeholder:"HOST:PORT" help:"Loopback address that the server may fetch documents and keys of clients from and send logouts to, also without TLS: for tests and examples on this machine only."`
+
+	ClientDocuments       []string `group:"Clients" env:"HALLPASS_CLIENT_DOCUMENTS" default:"off" placeholder:"DOMAIN" help:"Clients that nobody has registered, whose client_id is the https URL of a metadata document: off, all, or the domains whose documents are accepted, such as app.example or *.app.example (${default})."`
+	Registration          string   `group:"Clients" env:"HALLPASS_REGISTRATION" enum:"off,open,token" default:"off" help:"Dynamic client registration at /register: off, open to everybody, or with the initial access token of --registration-token-file (${default})."`
+	RegistrationTokenFile string   `group:"Clients" env:"HALLPASS_REGISTRATION_TOKEN_FILE" placeholder:"PATH" help:"File with the initial access token: 32 characters or more."`
+	UnregisteredScope     string   `group:"Clients" env:"HALLPASS_UNREGISTERED_SCOPE" placeholder:"SCOPES" help:"Scopes, separated by spaces, that clients of documents and of dynamic registration may ask for. By default all that 'authserver scope' describes."`
+
 	DefaultClient   string        `group:"Logins" env:"HALLPASS_DEFAULT_CLIENT" placeholder:"ID" help:"Public client assumed when a token request omits client_id. None by default: such a request is refused."`
 	BcryptCost      int           `group:"Logins" env:"HALLPASS_BCRYPT_COST" default:"${bcrypt_cost}" help:"Cost of password hashes, 10 to 16; one more doubles the time of a login (${default})."`
-	PasswordWorkers int           `group:"Logins" env:"HALLPASS_PASSWORD_WORKERS" default:"${password_workers}" help:"How many passwords are checked at once; by default the number of CPUs that the container may use (${default})."`
+	PasswordWorkers int           `group:"Logins" env:"HALLPASS_PASSWORD_WORKERS" default:"${password_workers}" help:"How many passwords are checked at once; by default the number of CPUs, or what leaves half a CPU of a quota (${default})."`
+	PasswordNice    int           `group:"Logins" env:"HALLPASS_PASSWORD_NICE" default:"5" help:"How much lower the priority of checking passwords is than that of all other requests: 1 to 19 is added to the nice value of its threads, on Linux; 0 gives it no threads of its own (${default})."`
 	PasswordQueue   int           `group:"Logins" env:"HALLPASS_PASSWORD_QUEUE" default:"64" help:"How many more logins may wait; the next gets 503 with Retry-After (${default})."`
-	PasswordWait    time.Duration `group:"Logins" env:"HALLPASS_PASSWORD_WAIT" default:"10s" help:"How long a login waits for its password to be checked; then it gets 503 with Retry-After (${default})."`
+	PasswordWait    time.Duration `group:"Logins" env:"HALLPASS_PASSWORD_WAIT" default:"5s" help:"How long a login may wait for its password to be checked; one that would wait longer gets 503 with Retry-After (${default})."`
 	Demo            DemoMode      `group:"Logins" env:"HALLPASS_DEMO" default:"off" placeholder:"MODE" help:"Make two users with well-known passwords and the client demo, which becomes the default client, once, in an empty database. on needs an issuer on this machine; auto is on with such an issuer, else off. The users can log in only while it is on (${default})."`
 }
 
 // Validate checks what kong cannot. The error names the setting.
 func (s *Settings) Validate() error {
-	if err := errors.Join(s.HTTP.Validate(), s.Database.Validate()); err != nil {
+	if err := errors.Join(s.HTTP.Validate(), s.Database.Validate(), s.Traces.Validate()); err != nil {
 		return err
 	}
 	if err := oauth.ValidateIssuer(s.Issuer); err != nil {
@@ -91,6 +110,15 @@ func (s *Settings) Validate() error {
 	if s.Demo == DemoOn && !isLoopback(s.Issuer) {
 		return fmt.Errorf("--demo (HALLPASS_DEMO): everybody knows the passwords of the demo, "+
 			"and --issuer (HALLPASS_ISSUER) %s is not on this machine: turn the demo off, or set it to auto", s.Issuer)
+	}
+	if _, err := outbound.ParseException(s.InsecureFetchFrom); err != nil {
+		return fmt.Errorf("--insecure-fetch-from (HALLPASS_INSECURE_FETCH_FROM): %w", err)
+	}
+	if err := s.checkUnregistered(); err != nil {
+		return err
+	}
+	if err := cmp.Or(s.checkMail(), s.checkSignUp()); err != nil {
+		return err
 	}
 	return s.checkBounds()
 }
@@ -115,6 +143,8 @@ func (s *Settings) checkBounds() error {
 	case s.PasswordWorkers < 1 || s.PasswordWorkers > maxWorkers:
 		return fmt.Errorf("--password-workers (HALLPASS_PASSWORD_WORKERS) must be from 1 to %d, not %d", maxWorkers,
 			s.PasswordWorkers)
+	case s.PasswordNice < 0 || s.PasswordNice > maxNice:
+		return fmt.Errorf("--password-nice (HALLPASS_PASSWORD_NICE) must be from 0 to %d, not %d", maxNice, s.PasswordNice)
 	case s.PasswordWait < minWait:
 		return fmt.Errorf("--password-wait (HALLPASS_PASSWORD_WAIT) must be %v or more, not %v", minWait, s.PasswordWait)
 	case s.PasswordQueue < 1 || s.PasswordQueue > maxQueue:

@@ -22,7 +22,7 @@ type AdminEvent struct {
 }
 
 // recordEvent stores an event in the transaction of the change.
-func recordEvent(ctx context.Context, tx *sql.Tx, event, subject string, at time.Time) error {
+func recordEvent(ctx context.Context, tx transaction, event, subject string, at time.Time) error {
 	_, err := changed(ctx, tx, "record event",
 		"INSERT INTO admin_events (event, subject, at) VALUES ($1, $2, $3)", event, subject, seconds(at))
 	return err

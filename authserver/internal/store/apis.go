@@ -16,7 +16,7 @@ const apiColumns = "audience, name, scope, any_scope, created_at"
 // CreateAPI registers an API. It returns record.ErrExists if the audience is registered. The
 // audience of a deleted API can be registered again; grants for the deleted API stay revoked.
 func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
-	return s.inTx(ctx, "create API", func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, "create API", func(ctx context.Context, tx transaction) error {
 		if err := s.sweepAPIs(ctx, tx, a.CreatedAt); err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
 // revokeForDeleted revokes the grants that would be valid again when a deleted API is created
 // again. The status lists of a deleted API mark every token as revoked. The grant of a service is for
 // all APIs: the service gets a new grant with its next token.
-func revokeForDeleted(ctx context.Context, tx *sql.Tx, audience string, now time.Time) error {
+func revokeForDeleted(ctx context.Context, tx transaction, audience string, now time.Time) error {
 	const count = "SELECT COUNT(*) FROM apis WHERE audience = $1 AND deleted_at IS NOT NULL"
 	var deleted int
 	err := tx.QueryRowContext(ctx, count, audience).Scan(&deleted)
@@ -80,7 +80,7 @@ func (s *Store) UpdateAPI(
 			return resource.API{}, err
 		}
 		is.Audience, is.CreatedAt = was.Audience, was.CreatedAt
-		n, err := s.write.exec(ctx, "update API",
+		n, err := s.exec(ctx, "update API",
 			"UPDATE apis SET name = $2, scope = $3, any_scope = $4 "+
 				"WHERE audience = $1 AND name = $5 AND scope = $6 AND any_scope = $7 AND deleted_at IS NULL",
 			audience, is.Name, is.Scope.String(), number(is.AnyScope),
@@ -93,7 +93,7 @@ func (s *Store) UpdateAPI(
 
 // lockAPI locks an API against deletion until the transaction ends. It returns record.ErrNotFound
 // if there is no such API. The default API, which is stored as the empty audience, cannot be deleted.
-func (s *Store) lockAPI(ctx context.Context, tx *sql.Tx, audience string) error {
+func (s *Store) lockAPI(ctx context.Context, tx transaction, audience string) error {
 	if audience == "" {
 		return nil
 	}
@@ -110,7 +110,7 @@ func (s *Store) lockAPI(ctx context.Context, tx *sql.Tx, audience string) error 
 // there is no such API, and resource.ErrDefault for the default API. Audiences still returns the
 // deleted API.
 func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) error {
-	return s.inTx(ctx, "delete API", func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, "delete API", func(ctx context.Context, tx transaction) error {
 		n, err := changed(ctx, tx, "delete API",
 			"UPDATE apis SET deleted_at = $2 WHERE audience = $1 AND deleted_at IS NULL "+
 				"AND NOT EXISTS (SELECT 1 FROM default_api WHERE default_api.audience = apis.audience)",
@@ -134,9 +134,14 @@ func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) e
 // forgetAPI deletes what was allowed for an API: codes, consents, and that clients may introspect
 // its tokens. It counts the consents as revoked. Codes go first: that waits for those that are
 // being redeemed, whose grants are then found.
-func (s *Store) forgetAPI(ctx context.Context, tx *sql.Tx, audience string) error {
+func (s *Store) forgetAPI(ctx context.Context, tx transaction, audience string) error {
 	_, err := changed(ctx, tx, "delete codes",
 		"DELETE FROM codes WHERE audience = $1 AND redeemed_at IS NULL", audience)
+	if err != nil {
+		return err
+	}
+	_, err = changed(ctx, tx, "delete device codes",
+		"DELETE FROM device_codes WHERE audience = $1 AND user_code IS NOT NULL", audience)
 	if err != nil {
 		return err
 	}
@@ -151,12 +156,19 @@ func (s *Store) forgetAPI(ctx context.Context, tx *sql.Tx, audience string) erro
 	_, err = changed(ctx, tx, "end introspection",
 		"UPDATE clients SET introspects_for = TRIM(REPLACE(' ' || introspects_for || ' ', ' ' || $1 || ' ', ' ')) "+
 			"WHERE introspects_for <> ''", audience)
+	if err != nil {
+		return err
+	}
+	_, err = changed(ctx, tx, "end exchanges",
+		"UPDATE clients SET exchange_from = TRIM(REPLACE(' ' || exchange_from || ' ', ' ' || $1 || ' ', ' ')), "+
+			"exchange_to = TRIM(REPLACE(' ' || exchange_to || ' ', ' ' || $1 || ' ', ' ')) "+
+			"WHERE exchange_from <> '' OR exchange_to <> ''", audience)
 	return err
 }
 
 // whyNotDeleted returns resource.ErrDefault for the default API, and record.ErrNotFound for
 // an API that is not registered.
-func whyNotDeleted(ctx context.Context, tx *sql.Tx, audience string) error {
+func whyNotDeleted(ctx context.Context, tx transaction, audience string) error {
 	var isDefault int
 	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM default_api WHERE audience = $1", audience).Scan(&isDefault)
 	if err == nil && isDefault > 0 {
@@ -185,8 +197,8 @@ type audienceRow struct {
 }
 
 // sweepAPIs deletes the rows of deleted APIs whose tokens have all expired.
-func (s *Store) sweepAPIs(ctx context.Context, tx *sql.Tx, now time.Time) error {
-	_, err := changed(ctx, tx, "sweep APIs",
+func (s *Store) sweepAPIs(ctx context.Context, tx transaction, now time.Time) error {
+	_, err := sweep(ctx, tx, "apis",
 		"DELETE FROM apis WHERE audience IN "+
 			"(SELECT audience FROM apis WHERE deleted_at < $1 "+s.dialect.skipLocked+")",
 		seconds(now.Add(-grant.MaxTokenLifetime-sweepMargin)))

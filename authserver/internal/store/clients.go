@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,27 +14,44 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 )
 
-const clientColumns = "id, name, secret_digest, grant_types, scope, first_party, introspects, " +
-	"introspects_for, without_pkce, redirect_uris, created_at"
+// settingColumns are the columns of a client that UpdateClient can change, apart from the secret.
+var settingColumns = []string{
+	"name", "grant_types", "scope", "first_party", "introspects", "introspects_for", "without_pkce", "redirect_uris",
+	"id_token_alg", "assertion", "require_par", "exchange_from", "exchange_to", "post_logout_redirect_uris",
+	"backchannel_logout_uri", "require_dpop",
+}
+
+var (
+	// newClientColumns are the columns of a new client, which has no old secret.
+	newClientColumns = "id, secret_digest, created_at, source, last_used_at, registration_digest, " +
+		strings.Join(settingColumns, ", ")
+	clientColumns = newClientColumns + ", old_secret_digest, old_secret_beside, old_secret_until"
+)
+
+// insertClient adds a client with the values of newClientValues.
+var insertClient = "INSERT INTO clients (" + newClientColumns + ") " +
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) " +
+	"ON CONFLICT (id) DO NOTHING"
 
 // CreateClient registers a client. It returns record.ErrExists if the id is registered.
 func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
-	return s.execOne(ctx, "create client", errClientExists,
-		"INSERT INTO clients ("+clientColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "+
-			"ON CONFLICT (id) DO NOTHING",
-		c.ID,
-		c.Name,
-		c.SecretDigest,
-		grantList(c.Grants),
-		c.Scope.String(),
-		number(c.FirstParty),
-		number(c.Introspects),
-		strings.Join(c.IntrospectsFor, " "),
-		number(c.WithoutPKCE),
-		strings.Join(c.RedirectURIs, " "),
-		seconds(c.CreatedAt),
-	)
+	return s.execOne(ctx, "create client", errClientExists, insertClient, newClientValues(c)...)
 }
+
+// newClientValues returns the values of newClientColumns.
+func newClientValues(c client.Client) []any {
+	return append([]any{
+		c.ID,
+		c.SecretDigest,
+		seconds(c.CreatedAt),
+		string(c.Source),
+		seconds(c.LastUsedAt),
+		c.RegistrationDigest,
+	}, clientSettings(c)...)
+}
+
+// joinURIs returns the redirect URIs, which have no spaces, as they are stored.
+func joinURIs(c client.Client) string { return strings.Join(c.RedirectURIs, " ") }
 
 // ClientByID returns a client, or record.ErrNotFound.
 func (s *Store) ClientByID(ctx context.Context, id string) (client.Client, error) {
@@ -45,9 +64,10 @@ func (s *Store) Clients(ctx context.Context) ([]client.Client, error) {
 }
 
 // UpdateClient replaces the settings of a client by those that change returns, and returns the
-// changed client. The id, the secret and the creation time cannot be changed. If the client is
-// changed at the same time by another call, UpdateClient calls change again. It returns
-// record.ErrNotFound if there is no such client, or the error of change.
+// changed client. The id and the creation time cannot be changed. The secret can only be removed,
+// by the digest client.NoSecret. If the client is changed at the same time by another call,
+// UpdateClient calls change again. It returns record.ErrNotFound if there is no such client, or the
+// error of change.
 func (s *Store) UpdateClient(
 	ctx context.Context,
 	id string,
@@ -62,21 +82,33 @@ func (s *Store) UpdateClient(
 		if err != nil {
 			return client.Client{}, err
 		}
-		is.ID, is.SecretDigest, is.CreatedAt = was.ID, was.SecretDigest, was.CreatedAt
-		n, err := s.write.exec(ctx, "update client",
-			"UPDATE clients SET name = $3, grant_types = $4, scope = $5, first_party = $6, "+
-				"introspects = $7, introspects_for = $8, without_pkce = $9, redirect_uris = $10 "+
-				"WHERE id = $1 AND secret_digest = $2 AND name = $11 AND grant_types = $12 AND scope = $13 "+
-				"AND first_party = $14 AND introspects = $15 AND introspects_for = $16 AND without_pkce = $17 "+
-				"AND redirect_uris = $18",
-			append([]any{id, was.SecretDigest}, append(clientSettings(is), clientSettings(was)...)...)...)
+		is.ID, is.CreatedAt = was.ID, was.CreatedAt
+		if is.SecretDigest != client.NoSecret {
+			is.SecretDigest, is.OldSecret = was.SecretDigest, was.OldSecret
+		} else {
+			is.OldSecret = client.OldSecret{}
+		}
+		n, err := s.exec(ctx, "update client",
+			updateClient,
+			slices.Concat([]any{id, was.SecretDigest, is.SecretDigest}, clientSettings(is), clientSettings(was))...)
 		if err != nil || n == 1 {
 			return is, err
 		}
 	}
 }
 
-// clientSettings returns the columns of a client that UpdateClient can change.
+// updateClient changes the client with the id $1 and the secret $2, if no other setting has changed. Its arguments
+// are the new secret, the new settings, and the settings until now.
+var updateClient = func() string {
+	set, where := "UPDATE clients SET secret_digest = $3", " WHERE id = $1 AND secret_digest = $2"
+	for i, column := range settingColumns {
+		set += fmt.Sprintf(", %s = $%d", column, i+4)
+		where += fmt.Sprintf(" AND %s = $%d", column, i+4+len(settingColumns))
+	}
+	return set + where
+}()
+
+// clientSettings returns the values of settingColumns.
 func clientSettings(c client.Client) []any {
 	return []any{
 		c.Name,
@@ -86,14 +118,22 @@ func clientSettings(c client.Client) []any {
 		number(c.Introspects),
 		strings.Join(c.IntrospectsFor, " "),
 		number(c.WithoutPKCE),
-		strings.Join(c.RedirectURIs, " "),
+		joinURIs(c),
+		c.IDTokenAlgorithm,
+		assertionText(c.Assertion),
+		number(c.RequirePAR),
+		strings.Join(c.ExchangeFrom, " "),
+		strings.Join(c.ExchangeTo, " "),
+		strings.Join(c.PostLogoutRedirectURIs, " "),
+		c.BackchannelLogoutURI,
+		number(c.RequireDPoP),
 	}
 }
 
 // SetClientSecret replaces the digest of a confidential client's secret. It returns
 // record.ErrNotFound if there is no such client or it is public.
 func (s *Store) SetClientSecret(ctx context.Context, id, digest string) error {
-	return s.inTx(ctx, "set client secret", func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, "set client secret", func(ctx context.Context, tx transaction) error {
 		n, err := changed(ctx, tx, "set client secret",
 			"UPDATE clients SET secret_digest = $2 WHERE id = $1 AND secret_digest <> ''", id, digest)
 		if err != nil {
@@ -110,7 +150,7 @@ func (s *Store) SetClientSecret(ctx context.Context, id, digest string) error {
 // a secret that has leaked. It locks the client's row first, which waits for grants that are
 // being started. Codes are kept: redeeming one needs the new secret.
 func (s *Store) ReplaceClientSecret(ctx context.Context, id, digest string, now time.Time) error {
-	return s.inTx(ctx, "replace client secret", func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, "replace client secret", func(ctx context.Context, tx transaction) error {
 		query := "SELECT id FROM clients WHERE id = $1 AND secret_digest <> '' " + s.dialect.forUpdate
 		err := tx.QueryRowContext(ctx, query, id).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -134,7 +174,7 @@ func (s *Store) ReplaceClientSecret(ctx context.Context, id, digest string, now 
 // there is no such client. The foreign key orders it against grants that are being started:
 // they are inserted before the deletion or not at all, and the deletion sets their client to NULL.
 func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) error {
-	return s.inTx(ctx, "delete client", func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, "delete client", func(ctx context.Context, tx transaction) error {
 		n, err := changed(ctx, tx, "delete client", "DELETE FROM clients WHERE id = $1", id)
 		if err != nil {
 			return err
@@ -151,11 +191,15 @@ func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) erro
 
 func scanClient(r row) (client.Client, error) {
 	var c client.Client
-	var grants, scope, introspectsFor, redirectURIs string
-	var firstParty, introspects, withoutPKCE int64
-	var created sql.NullInt64
-	err := r.Scan(&c.ID, &c.Name, &c.SecretDigest, &grants, &scope, &firstParty, &introspects,
-		&introspectsFor, &withoutPKCE, &redirectURIs, &created)
+	var grants, scope, introspectsFor, redirectURIs, logoutURIs string
+	var firstParty, introspects, withoutPKCE, requirePAR, requireDPoP int64
+	var assertion, exchangeFrom, exchangeTo, oldDigest, oldBeside string
+	var created, oldUntil, lastUsed sql.NullInt64
+	err := r.Scan(&c.ID, &c.SecretDigest, &created, &c.Source, &lastUsed, &c.RegistrationDigest,
+		&c.Name, &grants, &scope, &firstParty, &introspects, &introspectsFor, &withoutPKCE, &redirectURIs,
+		&c.IDTokenAlgorithm, &assertion, &requirePAR, &exchangeFrom, &exchangeTo, &logoutURIs, &c.BackchannelLogoutURI,
+		&requireDPoP,
+		&oldDigest, &oldBeside, &oldUntil)
 	if errors.Is(err, sql.ErrNoRows) {
 		return client.Client{}, errNoClient
 	}
@@ -165,8 +209,14 @@ func scanClient(r row) (client.Client, error) {
 	c.Scope = words(scope)
 	c.FirstParty, c.Introspects, c.WithoutPKCE = firstParty == 1, introspects == 1, withoutPKCE == 1
 	c.IntrospectsFor = words(introspectsFor)
-	c.RedirectURIs = words(redirectURIs)
-	c.CreatedAt = timeOf(created)
+	c.RequirePAR, c.RequireDPoP = requirePAR == 1, requireDPoP == 1
+	c.ExchangeFrom, c.ExchangeTo = words(exchangeFrom), words(exchangeTo)
+	c.RedirectURIs, c.PostLogoutRedirectURIs = words(redirectURIs), words(logoutURIs)
+	c.CreatedAt, c.LastUsedAt = timeOf(created), timeOf(lastUsed)
+	c.Assertion = assertionOf(assertion)
+	if oldDigest != "" && oldBeside == c.SecretDigest {
+		c.OldSecret = client.OldSecret{Digest: oldDigest, Until: timeOf(oldUntil)}
+	}
 	return c, unavailable("read client", err)
 }
 

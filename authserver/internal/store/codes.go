@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
@@ -13,18 +14,22 @@ import (
 // codeMemory is how long a code is kept after it has expired, so that a replay is detected.
 const codeMemory = time.Hour
 
-// CreateCode stores an authorization code and deletes a few old ones. It returns
-// record.ErrNotFound if the API is not registered.
+// CreateCode stores an authorization code, ends the pushed request that it is for, if there is one, and deletes
+// a few old codes. It returns record.ErrNotFound if the API is not registered, and grant.ErrPushedUnknown if the
+// pushed request was used or has expired. Of calls at once for one pushed request, one succeeds.
 func (s *Store) CreateCode(ctx context.Context, c grant.Code) error {
-	err := s.inTx(ctx, "create code", func(ctx context.Context, tx *sql.Tx) error {
+	err := s.inTx(ctx, "create code", func(ctx context.Context, tx transaction) error {
 		audience := s.storedAudience(c.Audience)
 		if err := s.lockAPI(ctx, tx, audience); err != nil {
 			return err
 		}
+		if err := s.usePushed(ctx, tx, c); err != nil {
+			return err
+		}
 		_, err := changed(ctx, tx, "create code",
 			"INSERT INTO codes (digest, client_id, user_id, session, audience, redirect_uri, scope, "+
-				"challenge, created_at, expires_at, consent_revocations) "+
-				"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+				"challenge, created_at, expires_at, consent_revocations, nonce, auth_time, methods, sid, jkt) "+
+				"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
 			c.Digest,
 			c.ClientID,
 			c.UserID,
@@ -36,34 +41,41 @@ func (s *Store) CreateCode(ctx context.Context, c grant.Code) error {
 			seconds(c.CreatedAt),
 			seconds(c.ExpiresAt),
 			c.ConsentRevocations,
+			c.Nonce,
+			seconds(c.Authentication.At),
+			strings.Join(c.Authentication.Methods, " "),
+			c.Authentication.SessionID,
+			c.KeyThumbprint,
 		)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	_, err = s.write.exec(ctx, "sweep codes",
+	return s.sweep(ctx, "codes",
 		"DELETE FROM codes WHERE digest IN "+
 			"(SELECT digest FROM codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
 		seconds(c.CreatedAt.Add(-codeMemory)), sweepSize)
-	return err
 }
 
 // CodeByDigest returns a code, redeemed or not. It returns grant.ErrCodeUnknown if there is no
 // such code.
 func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, error) {
 	var c grant.Code
-	var scope string
-	var created, expires, revocations sql.NullInt64
+	var scope, methods string
+	var created, expires, revocations, authenticated sql.NullInt64
 	err := s.read.scanRow(ctx,
 		"SELECT digest, client_id, user_id, session, audience, redirect_uri, scope, challenge, "+
-			"created_at, expires_at, consent_revocations FROM codes WHERE digest = $1", []any{digest},
+			"created_at, expires_at, consent_revocations, nonce, auth_time, methods, sid, jkt FROM codes WHERE digest = $1",
+		[]any{digest},
 		&c.Digest, &c.ClientID, &c.UserID, &c.Session, &c.Audience, &c.RedirectURI, &scope, &c.Challenge,
-		&created, &expires, &revocations)
+		&created, &expires, &revocations, &c.Nonce, &authenticated, &methods, &c.Authentication.SessionID,
+		&c.KeyThumbprint)
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant.Code{}, grant.ErrCodeUnknown
 	}
 	c.Audience, c.Scope = s.audience(c.Audience), words(scope)
+	c.Authentication.At, c.Authentication.Methods = timeOf(authenticated), words(methods)
 	c.CreatedAt, c.ExpiresAt, c.ConsentRevocations = timeOf(created), timeOf(expires), revocations.Int64
 	return c, unavailable("read code", err)
 }
@@ -72,18 +84,19 @@ func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, er
 // grant's number. For a code that is already used it returns grant.ErrCodeUsed with the number of
 // the grant that the code started. It returns grant.ErrCodeUnknown if the code is unknown or
 // expired, its session has ended, or the consents of its user to its client have been revoked, and
-// grant.ErrInactive if the user or the client is disabled or deleted. A code that was made at a
-// time ahead of now counts as expired.
+// grant.ErrInactive if the user is disabled or deleted, and grant.ErrClientChanged if the client is
+// deleted or has another secret than g says. A code that was made at a time ahead of now counts as
+// expired.
 //
 // It locks the user first, as everything that ends sessions does: ending a session ends the code
 // or finds the grant. It locks the client before the code, because deleting a client deletes its
 // codes: the other order would deadlock.
 func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (number int64, err error) {
-	err = s.inTx(ctx, "redeem code", func(ctx context.Context, tx *sql.Tx) error {
+	err = s.inTx(ctx, "redeem code", func(ctx context.Context, tx transaction) error {
 		if err := recordLogin(ctx, tx, g); err != nil {
 			return err
 		}
-		if err := s.lockClient(ctx, tx, g.ClientID); err != nil {
+		if err := s.lockClient(ctx, tx, g); err != nil {
 			return err
 		}
 		err := tx.QueryRowContext(ctx,
@@ -111,19 +124,23 @@ func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (n
 	return number, err
 }
 
-// lockClient locks a client against deletion until the transaction ends. It returns
-// grant.ErrInactive if there is no such client.
-func (s *Store) lockClient(ctx context.Context, tx *sql.Tx, id string) error {
-	err := tx.QueryRowContext(ctx, "SELECT id FROM clients WHERE id = $1 "+s.dialect.keyShare, id).Scan(&id)
+// lockClient locks the client of a new grant against deletion and ReplaceClientSecret until the
+// transaction ends. It returns grant.ErrClientChanged if the client is deleted or has another secret
+// than the grant says.
+func (s *Store) lockClient(ctx context.Context, tx transaction, g grant.Grant) error {
+	var id string
+	err := tx.QueryRowContext(ctx,
+		"SELECT id FROM clients WHERE id = $1 AND "+hasSecret("$2")+" "+s.dialect.keyShare,
+		g.ClientID, g.SecretDigest).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return grant.ErrInactive
+		return grant.ErrClientChanged
 	}
 	return unavailable("lock client", err)
 }
 
 // usedCode returns why a code could not be redeemed: grant.ErrCodeUsed and the number of the
 // grant that the code started, or grant.ErrCodeUnknown.
-func usedCode(ctx context.Context, tx *sql.Tx, digest string) (number int64, err error) {
+func usedCode(ctx context.Context, tx transaction, digest string) (number int64, err error) {
 	var given sql.NullInt64
 	err = tx.QueryRowContext(ctx, "SELECT grant_number FROM codes WHERE digest = $1", digest).Scan(&given)
 	if errors.Is(err, sql.ErrNoRows) || (err == nil && !given.Valid) { // deleted, or never used

@@ -41,7 +41,7 @@ func (s *Store) AddConsent(
 	scope oauth.Scope,
 	now time.Time,
 ) error {
-	return s.inTx(ctx, "add consent", func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, "add consent", func(ctx context.Context, tx transaction) error {
 		stored := s.storedAudience(audience)
 		if err := s.lockAPI(ctx, tx, stored); err != nil {
 			return err
@@ -62,7 +62,7 @@ func (s *Store) AddConsent(
 // of the given scope.
 func (s *Store) withConsented(
 	ctx context.Context,
-	tx *sql.Tx,
+	tx transaction,
 	scope oauth.Scope,
 	userID, clientID, stored string,
 ) (oauth.Scope, error) {
@@ -104,14 +104,14 @@ func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) 
 }
 
 // RevokeConsent deletes the user's consents to the client at all APIs and revokes all grants of
-// the user to the client, also those that needed no consent. It returns record.ErrNotFound if there is
-// neither.
+// the user to the client, also those that needed no consent. The client is told. It returns record.ErrNotFound if
+// there is neither.
 //
 // It ends authorizations that are under way: the codes that exist, and those that a request checked
 // before will create. It locks the user first, as RedeemCode does, so that it finds the grant of a
 // code that is being redeemed, or the code is not redeemed.
 func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now time.Time) error {
-	return s.inTx(ctx, "revoke consent", func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, "revoke consent", func(ctx context.Context, tx transaction) error {
 		_, err := changed(ctx, tx, "lock user", "UPDATE users SET last_login_at = last_login_at WHERE id = $1", userID)
 		if err != nil {
 			return err
@@ -123,6 +123,10 @@ func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now 
 		}
 		deleted, err := changed(ctx, tx, "revoke consent",
 			"DELETE FROM api_consents WHERE user_id = $1 AND client_id = $2", userID, clientID)
+		if err != nil {
+			return err
+		}
+		err = addNotices(ctx, tx, now, "grants.user_id = $2 AND grants.client_id = $3 AND "+ofActive, userID, clientID)
 		if err != nil {
 			return err
 		}
@@ -139,7 +143,7 @@ func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now 
 
 // countRevocations counts a revocation of the consents of the users to the clients that meet the
 // condition, so that codes of requests that were checked before cannot be redeemed.
-func countRevocations(ctx context.Context, tx *sql.Tx, condition string, args ...any) error {
+func countRevocations(ctx context.Context, tx transaction, condition string, args ...any) error {
 	_, err := changed(ctx, tx, "count revocations",
 		"INSERT INTO consent_revocations (user_id, client_id, times) "+
 			"SELECT users.id, clients.id, 1 FROM users, clients WHERE "+condition+" "+

@@ -24,12 +24,12 @@ func (s *Store) SetDefaultAPI(ctx context.Context, audience string, now time.Tim
 	err = s.CreateAPI(ctx, a)
 	if errors.Is(err, record.ErrExists) && before == "" {
 		// It was registered by hand while the default API had any scope, registered or not.
-		_, err = s.write.exec(ctx, "allow any scope", "UPDATE apis SET any_scope = 1 WHERE audience = $1", audience)
+		_, err = s.exec(ctx, "allow any scope", "UPDATE apis SET any_scope = 1 WHERE audience = $1", audience)
 	}
 	if err != nil && !errors.Is(err, record.ErrExists) {
 		return "", err
 	}
-	_, err = s.write.exec(ctx, "set default API",
+	_, err = s.exec(ctx, "set default API",
 		"INSERT INTO default_api (id, audience) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET audience = excluded.audience",
 		audience)
 	if err == nil {

@@ -20,15 +20,18 @@ type LoginsOf struct {
 
 // Logins counts logins.
 type Logins struct {
-	// Grants are the logins at clients, without those of services.
+	// Grants are the logins at clients, without those of services and without token exchanges.
 	Grants int64
 	// Browsers are the browser sessions. They belong to no client and no API.
 	Browsers int64
 }
 
-// CountLogins counts the logins that are active at now.
+// CountLogins counts the logins that are active at now: those with a refresh token that has not expired,
+// or with an access token if they have no refresh token.
 func (s *Store) CountLogins(ctx context.Context, of LoginsOf, now time.Time) (n Logins, err error) {
-	query := "SELECT COUNT(*) FROM grants WHERE revoked_at IS NULL AND expires_at > $1 AND user_id IS NOT NULL"
+	query := "SELECT COUNT(*) FROM grants " +
+		"WHERE revoked_at IS NULL AND COALESCE(refresh_expires_at, expires_at) > $1 AND user_id IS NOT NULL " +
+		"AND parent IS NULL"
 	args := []any{seconds(now)}
 	and := func(condition, value string) {
 		args = append(args, value)
@@ -58,7 +61,7 @@ func (s *Store) CountLogins(ctx context.Context, of LoginsOf, now time.Time) (n 
 // Codes that the client has not redeemed end too. It returns record.ErrNotFound if there is no such user
 // or client. It locks the user first, like everything that ends sessions.
 func (s *Store) LogOut(ctx context.Context, username, clientID string, now time.Time) error {
-	return s.inTx(ctx, "log out", func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, "log out", func(ctx context.Context, tx transaction) error {
 		const lockUser = "UPDATE users SET last_login_at = last_login_at WHERE username = $1"
 		if clientID == "" {
 			err := endSessions(ctx, tx, "log out", username, now, lockUser, username)
@@ -82,13 +85,16 @@ func (s *Store) LogOut(ctx context.Context, username, clientID string, now time.
 }
 
 // logOutOf ends the logins of a user, who is locked, at a client.
-func (s *Store) logOutOf(ctx context.Context, tx *sql.Tx, username, clientID string, now time.Time) error {
+func (s *Store) logOutOf(ctx context.Context, tx transaction, username, clientID string, now time.Time) error {
 	err := tx.QueryRowContext(ctx, "SELECT id FROM clients WHERE id = $1 "+s.dialect.keyShare, clientID).Scan(&clientID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return errNoClient
 	}
 	if err != nil {
 		return unavailable("log out", err)
+	}
+	if err := addNotices(ctx, tx, now, ofUser+" AND grants.client_id = $3", username, clientID); err != nil {
+		return err
 	}
 	_, err = changed(ctx, tx, "delete codes",
 		"DELETE FROM codes WHERE client_id = $2 AND redeemed_at IS NULL "+

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 )
 
@@ -16,7 +15,7 @@ func (s *Store) Epochs(ctx context.Context) ([]string, error) {
 
 // StartEpoch begins an epoch, for a database that was restored from an older copy. The copy does not
 // know what happened after it was made, so StartEpoch revokes all grants, deletes all browser sessions,
-// authorization codes and consents, and returns how many grants it revoked. It may take as long as ctx
+// authorization codes, device codes and consents, and returns how many grants it revoked. It may take as long as ctx
 // allows.
 func (s *Store) StartEpoch(ctx context.Context, name string, now time.Time) (revoked int64, err error) {
 	tx, err := s.write.BeginTx(ctx, nil)
@@ -24,7 +23,7 @@ func (s *Store) StartEpoch(ctx context.Context, name string, now time.Time) (rev
 		return 0, unavailable("start epoch", err)
 	}
 	defer func() { _ = tx.Rollback() }() // no effect after Commit
-	for _, statement := range append(s.dialect.migrationTimeouts, s.dialect.lockGrants...) {
+	for _, statement := range append(s.db.Engine.LongTransaction(), s.dialect.lockGrants...) {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return 0, unavailable("start epoch", err)
 		}
@@ -35,8 +34,15 @@ func (s *Store) StartEpoch(ctx context.Context, name string, now time.Time) (rev
 	return revoked, unavailable("start epoch", tx.Commit())
 }
 
-func startEpoch(ctx context.Context, tx *sql.Tx, name string, now time.Time) (revoked int64, err error) {
-	for _, statement := range []string{"DELETE FROM codes", "DELETE FROM sessions", "DELETE FROM api_consents"} {
+func startEpoch(ctx context.Context, tx transaction, name string, now time.Time) (revoked int64, err error) {
+	if err := addNotices(ctx, tx, now, ofActive); err != nil {
+		return 0, err
+	}
+	for _, statement := range []string{
+		"DELETE FROM codes", "DELETE FROM device_codes", "DELETE FROM pushed_requests",
+		"DELETE FROM sessions", "DELETE FROM api_consents", "DELETE FROM links", "DELETE FROM sign_ups",
+		"DELETE FROM mail_requests",
+	} {
 		if _, err := changed(ctx, tx, "start epoch", statement); err != nil {
 			return 0, err
 		}

@@ -2,12 +2,10 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 )
 
 // SetBusyTimeout sets how long the writing connection to SQLite waits for a lock.
@@ -16,34 +14,17 @@ func (s *Store) SetBusyTimeout(ctx context.Context, d time.Duration) error {
 	return err
 }
 
-// OpenRecording opens a SQLite database and passes the text of every statement to record.
-func OpenRecording(ctx context.Context, path string, record func(query string)) (*Store, error) {
-	s, err := openSQLite(ctx, path, 0)
-	if err != nil {
-		return nil, err
-	}
-	driver := s.write.Driver()
-	if err := s.Close(); err != nil {
-		return nil, err
-	}
-	open := func(lock string) pool {
-		db := sql.OpenDB(&recorder{driver: driver, dsn: sqliteDSN(path, lock), record: record})
-		db.SetMaxOpenConns(1)
-		return pool{DB: db, callTimeout: serverCallTimeout}
-	}
-	s.write, s.read = open("immediate"), open("deferred")
-	return s, nil
+// Write runs steps as one write to SQLite.
+func (s *Store) Write(ctx context.Context, steps func() error) error {
+	return s.inTx(ctx, "write", func(context.Context, transaction) error { return steps() })
 }
 
-// OpenDialing opens a PostgreSQL database over connections of dial, whatever the host.
-func OpenDialing(ctx context.Context, url string, limits Pool, dial pgconn.DialFunc) (*Store, error) {
-	config, err := parsePostgres(url)
-	if err != nil {
-		return nil, err
-	}
-	config.DialFunc = dial
-	config.LookupFunc = func(context.Context, string) ([]string, error) { return []string{"192.0.2.1"}, nil }
-	return connectPostgres(ctx, config, limits.withDefaults())
+// Queued returns the number of writes that wait to be committed.
+func (s *Store) Queued() int { return s.db.QueuedWrites() }
+
+// OpenRecording opens a SQLite database and records the statements.
+func OpenRecording(ctx context.Context, path string, recorder *databasetest.Recorder) (*Store, error) {
+	return OpenExisting(ctx, "sqlite:"+path, Pool{Wrap: recorder.Wrap})
 }
 
 // Prepare checks a statement against the schema. It does not run it.
@@ -56,39 +37,19 @@ func (s *Store) Prepare(ctx context.Context, query string) (err error) {
 	return nil
 }
 
+// Scan runs a query for one row.
+func (s *Store) Scan(ctx context.Context, query string, into ...any) error {
+	return s.read.scanRow(ctx, query, nil, into...)
+}
+
 // Exec runs a statement.
 func (s *Store) Exec(ctx context.Context, query string) error {
 	_, err := s.write.ExecContext(ctx, query)
 	return err
 }
 
-// recorder is a connector that records the statements of its connections.
-type recorder struct {
-	driver driver.Driver
-	dsn    string
-	record func(query string)
-}
-
-func (r *recorder) Driver() driver.Driver { return r.driver }
-
-func (r *recorder) Connect(context.Context) (driver.Conn, error) {
-	c, err := r.driver.Open(r.dsn)
-	return &recordedConn{Conn: c, record: r.record}, err
-}
-
-// recordedConn has no optional methods, so that database/sql prepares every statement.
-type recordedConn struct {
-	driver.Conn
-	record func(query string)
-}
-
-func (c *recordedConn) Prepare(query string) (driver.Stmt, error) {
-	c.record(query)
-	return c.Conn.Prepare(query)
-}
-
 // CallTimeout returns the limit on one call.
-func (s *Store) CallTimeout() time.Duration { return min(s.write.callTimeout, s.read.callTimeout) }
+func (s *Store) CallTimeout() time.Duration { return min(s.write.CallTimeout, s.read.CallTimeout) }
 
 // OpenConnections returns the number of open connections to the database.
 func (s *Store) OpenConnections() int {
@@ -97,15 +58,56 @@ func (s *Store) OpenConnections() int {
 
 // SetCallTimeout changes the limit on one call.
 func (s *Store) SetCallTimeout(d time.Duration) {
-	s.write.callTimeout, s.read.callTimeout = d, d
+	s.write.CallTimeout, s.read.CallTimeout = d, d
 }
 
 // MigrateTo migrates a new database to the schema of an earlier version.
 func (s *Store) MigrateTo(ctx context.Context, version int64) error {
-	provider, err := s.migrations()
-	if err != nil {
-		return err
-	}
-	_, err = provider.UpTo(ctx, version)
+	_, err := s.db.MigrateTo(ctx, migrations(), version)
 	return err
+}
+
+// Texts returns all values of all tables as texts.
+func (s *Store) Texts(ctx context.Context) (texts []string, err error) {
+	tables, err := s.strings(ctx, "SELECT name FROM sqlite_master WHERE type = 'table'")
+	if err != nil {
+		tables, err = s.strings(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
+	}
+	for _, table := range tables {
+		found, err := s.strings(ctx, "SELECT * FROM "+table)
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, found...)
+	}
+	return texts, err
+}
+
+// strings returns all values that a query finds as texts.
+func (s *Store) strings(ctx context.Context, query string) (texts []string, err error) {
+	rows, err := s.write.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	values, into := make([]any, len(columns)), make([]any, len(columns))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		for _, v := range values {
+			if bytes, ok := v.([]byte); ok {
+				v = string(bytes)
+			}
+			texts = append(texts, fmt.Sprint(v))
+		}
+	}
+	return texts, rows.Err()
 }

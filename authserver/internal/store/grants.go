@@ -5,10 +5,12 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
@@ -21,15 +23,16 @@ const sweepSize = 4
 const sweepMargin = time.Minute
 
 // StartGrant stores a grant of a user who has logged in with a password, and returns its number.
-// It returns grant.ErrInactive if the user is disabled or deleted, the password has been changed
-// since it was checked, or the client is deleted. It locks the rows of the user and the client,
-// so that disabling or deleting them misses no grant. It gives back the tries of the login.
+// It returns grant.ErrInactive if the user is disabled or deleted or the password has been changed
+// since it was checked, and grant.ErrClientChanged as insertGrant does. It locks the rows of the user
+// and the client, so that disabling or deleting them misses no grant. It gives back the tries of the
+// login and records its address.
 func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, err error) {
-	err = s.inTx(ctx, "start grant", func(ctx context.Context, tx *sql.Tx) error {
+	err = s.inTx(ctx, "start grant", func(ctx context.Context, tx transaction) error {
 		if err := recordPasswordLogin(ctx, tx, g); err != nil {
 			return err
 		}
-		if err := giveBackTries(ctx, tx, g.Login); err != nil {
+		if err := s.finishLogin(ctx, tx, g.UserID, g.Login, g.CreatedAt); err != nil {
 			return err
 		}
 		number, err = s.insertGrant(ctx, tx, g)
@@ -40,7 +43,7 @@ func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, er
 
 // recordPasswordLogin sets the time of the user's last login and locks the user's row. It returns
 // grant.ErrInactive if the user is disabled or deleted or has another password by now.
-func recordPasswordLogin(ctx context.Context, tx *sql.Tx, g grant.Grant) error {
+func recordPasswordLogin(ctx context.Context, tx transaction, g grant.Grant) error {
 	n, err := changed(ctx, tx, "record login",
 		"UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL AND password_version = $3",
 		g.UserID, seconds(g.CreatedAt), g.PasswordVersion)
@@ -52,7 +55,7 @@ func recordPasswordLogin(ctx context.Context, tx *sql.Tx, g grant.Grant) error {
 
 // recordLogin sets the time of the user's last login and locks the user's row. It returns
 // grant.ErrInactive if the user is disabled or deleted.
-func recordLogin(ctx context.Context, tx *sql.Tx, g grant.Grant) error {
+func recordLogin(ctx context.Context, tx transaction, g grant.Grant) error {
 	n, err := changed(ctx, tx, "record login",
 		"UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL",
 		g.UserID, seconds(g.CreatedAt))
@@ -62,12 +65,19 @@ func recordLogin(ctx context.Context, tx *sql.Tx, g grant.Grant) error {
 	return err
 }
 
-func (s *Store) insertGrant(ctx context.Context, tx *sql.Tx, g grant.Grant) (number int64, err error) {
+// insertGrant stores a grant and returns its number. The place of a grant of a session is that of the
+// session. It returns grant.ErrClientChanged if the client is deleted, or has another secret than the
+// grant says. It locks the client's row: DeleteClient and ReplaceClientSecret either find the grant,
+// or have changed the client before it is read here. So a client that was authenticated by a record
+// that is out of date gets no grant that they miss.
+func (s *Store) insertGrant(ctx context.Context, tx transaction, g grant.Grant) (number int64, err error) {
 	err = tx.QueryRowContext(ctx,
 		"INSERT INTO grants (type, client_id, user_id, session, audience, scope, created_at, expires_at, "+
-			"refresh_family, refresh_digest, refresh_ends_at, refresh_expires_at) "+
-			"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM clients WHERE id = $2 "+
-			s.dialect.keyShare+" RETURNING number",
+			"refresh_family, refresh_digest, refresh_ends_at, refresh_expires_at, jkt, address, agent) "+
+			"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, "+
+			"COALESCE((SELECT sessions.address FROM sessions WHERE sessions.digest = $4), $15), "+
+			"COALESCE((SELECT sessions.agent FROM sessions WHERE sessions.digest = $4), $16) FROM clients WHERE id = $2 AND "+
+			hasSecret("$13")+" "+s.dialect.keyShare+" RETURNING number",
 		string(g.Type),
 		g.ClientID,
 		g.UserID,
@@ -80,19 +90,26 @@ func (s *Store) insertGrant(ctx context.Context, tx *sql.Tx, g grant.Grant) (num
 		g.Refresh.Current,
 		seconds(g.Refresh.EndsAt),
 		seconds(g.Refresh.ExpiresAt),
+		g.SecretDigest,
+		g.KeyThumbprint,
+		g.Place.Address,
+		g.Place.Agent,
 	).Scan(&number)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, grant.ErrInactive
+		return 0, grant.ErrClientChanged
 	}
 	if err != nil {
 		return 0, unavailable("start grant", err)
+	}
+	if err := recordAuthentication(ctx, tx, number, g.Authentication); err != nil {
+		return 0, err
 	}
 	return number, s.sweepGrants(ctx, tx, g.CreatedAt)
 }
 
 // sweepGrants deletes a few expired grants.
-func (s *Store) sweepGrants(ctx context.Context, tx *sql.Tx, now time.Time) error {
-	_, err := changed(ctx, tx, "sweep grants",
+func (s *Store) sweepGrants(ctx context.Context, tx transaction, now time.Time) error {
+	_, err := sweep(ctx, tx, "grants",
 		"DELETE FROM grants WHERE number IN "+
 			"(SELECT number FROM grants WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
 		seconds(now.Add(-sweepMargin)), sweepSize)
@@ -105,20 +122,27 @@ var never = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
 // ServiceGrant returns the number of the grant of the client itself, which all its
 // client_credentials tokens share. It starts the grant if the client has none. It returns
-// grant.ErrInactive if the client is deleted.
-func (s *Store) ServiceGrant(ctx context.Context, clientID string, now time.Time) (number int64, err error) {
-	const find = "SELECT number FROM grants " +
-		"WHERE client_id = $1 AND type = 'client_credentials' AND revoked_at IS NULL"
-	err = s.read.scanRow(ctx, find, []any{clientID}, &number)
+// grant.ErrClientChanged if the client is deleted or the digest of its secret is another one. The
+// search compares the digest too: a thief of a replaced secret must not get the grant that the client
+// has started with the new one.
+func (s *Store) ServiceGrant(
+	ctx context.Context,
+	clientID, secretDigest string,
+	now time.Time,
+) (number int64, err error) {
+	find := "SELECT number FROM grants " +
+		"WHERE client_id = (SELECT id FROM clients WHERE id = $1 AND " + hasSecret("$2") + ") " +
+		"AND type = 'client_credentials' AND revoked_at IS NULL"
+	err = s.read.scanRow(ctx, find, []any{clientID, secretDigest}, &number)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return number, unavailable("find service grant", err)
 	}
-	err = s.inTx(ctx, "start service grant", func(ctx context.Context, tx *sql.Tx) error {
+	err = s.inTx(ctx, "start service grant", func(ctx context.Context, tx transaction) error {
 		_, err := changed(ctx, tx, "start service grant",
 			"INSERT INTO grants (type, client_id, scope, created_at, expires_at) "+
-				"SELECT 'client_credentials', id, '', $2, $3 FROM clients WHERE id = $1 "+
-				s.dialect.keyShare+" ON CONFLICT DO NOTHING",
-			clientID, seconds(now), seconds(never))
+				"SELECT 'client_credentials', id, '', $2, $3 FROM clients WHERE id = $1 AND "+
+				hasSecret("$4")+" "+s.dialect.keyShare+" ON CONFLICT DO NOTHING",
+			clientID, seconds(now), seconds(never), secretDigest)
 		if err != nil {
 			return err
 		}
@@ -127,65 +151,151 @@ func (s *Store) ServiceGrant(ctx context.Context, clientID string, now time.Time
 	if err != nil {
 		return 0, err
 	}
-	err = s.write.scanRow(ctx, find, []any{clientID}, &number)
+	err = s.write.scanRow(ctx, find, []any{clientID, secretDigest}, &number)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, grant.ErrInactive
+		return 0, grant.ErrClientChanged
 	}
 	return number, unavailable("find service grant", err)
 }
 
-// RotateRefresh replaces the state of a grant's refresh tokens by r and extends the grant to
-// expiresAt, if the digest of its current token is still replaced and the grant is active. It
-// reports whether it did. Of many concurrent calls for one token, one returns true.
+// keepLonger is how much longer than needed a grant is kept when a rotation extends it. The rotations
+// of the next day then leave expires_at as it is and change no index. PostgreSQL stores such a row in
+// the page of the previous one (HOT).
+const keepLonger = 24 * time.Hour
+
+// Statements that rotate a refresh token. The second one also extends the grant.
+const (
+	rotateRefresh = "UPDATE grants SET refresh_digest = $3, refresh_trail = $4, refresh_expires_at = $5" +
+		whereCurrent
+	rotateAndExtend = "UPDATE grants SET refresh_digest = $3, refresh_trail = $4, refresh_expires_at = $5, " +
+		"expires_at = $7" + whereCurrent
+	whereCurrent = " WHERE number = $1 AND refresh_digest = $2 AND revoked_at IS NULL AND refresh_expires_at > $6"
+)
+
+// RotateRefresh replaces the state of a grant's refresh tokens by next, if the grant has not been
+// rotated since it was read, is active, and can be refreshed at now. It reports whether it did. Of many
+// concurrent calls for one token, one returns true. The grant is kept until keepUntil or up to a day
+// longer.
 func (s *Store) RotateRefresh(
 	ctx context.Context,
-	number int64,
-	replaced string,
-	r grant.Refresh,
-	now, expiresAt time.Time,
+	g grant.Grant,
+	next grant.Refresh,
+	now, keepUntil time.Time,
 ) (bool, error) {
-	trail, err := json.Marshal(r.Replaced)
+	replaced, err := json.Marshal(next.Replaced)
 	if err != nil {
 		return false, err
 	}
-	n, err := s.write.exec(ctx, "rotate refresh token",
-		"UPDATE grants SET refresh_digest = $3, refresh_trail = $4, expires_at = $5, refresh_expires_at = $7 "+
-			"WHERE number = $1 AND refresh_digest = $2 AND revoked_at IS NULL AND refresh_expires_at > $6",
-		number, replaced, r.Current, string(trail), seconds(expiresAt), seconds(now), seconds(r.ExpiresAt))
+	query := rotateRefresh
+	args := []any{
+		g.Number, g.Refresh.Current, next.Current, string(replaced), seconds(next.ExpiresAt), seconds(now),
+	}
+	if longest := keepUntil.Add(keepLonger); g.ExpiresAt.Before(keepUntil) || g.ExpiresAt.After(longest) {
+		query = rotateAndExtend
+		args = append(args, seconds(longest))
+	}
+	n, err := s.exec(ctx, "rotate refresh token", query, args...)
+	return n == 1, err
+}
+
+// BindGrant binds the refresh tokens of a grant to a key, unless they are bound to another one or g does not have the
+// current one. It reports whether they are bound to this key now.
+func (s *Store) BindGrant(ctx context.Context, g grant.Grant, keyThumbprint string) (bool, error) {
+	n, err := s.exec(ctx, "bind grant",
+		"UPDATE grants SET jkt = $2 WHERE number = $1 AND (jkt = $2 OR jkt = '' AND refresh_digest = $3)",
+		g.Number, keyThumbprint, g.Refresh.Current)
 	return n == 1, err
 }
 
 const grantColumns = "number, type, client_id, user_id, session, audience, scope, " +
 	"created_at, expires_at, revoked_at, " +
-	"refresh_family, refresh_digest, refresh_trail, refresh_ends_at, refresh_expires_at"
+	"refresh_family, refresh_digest, refresh_trail, refresh_ends_at, refresh_expires_at, " +
+	"auth_time, methods, sid, parent, actors, jkt"
 
 // GrantByNumber returns a grant, or record.ErrNotFound.
 func (s *Store) GrantByNumber(ctx context.Context, number int64) (grant.Grant, error) {
 	g, err := one(ctx, s.read, scanGrant, "SELECT "+grantColumns+" FROM grants WHERE number = $1", number)
-	if err == nil && g.Type != oauth.GrantClientCredentials { // the grant of a service is for every API
-		g.Audience = s.audience(g.Audience)
-	}
-	return g, err
+	return s.withAudience(g), err
 }
 
-func scanGrant(r row) (grant.Grant, error) {
-	var g grant.Grant
-	var grantType, scope string
-	var clientID, userID sql.NullString
-	var created, expires, revoked, ends, idle sql.NullInt64
-	var trail string
-	err := r.Scan(&g.Number, &grantType, &clientID, &userID, &g.Session, &g.Audience, &scope,
-		&created, &expires, &revoked,
-		&g.Refresh.Family, &g.Refresh.Current, &trail, &ends, &idle)
+// GrantWithUser returns a grant and its user in one read, or record.ErrNotFound if there is no such
+// grant. The user is the zero value if the grant is a service's, or if the user was deleted.
+func (s *Store) GrantWithUser(ctx context.Context, number int64) (grant.Grant, account.User, error) {
+	found, err := one(ctx, s.read, scanGrantWithUser, grantWithUser, number)
+	return s.withAudience(found.grant), found.user, err
+}
+
+var grantWithUser = "SELECT " + ofTable("grants", grantColumns) + ", " + ofTable("users", userColumns) +
+	" FROM grants LEFT JOIN users ON users.id = grants.user_id WHERE grants.number = $1"
+
+// ofTable puts the name of a table before each column of a list.
+func ofTable(table, columns string) string {
+	return table + "." + strings.ReplaceAll(columns, ", ", ", "+table+".")
+}
+
+// withAudience returns a grant as it was read with the audience that the stored one means. The
+// grant of a service is for every API.
+func (s *Store) withAudience(g grant.Grant) grant.Grant {
+	if g.Number != 0 && g.Type != oauth.GrantClientCredentials {
+		g.Audience = s.audience(g.Audience)
+	}
+	return g
+}
+
+// grantRow holds the columns of a grant, in the order of grantColumns.
+type grantRow struct {
+	grant                                           grant.Grant
+	grantType, scope, trail, methods, actors        string
+	clientID, userID                                sql.NullString
+	created, expires, revoked, ends, refreshExpires sql.NullInt64
+	authenticated, parent                           sql.NullInt64
+}
+
+func (r *grantRow) columns() []any {
+	g := &r.grant
+	return []any{
+		&g.Number, &r.grantType, &r.clientID, &r.userID, &g.Session, &g.Audience, &r.scope,
+		&r.created, &r.expires, &r.revoked,
+		&g.Refresh.Family, &g.Refresh.Current, &r.trail, &r.ends, &r.refreshExpires,
+		&r.authenticated, &r.methods, &g.Authentication.SessionID, &r.parent, &r.actors,
+		&g.KeyThumbprint,
+	}
+}
+
+// read returns the grant, given the error of scanning its columns.
+func (r *grantRow) read(err error) (grant.Grant, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return grant.Grant{}, errNoGrant
 	}
-	if err == nil && trail != "" {
-		err = json.Unmarshal([]byte(trail), &g.Refresh.Replaced)
+	g := r.grant
+	if err == nil && r.trail != "" {
+		err = json.Unmarshal([]byte(r.trail), &g.Refresh.Replaced)
 	}
-	g.Type, g.Scope = oauth.GrantType(grantType), words(scope)
-	g.ClientID, g.UserID = clientID.String, userID.String
-	g.CreatedAt, g.ExpiresAt, g.RevokedAt = timeOf(created), timeOf(expires), timeOf(revoked)
-	g.Refresh.EndsAt, g.Refresh.ExpiresAt = timeOf(ends), timeOf(idle)
+	g.Type, g.Scope = oauth.GrantType(r.grantType), words(r.scope)
+	g.ClientID, g.UserID = r.clientID.String, r.userID.String
+	g.CreatedAt, g.ExpiresAt, g.RevokedAt = timeOf(r.created), timeOf(r.expires), timeOf(r.revoked)
+	g.Refresh.EndsAt, g.Refresh.ExpiresAt = timeOf(r.ends), timeOf(r.refreshExpires)
+	g.Authentication.At, g.Authentication.Methods = timeOf(r.authenticated), words(r.methods)
+	g.Parent, g.Actors = r.parent.Int64, words(r.actors)
 	return g, unavailable("read grant", err)
+}
+
+func scanGrant(r row) (grant.Grant, error) {
+	var columns grantRow
+	return columns.read(r.Scan(columns.columns()...))
+}
+
+// userOfGrant is a grant with its user.
+type userOfGrant struct {
+	grant grant.Grant
+	user  account.User
+}
+
+func scanGrantWithUser(r row) (found userOfGrant, err error) {
+	var g grantRow
+	var u userRow
+	if found.grant, err = g.read(r.Scan(append(g.columns(), u.columns()...)...)); err == nil {
+		found.user = u.user()
+	}
+	return found, err
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/postgrestest"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -24,7 +25,12 @@ func TestPostgreSQL(t *testing.T) {
 
 func BenchmarkPostgreSQL(b *testing.B) { storetest.Bench(b, freshPostgres) }
 
+func BenchmarkPostgreSQLRotations(b *testing.B) { storetest.BenchRotations(b, freshPostgres) }
+
 func TestMain(m *testing.M) {
+	if path := os.Getenv(writerPath); path != "" {
+		writeUntilKilled(path)
+	}
 	code := m.Run()
 	if server, err := postgres(); err == nil {
 		if err := server.Close(); err != nil {
@@ -46,7 +52,7 @@ func postgresURL(t testing.TB) string {
 // openPostgres opens the database until the end of the test.
 func openPostgres(t testing.TB, url string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), url, store.Pool{})
+	s, err := store.Open(t.Context(), url, databasetest.Pool)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,22 +68,32 @@ func openPostgres(t testing.TB, url string) *store.Store {
 // database back, since creating one takes longer than most tests.
 var migrated = make(chan string, 1000)
 
+// migratedPostgres returns the URL of an empty database whose schema is up to date.
+func migratedPostgres(t testing.TB) (url string) {
+	t.Helper()
+	select {
+	case url = <-migrated:
+		t.Cleanup(func() { empty(t, url) })
+		return url
+	default:
+	}
+	url = postgresURL(t)
+	t.Cleanup(func() { empty(t, url) })
+	s, err := store.Open(t.Context(), url, databasetest.Pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Migrate(t.Context())
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return url
+}
+
 // freshPostgres opens an empty database whose schema is up to date.
 func freshPostgres(t testing.TB) *store.Store {
 	t.Helper()
-	select {
-	case url := <-migrated:
-		t.Cleanup(func() { empty(t, url) })
-		return openPostgres(t, url)
-	default:
-	}
-	url := postgresURL(t)
-	t.Cleanup(func() { empty(t, url) })
-	s := openPostgres(t, url)
-	if _, err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return openPostgres(t, migratedPostgres(t))
 }
 
 // empty deletes what a test has put into a database, and puts it back into migrated.
@@ -88,23 +104,17 @@ func empty(t testing.TB, url string) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	ctx := context.WithoutCancel(t.Context())
-	for _, statement := range []string{
-		"DELETE FROM grants", // users and clients take the other tables with them
-		"DELETE FROM users",
-		"DELETE FROM clients",
-		"DELETE FROM default_api",
-		"DELETE FROM apis",
-		"DELETE FROM scopes",
-		"DELETE FROM login_failures",
-		"DELETE FROM properties",
-		"DELETE FROM admin_events",
-		"DELETE FROM epochs",
-		"INSERT INTO scopes (name, description) VALUES ('profile', 'See your name and your username')",
-	} {
-		if _, err := db.ExecContext(ctx, statement); err != nil {
-			t.Fatal(err)
-		}
+	const deleteAll = `DO $$
+DECLARE name text;
+BEGIN
+	SET LOCAL session_replication_role = replica; -- no foreign key sets the order
+	FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'goose_db_version' LOOP
+		EXECUTE 'DELETE FROM ' || quote_ident(name);
+	END LOOP;
+	INSERT INTO scopes (name, description) VALUES ('profile', 'See your name and your username');
+END $$`
+	if _, err := db.ExecContext(context.WithoutCancel(t.Context()), deleteAll); err != nil {
+		t.Fatal(err)
 	}
 	migrated <- url
 }
@@ -115,7 +125,7 @@ func TestPostgreSQLMigratedByManyAtOnce(t *testing.T) {
 	var servers sync.WaitGroup
 	for range 10 {
 		servers.Go(func() {
-			s, err := store.Open(t.Context(), url, store.Pool{})
+			s, err := store.Open(t.Context(), url, databasetest.Pool)
 			if err != nil {
 				t.Error(err)
 				return
@@ -136,7 +146,7 @@ func TestPostgreSQLErrorsDoNotContainThePassword(t *testing.T) {
 		"postgres://hallpass:geheim@127.0.0.1:port/x":               store.ErrURL,
 		"postgres://hallpass:geheim@127.0.0.1:1/x?sslmode=whatever": store.ErrURL,
 	} {
-		_, err := store.Open(t.Context(), url, store.Pool{})
+		_, err := store.Open(t.Context(), url, databasetest.Pool)
 		if !errors.Is(err, want) {
 			t.Errorf("error %v, want %v", err, want)
 		}
@@ -173,5 +183,40 @@ func TestPostgreSQLReadOnly(t *testing.T) {
 	}
 	if err := readOnly.CheckWritable(t.Context()); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("%v, want ErrUnavailable", err)
+	}
+}
+
+// A rotation changes no index, and the new version of a row fits beside the previous one (HOT). All versions fit
+// into one page, because the server cannot remove old ones while other tests have transactions open.
+func TestPostgreSQLRotationsAreHOT(t *testing.T) {
+	t.Parallel()
+	dsn := postgresURL(t)
+	s, err := store.Open(t.Context(), dsn, databasetest.Pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const grants, rotations = 4, 4
+	storetest.Rotate(t, s, grants, rotations)
+	if err := s.Close(); err != nil { // connections report their statistics when they close
+		t.Fatal(err)
+	}
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	const read = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'grants'"
+	updates, hot := 0, 0
+	for end := time.Now().Add(time.Minute); updates < grants*rotations && time.Now().Before(end); {
+		if err := db.QueryRowContext(t.Context(), read).Scan(&updates, &hot); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The first rotation of a grant extends it.
+	if want := grants * (rotations - 1); updates != grants*rotations || hot < want {
+		t.Errorf("%d of %d updates are HOT, want %d of %d", hot, updates, want, grants*rotations)
 	}
 }

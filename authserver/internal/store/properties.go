@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 )
 
@@ -10,16 +9,28 @@ import (
 const (
 	propertyNameKey = "name key"
 	propertyDemo    = "demo"
+
+	propertyNonceSecret = "dpop nonce secret" //nolint:gosec // the name
 )
 
 // NameKey returns the key of the digests of unknown usernames. The first call stores the given
 // one.
 func (s *Store) NameKey(ctx context.Context, fresh string) (key string, err error) {
-	if err := s.setProperty(ctx, propertyNameKey, fresh); err != nil {
+	return s.sharedValue(ctx, propertyNameKey, fresh)
+}
+
+// NonceSecret returns the secret of the nonces in DPoP proofs. The first call stores the given one.
+func (s *Store) NonceSecret(ctx context.Context, fresh string) (secret string, err error) {
+	return s.sharedValue(ctx, propertyNonceSecret, fresh)
+}
+
+// sharedValue returns a value that all servers of a database share. The first call stores the given one.
+func (s *Store) sharedValue(ctx context.Context, name, fresh string) (value string, err error) {
+	if err := s.setProperty(ctx, name, fresh); err != nil {
 		return "", err
 	}
-	err = s.write.scanRow(ctx, "SELECT value FROM properties WHERE name = $1", []any{propertyNameKey}, &key)
-	return key, unavailable("read name key", err)
+	err = s.write.scanRow(ctx, "SELECT value FROM properties WHERE name = $1", []any{name}, &value)
+	return value, unavailable("read property", err)
 }
 
 // DemoMade reports whether the demo's users have been made in this database, even if they
@@ -37,8 +48,11 @@ func (s *Store) SetDemoMade(ctx context.Context) error {
 // EndDemo deletes the sessions of the demo's users who still have the demo's password, and
 // revokes their grants.
 func (s *Store) EndDemo(ctx context.Context, now time.Time) error {
-	return s.inTx(ctx, "end demo", func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, "end demo", func(ctx context.Context, tx transaction) error {
 		const users = "user_id IN (SELECT id FROM users WHERE demo = 1 AND password_version = 0)"
+		if err := addNotices(ctx, tx, now, "grants."+users+" AND "+ofActive); err != nil {
+			return err
+		}
 		if _, err := changed(ctx, tx, "end demo", "DELETE FROM sessions WHERE "+users); err != nil {
 			return err
 		}
@@ -49,7 +63,7 @@ func (s *Store) EndDemo(ctx context.Context, now time.Time) error {
 
 // setProperty stores a value unless there is one.
 func (s *Store) setProperty(ctx context.Context, name, value string) error {
-	_, err := s.write.exec(ctx, "set property",
+	_, err := s.exec(ctx, "set property",
 		"INSERT INTO properties (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", name, value)
 	return err
 }

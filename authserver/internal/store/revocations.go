@@ -16,18 +16,37 @@ const revokeWhere = "UPDATE grants SET revoked_at = $1, expires_at = $2 WHERE re
 // list. Its last access token has expired by then, whatever the server's token lifetime.
 func revokedUntil(now time.Time) sql.NullInt64 { return seconds(now.Add(grant.MaxTokenLifetime)) }
 
-// revokeGrants revokes the active grants that meet the condition, whose arguments start at $3. It
-// returns how many it revoked.
-func revokeGrants(ctx context.Context, tx *sql.Tx, now time.Time, condition string, args ...any) (int64, error) {
+// revokeGrants revokes the active grants that meet the condition, whose arguments start at $3, and the exchanges
+// that came from them. It returns how many met the condition.
+func revokeGrants(ctx context.Context, tx transaction, now time.Time, condition string, args ...any) (int64, error) {
 	args = append([]any{seconds(now), revokedUntil(now)}, args...)
-	return changed(ctx, tx, "revoke grants", revokeWhere+condition, args...)
+	n, err := changed(ctx, tx, "revoke grants", revokeWhere+condition, args...)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	return n, revokeExchanges(ctx, tx, now)
 }
 
-// RevokeGrant revokes a grant, and reports whether it was active.
-func (s *Store) RevokeGrant(ctx context.Context, number int64, now time.Time) (bool, error) {
-	n, err := s.write.exec(ctx, "revoke grant",
-		revokeWhere+"number = $3", seconds(now), revokedUntil(now), number)
-	return n == 1, err
+// revokeExchanges revokes the exchanges that came from grants that are revoked at now, then those that came from
+// these exchanges, and so on.
+func revokeExchanges(ctx context.Context, tx transaction, now time.Time) error {
+	for {
+		n, err := changed(ctx, tx, "revoke exchanges",
+			revokeWhere+"parent IN (SELECT number FROM grants WHERE revoked_at = $1)", seconds(now), revokedUntil(now))
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+// RevokeGrant revokes a grant with the exchanges that came from it, and reports whether it was active.
+func (s *Store) RevokeGrant(ctx context.Context, number int64, now time.Time) (active bool, err error) {
+	err = s.inTx(ctx, "revoke grant", func(ctx context.Context, tx transaction) error {
+		n, err := revokeGrants(ctx, tx, now, "number = $3", number)
+		active = n == 1
+		return err
+	})
+	return active, err
 }
 
 // RevokedAfter returns the numbers of up to limit revoked grants, sorted by the second of their

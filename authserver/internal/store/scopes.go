@@ -8,7 +8,7 @@ import (
 
 // DescribeScope stores the description of a scope. It replaces the previous one.
 func (s *Store) DescribeScope(ctx context.Context, d resource.ScopeDescription) error {
-	_, err := s.write.exec(ctx, "describe scope",
+	_, err := s.exec(ctx, "describe scope",
 		"INSERT INTO scopes (name, description) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET description = $2",
 		d.Scope, d.Text)
 	return err

@@ -132,7 +132,11 @@ func TestPostgreSQLStopsResponding(t *testing.T) {
 // A command may revoke more grants than a server has time for in one request.
 func TestSQLiteCallTimeouts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hallpass.db")
-	served := mustOpen(t, path)
+	served, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = served.Close() }()
 	s, err := store.OpenExisting(t.Context(), "sqlite:"+path, store.Pool{})
 	if err != nil {
 		t.Fatal(err)

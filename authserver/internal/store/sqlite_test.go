@@ -20,6 +20,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
+
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 )
 
 func TestSQLite(t *testing.T) {
@@ -28,6 +30,36 @@ func TestSQLite(t *testing.T) {
 }
 
 func BenchmarkSQLite(b *testing.B) { storetest.Bench(b, freshSQLite) }
+
+func BenchmarkSQLiteRotations(b *testing.B) { storetest.BenchRotations(b, freshSQLite) }
+
+// BenchmarkSQLiteUpdate measures what a database/sql program reaches that rotates refresh tokens with
+// a prepared statement, one after the other.
+func BenchmarkSQLiteUpdate(b *testing.B) {
+	path := migratedFile(b)
+	const dsn = "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	db := raw(b, "file:"+path+dsn)
+	_, err := db.ExecContext(b.Context(), "INSERT INTO grants (type, scope, created_at, expires_at, refresh_digest, "+
+		"refresh_expires_at) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) "+
+		"SELECT 'password', 'profile', 0, i, 'x', 2 FROM n")
+	if err != nil {
+		b.Fatal(err)
+	}
+	update, err := db.PrepareContext(b.Context(), "UPDATE grants SET refresh_digest = $3, refresh_trail = $4, "+
+		"expires_at = $5, refresh_expires_at = $7 "+
+		"WHERE number = $1 AND refresh_digest = $2 AND revoked_at IS NULL AND refresh_expires_at > $6")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer update.Close()
+	trail := strings.Repeat("x", 150)
+	for i := 0; b.Loop(); i++ {
+		if _, err := update.ExecContext(b.Context(), 1+i%100, "x", "x", trail, i, 1, i); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rotations/s")
+}
 
 // freshSQLite opens a new database whose schema is up to date.
 func freshSQLite(t testing.TB) *store.Store {
@@ -58,7 +90,7 @@ var migratedData = sync.OnceValues(func() (data []byte, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	ctx, path := context.Background(), filepath.Join(dir, "hallpass.db")
-	s, err := store.Open(ctx, "sqlite:"+path, store.Pool{})
+	s, err := store.Open(ctx, "sqlite:"+path, databasetest.Pool)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +104,7 @@ var migratedData = sync.OnceValues(func() (data []byte, err error) {
 // mustOpen opens the database in a file until the end of the test.
 func mustOpen(t testing.TB, path string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
+	s, err := store.Open(t.Context(), "sqlite:"+path, databasetest.Pool)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +172,7 @@ func TestSQLiteFilePermissions(t *testing.T) {
 			for _, open := range []func(context.Context, string, store.Pool) (*store.Store, error){
 				store.Open, store.OpenExisting,
 			} {
-				s, err := open(t.Context(), "sqlite:"+path, store.Pool{})
+				s, err := open(t.Context(), "sqlite:"+path, databasetest.Pool)
 				if allowed && err == nil {
 					err = s.Ping(t.Context())
 					_ = s.Close()
@@ -188,7 +220,7 @@ func keepsData(t *testing.T, path, name string) {
 	dir := filepath.Dir(path)
 	before := entries(t, dir)
 	for i := range 2 {
-		s, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
+		s, err := store.Open(t.Context(), "sqlite:"+path, databasetest.Pool)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -273,7 +305,7 @@ func TestSQLiteUnusablePaths(t *testing.T) {
 			path := tt.make(t, dir)
 			before, _ := os.ReadFile(path)
 			unprivileged(t, func() {
-				_, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
+				_, err := store.Open(t.Context(), "sqlite:"+path, databasetest.Pool)
 				if !errors.Is(err, store.ErrUnavailable) || !contains(err, tt.says) || !contains(err, path) {
 					t.Errorf("error %v, want ErrUnavailable with %q and %q in it", err, path, tt.says)
 				}
@@ -304,7 +336,7 @@ func chmod(t *testing.T, path string, mode fs.FileMode) {
 }
 
 // raw opens the file as another program may do.
-func raw(t *testing.T, path string) *sql.DB {
+func raw(t testing.TB, path string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
@@ -396,7 +428,7 @@ func TestSQLiteMigratedByManyAtOnce(t *testing.T) {
 	for range programs {
 		group.Go(func() {
 			<-begin
-			s, err := store.Open(t.Context(), "sqlite:"+path, store.Pool{})
+			s, err := store.Open(t.Context(), "sqlite:"+path, databasetest.Pool)
 			if err != nil {
 				t.Error(err)
 				return

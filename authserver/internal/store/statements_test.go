@@ -3,15 +3,14 @@ package store_test
 import (
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
@@ -52,18 +51,13 @@ func TestStatementsOfEarlierVersionsFitTheSchema(t *testing.T) {
 // If they differ and the schema has been released, add a migration.
 func TestStatementsAreKept(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	seen := map[string]bool{}
+	var recorder databasetest.Recorder
 	version, err := freshSQLite(t).Schema(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	open := func(t testing.TB) *store.Store {
-		s, err := store.OpenRecording(t.Context(), migratedFile(t), func(query string) {
-			mu.Lock()
-			defer mu.Unlock()
-			seen[strings.TrimSpace(query)] = true
-		})
+		s, err := store.OpenRecording(t.Context(), migratedFile(t), &recorder)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,8 +65,7 @@ func TestStatementsAreKept(t *testing.T) {
 		return s
 	}
 	t.Run("suite", func(t *testing.T) { storetest.Run(t, open) })
-	maps.DeleteFunc(seen, func(query string, _ bool) bool { return strings.Contains(query, "goose") })
-	got := strings.Join(slices.Sorted(maps.Keys(seen)), ";\n") + ";\n"
+	got := strings.Join(recorder.Statements(), ";\n") + ";\n"
 	file := fmt.Sprintf("testdata/statements/%05d.sql", version)
 	if *update {
 		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
@@ -42,7 +41,7 @@ func (s *Store) fillSkeletons(ctx context.Context) error {
 
 // fillBatch stores the skeletons of users in one transaction.
 func (s *Store) fillBatch(ctx context.Context, users []account.User) error {
-	return s.inTx(ctx, "fill skeletons", func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, "fill skeletons", func(ctx context.Context, tx transaction) error {
 		for _, u := range users {
 			_, err := changed(ctx, tx, "fill skeletons", "UPDATE users SET skeleton = $2, twin_of = "+
 				"(SELECT first.id FROM users AS first WHERE first.skeleton = $2 AND first.twin_of IS NULL) "+

@@ -6,13 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 )
 
 const userColumns = "id, username, name, password_hash, password_version, " +
-	"created_at, last_login_at, disabled_at, demo"
+	"created_at, last_login_at, disabled_at, demo, email, email_verified, group_names, updated_at"
 
 // CreateUser adds a user. It returns record.ErrExists if there is a user with the username, or
 // with one that looks the same.
@@ -20,36 +22,45 @@ func (s *Store) CreateUser(ctx context.Context, u account.User) error {
 	if err := s.fillSkeletons(ctx); err != nil {
 		return err
 	}
-	skeleton := account.Skeleton(u.Username)
-	return s.inTx(ctx, "create user", func(ctx context.Context, tx *sql.Tx) error {
-		n, err := changed(ctx, tx, "create user",
-			"INSERT INTO users ("+userColumns+", skeleton) "+
-				"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 "+
-				"WHERE NOT EXISTS (SELECT 1 FROM users WHERE skeleton = $10) ON CONFLICT DO NOTHING",
-			u.ID,
-			u.Username,
-			u.Name,
-			u.PasswordHash,
-			u.PasswordVersion,
-			seconds(u.CreatedAt),
-			seconds(u.LastLoginAt),
-			seconds(u.DisabledAt),
-			number(u.Demo),
-			skeleton,
-		)
-		if err != nil {
+	return s.inTx(ctx, "create user", func(ctx context.Context, tx transaction) error {
+		if err := createUser(ctx, tx, u); err != nil {
 			return err
-		}
-		if n == 0 {
-			return whyUserExists(ctx, tx, u.Username, skeleton)
 		}
 		return recordEvent(ctx, tx, "user_added", u.Username, u.CreatedAt)
 	})
 }
 
+// createUser is CreateUser in a transaction, without the event. All users must have a skeleton.
+func createUser(ctx context.Context, tx transaction, u account.User) error {
+	skeleton := account.Skeleton(u.Username)
+	n, err := changed(ctx, tx, "create user",
+		"INSERT INTO users ("+userColumns+", skeleton) "+
+			"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 "+
+			"WHERE NOT EXISTS (SELECT 1 FROM users WHERE skeleton = $14) ON CONFLICT DO NOTHING",
+		u.ID,
+		u.Username,
+		u.Name,
+		u.PasswordHash,
+		u.PasswordVersion,
+		seconds(u.CreatedAt),
+		seconds(u.LastLoginAt),
+		seconds(u.DisabledAt),
+		number(u.Demo),
+		u.Email,
+		number(u.EmailVerified),
+		strings.Join(u.Groups, " "),
+		seconds(u.UpdatedAt),
+		skeleton,
+	)
+	if err == nil && n == 0 {
+		return whyUserExists(ctx, tx, u.Username, skeleton)
+	}
+	return err
+}
+
 // whyUserExists returns errUserExists. If only a username that looks the same exists, the error
 // names it.
-func whyUserExists(ctx context.Context, tx *sql.Tx, username, skeleton string) error {
+func whyUserExists(ctx context.Context, tx transaction, username, skeleton string) error {
 	var twin string
 	err := tx.QueryRowContext(ctx,
 		"SELECT username FROM users WHERE skeleton = $1 ORDER BY username <> $2, username LIMIT 1",
@@ -79,35 +90,48 @@ func (s *Store) Users(ctx context.Context) ([]account.User, error) {
 }
 
 // SetPassword sets the password hash of a user, who is no demo user from then on. It deletes the
-// user's failed logins and sessions, and revokes all grants of the user (RFC 9700 section 4.14.2).
+// user's failed logins, known addresses and sessions, and revokes all grants of the user (RFC 9700 section 4.14.2).
 // It returns record.ErrNotFound if there is no such user.
 func (s *Store) SetPassword(ctx context.Context, username, hash string, now time.Time) error {
-	return s.inTx(ctx, "set password", func(ctx context.Context, tx *sql.Tx) error {
-		err := endSessions(ctx, tx, "set password", username, now,
-			"UPDATE users SET password_hash = $2, password_version = password_version + 1, demo = 0 WHERE username = $1",
-			username, hash)
-		if err != nil {
-			return err
-		}
-		var id string
-		err = tx.QueryRowContext(ctx, "SELECT id FROM users WHERE username = $1", username).Scan(&id)
-		if err != nil {
-			return unavailable("set password", err)
-		}
-		if err := clearFailures(ctx, tx, id); err != nil {
+	return s.inTx(ctx, "set password", func(ctx context.Context, tx transaction) error {
+		if err := s.setPassword(ctx, tx, username, hash, now); err != nil {
 			return err
 		}
 		return recordEvent(ctx, tx, "user_password_set", username, now)
 	})
 }
 
+// setPassword is SetPassword in a transaction, without the event. The user is told by mail.
+func (s *Store) setPassword(ctx context.Context, tx transaction, username, hash string, now time.Time) error {
+	err := endSessions(ctx, tx, "set password", username, now,
+		"UPDATE users SET password_hash = $2, password_version = password_version + 1, demo = 0 WHERE username = $1",
+		username, hash)
+	if err != nil {
+		return err
+	}
+	var id string
+	err = tx.QueryRowContext(ctx, "SELECT id FROM users WHERE username = $1", username).Scan(&id)
+	if err != nil {
+		return unavailable("set password", err)
+	}
+	if err := forgetPlaces(ctx, tx, id); err != nil {
+		return err
+	}
+	return s.addMail(ctx, tx, mail.Request{Kind: mail.PasswordChanged, UserID: id, CreatedAt: now})
+}
+
 // DisableUser prevents a user from logging in, deletes the user's sessions and revokes all grants
 // of the user. It returns record.ErrNotFound if there is no such user. The time at which a user was
 // first disabled is kept.
 func (s *Store) DisableUser(ctx context.Context, username string, now time.Time) error {
-	return s.inTx(ctx, "disable user", func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, "disable user", func(ctx context.Context, tx transaction) error {
 		err := endSessions(ctx, tx, "disable user", username, now,
 			"UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1", username, seconds(now))
+		if err != nil {
+			return err
+		}
+		_, err = changed(ctx, tx, "delete links", // they must not work again once the user is enabled
+			"DELETE FROM links WHERE user_id = (SELECT id FROM users WHERE username = $1)", username)
 		if err != nil {
 			return err
 		}
@@ -118,7 +142,7 @@ func (s *Store) DisableUser(ctx context.Context, username string, now time.Time)
 // EnableUser lets a disabled user log in again. It returns record.ErrNotFound if there is no such
 // user.
 func (s *Store) EnableUser(ctx context.Context, username string) error {
-	return s.inTx(ctx, "enable user", func(ctx context.Context, tx *sql.Tx) error {
+	return s.inTx(ctx, "enable user", func(ctx context.Context, tx transaction) error {
 		n, err := changed(ctx, tx, "enable user", "UPDATE users SET disabled_at = NULL WHERE username = $1", username)
 		if err != nil {
 			return err
@@ -133,17 +157,25 @@ func (s *Store) EnableUser(ctx context.Context, username string) error {
 // DeleteUser deletes a user and the user's sessions, and revokes all grants of the user. It
 // returns record.ErrNotFound if there is no such user.
 func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) error {
-	return s.inTx(ctx, "delete user", func(ctx context.Context, tx *sql.Tx) error {
+	user, err := s.UserByUsername(ctx, username)
+	if err != nil {
+		return err
+	}
+	err = s.inTx(ctx, "delete user", func(ctx context.Context, tx transaction) error {
 		err := endSessions(ctx, tx, "delete user", username, now,
 			"UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1", username, seconds(now))
 		if err != nil {
 			return err
 		}
-		if _, err = changed(ctx, tx, "delete user", "DELETE FROM users WHERE username = $1", username); err != nil {
+		if err := deleteUser(ctx, tx, username); err != nil {
 			return err
 		}
 		return recordEvent(ctx, tx, "user_deleted", username, now)
 	})
+	if err != nil {
+		return err
+	}
+	return s.forgetEmail(ctx, user)
 }
 
 // endSessions runs update, which must change the user, then deletes the user's sessions and
@@ -151,7 +183,7 @@ func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) 
 // between.
 func endSessions(
 	ctx context.Context,
-	tx *sql.Tx,
+	tx transaction,
 	doing, username string,
 	now time.Time,
 	update string,
@@ -164,6 +196,9 @@ func endSessions(
 	if n == 0 {
 		return errNoUser
 	}
+	if err := addNotices(ctx, tx, now, ofUser, username); err != nil {
+		return err
+	}
 	_, err = changed(ctx, tx, "end sessions",
 		"DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE username = $1)", username)
 	if err != nil {
@@ -173,10 +208,47 @@ func endSessions(
 	return err
 }
 
+// UpdateUser replaces the name, the email address and the groups of a user by those that change returns, and
+// returns the changed user. If the user is changed at the same time by another call, UpdateUser calls change
+// again. It returns record.ErrNotFound if there is no such user, or the error of change.
+func (s *Store) UpdateUser(
+	ctx context.Context,
+	username string,
+	now time.Time,
+	change func(account.User) (account.User, error),
+) (account.User, error) {
+	for {
+		was, err := s.UserByUsername(ctx, username)
+		if err != nil {
+			return account.User{}, err
+		}
+		is, err := change(was)
+		if err != nil {
+			return account.User{}, err
+		}
+		is.UpdatedAt = now
+		done := false
+		err = s.inTx(ctx, "update user", func(ctx context.Context, tx transaction) error {
+			n, err := changed(ctx, tx, "update user",
+				"UPDATE users SET name = $2, email = $3, email_verified = $4, group_names = $5, updated_at = $6 "+
+					"WHERE id = $1 AND name = $7 AND email = $8 AND email_verified = $9 AND group_names = $10",
+				was.ID, is.Name, is.Email, number(is.EmailVerified), strings.Join(is.Groups, " "), seconds(now),
+				was.Name, was.Email, number(was.EmailVerified), strings.Join(was.Groups, " "))
+			if done = n == 1; err != nil || !done {
+				return err
+			}
+			return recordEvent(ctx, tx, "user_changed", username, now)
+		})
+		if err != nil || done {
+			return is, err
+		}
+	}
+}
+
 // ReplaceHash sets the user's password hash to new if it is still old. It does nothing if the
 // password has been changed in the meantime.
 func (s *Store) ReplaceHash(ctx context.Context, userID, old, new string) error {
-	_, err := s.write.exec(ctx, "replace hash",
+	_, err := s.exec(ctx, "replace hash",
 		"UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2", userID, old, new)
 	return err
 }
@@ -193,15 +265,44 @@ func (s *Store) PasswordCosts(ctx context.Context) ([]account.CostCount, error) 
 	return slices.DeleteFunc(rows, func(c account.CostCount) bool { return c.Cost == 0 }), err
 }
 
+// userRow holds the columns of a user, in the order of userColumns. All are NULL where a join finds
+// no user.
+type userRow struct {
+	id, username, name, hash, email, groups                         sql.NullString
+	version, created, login, disabled, demo, emailVerified, updated sql.NullInt64
+}
+
+func (r *userRow) columns() []any {
+	return []any{
+		&r.id, &r.username, &r.name, &r.hash, &r.version, &r.created, &r.login, &r.disabled, &r.demo,
+		&r.email, &r.emailVerified, &r.groups, &r.updated,
+	}
+}
+
+func (r *userRow) user() account.User {
+	return account.User{
+		ID:              r.id.String,
+		Username:        r.username.String,
+		Name:            r.name.String,
+		PasswordHash:    r.hash.String,
+		PasswordVersion: r.version.Int64,
+		CreatedAt:       timeOf(r.created),
+		LastLoginAt:     timeOf(r.login),
+		DisabledAt:      timeOf(r.disabled),
+		Email:           r.email.String,
+		EmailVerified:   r.emailVerified.Int64 == 1,
+		Groups:          words(r.groups.String),
+		UpdatedAt:       timeOf(r.updated),
+		// A server of an earlier version changes a password without taking the mark away.
+		Demo: r.demo.Int64 == 1 && r.version.Int64 == 0,
+	}
+}
+
 func scanUser(r row) (account.User, error) {
-	var u account.User
-	var created, login, disabled sql.NullInt64
-	err := r.Scan(&u.ID, &u.Username, &u.Name, &u.PasswordHash, &u.PasswordVersion, &created, &login, &disabled, &u.Demo)
+	var columns userRow
+	err := r.Scan(columns.columns()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return account.User{}, errNoUser
 	}
-	u.CreatedAt, u.LastLoginAt, u.DisabledAt = timeOf(created), timeOf(login), timeOf(disabled)
-	// A server of an earlier version changes a password without taking the mark away.
-	u.Demo = u.Demo && u.PasswordVersion == 0
-	return u, unavailable("read user", err)
+	return columns.user(), unavailable("read user", err)
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/clientmeta"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
@@ -34,9 +36,12 @@ type authorization struct {
 	prompt      []string
 	maxAge      time.Duration // how old the login may be; negative for any age
 	loginHint   string
+	subject     string // id of the user that the client asks for; empty for any
 	form        url.Values
-	problem     *oauth.Error // what else is wrong; the client is told once the user is known
-	revocations int64        // of consents of the user to the client, before the consent is looked up
+	problem     *oauth.Error        // what else is wrong; the client is told once the user is known
+	pushed      grant.PushedRequest // zero if the request was not pushed
+	loginAgain  bool                // the user wants to log in as someone else, in a pushed request
+	revocations int64               // of consents of the user to the client, before the consent is looked up
 }
 
 // Errors that the client is told when a user refuses, or cannot be asked.
@@ -60,6 +65,8 @@ func (e *endpoints) authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	silent := slices.Contains(a.prompt, "none")
 	switch {
+	case silent && a.problem != nil && s.digest != "":
+		return e.refuse(w, a, a.problem)
 	case a.needsLogin(s, e.cfg.Now()) && silent:
 		return e.refuse(w, a, errLoginRequired)
 	case a.needsLogin(s, e.cfg.Now()):
@@ -86,7 +93,8 @@ func (e *endpoints) logProblem(r *http.Request, a *authorization, err error) {
 	var page *pageError
 	switch {
 	case errors.As(err, &page):
-		e.cfg.Log.DebugContext(r.Context(), "authorization request refused", "reason", page.text+" "+page.advice)
+		e.cfg.Log.DebugContext(r.Context(), "authorization request refused",
+			"reason", strings.TrimSpace(page.text+" "+page.advice+" "+page.detail))
 	case err == nil && a.problem != nil:
 		e.cfg.Log.DebugContext(r.Context(), "authorization request will be refused",
 			"client", a.client.ID, "error", string(a.problem.Code), "reason", a.problem.Description)
@@ -97,31 +105,77 @@ func (e *endpoints) logProblem(r *http.Request, a *authorization, err error) {
 // URI is a *pageError.
 func (e *endpoints) readAuthorization(r *http.Request, query string) (*authorization, error) {
 	if len(query) > maxQuery {
-		return nil, brokenLink("The request from the app is too long.", "Please tell its developers.")
+		return nil, errLongRequest
+	}
+	form, err := url.ParseQuery(query)
+	if err == nil && grant.IsRequestURI(form.Get("request_uri")) {
+		return e.readPushed(r, form)
+	}
+	a, err := e.readRequest(r, query)
+	if err == nil && a.client.RequirePAR {
+		a.problem = errMustPush
+	}
+	return a, err
+}
+
+// readRequest reads and checks the parameters of an authorization request: of the browser, or of a client that
+// pushes them. An invalid client or redirect URI is a *pageError.
+func (e *endpoints) readRequest(r *http.Request, query string) (*authorization, error) {
+	if len(query) > maxQuery {
+		return nil, errLongRequest
 	}
 	form, err := url.ParseQuery(query)
 	if err == nil && len(form["client_id"])+len(form["redirect_uri"]) > 2 {
 		err = invalid("repeated")
 	}
-	if err != nil || !storable(form.Get("client_id")) {
-		return nil, brokenLink("The request from the app could not be read.", "Go back to the app and try again.")
+	if err != nil || whyUnusable(form.Get("client_id")) != "" {
+		return nil, errUnreadable
 	}
 	a := &authorization{redirectURI: form.Get("redirect_uri"), state: form.Get("state"), maxAge: -1, form: form}
-	if a.client, err = e.cfg.Clients.ClientByID(r.Context(), form.Get("client_id")); err != nil {
-		return nil, clientPageError(err)
+	if a.client, err = e.clientOf(r, a); err != nil {
+		return nil, err
 	}
 	if a.redirectURI == "" {
 		return nil, brokenLink(a.client.Name+" did not say where to send you next.",
 			"Please tell its developers that redirect_uri is missing.")
 	}
 	if !a.client.AllowsRedirect(a.redirectURI) {
-		return nil, brokenLink(a.client.Name+" wants to send you to an address that is not registered for it.",
-			"Please tell its developers that redirect_uri must exactly match a registered redirect URI.")
+		return nil, wrongRedirect(a.client, a.redirectURI)
 	}
 	if a.problem = a.check(); a.problem == nil {
 		a.problem, err = e.checkTarget(r, a)
 	}
+	if a.problem == nil && err == nil {
+		a.problem = e.checkOpenID(a)
+	}
 	return a, err
+}
+
+// errUnreadable is the response to an authorization request that cannot be read.
+var errUnreadable = brokenLink("The request from the app could not be read.", "Go back to the app and try again.")
+
+// clientOf returns the client of an authorization request. An unknown one is a *pageError.
+func (e *endpoints) clientOf(r *http.Request, a *authorization) (client.Client, error) {
+	id := a.form.Get("client_id")
+	if clientmeta.IsDocumentID(id) {
+		return e.documentClient(r, a)
+	}
+	c, err := e.cfg.Tokens.ClientByID(r.Context(), id)
+	if err != nil {
+		return client.Client{}, clientPageError(err)
+	}
+	return c, nil
+}
+
+// wrongRedirect returns the error for a redirect URI that is not registered. The log says which registered one
+// is nearest.
+func wrongRedirect(c client.Client, uri string) error {
+	return &pageError{
+		title:  "This link is broken",
+		text:   c.Name + " wants to send you to an address that is not registered for it.",
+		advice: "Please tell its developers that redirect_uri must exactly match a registered redirect URI.",
+		detail: "Client " + c.ID + ": " + c.ExplainRedirect(uri) + ".",
+	}
 }
 
 // check reads the rest of the request and returns what is wrong with it.
@@ -151,8 +205,10 @@ func (a *authorization) check() *oauth.Error {
 		return &oauth.Error{Code: oauth.CodeUnsupportedResponseType, Description: "response_type must be code"}
 	case !a.client.Allows(oauth.GrantAuthorizationCode):
 		return oauth.ErrUnauthorizedClient.Describe("this client may not use the grant type authorization_code")
-	case form.Has("request") || form.Has("request_uri"):
-		return bad("request objects are not supported")
+	case form.Has("request"):
+		return &oauth.Error{Code: oauth.CodeRequestNotSupported, Description: "request objects are not supported"}
+	case form.Has("request_uri"):
+		return &oauth.Error{Code: oauth.CodeRequestURINotSupported, Description: "request objects are not supported"}
 	case form.Get("response_mode") != "" && form.Get("response_mode") != "query":
 		return bad("response_mode must be query")
 	case form.Get("code_challenge") == "" && a.client.WithoutPKCE && form.Get("code_challenge_method") == "":
@@ -162,6 +218,8 @@ func (a *authorization) check() *oauth.Error {
 		return bad("code_challenge_method must be S256")
 	case !challenge.MatchString(form.Get("code_challenge")):
 		return bad("code_challenge must be 43 characters of base64url")
+	case form.Has("dpop_jkt") && !keyThumbprint.MatchString(form.Get("dpop_jkt")):
+		return errKeyThumbprint
 	}
 	if slices.Contains(a.prompt, "none") && len(a.prompt) > 1 {
 		return bad("prompt none stands alone")
@@ -177,7 +235,7 @@ func (e *endpoints) checkTarget(r *http.Request, a *authorization) (*oauth.Error
 		a.api, err = e.cfg.Tokens.Target(r.Context(), a.form.Get("resource"))
 	}
 	if err == nil {
-		a.scope, err = issuing.Scope(a.client, a.api, asked)
+		a.scope, err = e.cfg.Tokens.UserScope(a.client, a.api, asked)
 	}
 	var wrong *oauth.Error
 	if errors.As(err, &wrong) {
@@ -190,17 +248,26 @@ func (e *endpoints) checkTarget(r *http.Request, a *authorization) (*oauth.Error
 var challenge = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
 // needsLogin reports whether the user must log in first: nobody is logged in, the client asks
-// for a new login, or the login is too old for it.
+// for a new login, the login is too old for it, or it asks for another user. To choose an account is to log in.
+//
+// After the login, the browser comes back with a query without what the user has just done: see afterLogin. A pushed
+// request stays as it is, so a login since it was pushed counts as new.
 func (a *authorization) needsLogin(s session, now time.Time) bool {
-	return s.digest == "" || slices.Contains(a.prompt, "login") || (a.maxAge >= 0 && now.Sub(s.since) > a.maxAge)
+	if s.digest == "" || a.loginAgain || a.wrongUser(s.user.ID) {
+		return true
+	}
+	tooOld := a.maxAge == 0 || a.maxAge > 0 && now.Sub(s.login.At) > a.maxAge
+	again := slices.Contains(a.prompt, "login") || slices.Contains(a.prompt, "select_account")
+	isNew := a.isPushed() && !s.login.At.Before(a.pushed.CreatedAt)
+	return (tooOld || again) && !isNew
 }
 
 // needsConsent reports whether the user must be asked. Users of a first-party app are asked only
 // if the app wants that. Users of an app that another program can pretend to be are asked each
-// time (RFC 8252 section 8.6).
+// time (RFC 8252 section 8.6), and those of an app that nobody has registered: see client.AsksEachTime.
 func (e *endpoints) needsConsent(r *http.Request, a *authorization, s session) (bool, error) {
 	err := e.readRevocations(r, a, s)
-	if err != nil || slices.Contains(a.prompt, "consent") || a.client.Impersonable(a.redirectURI) {
+	if err != nil || slices.Contains(a.prompt, "consent") || a.client.AsksEachTime(a.redirectURI) {
 		return true, err
 	}
 	if a.client.FirstParty {
@@ -220,10 +287,18 @@ func (e *endpoints) readRevocations(r *http.Request, a *authorization, s session
 
 // sendCode sends the browser back to the client with a code.
 func (e *endpoints) sendCode(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
+	if err := e.keepClient(r, a); err != nil {
+		return err
+	}
 	uri, err := e.cfg.Tokens.Authorize(r.Context(), issuing.Authorization{
-		Client: a.client, Form: a.form, API: a.api, UserID: s.user.ID, Session: s.digest, Scope: a.scope,
+		Client: a.client, Form: a.form, API: a.api, UserID: s.user.ID, Session: s.digest, Login: s.login,
+		Scope:              a.scope,
+		Pushed:             a.pushed.Digest,
 		ConsentRevocations: a.revocations,
 	})
+	if errors.Is(err, grant.ErrPushedUnknown) {
+		return errUsedLink
+	}
 	if errors.Is(err, record.ErrNotFound) { // the API was deleted since it was looked up
 		return e.refuse(w, a, issuing.ErrTarget)
 	}

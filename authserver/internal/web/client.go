@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"errors"
 	"log/slog"
@@ -9,11 +10,16 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/assertion"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/clientmeta"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
@@ -31,9 +37,9 @@ var errNoClient = oauth.ErrInvalidClient.Describe(
 var errBasic = oauth.ErrInvalidClient.Describe(
 	"the Authorization header must be Basic, a space, and the base64 of client_id:client_secret, both form-encoded")
 
-// credentials are the client credentials of a request.
+// credentials are the client credentials of a request: a secret or an assertion.
 type credentials struct {
-	id, secret string
+	id, secret, assertion string
 }
 
 // empty reports whether the request has no client credentials.
@@ -41,23 +47,29 @@ func (c credentials) empty() bool { return c == credentials{} }
 
 // clientAuth authenticates clients (RFC 6749 section 2.3).
 type clientAuth struct {
-	clients       Clients
+	clients       *issuing.Service
+	assertions    *assertion.Verifier
+	documents     *clientmeta.Documents
 	defaultClient string
-	failures      *failureLimiter
+	failures      *ratelimit.Limiter
+	now           func() time.Time
 	log           *slog.Logger
 }
 
 func newClientAuth(cfg Config) *clientAuth {
 	return &clientAuth{
-		clients:       cfg.Clients,
+		clients:       cfg.Tokens,
+		assertions:    cfg.Assertions,
+		documents:     cfg.Documents,
 		defaultClient: cfg.DefaultClient,
-		failures:      newFailureLimiter(cfg.Now),
+		failures:      ratelimit.New(cfg.Now, failureBurst, failureInterval),
+		now:           cfg.Now,
 		log:           cfg.Log,
 	}
 }
 
 // authenticate returns the client of the request. A confidential client must send its
-// secret, and a public client must not send one. A request without client credentials is
+// secret or an assertion, and a public client must send neither. A request without client credentials is
 // from the default client. Failures are logged with the reason.
 func (a *clientAuth) authenticate(r *http.Request, form url.Values) (client.Client, error) {
 	given, err := readCredentials(r, form)
@@ -79,7 +91,7 @@ func (a *clientAuth) authenticate(r *http.Request, form url.Values) (client.Clie
 func (a *clientAuth) logFailure(r *http.Request, c client.Client, given credentials, err error) {
 	fields := []any{
 		"event", "client_authentication_failed",
-		"reason", failureReason(c, given, err),
+		"reason", failureReason(c, given, err, a.now()),
 		"address", host(r.RemoteAddr),
 	}
 	if c.ID != "" {
@@ -89,19 +101,36 @@ func (a *clientAuth) logFailure(r *http.Request, c client.Client, given credenti
 }
 
 // failureReason returns the reason for the log, which the response does not give.
-func failureReason(c client.Client, given credentials, err error) string {
+func failureReason(c client.Client, given credentials, err error, now time.Time) string {
 	var protocol *oauth.Error
+	var failed *assertionError
 	switch {
+	case errors.As(err, &failed):
+		return failed.reason
 	case errors.As(err, &protocol) && protocol != errClient:
 		return protocol.Description // a fixed text about a malformed request
 	case c.ID == "":
 		return "unknown client"
-	case c.Public():
-		return "public client sent a secret"
-	case given.secret == "":
-		return "missing secret"
 	}
-	return "wrong secret"
+	return SecretFault(c, given.secret, now)
+}
+
+// SecretFault returns why a client cannot authenticate with a secret, in the words of the log; empty if it can.
+// An empty secret means that the client sends none. An old secret may be accepted until later than now.
+func SecretFault(c client.Client, secret string, now time.Time) string {
+	switch {
+	case c.Public() && secret != "":
+		return "public client sent a secret"
+	case c.Public():
+		return ""
+	case secret == "" && !c.HasSecret():
+		return "missing assertion"
+	case secret == "":
+		return "missing secret"
+	case !c.VerifySecret(secret, now):
+		return "wrong secret"
+	}
+	return ""
 }
 
 // identify does what authenticate does, for credentials that have been read. With an error
@@ -113,9 +142,12 @@ func (a *clientAuth) identify(r *http.Request, given credentials) (client.Client
 		}
 		given.id = a.defaultClient
 	}
-	c, err := a.clients.ClientByID(r.Context(), given.id)
+	c, err := a.find(r.Context(), given.id)
 	if err != nil && !errors.Is(err, record.ErrNotFound) {
 		return client.Client{}, err
+	}
+	if given.assertion != "" {
+		return c, a.verifyAssertion(r, c, given)
 	}
 	if c.ID != "" && c.Public() {
 		if given.secret != "" { // not counted as a failure: there is no secret to guess
@@ -123,16 +155,44 @@ func (a *clientAuth) identify(r *http.Request, given credentials) (client.Client
 		}
 		return c, nil
 	}
-	if c.VerifySecret(given.secret) { // false for an unknown client, after the same work
+	if c.VerifySecret(given.secret, a.now()) { // false for an unknown client, after the same work
 		return c, nil
 	}
-	key := given.id[:min(len(given.id), client.MaxID)] + " " + account.Network(host(r.RemoteAddr))
-	return c, cmp.Or(a.failures.record(key), error(errClient))
+	return c, a.countFailure(r, given.id, errClient)
+}
+
+// find returns a client, or record.ErrNotFound. A client of a metadata document has no access while the
+// settings do not accept its document.
+func (a *clientAuth) find(ctx context.Context, id string) (client.Client, error) {
+	if clientmeta.IsDocumentID(id) && a.documents.Check(id) != nil {
+		return client.Client{}, record.ErrNotFound
+	}
+	return a.clients.ClientByID(ctx, id)
+}
+
+// Limits on failed authentications of a client from a network (RFC 6749 section 10.10). Requests with the right
+// secret do not count: a secret of 256 random bits cannot be guessed, and a client must not be locked out by others
+// at its address.
+const (
+	failureBurst    = 20
+	failureInterval = time.Second
+)
+
+// countFailure counts a failed authentication with a client id. It returns refused, or an *account.ThrottledError
+// after too many failures.
+func (a *clientAuth) countFailure(r *http.Request, id string, refused error) error {
+	if a.failures.Allow(id[:min(len(id), client.MaxID)] + " " + ratelimit.Network(host(r.RemoteAddr))) {
+		return refused
+	}
+	return &account.ThrottledError{Wait: failureInterval}
 }
 
 // readCredentials reads the client credentials from the Authorization header or from the
 // form. It rejects a request that has both.
 func readCredentials(r *http.Request, form url.Values) (credentials, error) {
+	if c, found, err := readAssertion(r, form); found {
+		return c, err
+	}
 	body := credentials{id: form.Get("client_id"), secret: form.Get("client_secret")}
 	header := r.Header["Authorization"]
 	if len(header) == 0 {
@@ -173,13 +233,7 @@ func parseBasic(header string) (credentials, bool) {
 	var errID, errSecret error
 	c.id, errID = url.QueryUnescape(id)
 	c.secret, errSecret = url.QueryUnescape(secret)
-	return c, errID == nil && errSecret == nil && storable(c.id)
-}
-
-// storable reports whether the text can be used in a query of every database engine.
-func storable(s string) bool {
-	_, err := clean(url.Values{"client_id": {s}})
-	return err == nil
+	return c, errID == nil && errSecret == nil && whyUnusable(c.id) == ""
 }
 
 // host returns an address without its port.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
@@ -25,6 +26,8 @@ func (e *endpoints) showConsent(w http.ResponseWriter, r *http.Request, a *autho
 	e.render(w, http.StatusOK, "consent", page{
 		Title:  "Allow access?",
 		Client: a.client.Name, API: a.api.Name, Scopes: scopes, Native: a.client.Impersonable(a.redirectURI),
+		AsksEachTime: a.client.AsksEachTime(a.redirectURI), Unregistered: a.client.Source != client.SourceAdministrator,
+		ClientHost: a.client.DocumentHost(), Returns: returnTarget(a.redirectURI),
 		User: s.user.Name, UserID: s.user.ID,
 		Continue: r.URL.RawQuery, LoginAgain: again,
 	}, formTarget(a.redirectURI))
@@ -38,15 +41,20 @@ func (e *endpoints) describeScopes(ctx context.Context, scope oauth.Scope) ([]re
 	if err != nil {
 		return nil, err
 	}
+	return describe(known, scope), nil
+}
+
+// describe returns the description of each scope token, given the described ones.
+func describe(known []resource.ScopeDescription, scope oauth.Scope) []resource.ScopeDescription {
 	var described []resource.ScopeDescription
 	for _, t := range scope {
-		d := resource.ScopeDescription{Scope: t}
+		d := resource.ScopeDescription{Scope: t, Text: identityTexts[t]}
 		if i := slices.IndexFunc(known, func(k resource.ScopeDescription) bool { return k.Scope == t }); i >= 0 {
 			d = known[i]
 		}
 		described = append(described, d)
 	}
-	return described, nil
+	return described
 }
 
 // consent serves POST /consent, the form of the consent page. If the browser's session has
@@ -68,8 +76,8 @@ func (e *endpoints) consent(w http.ResponseWriter, r *http.Request) error {
 		redirect(w, "/authorize?"+query)
 		return nil
 	}
-	if a.client.Impersonable(a.redirectURI) {
-		return e.allowOnce(w, r, query, a, s)
+	if a.isPushed() || a.client.AsksEachTime(a.redirectURI) {
+		return e.allowNow(w, r, query, a, s)
 	}
 	if err := e.rememberConsent(r, a, s); err != nil {
 		return err
@@ -78,9 +86,10 @@ func (e *endpoints) consent(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// allowOnce sends a code to an app that another program can pretend to be. It remembers no
-// consent, so that the user is asked again the next time (RFC 8252 section 8.6).
-func (e *endpoints) allowOnce(w http.ResponseWriter, r *http.Request, query string, a *authorization, s session) error {
+// allowNow sends a code without going back to /authorize, which would ask again: a pushed request keeps its
+// prompt=consent, and consent to an app that another program can pretend to be is not remembered (RFC 8252 section
+// 8.6).
+func (e *endpoints) allowNow(w http.ResponseWriter, r *http.Request, query string, a *authorization, s session) error {
 	if a.needsLogin(s, e.cfg.Now()) { // max_age has passed while the page was open
 		redirect(w, "/authorize?"+query)
 		return nil
@@ -88,7 +97,11 @@ func (e *endpoints) allowOnce(w http.ResponseWriter, r *http.Request, query stri
 	if err := e.readRevocations(r, a, s); err != nil {
 		return err
 	}
-	e.logConsent(r, a, s)
+	if a.client.AsksEachTime(a.redirectURI) {
+		e.logConsent(r, a, s)
+	} else if err := e.rememberConsent(r, a, s); err != nil {
+		return err
+	}
 	return e.sendCode(w, r, a, s)
 }
 
@@ -99,6 +112,9 @@ func (e *endpoints) logConsent(r *http.Request, a *authorization, s session) {
 
 // rememberConsent adds the requested scope to what the user has allowed for the same API.
 func (e *endpoints) rememberConsent(r *http.Request, a *authorization, s session) error {
+	if err := e.keepClient(r, a); err != nil {
+		return err
+	}
 	err := e.cfg.Sessions.AddConsent(r.Context(), s.user.ID, a.client.ID, a.api.Audience, a.scope, e.cfg.Now())
 	if errors.Is(err, record.ErrNotFound) {
 		return nil // the API was deleted meanwhile; the request that follows says so

@@ -2,21 +2,29 @@ package web
 
 import (
 	"net/http"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
 )
 
 // endpoints is what the endpoints share.
 type endpoints struct {
-	cfg     Config
-	auth    *clientAuth
-	answers *prometheus.CounterVec
+	cfg  Config
+	auth *clientAuth
+	// registrations counts registrations by network.
+	registrations *ratelimit.Limiter
+	// registrationsFull is until when no client is registered, because there are too many; Unix nanoseconds.
+	registrationsFull atomic.Int64
+	answers           *prometheus.CounterVec
 }
 
 func newEndpoints(cfg Config) *endpoints {
 	e := &endpoints{
-		cfg:  cfg,
-		auth: newClientAuth(cfg),
+		cfg:           cfg,
+		auth:          newClientAuth(cfg),
+		registrations: ratelimit.New(cfg.Now, registrationBurst, registrationInterval),
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hallpass_oauth_requests_total",
 			Help: "Requests to the OAuth endpoints by endpoint and result: ok, the error code that the client is told, " +
@@ -30,6 +38,15 @@ func newEndpoints(cfg Config) *endpoints {
 // endpoint returns a handler for a function that returns a JSON response or an error. It
 // counts the request, logs an unexpected error, and writes the response.
 func (e *endpoints) endpoint(name string, serve func(http.ResponseWriter, *http.Request) (any, error)) http.Handler {
+	return e.endpointWithStatus(name, http.StatusOK, serve)
+}
+
+// endpointWithStatus is endpoint with another status of a success.
+func (e *endpoints) endpointWithStatus(
+	name string,
+	status int,
+	serve func(http.ResponseWriter, *http.Request) (any, error),
+) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		response, err := serve(w, r)
 		if err != nil {
@@ -37,7 +54,7 @@ func (e *endpoints) endpoint(name string, serve func(http.ResponseWriter, *http.
 			return
 		}
 		e.answers.WithLabelValues(name, "ok").Inc()
-		writeJSON(w, http.StatusOK, response)
+		writeJSON(w, status, response)
 	})
 }
 

@@ -7,12 +7,21 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/problem"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
+	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
+	"github.com/hallpass-auth/hallpass/authserver/internal/recovery"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
+	"github.com/hallpass-auth/hallpass/authserver/internal/signup"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -45,20 +54,26 @@ func failureOf(err error) failure {
 		}
 		return failure{status: status, code: protocol.Code, description: protocol.Description}
 	case errors.As(err, &page):
-		return failure{
-			status: http.StatusBadRequest, code: "refused",
+		f := failure{
+			status: http.StatusBadRequest, code: "refused", retryAfter: page.retryAfter,
 			description: page.text, title: page.title, userText: page.text, advice: page.advice,
+		}
+		if f.retryAfter > 0 {
+			f.status, f.code = http.StatusServiceUnavailable, oauth.CodeTemporarilyUnavailable
+		}
+		return f
+	case errors.Is(err, errLargePush):
+		return failure{
+			status: http.StatusRequestEntityTooLarge, code: oauth.CodeInvalidRequest,
+			description: "the request is longer than " + strconv.Itoa(maxQuery) + " bytes",
 		}
 	case errors.Is(err, revocation.ErrNotFound):
 		return failure{status: http.StatusNotFound, code: "not_found", description: "Not Found"}
-	case errors.Is(err, account.ErrIncorrect):
-		return failure{
-			status: http.StatusBadRequest, code: oauth.CodeInvalidGrant,
-			userText: "Wrong username or password.",
-		}
 	}
-	if f, ok := temporaryFailureOf(err); ok {
-		return f
+	for _, of := range []func(error) (failure, bool){accountFailureOf, mailFailureOf, temporaryFailureOf} {
+		if f, ok := of(err); ok {
+			return f
+		}
 	}
 	return failure{
 		status: http.StatusInternalServerError, code: oauth.CodeServerError, unexpected: true,
@@ -68,19 +83,100 @@ func failureOf(err error) failure {
 	}
 }
 
+// accountFailureOf maps the errors of pages about a user's account.
+func accountFailureOf(err error) (f failure, ok bool) {
+	f = failure{status: http.StatusBadRequest, code: "refused"}
+	switch {
+	case errors.Is(err, account.ErrIncorrect):
+		f.code, f.userText = oauth.CodeInvalidGrant, "Wrong username or password."
+	case errors.Is(err, account.ErrWeakPassword), errors.Is(err, account.ErrBadName):
+		f.userText = sentence(err)
+	case errors.Is(err, errNotYourPassword):
+		f.code, f.userText = oauth.CodeInvalidGrant, "The password is wrong. Type the one that you log in with now."
+	case errors.Is(err, errNotYourUsername):
+		f.userText = "That is not your username. Type it as it is shown."
+	case errors.Is(err, account.ErrChanged):
+		f.userText = "Your account was changed at the same time. Try again."
+	case errors.Is(err, account.ErrDemo):
+		f.title, f.userText = "This account stays", "It belongs to the demo, and many people may know its password."
+		f.advice = "Choose another password first, or ask your administrator to delete it."
+	case errors.Is(err, account.ErrLinkUnknown):
+		f.title = "This link does not work"
+		f.userText = "It was used, has expired, or is not complete."
+		f.advice = "Ask for another mail where you asked for this one."
+	case errors.Is(err, account.ErrEmailTaken):
+		f.title = "You already have an account"
+		f.userText = "An account with this email address exists."
+		f.advice = "Log in with it. If you have forgotten the username or the password, ask for a mail on the login page."
+	default:
+		return failure{}, false
+	}
+	return f, true
+}
+
+// mailFailureOf maps the errors of pages that ask for a mail or make an account.
+func mailFailureOf(err error) (f failure, ok bool) {
+	f = failure{status: http.StatusBadRequest, code: "refused"}
+	switch {
+	case errors.Is(err, signup.ErrUsername):
+		f.userText = "This username, or one that looks the same, is in use. Choose another one."
+	case errors.Is(err, signup.ErrEmail), errors.Is(err, emailcheck.ErrEmail):
+		f.userText = "Type an email address, such as ada@example.com."
+	case errors.Is(err, emailcheck.ErrSame):
+		f.userText = "This is your email address already."
+	case errors.Is(err, emailcheck.ErrNothingToVerify):
+		f.userText = "There is no email address to confirm."
+	case errors.Is(err, signup.ErrDomain):
+		f.userText = "You cannot sign up with an email address of this domain."
+	case errors.Is(err, recovery.ErrTyped):
+		f.userText = "Type your username or your email address."
+	case errors.Is(err, mail.ErrTooMany):
+		f.status, f.retryAfter = http.StatusTooManyRequests, int(mail.LimitPeriod/time.Second)
+		f.code, f.userText = oauth.CodeTemporarilyUnavailable,
+			"Too many mails were asked for from your network. Try again in an hour."
+	default:
+		return failure{}, false
+	}
+	return f, true
+}
+
+// sentence returns the reason that an error has after its first colon, as a sentence.
+func sentence(err error) string {
+	_, reason, _ := strings.Cut(err.Error(), ": ")
+	return strings.ToUpper(reason[:min(1, len(reason))]) + reason[min(1, len(reason)):] + "."
+}
+
 // temporaryFailureOf maps the errors after which a client may try again.
 func temporaryFailureOf(err error) (f failure, ok bool) {
 	f = failure{status: http.StatusServiceUnavailable, code: oauth.CodeTemporarilyUnavailable, retryAfter: 1}
 	var throttled *account.ThrottledError
+	var overloaded *account.OverloadedError
 	switch {
 	case errors.As(err, &throttled):
 		wait := waitText(throttled.Seconds())
 		f.status, f.retryAfter = http.StatusTooManyRequests, throttled.Seconds()
 		f.description = "too many failed attempts: try again in " + wait
 		f.userText = "Too many failed attempts. Try again in " + wait + "."
-	case errors.Is(err, account.ErrOverloaded):
-		f.description = "too many logins at once: try again in a moment"
-		f.userText = "Many people are logging in right now. Try again in a moment."
+	case errors.As(err, &overloaded):
+		wait := waitText(overloaded.Seconds())
+		f.retryAfter = overloaded.Seconds()
+		f.description = "too many logins at once: try again in " + wait
+		f.userText = "Many people are logging in right now. Try again in " + wait + "."
+	case errors.Is(err, grant.ErrTooManyDevices):
+		f.status, f.retryAfter = http.StatusTooManyRequests, int(grant.DeviceInterval/time.Second)
+		f.description = "too many devices wait for their users: try again in a moment"
+	case errors.Is(err, grant.ErrTooManyPushed):
+		f.status, f.retryAfter = http.StatusTooManyRequests, int(grant.PushedLifetime/time.Second)
+		f.description = "too many pushed requests wait for their users: try again in a moment"
+	case errors.Is(err, errManyRegistrations):
+		f.status, f.retryAfter = http.StatusTooManyRequests, int(registrationInterval/time.Second)
+		f.description = "too many registrations from this network: try again in " + waitText(f.retryAfter)
+	case errors.Is(err, client.ErrTooMany):
+		f.retryAfter = int(client.MinUnused / time.Second)
+		f.description = "too many clients are registered at once: try again in " + waitText(f.retryAfter)
+	case errors.Is(err, outbound.ErrUnavailable):
+		f.retryAfter = int(outbound.FailureMemory / time.Second)
+		f.description = "the keys of the client could not be fetched: try again in " + waitText(f.retryAfter)
 	case errors.Is(err, context.Canceled):
 		f.description = "the request was canceled"
 	case errors.Is(err, store.ErrUnavailable):

@@ -136,12 +136,15 @@ func multipart(r *http.Request) (url.Values, error) {
 	return values, nil
 }
 
+// errLargeBody is the error for a body that is too large. It wraps the response, which equals others.
+var errLargeBody = fmt.Errorf("large body: %w", invalid("the body is larger than %d bytes", maxBody))
+
 // bodyError returns the error for a body that is too large, incomplete or malformed.
 func bodyError(err error, malformed string) error {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return invalid("the body is larger than %d bytes", maxBody)
+		return errLargeBody
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrDeadlineExceeded):
 		return invalid("the body ended early, or took too long to come")
 	}
@@ -164,17 +167,23 @@ func clean(values url.Values) (url.Values, error) {
 		if len(given) > 1 {
 			return nil, invalid("%s is given more than once", shownName(name))
 		}
-		for _, text := range []string{name, given[0]} {
-			if !utf8.ValidString(text) {
-				return nil, invalid("%s is not valid UTF-8", shownName(name))
-			}
-			if strings.ContainsRune(text, 0) {
-				return nil, invalid("%s holds a NUL character", shownName(name))
-			}
+		if reason := cmp.Or(whyUnusable(name), whyUnusable(given[0])); reason != "" {
+			return nil, invalid("%s %s", shownName(name), reason)
 		}
 		if given[0] != "" {
 			cleaned[name] = given
 		}
 	}
 	return cleaned, nil
+}
+
+// whyUnusable returns why a text cannot be used in a query of every database engine; empty if it can.
+func whyUnusable(text string) string {
+	switch {
+	case !utf8.ValidString(text):
+		return "is not valid UTF-8"
+	case strings.ContainsRune(text, 0):
+		return "holds a NUL character"
+	}
+	return ""
 }

@@ -25,6 +25,7 @@ func FuzzToken(f *testing.F) {
 		{"grant_type=authorization_code&code=x&redirect_uri=https://x.example&code_verifier=" + strings.Repeat("v", 43), form,
 			""},
 		{login("resource", "https://api.example/\x00"), form, ""},
+		{"grant_type=urn:ietf:params:oauth:grant-type:device_code&device_code=hpd_x&client_id=tv", form, ""},
 		{"grant_type=client_credentials", form, "Basic YmFja2VuZDp4"},
 		{"a=b&a=c&%zz;\xff\x00", form, "Basic !!!"},
 		{"--b\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\njohn.doe\r\n--b--\r\n",

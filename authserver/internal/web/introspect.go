@@ -56,12 +56,16 @@ func introspection(found issuing.Inspection, issuer string) oauth.Introspection 
 		Scope:     found.Scope().String(),
 		ExpiresAt: found.Grant.Refresh.ExpiresAt.Unix(),
 		IssuedAt:  found.Grant.CreatedAt.Unix(),
+
+		Confirmation: oauth.NewConfirmation(found.Grant.KeyThumbprint),
 	}
 	if found.Claims != nil {
-		response.TokenType = "bearer"
+		response.TokenType = issuing.TokenTypeOf(found.Claims.KeyThumbprint)
+		response.Confirmation = oauth.NewConfirmation(found.Claims.KeyThumbprint)
 		response.Subject = found.Claims.Subject
 		response.Audience = found.Claims.Audience
 		response.TokenID = found.Claims.ID
+		response.Actor = oauth.NewActor(found.Claims.Actors)
 		response.ExpiresAt = found.Claims.ExpiresAt.Unix()
 		response.IssuedAt = found.Claims.IssuedAt.Unix()
 	}

@@ -12,7 +12,9 @@ const startAtApp = "To log in, open the app you want to use and start there."
 
 // home serves the landing page, GET /.
 func (e *endpoints) home(w http.ResponseWriter, _ *http.Request) error {
-	e.message(w, http.StatusOK, "Login service", "Apps send you here to log in.", startAtApp)
+	e.render(w, http.StatusOK, "message", page{
+		Title: "Login service", Text: "Apps send you here to log in.", Advice: startAtApp, OffersAccount: true,
+	})
 	return nil
 }
 

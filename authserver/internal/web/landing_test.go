@@ -24,7 +24,7 @@ func TestErrorPages(t *testing.T) {
 		{"GET", "/login", http.StatusMethodNotAllowed, "POST", "cannot be opened directly"},
 		{"GET", "/consent?client_id=spa", http.StatusMethodNotAllowed, "POST", "cannot be opened directly"},
 		{"HEAD", "/login", http.StatusMethodNotAllowed, "POST", ""},
-		{"POST", "/authorize", http.StatusMethodNotAllowed, "GET, HEAD", "cannot be opened directly"},
+		{"PUT", "/authorize", http.StatusMethodNotAllowed, "GET, HEAD, POST", "cannot be opened directly"},
 		{"GET", "/nowhere", http.StatusNotFound, "", "Page not found"},
 		{"GET", "//", http.StatusNotFound, "", "Page not found"},
 		{"GET", "/login/", http.StatusNotFound, "", "Page not found"},

@@ -14,7 +14,8 @@ import (
 
 // showLogin writes the login page for an authorization request.
 func (e *endpoints) showLogin(w http.ResponseWriter, status int, a *authorization, query string, p page) {
-	p.Title, p.Client, p.Continue = "Log in", a.client.Name, query
+	p.Title, p.Client, p.ClientHost, p.Continue = "Log in", a.client.Name, a.client.DocumentHost(), query
+	p.Recovers, p.SignUp = e.cfg.Recovery != nil, e.signUpLink(query)
 	e.render(w, status, "login", p, formTarget(a.redirectURI))
 }
 
@@ -25,18 +26,27 @@ func (e *endpoints) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	user, err := e.checkPassword(r, a.client.ID, form)
+	user, err := e.checkPassword(r, a.client.ID, oauth.GrantAuthorizationCode, form)
+	if err == nil && a.wrongUser(user.ID) {
+		return e.refuseOtherUser(w, a, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), user))
+	}
 	if err == nil {
-		err = e.startSession(w, r, user)
-		if err != nil && !errors.Is(err, account.ErrIncorrect) { // the password was right
-			err = errors.Join(err, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), user))
-		}
+		err = e.logIn(w, r, user)
 	}
 	if err != nil {
 		return e.failLogin(w, a, query, form.Get("username"), err)
 	}
 	redirect(w, "/authorize?"+afterLogin(query))
 	return nil
+}
+
+// logIn logs the browser in as a user whose password was right.
+func (e *endpoints) logIn(w http.ResponseWriter, r *http.Request, user account.User) error {
+	err := e.startSession(w, r, user)
+	if err != nil && !errors.Is(err, account.ErrIncorrect) {
+		err = errors.Join(err, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), user))
+	}
+	return err
 }
 
 // failLogin writes the login page with the error, if the user can do something about it.
@@ -51,7 +61,12 @@ func (e *endpoints) failLogin(w http.ResponseWriter, a *authorization, query, us
 }
 
 // checkPassword checks the username and password of the form. An empty field is incorrect.
-func (e *endpoints) checkPassword(r *http.Request, clientID string, form url.Values) (account.User, error) {
+func (e *endpoints) checkPassword(
+	r *http.Request,
+	clientID string,
+	grantType oauth.GrantType,
+	form url.Values,
+) (account.User, error) {
 	if form.Get("username") == "" || form.Get("password") == "" {
 		return account.User{}, account.ErrIncorrect
 	}
@@ -59,8 +74,9 @@ func (e *endpoints) checkPassword(r *http.Request, clientID string, form url.Val
 		Username:  form.Get("username"),
 		Password:  form.Get("password"),
 		Address:   host(r.RemoteAddr),
+		Browser:   e.browser(r),
 		ClientID:  clientID,
-		GrantType: oauth.GrantAuthorizationCode,
+		GrantType: grantType,
 	})
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"time"
 )
 
 // showLogout serves GET /logout. It asks first: a link alone must not log anyone out.
@@ -30,13 +31,33 @@ func (e *endpoints) logout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if s.digest != "" {
-		appsToo := form.Get("apps") == "end"
-		if err := e.cfg.Sessions.DeleteSession(r.Context(), s.digest, appsToo, e.cfg.Now()); err != nil {
+		if err := e.deleteSession(w, r, s, form.Get("apps") == "end", ""); err != nil {
 			return err
 		}
-		e.cfg.Log.InfoContext(r.Context(), "logged out", "event", "logout", "user", s.user.ID, "apps_too", appsToo)
+	} else {
+		http.SetCookie(w, e.cookie(e.cookieName(), "", -time.Second))
 	}
-	http.SetCookie(w, e.cookie("", -1))
 	redirect(w, "/logout")
+	return nil
+}
+
+// deleteSession ends a session, and with appsToo the grants given in it. clientID is the client that has asked
+// for it; empty if the user came without one.
+func (e *endpoints) deleteSession(
+	w http.ResponseWriter,
+	r *http.Request,
+	s session,
+	appsToo bool,
+	clientID string,
+) error {
+	if err := e.cfg.Sessions.DeleteSession(r.Context(), s.digest, appsToo, e.cfg.Now()); err != nil {
+		return err
+	}
+	http.SetCookie(w, e.cookie(e.cookieName(), "", -time.Second))
+	fields := []any{"event", "logout", "user", s.user.ID, "apps_too", appsToo}
+	if clientID != "" {
+		fields = append(fields, "client", clientID)
+	}
+	e.cfg.Log.InfoContext(r.Context(), "logged out", fields...)
 	return nil
 }

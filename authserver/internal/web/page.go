@@ -6,6 +6,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -19,7 +20,12 @@ var pageFiles embed.FS
 // pages holds the templates by name. Each defines the body of the common frame.
 var pages = func() map[string]*template.Template {
 	byName := map[string]*template.Template{}
-	for _, name := range []string{"login", "consent", "logout", "message"} {
+	names := []string{
+		"login", "consent", "device", "devicecode", "logout", "endsession", "message", "forgot", "reset",
+		"account", "accountname", "accountemail", "accountpassword", "accountdata", "accountdelete",
+		"email", "signup", "signupaccount",
+	}
+	for _, name := range names {
 		byName[name] = template.Must(template.ParseFS(pageFiles, "pages/frame.html", "pages/"+name+".html"))
 	}
 	return byName
@@ -35,7 +41,33 @@ type page struct {
 	Text   string // what a message page says
 	Advice string // what the user can do, on a message page
 
-	Native     bool                        // the app is a program on the user's device, and asks each time
+	OffersLogout  bool // a message page has a link to the logout page
+	OffersAccount bool // a message page has a link to the account page
+
+	Device       bool   // the page is about a device
+	UserCode     string // of the device
+	Native       bool   // the app is a program on the user's device, and asks each time
+	Unregistered bool   // nobody has registered the app
+	AsksEachTime bool   // the user is asked each time
+	ClientHost   string // host of the app's metadata document
+	Returns      string // where the user is sent back to
+
+	Recovers    bool   // the login page has a link for a forgotten password
+	Link        string // secret of the link in a mail
+	MinPassword int    // minimum length of a new password, in characters
+	SignUp      string // link for making an account; empty for none
+	Continues   bool   // the authorization request goes on after the form
+	InvitedOnly bool   // only invited people can make one
+	Email       string // email address
+	OldEmail    string // email address that the confirmed one replaces; may be empty
+	Name        string // display name, initial value of the field
+	Wrong       string // name of the field that Error is about; empty if it is not known
+
+	Account  bool        // the login page is for the account
+	Confirms bool        // the user is logged in and types the password again
+	Wide     bool        // the page has more than a form
+	View     accountView // what the account page shows
+
 	UserID     string                      // id of the logged-in user, for the form
 	Username   string                      // initial value of the field
 	Scopes     []resource.ScopeDescription // requested scopes
@@ -119,19 +151,40 @@ func (h *handledError) Error() string { return string(h.code) }
 // pageError is an error that is only shown to the user. It is not sent to the client,
 // because the client or its redirect URI is not known to be valid (RFC 6749 section
 // 4.1.2.1).
-type pageError struct{ title, text, advice string }
+type pageError struct {
+	title, text, advice string
+	detail              string // for the log only
+	retryAfter          int    // seconds, if the same request may succeed later; else 0
+}
 
 // Error returns the text.
 func (p *pageError) Error() string { return p.text }
 
 // brokenLink returns the error for an invalid authorization request.
 func brokenLink(text, advice string) error {
-	return &pageError{"This link is broken", text, advice}
+	return &pageError{title: "This link is broken", text: text, advice: advice}
 }
 
 // badForm returns the error for a malformed form.
 func badForm(advice string) error {
-	return &pageError{"This form could not be read", "Your browser sent incomplete or invalid data.", advice}
+	return &pageError{
+		title: "This form could not be read", text: "Your browser sent incomplete or invalid data.", advice: advice,
+	}
+}
+
+// readPageQuery reads the query of a page that is opened by a link. The error has the advice.
+func readPageQuery(query, advice string) (url.Values, error) {
+	if len(query) > maxQuery {
+		return nil, brokenLink("The address is too long.", advice)
+	}
+	values, err := url.ParseQuery(query)
+	if err == nil {
+		values, err = clean(values)
+	}
+	if err != nil {
+		return nil, brokenLink("The address could not be read.", advice)
+	}
+	return values, nil
 }
 
 // style serves the style sheet of all pages.

@@ -80,19 +80,19 @@ func (s *site) sessionCookie() string {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(cfg *web.Config) {
-		check := cfg.Passwords.Check
-		cfg.Passwords = passwords(func(ctx context.Context, a account.Attempt) (account.User, error) {
+		real := cfg.Passwords
+		cfg.Passwords = passwords{real, func(ctx context.Context, a account.Attempt) (account.User, error) {
 			err, ok := map[string]error{
 				"throttled":  &account.ThrottledError{Wait: 90 * time.Second},
 				"locked out": &account.ThrottledError{Wait: 15*time.Minute - time.Second},
-				"overloaded": account.ErrOverloaded,
+				"overloaded": &account.OverloadedError{Wait: 6500 * time.Millisecond},
 				"down":       store.ErrUnavailable,
 			}[a.Username]
 			if ok {
 				return account.User{}, err
 			}
-			return check(ctx, a)
-		})
+			return real.Check(ctx, a)
+		}}
 	})
 	s.addCodeApp()
 	cookie := s.sessionCookie()
@@ -114,7 +114,7 @@ func TestPages(t *testing.T) {
 		{"no password", loginFormOf(john, ""), 400, "", wrongPassword},
 		{"throttled", loginFormOf("throttled", guess), 429, "90", "Try again in 90 seconds."},
 		{"throttled for minutes", loginFormOf("locked out", guess), 429, "899", "Try again in 15 minutes."},
-		{"too many at once", loginFormOf("overloaded", guess), 503, "1", "Many people are logging in right now."},
+		{"too many at once", loginFormOf("overloaded", guess), 503, "7", "logging in right now. Try again in 7 seconds."},
 		{"no database", loginFormOf("down", guess), 503, "2", "this service is not available right now"},
 		{"no authorization request", pageForm("/login", url.Values{}), 400, "", "This link is broken"},
 		{"unknown client", authorizeRequest("client_id", "nobody"), 400, "", "is not registered"},

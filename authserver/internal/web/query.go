@@ -11,7 +11,7 @@ import (
 // maxQuery, after the user has logged in.
 
 // prompts are the values of prompt that have a meaning here (OpenID Connect Core section 3.1.2.1).
-var prompts = []string{"none", "login", "consent"}
+var prompts = []string{"none", "login", "consent", "select_account"}
 
 // promptOf returns the values of prompt in a query, without those that have no meaning here.
 func promptOf(query string) []string {
@@ -36,10 +36,10 @@ func withoutPrompt(query, prompt string) string {
 	return withPrompt(query, slices.DeleteFunc(promptOf(query), func(s string) bool { return s == prompt }))
 }
 
-// afterLogin returns the query without prompt=login and max_age, which the user has just
+// afterLogin returns the query without prompt=login, prompt=select_account and max_age, which the user has just
 // satisfied. Otherwise max_age=0 would ask for a login again and again.
 func afterLogin(query string) string {
-	return withoutPrompt(withoutParameter(query, "max_age"), "login")
+	return withoutPrompt(withoutPrompt(withoutParameter(query, "max_age"), "login"), "select_account")
 }
 
 // logInAgain returns the query with prompt=login, for a user who wants to log in as someone else.

@@ -121,6 +121,7 @@ func TestLogOfRequestsThatWillFail(t *testing.T) {
 		{"response_type", "token", "error=unsupported_response_type"},
 		{"client_id", "nobody", `level=DEBUG msg="authorization request refused"`},
 		{"redirect_uri", "https://evil.example/", "must exactly match"},
+		{"redirect_uri", "https://evil.example/", "Client code-app: the nearest registered redirect URI is "},
 	} {
 		before := len(s.log.String())
 		s.serve(authorizeRequest(tt.name, tt.value))

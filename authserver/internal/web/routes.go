@@ -13,25 +13,26 @@ import (
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hallpass-auth/hallpass/shared/dpop"
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/problem"
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/assertion"
+	"github.com/hallpass-auth/hallpass/authserver/internal/clientmeta"
+	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/recovery"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
+	"github.com/hallpass-auth/hallpass/authserver/internal/signup"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
-
-// Clients finds clients. It is safe for concurrent use.
-type Clients interface {
-	// ClientByID returns a client, or record.ErrNotFound.
-	ClientByID(ctx context.Context, id string) (client.Client, error)
-}
 
 // Scopes knows what scopes mean. It is safe for concurrent use.
 type Scopes interface {
@@ -39,8 +40,16 @@ type Scopes interface {
 	ScopeDescriptions(ctx context.Context) ([]resource.ScopeDescription, error)
 }
 
-// Config configures the endpoints. All fields but DefaultClient and AllowedOrigins are
-// required.
+// Passwords checks usernames and passwords; *account.Login does. It is safe for concurrent use.
+type Passwords interface {
+	issuing.Passwords
+	// WithLogin returns a browser that knows that the user has logged in with it. One without an id gets the given one,
+	// which is random.
+	WithLogin(b account.Browser, user account.User, id string) account.Browser
+}
+
+// Config configures the endpoints. All fields but DefaultClient, AllowedOrigins, Documents, Registration,
+// UnregisteredScope, Recovery, Emails and SignUp are required.
 type Config struct {
 	// IssuerURL is the authorization server's identifier.
 	IssuerURL string
@@ -50,18 +59,36 @@ type Config struct {
 	// AllowedOrigins are the origins of pages whose scripts may call the endpoints for apps.
 	AllowedOrigins []string
 
-	// Clients, Passwords, Sessions and Scopes are what the endpoints and pages look up.
-	Clients   Clients
-	Passwords issuing.Passwords
+	// Passwords, Sessions and Scopes are what the endpoints and pages look up.
+	Passwords Passwords
 	Sessions  *store.Store
 	Scopes    Scopes
-	// Tokens issues, inspects and revokes tokens.
+	// Tokens issues, inspects and revokes tokens, and finds clients.
 	Tokens *issuing.Service
+	// Assertions verifies the assertions by which clients authenticate.
+	Assertions *assertion.Verifier
+	// Documents finds clients by their metadata documents; nil means that none is accepted.
+	Documents *clientmeta.Documents
+	// Registration says who may register clients; the zero value means nobody.
+	Registration Registration
+	// UnregisteredScope is what clients of documents and of registration may ask for; empty means every scope
+	// that is described.
+	UnregisteredScope oauth.Scope
+	// Accounts changes the accounts of users who are logged in.
+	Accounts *account.Service
+	// Recovery serves users who have forgotten their password; nil means that there are no such pages.
+	Recovery *recovery.Service
+	// Emails serves the links in mails about email addresses; nil means that there is no such page.
+	Emails *emailcheck.Service
+	// SignUp serves people who make an account; nil means that there are no such pages.
+	SignUp *signup.Service
 	// Revocations publishes status lists, and Lists knows where.
 	Revocations *revocation.Provider
 	Lists       grant.Lists
-	// Verifier accepts access tokens for the default API, as GET /userinfo does.
+	// Verifier accepts access tokens for the default API, as /userinfo does.
 	Verifier *token.Verifier
+	// Proofs verifies DPoP proofs, at the URL of the issuer.
+	Proofs *dpop.Verifier
 	// Keys has the public keys.
 	Keys keyring.Source
 	// Now is the clock.
@@ -75,42 +102,32 @@ type Config struct {
 // methods are the handlers of one path by method.
 type methods map[string]http.Handler
 
+// route is a path with its methods.
+type route struct {
+	path    string
+	page    bool     // a page for people: forms are accepted from our own pages only
+	origins []string // of other pages whose scripts may call it
+	methods methods
+}
+
+// everybody lets scripts of every origin call a route.
+var everybody = []string{"*"}
+
 // New returns the handler of the public listener. Use each registry for one handler only.
 func New(cfg Config) http.Handler {
 	e := newEndpoints(cfg)
-	apps := cfg.AllowedOrigins
-	everybody := []string{"*"}
-	var nobody []string
-	const page, api = true, false
-	metadata := methods{"GET": e.endpoint("metadata", e.metadata)}
-	routes := []struct {
-		path    string
-		page    bool     // a page for people: forms are accepted from our own pages only
-		origins []string // of other pages whose scripts may call it
-		methods methods
-	}{
-		{"/token", api, apps, methods{"POST": e.endpoint("token", e.token)}},
-		{"/revoke", api, apps, methods{"POST": e.endpoint("revoke", e.revoke)}},
-		{"/introspect", api, nobody, methods{"POST": e.endpoint("introspect", e.introspect)}},
-		{"/userinfo", api, apps, methods{"GET": http.HandlerFunc(e.userinfo)}},
-		{"/.well-known/oauth-authorization-server", api, everybody, metadata},
-		// The same document for the many clients that look nowhere else (RFC 8414 section 5).
-		{"/.well-known/openid-configuration", api, everybody, metadata},
-		{"/jwks.json", api, everybody, methods{"GET": e.endpoint("jwks", e.jwks)}},
-		{statuslist.Path, api, everybody, methods{"GET": e.endpoint("status_lists", e.statusLists)}},
-		{statuslist.Path + "/{list}", api, everybody, methods{"GET": http.HandlerFunc(e.statusList)}},
-		{statuslist.Path + "/{list}/{api}", api, everybody, methods{"GET": http.HandlerFunc(e.statusList)}},
-		{statuslist.Path + "/{epoch}/{list}/{api}", api, everybody, methods{"GET": http.HandlerFunc(e.statusList)}},
-
-		{"/", page, nobody, methods{"GET": e.pageHandler("home", e.home)}},
-		{"/authorize", page, nobody, methods{"GET": e.pageHandler("authorize", e.authorize)}},
-		{"/login", page, nobody, methods{"POST": e.pageHandler("login", e.login)}},
-		{"/consent", page, nobody, methods{"POST": e.pageHandler("consent", e.consent)}},
-		{"/logout", page, nobody, methods{
-			"GET":  e.pageHandler("logout", e.showLogout),
-			"POST": e.pageHandler("logout", e.logout),
-		}},
-		{"/style.css", page, nobody, methods{"GET": http.HandlerFunc(e.style)}},
+	routes := slices.Concat(e.apiRoutes(), e.pageRoutes(), e.accountRoutes())
+	if cfg.Registration.On() {
+		routes = append(routes, e.registrationRoutes()...)
+	}
+	if cfg.Recovery != nil {
+		routes = append(routes, e.recoveryRoutes()...)
+	}
+	if cfg.Emails != nil {
+		routes = slices.Concat(routes, e.emailRoutes(), e.accountEmailRoutes())
+	}
+	if cfg.SignUp != nil {
+		routes = append(routes, e.signUpRoutes()...)
 	}
 
 	router := mux.NewRouter().SkipClean(true) // mux would redirect POST //token with 301
@@ -126,6 +143,65 @@ func New(cfg Config) http.Handler {
 	router.NotFoundHandler = httpserver.CORS(everybody, http.MethodGet, http.MethodHead, http.MethodPost)(
 		http.HandlerFunc(e.notFound))
 	return router
+}
+
+// apiRoutes returns the routes of programs. Scripts of the allowed origins may call most of them.
+func (e *endpoints) apiRoutes() []route {
+	apps := e.cfg.AllowedOrigins
+	var nobody []string
+	const api = false
+	metadata := methods{"GET": e.endpoint("metadata", e.metadata)}
+	return []route{
+		{"/token", api, apps, methods{"POST": e.endpoint("token", e.token)}},
+		{"/device_authorization", api, apps, methods{"POST": e.endpoint("device_authorization", e.authorizeDevice)}},
+		{"/par", api, apps, methods{"POST": e.endpointWithStatus("par", http.StatusCreated, e.push)}},
+		{"/revoke", api, apps, methods{"POST": e.endpoint("revoke", e.revoke)}},
+		{"/introspect", api, nobody, methods{"POST": e.endpoint("introspect", e.introspect)}},
+		{"/userinfo", api, apps, methods{
+			"GET":  http.HandlerFunc(e.userinfo),
+			"POST": http.HandlerFunc(e.userinfo),
+		}},
+		{"/.well-known/oauth-authorization-server", api, everybody, metadata},
+		// The same document for the many clients that look nowhere else (RFC 8414 section 5).
+		{"/.well-known/openid-configuration", api, everybody, metadata},
+		{"/jwks.json", api, everybody, methods{"GET": e.endpoint("jwks", e.jwks)}},
+		{statuslist.Path, api, everybody, methods{"GET": e.endpoint("status_lists", e.statusLists)}},
+		{statuslist.Path + "/{list}", api, everybody, methods{"GET": http.HandlerFunc(e.statusList)}},
+		{statuslist.Path + "/{list}/{api}", api, everybody, methods{"GET": http.HandlerFunc(e.statusList)}},
+		{statuslist.Path + "/{epoch}/{list}/{api}", api, everybody, methods{"GET": http.HandlerFunc(e.statusList)}},
+	}
+}
+
+// pageRoutes returns the routes of pages.
+func (e *endpoints) pageRoutes() []route {
+	var nobody []string
+	const page = true
+	return []route{
+		{"/", page, nobody, methods{"GET": e.pageHandler("home", e.home)}},
+		{"/authorize", page, nobody, methods{
+			"GET":  e.pageHandler("authorize", e.authorize),
+			"POST": e.pageHandler("authorize", e.authorizeByPost),
+		}},
+		{"/login", page, nobody, methods{"POST": e.pageHandler("login", e.login)}},
+		{"/consent", page, nobody, methods{"POST": e.pageHandler("consent", e.consent)}},
+		{issuing.DevicePath, page, nobody, methods{
+			"GET":  e.pageHandler("device", e.device),
+			"POST": e.pageHandler("device", e.decideDevice),
+		}},
+		{deviceLoginPath, page, nobody, methods{"POST": e.pageHandler("device_login", e.deviceLogin)}},
+		{"/logout", page, nobody, methods{
+			"GET":  e.pageHandler("logout", e.showLogout),
+			"POST": e.pageHandler("logout", e.logout),
+		}},
+		{endSessionPath, page, nobody, methods{
+			"GET":  e.pageHandler("end_session", e.endSession),
+			"POST": e.pageHandler("end_session", e.endSessionByPost),
+		}},
+		{confirmEndSessionPath, page, nobody, methods{
+			"POST": e.pageHandler("end_session", e.confirmEndSession),
+		}},
+		{"/style.css", page, nobody, methods{"GET": http.HandlerFunc(e.style)}},
+	}
 }
 
 // nameRoute sets the route under which metrics count a request.
@@ -190,6 +266,9 @@ func (e *endpoints) sameOrigin(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	if err := protection.AddTrustedOrigin(originOf(e.cfg.IssuerURL)); err != nil {
 		e.cfg.Log.Warn("forms are accepted by their Host only", "issuer", e.cfg.IssuerURL, "reason", err)
+	}
+	for _, path := range []string{"/authorize", endSessionPath} { // they change nothing, see continueByGet
+		protection.AddInsecureBypassPattern("POST " + path)
 	}
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		e.message(w, http.StatusForbidden, "This form came from another site",

@@ -13,14 +13,11 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
-// sessionLifetime is how long a browser stays logged in.
-const sessionLifetime = 12 * time.Hour
-
 // session is the login of a browser. The zero session means that nobody is logged in.
 type session struct {
 	digest string // of the cookie
 	user   account.User
-	since  time.Time // of the login
+	login  grant.Authentication
 }
 
 // cookieName returns the name of the session cookie. With https it has the __Host- prefix,
@@ -45,11 +42,11 @@ func (e *endpoints) session(r *http.Request) (session, error) {
 		return session{}, err
 	}
 	digest := secret.Digest(cookie.Value)
-	user, since, err := e.cfg.Sessions.SessionUser(r.Context(), digest, e.cfg.Now())
+	user, login, err := e.cfg.Sessions.SessionUser(r.Context(), digest, e.cfg.Now())
 	if errors.Is(err, record.ErrNotFound) {
 		return session{}, nil
 	}
-	return session{digest: digest, user: user, since: since}, err
+	return session{digest: digest, user: user, login: login}, err
 }
 
 // startSession logs the browser in. It always creates a new session, to prevent session
@@ -60,14 +57,15 @@ func (e *endpoints) startSession(w http.ResponseWriter, r *http.Request, user ac
 	if err != nil {
 		return err
 	}
-	digest, now := secret.Digest(value), e.cfg.Now()
+	digest, now, place := secret.Digest(value), e.cfg.Now(), account.NewPlace(host(r.RemoteAddr), r.UserAgent())
+	expires := now.Add(grant.SessionLifetime)
 	// The new session takes over the grants of the previous one, even if that has expired.
 	old, err := r.Cookie(e.cookieName())
 	if err != nil {
-		err = e.cfg.Sessions.CreateSession(r.Context(), digest, user, now, now.Add(sessionLifetime))
+		err = e.cfg.Sessions.CreateSession(r.Context(), digest, user, place, now, expires)
 	} else {
 		oldDigest := secret.Digest(old.Value)
-		err = e.cfg.Sessions.ReplaceSession(r.Context(), oldDigest, digest, user, now, now.Add(sessionLifetime))
+		err = e.cfg.Sessions.ReplaceSession(r.Context(), oldDigest, digest, user, place, now, expires)
 	}
 	if errors.Is(err, grant.ErrInactive) {
 		return account.ErrIncorrect
@@ -75,15 +73,39 @@ func (e *endpoints) startSession(w http.ResponseWriter, r *http.Request, user ac
 	if err != nil {
 		return err
 	}
-	http.SetCookie(w, e.cookie(value, int(sessionLifetime/time.Second)))
+	http.SetCookie(w, e.cookie(e.cookieName(), value, grant.SessionLifetime))
+	return e.rememberBrowser(w, r, user)
+}
+
+// browserCookieName returns the name of the cookie with the users who have logged in with the browser. It outlives
+// their sessions.
+func (e *endpoints) browserCookieName() string { return e.cookieName() + "_browser" }
+
+// browser returns what the browser knows about logins in it.
+func (e *endpoints) browser(r *http.Request) account.Browser {
+	cookie, err := r.Cookie(e.browserCookieName())
+	if err != nil {
+		return account.Browser{}
+	}
+	return account.ParseBrowser(cookie.Value)
+}
+
+// rememberBrowser lets the browser know that the user has logged in there.
+func (e *endpoints) rememberBrowser(w http.ResponseWriter, r *http.Request, user account.User) error {
+	id, err := secret.New(rand.Reader, "")
+	if err != nil {
+		return err
+	}
+	b := e.cfg.Passwords.WithLogin(e.browser(r), user, id)
+	http.SetCookie(w, e.cookie(e.browserCookieName(), b.String(), account.KnownFor))
 	return nil
 }
 
-// cookie returns the session cookie. A negative maxAge deletes it. SameSite is Lax, because
-// clients send the browser here by a link.
-func (e *endpoints) cookie(value string, maxAge int) *http.Cookie {
+// cookie returns a cookie. A negative maxAge deletes it. SameSite is Lax, because clients send
+// the browser here by a link.
+func (e *endpoints) cookie(name, value string, maxAge time.Duration) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // over http, browsers would drop a Secure cookie
-		Name: e.cookieName(), Value: value, Path: "/", MaxAge: maxAge,
+		Name: name, Value: value, Path: "/", MaxAge: int(maxAge / time.Second),
 		HttpOnly: true, Secure: e.secure(), SameSite: http.SameSiteLaxMode,
 	}
 }

@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -22,14 +21,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/assertion"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
@@ -75,6 +77,7 @@ type site struct {
 	ring     *keyring.Ring
 	log      *logBuffer
 	secrets  map[string]string // of confidential clients, by id
+	idTokens []string          // algorithms of ID tokens
 
 	mu     sync.Mutex
 	now    time.Time
@@ -85,12 +88,35 @@ type site struct {
 // the end of the test it looks for secrets where none may be.
 func newSite(t testing.TB, change ...func(*web.Config)) *site {
 	t.Helper()
-	s := &site{
+	return newSiteOn(t, "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), databasetest.Pool, change...)
+}
+
+// newSiteOn is newSite on an empty database.
+func newSiteOn(t testing.TB, url string, limits store.Pool, change ...func(*web.Config)) *site {
+	t.Helper()
+	return startSite(t, nil, url, limits, change...)
+}
+
+// newOpenIDSite starts a site with keys for ID tokens of the algorithms.
+func newOpenIDSite(t testing.TB, algorithms ...string) *site {
+	t.Helper()
+	return startSite(t, algorithms, "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), databasetest.Pool)
+}
+
+func startSite(
+	t testing.TB,
+	idTokens []string,
+	url string,
+	limits store.Pool,
+	change ...func(*web.Config),
+) *site {
+	t.Helper()
+	s := &site{idTokens: idTokens,
 		t: t, log: &logBuffer{}, registry: prometheus.NewRegistry(), gate: account.NewGate(2, 64),
 		secrets: map[string]string{}, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC),
 		hidden: []string{password, guess},
 	}
-	s.open()
+	s.open(url, limits)
 	cfg := s.config()
 	for _, f := range change {
 		f(&cfg)
@@ -104,10 +130,10 @@ func newSite(t testing.TB, change ...func(*web.Config)) *site {
 }
 
 // open makes the database with the users and the clients.
-func (s *site) open() {
+func (s *site) open(url string, limits store.Pool) {
 	s.t.Helper()
 	var err error
-	s.data, err = store.Open(s.t.Context(), "sqlite:"+filepath.Join(s.t.TempDir(), "hallpass.db"), store.Pool{})
+	s.data, err = store.Open(s.t.Context(), url, limits)
 	s.must(err)
 	s.t.Cleanup(func() { _ = s.data.Close() }) // some tests have closed it
 	_, err = s.data.Migrate(s.t.Context())
@@ -154,6 +180,9 @@ func (s *site) config() web.Config {
 	s.hidden = append(s.hidden, secret)
 	ring, err := keyring.FromSecret(secret)
 	s.must(err)
+	if len(s.idTokens) > 0 {
+		ring = s.ringWithIDTokens()
+	}
 	s.ring = ring
 	s.verifier, err = token.NewVerifier(token.VerifierConfig{Keys: ring, Issuer: issuer, Audience: audience, Now: s.clock,
 		Leeway: -1})
@@ -170,7 +199,8 @@ func (s *site) config() web.Config {
 		Now: s.clock, Log: log}
 	return web.Config{
 		IssuerURL: issuer, DefaultClient: demo,
-		Clients: s.data, Passwords: login, Sessions: s.data, Scopes: s.data, Verifier: s.verifier, Keys: ring,
+		Accounts:  &account.Service{Store: s.data, Login: login, Now: s.clock, Log: log},
+		Passwords: login, Sessions: s.data, Scopes: s.data, Verifier: s.verifier, Keys: ring,
 		Tokens: issuing.New(issuing.Config{
 			Issuer: issuer, Audience: audience, Lifetime: lifetime,
 			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
@@ -180,9 +210,38 @@ func (s *site) config() web.Config {
 		Revocations: revocation.NewProvider(revocation.Config{
 			Lifetime: lifetime, Lists: lists, Grants: s.data, APIs: s.data, Signer: signer, Now: s.clock,
 		}),
-		Lists: lists,
-		Now:   s.clock, Log: log, Registry: s.registry,
+		Assertions: assertion.New(assertion.Config{
+			Audiences: []string{issuer, issuer + "/token", issuer + "/par"}, Store: s.data, Now: s.clock,
+			Guard: outbound.New(outbound.Config{Now: s.clock, Log: log}),
+		}),
+		Proofs: s.proofs(),
+		Lists:  lists,
+		Now:    s.clock, Log: log, Registry: s.registry,
 	}
+}
+
+// APIs that have a secret of their own on sites with ID tokens. Tests register them.
+const (
+	groupsAPI = "https://groups.example"
+	itemsAPI  = "https://items.example"
+)
+
+// ringWithIDTokens makes shared secrets, and a key for ID tokens of each algorithm.
+func (s *site) ringWithIDTokens() *keyring.Ring {
+	s.t.Helper()
+	set, err := keyring.Generate(keyring.HS256, s.now, rand.Reader)
+	s.must(err)
+	for _, algorithm := range s.idTokens {
+		set, _, err = keyring.AddIDTokenKey(set, algorithm, s.now, rand.Reader)
+		s.must(err)
+	}
+	for _, api := range []string{groupsAPI, itemsAPI} {
+		set, _, err = keyring.Add(set, keyring.HS256, api, s.now, rand.Reader)
+		s.must(err)
+	}
+	ring, err := keyring.Parse(set)
+	s.must(err)
+	return ring
 }
 
 func (s *site) must(err error) {
@@ -259,24 +318,6 @@ func (s *site) counted() map[string]float64 {
 		}
 	}
 	return got
-}
-
-// logBuffer is a log that many goroutines write.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // login is the form of a good login of the default client, with changes: name, value
@@ -371,6 +412,8 @@ var codes = map[int][]oauth.ErrorCode{
 		oauth.CodeInvalidRequest, oauth.CodeInvalidGrant, oauth.CodeUnauthorizedClient, oauth.CodeUnsupportedGrantType,
 		oauth.CodeInvalidScope,
 		oauth.CodeInvalidTarget,
+		oauth.CodeInvalidDPoPProof, oauth.CodeUseDPoPNonce,
+		oauth.CodeAuthorizationPending, oauth.CodeSlowDown, oauth.CodeExpiredToken, oauth.CodeAccessDenied,
 	},
 	http.StatusUnauthorized:        {oauth.CodeInvalidClient},
 	http.StatusTooManyRequests:     {oauth.CodeTemporarilyUnavailable},

@@ -40,7 +40,7 @@ func (e *endpoints) statusList(w http.ResponseWriter, r *http.Request) {
 // that the query names as resource (RFC 8707), by default the default API.
 func (e *endpoints) statusLists(w http.ResponseWriter, r *http.Request) (any, error) {
 	audience := cmp.Or(r.URL.Query().Get("resource"), e.cfg.Lists.Default)
-	if !storable(audience) {
+	if whyUnusable(audience) != "" {
 		return nil, issuing.ErrTarget
 	}
 	uris, err := e.cfg.Revocations.URIs(r.Context(), audience)

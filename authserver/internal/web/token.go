@@ -18,6 +18,10 @@ func (e *endpoints) token(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	proof, err := e.checkProof(w, r)
+	if err != nil {
+		return nil, err
+	}
 	c, err := e.auth.authenticate(r, form)
 	if err != nil {
 		return nil, err
@@ -25,7 +29,16 @@ func (e *endpoints) token(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := e.checkGrantType(form, c); err != nil {
 		return nil, err
 	}
-	return e.cfg.Tokens.Issue(r.Context(), issuing.Request{Client: c, Form: form, Address: host(r.RemoteAddr)})
+	if err := e.useProof(r.Context(), proof); err != nil {
+		return nil, err
+	}
+	return e.cfg.Tokens.Issue(r.Context(), issuing.Request{
+		Client:        c,
+		Form:          form,
+		Address:       host(r.RemoteAddr),
+		Agent:         r.UserAgent(),
+		KeyThumbprint: proof.Thumbprint,
+	})
 }
 
 // checkGrantType checks that the client may use the grant type. The default client may leave

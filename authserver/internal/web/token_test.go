@@ -279,6 +279,40 @@ func TestOverload(t *testing.T) {
 	s.expectOK("after the storm", s.post(login()))
 }
 
+// A client that hangs up while its login waits gives its place in the queue to others.
+func TestHangingUpWhileWaiting(t *testing.T) {
+	gate := account.NewGate(1, 1)
+	s := newSite(t, func(cfg *web.Config) { cfg.Passwords.(*account.Login).Gate = gate })
+	busy, done := make(chan struct{}), make(chan struct{})
+	var group sync.WaitGroup
+	group.Go(func() { _ = gate.Do(t.Context(), "192.0.2.1", func() error { close(busy); <-done; return nil }) })
+	<-busy
+	ctx, hangUp := context.WithCancel(t.Context())
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/token", strings.NewReader(login()))
+	s.must(err)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	group.Go(func() {
+		resp, err := http.DefaultClient.Do(request)
+		if err == nil {
+			_ = resp.Body.Close()
+			t.Errorf("the client that hung up got %s", resp.Status)
+		}
+	})
+	for gate.Waiting() == 0 {
+		time.Sleep(time.Millisecond) // until it waits
+	}
+	hangUp()
+	for gate.Waiting() > 0 {
+		time.Sleep(time.Millisecond) // until the server notices
+	}
+	group.Go(func() { s.expectOK("the next login", s.post(login())) })
+	for gate.Waiting() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	close(done)
+	group.Wait()
+}
+
 // Without a database the response is 503, and the log has one line.
 func TestClosedDatabase(t *testing.T) {
 	s := newSite(t)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
+	"github.com/hallpass-auth/hallpass/shared/dpop"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
@@ -18,11 +19,15 @@ var errService = bearer.Refusal{
 	Detail: "The token belongs to a client, not to a user",
 }
 
-// userinfo serves GET /userinfo: what the scope of the access token shows of its user. It is a
-// protected resource, so its errors follow RFC 6750.
+// userinfo serves GET and POST /userinfo (OpenID Connect Core section 5.3): what the scope of the access token
+// shows of its user. It is a protected resource, so its errors follow RFC 6750. The body of a POST is ignored.
 func (e *endpoints) userinfo(w http.ResponseWriter, r *http.Request) {
 	const name = "userinfo"
 	guard := bearer.New(e.cfg.Verifier, e.cfg.Log)
+	guard.AcceptDPoP(e.cfg.Proofs)
+	if dpop.Sent(r) {
+		w.Header().Set(dpop.NonceHeader, e.cfg.Proofs.Nonce())
+	}
 	claims, refusal := guard.Authenticate(r)
 	if refusal != nil {
 		e.refuseToken(w, name, *refusal)
@@ -38,9 +43,7 @@ func (e *endpoints) userinfo(w http.ResponseWriter, r *http.Request) {
 		e.refuseToken(w, name, errService)
 	default:
 		e.answers.WithLabelValues(name, "ok").Inc()
-		writeJSON(w, http.StatusOK, oauth.UserInfo{
-			Subject: claims.Subject, PreferredUsername: found.Username, Name: found.Name,
-		})
+		writeJSON(w, http.StatusOK, found.User)
 	}
 }
 

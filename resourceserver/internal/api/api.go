@@ -11,7 +11,9 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
+	"github.com/hallpass-auth/hallpass/resourceserver/internal/items"
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/publicdoc"
@@ -28,6 +30,8 @@ type Config struct {
 	Docs bool
 	// AllowedOrigins are the origins of web pages whose scripts may call the API.
 	AllowedOrigins []string
+	// Items are stored items; nil for an API that stores none, where every item can be read and is empty.
+	Items *items.Store
 	// Log gets the errors that clients see as status 500; nil means slog.Default().
 	Log *slog.Logger
 }
@@ -35,7 +39,15 @@ type Config struct {
 // New returns the handler of the API, safe for concurrent use. The error says that cfg has no Guard or
 // that a line of the routes is incomplete.
 func New(cfg Config) (http.Handler, error) {
-	return newHandler(cfg, routes)
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	handlers := &itemRoutes{store: cfg.Items, now: time.Now, log: cfg.Log}
+	list := routes(handlers)
+	if cfg.Items != nil {
+		list = append(list, storedRoutes(handlers)...)
+	}
+	return newHandler(cfg, list)
 }
 
 // newHandler returns a handler with the routes.
@@ -55,7 +67,7 @@ func newHandler(cfg Config, routes []route) (http.Handler, error) {
 	cfg.Guard.ServeMetadata(func(path string, h http.Handler) {
 		addPage(router, path, h)
 		public = append(public, path)
-	}, slices.Collect(maps.Keys(scopes))...)
+	}, slices.Collect(maps.Keys(scopesOf(routes)))...)
 	if cfg.Docs {
 		if err := addDocs(router, description, cfg.Guard.Issuer()); err != nil {
 			return nil, err

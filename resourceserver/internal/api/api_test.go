@@ -10,13 +10,24 @@ import (
 	"testing"
 
 	"github.com/hallpass-auth/hallpass/resourceserver/internal/api"
+	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/bearertest"
 )
 
 // newHandler returns the API that trusts the issuer. change may change its configuration.
 func newHandler(t testing.TB, issuer *bearertest.Issuer, change func(*api.Config)) http.Handler {
 	t.Helper()
-	cfg := api.Config{Guard: issuer.Guard(), Version: "1.2.3", Docs: true}
+	guard, err := bearer.Open(t.Context(), bearer.Config{
+		Issuer:             bearertest.IssuerURL,
+		Audience:           bearertest.Audience,
+		Keys:               issuer.Ring(),
+		ScopeIncludes:      api.ScopeIncludes,
+		AllowMissingStatus: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := api.Config{Guard: guard, Version: "1.2.3", Docs: true}
 	if change != nil {
 		change(&cfg)
 	}

@@ -2,9 +2,11 @@ package api_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,11 +21,14 @@ import (
 // quotes and backslashes (RFC 6750 section 3).
 var attribute = regexp.MustCompile(`^([a-z_]+)="([^"\\]*)"(?:, |$)`)
 
-// challenge returns the attributes of the one Bearer challenge that the response must have. No attribute
-// may be repeated (RFC 6750 section 3).
+// challenge returns the attributes of the Bearer challenge that the response must have. No attribute
+// may be repeated (RFC 6750 section 3). If it has no error, a challenge of DPoP follows (RFC 9449 section 7.1).
 func challenge(t testing.TB, a response) map[string]string {
 	t.Helper()
 	values := a.Header.Values("WWW-Authenticate")
+	if len(values) == 2 && strings.HasPrefix(values[1], `DPoP algs="ES256 `) && !strings.Contains(values[0], "error=") {
+		values = values[:1]
+	}
 	if len(values) != 1 {
 		t.Fatalf("status %d with challenges %q", a.StatusCode, values)
 	}
@@ -63,9 +68,12 @@ func TestSchemeIsCaseInsensitive(t *testing.T) {
 // without an error code (section 3.1).
 func TestChallengeWithoutCredentials(t *testing.T) {
 	s := start(t, nil)
-	for _, target := range []string{"/users/me", "/items/42", "/users/me?access_token=" + s.issuer.Token("profile")} {
+	for target, scope := range map[string]string{
+		"/users/me": "profile", "/items/42": "items:read",
+		"/users/me?access_token=" + s.issuer.Token("profile"): "profile",
+	} {
 		got := s.do(t, http.MethodGet, target)
-		want := map[string]string{"realm": bearertest.Audience, "resource_metadata": metadataURL}
+		want := map[string]string{"realm": bearertest.Audience, "scope": scope, "resource_metadata": metadataURL}
 		if diff := cmp.Diff(want, challenge(t, got)); got.StatusCode != http.StatusUnauthorized || diff != "" {
 			t.Errorf("%s: status %d, challenge (-want +got):\n%s", target, got.StatusCode, diff)
 		}
@@ -82,7 +90,7 @@ func TestChallengeWithErrorCode(t *testing.T) {
 		status                    int
 		header                    []string
 	}{
-		{"bad token", "/users/me", "invalid_token", "", http.StatusUnauthorized, []string{"Authorization", "Bearer x"}},
+		{"bad token", "/users/me", "invalid_token", "profile", http.StatusUnauthorized, []string{"Authorization", "Bearer x"}},
 		{"scope missing", "/items/42", "insufficient_scope", "items:read", http.StatusForbidden, []string{"Authorization", "Bearer " + good}},
 		{"header and query", "/users/me?access_token=" + good, "invalid_request", "", http.StatusBadRequest, []string{"Authorization", "Bearer " + good}},
 		{"two headers", "/users/me", "invalid_request", "", http.StatusBadRequest, []string{"Authorization", "Bearer " + good, "Authorization", "Bearer " + good}},
@@ -100,6 +108,29 @@ func TestChallengeWithErrorCode(t *testing.T) {
 			t.Errorf("%s: Cache-Control %q", tt.name, got.Header.Get("Cache-Control"))
 		}
 	}
+}
+
+// documentedScopes returns the scopes of the OpenAPI document, sorted.
+func documentedScopes(t *testing.T, s *server) (scopes []any) {
+	t.Helper()
+	var document struct {
+		Components struct {
+			SecuritySchemes map[string]struct {
+				Flows map[string]struct{ Scopes map[string]string }
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(s.do(t, http.MethodGet, "/openapi.json").body), &document); err != nil {
+		t.Fatal(err)
+	}
+	flow := document.Components.SecuritySchemes["oauth2"].Flows["password"]
+	if len(flow.Scopes) == 0 {
+		t.Fatal("the OpenAPI document has no scopes")
+	}
+	for _, scope := range slices.Sorted(maps.Keys(flow.Scopes)) {
+		scopes = append(scopes, scope)
+	}
+	return scopes
 }
 
 // The challenge has the address of the metadata (RFC 9728 section 5.1), also for an identifier with a path
@@ -130,8 +161,11 @@ func TestMetadata(t *testing.T) {
 		want := map[string]any{
 			"resource":                 audience, // identical, or the client must not use it (RFC 9728 section 3.3)
 			"authorization_servers":    []any{bearertest.IssuerURL},
-			"scopes_supported":         []any{"items:read", "profile"},
+			"scopes_supported":         documentedScopes(t, s),
 			"bearer_methods_supported": []any{"header"},
+		}
+		if !strings.Contains(audience, "?") { // such an API has no URL that a DPoP proof could be for
+			want["dpop_signing_alg_values_supported"] = []any{"ES256", "EdDSA", "Ed25519", "RS256", "PS256"}
 		}
 		if diff := cmp.Diff(want, document); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", audience, diff)

@@ -9,6 +9,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/hallpass-auth/hallpass/shared/bearertest"
+	"github.com/hallpass-auth/hallpass/shared/database"
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
@@ -25,7 +27,12 @@ func TestCurrentUser(t *testing.T) {
 
 // Responses have no "$schema" member and no Link header, for every value of Accept.
 func TestResponsesHaveNothingExtra(t *testing.T) {
-	s := start(t, nil)
+	for name, s := range both(t) {
+		t.Run(name, func(t *testing.T) { hasNothingExtra(t, s) })
+	}
+}
+
+func hasNothingExtra(t *testing.T, s *server) {
 	for _, accept := range []string{"", "*/*", "application/json", "application/xml", "json", "application/problem+json"} {
 		got := s.do(t, http.MethodGet, "/items/42", "Authorization", "Bearer "+s.issuer.Token("items:read"), "Accept", accept)
 		if got.body != `{"item_id":42,"owner":"john.doe"}` {
@@ -79,8 +86,22 @@ func TestTokenWithoutUser(t *testing.T) {
 	}
 }
 
+// both returns an API that stores no items and one that does: items that are not written are the same in both.
+func both(t *testing.T) map[string]*server {
+	t.Helper()
+	return map[string]*server{
+		"no items are stored": start(t, nil),
+		"items are stored":    startItems(t, databasetest.URL(t, database.SQLite)).server,
+	}
+}
+
 func TestItemID(t *testing.T) {
-	s := start(t, nil)
+	for name, s := range both(t) {
+		t.Run(name, func(t *testing.T) { readsUnwrittenItems(t, s) })
+	}
+}
+
+func readsUnwrittenItems(t *testing.T, s *server) {
 	for id, want := range map[string]string{
 		"42": "42", "-5": "-5", "007": "7", "+1": "1", "%2B1": "1", "0": "0", "-0": "0", "%34%32": "42",
 		"9223372036854775807": "9223372036854775807", "-9223372036854775808": "-9223372036854775808",
@@ -94,7 +115,12 @@ func TestItemID(t *testing.T) {
 
 // A value that is not an integer of 64 bits is a 422 whose document names the field but not the value.
 func TestInvalidItemID(t *testing.T) {
-	s := start(t, nil)
+	for name, s := range both(t) {
+		t.Run(name, func(t *testing.T) { refusesInvalidItemIDs(t, s) })
+	}
+}
+
+func refusesInvalidItemIDs(t *testing.T, s *server) {
 	for _, id := range []string{
 		"abc", "4.0", "4.5", "1e3", "0x10", "9223372036854775808", "-9223372036854775809", "123456789012345678901234567890",
 		"--5", "..", "+-1", "%2B%2B1", "4_2", "4,2", "%E2%88%925", "４２", "42%00", "42%0A", "%2042", "42;v=1", "42%3Fx",

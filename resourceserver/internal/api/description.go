@@ -7,11 +7,17 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// newDescription returns an OpenAPI document without operations. It says how to get a token.
-func newDescription(cfg Config) *huma.OpenAPI {
+// newDescription returns an OpenAPI document without operations. It says how to get a token with the
+// scopes.
+func newDescription(cfg Config, scopes map[string]string) *huma.OpenAPI {
 	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",
-		Info:    &huma.Info{Title: "Hallpass resource API", Version: cfg.Version},
+		Info: &huma.Info{
+			Title:   "Hallpass resource API",
+			Version: cfg.Version,
+			License: &huma.License{Name: "MIT", Identifier: "MIT"},
+		},
+		Servers: []*huma.Server{{URL: "/", Description: "This server"}},
 		Components: &huma.Components{
 			Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 			SecuritySchemes: map[string]*huma.SecurityScheme{securityScheme: {

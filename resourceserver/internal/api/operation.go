@@ -13,10 +13,14 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/gorilla/mux"
 )
 
-const jsonType = "application/json"
+const (
+	jsonType       = "application/json"
+	mergePatchType = "application/merge-patch+json" // RFC 7396
+)
 
 // route is one line of the list of routes: an operation of the API.
 type route struct {
@@ -29,7 +33,8 @@ type route struct {
 
 // handler is the function of a route. It gets the caller from ctx with bearer.FromContext. Input and
 // output are structs of huma: fields with a path, query or header tag, and Body. An error of huma, such as
-// huma.Error404NotFound, is the response; any other error is logged and becomes a 500.
+// huma.Error404NotFound, is the response, as are the errors of asProblem; any other error is logged and becomes
+// a 500.
 type handler[I, O any] func(ctx context.Context, in *I) (*O, error)
 
 // handle returns the add function of a route, which registers the operation with its handler. The options
@@ -42,21 +47,27 @@ func handle[I, O any](h handler[I, O], options ...func(*huma.Operation)) func(hu
 			option(&op)
 		}
 		op.Security = security // the document must describe what is enforced
-		huma.Register(api, op, h)
+		huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
+			out, err := h(ctx, in)
+			if err != nil {
+				return nil, asProblem(err)
+			}
+			return out, nil
+		})
 	}
 }
 
 // register adds the routes to the router, each behind the guard, and returns the OpenAPI document that
 // describes them. The error names the first route whose line is incomplete.
 func register(router *mux.Router, cfg Config, routes []route) (*huma.OpenAPI, error) {
-	format := huma.Format{Marshal: marshalJSON, Unmarshal: json.Unmarshal}
+	format := huma.Format{Marshal: marshalJSON, Unmarshal: unmarshalJSON}
 	api := humamux.New(router, huma.Config{
-		OpenAPI:      newDescription(cfg),
+		OpenAPI:      newDescription(cfg, scopesOf(routes)),
 		Formats:      map[string]huma.Format{jsonType: format, "json": format},
 		Transformers: []huma.Transformer{logFailures(cfg.Log)},
 	}, humamux.WithRouteCustomizer(func(op *huma.Operation, r *mux.Route) {
 		allowed, _ := op.Metadata[accessKey].(access)
-		r.Handler(allowed.middleware(cfg.Guard)(r.GetHandler()))
+		r.Handler(named(op.Path, allowed.middleware(cfg.Guard)(r.GetHandler())))
 		documentChallenges(op.Responses)
 	}))
 	for _, r := range routes {
@@ -66,6 +77,17 @@ func register(router *mux.Router, cfg Config, routes []route) (*huma.OpenAPI, er
 		r.add(api, r.operation())
 	}
 	return api.OpenAPI(), nil
+}
+
+// scopesOf returns the scopes of routes and what they allow.
+func scopesOf(routes []route) map[string]string {
+	used := map[string]string{}
+	for _, r := range routes {
+		for _, scope := range r.access.scopes {
+			used[scope] = scopes[scope]
+		}
+	}
+	return used
 }
 
 // check returns an error if a line of the list is incomplete.
@@ -114,6 +136,9 @@ func marshalJSON(w io.Writer, v any) error {
 	_, err := w.Write(bytes.TrimSuffix(body.Bytes(), []byte("\n")))
 	return err
 }
+
+// unmarshalJSON reads v from JSON. Repeated names are errors.
+func unmarshalJSON(data []byte, v any) error { return jsonv2.Unmarshal(data, v) }
 
 // logFailures returns a transformer that logs the cause of each problem that has one. It changes nothing.
 func logFailures(log *slog.Logger) huma.Transformer {

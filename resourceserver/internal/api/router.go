@@ -7,6 +7,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/hallpass-auth/hallpass/shared/dpop"
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
@@ -25,7 +26,6 @@ func newRouter() *mux.Router {
 		w.Header().Set("Allow", strings.Join(allowed(router, r), ", "))
 		problem.Write(w, http.StatusMethodNotAllowed, http.StatusText(http.StatusMethodNotAllowed))
 	})
-	router.Use(nameRoute)
 	return router
 }
 
@@ -51,15 +51,10 @@ func withHead(method string) []string {
 	return []string{method}
 }
 
-// nameRoute is middleware that sets the route's name in the metrics: its path template.
-func nameRoute(next http.Handler) http.Handler {
+// named returns a handler whose requests have the route's name in the metrics.
+func named(route string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		route := mux.CurrentRoute(r)
-		name := route.GetName()
-		if template, err := route.GetPathTemplate(); err == nil {
-			name = template
-		}
-		httpserver.SetRoute(w, name)
+		httpserver.SetRoute(w, route)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -69,7 +64,7 @@ func nameRoute(next http.Handler) http.Handler {
 func headAsGet(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
-			r = r.WithContext(r.Context())
+			r = r.WithContext(dpop.WithMethod(r.Context(), http.MethodHead)) // for which the client has made its proof
 			r.Method = http.MethodGet
 		}
 		next.ServeHTTP(w, r)
@@ -79,7 +74,7 @@ func headAsGet(next http.Handler) http.Handler {
 // addPage adds a GET handler for exactly this path. The path is not a template.
 func addPage(router *mux.Router, path string, h http.Handler) {
 	isPath := func(r *http.Request, _ *mux.RouteMatch) bool { return r.URL.Path == path }
-	router.MatcherFunc(isPath).Methods(http.MethodGet).Name(path).Handler(h)
+	router.MatcherFunc(isPath).Methods(http.MethodGet).Handler(named(path, h))
 }
 
 // document returns a handler that responds with the body and headers.

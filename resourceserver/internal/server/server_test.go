@@ -30,8 +30,12 @@ const secret = "0123456789abcdef0123456789abcdef"
 // settings returns valid settings.
 func settings(t *testing.T) server.Settings {
 	t.Helper()
+	public, admin := freeAddress(t), freeAddress(t)
+	for admin == public {
+		admin = freeAddress(t)
+	}
 	return server.Settings{
-		HTTP:     httpserver.Settings{Listen: freeAddress(t), AdminListen: freeAddress(t), StopTimeout: time.Second},
+		HTTP:     httpserver.Settings{Listen: public, AdminListen: admin, StopTimeout: time.Second},
 		Keys:     keyring.Settings{TokenSecret: secret},
 		Issuer:   "http://127.0.0.1:9000",
 		Audience: "http://127.0.0.1:8000",
@@ -124,10 +128,17 @@ func TestPrivateKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	forIDTokens, _, err := keyring.AddIDTokenKey(shared, keyring.RS256, time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
 		set  []byte
 		want bool
-	}{"a pair": {pair, true}, "its public half": {public, false}, "a secret": {shared, false}} {
+	}{
+		"a pair": {pair, true}, "its public half": {public, false}, "a secret": {shared, false},
+		"a key for ID tokens": {forIDTokens, true},
+	} {
 		s := settings(t)
 		s.Keys = keyring.Settings{KeysFile: filepath.Join(t.TempDir(), "keys.json")}
 		if err := os.WriteFile(s.Keys.KeysFile, tt.set, 0o600); err != nil {
@@ -190,7 +201,7 @@ func TestKeysOfAnotherAPI(t *testing.T) {
 
 // watched is a server whose keys file a test changes, on the clock of synctest.
 type watched struct {
-	*httpserver.Server
+	*server.Server
 	t   *testing.T
 	s   server.Settings
 	log *logBuffer

@@ -175,7 +175,7 @@ func testDeleteAPIRevokes(t *testing.T, s *store.Store) {
 	expectGrant(t, s, grants[2])
 	expectGrant(t, s, grants[3])
 	// A service's grant is for all APIs. Creating the API again revokes it.
-	number, err := s.ServiceGrant(t.Context(), c.ID, start)
+	number, err := s.ServiceGrant(t.Context(), c.ID, c.SecretDigest, start)
 	must(t, err)
 	addAPI(t, s, "https://api.example/v3")
 	same(t, "a service's grant is revoked when another API is created", false, isRevoked(t, s, number))

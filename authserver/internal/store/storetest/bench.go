@@ -2,11 +2,15 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -26,7 +30,8 @@ func Bench(b *testing.B, open func(testing.TB) *store.Store) {
 		}},
 		{"RotateRefresh", func(ctx context.Context, s *store.Store, i int) error {
 			first := newRefresh()
-			_, err := s.RotateRefresh(ctx, int64(1+i%benchUsers), first.Current, first, start, start.Add(idle))
+			g := grant.Grant{Number: int64(1 + i%benchUsers), ExpiresAt: start.Add(idle), Refresh: first}
+			_, err := s.RotateRefresh(ctx, g, first, start, start.Add(idle))
 			return err
 		}},
 		{"GrantByNumber", func(ctx context.Context, s *store.Store, i int) error {
@@ -34,7 +39,7 @@ func Bench(b *testing.B, open func(testing.TB) *store.Store) {
 			return err
 		}},
 		{"ServiceGrant", func(ctx context.Context, s *store.Store, _ int) error {
-			_, err := s.ServiceGrant(ctx, "app", start)
+			_, err := s.ServiceGrant(ctx, "app", digestOf("app"), start)
 			return err
 		}},
 		{"UserByUsername", func(ctx context.Context, s *store.Store, i int) error {
@@ -70,6 +75,62 @@ func Bench(b *testing.B, open func(testing.TB) *store.Store) {
 			})
 		})
 	}
+}
+
+// BenchRotations measures how many refresh tokens are rotated in a second by a number of callers at
+// once. Each caller has a grant of its own, which it reads and then rotates, as a refresh does.
+func BenchRotations(b *testing.B, open func(testing.TB) *store.Store) {
+	for _, callers := range []int{1, 8, 64} {
+		b.Run(strconv.Itoa(callers), func(b *testing.B) {
+			s := openFilled(b, open)
+			last, err := s.LastGrant(b.Context())
+			must(b, err)
+			var next atomic.Int64
+			b.ResetTimer()
+			for _, err := range atOnce(b.Context(), callers, func(ctx context.Context, i int) error {
+				for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+					if err := rotateOnce(ctx, s, last-int64(i), start.Add(time.Duration(n)*time.Second)); err != nil {
+						return err
+					}
+				}
+				return nil
+			}) {
+				must(b, err)
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rotations/s")
+		})
+	}
+}
+
+// Rotate starts grants, and rotates the refresh token of each of them a number of times, once a minute.
+func Rotate(t testing.TB, s *store.Store, grants, rotations int) {
+	t.Helper()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	var numbers []int64
+	for range grants {
+		numbers = append(numbers, addRefreshable(t, s, u, c).Number)
+	}
+	for i := range rotations {
+		for _, number := range numbers {
+			must(t, rotateOnce(t.Context(), s, number, start.Add(time.Duration(i)*time.Minute)))
+		}
+	}
+}
+
+// rotateOnce reads a grant and rotates its refresh token at a time. The grace period of the previous
+// token has passed by then.
+func rotateOnce(ctx context.Context, s *store.Store, number int64, now time.Time) error {
+	g, err := s.GrantByNumber(ctx, number)
+	if err != nil {
+		return err
+	}
+	next := rotated(grant.Refresh{Current: g.Refresh.Current}, secret.Digest(g.Refresh.Current), now)
+	next.ExpiresAt = now.Add(idle)
+	ok, err := s.RotateRefresh(ctx, g, next, now, now.Add(idle))
+	if err == nil && !ok {
+		err = errors.New("the refresh token was not rotated")
+	}
+	return err
 }
 
 func benchUser(i int) string { return "user" + strconv.Itoa(i%benchUsers) }

@@ -43,11 +43,20 @@ func testClientRoundTrip(t *testing.T, s *store.Store) {
 	web.RedirectURIs = []string{
 		"https://app.example/callback?x=%20", "http://127.0.0.1/", "http://[::1]:8080/cb", "com.example.app:/cb",
 	}
+	web.PostLogoutRedirectURIs = []string{"https://app.example/bye?x=%20", "com.example.app:/bye"}
+	web.BackchannelLogoutURI = "https://app.example/told?tenant=1"
 	introspects := newClient("introspects")
 	introspects.Introspects, introspects.WithoutPKCE = true, true
 	introspects.IntrospectsFor = []string{client.DefaultAPI, "https://api.example"}
+	introspects.IDTokenAlgorithm, introspects.RequirePAR, introspects.RequireDPoP = "ES256", true, true
 
-	for _, want := range []client.Client{confidential, public, many, web, introspects} {
+	signs, workload := newClient("signs"), newClient("workload")
+	signs.SecretDigest, signs.Assertion = client.NoSecret, client.Assertion{JWKS: `{"keys":[{"kty":"OKP"}]}`}
+	workload.Assertion = client.Assertion{
+		JWKSURI: "https://a.example/", Issuer: "https://issuer.example", Subject: "a:b \U0001f600", Audience: "c",
+	}
+
+	for _, want := range []client.Client{confidential, public, many, web, introspects, signs, workload} {
 		must(t, s.CreateClient(t.Context(), want))
 		got, err := s.ClientByID(t.Context(), want.ID)
 		must(t, err)
@@ -125,9 +134,14 @@ func testUpdateClient(t *testing.T, s *store.Store) {
 	g := addGrant(t, s, addUser(t, s, "john.doe"), c)
 	want := c
 	want.Name, want.FirstParty, want.Introspects, want.WithoutPKCE = "Another name", true, true, true
-	want.IntrospectsFor = []string{"https://api.example"}
+	want.IntrospectsFor, want.IDTokenAlgorithm, want.RequirePAR = []string{"https://api.example"}, "EdDSA", true
+	want.RequireDPoP = true
+	want.ExchangeFrom, want.ExchangeTo = []string{client.DefaultAPI}, []string{"https://api.example", "https://b.example"}
 	want.Grants = []oauth.GrantType{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}
 	want.Scope, want.RedirectURIs = oauth.Scope{"b", "a"}, []string{"https://app.example/cb", "http://127.0.0.1/"}
+	want.Assertion = client.Assertion{JWKSURI: "https://app.example/jwks.json"}
+	want.PostLogoutRedirectURIs = []string{"https://app.example/bye"}
+	want.BackchannelLogoutURI = "https://app.example/told"
 	for _, want := range []client.Client{want, c} { // there and back
 		got, err := s.UpdateClient(t.Context(), "app", func(client.Client) (client.Client, error) {
 			impostor := want
@@ -202,7 +216,7 @@ func testReplaceClientSecret(t *testing.T, s *store.Store) {
 	ended, kept := addGrant(t, s, u, c), addGrant(t, s, u, other)
 	revoked := addGrant(t, s, addUser(t, s, "jane.smith"), c)
 	must(t, s.DisableUser(ctx, "jane.smith", start.Add(time.Second)))
-	service, err := s.ServiceGrant(ctx, c.ID, start)
+	service, err := s.ServiceGrant(ctx, c.ID, c.SecretDigest, start)
 	must(t, err)
 
 	replaced := start.Add(time.Minute)
@@ -216,7 +230,7 @@ func testReplaceClientSecret(t *testing.T, s *store.Store) {
 	g, err := s.GrantByNumber(ctx, service)
 	must(t, err)
 	same(t, "revocation time of the service's grant", replaced, g.RevokedAt)
-	next, err := s.ServiceGrant(ctx, c.ID, replaced)
+	next, err := s.ServiceGrant(ctx, c.ID, c.SecretDigest, replaced)
 	must(t, err)
 	if next == service {
 		t.Error("ServiceGrant returned the revoked grant")

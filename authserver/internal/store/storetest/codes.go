@@ -40,7 +40,15 @@ var codeTests = []test{
 	{"deleting a client while codes are redeemed", func(t *testing.T, s *store.Store) {
 		endDuringRedemptions(t, s, func(ctx context.Context) error { return s.DeleteClient(ctx, "app", start) })
 	}},
+	{"replacing a secret while codes are redeemed", func(t *testing.T, s *store.Store) {
+		endDuringRedemptions(t, s, func(ctx context.Context) error {
+			return s.ReplaceClientSecret(ctx, "app", "another digest", start)
+		})
+	}},
 }
+
+// authenticated is how a user has logged in.
+var authenticated = grant.Authentication{At: start.Add(-time.Hour), Methods: []string{"pwd", "otp"}, SessionID: "sid"}
 
 // newCode returns a code that is issued at start in the user's session.
 func newCode(digest string, u account.User, c client.Client) grant.Code {
@@ -82,6 +90,8 @@ func grantOf(c grant.Code) grant.Grant {
 		Scope:     c.Scope,
 		CreatedAt: c.CreatedAt,
 		ExpiresAt: c.CreatedAt.Add(lifetime),
+
+		SecretDigest: digestOf(c.ClientID),
 	}
 }
 
@@ -90,6 +100,7 @@ func testCodeRoundTrip(t *testing.T, s *store.Store) {
 	addAPI(t, s, "https://api.example")
 	full, bare := newCode("full", u, c), newCode("bare", u, c)
 	full.Audience, full.ConsentRevocations = "https://api.example", 3
+	full.Nonce, full.Authentication, full.KeyThumbprint = "n-0S6_WzA2Mj", authenticated, "key"
 	bare.Session, bare.Scope, bare.Challenge = "", nil, ""
 	must(t, s.CreateCode(t.Context(), full))
 	must(t, s.CreateCode(t.Context(), bare))
@@ -181,7 +192,7 @@ func testRedeemRollsBack(t *testing.T, s *store.Store) {
 	must(t, s.EnableUser(ctx, u.Username))
 	g = grantOf(addCode(t, s, "code again", u, c)) // the first one ended with its session
 	_, err = s.RedeemCode(ctx, "code again", gone)
-	expect(t, "redeeming for a deleted client", err, grant.ErrInactive)
+	expect(t, "redeeming for a deleted client", err, grant.ErrClientChanged)
 	expectUser(t, s, u) // no login was noted
 
 	number, err := s.RedeemCode(ctx, "code again", g)

@@ -79,8 +79,16 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		return err
 	},
 	"GrantByNumber": func(ctx context.Context, s *store.Store) error { _, err := s.GrantByNumber(ctx, 1); return err },
+	"GrantWithUser": func(ctx context.Context, s *store.Store) error {
+		_, _, err := s.GrantWithUser(ctx, 1)
+		return err
+	},
 	"LoginFailures": func(ctx context.Context, s *store.Store) error {
-		_, err := s.LoginFailures(ctx, account.FailureKey{})
+		_, err := s.LoginFailures(ctx, account.FailureKey{Network: "x"}, start)
+		return err
+	},
+	"KnowsAddress": func(ctx context.Context, s *store.Store) error {
+		_, err := s.KnowsAddress(ctx, "x", account.NewFailureKey("x", "x"), start)
 		return err
 	},
 	"ReserveTry": func(ctx context.Context, s *store.Store) error {
@@ -96,6 +104,11 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	},
 	"Twins":       func(ctx context.Context, s *store.Store) error { _, err := s.Twins(ctx, 1); return err },
 	"NameKey":     func(ctx context.Context, s *store.Store) error { _, err := s.NameKey(ctx, "x"); return err },
+	"NonceSecret": func(ctx context.Context, s *store.Store) error { _, err := s.NonceSecret(ctx, "x"); return err },
+	"BindGrant": func(ctx context.Context, s *store.Store) error {
+		_, err := s.BindGrant(ctx, grant.Grant{Number: 1}, "x")
+		return err
+	},
 	"DemoMade":    func(ctx context.Context, s *store.Store) error { _, err := s.DemoMade(ctx); return err },
 	"SetDemoMade": func(ctx context.Context, s *store.Store) error { return s.SetDemoMade(ctx) },
 	"TakeAdminEvents": func(ctx context.Context, s *store.Store) error {
@@ -104,11 +117,11 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	},
 	"EndDemo": func(ctx context.Context, s *store.Store) error { return s.EndDemo(ctx, start) },
 	"ServiceGrant": func(ctx context.Context, s *store.Store) error {
-		_, err := s.ServiceGrant(ctx, "x", start)
+		_, err := s.ServiceGrant(ctx, "x", "digest", start)
 		return err
 	},
 	"RotateRefresh": func(ctx context.Context, s *store.Store) error {
-		_, err := s.RotateRefresh(ctx, 1, "x", grant.Refresh{}, start, start)
+		_, err := s.RotateRefresh(ctx, grant.Grant{Number: 1}, grant.Refresh{}, start, start)
 		return err
 	},
 	"RevokeGrant": func(ctx context.Context, s *store.Store) error {
@@ -138,17 +151,75 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		_, err := s.RedeemCode(ctx, "x", grant.Grant{})
 		return err
 	},
+	"CreateDevice": func(ctx context.Context, s *store.Store) error {
+		return s.CreateDevice(ctx, grant.DeviceCode{Digest: "x"})
+	},
+	"DeviceByDigest": func(ctx context.Context, s *store.Store) error {
+		_, err := s.DeviceByDigest(ctx, "x")
+		return err
+	},
+	"DeviceByUserCode": func(ctx context.Context, s *store.Store) error {
+		_, err := s.DeviceByUserCode(ctx, "x", start)
+		return err
+	},
+	"ApproveDevice": func(ctx context.Context, s *store.Store) error {
+		return s.ApproveDevice(ctx, "x", "x", grant.Grant{})
+	},
+	"DenyDevice": func(ctx context.Context, s *store.Store) error { return s.DenyDevice(ctx, "x", "x", start) },
+	"PollDevice": func(ctx context.Context, s *store.Store) error {
+		_, err := s.PollDevice(ctx, "x", start)
+		return err
+	},
+	"RedeemDevice": func(ctx context.Context, s *store.Store) error {
+		_, err := s.RedeemDevice(ctx, "x", grant.Grant{})
+		return err
+	},
+	"CreatePushed": func(ctx context.Context, s *store.Store) error {
+		return s.CreatePushed(ctx, grant.PushedRequest{Digest: "x"})
+	},
+	"OpenPushed": func(ctx context.Context, s *store.Store) error {
+		_, err := s.OpenPushed(ctx, "x", "x", start)
+		return err
+	},
+	"StartExchange": func(ctx context.Context, s *store.Store) error {
+		_, err := s.StartExchange(ctx, grant.Grant{})
+		return err
+	},
+	"GiveBackTry": func(ctx context.Context, s *store.Store) error {
+		return s.GiveBackTry(ctx, account.FailureKey{})
+	},
 	"CreateSession": func(ctx context.Context, s *store.Store) error {
-		return s.CreateSession(ctx, "x", account.User{ID: "x"}, start, start)
+		return s.CreateSession(ctx, "x", account.User{ID: "x"}, account.Place{}, start, start)
 	},
 	"ReplaceSession": func(ctx context.Context, s *store.Store) error {
-		return s.ReplaceSession(ctx, "x", "y", account.User{ID: "x"}, start, start)
+		return s.ReplaceSession(ctx, "x", "y", account.User{ID: "x"}, account.Place{}, start, start)
 	},
 	"SessionUser": func(ctx context.Context, s *store.Store) error {
 		_, _, err := s.SessionUser(ctx, "x", start)
 		return err
 	},
 	"DeleteSession": func(ctx context.Context, s *store.Store) error { return s.DeleteSession(ctx, "x", true, start) },
+	"ChangeName":    func(ctx context.Context, s *store.Store) error { return s.ChangeName(ctx, "x", "x", start) },
+	"ChangePassword": func(ctx context.Context, s *store.Store) error {
+		return s.ChangePassword(ctx, account.User{ID: "x"}, "x", "x", start)
+	},
+	"EndOtherLogins": func(ctx context.Context, s *store.Store) error { return s.EndOtherLogins(ctx, "x", "x", start) },
+	"EndLogin":       func(ctx context.Context, s *store.Store) error { return s.EndLogin(ctx, "x", 1, start) },
+	"DeleteAccount": func(ctx context.Context, s *store.Store) error {
+		return s.DeleteAccount(ctx, account.User{ID: "x"}, start)
+	},
+	"BrowserSessions": func(ctx context.Context, s *store.Store) error {
+		_, err := s.BrowserSessions(ctx, "x", start, 1)
+		return err
+	},
+	"AppLogins": func(ctx context.Context, s *store.Store) error {
+		_, err := s.AppLogins(ctx, "x", start, 1)
+		return err
+	},
+	"GrantsOf":     func(ctx context.Context, s *store.Store) error { _, err := s.GrantsOf(ctx, "x", 1); return err },
+	"AccessOf":     func(ctx context.Context, s *store.Store) error { _, err := s.AccessOf(ctx, "x", start); return err },
+	"RemainderOf":  func(ctx context.Context, s *store.Store) error { _, err := s.RemainderOf(ctx, "x"); return err },
+	"ForgetPlaces": func(ctx context.Context, s *store.Store) error { return s.ForgetPlaces(ctx, start) },
 	"ConsentedScope": func(ctx context.Context, s *store.Store) error {
 		_, err := s.ConsentedScope(ctx, "x", "x", "")
 		return err

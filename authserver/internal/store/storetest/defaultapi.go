@@ -68,7 +68,7 @@ func testEmptyAudience(t *testing.T, s *store.Store) {
 	code.Audience = ""
 	must(t, s.CreateCode(t.Context(), code))
 	must(t, s.AddConsent(t.Context(), u.ID, c.ID, "", oauth.Scope{"profile"}, start))
-	service, err := s.ServiceGrant(t.Context(), c.ID, start)
+	service, err := s.ServiceGrant(t.Context(), c.ID, c.SecretDigest, start)
 	must(t, err)
 
 	setDefault(t, s, mainAPI, "")

@@ -16,6 +16,7 @@ var endingTests = []test{
 	{"a logout of one client leaves the other logins", testLogOutOfClient},
 	{"a logout of nobody", testLogOutOfNobody},
 	{"logins are counted", testCountLogins},
+	{"logins that have expired are not counted", testCountExpiredLogins},
 }
 
 // loggedIn adds a user with a login at two clients, a browser session and a code for the first client.
@@ -109,4 +110,18 @@ func testCountLogins(t *testing.T, s *store.Store) {
 	got, err := s.CountLogins(t.Context(), store.LoginsOf{Username: "john.doe"}, start)
 	must(t, err)
 	same(t, "logins after one was revoked", store.Logins{Grants: 1, Browsers: 1}, got)
+}
+
+// The row of a grant is kept for longer than its refresh token is valid.
+func testCountExpiredLogins(t *testing.T, s *store.Store) {
+	g := addRefreshable(t, s, addUser(t, s, "john.doe"), addClient(t, s, "app"))
+	next, expiry := rotated(g.Refresh, "second", start), start.Add(time.Hour)
+	next.ExpiresAt = expiry
+	_, err := s.RotateRefresh(t.Context(), g, next, start, expiry)
+	must(t, err)
+	for at, want := range map[time.Time]int64{expiry.Add(-time.Second): 1, expiry: 0} {
+		got, err := s.CountLogins(t.Context(), store.LoginsOf{}, at)
+		must(t, err)
+		same(t, "logins at "+at.String(), store.Logins{Grants: want}, got)
+	}
 }

@@ -18,7 +18,9 @@ var grantTests = []test{
 	{"a grant sets the time of the last login", testGrantSetsLastLogin},
 	{"a disabled or deleted user starts no grant", testGrantOfInactiveUser},
 	{"a deleted client gets no grant", testGrantToMissingClient},
+	{"a replaced secret starts no grant", testGrantWithReplacedSecret},
 	{"unknown grant numbers", testNoGrant},
+	{"a grant is read with its user", testGrantWithUser},
 	{"grant numbers grow and are never reused", testNumbersGrow},
 	{"expired grants are swept", testSweepGrants},
 	{"expired grants of services are swept", testSweepServiceGrants},
@@ -28,6 +30,8 @@ func testGrantRoundTrip(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	full := newGrant(u, c)
 	full.Scope = oauth.Scope{"profile", "items:read"}
+	expectGrant(t, s, startGrant(t, s, full))
+	full.Authentication = authenticated
 	expectGrant(t, s, startGrant(t, s, full))
 	bare := newGrant(u, c)
 	bare.Scope = nil
@@ -68,10 +72,40 @@ func testGrantToMissingClient(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	must(t, s.DeleteClient(t.Context(), c.ID, start))
 	_, err := s.StartGrant(t.Context(), newGrant(u, c))
-	expect(t, "a deleted client", err, grant.ErrInactive)
+	expect(t, "a deleted client", err, grant.ErrClientChanged)
 	_, err = s.StartGrant(t.Context(), newGrant(u, newClient("nobody")))
-	expect(t, "an unknown client", err, grant.ErrInactive)
+	expect(t, "an unknown client", err, grant.ErrClientChanged)
 	expectUser(t, s, u) // with the last login unchanged
+}
+
+// A server may know the previous secret for a moment. Who authenticates with it gets no grant, and not
+// the one that the service has started with its new secret either.
+func testGrantWithReplacedSecret(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	code := addCode(t, s, "code", u, c)
+	ended := serviceGrant(t, s, c.ID, start)
+	must(t, s.ReplaceClientSecret(ctx, c.ID, "another digest", start))
+	number, err := s.ServiceGrant(ctx, c.ID, "another digest", start)
+	must(t, err)
+	if number == ended {
+		t.Error("the new secret gets the revoked grant")
+	}
+
+	_, err = s.StartGrant(ctx, newGrant(u, c))
+	expect(t, "a login with the previous secret", err, grant.ErrClientChanged)
+	_, err = s.RedeemCode(ctx, code.Digest, grantOf(code))
+	expect(t, "redeeming with the previous secret", err, grant.ErrClientChanged)
+	for _, digest := range []string{c.SecretDigest, ""} {
+		_, err = s.ServiceGrant(ctx, c.ID, digest, start)
+		expect(t, "the grant of the service with the secret "+digest, err, grant.ErrClientChanged)
+	}
+	expectUser(t, s, u) // with the last login unchanged
+
+	g := grantOf(code)
+	g.SecretDigest = "another digest"
+	_, err = s.RedeemCode(ctx, code.Digest, g)
+	expect(t, "redeeming with the new secret", err, nil)
 }
 
 func testNoGrant(t *testing.T, s *store.Store) {
@@ -80,6 +114,33 @@ func testNoGrant(t *testing.T, s *store.Store) {
 		_, err := s.GrantByNumber(t.Context(), number)
 		expect(t, "an unknown grant number", err, record.ErrNotFound)
 	}
+}
+
+func testGrantWithUser(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
+	g, others := addRefreshable(t, s, u, c), addGrant(t, s, other, c)
+	check := func(number int64) {
+		t.Helper()
+		g, user, err := s.GrantWithUser(ctx, number)
+		must(t, err)
+		expectGrant(t, s, g)
+		var want account.User
+		if g.UserID != "" {
+			want, err = s.UserByID(ctx, g.UserID)
+			must(t, err)
+		}
+		same(t, "user", want, user)
+	}
+	check(g.Number)
+	check(others.Number)
+	check(serviceGrant(t, s, c.ID, start))
+	must(t, s.DisableUser(ctx, u.Username, start))
+	check(g.Number)
+	must(t, s.DeleteUser(ctx, u.Username, start))
+	check(g.Number)
+	_, _, err := s.GrantWithUser(ctx, 1<<40)
+	expect(t, "an unknown grant number", err, record.ErrNotFound)
 }
 
 // A number is an index in a status list: a grant with a reused number could start revoked, or
@@ -113,7 +174,7 @@ func testSweepServiceGrants(t *testing.T, s *store.Store) {
 	var numbers []int64
 	for i := range 6 {
 		at := start.Add(time.Duration(i) * 48 * time.Hour)
-		number, err := s.ServiceGrant(t.Context(), c.ID, at)
+		number, err := s.ServiceGrant(t.Context(), c.ID, c.SecretDigest, at)
 		must(t, err)
 		numbers = append(numbers, number)
 		revoked, err := s.RevokeGrant(t.Context(), number, at)

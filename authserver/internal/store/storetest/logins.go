@@ -22,6 +22,11 @@ var loginTests = []test{
 	{"a grant gives back the failures", testGrantGivesBack},
 	{"a session gives back the failures", testSessionGivesBack},
 	{"old failed logins of other accounts are swept", testSweepFailures},
+	{"failed logins at known places do not count for the account", testKnownFailures},
+	{"addresses of logins are known", testKnownAddresses},
+	{"addresses of logins are known for a time", testKnownAddressesExpire},
+	{"the latest addresses of logins are known", testManyKnownAddresses},
+	{"failed logins of all accounts are counted by network", testFailuresAtNetwork},
 	{"no more logins than allowed pass at once", testRaceToReserve},
 	{"concurrent logins, successes and a new password", testRaceOfLogins},
 }
@@ -48,7 +53,7 @@ func fail(t *testing.T, s *store.Store, k account.FailureKey, at time.Time, time
 // failures returns what is counted under the key.
 func failures(t *testing.T, s *store.Store, k account.FailureKey) account.LoginFailures {
 	t.Helper()
-	f, err := s.LoginFailures(t.Context(), k)
+	f, err := s.LoginFailures(t.Context(), k, start)
 	must(t, err)
 	return f
 }
@@ -77,7 +82,23 @@ func testCountFailures(t *testing.T, s *store.Store) {
 
 // The rule is written twice: in SQL, and in Go for the response.
 func testReserveFollowsTheRule(t *testing.T, s *store.Store) {
-	k := key("john", "192.0.2.1")
+	followRule(t, s, key("john", "192.0.2.1"), 25, 50)
+	followRule(t, s, known("jane", "browser"), 100, 150)
+	regular := key("jack", "192.0.2.1")
+	regular.AddressKnown = true
+	followRule(t, s, regular, 25, 50)
+}
+
+// known returns the key of a login to the account in a browser that knows it.
+func known(name, browser string) account.FailureKey {
+	k := key(name, "192.0.2.1")
+	k.Browser = browser
+	return k
+}
+
+// followRule tries to log in for 25 hours, whenever a try may or may not be allowed.
+func followRule(t *testing.T, s *store.Store, k account.FailureKey, least, most int) {
+	t.Helper()
 	tries, end := 0, start.Add(account.ForgetAfter+time.Hour)
 	for at := start; at.Before(end); {
 		f := failures(t, s, k)
@@ -94,8 +115,8 @@ func testReserveFollowsTheRule(t *testing.T, s *store.Store) {
 		}
 		at = at.Add(wait)
 	}
-	if tries < 100 || tries > 200 {
-		t.Errorf("%d tries in 25 hours, want 100 to 200", tries)
+	if tries < least || tries > most {
+		t.Errorf("%d tries in 25 hours, want %d to %d", tries, least, most)
 	}
 }
 
@@ -121,7 +142,9 @@ func testForgetFailures(t *testing.T, s *store.Store) {
 	inTime := start.Add(account.ForgetAfter - time.Second)
 	fail(t, s, k, inTime, 1)
 	expectCounts(t, s, k, 3, 3)
-	late := start.Add(account.ForgetAfter)
+	fail(t, s, k, inTime.Add(account.ForgetAfter-time.Second), 1) // a day counts from the last one
+	expectCounts(t, s, k, 4, 4)
+	late := inTime.Add(2*account.ForgetAfter - time.Second)
 	fail(t, s, k, late, 1)
 	want := account.Failures{Count: 1, Since: late, LastAt: late}
 	same(t, "failures", account.LoginFailures{AtAddress: want, OfAccount: want}, failures(t, s, k))
@@ -168,8 +191,154 @@ func testSessionGivesBack(t *testing.T, s *store.Store) {
 	u := addUser(t, s, "john.doe")
 	u.Login = key(u.ID, "192.0.2.1")
 	fail(t, s, u.Login, start, 3)
-	must(t, s.CreateSession(t.Context(), "cookie", u, start, start.Add(time.Hour)))
+	must(t, s.CreateSession(t.Context(), "cookie", u, account.Place{}, start, start.Add(time.Hour)))
 	expectCounts(t, s, u.Login, 0, 0)
+}
+
+func testKnownFailures(t *testing.T, s *store.Store) {
+	addUser(t, s, "john")
+	owner, stranger := known(account.IDPrefix+"john", "browser"), key(account.IDPrefix+"john", "192.0.2.1")
+	regular := key(account.IDPrefix+"john", "192.0.2.2")
+	regular.AddressKnown = true
+	fail(t, s, owner, start, 3)
+	fail(t, s, stranger, start, account.AddressLimit.Free)
+	reserve(t, s, stranger, start, false)
+	expectCounts(t, s, stranger, account.AddressLimit.Free, account.AddressLimit.Free)
+	same(t, "failures of the owner", 3, failures(t, s, owner).AtAddress.Count)
+	same(t, "wait of the owner", time.Duration(0), failures(t, s, owner).Wait(start))
+	fail(t, s, regular, start, account.AddressLimit.Free)
+	reserve(t, s, regular, start, false)
+	must(t, s.GiveBackTries(t.Context(), regular))
+	expectCounts(t, s, stranger, account.AddressLimit.Free, account.AddressLimit.Free)
+	fail(t, s, owner, start, account.KnownLimit.Free-3)
+	reserve(t, s, owner, start, false)
+	must(t, s.GiveBackTries(t.Context(), owner))
+	expectCounts(t, s, stranger, account.AddressLimit.Free, account.AddressLimit.Free)
+	fail(t, s, owner, start, account.KnownLimit.Free)
+	must(t, s.SetPassword(t.Context(), "john", "hash", start))
+	same(t, "failures after a new password", 0, failures(t, s, owner).AtAddress.Count)
+}
+
+func testFailuresAtNetwork(t *testing.T, s *store.Store) {
+	at := func(account, network string) account.FailureKey {
+		k := key(account, network)
+		k.Network, k.Neighborhood = network, network[:1]
+		return k
+	}
+	fail(t, s, key("0", "a1"), start, 1) // by a service, or a server of the previous version
+	for i := range 3 {
+		fail(t, s, at(strconv.Itoa(i), "a1"), start.Add(time.Duration(i)*time.Minute), 2)
+	}
+	fail(t, s, at("0", "a2"), start, 1)
+	fail(t, s, at("3", "b1"), start, 1)
+	fail(t, s, key("4", "a1"), start, 1)
+	atKnown := at("5", "a1")
+	atKnown.AddressKnown = true
+	fail(t, s, atKnown, start, 1)
+	inBrowser := at("6", "a1")
+	inBrowser.Browser = "browser"
+	fail(t, s, inBrowser, start, 1)
+	expectFailures := func(what, network string, now time.Time, want ...int) {
+		t.Helper()
+		f, err := s.LoginFailures(t.Context(), at("new", network), now)
+		must(t, err)
+		same(t, what, want, []int{f.AtNetwork.Count, f.Nearby.Count})
+	}
+	late := start.Add(2 * time.Minute)
+	expectFailures("at a1", "a1", late, 8, 9)
+	expectFailures("at b1", "b1", late, 1, 1)
+	expectFailures("elsewhere", "c", late, 0, 0)
+	f, err := s.LoginFailures(t.Context(), at("new", "a1"), late)
+	must(t, err)
+	same(t, "failures", account.Failures{Count: 8, Since: start, LastAt: late}, f.AtNetwork)
+	expectFailures("by a clock that is behind", "a1", start, 4, 5)
+	expectFailures("a day after the first", "a1", start.Add(account.ForgetAfter), 4, 4)
+	must(t, s.GiveBackTries(t.Context(), at("1", "a1")))
+	expectFailures("after a login", "a1", late, 6, 7)
+}
+
+// comer is a user who logs in from addresses.
+type comer struct {
+	t    *testing.T
+	s    *store.Store
+	user account.User
+}
+
+// from returns the key of a login from an address.
+func (c comer) from(address string) account.FailureKey {
+	k := key(c.user.ID, address)
+	k.KnownAs = "from " + address
+	return k
+}
+
+// logIn starts a session.
+func (c comer) logIn(k account.FailureKey, at time.Time) {
+	c.t.Helper()
+	c.user.Login = k
+	digest := k.KnownAs + at.String()
+	must(c.t, c.s.CreateSession(c.t.Context(), digest, c.user, account.Place{}, at, at.Add(time.Hour)))
+}
+
+// expect checks whether an address is known at a time.
+func (c comer) expect(what string, k account.FailureKey, at time.Time, want bool) {
+	c.t.Helper()
+	got, err := c.s.KnowsAddress(c.t.Context(), c.user.ID, k, at)
+	must(c.t, err)
+	same(c.t, what, want, got)
+}
+
+func testKnownAddresses(t *testing.T, s *store.Store) {
+	john := comer{t, s, addUser(t, s, "john")}
+	atHome, atWork, service := john.from("home"), john.from("work"), key(john.user.ID, "of a service")
+	john.expect("at first", atHome, start, false)
+	john.logIn(atHome, start)
+	john.expect("after a session", atHome, start, true)
+	john.expect("elsewhere", atWork, start, false)
+	g := newGrant(john.user, addClient(t, s, "app"))
+	g.Login = atWork
+	g.Login.Browser = "browser"
+	_, err := s.StartGrant(t.Context(), g)
+	must(t, err)
+	john.expect("after a grant in a known browser", atWork, start, true)
+	john.logIn(service, start)
+	john.expect("of a service", service, start, false)
+	must(t, s.SetPassword(t.Context(), john.user.Username, "hash", start))
+	john.expect("after a new password", atHome, start, false)
+}
+
+func testKnownAddressesExpire(t *testing.T, s *store.Store) {
+	john := comer{t, s, addUser(t, s, "john")}
+	atHome, ahead, end := john.from("home"), john.from("ahead"), start.Add(account.KnownFor)
+	john.logIn(atHome, start)
+	john.expect("at the end", atHome, end, false)
+	john.logIn(atHome, start.Add(time.Hour)) // it is written once a day
+	john.expect("a minute after the end", atHome, end.Add(time.Minute), false)
+	john.logIn(atHome, start.Add(25*time.Hour))
+	john.expect("after a login on the next day", atHome, end.Add(time.Minute), true)
+	john.expect("by a clock that is behind", atHome, start, false)
+	john.logIn(john.from("late"), end.Add(26*time.Hour))
+	john.expect("an old address that was swept", atHome, start.Add(26*time.Hour), false)
+
+	john.logIn(ahead, end.AddDate(1, 0, 0))
+	john.expect("after a login while the clock was ahead", ahead, end, false)
+	john.logIn(ahead, end)
+	john.expect("after another login", ahead, end, true)
+}
+
+// The addresses of a user that are known are the latest ones.
+func testManyKnownAddresses(t *testing.T, s *store.Store) {
+	u := addUser(t, s, "john")
+	for i := range account.MaxKnownAddresses + 2 {
+		u.Login = account.FailureKey{Account: "x", Address: "x", KnownAs: strconv.Itoa(i)}
+		at := start.Add(time.Duration(i) * time.Minute)
+		must(t, s.CreateSession(t.Context(), strconv.Itoa(i), u, account.Place{}, at, at.Add(time.Hour)))
+	}
+	for i := range account.MaxKnownAddresses + 2 {
+		k := account.FailureKey{KnownAs: strconv.Itoa(i)}
+		known, err := s.KnowsAddress(t.Context(), u.ID, k, start.Add(time.Hour))
+		must(t, err)
+		same(t, "address "+strconv.Itoa(i)+" is known", i >= 2, known)
+	}
 }
 
 func testSweepFailures(t *testing.T, s *store.Store) {

@@ -22,6 +22,7 @@ var raceTests = []test{
 	{"concurrent deletion of a user", testRaceToDelete},
 	{"concurrent grants get different numbers", testRaceForNumbers},
 	{"concurrent replacement of a hash", testRaceForHash},
+	{"concurrent writes of which some fail", testRaceOfFailures},
 	{"setting a password during logins", testPasswordDuringLogins},
 	{"logging out while codes are redeemed", testLogoutDuringRedemptions},
 	{"disabling a user during logins", func(t *testing.T, s *store.Store) {
@@ -32,6 +33,11 @@ var raceTests = []test{
 	}},
 	{"deleting a client during logins", func(t *testing.T, s *store.Store) {
 		endDuringLogins(t, s, func(ctx context.Context) error { return s.DeleteClient(ctx, "app", start) })
+	}},
+	{"replacing a secret during logins", func(t *testing.T, s *store.Store) {
+		endDuringLogins(t, s, func(ctx context.Context) error {
+			return s.ReplaceClientSecret(ctx, "app", "another digest", start)
+		})
 	}},
 }
 
@@ -115,6 +121,33 @@ func testRaceForHash(t *testing.T, s *store.Store) {
 	got, err := s.UserByID(t.Context(), u.ID)
 	must(t, err)
 	same(t, "hash", "hash of the new password", got.PasswordHash)
+}
+
+// Writes that fail leave nothing, and change nothing about those that succeed at the same time.
+func testRaceOfFailures(t *testing.T, s *store.Store) {
+	c := addClient(t, s, "app")
+	users := make([]account.User, 4*racers)
+	for i := range users {
+		users[i] = addUser(t, s, "user"+strconv.Itoa(i))
+	}
+	errs := atOnce(t.Context(), len(users), func(ctx context.Context, i int) error {
+		g := newGrant(users[i], c)
+		if i%2 == 0 {
+			g.ClientID = "nothing" // it is read after the time of the login was written
+		}
+		_, err := s.StartGrant(ctx, g)
+		return err
+	})
+	for i, err := range errs {
+		if i%2 == 0 {
+			expect(t, "a grant to no client", err, grant.ErrInactive)
+		} else {
+			must(t, err)
+			users[i].LastLoginAt = start
+		}
+		expectUser(t, s, users[i])
+	}
+	same(t, "active grants", len(users)/2, activeGrants(t, s))
 }
 
 // logins are concurrent logins of one user at one client.

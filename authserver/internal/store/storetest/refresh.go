@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 
 var refreshTests = []test{
 	{"the state of refresh tokens is read back unchanged", testRefreshRoundTrip},
+	{"a rotation keeps a grant for as long as needed, and up to a day longer", testRotateKeeps},
 	{"only the current token of an active grant is rotated", testRotateFails},
 	{"concurrent rotations of a refresh token", testRaceToRotate},
 	{"concurrent rotation and revocation", testRaceToRotateAndRevoke},
@@ -26,6 +28,7 @@ var refreshTests = []test{
 	{"a service has one grant until it is revoked", testServiceGrant},
 	{"a deleted service has no grant", testServiceGrantOfMissingClient},
 	{"concurrent requests for the grant of a service", testRaceForServiceGrant},
+	{"replacing a secret while services get grants", testServiceGrantsDuringReplacement},
 }
 
 // idle is how far a rotation extends the grants of these tests.
@@ -61,20 +64,38 @@ func testRefreshRoundTrip(t *testing.T, s *store.Store) {
 	for i := range 64 { // the longest trail
 		now := start.Add(time.Duration(i) * time.Second)
 		next := rotated(g.Refresh, "token "+strconv.Itoa(i), now)
-		until := now.Add(idle)
-		ok, err := s.RotateRefresh(t.Context(), g.Number, g.Refresh.Current, next, now, until)
+		ok, err := s.RotateRefresh(t.Context(), g, next, now, now.Add(idle))
 		must(t, err)
 		same(t, "rotated", true, ok)
-		g.Refresh, g.ExpiresAt = next, until
+		g.Refresh, g.ExpiresAt = next, start.Add(idle+24*time.Hour) // since the first rotation
 		expectGrant(t, s, g)
 	}
 	bare := g.Refresh
 	bare.Current, bare.Replaced = "without a trail", nil
-	_, err := s.RotateRefresh(t.Context(), g.Number, g.Refresh.Current, bare, start, g.ExpiresAt)
+	_, err := s.RotateRefresh(t.Context(), g, bare, start, g.ExpiresAt)
 	must(t, err)
 	g.Refresh = bare
 	expectGrant(t, s, g)
 	expectGrant(t, s, other)
+}
+
+func testRotateKeeps(t *testing.T, s *store.Store) {
+	const day = 24 * time.Hour
+	g := addRefreshable(t, s, addUser(t, s, "john.doe"), addClient(t, s, "app"))
+	for _, tt := range []struct{ needed, want time.Duration }{
+		{idle, idle + day},                     // longer than before
+		{idle + time.Hour, idle + day},         // kept for that long already
+		{idle + day, idle + day},               // the same
+		{idle + day + 1e9, idle + 2*day + 1e9}, // a second longer
+		{idle, idle + day},                     // much shorter, since a setting was changed
+	} {
+		next := rotated(g.Refresh, g.Refresh.Current+"+", start)
+		ok, err := s.RotateRefresh(t.Context(), g, next, start, start.Add(tt.needed))
+		must(t, err)
+		same(t, "rotated", true, ok)
+		g.Refresh, g.ExpiresAt = next, start.Add(tt.want)
+		expectGrant(t, s, g)
+	}
 }
 
 func testRotateFails(t *testing.T, s *store.Store) {
@@ -99,16 +120,19 @@ func testRotateFails(t *testing.T, s *store.Store) {
 		"an unknown grant":              {1 << 40, "first", start},
 		"grant 0":                       {0, "first", start},
 	} {
-		ok, err := s.RotateRefresh(ctx, tt.number, tt.current, next, tt.now, start.Add(idle))
-		must(t, err)
-		if ok {
-			t.Errorf("%s: rotated", name)
+		for _, kept := range []time.Time{g.ExpiresAt, start.Add(idle)} { // with and without extending it
+			was := grant.Grant{Number: tt.number, ExpiresAt: kept, Refresh: grant.Refresh{Current: tt.current}}
+			ok, err := s.RotateRefresh(ctx, was, next, tt.now, start.Add(idle))
+			must(t, err)
+			if ok {
+				t.Errorf("%s: rotated", name)
+			}
 		}
 	}
 	for _, unchanged := range []grant.Grant{g, revoked, without} {
 		expectGrant(t, s, unchanged)
 	}
-	ok, err := s.RotateRefresh(ctx, g.Number, "first", next, g.Refresh.ExpiresAt.Add(-time.Second), start.Add(idle))
+	ok, err := s.RotateRefresh(ctx, g, next, g.Refresh.ExpiresAt.Add(-time.Second), start.Add(idle))
 	must(t, err)
 	same(t, "rotated in the last second before it expires", true, ok)
 }
@@ -123,7 +147,7 @@ func testRaceToRotate(t *testing.T, s *store.Store) {
 			return rotated(g.Refresh, strconv.Itoa(round)+"/"+strconv.Itoa(i), start)
 		}
 		for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, i int) error {
-			ok, err := s.RotateRefresh(ctx, g.Number, g.Refresh.Current, next(i), start, start.Add(idle))
+			ok, err := s.RotateRefresh(ctx, g, next(i), start, start.Add(idle))
 			if ok {
 				winners.Add(1)
 				winner.Store(int64(i))
@@ -133,7 +157,7 @@ func testRaceToRotate(t *testing.T, s *store.Store) {
 			must(t, err)
 		}
 		same(t, "winners", int64(1), winners.Load())
-		g.Refresh, g.ExpiresAt = next(int(winner.Load())), start.Add(idle)
+		g.Refresh, g.ExpiresAt = next(int(winner.Load())), start.Add(idle+24*time.Hour)
 		expectGrant(t, s, g)
 	}
 }
@@ -148,7 +172,7 @@ func testRaceToRotateAndRevoke(t *testing.T, s *store.Store) {
 				_, err := s.RevokeGrant(ctx, g.Number, start)
 				return err
 			}
-			_, err := s.RotateRefresh(ctx, g.Number, "first", rotated(newRefresh(), "second", start), start, start.Add(idle))
+			_, err := s.RotateRefresh(ctx, g, rotated(newRefresh(), "second", start), start, start.Add(idle))
 			return err
 		}) {
 			must(t, err)
@@ -197,7 +221,7 @@ func testRaceToRevoke(t *testing.T, s *store.Store) {
 // serviceGrant returns the number of a client's own grant at a time.
 func serviceGrant(t testing.TB, s *store.Store, clientID string, at time.Time) int64 {
 	t.Helper()
-	number, err := s.ServiceGrant(t.Context(), clientID, at)
+	number, err := s.ServiceGrant(t.Context(), clientID, digestOf(clientID), at)
 	must(t, err)
 	return number
 }
@@ -206,7 +230,7 @@ func serviceGrant(t testing.TB, s *store.Store, clientID string, at time.Time) i
 func testServiceGrant(t *testing.T, s *store.Store) {
 	addClient(t, s, "service")
 	addClient(t, s, "other")
-	addGrant(t, s, addUser(t, s, "john.doe"), client.Client{ID: "service"}) // a user's grant at the client is another one
+	addGrant(t, s, addUser(t, s, "john.doe"), newClient("service")) // a user's grant at the client is another one
 	number := serviceGrant(t, s, "service", start)
 	want := grant.Grant{
 		Number: number, Type: oauth.GrantClientCredentials, ClientID: "service", CreatedAt: start,
@@ -236,8 +260,8 @@ func testServiceGrantOfMissingClient(t *testing.T, s *store.Store) {
 	number := serviceGrant(t, s, "service", start)
 	must(t, s.DeleteClient(t.Context(), "service", start))
 	for _, id := range []string{"service", "nobody", ""} {
-		_, err := s.ServiceGrant(t.Context(), id, start)
-		expect(t, "a grant for "+id, err, grant.ErrInactive)
+		_, err := s.ServiceGrant(t.Context(), id, digestOf(id), start)
+		expect(t, "a grant for "+id, err, grant.ErrClientChanged)
 	}
 	g, err := s.GrantByNumber(t.Context(), number)
 	must(t, err)
@@ -257,7 +281,7 @@ func testRaceForServiceGrant(t *testing.T, s *store.Store) {
 		var mu sync.Mutex
 		numbers := map[int64]bool{}
 		for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, _ int) error {
-			number, err := s.ServiceGrant(ctx, "service", start)
+			number, err := s.ServiceGrant(ctx, "service", digestOf("service"), start)
 			mu.Lock()
 			defer mu.Unlock()
 			numbers[number] = true
@@ -273,5 +297,34 @@ func testRaceForServiceGrant(t *testing.T, s *store.Store) {
 		last = number
 		_, err := s.RevokeGrant(t.Context(), number, start)
 		must(t, err)
+	}
+}
+
+// Whatever the order, no service that has the previous secret gets a grant that stays active.
+func testServiceGrantsDuringReplacement(t *testing.T, s *store.Store) {
+	c := addClient(t, s, "service")
+	for round := range 8 {
+		next := "digest " + strconv.Itoa(round)
+		numbers := make([]int64, racers)
+		for i, err := range atOnce(t.Context(), racers, func(ctx context.Context, i int) (err error) {
+			if i == racers/2 {
+				return s.ReplaceClientSecret(ctx, c.ID, next, start)
+			}
+			numbers[i], err = s.ServiceGrant(ctx, c.ID, c.SecretDigest, start)
+			return err
+		}) {
+			if !errors.Is(err, grant.ErrClientChanged) || i == racers/2 {
+				must(t, err)
+			}
+		}
+		for _, number := range numbers {
+			if number == 0 {
+				continue
+			}
+			g, err := s.GrantByNumber(t.Context(), number)
+			must(t, err)
+			same(t, "revocation time", start, g.RevokedAt)
+		}
+		c.SecretDigest = next
 	}
 }

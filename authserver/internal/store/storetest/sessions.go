@@ -17,6 +17,7 @@ var sessionTests = []test{
 	{"sessions end when the user's password changes or the user is disabled or deleted", testSessionsEnd},
 	{"deleting a session, with and without its grants", testDeleteSession},
 	{"replacing a session", testReplaceSession},
+	{"the public identifier of a session", testSessionID},
 	{"an empty session is not that of grants without one", testGrantsWithoutSession},
 	{"expired sessions are swept", testSweepSessions},
 }
@@ -28,7 +29,7 @@ func addSession(t testing.TB, s *store.Store, digest string, u account.User) {
 	t.Helper()
 	current, err := s.UserByID(t.Context(), u.ID) // with the current password version
 	must(t, err)
-	must(t, s.CreateSession(t.Context(), digest, current, start, start.Add(sessionLength)))
+	must(t, s.CreateSession(t.Context(), digest, current, account.Place{}, start, start.Add(sessionLength)))
 }
 
 // expectSession checks whether a session is valid at start.
@@ -46,12 +47,15 @@ func testSession(t *testing.T, s *store.Store) {
 		got, since, err := s.SessionUser(t.Context(), "john's", start.Add(after))
 		must(t, err)
 		same(t, "user of the session", u, got)
-		same(t, "time of the login", start, since)
+		want := grant.Authentication{
+			At: start, Methods: []string{grant.MethodPassword}, SessionID: grant.SessionID("john's"),
+		}
+		same(t, "login", want, since)
 	}
 	for _, after := range []time.Duration{sessionLength, sessionLength + time.Hour} {
 		got, since, err := s.SessionUser(t.Context(), "john's", start.Add(after))
 		expect(t, "an expired session", err, record.ErrNotFound)
-		if got != (account.User{}) || !since.IsZero() {
+		if got.ID != "" || !since.At.IsZero() {
 			t.Errorf("an expired session returned user %v and login %v", got, since)
 		}
 	}
@@ -60,7 +64,7 @@ func testSession(t *testing.T, s *store.Store) {
 	for _, digest := range []string{"", "John's", "john's ", "john_s", "nobody's"} {
 		expectSession(t, s, digest, record.ErrNotFound)
 	}
-	if s.CreateSession(t.Context(), "john's", other, start, start.Add(sessionLength)) == nil {
+	if s.CreateSession(t.Context(), "john's", other, account.Place{}, start, start.Add(sessionLength)) == nil {
 		t.Error("two sessions were created with one digest")
 	}
 }
@@ -90,13 +94,13 @@ func testSessionsEnd(t *testing.T, s *store.Store) {
 	must(t, s.DisableUser(ctx, "disabled", start))
 	late, err := s.UserByUsername(ctx, "disabled")
 	must(t, err)
-	err = s.CreateSession(ctx, "late", late, start, start.Add(sessionLength))
+	err = s.CreateSession(ctx, "late", late, account.Place{}, start, start.Add(sessionLength))
 	expect(t, "creating a session of a disabled user", err, grant.ErrInactive)
 	expectSession(t, s, "late", record.ErrNotFound)
 
 	// Nor does a login with the previous password.
 	must(t, s.SetPassword(ctx, "jane.smith", "hash", start))
-	err = s.CreateSession(ctx, "old", kept, start, start.Add(sessionLength))
+	err = s.CreateSession(ctx, "old", kept, account.Place{}, start, start.Add(sessionLength))
 	expect(t, "creating a session with an old password", err, grant.ErrInactive)
 }
 
@@ -132,6 +136,30 @@ func testDeleteSession(t *testing.T, s *store.Store) {
 	}
 }
 
+// The public identifier of a session stays that of the first one as long as the same user logs in in the same
+// browser.
+func testSessionID(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	john, jane := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
+	addSession(t, s, "first", john)
+	until := start.Add(sessionLength)
+	for _, tt := range []struct {
+		old, digest string
+		user        account.User
+		want        string
+	}{
+		{"first", "second", john, "first"},
+		{"second", "third", john, "first"},
+		{"third", "hers", jane, "hers"},
+		{"unknown", "another", john, "another"},
+	} {
+		must(t, s.ReplaceSession(ctx, tt.old, tt.digest, tt.user, account.Place{}, start, until))
+		_, got, err := s.SessionUser(ctx, tt.digest, start)
+		must(t, err)
+		same(t, "identifier of "+tt.digest, grant.SessionID(tt.want), got.SessionID)
+	}
+}
+
 // Codes and grants of the user move to the new session. Those of another user who logged in in
 // the same browser do not.
 func testReplaceSession(t *testing.T, s *store.Store) {
@@ -141,11 +169,14 @@ func testReplaceSession(t *testing.T, s *store.Store) {
 	old := code.Session
 	mine, others := addSessionGrant(t, s, old, john, c), addSessionGrant(t, s, old, jane, c)
 	now := start.Add(time.Second)
-	must(t, s.ReplaceSession(ctx, old, "new", john, now, now.Add(sessionLength)))
+	must(t, s.ReplaceSession(ctx, old, "new", john, account.Place{}, now, now.Add(sessionLength)))
 	expectSession(t, s, old, record.ErrNotFound)
 	_, since, err := s.SessionUser(ctx, "new", now)
 	must(t, err)
-	same(t, "time of the login", now, since)
+	want := grant.Authentication{
+		At: now, Methods: []string{grant.MethodPassword}, SessionID: grant.SessionID(old),
+	}
+	same(t, "login", want, since)
 
 	g := grantOf(code)
 	g.Number, err = s.RedeemCode(ctx, code.Digest, g)
@@ -156,7 +187,7 @@ func testReplaceSession(t *testing.T, s *store.Store) {
 	}
 
 	loose := addGrant(t, s, john, c)
-	must(t, s.ReplaceSession(ctx, "", "newer", john, now, now.Add(sessionLength))) // no old session
+	must(t, s.ReplaceSession(ctx, "", "newer", john, account.Place{}, now, now.Add(sessionLength))) // no old session
 	expectSession(t, s, "new", nil)
 	expectSession(t, s, "newer", nil)
 	expectGrant(t, s, loose)
@@ -176,7 +207,7 @@ func testSweepSessions(t *testing.T, s *store.Store) {
 	}
 	now := start.Add(sessionLength + time.Second)
 	for i := range stale / 2 { // each sweeps more than one
-		must(t, s.CreateSession(t.Context(), "new "+strconv.Itoa(i), u, now, now.Add(sessionLength)))
+		must(t, s.CreateSession(t.Context(), "new "+strconv.Itoa(i), u, account.Place{}, now, now.Add(sessionLength)))
 	}
 	for i := range stale {
 		expectSession(t, s, "stale "+strconv.Itoa(i), record.ErrNotFound) // swept, although it would be valid at start

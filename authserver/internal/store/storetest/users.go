@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ import (
 
 var userTests = []test{
 	{"a user is read back unchanged", testUserRoundTrip},
+	{"changing a user", testUpdateUser},
+	{"concurrent changes of a user", testRaceToUpdateUser},
 	{"times are stored to the second, in UTC", testUserTimes},
 	{"a username is unique", testUsernameUnique},
 	{"a user id is unique and has the prefix of users", testUserID},
@@ -46,6 +49,61 @@ func testUserRoundTrip(t *testing.T, s *store.Store) {
 	same(t, "user by id", want, got)
 	if !got.Active() || !got.LastLoginAt.IsZero() {
 		t.Errorf("new user: active %v, last login %v; want true, none", got.Active(), got.LastLoginAt)
+	}
+}
+
+// A change keeps what it is not about.
+func testUpdateUser(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	want, other := newUser("john.doe"), addUser(t, s, "jane.smith")
+	want.Email, want.EmailVerified, want.Groups = "john@example.com", true, []string{"admins", "staff"}
+	must(t, s.CreateUser(ctx, want))
+	expectUser(t, s, want)
+	original := want
+	want.Name, want.Email, want.EmailVerified, want.Groups = "Johnny", "", false, nil
+	want.UpdatedAt = start.Add(time.Hour)
+	got, err := s.UpdateUser(ctx, "john.doe", want.UpdatedAt, func(u account.User) (account.User, error) {
+		same(t, "user to change", original, u)
+		u.Name, u.Email, u.EmailVerified, u.Groups = "Johnny", "", false, nil
+		u.Username, u.PasswordHash, u.DisabledAt = want.Username, "ignored", time.Time{}
+		return u, nil
+	})
+	must(t, err)
+	got.PasswordHash = want.PasswordHash
+	same(t, "returned user", want, got)
+	expectUser(t, s, want)
+	expectUser(t, s, other)
+
+	_, err = s.UpdateUser(ctx, "nobody", start, func(u account.User) (account.User, error) { return u, nil })
+	expect(t, "changing nobody", err, record.ErrNotFound)
+	_, err = s.UpdateUser(ctx, "john.doe", start, func(account.User) (account.User, error) {
+		return account.User{}, account.ErrBadIdentity
+	})
+	expect(t, "a change that fails", err, account.ErrBadIdentity)
+	expectUser(t, s, want)
+}
+
+// Of concurrent changes none is lost.
+func testRaceToUpdateUser(t *testing.T, s *store.Store) {
+	addUser(t, s, "john.doe")
+	const changes = 8
+	var wg sync.WaitGroup
+	for i := range changes {
+		wg.Go(func() {
+			_, err := s.UpdateUser(t.Context(), "john.doe", start, func(u account.User) (account.User, error) {
+				u.Groups = append(u.Groups, strconv.Itoa(i))
+				return u, nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	got, err := s.UserByUsername(t.Context(), "john.doe")
+	must(t, err)
+	if len(got.Groups) != changes {
+		t.Errorf("groups %v, want %d", got.Groups, changes)
 	}
 }
 
@@ -127,8 +185,8 @@ func testDemoUser(t *testing.T, s *store.Store) {
 	must(t, s.CreateUser(t.Context(), u))
 	expectUser(t, s, u)
 	g, kept := addGrant(t, s, u, c), addGrant(t, s, other, c)
-	must(t, s.CreateSession(t.Context(), "demo", u, start, start.Add(time.Hour)))
-	must(t, s.CreateSession(t.Context(), "other", other, start, start.Add(time.Hour)))
+	must(t, s.CreateSession(t.Context(), "demo", u, account.Place{}, start, start.Add(time.Hour)))
+	must(t, s.CreateSession(t.Context(), "other", other, account.Place{}, start, start.Add(time.Hour)))
 	must(t, s.EndDemo(t.Context(), start))
 	expectGrant(t, s, revokedAt(g, start))
 	expectGrant(t, s, kept)

@@ -29,6 +29,7 @@ saw('discovery')
 const demo = [{ client_id: 'demo' }, oauth.None()]
 const web = [{ client_id: 'web' }, oauth.ClientSecretPost(system.secrets.web)]
 const native = [{ client_id: 'native' }, oauth.None()]
+const exchanger = [{ client_id: 'exchanger' }, oauth.ClientSecretBasic(system.secrets.exchanger)]
 const inspector = [{ client_id: 'inspector' }, oauth.ClientSecretBasic(system.secrets.inspector)]
 
 async function password(as, client, authentication, parameters) {
@@ -73,8 +74,8 @@ for (const [name, authentication] of [['basic', oauth.ClientSecretBasic], ['post
   saw(`client_credentials by ${name}`)
 }
 
-// authorize gets a code and redeems it. It returns the token response.
-async function authorize(client, authentication, decision) {
+// authorize gets a code and redeems it. It pushes the request if push is set. It returns the token response.
+async function authorize(client, authentication, decision, push = false) {
   const verifier = oauth.generateRandomCodeVerifier()
   const state = oauth.generateRandomState()
   const url = new URL(as.authorization_endpoint)
@@ -87,6 +88,11 @@ async function authorize(client, authentication, decision) {
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
     code_challenge_method: 'S256',
   })
+  if (push) {
+    const response = await oauth.pushedAuthorizationRequest(as, client, authentication, url.searchParams, loopback)
+    const { request_uri } = await oauth.processPushedAuthorizationResponse(as, client, response)
+    url.search = new URLSearchParams({ client_id: client.client_id, request_uri })
+  }
   const callback = oauth.validateAuthResponse(as, client, await browse(decision, url), state)
   const response = await oauth.authorizationCodeGrantRequest(as, client, authentication, callback, system.redirectURI, verifier, loopback)
   return oauth.processAuthorizationCodeResponse(as, client, response)
@@ -102,6 +108,23 @@ saw('code with PKCE, confidential client')
 const mobile = await authorize(...native, 'allow')
 assert.equal((await callAPI(mobile, '/users/me')).full_name, 'John Doe')
 saw('code with PKCE, public client')
+
+const pushed = await authorize(...web, 'allow', true)
+assert.equal((await callAPI(pushed, '/users/me')).full_name, 'John Doe')
+saw('pushed authorization request')
+
+const exchangeResponse = await oauth.genericTokenEndpointRequest(as, ...exchanger,
+  'urn:ietf:params:oauth:grant-type:token-exchange', {
+    subject_token: session.access_token,
+    subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    resource: system.api,
+    scope: 'profile',
+  }, loopback)
+const exchanged = await oauth.processGenericTokenEndpointResponse(as, exchanger[0], exchangeResponse)
+assert.equal(exchanged.issued_token_type, 'urn:ietf:params:oauth:token-type:access_token')
+assert.equal((await callAPI(exchanged, '/users/me')).full_name, 'John Doe')
+assert.deepEqual((await introspect(exchanged.access_token)).act, { sub: 'exchanger' })
+saw('token exchange')
 
 // The library validates the access token by RFC 9068, with the keys at jwks_uri.
 const request = new Request(new URL('/users/me', resource), { headers: { authorization: `Bearer ${session.access_token}` } })
@@ -123,6 +146,7 @@ saw('userinfo')
 
 await oauth.processRevocationResponse(await oauth.revocationRequest(as, ...web, session.refresh_token, loopback))
 assert.equal((await introspect(session.access_token)).active, false)
+assert.equal((await introspect(exchanged.access_token)).active, false)
 await fails(refresh(...web, session.refresh_token), 'invalid_grant', 400)
 const late = await oauth.userInfoRequest(as, web[0], session.access_token, loopback)
 await assert.rejects(oauth.processUserInfoResponse(as, web[0], claims.sub, late), (err) => err.cause[0].parameters.error === 'invalid_token')

@@ -71,6 +71,17 @@ for (const [name, authentication] of [['basic', client.ClientSecretBasic], ['pos
   saw(`wrong secret refused by ${name}`)
 }
 
+// A client that signs assertions with its own key (private_key_jwt) has no secret.
+const { jwk, kid } = system.signer
+const key = await crypto.subtle.importKey('jwk', jwk, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign'])
+const signer = await configure('signer', client.PrivateKeyJwt({ key, kid }))
+const signed = await client.clientCredentialsGrant(signer, { scope: 'items:read' })
+assert.equal((await callAPI(signer, signed, '/items/42')).item_id, 42)
+assert.equal((await client.tokenIntrospection(signer, signed.access_token)).active, true)
+await client.tokenRevocation(signer, signed.access_token)
+assert.equal((await client.tokenIntrospection(signer, signed.access_token)).active, false)
+saw('client_credentials, introspection and revocation by private_key_jwt')
+
 // authorize sends a request with PKCE. It returns the URL of the callback and what the library needs to
 // check it.
 async function authorize(config, decision, more = {}) {
@@ -130,8 +141,9 @@ assert.equal(await isActive(session.refresh_token), false) // it is another clie
 assert.deepEqual({ ...(await client.tokenIntrospection(inspector, 'nonsense')) }, { active: false })
 saw('introspection')
 
-const info = await client.fetchUserInfo(web, session.access_token, about.sub)
-assert.deepEqual({ ...info }, { sub: about.sub, preferred_username: 'john.doe', name: 'John Doe' })
+const { updated_at: updatedAt, ...info } = await client.fetchUserInfo(web, session.access_token, about.sub)
+assert.ok(updatedAt <= Date.now() / 1000)
+assert.deepEqual(info, { sub: about.sub, preferred_username: 'john.doe', name: 'John Doe' })
 saw('userinfo')
 
 await client.tokenRevocation(web, session.refresh_token, { token_type_hint: 'access_token' })

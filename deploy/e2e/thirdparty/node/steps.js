@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { createInterface } from 'node:readline'
 
-// system is {issuer, api, redirectURI, algorithm, secrets: {client id: secret}}.
+// system is {issuer, api, redirectURI, algorithm, secrets: {client id: secret}, signer: {jwk, kid}}.
 export const system = JSON.parse(process.env.SYSTEM)
 
 // user is a demo user.

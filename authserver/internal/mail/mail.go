@@ -1,0 +1,93 @@
+// Package mail sends mails to users.
+//
+// A mail is asked for by a row in the database: by a form, or by what changes a user, in the same transaction. A
+// running server takes the requests that are due, writes the mail and delivers it. So a form takes as long for an
+// address that nobody has as for any other, no mail is lost when a server stops, and the secret of a link is in
+// memory only until the mail is delivered. A mail is sent at least once, and may be sent twice if a server stops
+// before it has recorded the success.
+package mail
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Kind says what a mail is about. It is the name of a template.
+type Kind string
+
+// The kinds of mails.
+const (
+	// ResetPassword has a link for choosing a new password.
+	ResetPassword Kind = "reset_password"
+	// PasswordChanged tells users that their password was changed.
+	PasswordChanged Kind = "password_changed"
+	// VerifyEmail has a link that marks the user's email address as verified.
+	VerifyEmail Kind = "verify_email"
+	// ChangeEmail goes to the new email address of a user, with a link that makes it the user's.
+	ChangeEmail Kind = "change_email"
+	// EmailChanging tells users at their email address that another one was asked for.
+	EmailChanging Kind = "email_changing"
+	// EmailChanged tells users at their previous email address that they have another one.
+	EmailChanged Kind = "email_changed"
+	// SignUp has a link for making an account. A user who has the address already gets HaveAccount instead.
+	SignUp Kind = "sign_up"
+	// Invitation is SignUp for somebody whom an administrator has invited.
+	Invitation Kind = "invitation"
+	// HaveAccount tells users that they have an account already. Nobody can ask for it: it takes the place of SignUp,
+	// Invitation and ChangeEmail.
+	HaveAccount Kind = "have_account"
+)
+
+// Limits of requests that strangers make, in an hour. All servers of a database count together.
+const (
+	// LimitPeriod is how long a request counts.
+	LimitPeriod = time.Hour
+	// MaxRequests is how many may be made in all.
+	MaxRequests = 20_000
+	// MaxRequestsOfNetwork is how many one network (ratelimit.SiteNetwork) may make.
+	MaxRequestsOfNetwork = 30
+	// MaxRequestsOfName is how many may be made for one name. More are accepted and dropped.
+	MaxRequestsOfName = 5
+)
+
+// ErrTooMany is returned for a request that exceeds MaxRequests or MaxRequestsOfNetwork.
+var ErrTooMany = errors.New("too many mails were asked for")
+
+// Request asks for a mail.
+type Request struct {
+	// ID is the number of the row.
+	ID int64
+	// Kind is what the mail is about.
+	Kind Kind
+	// Typed is what somebody typed: for ResetPassword a username or an email address, for the kinds about another
+	// email address or a new account the address that gets the mail. It may be a mistake, such as a password, so it is
+	// deleted when the mail is sent, and never logged.
+	Typed string
+	// TypedDigest is the keyed digest under which requests for the same name are counted.
+	TypedDigest string
+	// Network is the digest of the network that the request came from; empty for one that no stranger made.
+	Network string
+	// UserID is the user whom the mail is about; empty if only Typed says who gets it.
+	UserID string
+	// CreatedAt is when the request was made.
+	CreatedAt time.Time
+	// Attempts is how often a server has taken the request.
+	Attempts int64
+}
+
+// Message is a mail to one address, in plain text.
+type Message struct {
+	// To is the email address.
+	To string
+	// Subject is one line.
+	Subject string
+	// Text is the body. Lines end with \n.
+	Text string
+}
+
+// Transport delivers messages. It is safe for concurrent use.
+type Transport interface {
+	// Deliver delivers a message, or returns why it could not. The reason does not contain the message.
+	Deliver(ctx context.Context, m Message) error
+}

@@ -1,0 +1,127 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+// person is a user of whom every table has something. What can identify the user has "zebra" in it.
+type person struct {
+	t    *testing.T
+	s    *store.Store
+	user account.User
+	now  time.Time
+}
+
+func (p *person) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// fill stores what belongs to the user.
+func (p *person) fill() {
+	p.t.Helper()
+	ctx, s, place := p.t.Context(), p.s, account.Place{Address: "zebra::1", Agent: "zebra browser"}
+	until := p.now.Add(time.Hour)
+	p.must(s.CreateUser(ctx, p.user))
+	c := client.Client{ID: "app", Name: "App", Grants: []oauth.GrantType{oauth.GrantPassword}, CreatedAt: p.now}
+	p.must(s.CreateClient(ctx, c))
+	login := p.user
+	login.Login = account.FailureKey{Account: "x", Address: "x", KnownAs: "zebra address"}
+	p.must(s.CreateSession(ctx, "zebra session", login, place, p.now, until))
+	p.must(s.CreateCode(ctx, grant.Code{
+		Digest: "zebra code", ClientID: "app", UserID: p.user.ID, Session: "zebra session",
+		CreatedAt: p.now, ExpiresAt: until,
+	}))
+	for _, session := range []string{"zebra session", ""} {
+		_, err := s.StartGrant(ctx, grant.Grant{
+			Type: oauth.GrantPassword, ClientID: "app", UserID: p.user.ID, Session: session, Place: place,
+			CreatedAt: p.now, ExpiresAt: until,
+			Authentication: grant.Authentication{At: p.now, Methods: []string{"pwd"}, SessionID: "zebra sid"},
+		})
+		p.must(err)
+	}
+	p.must(s.AddConsent(ctx, p.user.ID, "app", "", oauth.Scope{"profile"}, p.now))
+	p.must(s.RevokeConsent(ctx, p.user.ID, "app", p.now))
+	p.must(s.AddConsent(ctx, p.user.ID, "app", "", oauth.Scope{"profile"}, p.now))
+	_, err := s.ReserveTry(ctx, account.NewFailureKey(p.user.ID, "192.0.2.1"), p.now)
+	p.must(err)
+	for _, l := range []account.Link{
+		{Digest: "zebra link", Kind: account.ResetLink},
+		{Digest: "zebra new", Kind: account.ChangeLink, NewEmail: "new@zebra.example"},
+	} {
+		l.User, l.CreatedAt, l.ExpiresAt = p.user, p.now, until
+		p.must(s.CreateLink(ctx, l))
+	}
+	p.must(s.CreateSignUpLink(ctx, account.SignUpLink{
+		Digest: "x", Email: p.user.Email, CreatedAt: p.now, ExpiresAt: until,
+	}))
+	for _, typed := range []string{p.user.Username, "ZEBRA@example.com"} {
+		p.must(s.RequestMail(ctx, mail.Request{Kind: mail.ResetPassword, Typed: typed, Network: "n", CreatedAt: p.now}))
+	}
+	p.must(s.AddToInbox(ctx, mail.Message{To: p.user.Email, Subject: "zebra", Text: "Hello zebra"}, p.now))
+	p.must(s.ChangePassword(ctx, p.user, "zebra hash 2", "zebra session", p.now))
+	p.user.PasswordVersion++
+}
+
+// left returns the texts in the database that can identify the user.
+func (p *person) left() (found []string) {
+	p.t.Helper()
+	texts, err := p.s.Texts(p.t.Context())
+	p.must(err)
+	for _, text := range texts {
+		if strings.Contains(strings.ToLower(text), "zebra") {
+			found = append(found, text)
+		}
+	}
+	return found
+}
+
+// Nothing of a user is left in the database once the account is deleted. Events that a server has still to log have
+// the user's id in place of the username.
+func TestNothingIsLeftOfADeletedAccount(t *testing.T) {
+	t.Parallel()
+	for engine, open := range map[string]func(testing.TB) *store.Store{
+		"SQLite": freshSQLite, "PostgreSQL": freshPostgres,
+	} {
+		t.Run(engine, func(t *testing.T) {
+			now := time.Unix(1_800_000_000, 0)
+			p := &person{t: t, s: open(t), now: now, user: account.User{
+				ID: "usr_1", Username: "zebra", Name: "Zebra", Email: "zebra@example.com", EmailVerified: true,
+				Groups: []string{"zebras"}, PasswordHash: "zebra hash", CreatedAt: now,
+			}}
+			p.fill()
+			if before := p.left(); len(before) < 15 {
+				t.Fatalf("the test stores too little: %q", before)
+			}
+			p.must(p.s.DeleteAccount(t.Context(), p.user, now))
+			if left := p.left(); len(left) > 0 {
+				t.Errorf("the database still has %q", left)
+			}
+			texts, err := p.s.Texts(t.Context())
+			p.must(err)
+			events, err := p.s.TakeAdminEvents(t.Context(), 10)
+			p.must(err)
+			ids := 0
+			for _, text := range texts {
+				if text == "usr_1" {
+					ids++
+				}
+			}
+			if ids != len(events) || ids == 0 {
+				t.Errorf("the user's id is in the database %d times, want that of the events %+v only", ids, events)
+			}
+		})
+	}
+}

@@ -1,0 +1,308 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+var accountTests = []test{
+	{"a user changes the display name", testChangeName},
+	{"a user changes the password and keeps the session", testChangePassword},
+	{"concurrent changes of one password", testRaceForPassword},
+	{"a user ends all other logins", testEndOtherLogins},
+	{"a user ends one login", testEndLogin},
+	{"a user deletes the account", testDeleteAccount},
+	{"where logins came from", testPlaces},
+	{"the grant of a device has the place of the device", testPlaceOfDevice},
+	{"places are forgotten", testForgetPlaces},
+	{"what clients may do for a user", testAccess},
+	{"what else is stored about a user", testRemainder},
+}
+
+var (
+	home   = account.Place{Address: "192.0.2.1", Agent: "Firefox on Linux"}
+	office = account.Place{Address: "2001:db8::1", Agent: "curl"}
+)
+
+// addSessionAt adds a session of a login at start from a place.
+func addSessionAt(t testing.TB, s *store.Store, digest string, u account.User, place account.Place) {
+	t.Helper()
+	must(t, s.CreateSession(t.Context(), digest, u, place, start, start.Add(sessionLength)))
+}
+
+func testChangeName(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, gone := addUser(t, s, "john.doe"), addUser(t, s, "gone")
+	later := start.Add(time.Hour)
+	must(t, s.ChangeName(ctx, u.ID, "J. Doe", later))
+	u.Name, u.UpdatedAt = "J. Doe", later
+	expectUser(t, s, u)
+	must(t, s.DisableUser(ctx, "gone", start))
+	for _, id := range []string{gone.ID, "usr_nobody", ""} {
+		expect(t, "changing the name of "+id, s.ChangeName(ctx, id, "X", later), record.ErrNotFound)
+	}
+}
+
+func testChangePassword(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
+	addSession(t, s, "here", u)
+	addSession(t, s, "elsewhere", u)
+	addSession(t, s, "jane's", other)
+	here, hers := addSessionGrant(t, s, "here", u, c), addSessionGrant(t, s, "jane's", other, c)
+	ended := []grant.Grant{addSessionGrant(t, s, "elsewhere", u, c), addGrant(t, s, u, c)}
+	key := account.NewFailureKey(u.ID, "192.0.2.9")
+	_, err := s.ReserveTry(ctx, key, start)
+	must(t, err)
+
+	later := start.Add(time.Minute)
+	must(t, s.ChangePassword(ctx, u, "$2a$04$new", "here", later))
+	expectSession(t, s, "here", nil)
+	expectSession(t, s, "elsewhere", record.ErrNotFound)
+	expectSession(t, s, "jane's", nil)
+	for _, g := range []grant.Grant{
+		hers, revokedAt(here, later), revokedAt(ended[0], later), revokedAt(ended[1], later),
+	} {
+		expectGrant(t, s, g)
+	}
+	changed, err := s.UserByID(ctx, u.ID)
+	must(t, err)
+	same(t, "hash", "$2a$04$new", changed.PasswordHash)
+	same(t, "version", u.PasswordVersion+1, changed.PasswordVersion)
+	failures, err := s.LoginFailures(ctx, key, start)
+	must(t, err)
+	same(t, "failures", account.LoginFailures{}, failures)
+	same(t, "mails", []mail.Request{{Kind: mail.PasswordChanged, UserID: u.ID, CreatedAt: later, Attempts: 1}},
+		withoutIDs(takeMails(t, s, later)))
+
+	// The password that was checked is not the current one any longer.
+	expect(t, "an old version", s.ChangePassword(ctx, u, "hash", "here", later), account.ErrChanged)
+	must(t, s.DisableUser(ctx, u.Username, later))
+	expect(t, "a disabled user", s.ChangePassword(ctx, changed, "hash", "here", later), account.ErrChanged)
+}
+
+func withoutIDs(mails []mail.Request) []mail.Request {
+	for i := range mails {
+		mails[i].ID = 0
+	}
+	return mails
+}
+
+// Of two changes that both know the current password, one succeeds.
+func testRaceForPassword(t *testing.T, s *store.Store) {
+	u := addUser(t, s, "john.doe")
+	addSession(t, s, "here", u)
+	won := 0
+	for _, err := range atOnce(t.Context(), 8, func(ctx context.Context, _ int) error {
+		return s.ChangePassword(ctx, u, "$2a$04$new", "here", start)
+	}) {
+		if err == nil {
+			won++
+			continue
+		}
+		expect(t, "the others", err, account.ErrChanged)
+	}
+	same(t, "changes", 1, won)
+	expectSession(t, s, "here", nil)
+}
+
+func testEndOtherLogins(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
+	addSession(t, s, "here", u)
+	addSession(t, s, "elsewhere", u)
+	addSession(t, s, "jane's", other)
+	kept, hers := addSessionGrant(t, s, "here", u, c), addSessionGrant(t, s, "jane's", other, c)
+	away, loose := addSessionGrant(t, s, "elsewhere", u, c), addGrant(t, s, u, c)
+	must(t, s.EndOtherLogins(ctx, u.ID, "here", start))
+	must(t, s.EndOtherLogins(ctx, u.ID, "here", start.Add(time.Hour)))
+	expectSession(t, s, "here", nil)
+	expectSession(t, s, "elsewhere", record.ErrNotFound)
+	expectSession(t, s, "jane's", nil)
+	for _, g := range []grant.Grant{kept, hers, revokedAt(away, start), revokedAt(loose, start)} {
+		expectGrant(t, s, g)
+	}
+	expect(t, "nobody", s.EndOtherLogins(ctx, "usr_nobody", "here", start), record.ErrNotFound)
+}
+
+func testEndLogin(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addTold(t, s, "app")
+	addSession(t, s, "here", u)
+	ended, left := addOpenIDGrant(t, s, "here", u, c), addGrant(t, s, u, c)
+	for _, id := range []string{other.ID, "usr_nobody", ""} {
+		expect(t, "ending a login of another user", s.EndLogin(ctx, id, ended.Number, start), record.ErrNotFound)
+		expectGrant(t, s, ended)
+	}
+	same(t, "notices", []string{}, takeNotices(t, s, start))
+	must(t, s.EndLogin(ctx, u.ID, ended.Number, start))
+	expect(t, "again", s.EndLogin(ctx, u.ID, ended.Number, start.Add(time.Hour)), record.ErrNotFound)
+	expectGrant(t, s, revokedAt(ended, start))
+	expectGrant(t, s, left)
+	same(t, "notices", []string{told("app", u, "here")}, takeNotices(t, s, start))
+}
+
+func testDeleteAccount(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
+	addSession(t, s, "here", u)
+	g, hers := addSessionGrant(t, s, "here", u, c), addGrant(t, s, other, c)
+	u.LastLoginAt, other.LastLoginAt = start, start
+	stale := u
+	stale.PasswordVersion++
+	expect(t, "another password", s.DeleteAccount(ctx, stale, start), account.ErrChanged)
+	expectUser(t, s, u)
+	must(t, s.DeleteAccount(ctx, u, start))
+	expect(t, "again", s.DeleteAccount(ctx, u, start), account.ErrChanged)
+	expectSession(t, s, "here", record.ErrNotFound)
+	g = revokedAt(g, start)
+	g.UserID, g.Session = "", ""
+	expectGrant(t, s, g)
+	expectGrant(t, s, hers)
+	expectUser(t, s, other)
+}
+
+// A grant has the place of its session, or the place that the request came from.
+func testPlaces(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
+	addSessionAt(t, s, "old", u, office)
+	must(t, s.ReplaceSession(ctx, "old", "here", u, home, start, start.Add(sessionLength)))
+	addSessionAt(t, s, "jane's", other, office)
+	sessions, err := s.BrowserSessions(ctx, u.ID, start, 10)
+	must(t, err)
+	same(t, "sessions", []store.BrowserSession{{
+		Digest: "here", CreatedAt: start, ExpiresAt: start.Add(sessionLength), Methods: []string{"pwd"}, Place: home,
+	}}, sessions)
+	sessions, err = s.BrowserSessions(ctx, u.ID, start.Add(sessionLength), 10)
+	must(t, err)
+	same(t, "expired sessions", 0, len(sessions))
+
+	inSession, byPassword := newGrant(u, c), newGrant(u, c)
+	inSession.Session, inSession.Place, byPassword.Place = "here", office, office
+	inSession, byPassword = startGrant(t, s, inSession), startGrant(t, s, byPassword)
+	revoked := addGrant(t, s, u, c)
+	_, err = s.RevokeGrant(ctx, revoked.Number, start)
+	must(t, err)
+	login := func(g grant.Grant, place account.Place) store.AppLogin {
+		return store.AppLogin{
+			Number: g.Number, Type: oauth.GrantPassword, ClientID: c.ID, ClientName: c.Name, Session: g.Session,
+			Scope: g.Scope, CreatedAt: start, ExpiresAt: start.Add(lifetime), Place: place,
+		}
+	}
+	logins, err := s.AppLogins(ctx, u.ID, start, 10)
+	must(t, err)
+	want := []store.AppLogin{login(byPassword, office), login(inSession, home)}
+	same(t, "logins", want, logins)
+	logins, err = s.AppLogins(ctx, u.ID, start, 1)
+	must(t, err)
+	same(t, "the newest login", want[:1], logins)
+	all, err := s.GrantsOf(ctx, u.ID, 10)
+	must(t, err)
+	same(t, "grants", 3, len(all))
+	same(t, "revoked at", start, all[0].RevokedAt)
+}
+
+func testPlaceOfDevice(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "tv")
+	addSessionAt(t, s, "browser", u, home)
+	d := addDevice(t, s, "tv", c)
+	must(t, s.ApproveDevice(ctx, d.UserCode, "browser", approvalOf(d, u, start)))
+	g := approvalOf(d, u, start)
+	g.Place = office
+	_, err := s.RedeemDevice(ctx, d.Digest, g)
+	must(t, err)
+	logins, err := s.AppLogins(ctx, u.ID, start, 10)
+	must(t, err)
+	same(t, "places", office, logins[0].Place)
+	same(t, "session", "", logins[0].Session)
+}
+
+func testForgetPlaces(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	old, recent := newGrant(u, c), newGrant(u, c)
+	old.Place, old.ExpiresAt = home, start.Add(account.PlaceMemory*2)
+	recent.Place, recent.ExpiresAt, recent.CreatedAt = home, old.ExpiresAt, start.Add(time.Hour)
+	startGrant(t, s, old)
+	startGrant(t, s, recent)
+	addSessionAt(t, s, "old", u, home)
+	must(t, s.ForgetPlaces(ctx, start.Add(time.Hour)))
+	expectSession(t, s, "old", nil)
+	grants, err := s.GrantsOf(ctx, u.ID, 10)
+	must(t, err)
+	same(t, "the place of the recent grant", home, grants[0].Place)
+	same(t, "the place of the old grant", account.Place{}, grants[1].Place)
+	must(t, s.ForgetPlaces(ctx, start.Add(sessionLength+time.Second)))
+	expectSession(t, s, "old", record.ErrNotFound)
+}
+
+func testRemainder(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u := addUser(t, s, "john.doe")
+	u.Email = "john@example.com"
+	addClient(t, s, "app")
+	for _, address := range []string{"192.0.2.1", "192.0.2.2"} {
+		_, err := s.ReserveTry(ctx, account.NewFailureKey(u.ID, address), start)
+		must(t, err)
+	}
+	failed, err := s.RemainderOf(ctx, u.ID)
+	must(t, err)
+	same(t, "failed logins", int64(2), failed.FailedLogins)
+	until := start.Add(account.LinkLifetime)
+	must(t, s.CreateLink(ctx, account.Link{
+		Digest: "x", Kind: account.ResetLink, User: u, CreatedAt: start, ExpiresAt: until,
+	}))
+	must(t, s.ChangePassword(ctx, u, "hash", "", start))
+	must(t, s.AddConsent(ctx, u.ID, "app", "", oauth.Scope{"profile"}, start))
+	must(t, s.RevokeConsent(ctx, u.ID, "app", start))
+	got, err := s.RemainderOf(ctx, u.ID)
+	must(t, err)
+	same(t, "the rest", store.Remainder{
+		Links:       []store.StoredLink{{Kind: "reset_password", Email: u.Email, CreatedAt: start, ExpiresAt: until}},
+		Mails:       []store.StoredMail{{Kind: "password_changed", CreatedAt: start}},
+		Revocations: []store.ConsentRevocations{{ClientID: "app", Times: 1}},
+	}, got)
+	empty, err := s.RemainderOf(ctx, "usr_nobody")
+	must(t, err)
+	same(t, "of nobody", 0, len(empty.Links)+len(empty.Mails)+len(empty.Revocations))
+}
+
+func testAccess(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, other := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
+	app, quiet := addClient(t, s, "app"), addClient(t, s, "quiet")
+	addClient(t, s, "allowed")
+	addGrant(t, s, u, app)
+	addGrant(t, s, u, app)
+	addGrant(t, s, other, quiet)
+	ended := addGrant(t, s, u, quiet)
+	_, err := s.RevokeGrant(ctx, ended.Number, start)
+	must(t, err)
+	later := start.Add(time.Minute)
+	must(t, s.AddConsent(ctx, u.ID, "app", "", oauth.Scope{"items:read", "profile"}, later))
+	must(t, s.AddConsent(ctx, u.ID, "allowed", "", oauth.Scope{"profile"}, later))
+	access := func(c client.Client, since time.Time, scope ...string) store.Access {
+		return store.Access{ClientID: c.ID, ClientName: c.Name, Scope: scope, Since: since}
+	}
+	got, err := s.AccessOf(ctx, u.ID, start)
+	must(t, err)
+	same(t, "access", []store.Access{
+		access(newClient("allowed"), later, "profile"), access(app, start, "profile", "items:read"),
+	}, got)
+	must(t, s.RevokeConsent(ctx, u.ID, "app", later))
+	got, err = s.AccessOf(ctx, u.ID, start)
+	must(t, err)
+	same(t, "access that is left", []store.Access{access(newClient("allowed"), later, "profile")}, got)
+}

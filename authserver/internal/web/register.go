@@ -1,0 +1,326 @@
+package web
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/clientmeta"
+	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
+)
+
+// registrationPath is the client registration endpoint (RFC 7591 section 3). Below it is the configuration
+// endpoint of each client (RFC 7592).
+const registrationPath = "/register"
+
+// Prefixes of what registration gives out.
+const (
+	registeredIDPrefix = "dyn-"
+	registrationPrefix = "hpr_"
+)
+
+// registeredIDLength is the length of the id of a registered client: its prefix and 132 random bits.
+const registeredIDLength = len(registeredIDPrefix) + 22
+
+// Limits on the registrations of a network (ratelimit.SiteNetwork).
+const (
+	registrationBurst    = 20
+	registrationInterval = 10 * time.Second
+)
+
+// Registration says who may register clients (RFC 7591). The zero value means nobody.
+type Registration struct {
+	// Open lets everybody register clients.
+	Open bool
+	// TokenDigest is the SHA-256, in base64url, of the initial access token that registering needs; empty for
+	// none.
+	TokenDigest string
+}
+
+// On reports whether clients can be registered.
+func (r Registration) On() bool { return r.Open || r.TokenDigest != "" }
+
+// Errors of registration.
+var (
+	errManyRegistrations = errors.New("too many registrations")
+	errInitialToken      = &oauth.Error{Code: oauth.CodeInvalidToken,
+		Description: "registration needs the initial access token, as Authorization: Bearer"}
+	errRegistrationToken = &oauth.Error{Code: oauth.CodeInvalidToken,
+		Description: "the registration access token is wrong or missing, or the client has expired"}
+)
+
+// registered is the response of registration (RFC 7591 section 3.2.1; RFC 7592 section 3).
+type registered struct {
+	ClientID          string            `json:"client_id"`
+	ClientIDIssuedAt  int64             `json:"client_id_issued_at"`
+	ClientSecret      string            `json:"client_secret,omitempty"`
+	SecretExpiresAt   *int64            `json:"client_secret_expires_at,omitempty"`
+	RegistrationToken string            `json:"registration_access_token,omitempty"`
+	RegistrationURI   string            `json:"registration_client_uri"`
+	Name              string            `json:"client_name"`
+	RedirectURIs      []string          `json:"redirect_uris"`
+	AuthMethod        string            `json:"token_endpoint_auth_method"`
+	GrantTypes        []oauth.GrantType `json:"grant_types"`
+	ResponseTypes     []string          `json:"response_types"`
+	Scope             string            `json:"scope,omitempty"`
+	BoundTokens       bool              `json:"dpop_bound_access_tokens,omitempty"`
+}
+
+// registrationRoutes returns the endpoints of registration.
+func (e *endpoints) registrationRoutes() []route {
+	one := registrationPath + "/{client}"
+	return []route{
+		{registrationPath, false, e.cfg.AllowedOrigins, methods{"POST": e.registration("register", e.register)}},
+		{one, false, e.cfg.AllowedOrigins, methods{
+			"GET":    e.registration("registered_client", e.showRegistered),
+			"PUT":    e.registration("registered_client", e.replaceRegistered),
+			"DELETE": e.registration("registered_client", e.deleteRegistered),
+		}},
+	}
+}
+
+// registration returns a handler for a function that writes a response or returns an error. Its challenges
+// are those of RFC 6750 section 3.
+func (e *endpoints) registration(name string, serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := serve(w, r)
+		if err == nil {
+			e.answers.WithLabelValues(name, "ok").Inc()
+			return
+		}
+		f := e.failed(r, name, err)
+		if f.code == oauth.CodeInvalidToken {
+			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+			writeJSON(w, http.StatusUnauthorized, oauth.ErrorResponse{Error: f.code, Description: f.description})
+			return
+		}
+		f.write(w, e.cfg.IssuerURL)
+	})
+}
+
+// register serves POST /register (RFC 7591 section 3.1).
+func (e *endpoints) register(w http.ResponseWriter, r *http.Request) error {
+	if !e.cfg.Registration.Open && !hasToken(r, e.cfg.Registration.TokenDigest) {
+		return errInitialToken
+	}
+	if e.cfg.Now().UnixNano() < e.registrationsFull.Load() {
+		return client.ErrTooMany
+	}
+	if !e.registrations.Allow(ratelimit.SiteNetwork(host(r.RemoteAddr))) {
+		return errManyRegistrations
+	}
+	m, c, err := e.readMetadata(w, r)
+	if err != nil {
+		return err
+	}
+	id, err := secret.New(rand.Reader, registeredIDPrefix)
+	if err != nil {
+		return err
+	}
+	token, err := secret.New(rand.Reader, registrationPrefix)
+	if err != nil {
+		return err
+	}
+	clientSecret := ""
+	if m.AuthMethod != clientmeta.MethodNone {
+		if clientSecret, c.SecretDigest, err = client.GenerateSecret(rand.Reader); err != nil {
+			return err
+		}
+	}
+	c.ID, c.Source, c.RegistrationDigest = id[:registeredIDLength], client.SourceRegistration, secret.Digest(token)
+	c.CreatedAt, c.LastUsedAt = e.cfg.Now(), e.cfg.Now()
+	if err := e.cfg.Sessions.AddUnregistered(r.Context(), c); err != nil {
+		if errors.Is(err, client.ErrTooMany) { // a flood of registrations must not keep the database busy
+			e.registrationsFull.Store(e.cfg.Now().Add(time.Second).UnixNano())
+		}
+		return err
+	}
+	e.cfg.Log.InfoContext(r.Context(), "client registered itself", "event", "client_registered", "client", c.ID,
+		"name", c.Name, "address", host(r.RemoteAddr))
+	response := e.describeRegistered(c, m.AuthMethod)
+	response.ClientSecret, response.RegistrationToken = clientSecret, token
+	writeJSON(w, http.StatusCreated, response)
+	return nil
+}
+
+// readMetadata reads the body of a registration. What is not accepted of it is left out and logged. The client may
+// have every scope that others like it may have, as the response says (RFC 7591 section 3.2.1): MCP clients register
+// with the scope that they need first, and ask for more later.
+func (e *endpoints) readMetadata(w http.ResponseWriter, r *http.Request) (clientmeta.Metadata, client.Client, error) {
+	none := client.Client{}
+	body, err := readJSONBody(w, r)
+	if err != nil {
+		return clientmeta.Metadata{}, none, err
+	}
+	m, err := clientmeta.Parse(body)
+	if err == nil {
+		err = m.CheckRegistration()
+	}
+	if err != nil {
+		return m, none, err
+	}
+	allowed, err := e.unregisteredScope(r.Context())
+	if err != nil {
+		return m, none, err
+	}
+	c, refused, err := m.Client("unnamed app", allowed)
+	for _, f := range refused {
+		e.cfg.Log.WarnContext(r.Context(), "a redirect URI of a registration is not accepted",
+			"event", "redirect_uri_refused", "reason", f.Err)
+	}
+	if err != nil {
+		return m, none, err
+	}
+	m.AuthMethod = m.RegistrationMethod()
+	c.Scope = allowed
+	if err := c.ValidateUnregistered(); err != nil {
+		return m, none, (&oauth.Error{Code: oauth.CodeInvalidClientMetadata}).Describe(err.Error())
+	}
+	return m, c, nil
+}
+
+// readJSONBody reads a body of JSON.
+func readJSONBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "application/json" {
+		return nil, invalid("the Content-Type must be application/json")
+	}
+	httpserver.LimitBody(w, r, maxBody)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, invalid("the body could not be read, or is longer than %d bytes", maxBody)
+	}
+	return body, nil
+}
+
+// describeRegistered returns what is registered of a client.
+func (e *endpoints) describeRegistered(c client.Client, method string) registered {
+	r := registered{
+		ClientID: c.ID, ClientIDIssuedAt: c.CreatedAt.Unix(), Name: c.Name, RedirectURIs: c.RedirectURIs,
+		RegistrationURI: e.cfg.IssuerURL + registrationPath + "/" + c.ID,
+		AuthMethod:      method, GrantTypes: c.Grants, ResponseTypes: []string{"code"}, Scope: c.Scope.String(),
+		BoundTokens: c.RequireDPoP,
+	}
+	if !c.Public() {
+		r.SecretExpiresAt = new(int64)
+	}
+	return r
+}
+
+// registeredClient returns the client of the path, if the request has its registration access token.
+func (e *endpoints) registeredClient(r *http.Request) (client.Client, error) {
+	id := mux.Vars(r)["client"]
+	if whyUnusable(id) != "" {
+		return client.Client{}, errRegistrationToken
+	}
+	c, err := e.cfg.Sessions.ClientByID(r.Context(), id)
+	if err != nil && !errors.Is(err, record.ErrNotFound) {
+		return client.Client{}, err
+	}
+	if err != nil || c.Source != client.SourceRegistration || !hasToken(r, c.RegistrationDigest) {
+		return client.Client{}, errRegistrationToken
+	}
+	return c, nil
+}
+
+// registeredMethod returns the token_endpoint_auth_method of a registered client. A secret is accepted by
+// both methods.
+func registeredMethod(c client.Client) string {
+	if c.Public() {
+		return clientmeta.MethodNone
+	}
+	return clientmeta.MethodBasic
+}
+
+// showRegistered serves GET /register/ID (RFC 7592 section 2.1).
+func (e *endpoints) showRegistered(w http.ResponseWriter, r *http.Request) error {
+	c, err := e.registeredClient(r)
+	if err != nil {
+		return err
+	}
+	response := e.describeRegistered(c, registeredMethod(c))
+	response.RegistrationToken = bearerToken(r)
+	writeJSON(w, http.StatusOK, response)
+	return nil
+}
+
+// replaceRegistered serves PUT /register/ID (RFC 7592 section 2.2). How the client authenticates cannot be
+// changed, and its scope stays as it is: an administrator may have narrowed it.
+func (e *endpoints) replaceRegistered(w http.ResponseWriter, r *http.Request) error {
+	c, err := e.registeredClient(r)
+	if err != nil {
+		return err
+	}
+	m, said, err := e.readMetadata(w, r)
+	switch {
+	case err != nil:
+		return err
+	case m.ClientID != c.ID:
+		return invalid("client_id must be that of the client")
+	case m.ClientSecret != "" && !c.VerifySecret(m.ClientSecret, e.cfg.Now()):
+		return invalid("client_secret must be that of the client")
+	case (m.AuthMethod == clientmeta.MethodNone) != c.Public():
+		return (&oauth.Error{Code: oauth.CodeInvalidClientMetadata}).
+			Describe("a client cannot get or lose its secret: register another one")
+	}
+	c, err = e.cfg.Sessions.UpdateClient(r.Context(), c.ID, func(was client.Client) (client.Client, error) {
+		was.Name, was.Grants, was.RedirectURIs = said.Name, said.Grants, said.RedirectURIs
+		was.RequireDPoP = was.RequireDPoP || said.RequireDPoP // an administrator may have required it
+		return was, nil
+	})
+	if errors.Is(err, record.ErrNotFound) {
+		return errRegistrationToken
+	}
+	if err != nil {
+		return err
+	}
+	response := e.describeRegistered(c, m.AuthMethod)
+	response.RegistrationToken = bearerToken(r)
+	writeJSON(w, http.StatusOK, response)
+	return nil
+}
+
+// deleteRegistered serves DELETE /register/ID (RFC 7592 section 2.3). It ends all logins at the client.
+func (e *endpoints) deleteRegistered(w http.ResponseWriter, r *http.Request) error {
+	c, err := e.registeredClient(r)
+	if err != nil {
+		return err
+	}
+	if err := e.cfg.Sessions.DeleteClient(r.Context(), c.ID, e.cfg.Now()); err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// hasToken reports whether the request has the bearer token with this digest.
+func hasToken(r *http.Request, digest string) bool {
+	return subtle.ConstantTimeCompare([]byte(secret.Digest(bearerToken(r))), []byte(digest)) == 1
+}
+
+// bearerToken returns the bearer token of the request; empty if it has none, or more than one.
+func bearerToken(r *http.Request) string {
+	values := r.Header["Authorization"]
+	if len(values) != 1 {
+		return ""
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}

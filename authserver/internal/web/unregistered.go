@@ -1,0 +1,125 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+)
+
+// documentClient returns the client of an authorization request whose client_id is a URL. The document is
+// not fetched before the other parameters are valid. Since the redirect URI cannot be checked without it,
+// what is wrong with them is shown to the user.
+func (e *endpoints) documentClient(r *http.Request, a *authorization) (client.Client, error) {
+	id := a.form.Get("client_id")
+	allowed, err := e.unregisteredScope(r.Context())
+	if err != nil {
+		return client.Client{}, err
+	}
+	if err := e.cfg.Documents.Check(id); err != nil {
+		e.logDocument(r, id, err)
+		return client.Client{}, clientPageError(record.ErrNotFound)
+	}
+	host := client.Client{ID: id, Source: client.SourceDocument}.DocumentHost()
+	if err := client.CheckRedirectURI(a.redirectURI); err != nil {
+		return client.Client{}, brokenLink("The app at "+host+" did not say where to send you next.",
+			"Please tell its developers that redirect_uri is missing or not acceptable.")
+	}
+	trial := *a
+	trial.client = client.Client{
+		ID: id, Name: host, Grants: []oauth.GrantType{oauth.GrantAuthorizationCode}, Scope: allowed,
+	}
+	problem := trial.check()
+	if problem == nil {
+		problem, err = e.checkTarget(r, &trial)
+	}
+	if err != nil {
+		return client.Client{}, err
+	}
+	if problem != nil {
+		return client.Client{}, brokenLink("The request from the app at "+host+" is not valid.",
+			"Please tell its developers: "+problem.Description+".")
+	}
+	c, err := e.cfg.Documents.Client(r.Context(), id, allowed)
+	if err == nil {
+		return c, nil
+	}
+	if cause := r.Context().Err(); cause != nil {
+		return client.Client{}, cause
+	}
+	e.logDocument(r, id, err)
+	return client.Client{}, documentPageError(id, host, err)
+}
+
+// documentPageError returns the error for a document that could not be fetched or is not valid.
+func documentPageError(id, host string, err error) error {
+	if errors.Is(err, outbound.ErrUnavailable) {
+		wait := int(outbound.FailureMemory / time.Second)
+		return &pageError{
+			title:      "Temporarily unavailable",
+			text:       "The app at " + host + " cannot be checked right now.",
+			advice:     "Its description at " + id + " could not be fetched. Try again in " + waitText(wait) + ".",
+			retryAfter: wait,
+		}
+	}
+	advice := "Please tell its developers that this server could not fetch " + id + "."
+	var wrong *oauth.Error
+	if errors.As(err, &wrong) {
+		advice = "Please tell its developers about " + id + ": " + wrong.Description + "."
+	}
+	return brokenLink("The app at "+host+" does not describe itself as it must.", advice)
+}
+
+// logDocument logs why a client_id that is a URL is refused.
+func (e *endpoints) logDocument(r *http.Request, id string, reason error) {
+	e.cfg.Log.InfoContext(r.Context(), "client ID metadata document refused",
+		"event", "client_document_refused", "client", id, "reason", reason)
+}
+
+// unregisteredScope returns what clients that nobody has registered may ask for.
+func (e *endpoints) unregisteredScope(ctx context.Context) (oauth.Scope, error) {
+	if len(e.cfg.UnregisteredScope) > 0 {
+		return e.cfg.UnregisteredScope, nil
+	}
+	return e.supportedScopes(ctx)
+}
+
+// keepClient stores the client of a document once a user has allowed it something, so that grants can refer to
+// it. It notes the use of a client that has registered itself.
+func (e *endpoints) keepClient(r *http.Request, a *authorization) error {
+	switch a.client.Source {
+	case client.SourceDocument:
+		c := a.client
+		c.CreatedAt, c.LastUsedAt = e.cfg.Now(), e.cfg.Now()
+		return e.cfg.Sessions.AddUnregistered(r.Context(), c)
+	case client.SourceRegistration:
+		err := e.cfg.Sessions.UseClient(r.Context(), a.client.ID, e.cfg.Now())
+		if errors.Is(err, record.ErrNotFound) {
+			return clientPageError(err)
+		}
+		return err
+	case client.SourceAdministrator:
+	}
+	return nil
+}
+
+// returnTarget says where a redirect URI leads, for people.
+func returnTarget(uri string) string {
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil:
+		return uri
+	case u.Scheme == "https":
+		return u.Host
+	case u.Scheme == "http":
+		return u.Host + ", which is this computer only"
+	}
+	return "the program that opens " + u.Scheme + ": links"
+}

@@ -1,0 +1,3 @@
+module github.com/hallpass-auth/hallpass/deploy/examples/spa
+
+go 1.26.0

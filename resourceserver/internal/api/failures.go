@@ -1,0 +1,63 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/hallpass-auth/hallpass/resourceserver/internal/items"
+	"github.com/hallpass-auth/hallpass/shared/database"
+	"github.com/hallpass-auth/hallpass/shared/problem"
+)
+
+// Details of problems with items.
+const (
+	detailUnavailable = "Items are not available right now"
+	detailChanged     = "The item has changed or does not exist: read it again"
+)
+
+// retryAfter is how long a client should wait for a database, in seconds, and tooManyKeysAfter until keys
+// expire.
+const (
+	retryAfter       = "5"
+	tooManyKeysAfter = "3600"
+)
+
+// asProblem returns the response to an error of package items, or the error itself.
+func asProblem(err error) error {
+	var field *items.FieldError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &field):
+		return invalidField("body."+field.Field, field.Message)
+	case errors.Is(err, items.ErrNotFound):
+		return huma.Error404NotFound(http.StatusText(http.StatusNotFound))
+	case errors.Is(err, items.ErrCondition):
+		return huma.Error412PreconditionFailed(detailChanged)
+	case errors.Is(err, items.ErrTooMany):
+		return huma.Error409Conflict(sentence(items.ErrTooMany))
+	case errors.Is(err, items.ErrKeyReused):
+		return invalidField("header.Idempotency-Key", "was used before with another request")
+	case errors.Is(err, items.ErrTooManyKeys):
+		return huma.ErrorWithHeaders(huma.Error429TooManyRequests(sentence(items.ErrTooManyKeys)),
+			http.Header{"Retry-After": {tooManyKeysAfter}})
+	case errors.Is(err, database.ErrUnavailable):
+		unavailable := &Problem{Document: problem.New(http.StatusServiceUnavailable, detailUnavailable), cause: err}
+		return huma.ErrorWithHeaders(unavailable, http.Header{"Retry-After": {retryAfter}})
+	}
+	return err
+}
+
+// invalidField returns a problem with one field of the request.
+func invalidField(field, message string) error {
+	return newProblemFor(nil, http.StatusUnprocessableEntity, "validation failed",
+		&huma.ErrorDetail{Location: field, Message: message})
+}
+
+// sentence returns the text of an error as a sentence for clients.
+func sentence(err error) string {
+	text := err.Error()
+	return string(text[0]-'a'+'A') + text[1:]
+}

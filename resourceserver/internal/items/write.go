@@ -1,0 +1,300 @@
+package items
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/database"
+)
+
+// sweepSize is how many expired idempotency keys a new one deletes at most.
+const sweepSize = 10
+
+// Create writes a new item and gives it the least number that no item of the owner has, and that Create has not
+// given before. With a key that was used before, it changes nothing and returns the item as it was made then.
+// It returns ErrKeyReused, ErrTooManyKeys or ErrTooMany if that is why it does not.
+func (s *Store) Create(ctx context.Context, owner Owner, d Draft, key Key, now time.Time) (item Item, err error) {
+	err = s.inTx(ctx, "create item", func(ctx context.Context, db *database.DB, tx database.Tx) (err error) {
+		item, err = create(ctx, db, tx, owner, d, key, now)
+		return err
+	})
+	return item, err
+}
+
+func create(
+	ctx context.Context,
+	db *database.DB,
+	tx database.Tx,
+	owner Owner,
+	d Draft,
+	key Key,
+	now time.Time,
+) (Item, error) {
+	from, count, err := lockOwner(ctx, tx, owner)
+	if err != nil {
+		return Item{}, err
+	}
+	if key != (Key{}) {
+		made, err := replayed(ctx, tx, owner, d, key, now)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return made, err
+		}
+	}
+	if count >= MaxItems {
+		return Item{}, refusal{ErrTooMany}
+	}
+	if key != (Key{}) {
+		if err := checkKeys(ctx, tx, owner, now); err != nil {
+			return Item{}, err
+		}
+	}
+	item := newItem(owner, d, now)
+	if item.Number, err = freeNumber(ctx, tx, owner.ID, from); err != nil {
+		return Item{}, err
+	}
+	if err := insert(ctx, tx, item, item.Number+1); err != nil || key == (Key{}) {
+		return item, err
+	}
+	return item, remember(ctx, db, tx, item, key, now)
+}
+
+// Change decides what to write in place of an item, or of none if old is nil. It may be called more than once,
+// and must have no effects.
+type Change func(old *Item) (Draft, error)
+
+// Write writes an item of an owner if the condition holds, else it returns ErrCondition. It returns the errors
+// of change, and ErrTooMany. created reports whether the item was not written before.
+func (s *Store) Write(
+	ctx context.Context,
+	owner Owner,
+	number int64,
+	c Condition,
+	change Change,
+	now time.Time,
+) (item Item, created bool, err error) {
+	err = s.inTx(ctx, "write item", func(ctx context.Context, _ *database.DB, tx database.Tx) (err error) {
+		item, created, err = write(ctx, tx, owner, number, c, change, now)
+		return err
+	})
+	return item, created, err
+}
+
+func write(
+	ctx context.Context,
+	tx database.Tx,
+	owner Owner,
+	number int64,
+	c Condition,
+	change Change,
+	now time.Time,
+) (item Item, created bool, err error) {
+	next, count, err := lockOwner(ctx, tx, owner)
+	if err != nil {
+		return Item{}, false, err
+	}
+	old, err := current(ctx, tx, owner.ID, number)
+	if err != nil {
+		return Item{}, false, err
+	}
+	if old == nil && !c.Holds("") || old != nil && !c.Holds(old.Tag) {
+		return Item{}, false, refuse(ctx, tx, owner.ID, ErrCondition)
+	}
+	d, err := change(old)
+	if err != nil {
+		return Item{}, false, refuse(ctx, tx, owner.ID, err)
+	}
+	item = newItem(owner, d, now)
+	item.Number = number
+	if old != nil {
+		item.Owner, item.CreatedAt = old.Owner, old.CreatedAt
+		return item, false, update(ctx, tx, item)
+	}
+	if count >= MaxItems {
+		return Item{}, false, refusal{ErrTooMany}
+	}
+	return item, true, insert(ctx, tx, item, next)
+}
+
+// Delete deletes an item of an owner if the condition holds, else it returns ErrCondition. It returns
+// ErrNotFound if the item is not written and the condition allows that.
+func (s *Store) Delete(ctx context.Context, owner string, number int64, c Condition) error {
+	return s.inTx(ctx, "delete item", func(ctx context.Context, _ *database.DB, tx database.Tx) error {
+		const lock = "UPDATE owners SET items = items WHERE owner = $1"
+		if _, err := database.Changed(ctx, tx, "lock owner", lock, owner); err != nil {
+			return err
+		}
+		old, err := current(ctx, tx, owner, number)
+		if err != nil {
+			return err
+		}
+		switch {
+		case old == nil && c.Holds(""):
+			return refusal{ErrNotFound}
+		case old == nil || !c.Holds(old.Tag):
+			return refusal{ErrCondition}
+		}
+		_, err = database.Changed(ctx, tx, "delete item", "DELETE FROM items WHERE owner = $1 AND number = $2", owner, number)
+		if err != nil {
+			return err
+		}
+		_, err = database.Changed(ctx, tx, "count items", "UPDATE owners SET items = items - 1 WHERE owner = $1", owner)
+		return err
+	})
+}
+
+// refusal is the reason why a write leaves the items as they are. It is not an error of the transaction: on SQLite,
+// that would undo the writes of other requests, which would then run again.
+type refusal struct{ error }
+
+// inTx runs steps like database.DB.InTx. If they return a refusal, it commits, and returns the reason.
+func (s *Store) inTx(
+	ctx context.Context,
+	doing string,
+	steps func(context.Context, *database.DB, database.Tx) error,
+) error {
+	db, err := s.opened()
+	if err != nil {
+		return err
+	}
+	var reason error
+	err = db.InTx(ctx, doing, func(ctx context.Context, tx database.Tx) error {
+		err := steps(ctx, db, tx)
+		var refused refusal
+		if errors.As(err, &refused) {
+			reason = refused.error
+			return nil
+		}
+		reason = nil
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return reason
+}
+
+// refuse returns the reason as a refusal. It removes an owner who has had no items, whom lockOwner may have added.
+func refuse(ctx context.Context, tx database.Tx, owner string, reason error) error {
+	const remove = "DELETE FROM owners WHERE owner = $1 AND items = 0 AND next_number = 1"
+	if _, err := database.Changed(ctx, tx, "remove owner", remove, owner); err != nil {
+		return err
+	}
+	return refusal{reason}
+}
+
+// newItem returns an item without a number.
+func newItem(owner Owner, d Draft, now time.Time) Item {
+	now = timeOf(now.Unix())
+	return Item{Owner: owner, Title: d.Title, Note: d.Note, Tag: newTag(), CreatedAt: now, UpdatedAt: now}
+}
+
+// lockOwner locks an owner, who is added if needed, until the transaction ends. It returns the least number for
+// a new item, and how many items there are. A name that is empty stays as it is.
+func lockOwner(ctx context.Context, tx database.Tx, owner Owner) (next, count int64, err error) {
+	err = tx.QueryRowContext(ctx,
+		"INSERT INTO owners (owner, name, next_number, items) VALUES ($1, $2, 1, 0) ON CONFLICT (owner) "+
+			"DO UPDATE SET name = CASE WHEN excluded.name = '' THEN owners.name ELSE excluded.name END "+
+			"RETURNING next_number, items", owner.ID, owner.Name).Scan(&next, &count)
+	return next, count, database.Unavailable("lock owner", err)
+}
+
+// current returns the item as it is, or nil if it is not written.
+func current(ctx context.Context, tx database.Tx, owner string, number int64) (*Item, error) {
+	const query = "SELECT " + columns + " WHERE items.owner = $1 AND items.number = $2"
+	item, err := scanItem(tx.QueryRowContext(ctx, query, owner, number))
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil //nolint:nilnil // no item
+	}
+	return &item, err
+}
+
+// freeNumber returns the least number, from one on, that no item of the owner has.
+func freeNumber(ctx context.Context, tx database.Tx, owner string, from int64) (int64, error) {
+	item, err := current(ctx, tx, owner, from)
+	if err != nil || item == nil {
+		return from, err
+	}
+	// Items are few, so the number after a gap is far below the end of 64 bits.
+	var number int64
+	err = tx.QueryRowContext(ctx,
+		"SELECT number + 1 FROM items WHERE owner = $1 AND number >= $2 AND number < $3 AND NOT EXISTS "+
+			"(SELECT 1 FROM items AS other WHERE other.owner = items.owner AND other.number = items.number + 1) "+
+			"ORDER BY number LIMIT 1", owner, from, from+MaxItems+1).Scan(&number)
+	return number, database.Unavailable("find a number", err)
+}
+
+// insert adds an item. next is the least number for the item after it.
+func insert(ctx context.Context, tx database.Tx, i Item, next int64) error {
+	_, err := database.Changed(ctx, tx, "create item",
+		"INSERT INTO items (owner, number, title, note, folded, tag, created_at, updated_at) "+
+			"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+		i.Owner.ID, i.Number, i.Title, i.Note, fold(i.Title), i.Tag, i.CreatedAt.Unix(), i.UpdatedAt.Unix())
+	if err != nil {
+		return err
+	}
+	_, err = database.Changed(ctx, tx, "count items",
+		"UPDATE owners SET items = items + 1, next_number = $2 WHERE owner = $1", i.Owner.ID, next)
+	return err
+}
+
+// update writes another state of an item.
+func update(ctx context.Context, tx database.Tx, i Item) error {
+	_, err := database.Changed(ctx, tx, "write item",
+		"UPDATE items SET title = $3, note = $4, folded = $5, tag = $6, updated_at = $7 WHERE owner = $1 AND number = $2",
+		i.Owner.ID, i.Number, i.Title, i.Note, fold(i.Title), i.Tag, i.UpdatedAt.Unix())
+	return err
+}
+
+// replayed returns the item that a request with the same key has made, as it was then. It returns
+// sql.ErrNoRows if there was no such request, or it was too long ago.
+func replayed(ctx context.Context, tx database.Tx, owner Owner, d Draft, key Key, now time.Time) (Item, error) {
+	item := newItem(owner, d, now)
+	var request string
+	var created int64
+	err := tx.QueryRowContext(ctx,
+		"SELECT request, number, tag, created_at FROM idempotency_keys WHERE owner = $1 AND digest = $2 AND expires_at > $3",
+		owner.ID, key.digest, now.Unix()).Scan(&request, &item.Number, &item.Tag, &created)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Item{}, sql.ErrNoRows
+	}
+	if err != nil {
+		return Item{}, database.Unavailable("read idempotency key", err)
+	}
+	if request != key.request {
+		return Item{}, refusal{ErrKeyReused}
+	}
+	item.CreatedAt, item.UpdatedAt = timeOf(created), timeOf(created)
+	return item, nil
+}
+
+// checkKeys refuses another idempotency key of an owner who has used MaxKeys within KeyLifetime.
+func checkKeys(ctx context.Context, tx database.Tx, owner Owner, now time.Time) error {
+	var keys int64
+	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM idempotency_keys WHERE owner = $1 AND expires_at > $2",
+		owner.ID, now.Unix()).Scan(&keys)
+	if err != nil {
+		return database.Unavailable("count idempotency keys", err)
+	}
+	if keys >= MaxKeys {
+		return refusal{ErrTooManyKeys}
+	}
+	return nil
+}
+
+// remember stores the key of the request that has made an item, and deletes a few expired keys.
+func remember(ctx context.Context, db *database.DB, tx database.Tx, i Item, key Key, now time.Time) error {
+	_, err := database.Changed(ctx, tx, "store idempotency key",
+		"INSERT INTO idempotency_keys (owner, digest, request, number, tag, created_at, expires_at) "+
+			"VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (owner, digest) DO UPDATE SET request = excluded.request, "+
+			"number = excluded.number, tag = excluded.tag, created_at = excluded.created_at, expires_at = excluded.expires_at",
+		i.Owner.ID, key.digest, key.request, i.Number, i.Tag, i.CreatedAt.Unix(), now.Add(KeyLifetime).Unix())
+	if err != nil {
+		return err
+	}
+	_, err = database.Changed(ctx, tx, "sweep idempotency keys",
+		"DELETE FROM idempotency_keys WHERE (owner, digest) IN (SELECT owner, digest FROM idempotency_keys "+
+			"WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 "+db.Engine.SkipLocked()+")", now.Unix(), sweepSize)
+	return err
+}

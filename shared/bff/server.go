@@ -1,0 +1,113 @@
+package bff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
+// authServer holds the authorization server's metadata.
+type authServer struct {
+	provider *oidc.Provider
+	config   oauth2.Config
+	metadata struct {
+		EndSession string `json:"end_session_endpoint"`
+		Revocation string `json:"revocation_endpoint"`
+		SendsIss   bool   `json:"authorization_response_iss_parameter_supported"`
+	}
+}
+
+// authServer returns the authorization server. Its metadata is fetched once.
+func (h *Handler) authServer(ctx context.Context) (*authServer, error) {
+	if known := h.server.Load(); known != nil {
+		return known, nil
+	}
+	provider, err := oidc.NewProvider(h.withClient(ctx), h.cfg.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("metadata: %w", err)
+	}
+	s := &authServer{provider: provider}
+	if err := provider.Claims(&s.metadata); err != nil {
+		return nil, fmt.Errorf("metadata: %w", err)
+	}
+	s.config = oauth2.Config{
+		ClientID:     h.cfg.ClientID,
+		ClientSecret: h.cfg.ClientSecret,
+		RedirectURL:  h.cfg.URL + callbackPath,
+		Scopes:       append([]string{oidc.ScopeOpenID}, h.cfg.Scopes...),
+		Endpoint:     provider.Endpoint(),
+	}
+	s.config.Endpoint.AuthStyle = oauth2.AuthStyleInHeader
+	if h.cfg.ClientSecret == "" {
+		s.config.Endpoint.AuthStyle = oauth2.AuthStyleInParams
+	}
+	h.server.Store(s)
+	return s, nil
+}
+
+// withClient returns a context that makes oauth2 and go-oidc use our HTTP client.
+func (h *Handler) withClient(ctx context.Context) context.Context {
+	return oidc.ClientContext(ctx, h.http)
+}
+
+// verifier returns the verifier of ID tokens and logout tokens.
+func (h *Handler) verifier(ctx context.Context, s *authServer) *oidc.IDTokenVerifier {
+	return s.provider.VerifierContext(h.withClient(ctx), &oidc.Config{ClientID: h.cfg.ClientID, Now: h.cfg.Now})
+}
+
+// resource returns the option that names the API, if it is not the default one.
+func (h *Handler) resource() []oauth2.AuthCodeOption {
+	if h.cfg.Resource == "" {
+		return nil
+	}
+	return []oauth2.AuthCodeOption{oauth2.SetAuthURLParam("resource", h.cfg.Resource)}
+}
+
+// revoke ends a login by revoking one of its tokens (RFC 7009 section 2.1).
+func (h *Handler) revoke(ctx context.Context, s *authServer, token string) error {
+	if s.metadata.Revocation == "" {
+		return errors.New("the authorization server has no revocation endpoint")
+	}
+	form := url.Values{"token": {token}}
+	if h.cfg.ClientSecret == "" {
+		form.Set("client_id", h.cfg.ClientID)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.metadata.Revocation, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if h.cfg.ClientSecret != "" {
+		r.SetBasicAuth(url.QueryEscape(h.cfg.ClientID), url.QueryEscape(h.cfg.ClientSecret))
+	}
+	resp, err := h.http.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the revocation endpoint responds with %s", resp.Status)
+	}
+	return nil
+}
+
+// isCode reports whether err is the token endpoint's response with this error code (RFC 6749 section 5.2).
+func isCode(err error, code string) bool {
+	var refused *oauth2.RetrieveError
+	return errors.As(err, &refused) && refused.ErrorCode == code
+}
+
+// reason returns an error for the log. The error of oauth2 would contain the whole response.
+func reason(err error) string {
+	var refused *oauth2.RetrieveError
+	if errors.As(err, &refused) {
+		return fmt.Sprintf("the token endpoint responds with %s %s", refused.Response.Status, refused.ErrorCode)
+	}
+	return err.Error()
+}

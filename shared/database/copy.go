@@ -1,0 +1,350 @@
+package database
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+// Errors of CopyTo.
+var (
+	// ErrNotEmpty means that a database that something is copied to has rows already.
+	ErrNotEmpty = errors.New("the database is not empty")
+	// ErrCopyDiffers means that a copy is not the same as the original.
+	ErrCopyDiffers = errors.New("the copy differs from the original")
+)
+
+// progressRows is how many rows are copied between two calls of a progress function.
+const progressRows = 5000
+
+// CopiedTable is a table that CopyTo has copied.
+type CopiedTable struct {
+	Name string
+	Rows int64
+}
+
+// CopyProgress is how far CopyTo is.
+type CopyProgress struct {
+	// Doing is "copy" or "check".
+	Doing, Table string
+	// Done and Total count rows of all tables. Each row is copied and checked, so it counts twice.
+	Done, Total int64
+}
+
+// CopyTo copies all rows to a PostgreSQL database with the same schema, reads them back and compares them. What
+// migrations have inserted there is replaced. It returns ErrNotEmpty if one of the tables in empty has
+// rows, and ErrCopyDiffers if what it reads back is not what it has written; the database is then as before.
+//
+// Columns must be text or BIGINT. Rows that are inserted later get numbers as they would have in
+// the original.
+func (l *SQLiteLock) CopyTo(
+	ctx context.Context,
+	to *DB,
+	empty []string,
+	progress func(CopyProgress),
+) (copied []CopiedTable, err error) {
+	if to.Engine != PostgreSQL {
+		return nil, fmt.Errorf("%w: a copy goes to PostgreSQL", ErrURL)
+	}
+	tables, err := l.tables(ctx)
+	if err != nil {
+		return nil, Unavailable("read the tables", err)
+	}
+	conn, err := to.Write.Conn(ctx)
+	if err != nil {
+		return nil, Unavailable("connect", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	err = conn.Raw(func(driver any) error {
+		direct, ok := driver.(*stdlib.Conn)
+		if !ok {
+			return errors.New("the connection is wrapped")
+		}
+		return pgx.BeginFunc(ctx, direct.Conn(), func(tx pgx.Tx) error {
+			c := &copying{from: l, to: tx, tables: tables, progress: progress}
+			return c.run(ctx, empty)
+		})
+	})
+	if err != nil {
+		return nil, canceled(ctx, err)
+	}
+	for _, t := range tables {
+		copied = append(copied, CopiedTable{t.name, t.rows})
+	}
+	return copied, nil
+}
+
+// canceled adds the reason to an error that a canceled context may have caused: pgx returns that of the
+// connection, which it closes then.
+func canceled(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}
+
+// table is a table of the original.
+type table struct {
+	name       string
+	columns    []string
+	references []string // tables that it references
+	rows       int64
+	serial     string // column that numbers rows, or ""
+	last       int64  // last number that it gave to a row
+}
+
+// tables returns the tables of the schema, each after those that it references.
+func (l *SQLiteLock) tables(ctx context.Context) ([]*table, error) {
+	names, err := l.texts(ctx, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' "+
+		"ESCAPE '\\' AND name <> $1 ORDER BY name", goose.DefaultTablename)
+	if err != nil {
+		return nil, err
+	}
+	var all []*table
+	for _, name := range names {
+		t, err := l.table(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return sorted(all)
+}
+
+func (l *SQLiteLock) table(ctx context.Context, name string) (t *table, err error) {
+	t = &table{name: name}
+	if t.columns, err = l.texts(ctx, "SELECT name FROM pragma_table_info($1) ORDER BY cid", name); err != nil {
+		return nil, err
+	}
+	if t.references, err = l.texts(ctx, `SELECT DISTINCT "table" FROM pragma_foreign_key_list($1)`, name); err != nil {
+		return nil, err
+	}
+	if err := l.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+quote(name)).Scan(&t.rows); err != nil {
+		return nil, err
+	}
+	// Only tables with a serial, which is their primary key, are in sqlite_sequence.
+	err = l.QueryRowContext(ctx, "SELECT seq, (SELECT name FROM pragma_table_info($1) WHERE pk = 1) "+
+		"FROM sqlite_sequence WHERE name = $1", name).Scan(&t.last, &t.serial)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return t, err
+}
+
+// texts returns the results of a query for texts.
+func (l *SQLiteLock) texts(ctx context.Context, query string, args ...any) (texts []string, err error) {
+	rows, err := l.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		texts = append(texts, text)
+	}
+	return texts, rows.Err()
+}
+
+// sorted returns the tables in an order in which each comes after those that it references.
+func sorted(all []*table) (order []*table, err error) {
+	placed := map[string]bool{}
+	for len(order) < len(all) {
+		before := len(order)
+		for _, t := range all {
+			waits := func(name string) bool { return name != t.name && !placed[name] }
+			if !placed[t.name] && !slices.ContainsFunc(t.references, waits) {
+				placed[t.name] = true
+				order = append(order, t)
+			}
+		}
+		if len(order) == before {
+			return nil, errors.New("tables reference each other in a circle")
+		}
+	}
+	return order, nil
+}
+
+// quote quotes a name, on both engines.
+func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+// selectAll returns the query for all rows of a table.
+func (t *table) selectAll() string {
+	query := "SELECT "
+	for i, column := range t.columns {
+		if i > 0 {
+			query += ", "
+		}
+		query += quote(column)
+	}
+	return query + " FROM " + quote(t.name)
+}
+
+// copying is a copy in progress, in one transaction.
+type copying struct {
+	from     *SQLiteLock
+	to       pgx.Tx
+	tables   []*table
+	progress func(CopyProgress)
+	done     int64
+}
+
+func (c *copying) run(ctx context.Context, empty []string) error {
+	if err := c.begin(ctx, empty); err != nil {
+		return err
+	}
+	for _, t := range c.tables {
+		written, err := c.copy(ctx, t)
+		if err != nil {
+			return Unavailable("copy table "+t.name, err)
+		}
+		read, err := c.read(ctx, t)
+		if err != nil {
+			return Unavailable("check table "+t.name, err)
+		}
+		if read != written || written.rows != t.rows {
+			return fmt.Errorf("%w: table %s: %d rows were read, %d written and %d read back",
+				ErrCopyDiffers, t.name, t.rows, written.rows, read.rows)
+		}
+		if err := c.continueSerial(ctx, t); err != nil {
+			return Unavailable("set the next number of table "+t.name, err)
+		}
+	}
+	return nil
+}
+
+// begin locks the tables, checks that they are empty, and deletes what migrations have inserted.
+func (c *copying) begin(ctx context.Context, empty []string) error {
+	for _, statement := range PostgreSQL.LongTransaction() {
+		if _, err := c.to.Exec(ctx, statement); err != nil {
+			return Unavailable("begin", err)
+		}
+	}
+	for _, t := range c.tables {
+		if _, err := c.to.Exec(ctx, "LOCK TABLE "+quote(t.name)+" IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+			return Unavailable("lock table "+t.name, err)
+		}
+	}
+	for _, name := range empty {
+		var exists bool
+		err := c.to.QueryRow(ctx, "SELECT EXISTS (SELECT 1 FROM "+quote(name)+")").Scan(&exists)
+		if err != nil {
+			return Unavailable("read table "+name, err)
+		}
+		if exists {
+			return fmt.Errorf("%w: table %s has rows", ErrNotEmpty, name)
+		}
+	}
+	for _, t := range slices.Backward(c.tables) {
+		if _, err := c.to.Exec(ctx, "DELETE FROM "+quote(t.name)); err != nil {
+			return Unavailable("empty table "+t.name, err)
+		}
+	}
+	return nil
+}
+
+// copy copies the rows of a table and returns their sum.
+func (c *copying) copy(ctx context.Context, t *table) (s rowSum, err error) {
+	rows, err := c.from.QueryContext(ctx, t.selectAll()) //nolint:sqlclosecheck // CopyFrom does not keep them
+	if err != nil {
+		return s, err
+	}
+	defer rows.Close()
+	values, into := make([]any, len(t.columns)), make([]any, len(t.columns))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	next := func() ([]any, error) {
+		if !rows.Next() {
+			return nil, rows.Err() // nil ends the copy
+		}
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		c.count("copy", t)
+		return values, s.add(values)
+	}
+	_, err = c.to.CopyFrom(ctx, pgx.Identifier{t.name}, t.columns, pgx.CopyFromFunc(next))
+	return s, err
+}
+
+// read reads the rows of a table back and returns their sum.
+func (c *copying) read(ctx context.Context, t *table) (s rowSum, err error) {
+	rows, err := c.to.Query(ctx, t.selectAll())
+	if err != nil {
+		return s, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		values, err := rows.Values()
+		if err != nil {
+			return s, err
+		}
+		if err := s.add(values); err != nil {
+			return s, err
+		}
+		c.count("check", t)
+	}
+	return s, rows.Err()
+}
+
+// count counts a row, and reports some of them.
+func (c *copying) count(doing string, t *table) {
+	if c.done++; c.done%progressRows != 0 || c.progress == nil {
+		return
+	}
+	total := int64(0)
+	for _, t := range c.tables {
+		total += 2 * t.rows
+	}
+	c.progress(CopyProgress{Doing: doing, Table: t.name, Done: c.done, Total: total})
+}
+
+// continueSerial lets the next row of a table have the number that it would have in the original. Numbers
+// of rows that were deleted are not used again.
+func (c *copying) continueSerial(ctx context.Context, t *table) error {
+	if t.serial == "" || t.last == 0 {
+		return nil
+	}
+	_, err := c.to.Exec(ctx, "SELECT setval(pg_get_serial_sequence($1, $2), $3)", quote(t.name), t.serial, t.last)
+	return err
+}
+
+// rowSum is a sum of rows that does not depend on their order.
+type rowSum struct {
+	rows      int64
+	high, low uint64
+}
+
+// add adds a row, whose values are texts, numbers or nil.
+func (s *rowSum) add(values []any) error {
+	h := sha256.New()
+	for _, value := range values {
+		switch v := value.(type) {
+		case nil:
+			h.Write([]byte{'-'})
+		case int64:
+			h.Write(binary.BigEndian.AppendUint64([]byte{'n'}, uint64(v))) //nolint:gosec // its bits
+		case string:
+			h.Write(binary.BigEndian.AppendUint64([]byte{'t'}, uint64(len(v))))
+			h.Write([]byte(v))
+		default:
+			return fmt.Errorf("a value of type %T", v)
+		}
+	}
+	digest := h.Sum(nil)
+	s.rows++
+	s.high += binary.BigEndian.Uint64(digest)
+	s.low += binary.BigEndian.Uint64(digest[8:])
+	return nil
+}

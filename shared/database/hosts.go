@@ -1,0 +1,167 @@
+package database
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// maxIdleUnchecked is how long a connection may be idle without being checked before its next use.
+const maxIdleUnchecked = time.Second
+
+// readOnlyTransaction is the SQLSTATE of a write to a server that is read-only, such as a standby.
+const readOnlyTransaction = "25006"
+
+// hosts connects to one of the hosts of a URL: to the one that it connected to last or, if that does not
+// accept a connection, to the next one that does.
+//
+// The hosts of a URL are one database that fails over. When a connection finds that its server is silent
+// or has become read-only, the pool reuses no connection that is as old.
+type hosts struct {
+	connectors []driver.Connector // one for each host
+	// timeout limits connecting to one host, and checking a connection that was idle.
+	timeout time.Duration
+	// first is the index of the host that is tried first.
+	first atomic.Int64
+	// generation counts how often a server was left. Connections of earlier generations are not reused.
+	generation atomic.Int64
+}
+
+// origin is where a connection comes from.
+type origin struct {
+	host       int
+	generation int64
+}
+
+// originKey is the key of the origin in the data of a connection.
+const originKey = "hallpass_origin"
+
+// newHosts returns a connector to the hosts of a configuration. All hosts together have the
+// configuration's ConnectTimeout. If there are several, a host that is read-only is skipped, also if
+// the URL does not have target_session_attrs.
+func newHosts(config *pgx.ConnConfig) *hosts {
+	each := eachHost(config)
+	h := &hosts{timeout: config.ConnectTimeout / time.Duration(len(each))}
+	for i, c := range each {
+		c.ConnectTimeout = h.timeout
+		if c.ValidateConnect == nil && len(each) > 1 {
+			c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+		}
+		if c.ValidateConnect != nil {
+			c.OnPgError = h.onError(c.OnPgError)
+		}
+		h.connectors = append(h.connectors, stdlib.GetConnector(*c,
+			stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
+				c.AfterConnect = h.mark(origin{host: i, generation: h.generation.Load()})
+				return nil
+			}),
+			stdlib.OptionShouldPing(h.check)))
+	}
+	return h
+}
+
+// eachHost returns a configuration for each host. With sslmode=prefer, that has two ways to connect.
+func eachHost(config *pgx.ConnConfig) []*pgx.ConnConfig {
+	var each []*pgx.ConnConfig
+	ways := append([]*pgconn.FallbackConfig{{
+		Host: config.Host, Port: config.Port, TLSConfig: config.TLSConfig,
+	}}, config.Fallbacks...)
+	for i, way := range ways {
+		if i > 0 && way.Host == ways[i-1].Host && way.Port == ways[i-1].Port {
+			last := each[len(each)-1]
+			last.Fallbacks = append(last.Fallbacks, way)
+			continue
+		}
+		c := config.Copy()
+		c.Host, c.Port, c.TLSConfig, c.Fallbacks = way.Host, way.Port, way.TLSConfig, nil
+		each = append(each, c)
+	}
+	return each
+}
+
+// Connect implements driver.Connector.
+func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
+	first, n := int(h.first.Load()), len(h.connectors)
+	var errs []error
+	for i := range n {
+		host := (first + i) % n
+		conn, err := h.connectors[host].Connect(ctx) // each address of the host has h.timeout
+		if err == nil {
+			h.first.CompareAndSwap(int64(first), int64(host))
+			return conn, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// Driver implements driver.Connector.
+func (h *hosts) Driver() driver.Driver { return h.connectors[0].Driver() }
+
+// mark returns a function that records the origin of a connection.
+func (h *hosts) mark(from origin) func(context.Context, *pgconn.PgConn) error {
+	return func(_ context.Context, c *pgconn.PgConn) error {
+		c.CustomData()[originKey] = from
+		return nil
+	}
+}
+
+// leave makes the pool reuse no connection that is as old as this one, and try the next host first.
+func (h *hosts) leave(c *pgconn.PgConn) {
+	from, known := c.CustomData()[originKey].(origin)
+	if known && h.generation.CompareAndSwap(from.generation, from.generation+1) {
+		h.first.Store(int64((from.host + 1) % len(h.connectors)))
+	}
+}
+
+// onError returns a function that leaves a server that has become read-only, and else calls next. The
+// result says whether the connection may be kept.
+func (h *hosts) onError(next pgconn.PgErrorHandler) pgconn.PgErrorHandler {
+	return func(c *pgconn.PgConn, err *pgconn.PgError) bool {
+		if err.Code == readOnlyTransaction {
+			h.leave(c)
+			return false
+		}
+		return next(c, err)
+	}
+}
+
+// check checks a connection before it is reused, and closes it if its server does not respond or was
+// left. It reports whether the driver must check the connection again, which fails if it is closed.
+func (h *hosts) check(ctx context.Context, p stdlib.ShouldPingParams) bool {
+	c := p.Conn.PgConn()
+	from, _ := c.CustomData()[originKey].(origin)
+	if from.generation == h.generation.Load() {
+		if p.IdleDuration <= maxIdleUnchecked || h.responds(ctx, c) {
+			return false
+		}
+		if ctx.Err() == nil {
+			h.leave(c)
+		}
+	}
+	_ = c.Conn().Close() // without the message that ends a session: a silent server does not read it
+	return true
+}
+
+// responds reports whether the server responds in time.
+func (h *hosts) responds(ctx context.Context, c *pgconn.PgConn) bool {
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
+	return c.Ping(ctx) == nil
+}
+
+// checkAttributes refuses a target_session_attrs with which nothing could be written.
+func checkAttributes(url string) error {
+	switch value := parameter(url, "target_session_attrs"); value {
+	case "read-only", "standby", "prefer-standby":
+		return fmt.Errorf("%w: target_session_attrs=%s selects servers that cannot be written: use read-write", ErrURL, value)
+	}
+	return nil
+}

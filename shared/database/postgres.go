@@ -1,0 +1,101 @@
+package database
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// idleTime is how long an unused connection is kept.
+const idleTime = 5 * time.Minute
+
+// parsePostgres parses the URL. It returns ErrURL in place of pgx's error, which may contain
+// the password.
+func parsePostgres(url string) (*pgx.ConnConfig, error) {
+	if err := checkAttributes(url); err != nil {
+		return nil, err
+	}
+	config, err := parseSecurely(url)
+	if errors.Is(err, ErrURL) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: it must be like postgres://user:password@host:5432/database", ErrURL)
+	}
+	return config, nil
+}
+
+// openPostgres opens a pool. It returns ErrURL if the URL cannot be parsed, and ErrUnreachable
+// if the server cannot be reached.
+func openPostgres(ctx context.Context, url string, limits Pool) (*DB, error) {
+	config, err := parsePostgres(url)
+	if err != nil {
+		return nil, err
+	}
+	return connectPostgres(ctx, config, limits)
+}
+
+// connectPostgres opens a pool.
+func connectPostgres(ctx context.Context, config *pgx.ConnConfig, limits Pool) (*DB, error) {
+	config.Password = cmp.Or(limits.Password, config.Password)
+	config.ConnectTimeout = limits.ConnectTimeout
+	config.RuntimeParams["statement_timeout"] = strconv.FormatInt(limits.StatementTimeout.Milliseconds(), 10)
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "hallpass"
+	}
+	db := sql.OpenDB(limits.wrap(newHosts(config)))
+	db.SetMaxOpenConns(limits.Connections)
+	db.SetMaxIdleConns(limits.Connections)
+	db.SetConnMaxIdleTime(idleTime)
+	// A call may need a new connection first.
+	connections := &Conns{DB: db, CallTimeout: limits.callTimeout()}
+	d := &DB{Engine: PostgreSQL, Write: connections, Read: connections}
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrUnreachable, withAdvice(withoutURL(err))), d.Close())
+	}
+	return d, nil
+}
+
+// withoutURL removes the user and the database from an error of pgx and keeps the addresses and
+// the reasons, on one line. A reason that is the same with and without TLS appears once.
+func withoutURL(err error) error {
+	found := reasons(err)
+	if len(found) == 1 {
+		return found[0]
+	}
+	var texts []string
+	for _, reason := range found {
+		if text := reason.Error(); !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	return errors.New(strings.Join(texts, "; "))
+}
+
+// reasons returns the reasons of an error, one or two for each address that was tried.
+func reasons(err error) (found []error) {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	tries, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, try := range tries.Unwrap() {
+		if connecting := (*pgconn.ConnectError)(nil); errors.As(try, &connecting) {
+			found = append(found, reasons(connecting)...)
+		} else {
+			found = append(found, try)
+		}
+	}
+	return found
+}

@@ -1,0 +1,120 @@
+package mcpbearer_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+
+	"github.com/hallpass-auth/hallpass/shared/bearer"
+	"github.com/hallpass-auth/hallpass/shared/bearertest"
+	"github.com/hallpass-auth/hallpass/shared/mcpbearer"
+)
+
+// The SDK's middleware lets requests with valid tokens through, and its challenge names the metadata and the
+// scope.
+func TestVerifier(t *testing.T) {
+	tokens := bearertest.New(t)
+	guard, err := bearer.Open(t.Context(), bearer.Config{
+		Issuer: bearertest.IssuerURL, Audience: bearertest.Audience, Keys: tokens.Ring(), AllowMissingStatus: true,
+		ScopeIncludes: map[string][]string{"notes:write": {"notes:read"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	protect := auth.RequireBearerToken(mcpbearer.Verifier(guard), mcpbearer.Options(guard, "notes:read"))
+	handler := protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		info := auth.TokenInfoFromContext(r.Context())
+		claims, ok := mcpbearer.Claims(info)
+		if !ok || claims.Username != bearertest.Username || info.UserID != claims.Subject {
+			t.Errorf("info %+v", info)
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	for name, tt := range map[string]struct {
+		authorization string
+		status        int
+	}{
+		"valid":         {"Bearer " + tokens.Token("notes:read"), 204},
+		"included":      {"Bearer " + tokens.Token("notes:write"), 204},
+		"other scope":   {"Bearer " + tokens.Token("other"), 403},
+		"forged":        {"Bearer " + bearertest.New(t).Token("notes:read"), 401},
+		"not a token":   {"Bearer x", 401},
+		"other scheme":  {"Basic x", 401},
+		"nothing":       {"", 401},
+		"two in one":    {"Bearer " + tokens.Token("notes:read") + " x", 401},
+		"comma at last": {"Bearer " + tokens.Token("notes:read") + ",", 401},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+		r.Header.Set("Authorization", tt.authorization)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != tt.status {
+			t.Errorf("%s: status %d, want %d: %s", name, w.Code, tt.status, w.Body)
+		}
+		challenge := w.Header().Get("WWW-Authenticate")
+		named := strings.Contains(challenge, `resource_metadata="`+bearer.MetadataURL(bearertest.Audience)+`"`) &&
+			strings.Contains(challenge, `scope="notes:read"`)
+		if named != (tt.status != 204) {
+			t.Errorf("%s: challenge %s", name, challenge)
+		}
+	}
+	if _, ok := mcpbearer.Claims(nil); ok {
+		t.Error("claims without a token")
+	}
+}
+
+// A call of a tool without its scopes is refused with all of them in the challenge. Every other body reaches the
+// handler unchanged.
+func TestRequireForTools(t *testing.T) {
+	tokens := bearertest.New(t)
+	guard, err := bearer.Open(t.Context(), bearer.Config{
+		Issuer: bearertest.IssuerURL, Audience: bearertest.Audience, Keys: tokens.Ring(), AllowMissingStatus: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard.ServeMetadata(func(string, http.Handler) {})
+	got := ""
+	handler := mcpbearer.RequireForTools(guard, map[string][]string{"write": {"notes:read", "notes:write"}})(
+		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			got = string(body)
+		}))
+	const write = `{"method":"tools/call","params":{"name":"write"}}`
+	for name, tt := range map[string]struct {
+		body, scope string
+		status      int
+	}{
+		"both scopes":      {write, "notes:read notes:write", 200},
+		"one scope":        {write, "notes:read", 403},
+		"other tool":       {`{"method":"tools/call","params":{"name":"read"}}`, "notes:read", 200},
+		"other method":     {`{"method":"tools/list","params":{"name":"write"}}`, "notes:read", 200},
+		"params an array":  {`{"method":"tools/call","params":["write"]}`, "notes:read", 200},
+		"name a number":    {`{"method":"tools/call","params":{"name":1}}`, "notes:read", 200},
+		"not JSON":         {`{`, "notes:read", 200},
+		"nothing":          {``, "notes:read", 200},
+		"longer than 4 MB": {`"` + strings.Repeat("x", 4<<20) + `"`, "notes:read", 400},
+	} {
+		got = ""
+		r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(tt.body))
+		r.Header.Set("Authorization", "Bearer "+tokens.Token(tt.scope))
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != tt.status || (w.Code == http.StatusOK && got != tt.body) {
+			t.Errorf("%s: status %d, want %d; the handler got %q", name, w.Code, tt.status, got)
+		}
+		challenge := w.Header().Get("WWW-Authenticate")
+		if named := strings.Contains(challenge, `error="insufficient_scope"`) &&
+			strings.Contains(challenge, `scope="notes:read notes:write"`) &&
+			strings.Contains(challenge, bearer.MetadataURL(bearertest.Audience)); named != (w.Code == http.StatusForbidden) {
+			t.Errorf("%s: challenge %s", name, challenge)
+		}
+	}
+}
