@@ -14,7 +14,7 @@ import (
 var previousVersions = []struct{ name, commit string }{
 	{"before the default API was stored", "451c36d6a776efdaa5a610d5cb872ebec299c001"}, // schema version 8
 	{"before OpenID Connect", "79012aa79b810b9596d999153cbb68feecf9ba67"},
-	{"before DPoP", "cf034a4697935eba99eb5ed1c4575c578ce52ba6"},
+	{"before second factors", "b9fa5e43a94e909565cfb5577d1d6a3e743c3546"},
 }
 
 // Servers of a previous version and of this one run on one database, with the keys of the previous one, while an
