@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -99,7 +98,7 @@ func (n *network) peersMatch(peers []networkingv1.NetworkPolicyPeer, p place) bo
 		}
 		inNamespace := p.namespace == namespace
 		if peer.NamespaceSelector != nil {
-			inNamespace = selects(n.t, peer.NamespaceSelector, map[string]string{metav1.LabelMetadataName: p.namespace})
+			inNamespace = selects(n.t, peer.NamespaceSelector, map[string]string{corev1.LabelMetadataName: p.namespace})
 		}
 		return inNamespace && (peer.PodSelector == nil || selects(n.t, peer.PodSelector, p.labels))
 	})

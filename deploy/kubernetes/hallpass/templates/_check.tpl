@@ -9,6 +9,10 @@
 {{- fail "authserver.database: set cluster.enabled, or url" -}}
 {{- end -}}
 {{- range $where, $database := dict "authserver.database" $users "resourceserver.items.database" $items -}}
+{{- /* The messages do not repeat a URL: it may have a password. */ -}}
+{{- if and $database.url (not (regexMatch "^postgres(ql)?://[^:/@?]+@[^/@?]+/[^/@]+$" $database.url)) -}}
+{{- fail (printf "%s.url: it must be like postgres://USER@HOST/NAME?sslmode=verify-full; the password is in passwordSecret" $where) -}}
+{{- end -}}
 {{- if and $database.cluster.enabled $database.url -}}
 {{- fail (printf "%s: set either cluster.enabled or url, not both" $where) -}}
 {{- end -}}
@@ -45,6 +49,9 @@
 {{- end -}}
 {{- if eq $v.issuer $v.audience -}}
 {{- fail "audience: it must be another host than issuer" -}}
+{{- end -}}
+{{- if and $v.authserver.mail.url (not (regexMatch "^smtps?://([^:/@]+@)?[^/@]+:[0-9]+$" $v.authserver.mail.url)) -}}
+{{- fail "authserver.mail.url: it must be like smtps://USER@HOST:PORT; the password is in passwordSecret" -}}
 {{- end -}}
 {{- if and $v.authserver.mail.url (not $v.authserver.mail.from) -}}
 {{- fail "authserver.mail.from: set the sender of mails" -}}

@@ -1,7 +1,7 @@
 {{/* The names and labels of all objects. */}}
 
 {{- define "hallpass.name" -}}
-{{- if contains "hallpass" .Release.Name }}{{ .Release.Name }}{{ else }}{{ printf "%s-hallpass" .Release.Name }}{{ end | trunc 40 | trimSuffix "-" }}
+{{- ternary .Release.Name (printf "%s-hallpass" .Release.Name) (contains "hallpass" .Release.Name) | trunc 40 | trimSuffix "-" -}}
 {{- end }}
 
 {{/* Labels that select pods. They never change. Takes the root and a component. */}}
