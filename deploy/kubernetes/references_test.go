@@ -84,7 +84,7 @@ func secretsOf(t *testing.T, p pod) (all []string) {
 	return all
 }
 
-// TestFilesAreMounted checks that each file that a setting names is in a volume, and each volume is mounted and defined.
+// TestFilesAreMounted checks that each file that a setting names is in a volume, and that each volume is mounted.
 func TestFilesAreMounted(t *testing.T) {
 	eachFile(t, func(t *testing.T, objects []any) {
 		for _, p := range pods(t, objects) {
@@ -257,13 +257,14 @@ func TestRoutesReachServices(t *testing.T) {
 	}
 }
 
-// TestPrometheusFindsTheServers checks that the ServiceMonitor selects both admin Services, by jobs that the rules know.
+// TestPrometheusFindsTheServers checks that the ServiceMonitor selects both admin Services, as jobs of the rules.
 func TestPrometheusFindsTheServers(t *testing.T) {
 	objects := render(t, "testdata/values/everything.yaml")
 	monitor := must(t, objects, func(*monitoringv1.ServiceMonitor) bool { return true })
 	var jobs []string
 	for _, service := range of[*corev1.Service](objects) {
-		if selects(t, &monitor.Spec.Selector, service.Labels) && service.Spec.Ports[0].Name == monitor.Spec.Endpoints[0].Port {
+		port := service.Spec.Ports[0].Name
+		if selects(t, &monitor.Spec.Selector, service.Labels) && port == monitor.Spec.Endpoints[0].Port {
 			jobs = append(jobs, service.Labels[monitor.Spec.JobLabel])
 		}
 	}

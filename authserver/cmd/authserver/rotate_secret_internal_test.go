@@ -267,17 +267,21 @@ func TestRotateSecretAfterHalfARotation(t *testing.T) {
 
 // Each error says what is missing.
 func TestRotateSecretErrors(t *testing.T) {
+	answers := func(method string, status int) func(*kubernetes) {
+		return func(k *kubernetes) { k.answer = map[string]int{method: status} }
+	}
+	idTokens := keyRotateSecretCommand{Secret: "keys", IDTokens: true}
 	for name, test := range map[string]struct {
 		prepare func(*kubernetes)
 		command keyRotateSecretCommand
 		want    string
 	}{
 		"no Secret":   {nil, keyRotateSecretCommand{Secret: "others"}, "no Secret others"},
-		"no Role":     {func(k *kubernetes) { k.answer = map[string]int{"GET": 403} }, keyRotateSecretCommand{Secret: "keys"}, "may not get Secret keys"},
-		"no patch":    {func(k *kubernetes) { k.answer = map[string]int{"PATCH": 403} }, keyRotateSecretCommand{Secret: "keys", IDTokens: true}, "may not patch Secret keys"},
-		"not JSON":    {func(k *kubernetes) { k.secrets["keys"] = []byte("x") }, keyRotateSecretCommand{Secret: "keys", IDTokens: true}, "nothing was changed"},
-		"redirect":    {func(k *kubernetes) { k.answer = map[string]int{"GET": 307} }, keyRotateSecretCommand{Secret: "keys"}, "responds with 307"},
-		"no account":  {func(*kubernetes) { accountFolder = "/nonexistent" }, keyRotateSecretCommand{Secret: "keys"}, "service account"},
+		"no Role":     {answers(http.MethodGet, http.StatusForbidden), idTokens, "may not get Secret keys"},
+		"no patch":    {answers(http.MethodPatch, http.StatusForbidden), idTokens, "may not patch Secret keys"},
+		"redirect":    {answers(http.MethodGet, http.StatusTemporaryRedirect), idTokens, "responds with 307"},
+		"not JSON":    {func(k *kubernetes) { k.secrets["keys"] = []byte("x") }, idTokens, "nothing was changed"},
+		"no account":  {func(*kubernetes) { accountFolder = "/nonexistent" }, idTokens, "service account"},
 		"no API file": {nil, keyRotateSecretCommand{Secret: "keys"}, "the API has a file of its own"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -104,11 +104,11 @@ func (c *Client) Get(ctx context.Context, name string) (*Secret, error) {
 	return &Secret{name: name, version: o.Metadata.ResourceVersion, data: o.Data}, nil
 }
 
-// Entry returns an entry of the Secret. It returns ErrNoEntry if there is none.
+// Entry returns an entry of the Secret. It returns ErrNoEntry for an entry that does not exist.
 func (s *Secret) Entry(entry string) ([]byte, error) {
 	value, ok := s.data[entry]
 	if !ok {
-		return nil, fmt.Errorf("Secret %s: %w: %s", s.name, ErrNoEntry, entry)
+		return nil, fmt.Errorf("secret %s: %w: %s", s.name, ErrNoEntry, entry)
 	}
 	return value, nil
 }
@@ -146,7 +146,7 @@ func (c *Client) do(ctx context.Context, method, name string, body []byte, resul
 		return err
 	}
 	if err := json.NewDecoder(io.LimitReader(response.Body, maxResponse)).Decode(result); err != nil {
-		return fmt.Errorf("Secret %s: the response of Kubernetes is no Secret", name) // err may quote it
+		return fmt.Errorf("secret %s: the response of Kubernetes is no Secret", name) // err may quote it
 	}
 	return nil
 }
@@ -158,12 +158,12 @@ func problem(status int, method, name string) error {
 	case http.StatusOK:
 		return nil
 	case http.StatusConflict:
-		return fmt.Errorf("Secret %s: %w", name, ErrChanged)
+		return fmt.Errorf("secret %s: %w", name, ErrChanged)
 	case http.StatusNotFound:
 		return fmt.Errorf("there is no Secret %s in this namespace", name)
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("the service account may not %s Secret %s: give it a Role with this verb (Kubernetes responds "+
 			"with %d)", verb, name, status)
 	}
-	return fmt.Errorf("Secret %s: Kubernetes responds with %d to %s", name, status, method)
+	return fmt.Errorf("secret %s: Kubernetes responds with %d to %s", name, status, method)
 }
