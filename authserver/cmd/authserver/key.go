@@ -19,6 +19,8 @@ type keyCommands struct {
 	Init   keyInitCommand   `cmd:"" help:"Create the JWK Sets of the authorization server and of the API, in files that only their owner can read."`
 	List   keyListCommand   `cmd:"" help:"List the keys of a JWK Set and their state."`
 	Rotate keyRotateCommand `cmd:"" help:"Add a key that replaces the current one. Running servers notice it."`
+
+	RotateSecret keyRotateSecretCommand `cmd:"" name:"rotate-secret" help:"Do the same to Secrets of Kubernetes, from a pod."`
 }
 
 type keyInitCommand struct {

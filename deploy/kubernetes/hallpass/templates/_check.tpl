@@ -1,0 +1,80 @@
+{{/* What the schema cannot say. Each message says what to set. */}}
+
+{{- define "hallpass.check" -}}
+{{- $v := .Values -}}
+{{- $users := $v.authserver.database -}}
+{{- $items := $v.resourceserver.items.database -}}
+{{- $published := or $v.ingress.enabled $v.gateway.enabled -}}
+{{- if and (not $users.cluster.enabled) (not $users.url) -}}
+{{- fail "authserver.database: set cluster.enabled, or url" -}}
+{{- end -}}
+{{- range $where, $database := dict "authserver.database" $users "resourceserver.items.database" $items -}}
+{{- /* The messages do not repeat a URL: it may have a password. */ -}}
+{{- if and $database.url (not (regexMatch "^postgres(ql)?://[^:/@?]+@[^/@?]+/[^/@]+$" $database.url)) -}}
+{{- fail (printf "%s.url: it must be like postgres://USER@HOST/NAME?sslmode=verify-full; the password is in passwordSecret" $where) -}}
+{{- end -}}
+{{- if and $database.cluster.enabled $database.url -}}
+{{- fail (printf "%s: set either cluster.enabled or url, not both" $where) -}}
+{{- end -}}
+{{- if and $v.networkPolicy.enabled $database.url (not $database.peers) -}}
+{{- fail (printf "%s.peers: say where the database of the URL is, such as - ipBlock: {cidr: 10.0.8.0/24}; without it the NetworkPolicy lets nobody reach it" $where) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $users.url (eq $users.url $items.url) -}}
+{{- fail "resourceserver.items.database.url: it must be another database than authserver.database.url; the API must not reach the users" -}}
+{{- end -}}
+{{- if $v.networkPolicy.enabled -}}
+{{- range $peer := $items.peers -}}
+{{- range $users.peers -}}
+{{- if and (eq (toJson $peer) (toJson .)) (eq (int $items.port) (int $users.port)) -}}
+{{- fail "resourceserver.items.database.peers: the API could reach the users' database there; give the databases different servers or ports" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and $published (not $v.networkPolicy.ingressFrom) -}}
+{{- fail "networkPolicy.ingressFrom: name the pods of the Ingress controller or Gateway, such as - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}" -}}
+{{- end -}}
+{{- if and $v.monitoring.serviceMonitor.enabled (not $v.networkPolicy.prometheusFrom) -}}
+{{- fail "networkPolicy.prometheusFrom: name the pods of Prometheus, such as - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}" -}}
+{{- end -}}
+{{- if and $v.authserver.mail.url (not $v.authserver.mail.peers) -}}
+{{- fail "authserver.mail.peers: say where the mail server is, such as - ipBlock: {cidr: 192.0.2.25/32}" -}}
+{{- end -}}
+{{- end -}}
+{{- if and $published (not $v.trustedProxies) -}}
+{{- fail "trustedProxies: name the networks of the pods of the Ingress controller or Gateway, such as 10.244.0.0/16; without them all users count as one address, and are throttled together" -}}
+{{- end -}}
+{{- if and $v.gateway.enabled (not $v.gateway.parentRefs) -}}
+{{- fail "gateway.parentRefs: name the Gateway, such as - {name: public, namespace: gateways}" -}}
+{{- end -}}
+{{- if eq $v.issuer $v.audience -}}
+{{- fail "audience: it must be another host than issuer" -}}
+{{- end -}}
+{{- if and $v.authserver.mail.url (not (regexMatch "^smtps?://([^:/@]+@)?[^/@]+:[0-9]+$" $v.authserver.mail.url)) -}}
+{{- fail "authserver.mail.url: it must be like smtps://USER@HOST:PORT; the password is in passwordSecret" -}}
+{{- end -}}
+{{- if and $v.authserver.mail.url (not $v.authserver.mail.from) -}}
+{{- fail "authserver.mail.from: set the sender of mails" -}}
+{{- end -}}
+{{- if eq $v.keys.authserverSecret $v.keys.apiSecret -}}
+{{- fail "keys.apiSecret: it must be another Secret than keys.authserverSecret; the API must not have its private keys" -}}
+{{- end -}}
+{{- if $v.keys.externalSecrets.enabled -}}
+{{- if not $v.keys.externalSecrets.store.name -}}
+{{- fail "keys.externalSecrets.store.name: name the SecretStore or ClusterSecretStore" -}}
+{{- end -}}
+{{- if $v.keys.rotation.enabled -}}
+{{- fail "keys.rotation.enabled: set it to false with External Secrets, which would undo the rotation; rotate the keys in the store" -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := list "authserver" "resourceserver" -}}
+{{- with (index $v $name).autoscaling -}}
+{{- if and .enabled (lt (int .maxReplicas) (int .minReplicas)) -}}
+{{- fail (printf "%s.autoscaling.maxReplicas: it must not be less than minReplicas" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.resourceserver.dpopNonceSecret.name (not $v.resourceserver.keysURL) -}}
+{{- fail "resourceserver.dpopNonceSecret: it is only for resourceserver.keysURL; otherwise the secret comes from the keys" -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,79 @@
+{{/* The settings of the servers, as environment variables. */}}
+
+{{- define "hallpass.serverEnv" -}}
+{{- $v := .root.Values -}}
+{{- $tier := index $v .component -}}
+- name: HALLPASS_ISSUER
+  value: {{ $v.issuer | quote }}
+- name: HALLPASS_AUDIENCE
+  value: {{ $v.audience | quote }}
+- name: HALLPASS_DRAIN_DELAY
+  value: {{ printf "%ds" (int $v.stop.drainSeconds) }}
+- name: HALLPASS_STOP_TIMEOUT
+  value: {{ printf "%ds" (int $v.stop.timeoutSeconds) }}
+- name: HALLPASS_LOG_FORMAT
+  value: {{ $v.log.format }}
+- name: HALLPASS_LOG_LEVEL
+  value: {{ $v.log.level }}
+{{- with $v.trustedProxies }}
+- name: HALLPASS_TRUSTED_PROXIES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with $v.monitoring.otlpEndpoint }}
+- name: HALLPASS_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
+{{- range $name, $value := $tier.settings }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end }}
+
+{{/* A database: its URL, its Secrets. Takes root, database and name (users or items). */}}
+{{- define "hallpass.databaseURL" -}}
+{{- $host := printf "%s-%s-rw" (include "hallpass.name" .root) .name -}}
+{{- if .database.cluster.enabled -}}
+postgres://hallpass@{{ $host }}/hallpass?sslmode=verify-full&sslrootcert=/etc/hallpass/database-ca/ca.crt
+{{- else if and .database.caSecret.name (not (contains "sslrootcert=" .database.url)) -}}
+{{ .database.url }}{{ ternary "&" "?" (contains "?" .database.url) }}sslrootcert=/etc/hallpass/database-ca/ca.crt
+{{- else -}}
+{{ .database.url }}
+{{- end -}}
+{{- end }}
+
+{{- define "hallpass.databaseEnv" -}}
+- name: {{ .prefix }}_URL
+  value: {{ include "hallpass.databaseURL" . | quote }}
+{{- if or .database.cluster.enabled .database.passwordSecret.name }}
+- name: {{ .prefix }}_PASSWORD_FILE
+  value: /etc/hallpass/database/password
+{{- end }}
+{{- end }}
+
+{{- define "hallpass.databaseVolumes" -}}
+{{- $cluster := printf "%s-%s" (include "hallpass.name" .root) .name -}}
+{{- if .database.cluster.enabled }}
+{{ include "hallpass.secretVolume" (dict "volume" "database" "secret" (printf "%s-app" $cluster) "key" "password" "file" "password") }}
+{{ include "hallpass.secretVolume" (dict "volume" "database-ca" "secret" (printf "%s-ca" $cluster) "key" "ca.crt" "file" "ca.crt") }}
+{{- else }}
+{{- with .database.passwordSecret }}{{ if .name }}
+{{ include "hallpass.secretVolume" (dict "volume" "database" "secret" .name "key" .key "file" "password") }}
+{{- end }}{{ end }}
+{{- with .database.caSecret }}{{ if .name }}
+{{ include "hallpass.secretVolume" (dict "volume" "database-ca" "secret" .name "key" .key "file" "ca.crt") }}
+{{- end }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "hallpass.databaseMounts" -}}
+{{- if or .database.cluster.enabled .database.passwordSecret.name }}
+- name: database
+  mountPath: /etc/hallpass/database
+  readOnly: true
+{{- end }}
+{{- if or .database.cluster.enabled .database.caSecret.name }}
+- name: database-ca
+  mountPath: /etc/hallpass/database-ca
+  readOnly: true
+{{- end }}
+{{- end }}

@@ -1,0 +1,41 @@
+package kubernetes_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestReadmeHasAllValues compares the table of README.md with values.yaml.
+func TestReadmeHasAllValues(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for line := range strings.Lines(string(readme)) {
+		if name, ok := strings.CutPrefix(line, "| `"); ok {
+			name, _, _ = strings.Cut(name, "`")
+			names[name] = true
+		}
+	}
+	for _, name := range leaves("", readValues(t, filepath.Join(chartDir, "values.yaml"))) {
+		if !names[name] {
+			t.Errorf("README.md lacks the value %s", name)
+		}
+	}
+}
+
+// leaves returns the names of all values that are no maps; resources are one value.
+func leaves(prefix string, values map[string]any) (all []string) {
+	for name, value := range values {
+		of, ok := value.(map[string]any)
+		if !ok || len(of) == 0 || name == "resources" {
+			all = append(all, prefix+name)
+			continue
+		}
+		all = append(all, leaves(prefix+name+".", of)...)
+	}
+	return all
+}

@@ -1,0 +1,203 @@
+package kubernetes_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+)
+
+var (
+	helpSetting = regexp.MustCompile(`\$(HALLPASS_[A-Z_]+)\)`)
+	helpFlag    = regexp.MustCompile(`--([a-z][a-z-]+)`)
+)
+
+// programs returns the folder of the two programs: HALLPASS_BIN, or a new one.
+var programs = sync.OnceValues(func() (string, error) {
+	if given := os.Getenv("HALLPASS_BIN"); given != "" {
+		return given, nil
+	}
+	dir, err := os.MkdirTemp("", "hallpass")
+	if err != nil {
+		return "", err
+	}
+	build := exec.Command("go", "build", "-o", dir+"/", //nolint:noctx // for all tests
+		"github.com/hallpass-auth/hallpass/authserver/cmd/authserver",
+		"github.com/hallpass-auth/hallpass/resourceserver/cmd/resourceserver")
+	build.Dir = "../.."
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stderr = os.Stderr
+	return dir, build.Run()
+})
+
+// help returns what a command prints with --help, without line breaks.
+func help(t *testing.T, program string, command ...string) string {
+	t.Helper()
+	dir, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, program)
+	out, err := exec.CommandContext(t.Context(), path, append(command, "--help")...).Output() //nolint:gosec // ours
+	if err != nil {
+		t.Fatalf("%s %v: %v", path, command, err)
+	}
+	return strings.Join(strings.Fields(string(out)), " ")
+}
+
+// found returns the first group of all matches, sorted and once each.
+func found(pattern *regexp.Regexp, text string) (all []string) {
+	for _, match := range pattern.FindAllStringSubmatch(text, -1) {
+		all = append(all, match[1])
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// TestSettingsExist compares the variables and flags of all pods with what their command knows.
+func TestSettingsExist(t *testing.T) {
+	eachFile(t, func(t *testing.T, objects []any) {
+		for _, p := range pods(t, objects) {
+			c := p.container(t)
+			command := slices.DeleteFunc(slices.Clone(c.Args), func(arg string) bool { return strings.HasPrefix(arg, "-") })
+			if command[0] == "key" {
+				command = command[:2] // without the names of Secrets
+			}
+			program := "authserver"
+			if c.Name == "resourceserver" {
+				program = c.Name
+			}
+			text := help(t, program, command...)
+			known, flags := found(helpSetting, text), found(helpFlag, text)
+			for name := range environment(p, t) {
+				if !slices.Contains(known, name) {
+					t.Errorf("%s: %s %v does not know %s", p.owner, program, command, name)
+				}
+			}
+			for _, arg := range c.Args {
+				flag, isFlag := strings.CutPrefix(arg, "--")
+				flag, _, _ = strings.Cut(flag, "=")
+				if isFlag && !slices.Contains(flags, flag) {
+					t.Errorf("%s: %s %v does not know --%s", p.owner, program, command, flag)
+				}
+			}
+		}
+	})
+}
+
+// notInSettings are the settings that the chart makes itself or that are for a machine of a developer, by server.
+var notInSettings = map[string][]string{
+	"authserver": {
+		"HALLPASS_DATABASE_PASSWORD_FILE", "HALLPASS_DATABASE_URL", "HALLPASS_MAIL_FROM",
+		"HALLPASS_REGISTRATION_TOKEN_FILE", "HALLPASS_SMTP_PASSWORD_FILE", "HALLPASS_SMTP_URL",
+		// For demos and tests on one machine.
+		"HALLPASS_DEMO", "HALLPASS_INSECURE_FETCH_FROM", "HALLPASS_MAIL_INBOX",
+		// A folder of the image: the chart mounts none.
+		"HALLPASS_MAIL_TEMPLATES",
+	},
+	"resourceserver": {
+		"HALLPASS_DPOP_NONCE_SECRET", "HALLPASS_ITEMS_DATABASE_PASSWORD_FILE", "HALLPASS_ITEMS_DATABASE_URL",
+		"HALLPASS_KEYS_URL", "HALLPASS_STATUS_LISTS_URL",
+	},
+	"both": {
+		"HALLPASS_ADMIN_LISTEN", "HALLPASS_AUDIENCE", "HALLPASS_DRAIN_DELAY", "HALLPASS_ISSUER", "HALLPASS_KEYS_FILE",
+		"HALLPASS_LISTEN", "HALLPASS_LOG_FORMAT", "HALLPASS_LOG_LEVEL", "HALLPASS_OTLP_ENDPOINT",
+		"HALLPASS_STOP_TIMEOUT", "HALLPASS_TRUSTED_PROXIES",
+		// It would be in the manifest for all to read.
+		"HALLPASS_TOKEN_SECRET",
+	},
+}
+
+// TestSchemaKnowsTheSettings compares what values.schema.json accepts as settings with what the servers know. A new
+// setting must be added to the schema, or above.
+func TestSchemaKnowsTheSettings(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(chartDir, "values.schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type tier struct {
+		Properties struct {
+			Settings struct {
+				PropertyNames struct {
+					Enum []string `json:"enum"`
+				} `json:"propertyNames"`
+			} `json:"settings"`
+		} `json:"properties"`
+	}
+	var schema struct {
+		Properties map[string]json.RawMessage `json:"properties"`
+	}
+	if err := json.Unmarshal(data, &schema); err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range []string{"authserver", "resourceserver"} {
+		var of tier
+		if err := json.Unmarshal(schema.Properties[program], &of); err != nil {
+			t.Fatal(err)
+		}
+		got := slices.Concat(of.Properties.Settings.PropertyNames.Enum, notInSettings[program], notInSettings["both"])
+		slices.Sort(got)
+		if want := found(helpSetting, help(t, program, "serve")); !slices.Equal(got, want) {
+			t.Errorf("settings of %s:\n%q\nwant, from its help:\n%q", program, got, want)
+		}
+	}
+}
+
+// TestServersHaveTheirSettings checks values that are easy to get wrong.
+func TestServersHaveTheirSettings(t *testing.T) {
+	objects := render(t, "testdata/values/everything.yaml")
+	const authority = "sslrootcert=/etc/hallpass/database-ca/ca.crt"
+	for owner, want := range map[string]map[string]string{
+		name + "-authserver": {
+			"HALLPASS_ISSUER":             "https://login.example.com",
+			"HALLPASS_DATABASE_URL":       "postgres://hallpass@" + name + "-users-rw/hallpass?sslmode=verify-full&" + authority,
+			"HALLPASS_TRUSTED_PROXIES":    "10.244.0.0/16,fd00:10:244::/56",
+			"HALLPASS_BCRYPT_COST":        "13",
+			"HALLPASS_DRAIN_DELAY":        "15s",
+			"HALLPASS_REGISTRATION":       "token",
+			"HALLPASS_SMTP_PASSWORD_FILE": "/etc/hallpass/mail/password",
+		},
+		name + "-resourceserver": {
+			"HALLPASS_AUDIENCE":           "https://api.example.com",
+			"HALLPASS_DOCS":               "false",
+			"HALLPASS_ITEMS_DATABASE_URL": "postgres://hallpass@" + name + "-items-rw/hallpass?sslmode=verify-full&" + authority,
+			"HALLPASS_STATUS_LISTS_URL":   "http://" + name + "-authserver:9000/status-lists",
+		},
+	} {
+		got := environment(podNamed(t, objects, owner), t)
+		for setting, value := range want {
+			if got[setting].Value != value {
+				t.Errorf("%s: %s is %q, want %q", owner, setting, got[setting].Value, value)
+			}
+		}
+	}
+	outside := environment(podNamed(t, render(t, "testdata/values/external.yaml"), name+"-authserver"), t)
+	const want = "postgres://hallpass@db1.example.com,db2.example.com/hallpass" +
+		"?sslmode=verify-full&target_session_attrs=read-write&" + authority
+	if got := outside["HALLPASS_DATABASE_URL"].Value; got != want {
+		t.Errorf("HALLPASS_DATABASE_URL is %q, want %q", got, want)
+	}
+}
+
+// TestAutoscalersScaleTheirDeployment checks the targets, and that no Deployment with an autoscaler fixes its replicas.
+func TestAutoscalersScaleTheirDeployment(t *testing.T) {
+	eachFile(t, func(t *testing.T, objects []any) {
+		scaled := autoscalers(t, objects)
+		for _, d := range of[*appsv1.Deployment](objects) {
+			if scaled[d.Name] != (d.Spec.Replicas == nil) {
+				t.Errorf("%s: autoscaler %v, replicas %v", d.Name, scaled[d.Name], d.Spec.Replicas)
+			}
+			delete(scaled, d.Name)
+		}
+		if len(scaled) != 0 {
+			t.Errorf("autoscalers of nothing: %v", scaled)
+		}
+	})
+}

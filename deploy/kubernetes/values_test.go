@@ -1,0 +1,97 @@
+package kubernetes_test
+
+import (
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v4/pkg/chart/v2/loader"
+	sigsyaml "sigs.k8s.io/yaml"
+)
+
+// wrongValues are changes of values that work, and what the error must name.
+var wrongValues = map[string]string{
+	// By the schema.
+	"{issuer: null}":                                          "issuer",
+	"{issuer: http://login.example.com}":                      "issuer",
+	"{issuer: https://login.example.com/}":                    "issuer",
+	"{isuer: https://login.example.com}":                      "isuer",
+	"{authserver: {replica: 3}}":                              "replica",
+	"{authserver: {replicas: three}}":                         "replicas",
+	"{authserver: {settings: {HALLPASS_BCRYPT_COSTS: 13}}}":   "HALLPASS_BCRYPT_COSTS",
+	"{authserver: {settings: {HALLPASS_TOKEN_SECRET: x}}}":    "HALLPASS_TOKEN_SECRET",
+	"{authserver: {settings: {HALLPASS_ISSUER: x}}}":          "HALLPASS_ISSUER",
+	"{resourceserver: {settings: {HALLPASS_BCRYPT_COST: 1}}}": "HALLPASS_BCRYPT_COST",
+	"{resourceserver: {keysURL: http://x.example}}":           "keysURL",
+	"{networkPolicy: {ingressFrom: [{podSelektor: {}}]}}":     "podSelektor",
+	"{networkPolicy: {ingressFrom: [{}]}}":                    "ingressFrom",
+	"{networkPolicy: {dnsTo: []}}":                            "dnsTo",
+	"{keys: {rotation: {schedule: monthly}}}":                 "schedule",
+	"{keys: {rotation: {signsAfter: 20}}}":                    "signsAfter",
+	"{stop: {drainSeconds: 2s}}":                              "drainSeconds",
+	"{trustedProxies: [controller]}":                          "trustedProxies",
+	"{ingress: {tls: true}}":                                  "tls",
+
+	// By the templates.
+	"{authserver: {database: {url: 'postgres://u:secret@h/d', cluster: {enabled: false}}}}":        "passwordSecret",
+	"{authserver: {database: {url: 'host=h password=u:secret', cluster: {enabled: false}}}}":       "passwordSecret",
+	"{resourceserver: {items: {database: {url: 'postgres://u:secret@h/d'}}}}":                      "passwordSecret",
+	"{authserver: {mail: {url: 'smtps://u:secret@h:465', from: a@b, peers: [{podSelector: {}}]}}}": "passwordSecret",
+	"{authserver: {database: {cluster: {enabled: false}}}}":                                        "authserver.database: set cluster.enabled, or url",
+	"{authserver: {database: {url: 'postgres://u@h/d'}}}":                                          "authserver.database: set either",
+	"{authserver: {database: {cluster: {enabled: false}, url: 'postgres://u@h/d'}}}":               "authserver.database.peers",
+	"{ingress: {enabled: true}, trustedProxies: [10.0.0.0/8]}":                                     "networkPolicy.ingressFrom",
+	"{ingress: {enabled: true}, networkPolicy: {enabled: false}}":                                  "trustedProxies",
+	"{gateway: {enabled: true}, trustedProxies: [10.0.0.1], networkPolicy: {enabled: false}}":      "gateway.parentRefs",
+	"{audience: https://login.example.com}":                                                        "audience",
+	"{keys: {apiSecret: hallpass-keys}}":                                                           "keys.apiSecret",
+	"{keys: {externalSecrets: {enabled: true}}}":                                                   "keys.externalSecrets.store.name",
+	"{keys: {externalSecrets: {enabled: true, store: {name: vault}}}}":                             "keys.rotation.enabled",
+	"{monitoring: {serviceMonitor: {enabled: true}}}":                                              "networkPolicy.prometheusFrom",
+	"{authserver: {mail: {url: 'smtps://m:465'}}}":                                                 "authserver.mail.peers",
+	"{authserver: {mail: {url: 'smtps://m:465', peers: [{podSelector: {}}]}}}":                     "authserver.mail.from",
+	"{authserver: {autoscaling: {enabled: true, maxReplicas: 1}}}":                                 "authserver.autoscaling.maxReplicas",
+	"{resourceserver: {dpopNonceSecret: {name: x}}}":                                               "resourceserver.dpopNonceSecret",
+	onePostgreSQL("u", "d", "10.0.0.2/32"):                                                         "another database",
+	onePostgreSQL("i", "i", "10.0.0.1/32"):                                                         "resourceserver.items.database.peers",
+}
+
+// onePostgreSQL returns values with the users in database d at 10.0.0.1, and the items as given.
+func onePostgreSQL(user, database, cidr string) string {
+	return `{authserver: {database: {cluster: {enabled: false}, url: 'postgres://u@h/d', peers: [
+		{ipBlock: {cidr: 10.0.0.1/32}}]}}, resourceserver: {items: {database: {url: 'postgres://` +
+		user + "@h/" + database + "', peers: [{ipBlock: {cidr: " + cidr + "}}]}}}}"
+}
+
+// TestWrongValuesAreRefused changes values that work. The error must name the value.
+func TestWrongValuesAreRefused(t *testing.T) {
+	for change, want := range wrongValues {
+		var changes map[string]any
+		if err := sigsyaml.Unmarshal([]byte(change), &changes); err != nil {
+			t.Fatalf("%s: %v", change, err)
+		}
+		values := loader.MergeMaps(readValues(t, "testdata/values/minimal.yaml"), changes)
+		_, err := template(t, values)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error is %v, want one that names %q", change, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "u:secret") {
+			t.Errorf("%s: the error has the password: %v", change, err)
+		}
+	}
+}
+
+// TestNotes checks that the notes name the Secrets to make, and warn of what is open.
+func TestNotes(t *testing.T) {
+	values := readValues(t, "testdata/values/minimal.yaml")
+	values["networkPolicy"] = map[string]any{"enabled": false}
+	texts, err := template(t, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	notes := texts["hallpass/templates/NOTES.txt"]
+	for _, want := range []string{"hallpass-keys", "hallpass-api-keys", namespace, "Nothing is published", "admin ports"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("the notes lack %q:\n%s", want, notes)
+		}
+	}
+}
