@@ -32,6 +32,9 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
+// unlimited is a timeout that a busy machine does not reach.
+const unlimited = 10 * time.Minute
+
 // A web app that the servers of the tests know.
 const appOrigin = "https://app.example"
 
@@ -87,6 +90,7 @@ func start(t *testing.T, o options) *system {
 	t.Cleanup(s.api.Close)
 	s.doctor = doctor.Config{
 		Issuer: issuer, Audience: audience, API: audience, APIPath: "/users/me", Store: s.data, Keys: ring,
+		Timeout: unlimited, RevocationTimeout: unlimited,
 	}
 	return s
 }
@@ -149,7 +153,7 @@ func (s *system) config(issuer, audience string, ring *keyring.Ring, origins boo
 		IssuerURL: issuer, Passwords: login, Sessions: s.data, Scopes: s.data, Verifier: verifier, Keys: ring,
 		Tokens: issuing.New(issuing.Config{
 			Issuer: issuer, Audience: audience, Lifetime: 30 * time.Minute,
-			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
+			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: unlimited,
 			Store: s.data, Passwords: login, Signer: signer, Verifier: anyVerifier,
 			Now: time.Now, Random: rand.Reader, Log: log,
 		}),
