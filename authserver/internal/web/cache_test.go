@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/postgrestest"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 )
 
@@ -59,7 +59,7 @@ func onEveryEngine(t *testing.T, test func(t *testing.T, s *site, statements *st
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			statements := &storetest.Counter{}
-			s := newSiteOn(t, empty(t), store.Pool{Wrap: statements.Wrap})
+			s := newSiteOn(t, empty(t), databasetest.Wrapped(statements.Wrap))
 			s.addService()
 			test(t, s, statements)
 		})

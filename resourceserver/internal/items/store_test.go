@@ -297,7 +297,7 @@ func TestStatements(t *testing.T) {
 	var recorder databasetest.Recorder
 	url := databasetest.URL(t, database.SQLite)
 	open(t, url, databasetest.Pool)
-	useAll(t, open(t, url, database.Pool{Wrap: recorder.Wrap}))
+	useAll(t, open(t, url, databasetest.Wrapped(recorder.Wrap)))
 	const file = "testdata/statements/00001.sql"
 	got := strings.Join(recorder.Statements(), ";\n") + ";\n"
 	if *update {
