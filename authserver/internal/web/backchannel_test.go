@@ -90,7 +90,7 @@ func (w *told) sender(exception netip.AddrPort) *backchannel.Sender {
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	return backchannel.New(backchannel.Config{
 		Store: w.data, Tokens: w.tokens, Now: w.clock, Log: log,
-		Guard: outbound.New(outbound.Config{Exception: exception, Now: w.clock, Log: log}),
+		Guard: outbound.New(outbound.Config{Exception: exception, Timeout: time.Hour, Now: w.clock, Log: log}),
 	})
 }
 
