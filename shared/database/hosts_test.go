@@ -63,7 +63,7 @@ func patient(connections int) database.Pool {
 // short that a busy machine reaches them, it tries until it succeeds.
 func openWith(t *testing.T, url string, limits database.Pool) *database.DB {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; {
+	for end := time.Now().Add(5 * time.Minute); ; {
 		db, err := database.Open(t.Context(), url, limits)
 		if err == nil {
 			t.Cleanup(func() { _ = db.Close() }) // a server may be frozen
@@ -119,7 +119,7 @@ func wantWords(t *testing.T, db *database.DB, n int, want string) {
 // writeUntilDone writes a word until that succeeds. Every other result must be ErrUnavailable.
 func writeUntilDone(t *testing.T, db *database.DB, word string) (failed int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for {
 		_, err := db.Exec(ctx, "insert", insert+" ON CONFLICT DO NOTHING", word)
@@ -246,7 +246,7 @@ func makeReadOnly(t *testing.T, db *database.DB) {
 // waitReadOnly waits until a connection has noticed that its server has become read-only.
 func waitReadOnly(t *testing.T, conn *sql.Conn) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); value(t, conn, "SHOW default_transaction_read_only") != "on"; {
+	for end := time.Now().Add(5 * time.Minute); value(t, conn, "SHOW default_transaction_read_only") != "on"; {
 		if time.Now().After(end) {
 			t.Fatal("the server has not become read-only")
 		}

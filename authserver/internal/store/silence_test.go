@@ -77,7 +77,7 @@ func (n *network) forward(to, from net.Conn) {
 }
 
 // patience ends waits that would not end.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
 // opened returns a store with limits that a busy machine reaches while it connects. It tries until it succeeds.
 func opened(t *testing.T, url string, limits store.Pool) *store.Store {

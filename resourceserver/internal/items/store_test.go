@@ -257,7 +257,7 @@ func TestDatabaseComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := database.ErrUnavailable
-		for end := time.Now().Add(time.Minute); err != nil && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(5 * time.Minute); err != nil && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 			_, err = s.Create(t.Context(), john, draft, items.Key{}, start)
 		}
 		if err != nil {
