@@ -23,6 +23,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) {
@@ -133,12 +134,7 @@ func TestCommands(t *testing.T) {
 
 // createDatabase creates an empty database, as migrate and serve do.
 func createDatabase(url string) error {
-	s, err := store.Open(context.Background(), url, databasetest.Pool)
-	if err != nil {
-		return err
-	}
-	_, err = s.Migrate(context.Background())
-	return errors.Join(err, s.Close())
+	return storetest.WriteSQLite(strings.TrimPrefix(url, "sqlite:"))
 }
 
 // noRaceSleep is a setting of the race detector, which by default makes every program sleep for a

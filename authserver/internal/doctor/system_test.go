@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +28,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
@@ -114,11 +114,9 @@ func (s *system) open(audience string) {
 	s.t.Helper()
 	ctx := s.t.Context()
 	var err error
-	s.data, err = store.Open(ctx, "sqlite:"+filepath.Join(s.t.TempDir(), "hallpass.db"), databasetest.Pool)
+	s.data, err = store.Open(ctx, "sqlite:"+storetest.SQLite(s.t), databasetest.Pool)
 	s.must(err)
 	s.t.Cleanup(func() { _ = s.data.Close() })
-	_, err = s.data.Migrate(ctx)
-	s.must(err)
 	_, err = s.data.SetDefaultAPI(ctx, audience, time.Now())
 	s.must(err)
 	secret, digest, err := client.GenerateSecret(rand.Reader)

@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +24,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
@@ -44,7 +44,7 @@ type told struct {
 func newTold(t testing.TB, algorithm string) *told {
 	t.Helper()
 	w := &told{status: http.StatusOK}
-	w.site = startSite(t, keyring.IDTokenAlgorithms, "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"),
+	w.site = startSite(t, keyring.IDTokenAlgorithms, "sqlite:"+storetest.SQLite(t),
 		databasetest.Pool, func(cfg *web.Config) { w.tokens = cfg.Tokens })
 	server := httptest.NewServer(http.HandlerFunc(w.receive))
 	t.Cleanup(server.Close)

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"net/url"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -44,7 +43,7 @@ func TestMain(m *testing.M) {
 var engines = map[string]func(t *testing.T) string{
 	"SQLite": func(t *testing.T) string {
 		t.Helper()
-		return "sqlite:" + filepath.Join(t.TempDir(), "hallpass.db")
+		return "sqlite:" + storetest.SQLite(t)
 	},
 	"PostgreSQL": func(t *testing.T) string {
 		t.Helper()
