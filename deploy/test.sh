@@ -52,7 +52,8 @@ if [ -z "${HALLPASS_BIN:-}" ] && [ -x bin/authserver ]; then export HALLPASS_BIN
 # -count=1: go test caches results by the code of a package, and does not know that a
 # test runs the programs in HALLPASS_BIN.
 # -parallel 4: many tests wait for a process.
-"$temporary/withpostgres" go test -v -vet=off -count=1 -parallel=4 -timeout=60m "${flags[@]}" "$@" |
+# -timeout: only for a test that hangs. A slow machine needs more than ten times the usual.
+"$temporary/withpostgres" go test -v -vet=off -count=1 -parallel=4 -timeout=3h "${flags[@]}" "$@" |
 	awk -v reasons="$temporary/reasons" -f deploy/test.awk
 status=$?
 

@@ -122,7 +122,7 @@ func (s *Server) handler(folder string) (http.Handler, error) {
 	})
 }
 
-// settings returns the defaults of the program, but for what a test has of its own.
+// settings returns the defaults of the program, except for what a test has of its own and for timeouts.
 func (s *Server) settings() server.Settings {
 	return server.Settings{
 		Issuer:              s.URL,
@@ -136,7 +136,7 @@ func (s *Server) settings() server.Settings {
 		Demo:                server.DemoOff,
 		PasswordWorkers:     2,
 		PasswordQueue:       64,
-		PasswordWait:        5 * time.Second,
+		PasswordWait:        timeout,
 	}
 }
 
@@ -168,8 +168,11 @@ func (s *Server) check(doing string, err error) {
 	}
 }
 
-// pool has timeouts that a busy machine does not reach.
-var pool = store.Pool{StatementTimeout: time.Minute}
+// timeout is one that a busy machine does not reach. It only ends tests that would hang.
+const timeout = 5 * time.Minute
+
+// pool limits the calls to the database.
+var pool = store.Pool{ConnectTimeout: timeout, StatementTimeout: timeout}
 
 // openDatabase opens a database of its own in the folder. It is a file: the store opens SQLite by several connections
 // with a write-ahead log, which SQLite does not have in memory.

@@ -11,14 +11,10 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"time"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 )
-
-// requestTimeout limits each request of a client. It only ends tests that would hang.
-const requestTimeout = time.Minute
 
 // Request says which token a client requests.
 type Request struct {
@@ -66,14 +62,14 @@ func (s *Server) Revoke(clientID, token string) {
 	if c.ClientSecret != "" {
 		request.SetBasicAuth(url.QueryEscape(clientID), url.QueryEscape(c.ClientSecret))
 	}
-	_, err = read((&http.Client{Timeout: requestTimeout}).Do(request))
+	_, err = read((&http.Client{Timeout: timeout}).Do(request))
 	s.check("revoking a token of "+clientID, err)
 }
 
 // withClient returns a context with the client that package oauth2 uses; nil means one without cookies.
 func withClient(ctx context.Context, client *http.Client) context.Context {
 	if client == nil {
-		client = &http.Client{Timeout: requestTimeout}
+		client = &http.Client{Timeout: timeout}
 	}
 	return context.WithValue(ctx, oauth2.HTTPClient, client)
 }
@@ -142,7 +138,7 @@ func newBrowser(redirectURI string) (*browser, error) {
 		return nil, err
 	}
 	b := &browser{redirectURI: redirectURI}
-	b.Client = http.Client{Timeout: requestTimeout, Jar: jar, CheckRedirect: b.checkRedirect}
+	b.Client = http.Client{Timeout: timeout, Jar: jar, CheckRedirect: b.checkRedirect}
 	return b, nil
 }
 

@@ -208,6 +208,7 @@ func TestFlowInBrowser(t *testing.T) {
 	t.Run("login, without consent for a first-party app", func(t *testing.T) {
 		g := g.in(t)
 		g.open(own)
+		g.sees("Log in")
 		g.check("the field with the focus", `document.activeElement.id`, "username")
 		g.login("john.doe", demoPassword)
 		s.callMe(t, redeem(t, own, g.cameBack("")).access, "John Doe")

@@ -76,13 +76,13 @@ func (u *tutorial) take(t *testing.T, s step) bool {
 // run runs commands. Variables that they set are there in the next ones.
 func (u *tutorial) run(t *testing.T, commands string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	ctx, cancel := context.WithTimeout(t.Context(), maxPage)
 	defer cancel()
 	script := "set -a; [ ! -e .variables ] || . ./.variables\n" + commands + "\nexport -p >.variables"
 	shell := exec.CommandContext(ctx, "sh", "-eu", "-c", script)
 	shell.Dir = u.folder
 	shell.Env = cleanEnv("HOME="+u.folder, "PATH=/usr/bin:"+os.Getenv("PATH")) // python3 must be Debian's
-	shell.WaitDelay = time.Second
+	shell.WaitDelay = time.Minute
 	out, err := shell.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s\n%s", u.name, err, commands, out)

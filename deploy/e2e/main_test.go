@@ -79,8 +79,15 @@ func longTest(t *testing.T) {
 	}
 }
 
-// cleanEnv returns the environment with the given settings instead of those of the
-// developer who runs the tests.
+// patience has limits of the authorization server that a busy machine does not reach. A test that tries a limit sets it
+// by its flag.
+var patience = []string{
+	"HALLPASS_DATABASE_CONNECT_TIMEOUT=" + timeout.String(), "HALLPASS_DATABASE_STATEMENT_TIMEOUT=" + timeout.String(),
+	"HALLPASS_PASSWORD_WAIT=" + timeout.String(),
+}
+
+// cleanEnv returns the environment with patience and the given settings instead of the settings of the developer who
+// runs the tests.
 func cleanEnv(settings ...string) []string {
 	var env []string
 	for _, kv := range os.Environ() {
@@ -89,5 +96,5 @@ func cleanEnv(settings ...string) []string {
 			env = append(env, kv)
 		}
 	}
-	return append(env, settings...)
+	return append(append(env, patience...), settings...)
 }

@@ -19,7 +19,7 @@ import (
 
 // timeout bounds every wait of a test. It is long, for a machine that is busy with other
 // things.
-const timeout = 3 * time.Minute
+const timeout = 10 * time.Minute
 
 // output collects what a process writes. It can be read meanwhile.
 type output struct {

@@ -36,7 +36,7 @@ import (
 const docs = "deploy/docs"
 
 // maxPage bounds how long the commands of a page may take, on a busy machine.
-const maxPage = 5 * time.Minute
+const maxPage = 20 * time.Minute
 
 // maxREADME is the length of README.md, in words, that a newcomer can be asked to read.
 const maxREADME = 1400

@@ -132,7 +132,7 @@ func runSteps(t *testing.T, environment []string, dir string, program []string, 
 	cmd := exec.CommandContext(ctx, program[0], program[1:]...)
 	cmd.Dir = filepath.Join("thirdparty", dir)
 	cmd.Env = environment
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = time.Minute
 	cmd.Stderr = &output{}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -142,9 +142,9 @@ func TestOpenWithKeysURL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); guard.Ready() != nil; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); guard.Ready() != nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("the guard is not ready after 10 seconds")
+			t.Fatal("the guard is not ready after 5 minutes")
 		}
 	}
 	server := httptest.NewServer(guard.Require()(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))

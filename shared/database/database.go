@@ -45,7 +45,7 @@ type Pool struct {
 	ConnectTimeout time.Duration
 	// StatementTimeout limits one statement; 5 seconds if zero. A PostgreSQL server enforces it. A call to either
 	// engine takes at most StatementTimeout plus ConnectTimeout, even if the database stops responding; on SQLite up to
-	// 5 seconds more while another program holds its lock.
+	// StatementTimeout more while another program holds its lock.
 	StatementTimeout time.Duration
 	// Wrap, unless nil, wraps the connector of all connections, to trace or record statements.
 	Wrap func(driver.Connector) driver.Connector

@@ -195,7 +195,7 @@ func TestRecorder(t *testing.T) {
 	var recorder databasetest.Recorder
 	url := databasetest.URL(t, database.SQLite)
 	open(t, url, schema)
-	db, err := database.Open(t.Context(), url, database.Pool{Wrap: recorder.Wrap})
+	db, err := database.Open(t.Context(), url, databasetest.Wrapped(recorder.Wrap))
 	if err != nil {
 		t.Fatal(err)
 	}

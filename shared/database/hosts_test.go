@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/database"
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/postgrestest"
 )
 
@@ -51,18 +52,30 @@ func closeAtEnd(t *testing.T, s *postgrestest.Server) {
 	})
 }
 
-// openWith opens a database with limits until the end of the test, and makes the table words.
+// patient returns limits that a busy machine does not reach.
+func patient(connections int) database.Pool {
+	limits := databasetest.Pool
+	limits.Connections = connections
+	return limits
+}
+
+// openWith opens a database with limits until the end of the test, and makes the table words. If the limits are so
+// short that a busy machine reaches them, it tries until it succeeds.
 func openWith(t *testing.T, url string, limits database.Pool) *database.DB {
 	t.Helper()
-	db, err := database.Open(t.Context(), url, limits)
-	if err != nil {
-		t.Fatal(err)
+	for end := time.Now().Add(5 * time.Minute); ; {
+		db, err := database.Open(t.Context(), url, limits)
+		if err == nil {
+			t.Cleanup(func() { _ = db.Close() }) // a server may be frozen
+			_, err = db.Migrate(t.Context(), schema)
+		}
+		if err == nil {
+			return db
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
 	}
-	t.Cleanup(func() { _ = db.Close() }) // a server may be frozen
-	if _, err := db.Migrate(t.Context(), schema); err != nil {
-		t.Fatal(err)
-	}
-	return db
 }
 
 // onEach makes the pool open n connections, and calls use with each of them.
@@ -106,7 +119,7 @@ func wantWords(t *testing.T, db *database.DB, n int, want string) {
 // writeUntilDone writes a word until that succeeds. Every other result must be ErrUnavailable.
 func writeUntilDone(t *testing.T, db *database.DB, word string) (failed int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for {
 		_, err := db.Exec(ctx, "insert", insert+" ON CONFLICT DO NOTHING", word)
@@ -123,7 +136,7 @@ func writeUntilDone(t *testing.T, db *database.DB, word string) (failed int) {
 func TestPrimaryIsKilled(t *testing.T) {
 	t.Parallel()
 	p := startPair(t)
-	db := openWith(t, p.url, database.Pool{Connections: 4})
+	db := openWith(t, p.url, patient(4))
 	useMany(t, db, 4)
 	writeUntilDone(t, db, "acknowledged")
 	if err := p.primary.Kill(); err != nil {
@@ -146,7 +159,8 @@ func TestPrimaryIsKilled(t *testing.T) {
 func TestPrimaryIsSilent(t *testing.T) {
 	t.Parallel()
 	p := startPair(t)
-	db := openWith(t, p.url, database.Pool{Connections: 4, ConnectTimeout: time.Second, StatementTimeout: time.Second})
+	const limit = time.Second
+	db := openWith(t, p.url, database.Pool{Connections: 4, ConnectTimeout: limit, StatementTimeout: limit})
 	useMany(t, db, 4)
 	writeUntilDone(t, db, "acknowledged")
 	if err := p.primary.Freeze(); err != nil {
@@ -195,8 +209,8 @@ func TestStandbyIsSilent(t *testing.T) {
 func TestServerBecomesReadOnly(t *testing.T) {
 	t.Parallel()
 	p := startPair(t)
-	db := openWith(t, p.url, database.Pool{Connections: 4})
-	alone := openWith(t, p.direct, database.Pool{Connections: 1})
+	db := openWith(t, p.url, patient(4))
+	alone := openWith(t, p.direct, patient(1))
 	useMany(t, db, 4)
 	writeUntilDone(t, db, "acknowledged")
 	if err := p.standby.Promote(); err != nil {
@@ -232,7 +246,7 @@ func makeReadOnly(t *testing.T, db *database.DB) {
 // waitReadOnly waits until a connection has noticed that its server has become read-only.
 func waitReadOnly(t *testing.T, conn *sql.Conn) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); value(t, conn, "SHOW default_transaction_read_only") != "on"; {
+	for end := time.Now().Add(5 * time.Minute); value(t, conn, "SHOW default_transaction_read_only") != "on"; {
 		if time.Now().After(end) {
 			t.Fatal("the server has not become read-only")
 		}
@@ -245,7 +259,7 @@ func TestOnlyAStandby(t *testing.T) {
 	p := startPair(t)
 	url := strings.Replace(p.direct, p.primary.Socket(), p.standby.Socket(), 1)
 	for attributes, want := range map[string]string{"read-write": "read only connection", "primary": "in standby mode"} {
-		db, err := database.Open(t.Context(), url+"&target_session_attrs="+attributes, database.Pool{})
+		db, err := database.Open(t.Context(), url+"&target_session_attrs="+attributes, patient(1))
 		if err == nil {
 			t.Fatal(errors.Join(errors.New("the database opened"), db.Close()))
 		}

@@ -19,12 +19,8 @@ import (
 // sqliteReaders limits the connections that read at once. Each has its own page cache.
 const sqliteReaders = 4
 
-// busyTimeout is how long a connection waits for a lock, and busyPause the time between tries
-// where SQLite itself does not wait.
-const (
-	busyTimeout = 5 * time.Second
-	busyPause   = 10 * time.Millisecond
-)
+// busyPause is the time between two tries to take a lock, where SQLite itself does not wait for it.
+const busyPause = 10 * time.Millisecond
 
 // commandCallTimeout limits one call of a command, which may have a million rows to change.
 const commandCallTimeout = time.Hour
@@ -53,7 +49,7 @@ func openSQLite(ctx context.Context, path string, flag int, limits Pool) (*DB, e
 	d.Write.SetMaxOpenConns(1)
 	d.Read.SetMaxOpenConns(sqliteReaders)
 	d.Read.SetMaxIdleConns(sqliteReaders)
-	if err := connect(ctx, d.Write.DB); err != nil {
+	if err := connect(ctx, d.Write.DB, limits.StatementTimeout); err != nil {
 		return nil, Unavailable("open "+path, errors.Join(err, d.Close()))
 	}
 	d.committer = newCommitter(d.Write)
@@ -63,20 +59,20 @@ func openSQLite(ctx context.Context, path string, flag int, limits Pool) (*DB, e
 // sqlitePool returns a pool of connections to the file. Its transactions take the write lock
 // when lock says: "immediate" or "deferred".
 func sqlitePool(path, lock string, callTimeout time.Duration, limits Pool) (*Conns, error) {
-	connector, err := driver.NewConnector(sqliteDSN(path, lock))
+	connector, err := driver.NewConnector(sqliteDSN(path, lock, limits.StatementTimeout))
 	if err != nil {
 		return nil, err
 	}
 	return &Conns{DB: sql.OpenDB(limits.wrap(connector)), CallTimeout: callTimeout, statements: &sync.Map{}}, nil
 }
 
-// connect opens the first connection. It retries if another program opens the same new file:
+// connect opens the first connection. It retries for the time of wait if another program opens the same new file:
 // SQLite does not wait for the lock that turning WAL on takes.
-func connect(ctx context.Context, db *sql.DB) error {
+func connect(ctx context.Context, db *sql.DB, wait time.Duration) error {
 	for start := time.Now(); ; {
 		err := db.PingContext(ctx)
 		var reason *driver.Error
-		if !errors.As(err, &reason) || reason.Code() != sqlite3.SQLITE_BUSY || time.Since(start) > busyTimeout {
+		if !errors.As(err, &reason) || reason.Code() != sqlite3.SQLITE_BUSY || time.Since(start) > wait {
 			return err
 		}
 		time.Sleep(busyPause)
@@ -113,12 +109,12 @@ func checkFile(path string, flag int) error {
 	return nil
 }
 
-// sqliteDSN returns the data source name of the file with the settings of every connection.
-// Every commit is synced to disk, so that a power failure cannot undo it.
-func sqliteDSN(path, lock string) string {
+// sqliteDSN returns the data source name of the file with the settings of every connection, which waits for a lock
+// for at most the time of wait. Every commit is synced to disk, so that a power failure cannot undo it.
+func sqliteDSN(path, lock string, wait time.Duration) string {
 	options := url.Values{
 		"_pragma": {
-			fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+			fmt.Sprintf("busy_timeout(%d)", wait.Milliseconds()),
 			"journal_mode(WAL)",
 			"foreign_keys(1)",
 			"synchronous(FULL)",

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/database"
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 )
 
 // greedy is a server that claims to be PostgreSQL and asks for the password in clear. It refuses
@@ -153,7 +154,7 @@ func TestPostgreSQLPasswordInClear(t *testing.T) {
 	} {
 		t.Setenv("PGSSLMODE", tt.environment)
 		server := &greedy{t: t, certificate: tt.certificate}
-		s, err := database.OpenDialing(t.Context(), tt.url, database.Pool{ConnectTimeout: 10 * time.Second}, server.dial)
+		s, err := database.OpenDialing(t.Context(), tt.url, databasetest.Pool, server.dial)
 		if err == nil {
 			t.Fatal(errors.Join(errors.New("the database opened"), s.Close()))
 		}
@@ -170,7 +171,7 @@ func TestPostgreSQLWithoutTLS(t *testing.T) {
 	own, _ := certificate(t)
 	for want, certificate := range map[string]*tls.Certificate{"sslmode=disable": nil, "sslmode=verify-full": own} {
 		server := &greedy{t: t, certificate: certificate}
-		_, err := database.OpenDialing(t.Context(), "postgres://hallpass:geheim@db.example/x", database.Pool{}, server.dial)
+		_, err := database.OpenDialing(t.Context(), "postgres://hallpass:geheim@db.example/x", databasetest.Pool, server.dial)
 		if !errors.Is(err, database.ErrUnreachable) || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %s", err, want)
 		}

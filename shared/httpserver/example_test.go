@@ -15,7 +15,7 @@ import (
 // A server, one request, and a stop without the drain delay. In a program the settings come
 // from flags, and package program ends the context on a signal.
 func Example() {
-	settings := httpserver.Settings{Listen: freeAddress(), AdminListen: freeAddress(), StopTimeout: time.Second}
+	settings := httpserver.Settings{Listen: freeAddress(), AdminListen: freeAddress(), StopTimeout: time.Minute}
 	server := httpserver.Server{
 		Settings: settings,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -105,7 +105,7 @@ func TestCheckReadyUsesNoProxy(t *testing.T) {
 // After SIGTERM /readyz fails, and the server keeps serving until the drain delay is over.
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	const delay = 2 * time.Second
+	const delay = 15 * time.Second // the requests below must be faster
 	r := start(t, httpserver.Server{Handler: hello, Settings: httpserver.Settings{DrainDelay: delay}})
 	ask := func() {
 		t.Helper()

@@ -244,9 +244,9 @@ func (f roundTrip) RoundTrip(*http.Request) (*http.Response, error) {
 // eventually waits until done returns true.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited 10 seconds for %s", what)
+			t.Fatalf("waited 5 minutes for %s", what)
 		}
 	}
 }

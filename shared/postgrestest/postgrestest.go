@@ -39,7 +39,7 @@ var ErrNotInstalled = errors.New("PostgreSQL is not installed")
 var errShared = errors.New("this PostgreSQL server is shared: call New for one to stop")
 
 // startTimeout bounds how long a server may take to accept connections.
-const startTimeout = 2 * time.Minute
+const startTimeout = 5 * time.Minute
 
 // Server is a PostgreSQL server. Database may be called concurrently; the other methods
 // may not.

@@ -453,7 +453,7 @@ func TestSignals(t *testing.T) {
 // startProgram starts the program in a new process.
 func startProgram(t *testing.T, args ...string) (*exec.Cmd, io.Reader) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	command := exec.CommandContext(ctx, os.Args[0], args...)
 	command.Env = append(os.Environ(), asProgram+"=1")

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -36,7 +37,8 @@ type doctorCommand struct {
 	SecretFile  string `group:"An app that fails" placeholder:"PATH" help:"File with the secret that it sends."`
 	Request     string `group:"An app that fails" placeholder:"URL" help:"The address to which it sends browsers, as copied from one. It replaces --client, --redirect-uri and --scope."`
 
-	JSON bool `help:"Print JSON."`
+	Timeout time.Duration `default:"5s" help:"How long a response, and the effect of a revocation, may take (${default})."`
+	JSON    bool          `help:"Print JSON."`
 }
 
 // Help says what the command does to the servers.
@@ -69,6 +71,9 @@ func (c *doctorCommand) Validate() error {
 	if c.Client == "" && c.Request == "" && (c.RedirectURI != "" || c.Scope != "" || c.SecretFile != "") {
 		return errors.New("--redirect-uri, --scope and --secret-file are about an app: name it with --client")
 	}
+	if c.Timeout <= 0 {
+		return fmt.Errorf("--timeout must be positive, not %v", c.Timeout)
+	}
 	return c.Database.Validate()
 }
 
@@ -84,6 +89,7 @@ func (c *doctorCommand) Run(ctx context.Context, streams program.Streams) error 
 	cfg := doctor.Config{
 		Issuer: c.Issuer, Audience: c.Audience, API: c.api(), APIPath: c.APIPath, Replicas: c.Replica,
 		Origin: c.Origin, App: app, TrustedProxies: c.TrustedProxies,
+		Timeout: c.Timeout, RevocationTimeout: c.Timeout,
 	}
 	cfg.Keys, cfg.KeysErr = c.keys()
 	s, err := server.OpenExistingStore(ctx, c.Database)

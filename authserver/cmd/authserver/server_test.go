@@ -24,12 +24,13 @@ const serveLog = "serve.log"
 const servingVariable = "SERVING"
 
 // waitTimeout limits the wait for a program.
-const waitTimeout = time.Minute
+const waitTimeout = 5 * time.Minute
 
 // inherited are the variables that a script can set for its server.
 var inherited = []string{
 	"PATH", "HOME", "TMPDIR", "GORACE",
 	"HALLPASS_DATABASE_URL", "HALLPASS_BCRYPT_COST",
+	"HALLPASS_DATABASE_CONNECT_TIMEOUT", "HALLPASS_DATABASE_STATEMENT_TIMEOUT", "HALLPASS_PASSWORD_WAIT",
 	"HALLPASS_LISTEN", "HALLPASS_ADMIN_LISTEN", "HALLPASS_DRAIN_DELAY",
 	"HALLPASS_TOKEN_SECRET", "HALLPASS_KEYS_FILE", "HALLPASS_DEFAULT_CLIENT",
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 
 	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 )
@@ -44,7 +44,7 @@ func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{
 		t:    t,
-		path: filepath.Join(t.TempDir(), "hallpass.db"),
+		path: storetest.SQLite(t),
 		now:  time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC),
 	}
 	var err error
@@ -52,9 +52,6 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.store.Close() }) // a test may have closed it
-	if _, err := f.store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	f.Login = &account.Login{
 		Store:  f.store,
 		Hasher: newHasher(t, bcrypt.MinCost),

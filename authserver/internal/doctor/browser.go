@@ -26,8 +26,12 @@ type browser struct {
 	client  *http.Client
 	timeout time.Duration
 	now     func() time.Time
-	skews   map[string]time.Duration // by host: how far its clock is ahead
+	skews   map[string]skew // by host
 }
+
+// skew is how far the clock of a server is ahead of ours, as one response shows it: by something between ahead-within
+// and ahead+within.
+type skew struct{ ahead, within time.Duration }
 
 func newBrowser(cfg Config) *browser {
 	jar, err := cookiejar.New(nil)
@@ -44,7 +48,7 @@ func newBrowser(cfg Config) *browser {
 		},
 		timeout: cfg.Timeout,
 		now:     cfg.Now,
-		skews:   map[string]time.Duration{},
+		skews:   map[string]skew{},
 	}
 }
 
@@ -103,13 +107,26 @@ func (b *browser) send(ctx context.Context, r request) (*response, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		// A Date has whole seconds: half a second is missing on average.
-		middle := began.Add(b.now().Sub(began) / 2)
-		b.skews[req.URL.Host] = date.Add(time.Second / 2).Sub(middle)
-	}
+	b.readClock(req.URL.Host, resp.Header.Get("Date"), began, b.now())
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	return &response{url: r.url, status: resp.StatusCode, header: resp.Header, body: body}, err
+}
+
+// readClock compares a Date header with our clock at the begin and the end of the request. The server has read its
+// clock at some time between, so the shortest request of each server says most.
+func (b *browser) readClock(host, header string, began, ended time.Time) {
+	date, err := http.ParseTime(header)
+	if err != nil {
+		return
+	}
+	took := ended.Sub(began)
+	read := skew{
+		ahead:  date.Add(dateResolution / 2).Sub(began.Add(took / 2)), // a Date leaves out the parts of a second
+		within: (dateResolution + took) / 2,
+	}
+	if best, known := b.skews[host]; !known || read.within < best.within {
+		b.skews[host] = read
+	}
 }
 
 // decode parses a JSON document.

@@ -31,13 +31,13 @@ func (e *exam) checkClocks(context.Context) result {
 		return skipped("not both servers responded with a Date header")
 	}
 	const advice = "Synchronize the clocks of all machines, for example with chrony."
-	apart := auth - api
+	apart := auth.ahead - api.ahead
 	switch {
-	case apart.Abs() > token.DefaultLeeway+dateResolution:
+	case apart.Abs() > token.DefaultLeeway+auth.within+api.within:
 		return failed(advice, "the clock of the authorization server is %s that of the API; %v are tolerated, and then "+
 			"new tokens are refused", aheadOf(apart), token.DefaultLeeway)
-	case auth.Abs() > token.DefaultLeeway+dateResolution:
-		return warning(advice, "both servers agree, and their clocks are %s that of this machine", aheadOf(auth))
+	case auth.ahead.Abs() > token.DefaultLeeway+auth.within:
+		return warning(advice, "both servers agree, and their clocks are %s that of this machine", aheadOf(auth.ahead))
 	}
 	return ok("both agree with this machine, to within %v", token.DefaultLeeway)
 }

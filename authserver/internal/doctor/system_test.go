@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -29,8 +28,12 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
+
+// unlimited is a timeout that a busy machine does not reach.
+const unlimited = 10 * time.Minute
 
 // A web app that the servers of the tests know.
 const appOrigin = "https://app.example"
@@ -87,6 +90,7 @@ func start(t *testing.T, o options) *system {
 	t.Cleanup(s.api.Close)
 	s.doctor = doctor.Config{
 		Issuer: issuer, Audience: audience, API: audience, APIPath: "/users/me", Store: s.data, Keys: ring,
+		Timeout: unlimited, RevocationTimeout: unlimited,
 	}
 	return s
 }
@@ -110,11 +114,9 @@ func (s *system) open(audience string) {
 	s.t.Helper()
 	ctx := s.t.Context()
 	var err error
-	s.data, err = store.Open(ctx, "sqlite:"+filepath.Join(s.t.TempDir(), "hallpass.db"), databasetest.Pool)
+	s.data, err = store.Open(ctx, "sqlite:"+storetest.SQLite(s.t), databasetest.Pool)
 	s.must(err)
 	s.t.Cleanup(func() { _ = s.data.Close() })
-	_, err = s.data.Migrate(ctx)
-	s.must(err)
 	_, err = s.data.SetDefaultAPI(ctx, audience, time.Now())
 	s.must(err)
 	secret, digest, err := client.GenerateSecret(rand.Reader)
@@ -149,7 +151,7 @@ func (s *system) config(issuer, audience string, ring *keyring.Ring, origins boo
 		IssuerURL: issuer, Passwords: login, Sessions: s.data, Scopes: s.data, Verifier: verifier, Keys: ring,
 		Tokens: issuing.New(issuing.Config{
 			Issuer: issuer, Audience: audience, Lifetime: 30 * time.Minute,
-			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
+			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: unlimited,
 			Store: s.data, Passwords: login, Signer: signer, Verifier: anyVerifier,
 			Now: time.Now, Random: rand.Reader, Log: log,
 		}),

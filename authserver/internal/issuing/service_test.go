@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +28,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 )
 
 const (
@@ -67,11 +67,9 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{t: t, api: defaultAPI, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
 	var err error
-	b.data, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), databasetest.Pool)
+	b.data, err = store.Open(t.Context(), "sqlite:"+storetest.SQLite(t), databasetest.Pool)
 	must(t, err)
 	t.Cleanup(func() { _ = b.data.Close() })
-	_, err = b.data.Migrate(t.Context())
-	must(t, err)
 	_, err = b.data.SetDefaultAPI(t.Context(), audience, b.now)
 	must(t, err)
 

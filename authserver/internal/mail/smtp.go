@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -14,7 +15,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// stepTimeout limits each step of a delivery: to connect, to greet and log in, to send the mail, and to quit.
+// stepTimeout is the default of SMTPConfig.StepTimeout.
 const stepTimeout = 10 * time.Second
 
 // Default ports of mail servers (RFC 8314 section 3.3).
@@ -34,6 +35,9 @@ type SMTPConfig struct {
 	From string
 	// TLS is the configuration of TLS; nil means that the system's roots are trusted.
 	TLS *tls.Config
+	// StepTimeout limits each step of a delivery: to connect, to greet and log in, to send the mail, and to quit. Zero
+	// means 10 seconds; the lease of a Sender allows for no more.
+	StepTimeout time.Duration
 }
 
 // SMTP delivers mails by a mail server. It is safe for concurrent use.
@@ -65,7 +69,7 @@ func NewSMTP(cfg SMTPConfig) (*SMTP, error) {
 		return nil, ErrServer
 	}
 	s := &SMTP{host: u.Hostname(), from: from}
-	s.options = []gomail.Option{gomail.WithTimeout(stepTimeout), gomail.WithoutNoop()}
+	s.options = []gomail.Option{gomail.WithTimeout(cmp.Or(cfg.StepTimeout, stepTimeout)), gomail.WithoutNoop()}
 	if cfg.TLS != nil {
 		s.options = append(s.options, gomail.WithTLSConfig(cfg.TLS))
 	}

@@ -163,7 +163,7 @@ func TestSMTP(t *testing.T) {
 			server := &mailServer{password: tt.password}
 			s, err := mail.NewSMTP(mail.SMTPConfig{
 				URL: tt.scheme + tt.user + server.start(t, tt.tls), Password: tt.password,
-				From: "Konten <accounts@example.com>", TLS: clientTLS,
+				From: "Konten <accounts@example.com>", TLS: clientTLS, StepTimeout: time.Hour,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -248,7 +248,9 @@ func TestSMTPErrors(t *testing.T) {
 func TestSMTPHangsUp(t *testing.T) {
 	t.Parallel()
 	server := &mailServer{hangsUp: true}
-	s, err := mail.NewSMTP(mail.SMTPConfig{URL: "smtp://" + server.start(t, nil), From: "Konten <accounts@example.com>"})
+	s, err := mail.NewSMTP(mail.SMTPConfig{
+		URL: "smtp://" + server.start(t, nil), From: "Konten <accounts@example.com>", StepTimeout: time.Hour,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,9 @@ func start(t *testing.T, serve http.HandlerFunc, change ...func(*outbound.Config
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := outbound.Config{Exception: exception, Now: f.clock, Log: slog.New(slog.NewTextHandler(&f.log, nil))}
+	cfg := outbound.Config{
+		Exception: exception, Timeout: time.Hour, Now: f.clock, Log: slog.New(slog.NewTextHandler(&f.log, nil)),
+	}
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,6 +25,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 )
 
 const (
@@ -61,7 +61,7 @@ type place struct {
 func newPlace(t *testing.T) *place {
 	t.Helper()
 	p := &place{t: t, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
-	p.file = filepath.Join(t.TempDir(), "hallpass.db")
+	p.file = storetest.SQLite(t)
 	p.open()
 	t.Cleanup(func() { p.must(p.Close()) })
 	var err error
@@ -83,8 +83,6 @@ func (p *place) open() {
 	p.t.Helper()
 	var err error
 	p.Store, err = store.Open(p.t.Context(), "sqlite:"+p.file, databasetest.Pool)
-	p.must(err)
-	_, err = p.Migrate(p.t.Context())
 	p.must(err)
 	_, err = p.SetDefaultAPI(p.t.Context(), audience, p.now)
 	p.must(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 )
 
 // batch is how many writes the tests queue. They fit into one commit.
@@ -83,7 +84,7 @@ func newUser(name string) account.User {
 
 func TestSQLiteWritesShareACommit(t *testing.T) {
 	t.Parallel()
-	path := migratedFile(t)
+	path := storetest.SQLite(t)
 	s := mustOpen(t, path)
 	addUser(t, s, "john.doe")
 	before := commits(t, path)
@@ -103,7 +104,7 @@ func TestSQLiteWritesShareACommit(t *testing.T) {
 // Of writes that are committed together, those that fail leave nothing, and the others everything.
 func TestSQLiteFailedWritesInABatch(t *testing.T) {
 	t.Parallel()
-	path := migratedFile(t)
+	path := storetest.SQLite(t)
 	s := mustOpen(t, path)
 	name := func(i int) string { return "user" + strconv.Itoa(i) }
 	for i := range batch {
@@ -143,7 +144,7 @@ func TestSQLiteFailedWritesInABatch(t *testing.T) {
 // A write whose context ends before its turn does nothing.
 func TestSQLiteCanceledWritesInABatch(t *testing.T) {
 	t.Parallel()
-	s := mustOpen(t, migratedFile(t))
+	s := mustOpen(t, storetest.SQLite(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	create := func(i int) error {
 		ctx := ctx
@@ -170,7 +171,7 @@ func TestSQLiteCanceledWritesInABatch(t *testing.T) {
 // A write that panics does so in the goroutine of its caller, where net/http recovers. The others are stored.
 func TestSQLitePanicInABatch(t *testing.T) {
 	t.Parallel()
-	s := mustOpen(t, migratedFile(t))
+	s := mustOpen(t, storetest.SQLite(t))
 	errs := together(t, s, func(i int) (err error) {
 		defer func() {
 			if reason := recover(); reason != nil {
@@ -198,7 +199,7 @@ func TestSQLitePanicInABatch(t *testing.T) {
 // Close waits for the writes that are in the queue.
 func TestSQLiteCloseWaitsForWrites(t *testing.T) {
 	t.Parallel()
-	path := migratedFile(t)
+	path := storetest.SQLite(t)
 	s := mustOpen(t, path)
 	closed := make(chan error, 1)
 	errs := together(t, s, func(i int) error {

@@ -20,7 +20,7 @@ func TestCopyFile(t *testing.T) {
 	var mu sync.Mutex
 	rows := map[string]int64{}
 	open := func(t testing.TB) *store.Store {
-		to, path := freshPostgres(t), migratedFile(t)
+		to, path := freshPostgres(t), storetest.SQLite(t)
 		t.Cleanup(func() {
 			if t.Failed() || t.Skipped() {
 				return

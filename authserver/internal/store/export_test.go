@@ -24,7 +24,7 @@ func (s *Store) Queued() int { return s.db.QueuedWrites() }
 
 // OpenRecording opens a SQLite database and records the statements.
 func OpenRecording(ctx context.Context, path string, recorder *databasetest.Recorder) (*Store, error) {
-	return OpenExisting(ctx, "sqlite:"+path, Pool{Wrap: recorder.Wrap})
+	return OpenExisting(ctx, "sqlite:"+path, databasetest.Wrapped(recorder.Wrap))
 }
 
 // Prepare checks a statement against the schema. It does not run it.

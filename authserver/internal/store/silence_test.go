@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -74,11 +76,43 @@ func (n *network) forward(to, from net.Conn) {
 	}
 }
 
+// patience ends waits that would not end.
+const patience = 5 * time.Minute
+
+// opened returns a store with limits that a busy machine reaches while it connects. It tries until it succeeds.
+func opened(t *testing.T, url string, limits store.Pool) *store.Store {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		s, err := store.Open(ctx, url, limits)
+		if err == nil {
+			t.Cleanup(func() { _ = s.Close() }) // its database may not respond
+			return s
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// awaitPing waits until a database responds.
+func awaitPing(t *testing.T, when string, s *store.Store) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for err := s.Ping(ctx); err != nil; err = s.Ping(ctx) {
+		if ctx.Err() != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+	}
+}
+
 // unavailableSoon makes many calls at once to a database that does not respond, and checks
 // that each returns ErrUnavailable by itself.
 func unavailableSoon(t *testing.T, call func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var calls sync.WaitGroup
 	for range 20 {
@@ -99,16 +133,12 @@ func unavailableSoon(t *testing.T, call func(context.Context) error) {
 func TestPostgreSQLStopsResponding(t *testing.T) {
 	t.Parallel()
 	n, url := throughNetwork(t, postgresURL(t))
+	if _, err := opened(t, url, databasetest.Pool).Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	const timeout = 250 * time.Millisecond
-	limits := store.Pool{Connections: 2, ConnectTimeout: timeout, StatementTimeout: timeout}
-	s, err := store.Open(t.Context(), url, limits)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	if _, err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s := opened(t, url, store.Pool{Connections: 2, ConnectTimeout: timeout, StatementTimeout: timeout})
+	awaitPing(t, "before the network drops data", s)
 	n.dead.Store(true)
 	for name, call := range map[string]func(context.Context) error{
 		"a read":        s.Ping,
@@ -119,14 +149,7 @@ func TestPostgreSQLStopsResponding(t *testing.T) {
 		t.Run(name, func(t *testing.T) { unavailableSoon(t, call) })
 	}
 	n.dead.Store(false)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	for err = s.Ping(ctx); err != nil && ctx.Err() == nil; {
-		err = s.Ping(ctx)
-	}
-	if err != nil {
-		t.Errorf("after the network has recovered: %v", err)
-	}
+	awaitPing(t, "after the network has recovered", s)
 }
 
 // A command may revoke more grants than a server has time for in one request.
@@ -155,6 +178,9 @@ func TestSQLiteCallsWaitForALockTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.SetCallTimeout(250 * time.Millisecond)
+	if err := s.SetBusyTimeout(t.Context(), 5*time.Second); err != nil { // the wait of the first call
+		t.Fatal(err)
+	}
 	if _, err := raw(t, path).ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
 		t.Fatal(err)
 	}

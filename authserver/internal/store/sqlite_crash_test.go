@@ -14,6 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 
 	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 )
@@ -68,7 +69,7 @@ func rotateNext(ctx context.Context, s *store.Store, number int64) (digest int, 
 // is stored, and of every caller at most the one write after that.
 func TestSQLiteKilledWriter(t *testing.T) {
 	t.Parallel()
-	path := migratedFile(t)
+	path := storetest.SQLite(t)
 	s := mustOpen(t, path)
 	startGrants(t, s)
 	acknowledged := make([]int, writers+1)

@@ -36,7 +36,7 @@ func BenchmarkSQLiteRotations(b *testing.B) { storetest.BenchRotations(b, freshS
 // BenchmarkSQLiteUpdate measures what a database/sql program reaches that rotates refresh tokens with
 // a prepared statement, one after the other.
 func BenchmarkSQLiteUpdate(b *testing.B) {
-	path := migratedFile(b)
+	path := storetest.SQLite(b)
 	const dsn = "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
 	db := raw(b, "file:"+path+dsn)
 	_, err := db.ExecContext(b.Context(), "INSERT INTO grants (type, scope, created_at, expires_at, refresh_digest, "+
@@ -64,42 +64,8 @@ func BenchmarkSQLiteUpdate(b *testing.B) {
 // freshSQLite opens a new database whose schema is up to date.
 func freshSQLite(t testing.TB) *store.Store {
 	t.Helper()
-	return mustOpen(t, migratedFile(t))
+	return mustOpen(t, storetest.SQLite(t))
 }
-
-// migratedFile returns the path of a new database file whose schema is up to date. It is a copy:
-// migrating takes longer than most tests.
-func migratedFile(t testing.TB) (path string) {
-	t.Helper()
-	data, err := migratedData()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path = filepath.Join(t.TempDir(), "hallpass.db")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// migratedData returns the content of the file that migratedFile copies.
-var migratedData = sync.OnceValues(func() (data []byte, err error) {
-	dir, err := os.MkdirTemp("", "hallpass")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	ctx, path := context.Background(), filepath.Join(dir, "hallpass.db")
-	s, err := store.Open(ctx, "sqlite:"+path, databasetest.Pool)
-	if err != nil {
-		return nil, err
-	}
-	_, err = s.Migrate(ctx)
-	if err = errors.Join(err, s.Close()); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path)
-})
 
 // mustOpen opens the database in a file until the end of the test.
 func mustOpen(t testing.TB, path string) *store.Store {
@@ -114,7 +80,7 @@ func mustOpen(t testing.TB, path string) *store.Store {
 		}
 		// database/sql closes a connection that it was opening later than Close, and until then
 		// SQLite may create files in the folder that the test removes.
-		for end := time.Now().Add(10 * time.Second); s.OpenConnections() > 0; runtime.Gosched() {
+		for end := time.Now().Add(patience); s.OpenConnections() > 0; runtime.Gosched() {
 			if time.Now().After(end) {
 				t.Fatalf("%d connections are still open", s.OpenConnections())
 			}

@@ -57,7 +57,7 @@ func TestStatementsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := func(t testing.TB) *store.Store {
-		s, err := store.OpenRecording(t.Context(), migratedFile(t), &recorder)
+		s, err := store.OpenRecording(t.Context(), storetest.SQLite(t), &recorder)
 		if err != nil {
 			t.Fatal(err)
 		}

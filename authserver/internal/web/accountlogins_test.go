@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 )
 
 // digestOf returns the digest of the session of a cookie.
@@ -187,7 +187,7 @@ func TestCopyOfData(t *testing.T) {
 func TestTruncatedCopyOfData(t *testing.T) {
 	t.Parallel()
 	const limit = 10_000
-	path := filepath.Join(t.TempDir(), "hallpass.db")
+	path := storetest.SQLite(t)
 	s := newSiteOn(t, "sqlite:"+path, databasetest.Pool)
 	s.addCodeApp()
 	cookie := s.sessionCookie()

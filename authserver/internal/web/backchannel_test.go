@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +24,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
@@ -44,7 +44,7 @@ type told struct {
 func newTold(t testing.TB, algorithm string) *told {
 	t.Helper()
 	w := &told{status: http.StatusOK}
-	w.site = startSite(t, keyring.IDTokenAlgorithms, "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"),
+	w.site = startSite(t, keyring.IDTokenAlgorithms, "sqlite:"+storetest.SQLite(t),
 		databasetest.Pool, func(cfg *web.Config) { w.tokens = cfg.Tokens })
 	server := httptest.NewServer(http.HandlerFunc(w.receive))
 	t.Cleanup(server.Close)
@@ -90,7 +90,7 @@ func (w *told) sender(exception netip.AddrPort) *backchannel.Sender {
 	log := slog.New(slog.NewTextHandler(w.log, nil))
 	return backchannel.New(backchannel.Config{
 		Store: w.data, Tokens: w.tokens, Now: w.clock, Log: log,
-		Guard: outbound.New(outbound.Config{Exception: exception, Now: w.clock, Log: log}),
+		Guard: outbound.New(outbound.Config{Exception: exception, Timeout: time.Hour, Now: w.clock, Log: log}),
 	})
 }
 

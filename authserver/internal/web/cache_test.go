@@ -4,18 +4,17 @@ import (
 	"crypto/rand"
 	"net/url"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/postgrestest"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 )
 
@@ -44,7 +43,7 @@ func TestMain(m *testing.M) {
 var engines = map[string]func(t *testing.T) string{
 	"SQLite": func(t *testing.T) string {
 		t.Helper()
-		return "sqlite:" + filepath.Join(t.TempDir(), "hallpass.db")
+		return "sqlite:" + storetest.SQLite(t)
 	},
 	"PostgreSQL": func(t *testing.T) string {
 		t.Helper()
@@ -59,7 +58,7 @@ func onEveryEngine(t *testing.T, test func(t *testing.T, s *site, statements *st
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			statements := &storetest.Counter{}
-			s := newSiteOn(t, empty(t), store.Pool{Wrap: statements.Wrap})
+			s := newSiteOn(t, empty(t), databasetest.Wrapped(statements.Wrap))
 			s.addService()
 			test(t, s, statements)
 		})

@@ -65,7 +65,10 @@ func (s *site) behindServer() (admin string) {
 	listening := make(listenWriter, 1)
 	log := io.MultiWriter(s.log, listening)
 	server := &httpserver.Server{
-		Settings: httpserver.Settings{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", StopTimeout: 10 * time.Second},
+		Settings: httpserver.Settings{
+			Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
+			ReadHeaderTimeout: time.Hour, ReadTimeout: time.Hour, WriteTimeout: time.Hour, StopTimeout: time.Hour,
+		},
 		Handler:  s.handler,
 		Registry: s.registry,
 		Log:      slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +33,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
@@ -88,7 +88,7 @@ type site struct {
 // the end of the test it looks for secrets where none may be.
 func newSite(t testing.TB, change ...func(*web.Config)) *site {
 	t.Helper()
-	return newSiteOn(t, "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), databasetest.Pool, change...)
+	return newSiteOn(t, "sqlite:"+storetest.SQLite(t), databasetest.Pool, change...)
 }
 
 // newSiteOn is newSite on an empty database.
@@ -100,7 +100,7 @@ func newSiteOn(t testing.TB, url string, limits store.Pool, change ...func(*web.
 // newOpenIDSite starts a site with keys for ID tokens of the algorithms.
 func newOpenIDSite(t testing.TB, algorithms ...string) *site {
 	t.Helper()
-	return startSite(t, algorithms, "sqlite:"+filepath.Join(t.TempDir(), "hallpass.db"), databasetest.Pool)
+	return startSite(t, algorithms, "sqlite:"+storetest.SQLite(t), databasetest.Pool)
 }
 
 func startSite(

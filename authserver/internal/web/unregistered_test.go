@@ -62,7 +62,7 @@ func newDocumentSite(t *testing.T, policy ...string) *documentSite {
 		t.Fatal(err)
 	}
 	d.site = newSite(t, func(cfg *web.Config) {
-		guard := outbound.New(outbound.Config{Exception: address, Now: cfg.Now, Log: cfg.Log})
+		guard := outbound.New(outbound.Config{Exception: address, Timeout: time.Hour, Now: cfg.Now, Log: cfg.Log})
 		cfg.Documents = clientmeta.NewDocuments(parsed, guard, cfg.Log)
 	})
 	d.must(d.data.DescribeScope(t.Context(), resource.ScopeDescription{Scope: "items:read", Text: "See your items"}))

@@ -257,7 +257,7 @@ func TestDatabaseComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := database.ErrUnavailable
-		for end := time.Now().Add(time.Minute); err != nil && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(5 * time.Minute); err != nil && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 			_, err = s.Create(t.Context(), john, draft, items.Key{}, start)
 		}
 		if err != nil {
@@ -297,7 +297,7 @@ func TestStatements(t *testing.T) {
 	var recorder databasetest.Recorder
 	url := databasetest.URL(t, database.SQLite)
 	open(t, url, databasetest.Pool)
-	useAll(t, open(t, url, database.Pool{Wrap: recorder.Wrap}))
+	useAll(t, open(t, url, databasetest.Wrapped(recorder.Wrap)))
 	const file = "testdata/statements/00001.sql"
 	got := strings.Join(recorder.Statements(), ";\n") + ";\n"
 	if *update {

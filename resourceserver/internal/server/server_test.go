@@ -471,10 +471,10 @@ func run(t *testing.T, s server.Settings) (log func() string, stop func()) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Run(ctx) }()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	for ; httpserver.CheckReady(t.Context(), s.HTTP.AdminListen) != nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("the server is not ready after 10 seconds")
+			t.Fatal("the server is not ready after 5 minutes")
 		}
 	}
 	return lines.String, func() {

@@ -18,7 +18,14 @@ import (
 )
 
 // Pool has timeouts that a busy machine does not reach.
-var Pool = database.Pool{ConnectTimeout: time.Minute, StatementTimeout: time.Minute}
+var Pool = database.Pool{ConnectTimeout: 5 * time.Minute, StatementTimeout: 5 * time.Minute}
+
+// Wrapped returns Pool with a wrapper of connectors.
+func Wrapped(wrap func(driver.Connector) driver.Connector) database.Pool {
+	limits := Pool
+	limits.Wrap = wrap
+	return limits
+}
 
 // server is the PostgreSQL server of all tests of a package.
 var server = sync.OnceValues(postgrestest.Shared)

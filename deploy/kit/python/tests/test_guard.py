@@ -17,7 +17,7 @@ from hallpass import Caller, ConfigError, Guard, Refusal
 from . import issuer
 from .server import AuthorizationServer
 
-TIMEOUT = 60.0
+TIMEOUT = 300.0
 
 
 class Clock:
