@@ -6,7 +6,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/hallpass-auth/hallpass/shared/program.Version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-mcp run-admin run-spa test test-all test-compose pictures test-deps lint bench bench-peers guard guard-update clean
+.PHONY: help build run run-mcp run-admin run-spa test test-all test-compose pictures test-deps lint bench bench-peers fuzz guard guard-update clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -55,6 +55,9 @@ bench: build ## Measure the servers against bare ones (needs wrk; takes 12 minut
 bench-peers: build ## Measure the servers against others: deploy/docs/measurements.md says what to install
 	npm install --prefix deploy/bench/peers --no-package-lock --ignore-scripts --no-audit --no-fund
 	cd deploy/bench && HALLPASS_BIN='$(CURDIR)/bin' $(GO) run . -parts peers $(BENCH)
+
+fuzz: ## Fuzz what strangers can send, FUZZTIME=1m for each target: make fuzz FUZZ="FuzzToken FuzzCookie" for some
+	@deploy/fuzz.sh $(FUZZ)
 
 guard: ## Count instructions of signing, verifying and token requests; fail at 5 % more (needs valgrind)
 	cd deploy/bench && $(GO) run . -guard
