@@ -30,7 +30,14 @@ while IFS=' ' read -r package target; do
 	found=$((found + 1))
 	echo "$package $target"
 	output=$(go test -vet=off -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-1m}" "$package" 2>&1)
-	if [ $? -ne 0 ]; then
+	status=$?
+	# On a busy machine, go test also fails if the time is over before it has tried the seeds.
+	if [ $status -ne 0 ] && ! grep -q 'Failing input written' <<<"$output" &&
+		grep -qx ' *context deadline exceeded' <<<"$output"; then
+		echo "Not fuzzed: the seeds alone took longer than FUZZTIME=${FUZZTIME:-1m}."
+		continue
+	fi
+	if [ $status -ne 0 ]; then
 		echo "$output"
 		input=$(sed -n 's/.*Failing input written to //p' <<<"$output" | head -n 1)
 		failed+=("$target in $package: ${input:+$package/}${input:-see its output above}")
