@@ -6,7 +6,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/hallpass-auth/hallpass/shared/program.Version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-mcp run-admin run-spa test test-all test-compose test-hostile pictures test-deps lint bench bench-peers fuzz guard guard-update clean
+.PHONY: help build run run-mcp run-admin run-spa test test-all test-compose test-hostile pictures test-deps lint bench bench-peers fuzz guard guard-update release clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -64,6 +64,9 @@ fuzz: ## Fuzz what strangers can send, FUZZTIME=1m for each target: make fuzz FU
 
 guard: ## Count instructions of signing, verifying and token requests; fail at 5 % more (needs valgrind)
 	cd deploy/bench && $(GO) run . -guard
+
+release: ## Build the programs of a release in dist/, twice, with checksums, SBOM and provenance
+	@deploy/release/release.sh
 
 guard-update: ## Accept today's number of instructions
 	cd deploy/bench && $(GO) run . -guard -update
