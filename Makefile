@@ -6,7 +6,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/hallpass-auth/hallpass/shared/program.Version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-mcp run-admin run-spa test test-all test-compose pictures test-deps lint bench bench-peers guard guard-update clean
+.PHONY: help build run run-mcp run-admin run-spa test test-all test-compose test-hostile pictures test-deps lint bench bench-peers fuzz guard guard-update release clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ test-all: build ## Run all tests, with the race detector
 test-compose: ## Test docker-compose.yml with Docker: all of it, or PARTS="services observability"
 	@deploy/compose/test.sh $(PARTS)
 
+test-hostile: build ## Attack both servers and Caddy: smuggling, slow and idle connections
+	@deploy/test.sh all -run '^TestHostile' ./deploy/e2e
+
 pictures: build ## Take the pictures of deploy/docs/pictures again (needs Chromium)
 	cd deploy/e2e && HALLPASS_BIN='$(CURDIR)/bin' $(GO) test -count=1 -run TestTakePictures . -pictures
 
@@ -56,8 +59,14 @@ bench-peers: build ## Measure the servers against others: deploy/docs/measuremen
 	npm install --prefix deploy/bench/peers --no-package-lock --ignore-scripts --no-audit --no-fund
 	cd deploy/bench && HALLPASS_BIN='$(CURDIR)/bin' $(GO) run . -parts peers $(BENCH)
 
+fuzz: ## Fuzz what strangers can send, FUZZTIME=1m for each target: make fuzz FUZZ="FuzzToken FuzzCookie" for some
+	@deploy/fuzz.sh $(FUZZ)
+
 guard: ## Count instructions of signing, verifying and token requests; fail at 5 % more (needs valgrind)
 	cd deploy/bench && $(GO) run . -guard
+
+release: ## Build the programs of a release in dist/, twice, with checksums, SBOM and provenance
+	@deploy/release/release.sh
 
 guard-update: ## Accept today's number of instructions
 	cd deploy/bench && $(GO) run . -guard -update

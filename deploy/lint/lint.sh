@@ -53,6 +53,12 @@ bin/lint/golangci-lint run --allow-parallel-runners "${packages[@]}" || failed '
 echo 'staticcheck'
 bin/lint/staticcheck -checks 'all,-ST1000,-ST1020,-ST1021,-ST1022' "${packages[@]}" || failed 'staticcheck'
 
+echo 'licences'
+for program in authserver resourceserver; do
+	(cd $program && GOWORK=off "../deploy/release/licences.sh" "./cmd/$program") || failed "licences of $program"
+	(cd $program && GOWORK=off go mod verify) || failed "go mod verify in $program"
+done
+
 echo 'govulncheck'
 bin=$PWD/bin/lint
 for dir in "${dirs[@]}"; do

@@ -90,7 +90,7 @@ func newLog() (*slog.Logger, *lines) {
 }
 
 // open returns a guard that accepts the issuer's tokens and logs to log.
-func open(t *testing.T, issuer *bearertest.Issuer, log *slog.Logger) *bearer.Guard {
+func open(t testing.TB, issuer *bearertest.Issuer, log *slog.Logger) *bearer.Guard {
 	t.Helper()
 	guard, err := bearer.Open(t.Context(), bearer.Config{
 		Issuer:   bearertest.IssuerURL,

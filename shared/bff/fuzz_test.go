@@ -62,3 +62,53 @@ func FuzzCookie(f *testing.F) {
 }
 
 func quiet(c *bff.Config) { c.Log = slog.New(slog.DiscardHandler) }
+
+// Only a logout token that the authorization server has signed ends a session (OpenID Connect Back-Channel Logout 1.0
+// section 2.6).
+func FuzzLogoutToken(f *testing.F) {
+	a := newApp(f, func(c *bff.Config) { quiet(c); c.Store, c.Guard = new(bff.MemoryStore), nil })
+	good := a.auth.logoutToken(map[string]any{"sid": "another"})
+	for _, body := range []string{
+		"", "logout_token=", "logout_token=TOKEN", "logout_token=TOKENx", "logout_token=x&logout_token=TOKEN",
+		"logout_token=a.b.c",
+		"logout_token=%zz", "LOGOUT_TOKEN=TOKEN", "TOKEN", "logout_token=eyJhbGciOiJub25lIn0.e30.", "logout_token=TOKEN&a;b",
+	} {
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, body string) { // the token differs from run to run, so inputs have a word for it
+		b := &browser{t, a, map[string]string{}}
+		header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+		resp := b.send("POST", "/bff/backchannel-logout", header, strings.ReplaceAll(body, "TOKEN", good))
+		values, _ := url.ParseQuery(body) // without what is malformed, as net/http reads it
+		want := http.StatusBadRequest
+		if values.Get("logout_token") == "TOKEN" {
+			want = http.StatusOK
+		}
+		if resp.StatusCode != want {
+			t.Errorf("%q: %s %s, want %d", body, resp.Status, resp.body, want)
+		}
+	})
+}
+
+// A callback that does not belong to a login of this browser logs nobody in (RFC 6749 section 10.12).
+func FuzzCallback(f *testing.F) {
+	for _, query := range []string{
+		"", "code=x", "code=x&state=y", "error=access_denied&state=y", "code=x&state=", "state=%zz",
+		"code=a&code=b&state=y&iss=z",
+	} {
+		f.Add(query)
+	}
+	a := newApp(f, quiet)
+	f.Fuzz(func(t *testing.T, query string) {
+		b := &browser{t, a, map[string]string{}}
+		b.startLogin("/")
+		u := url.URL{Path: "/bff/callback", RawQuery: query}
+		if _, err := url.ParseRequestURI(u.String()); err != nil {
+			return
+		}
+		resp := b.send("GET", u.String(), nil, "")
+		if resp.StatusCode >= http.StatusInternalServerError || b.loggedIn() {
+			t.Errorf("%q: %s, logged in: %v", query, resp.Status, b.loggedIn())
+		}
+	})
+}

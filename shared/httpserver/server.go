@@ -189,7 +189,7 @@ func (s *Server) closeTracing(ctx context.Context) {
 
 func (s *Server) httpServer(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           closeAfterChunks(h),
 		ReadHeaderTimeout: cmp.Or(s.Settings.ReadHeaderTimeout, defaultReadHeaderTimeout),
 		ReadTimeout:       cmp.Or(s.Settings.ReadTimeout, defaultReadTimeout),
 		WriteTimeout:      cmp.Or(s.Settings.WriteTimeout, defaultWriteTimeout),

@@ -361,6 +361,7 @@ func refusalIsFixedText(t *testing.T, err error) {
 	switch strings.TrimPrefix(text, "key # of #: ") {
 	case `not a usable JWK Set: it is not JSON of the form {"keys": [...]}`,
 		"not a usable JWK Set: it holds no keys",
+		"not a usable JWK Set: a member is repeated",
 		"not a usable JWK Set: it is not a JWK, or one of its members has the wrong type",
 		"not a usable JWK Set: its kind is not one that signs tokens here",
 		"not a usable JWK Set: its curve is not P-#",

@@ -67,8 +67,8 @@ func TestVerifier(t *testing.T) {
 	}
 }
 
-// A call of a tool without its scopes is refused with all of them in the challenge. Every other body reaches the
-// handler unchanged.
+// A call of a tool without its scopes is refused with all of them in the challenge. A body that could be read
+// as two different calls gets 400. Every other body reaches the handler unchanged.
 func TestRequireForTools(t *testing.T) {
 	tokens := bearertest.New(t)
 	guard, err := bearer.Open(t.Context(), bearer.Config{
@@ -92,15 +92,20 @@ func TestRequireForTools(t *testing.T) {
 		body, scope string
 		status      int
 	}{
-		"both scopes":      {write, "notes:read notes:write", 200},
-		"one scope":        {write, "notes:read", 403},
-		"other tool":       {`{"method":"tools/call","params":{"name":"read"}}`, "notes:read", 200},
-		"other method":     {`{"method":"tools/list","params":{"name":"write"}}`, "notes:read", 200},
-		"params an array":  {`{"method":"tools/call","params":["write"]}`, "notes:read", 200},
-		"name a number":    {`{"method":"tools/call","params":{"name":1}}`, "notes:read", 200},
-		"not JSON":         {`{`, "notes:read", 200},
-		"nothing":          {``, "notes:read", 200},
-		"longer than 4 MB": {`"` + strings.Repeat("x", 4<<20) + `"`, "notes:read", 400},
+		"both scopes":                 {write, "notes:read notes:write", 200},
+		"one scope":                   {write, "notes:read", 403},
+		"other tool":                  {`{"method":"tools/call","params":{"name":"read"}}`, "notes:read", 200},
+		"other method":                {`{"method":"tools/list","params":{"name":"write"}}`, "notes:read", 200},
+		"params an array":             {`{"method":"tools/call","params":["write"]}`, "notes:read", 400},
+		"name a number":               {`{"method":"tools/call","params":{"name":1}}`, "notes:read", 400},
+		"not JSON":                    {`{`, "notes:read", 400},
+		"another name, in upper case": {`{"method":"tools/call","params":{"name":"write","Name":"read"}}`, "notes:read", 403},
+		"two names":                   {`{"method":"tools/call","params":{"name":"write","name":"read"}}`, "notes:read", 400},
+		"two calls":                   {write + write, "notes:read", 400},
+		"batch":                       {"[" + write + "]", "notes:read", 403},
+		"batch of no tool":            {`[{"method":"ping"}]`, "notes:read", 200},
+		"nothing":                     {``, "notes:read", 200},
+		"longer than 4 MB":            {`"` + strings.Repeat("x", 4<<20) + `"`, "notes:read", 400},
 	} {
 		got = ""
 		r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(tt.body))

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
+	"github.com/hallpass-auth/hallpass/shared/internal/strictjson"
 )
 
 // maxCall bounds the body of a request to a server with RequireForTools, in bytes.
@@ -16,10 +17,8 @@ const maxCall = 4 << 20
 // needs. scopes has the scopes by the name of the tool. The refusal is 403 with all of them in the challenge
 // (RFC 6750 section 3.1), so that a client can ask its user for them and call again; a tool itself can only
 // return an error, and the client learns nothing from it. Put it between auth.RequireBearerToken, which
-// responds to a request without a token, and the handler.
-//
-// It does not look into batches of calls, which the protocol had in 2025-03-26 only. So a tool must check the
-// scope of Claims, too.
+// responds to a request without a token, and the handler. It looks into batches, which the protocol had in
+// 2025-03-26 only. A body that is not JSON, or repeats a member, gets 400.
 func RequireForTools(guard *bearer.Guard, scopes map[string][]string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,10 +28,17 @@ func RequireForTools(guard *bearer.Guard, scopes map[string][]string) func(http.
 				return
 			}
 			r.Body = io.NopCloser(bytes.NewReader(body))
-			if needed := scopes[calledTool(body)]; len(needed) > 0 {
-				if _, refusal := guard.Authenticate(r, needed...); refusal != nil {
-					refusal.Write(w)
-					return
+			tools, err := calledTools(body)
+			if err != nil {
+				http.Error(w, "the body is not a call that can be read: "+err.Error(), http.StatusBadRequest)
+				return
+			}
+			for _, tool := range tools {
+				if needed := scopes[tool]; len(needed) > 0 {
+					if _, refusal := guard.Authenticate(r, needed...); refusal != nil {
+						refusal.Write(w)
+						return
+					}
 				}
 			}
 			next.ServeHTTP(w, r)
@@ -40,16 +46,44 @@ func RequireForTools(guard *bearer.Guard, scopes map[string][]string) func(http.
 	}
 }
 
-// calledTool returns the name of the tool that a request calls, empty if it does not call one.
-func calledTool(body []byte) string {
+// calledTools returns the names of the tools that a request calls. It reads member names exactly, as the SDK does, and
+// refuses repeated ones and text after the JSON, so that a call cannot mean another tool here than there.
+func calledTools(body []byte) ([]string, error) {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return nil, nil // such as the body of a GET
+	}
+	messages := []json.RawMessage{body}
+	if body[0] == '[' {
+		if err := strictjson.Unmarshal(body, &messages); err != nil {
+			return nil, err
+		}
+	}
+	var names []string
+	for _, message := range messages {
+		name, err := calledTool(message)
+		if err != nil {
+			return nil, err
+		}
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// calledTool returns the name of the tool that a message calls, empty if it does not call one.
+func calledTool(message []byte) (string, error) {
 	var call struct {
-		Method string `json:"method"`
-		Params struct {
-			Name string `json:"name"`
-		} `json:"params"`
+		Method string          `json:"method"`
+		Params json.RawMessage `json:"params"`
 	}
-	if err := json.Unmarshal(body, &call); err != nil || call.Method != "tools/call" {
-		return "" // the SDK refuses what is not JSON
+	if err := strictjson.Unmarshal(message, &call); err != nil || call.Method != "tools/call" || call.Params == nil {
+		return "", err
 	}
-	return call.Params.Name
+	var params struct {
+		Name string `json:"name"`
+	}
+	err := strictjson.Unmarshal(call.Params, &params)
+	return params.Name, err
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,6 +72,7 @@ type site struct {
 	url      string
 	handler  http.Handler
 	data     *store.Store
+	file     string // of the database; empty for PostgreSQL
 	gate     *account.Gate
 	registry *prometheus.Registry
 	verifier *token.Verifier
@@ -132,6 +134,10 @@ func startSite(
 // open makes the database with the users and the clients.
 func (s *site) open(url string, limits store.Pool) {
 	s.t.Helper()
+	s.file, _ = strings.CutPrefix(url, "sqlite:")
+	if s.file == url {
+		s.file = ""
+	}
 	var err error
 	s.data, err = store.Open(s.t.Context(), url, limits)
 	s.must(err)
@@ -272,14 +278,21 @@ func (s *site) hide(secret string) {
 	s.hidden = append(s.hidden, secret)
 }
 
-// expectNothingHidden looks for secrets in the log and in the metrics.
+// expectNothingHidden looks for secrets in the log, in the metrics and in the files of the database.
 func (s *site) expectNothingHidden() {
 	places := map[string]string{"log": s.log.String(), "metrics": s.metrics()}
+	for _, name := range []string{s.file, s.file + "-wal"} {
+		text, _ := os.ReadFile(name) // there is none for PostgreSQL
+		places["file "+name] = string(text)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for place, text := range places {
 		for _, secret := range s.hidden {
 			if strings.Contains(text, secret) || strings.Contains(text, url.QueryEscape(secret)) {
+				if strings.HasPrefix(place, "file ") {
+					text = "" // not readable
+				}
 				s.t.Errorf("the %s holds %q:\n%s", place, secret, text)
 			}
 		}
