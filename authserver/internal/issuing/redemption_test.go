@@ -103,13 +103,19 @@ func (t commitTx) Commit() error {
 	return err
 }
 
+// copyDatabase copies the database of a bench to a file.
+func copyDatabase(t *testing.T, b *bench, file string) {
+	t.Helper()
+	must(t, b.data.BackUp(t.Context(), file))
+	must(t, os.Chmod(file, 0o600))
+}
+
 // withCommits returns a bench whose commits can be lost.
 func withCommits(t *testing.T) (*bench, *commits) {
 	t.Helper()
 	b, c := newBench(t), &commits{}
 	file := filepath.Join(t.TempDir(), "lossy.db")
-	must(t, b.data.BackUp(t.Context(), file))
-	must(t, os.Chmod(file, 0o600))
+	copyDatabase(t, b, file)
 	pool := databasetest.Pool
 	pool.Wrap = c.wrap
 	data, err := store.Open(t.Context(), "sqlite:"+file, pool)
