@@ -48,6 +48,16 @@ func (g *gate) stop() error {
 	return <-g.pass
 }
 
+// open lets every request pass from now on.
+func (g *gate) open() {
+	g.closed.Store(false)
+	close(g.pass)
+	go func() {
+		for range g.reached {
+		}
+	}()
+}
+
 type gateConn struct {
 	driver.Conn
 	gate *gate
@@ -115,6 +125,7 @@ func newReplay(t *testing.T) *replay {
 		data, err := store.Open(t.Context(), "sqlite:"+file, pool)
 		must(t, err)
 		t.Cleanup(func() { _ = data.Close() })
+		t.Cleanup(g.open) // for requests that stop there because the test has failed
 		_, err = data.SetDefaultAPI(t.Context(), audience, p.now)
 		must(t, err)
 		cfg, login := p.cfg, *p.cfg.Passwords.(*account.Login)
@@ -144,6 +155,9 @@ func (p *replay) run(schedule []step) (results [4]result, generation int, revoke
 			results[firstClient], tokens[firstClient] = result{ended: true, unknown: true}, ""
 			continue
 		}
+		if results[s].ended {
+			return results, 0, false, fmt.Errorf("%v: %v ended a step before the model says", schedule, s)
+		}
 		if ends[s] == nil {
 			ends[s] = p.start(s, first.RefreshToken, &tokens[s])
 			<-p.gates[s].reached
@@ -156,6 +170,11 @@ func (p *replay) run(schedule []step) (results [4]result, generation int, revoke
 				return results, 0, false, fmt.Errorf("%v (crashed: %v): %w", s, crashed, err)
 			}
 			results[s] = result{ended: true, refused: err != nil}
+		}
+	}
+	for s, end := range ends {
+		if end != nil && !results[s].ended {
+			return results, 0, false, fmt.Errorf("%v: %v has not ended as the model says", schedule, step(s))
 		}
 	}
 	return p.read(results, tokens, first.RefreshToken)
