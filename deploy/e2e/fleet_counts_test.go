@@ -9,18 +9,15 @@ import (
 	"time"
 )
 
-// counts are the responses of a test, by kind of request, and when each server had its last success.
+// counts are the responses of a test, by kind of request, and when each server has given a new refresh token.
 type counts struct {
 	mu      sync.Mutex
 	results map[string]map[string]int
-	good    map[int][]success // by server
+	good    map[int][]time.Time // by server
 }
 
-// success is a request that got 200.
-type success struct{ sent, received time.Time }
-
 func newCounts() *counts {
-	return &counts{results: map[string]map[string]int{}, good: map[int][]success{}}
+	return &counts{results: map[string]map[string]int{}, good: map[int][]time.Time{}}
 }
 
 // add counts a response.
@@ -37,23 +34,25 @@ func (c *counts) add(what string, got response, err error) {
 	c.results[what][result]++
 }
 
-// succeeded notes a token request that got 200.
-func (c *counts) succeeded(server int, sent time.Time) {
+// succeeded notes that a server has given a new refresh token, which it had to write.
+func (c *counts) succeeded(server int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.good[server] = append(c.good[server], success{sent, time.Now()})
+	c.good[server] = append(c.good[server], time.Now())
 }
 
-// since returns when a server first responded with 200 to a request that was sent after a time; zero if it has not.
+// since returns when a server first gave a new refresh token after a time; zero if it has not. It forgets what was
+// before.
 func (c *counts) since(server int, t time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range c.good[server] {
-		if s.received.After(t) {
-			return s.received
-		}
+	for len(c.good[server]) > 0 && !c.good[server][0].After(t) {
+		c.good[server] = c.good[server][1:]
 	}
-	return time.Time{}
+	if len(c.good[server]) == 0 {
+		return time.Time{}
+	}
+	return c.good[server][0]
 }
 
 // of returns how many responses of a kind had a status.

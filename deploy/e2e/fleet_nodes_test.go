@@ -1,14 +1,11 @@
 package e2e_test
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -103,12 +100,12 @@ func fleetPrograms(t *testing.T) string {
 // fleetFolder returns a folder that the user postgres can write.
 func fleetFolder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "fleet")
+	dir, err := os.MkdirTemp("", "fleet") //nolint:usetesting // that of t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // the servers run as another user
+	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -186,10 +183,10 @@ func (f *databaseFleet) mustRun(t *testing.T, name string, args ...string) strin
 // writeConfig writes the configuration of Patroni.
 func (f *databaseFleet) writeConfig(t *testing.T, n *node) {
 	t.Helper()
-	if err := os.Mkdir(n.dir, 0o777); err != nil { //nolint:gosec // see fleetFolder
+	if err := os.Mkdir(n.dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(n.dir, 0o777); err != nil { //nolint:gosec // see fleetFolder
+	if err := os.Chmod(n.dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	template, err := os.ReadFile("testdata/fleet/patroni.yml")
@@ -202,7 +199,7 @@ func (f *databaseFleet) writeConfig(t *testing.T, n *node) {
 		"DIR", n.dir, "BIN", f.bin, "PASSWORD", postgresPassword,
 		"TTL", seconds(patroniTTL), "LOOP", seconds(patroniLoopWait), "RETRY", seconds(patroniRetryTimeout),
 	).Replace(string(template))
-	if err := os.WriteFile(n.config(), []byte(text), 0o644); err != nil { //nolint:gosec // see fleetFolder
+	if err := os.WriteFile(n.config(), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -257,103 +254,6 @@ func (n *node) signal(s syscall.Signal) {
 				_ = syscall.Kill(pid, s) // it may have ended
 			}
 		}
-	}
-}
-
-// fleetGet returns the status of a GET request; 0 if there is no response in two seconds.
-func fleetGet(address, path string) int {
-	client := &http.Client{Timeout: 2 * time.Second}
-	defer client.CloseIdleConnections()
-	resp, err := client.Get("http://" + address + path)
-	if err != nil {
-		return 0
-	}
-	resp.Body.Close()
-	return resp.StatusCode
-}
-
-// primary returns the node whose PostgreSQL is the primary and has the lock; nil if there is none.
-func (f *databaseFleet) primary(except ...*node) *node {
-	for _, n := range f.nodes {
-		if !slices.Contains(except, n) && fleetGet(n.address+":8008", "/primary") == http.StatusOK {
-			return n
-		}
-	}
-	return nil
-}
-
-// members returns the role of each member that runs, as one of them says.
-func (f *databaseFleet) members() map[string]string {
-	var cluster struct {
-		Members []struct{ Name, Role, State string }
-	}
-	client := &http.Client{Timeout: 2 * time.Second}
-	defer client.CloseIdleConnections()
-	for _, n := range f.nodes {
-		resp, err := client.Get("http://" + n.address + ":8008/cluster")
-		if err != nil {
-			continue
-		}
-		err = json.NewDecoder(resp.Body).Decode(&cluster)
-		resp.Body.Close()
-		if err == nil {
-			break
-		}
-	}
-	roles := map[string]string{}
-	for _, m := range cluster.Members {
-		if m.State == "running" || m.State == "streaming" {
-			roles[m.Name] = m.Role
-		}
-	}
-	return roles
-}
-
-// awaitWhole waits until all nodes run, and one of the standbys is the synchronous one.
-func (f *databaseFleet) awaitWhole(t *testing.T) {
-	t.Helper()
-	waitFor(t, "all nodes to replicate", func() bool {
-		counts := map[string]int{}
-		for _, role := range f.members() {
-			counts[role]++
-		}
-		if counts["leader"] != 1 || counts["sync_standby"] != 1 || counts["replica"] != 1 {
-			time.Sleep(200 * time.Millisecond)
-			return false
-		}
-		primary := f.primary()
-		return primary != nil && f.streaming(primary) == len(f.nodes)-1
-	})
-}
-
-// streaming returns how many standbys stream from a primary.
-func (f *databaseFleet) streaming(primary *node) int {
-	out, err := f.psql(primary, "postgres", "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
-	n, errCount := strconv.Atoi(strings.TrimSpace(out))
-	if err != nil || errCount != nil {
-		return 0
-	}
-	return n
-}
-
-// psql runs a statement at a node and returns its output.
-func (f *databaseFleet) psql(n *node, database, statement string) (string, error) {
-	if n == nil {
-		return "", errors.New("there is no such node")
-	}
-	url := fmt.Sprintf("postgres://postgres:%s@%s:5432/%s?connect_timeout=5", postgresPassword, n.address, database)
-	out, err := exec.Command(filepath.Join(f.bin, "psql"), "-At", "-c", statement, url).CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
-	}
-	return string(out), err
-}
-
-// sql runs a statement at the primary.
-func (f *databaseFleet) sql(t *testing.T, database, statement string) {
-	t.Helper()
-	if _, err := f.psql(f.primary(), database, statement); err != nil {
-		t.Fatal(err)
 	}
 }
 

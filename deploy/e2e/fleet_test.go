@@ -68,6 +68,7 @@ func startFleet(t *testing.T) (*cluster, *databaseFleet) {
 	common := []string{"serve", "--keys-file", c.keysFile, "--issuer", c.authURL, "--audience", c.apiURL,
 		"--drain-delay", "0s", "--trusted-proxies", "127.0.0.0/8"}
 	auth := append(slices.Clone(common), "--demo", "--bcrypt-cost", "10", "--refresh-grace", "5m",
+		"--access-token-lifetime", "4h",
 		"--database-connect-timeout", "3s", "--database-statement-timeout", "2s")
 	c.auth = c.members("authserver", 10, 2, auth)
 	for i, url := range []string{f.byProxy(), f.byHosts()} {

@@ -102,8 +102,9 @@ func (w world) judge(r *progress) {
 // reads reports whether the next step of a request only reads.
 func (w world) reads(s step) bool { return s != crash && !w.requests[s].read }
 
-// schedules calls visit with each schedule that begins with the steps in done, and the state that it leads to. The order
-// of two reads after one another does not matter: one order is left out. read says that the last step was a read.
+// schedules calls visit with each schedule that begins with the steps in done, and the state that it leads to. The
+// order of two reads after one another does not matter: one order is left out. read says that the last step was a
+// read.
 func (w world) schedules(done []step, read bool, visit func([]step, world)) {
 	steps := w.next()
 	if len(steps) == 0 || (len(steps) == 1 && steps[0] == crash) {

@@ -128,9 +128,10 @@ func newReplay(t *testing.T) *replay {
 		t.Cleanup(g.open) // for requests that stop there because the test has failed
 		_, err = data.SetDefaultAPI(t.Context(), audience, p.now)
 		must(t, err)
-		cfg, login := p.cfg, *p.cfg.Passwords.(*account.Login)
-		login.Store = data
-		cfg.Store, cfg.Passwords = data, &login
+		cfg, login := p.cfg, p.cfg.Passwords.(*account.Login)
+		cfg.Store, cfg.Passwords = data, &account.Login{
+			Store: data, Hasher: login.Hasher, Gate: login.Gate, Now: login.Now, Log: login.Log,
+		}
 		p.gates[i], p.services[i], p.data = g, issuing.New(cfg), data
 	}
 	return p
@@ -150,7 +151,9 @@ func (p *replay) run(schedule []step) (results [4]result, generation int, revoke
 			crashed = true
 			if end := ends[firstClient]; end != nil && !results[firstClient].ended {
 				p.gates[firstClient].pass <- errors.New("the server has crashed")
-				<-end
+				if err := <-end; err == nil {
+					return results, 0, false, errors.New("a request succeeded though its server has crashed")
+				}
 			}
 			results[firstClient], tokens[firstClient] = result{ended: true, unknown: true}, ""
 			continue

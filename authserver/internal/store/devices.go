@@ -188,9 +188,9 @@ func (s *Store) PollDevice(ctx context.Context, digest string, now time.Time) (i
 
 // RedeemDevice marks an approved device code as used, gives its grant the refresh token, the key, the
 // place and the expiry of g, and returns the grant's number. For a code that is already used it
-// returns grant.ErrCodeUsed with the number, or grant.ErrCodeUndecided while that is not confirmed. It returns grant.ErrCodeUnknown if the code is unknown,
-// expired or not approved, or was issued to another client, and grant.ErrInactive if the grant has
-// been revoked or the client is deleted.
+// returns grant.ErrCodeUsed with the number, or grant.ErrCodeUndecided while that is not confirmed.
+// It returns grant.ErrCodeUnknown if the code is unknown, expired or not approved, or was issued to
+// another client, and grant.ErrInactive if the grant has been revoked or the client is deleted.
 //
 // It locks the client before the code: see RedeemCode.
 func (s *Store) RedeemDevice(ctx context.Context, digest string, g grant.Grant) (number int64, err error) {
@@ -199,8 +199,9 @@ func (s *Store) RedeemDevice(ctx context.Context, digest string, g grant.Grant) 
 			return err
 		}
 		err := tx.QueryRowContext(ctx,
-			"UPDATE device_codes SET redeemed_at = $2, attempt = $5 WHERE digest = $1 AND client_id = $3 AND redeemed_at IS NULL "+
-				"AND grant_number IS NOT NULL AND expires_at > $2 AND created_at <= $4 RETURNING grant_number",
+			"UPDATE device_codes SET redeemed_at = $2, attempt = $5 WHERE digest = $1 AND client_id = $3 "+
+				"AND redeemed_at IS NULL AND grant_number IS NOT NULL AND expires_at > $2 AND created_at <= $4 "+
+				"RETURNING grant_number",
 			digest, seconds(g.CreatedAt), g.ClientID, seconds(g.CreatedAt.Add(account.ClockMargin)), g.Attempt).Scan(&number)
 		if errors.Is(err, sql.ErrNoRows) {
 			number, err = usedDevice(ctx, tx, digest, g)
