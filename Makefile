@@ -6,7 +6,8 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/hallpass-auth/hallpass/shared/program.Version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-mcp run-admin run-spa test test-all test-compose test-hostile pictures test-deps lint bench bench-peers fuzz guard guard-update release clean
+.PHONY: help build run run-mcp run-admin run-spa test test-all test-compose test-hostile test-fleet soak pictures \
+	test-deps lint bench bench-peers fuzz guard guard-update release clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -42,6 +43,12 @@ test-compose: ## Test docker-compose.yml with Docker: all of it, or PARTS="servi
 
 test-hostile: build ## Attack both servers and Caddy: smuggling, slow and idle connections
 	@deploy/test.sh all -run '^TestHostile' ./deploy/e2e
+
+test-fleet: build ## Let PostgreSQL fail over under load, with Patroni (needs root; 8 minutes)
+	cd deploy/e2e && HALLPASS_BIN='$(CURDIR)/bin' $(GO) test -v -count=1 -timeout 1h -run 'TestFleet$$' . -fleet
+
+soak: build ## Let servers, keys and PostgreSQL change under mixed load: 10 minutes, or SOAK=2h (needs root)
+	cd deploy/e2e && HALLPASS_BIN='$(CURDIR)/bin' $(GO) test -v -count=1 -timeout 0 -run 'TestSoak$$' . -soak '$(or $(SOAK),10m)'
 
 pictures: build ## Take the pictures of deploy/docs/pictures again (needs Chromium)
 	cd deploy/e2e && HALLPASS_BIN='$(CURDIR)/bin' $(GO) test -count=1 -run TestTakePictures . -pictures

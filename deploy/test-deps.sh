@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 # curl                the commands that `make run` and the documentation show
 # postgresql          the database engine beside SQLite
 # pgbouncer           a pool of connections in front of it
+# patroni, etcd-server, haproxy, iproute2   what `make test-fleet` and `make soak` let fail over
 # caddy               the proxy in front of several servers
 # wrk                 the load of `make bench`
 # valgrind            the number of instructions that `make guard` compares
@@ -21,6 +22,7 @@ packages='gcc libc6-dev chromium curl postgresql pgbouncer caddy wrk valgrind'
 packages="$packages python3-authlib python3-jwt python3-requests-oauthlib python3-flask apache2-bin prometheus libapache2-mod-auth-openidc"
 packages="$packages python3-fastapi python3-uvicorn python3-multipart python3-cryptography"
 packages="$packages python3-venv python3-setuptools python3-wheel mypy"
+packages="$packages patroni python3-etcd etcd-server haproxy iproute2"
 command -v npm >/dev/null || packages="$packages nodejs npm"
 
 install_packages() {
@@ -32,16 +34,18 @@ install_packages() {
 	[ "$(id -u)" = 0 ] || sudo=sudo
 	$sudo apt-get update -q
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages
-	echo 'The tests need only the programs of PostgreSQL, PgBouncer, Caddy and Prometheus.'
+	echo 'The tests need only the programs of PostgreSQL, PgBouncer, Caddy, Prometheus, Patroni, etcd and HAProxy.'
 	echo 'Debian may have started them as services.'
-	echo 'To stop them: systemctl disable --now postgresql pgbouncer caddy prometheus prometheus-node-exporter'
+	echo 'To stop them: systemctl disable --now postgresql pgbouncer caddy prometheus \'
+	echo '  prometheus-node-exporter patroni etcd haproxy'
 }
 
 if command -v apt-get >/dev/null; then
 	install_packages
 else
 	echo 'This system has no apt-get. Please install: a C compiler, Chromium, curl, PostgreSQL, PgBouncer, Caddy,'
-	echo 'Prometheus, wrk, valgrind, Node.js 20 or newer with npm, the Python libraries Authlib, cryptography, FastAPI,'
+	echo 'Prometheus, Patroni, etcd, HAProxy, wrk, valgrind, Node.js 20 or newer with npm,'
+	echo 'the Python libraries Authlib, cryptography, FastAPI,'
 	echo 'Flask, PyJWT, python-multipart, requests-oauthlib, setuptools, uvicorn and wheel, mypy,'
 	echo 'and Apache with mod_auth_openidc.'
 fi

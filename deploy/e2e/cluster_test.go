@@ -52,10 +52,7 @@ func subnet() string {
 // end of the test the servers are stopped and must exit with 0.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	caddy, err := exec.LookPath("caddy")
-	if err != nil {
-		leftOut(t, "Caddy is not installed")
-	}
+	caddy := caddyProgram(t)
 	c := &cluster{system: newSystem(t)}
 	var url string
 	c.database, url = startPostgres(t)
@@ -79,6 +76,16 @@ func startCluster(t *testing.T) *cluster {
 		}
 	})
 	return c
+}
+
+// caddyProgram returns the path of Caddy.
+func caddyProgram(t *testing.T) string {
+	t.Helper()
+	caddy, err := exec.LookPath("caddy")
+	if err != nil {
+		leftOut(t, "Caddy is not installed")
+	}
+	return caddy
 }
 
 func (c *cluster) all() []*member { return append(append([]*member{}, c.auth...), c.api...) }

@@ -2,6 +2,8 @@ package database
 
 import (
 	"context"
+	"net"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -16,3 +18,38 @@ func OpenDialing(ctx context.Context, url string, limits Pool, dial pgconn.DialF
 	config.LookupFunc = func(context.Context, string) ([]string, error) { return []string{"192.0.2.1"}, nil }
 	return connectPostgres(ctx, config, limits.withDefaults())
 }
+
+// Hosts are the hosts of a URL as a pool tries them.
+type Hosts struct{ hosts *hosts }
+
+// NewHosts returns the hosts of a URL.
+func NewHosts(url string, limits Pool) (Hosts, error) {
+	config, err := parsePostgres(url)
+	if err != nil {
+		return Hosts{}, err
+	}
+	config.ConnectTimeout = limits.ConnectTimeout
+	return Hosts{newHosts(config)}, nil
+}
+
+// Timeout returns the limit on connecting to one host.
+func (h Hosts) Timeout() time.Duration { return h.hosts.timeout }
+
+// First returns the index of the host that is tried first.
+func (h Hosts) First() int { return int(h.hosts.first.Load()) }
+
+// Connection returns a connection to the host with this index, over conn.
+func (h Hosts) Connection(host int, conn net.Conn) (*pgconn.PgConn, error) {
+	config, err := pgconn.ParseConfig("postgres://a/x?sslmode=disable")
+	if err != nil {
+		return nil, err
+	}
+	c, err := pgconn.Construct(&pgconn.HijackedConn{Conn: conn, Config: config, CustomData: map[string]any{}})
+	if err != nil {
+		return nil, err
+	}
+	return c, h.hosts.mark(origin{host: host, generation: h.hosts.generation.Load()})(context.Background(), c)
+}
+
+// Leave leaves the host of a connection.
+func (h Hosts) Leave(c *pgconn.PgConn) { h.hosts.leave(c) }

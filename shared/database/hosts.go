@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -50,7 +52,7 @@ func newHosts(config *pgx.ConnConfig) *hosts {
 	each := eachHost(config)
 	h := &hosts{timeout: config.ConnectTimeout / time.Duration(len(each))}
 	for i, c := range each {
-		c.ConnectTimeout = h.timeout
+		c.ConnectTimeout, c.DialFunc = h.timeout, withoutCancelRequests(c.DialFunc)
 		if c.ValidateConnect == nil && len(each) > 1 {
 			c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 		}
@@ -88,6 +90,7 @@ func eachHost(config *pgx.ConnConfig) []*pgx.ConnConfig {
 
 // Connect implements driver.Connector.
 func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
+	ctx = context.WithValue(ctx, dialing{}, true)
 	first, n := int(h.first.Load()), len(h.connectors)
 	var errs []error
 	for i := range n {
@@ -157,11 +160,39 @@ func (h *hosts) responds(ctx context.Context, c *pgconn.PgConn) bool {
 	return c.Ping(ctx) == nil
 }
 
-// checkAttributes refuses a target_session_attrs with which nothing could be written.
-func checkAttributes(url string) error {
-	switch value := parameter(url, "target_session_attrs"); value {
-	case "read-only", "standby", "prefer-standby":
-		return fmt.Errorf("%w: target_session_attrs=%s selects servers that cannot be written: use read-write", ErrURL, value)
+// checkAttributes refuses target_session_attrs with which nothing could be written, whether the URL or
+// PGTARGETSESSIONATTRS has it.
+func checkAttributes(config *pgx.ConnConfig) error {
+	for value, validate := range map[string]pgconn.ValidateConnectFunc{
+		"read-only":      pgconn.ValidateConnectTargetSessionAttrsReadOnly,
+		"standby":        pgconn.ValidateConnectTargetSessionAttrsStandby,
+		"prefer-standby": pgconn.ValidateConnectTargetSessionAttrsPreferStandby,
+	} {
+		if reflect.ValueOf(config.ValidateConnect).Pointer() == reflect.ValueOf(validate).Pointer() {
+			return fmt.Errorf("%w: target_session_attrs=%s (or PGTARGETSESSIONATTRS) selects servers that cannot be "+
+				"written: use read-write", ErrURL, value)
+		}
 	}
 	return nil
+}
+
+// dialing is the key of a context in which a connection is opened.
+type dialing struct{}
+
+// errCancelRequest is why a query is not canceled.
+var errCancelRequest = errors.New("cancel requests are not sent")
+
+// withoutCancelRequests returns a function that dials only for hosts.Connect.
+//
+// When a call takes too long, pgx closes its connection and asks the server to cancel what runs there. If that
+// is a commit that waits for a synchronous standby, the server stops waiting, and everybody sees a change that
+// a failover then loses. Without the request, the change is seen when the standby has it. Statements end by
+// statement_timeout.
+func withoutCancelRequests(dial pgconn.DialFunc) pgconn.DialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if ctx.Value(dialing{}) == nil {
+			return nil, errCancelRequest
+		}
+		return dial(ctx, network, address)
+	}
 }

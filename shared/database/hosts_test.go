@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -297,16 +298,112 @@ func TestNoHostResponds(t *testing.T) {
 	}
 }
 
-// Hallpass writes to its database.
+// Hallpass writes to its database. It refuses attributes that select a standby, however they are written.
 func TestReadOnlyAttributes(t *testing.T) {
-	t.Parallel()
+	const url = "postgres://a,b/x?sslmode=require"
 	for attributes, want := range map[string]error{
 		"read-write": nil, "primary": nil, "any": nil,
 		"read-only": database.ErrURL, "standby": database.ErrURL, "prefer-standby": database.ErrURL, "other": database.ErrURL,
+		"read%2Donly": database.ErrURL, "%73tandby": database.ErrURL, "read%2Dwrite": nil,
 	} {
-		err := database.CheckURL("postgres://a,b/x?sslmode=require&target_session_attrs=" + attributes)
-		if !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", attributes, err, want)
+		for _, name := range []string{"target_session_attrs", "target%5Fsession_attrs"} {
+			err := database.CheckURL(url + "&" + name + "=" + attributes)
+			if !errors.Is(err, want) {
+				t.Errorf("%s=%s: %v, want %v", name, attributes, err, want)
+			}
+		}
+		t.Setenv("PGTARGETSESSIONATTRS", attributes)
+		if err := database.CheckURL(url); !errors.Is(err, want) && !strings.Contains(attributes, "%") {
+			t.Errorf("PGTARGETSESSIONATTRS=%s: %v, want %v", attributes, err, want)
+		}
+		t.Setenv("PGTARGETSESSIONATTRS", "")
+	}
+}
+
+// All hosts together have the time that one connection may take.
+func TestHostsDivideTheTimeout(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]time.Duration{
+		"postgres://a/x?sslmode=disable":                     6 * time.Second,
+		"postgres://a,b/x?sslmode=disable":                   3 * time.Second,
+		"postgres://a,b/x?sslmode=prefer":                    3 * time.Second, // a host is tried with and without TLS
+		"postgres://a:1,b:2,c:3/x?sslmode=disable":           2 * time.Second,
+		"postgres:///x?sslmode=disable&host=/tmp/a,/tmp/b,c": 2 * time.Second,
+	} {
+		h, err := database.NewHosts(url, database.Pool{ConnectTimeout: 6 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Timeout() != want {
+			t.Errorf("%s: %v for each host, want %v", url, h.Timeout(), want)
 		}
 	}
+}
+
+// After a host was left, the next one is tried first. Other connections to the host that was left change nothing.
+func TestNextHostIsFirst(t *testing.T) {
+	t.Parallel()
+	h, err := database.NewHosts("postgres://a,b,c/x?sslmode=disable", database.Pool{ConnectTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leave := range []struct{ host, first int }{{0, 1}, {1, 2}, {2, 0}, {1, 2}} {
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		defer theirs.Close()
+		c, err := h.Connection(leave.host, ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			h.Leave(c)
+			if h.First() != leave.first {
+				t.Errorf("after host %d was left, host %d is first, want %d", leave.host, h.First(), leave.first)
+			}
+		}
+	}
+}
+
+// watched is a connection that counts when it is closed.
+type watched struct {
+	net.Conn
+	closed *atomic.Int32
+}
+
+func (w watched) Close() error {
+	w.closed.Add(1)
+	return w.Conn.Close()
+}
+
+// A commit that the standby has not confirmed is not seen by others, also when its caller has given up and its
+// connection is closed: a failover may lose it.
+func TestUnconfirmedCommitIsNotSeen(t *testing.T) {
+	t.Parallel()
+	p := startPair(t)
+	watcher := openWith(t, p.direct, database.Pool{})
+	var closed atomic.Int32
+	const limit = 500 * time.Millisecond
+	db, err := database.OpenDialing(t.Context(), p.direct, database.Pool{ConnectTimeout: limit, StatementTimeout: limit},
+		func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			return watched{conn, &closed}, err
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	writeUntilDone(t, db, "acknowledged")
+	if err := p.standby.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	before := closed.Load()
+	if _, err := db.Exec(t.Context(), "insert", insert, "unconfirmed"); !errors.Is(err, database.ErrUnavailable) {
+		t.Errorf("without a standby: %v, want ErrUnavailable", err)
+	}
+	for end := time.Now().Add(time.Minute); closed.Load() == before; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the connection is not closed")
+		}
+	}
+	wantWords(t, watcher, 1, "acknowledged")
 }

@@ -21,9 +21,6 @@ const idleTime = 5 * time.Minute
 // parsePostgres parses the URL. It returns ErrURL in place of pgx's error, which may contain
 // the password.
 func parsePostgres(url string) (*pgx.ConnConfig, error) {
-	if err := checkAttributes(url); err != nil {
-		return nil, err
-	}
 	config, err := parseSecurely(url)
 	if errors.Is(err, ErrURL) {
 		return nil, err
@@ -31,7 +28,7 @@ func parsePostgres(url string) (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: it must be like postgres://user:password@host:5432/database", ErrURL)
 	}
-	return config, nil
+	return config, checkAttributes(config)
 }
 
 // openPostgres opens a pool. It returns ErrURL if the URL cannot be parsed, and ErrUnreachable

@@ -23,6 +23,9 @@ var (
 	ErrCodeUnknown = errors.New("no such authorization code")
 	// ErrCodeUsed says that the code has been redeemed before.
 	ErrCodeUsed = errors.New("authorization code used before")
+	// ErrCodeUndecided says that the code has been redeemed, and that the server that did so does not know yet
+	// whether this was stored. The code then counts as used, or can be redeemed again.
+	ErrCodeUndecided = errors.New("another redemption of the code is not decided")
 )
 
 // Code is what an authorization code stands for (RFC 6749 section 4.1.2, RFC 7636 section

@@ -64,6 +64,9 @@ type Grant struct {
 	// Place is where the request for the grant came from. It is set only in a new grant; a grant of a session has the
 	// place of the session.
 	Place account.Place
+	// Attempt names the redemption of the code that starts the grant, until that is confirmed. It is set only in a new
+	// grant; empty means that the redemption is final at once.
+	Attempt string
 	// Session is the digest of the browser session in which the grant was given; empty if
 	// there was none.
 	Session string

@@ -1,9 +1,7 @@
 package issuing
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"maps"
 	"net/url"
 	"strings"
@@ -166,12 +164,16 @@ func (s *Service) redeem(ctx context.Context, r Request, code grant.Code) (oauth
 	if scope.Has(ScopeOpenID) {
 		g.Authentication = code.Authentication
 	}
-	response, err := s.start(ctx, r, api, user, g, func(ctx context.Context, g grant.Grant) (int64, error) {
-		number, err := s.cfg.Store.RedeemCode(ctx, code.Digest, g)
-		if errors.Is(err, grant.ErrCodeUsed) { // by two: one of them has stolen it (RFC 6749 section 4.1.2)
-			err = cmp.Or(s.revokeReused(ctx, r.Client, number, "code_reuse"), err)
-		}
-		return number, err
+	response, err := s.startByCode(ctx, r, api, user, g, redeemable{
+		redeem: func(ctx context.Context, g grant.Grant) (int64, error) {
+			return s.cfg.Store.RedeemCode(ctx, code.Digest, g)
+		},
+		confirm: func(ctx context.Context, attempt string) error {
+			return s.cfg.Store.ConfirmCode(ctx, code.Digest, attempt)
+		},
+		takeBack: func(ctx context.Context, attempt string) error {
+			return s.cfg.Store.TakeBackCode(ctx, code.Digest, attempt, s.cfg.Now())
+		},
 	})
 	if err != nil {
 		return oauth.TokenResponse{}, err

@@ -264,12 +264,16 @@ func (s *Service) redeemDevice(ctx context.Context, r Request, code grant.Device
 		return oauth.TokenResponse{}, err
 	}
 	g := grant.Grant{Type: oauth.GrantDeviceCode, Audience: approved.Audience, Scope: scope}
-	response, err := s.start(ctx, r, api, user, g, func(ctx context.Context, g grant.Grant) (int64, error) {
-		number, err := s.cfg.Store.RedeemDevice(ctx, code.Digest, g)
-		if errors.Is(err, grant.ErrCodeUsed) { // by two, or the first response was lost: nobody may use it
-			err = cmp.Or(s.revokeReused(ctx, r.Client, number, "code_reuse"), err)
-		}
-		return number, err
+	response, err := s.startByCode(ctx, r, api, user, g, redeemable{
+		redeem: func(ctx context.Context, g grant.Grant) (int64, error) {
+			return s.cfg.Store.RedeemDevice(ctx, code.Digest, g)
+		},
+		confirm: func(ctx context.Context, attempt string) error {
+			return s.cfg.Store.ConfirmDevice(ctx, code.Digest, attempt)
+		},
+		takeBack: func(ctx context.Context, attempt string) error {
+			return s.cfg.Store.TakeBackDevice(ctx, code.Digest, attempt)
+		},
 	})
 	if err != nil {
 		return oauth.TokenResponse{}, err

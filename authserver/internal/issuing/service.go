@@ -69,14 +69,19 @@ type Config struct {
 
 // Service issues, inspects and revokes tokens. It is safe for concurrent use.
 type Service struct {
-	cfg     Config
-	records records
+	cfg      Config
+	records  records
+	deciding chan struct{} // holds one element for each redemption that is decided in the background
 }
 
 // New returns a service.
 func New(cfg Config) *Service {
 	lists := grant.Lists{Issuer: cfg.Issuer, Default: cfg.Audience}
-	return &Service{cfg: cfg, records: newRecords(cfg.Store, lists, cfg.Now)}
+	return &Service{
+		cfg:      cfg,
+		records:  newRecords(cfg.Store, lists, cfg.Now),
+		deciding: make(chan struct{}, decideAtOnce),
+	}
 }
 
 // ClientByID returns a client as it was registered at most CacheTime ago, or record.ErrNotFound. The

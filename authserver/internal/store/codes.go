@@ -82,7 +82,8 @@ func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, er
 
 // RedeemCode marks a code as used, starts a grant in the session of the code, and returns the
 // grant's number. For a code that is already used it returns grant.ErrCodeUsed with the number of
-// the grant that the code started. It returns grant.ErrCodeUnknown if the code is unknown or
+// the grant that the code started, or grant.ErrCodeUndecided while that attempt is not confirmed. It
+// returns grant.ErrCodeUnknown if the code is unknown or
 // expired, its session has ended, or the consents of its user to its client have been revoked, and
 // grant.ErrInactive if the user is disabled or deleted, and grant.ErrClientChanged if the client is
 // deleted or has another secret than g says. A code that was made at a time ahead of now counts as
@@ -100,15 +101,15 @@ func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (n
 			return err
 		}
 		err := tx.QueryRowContext(ctx,
-			"UPDATE codes SET redeemed_at = $2 "+
+			"UPDATE codes SET redeemed_at = $2, attempt = $4 "+
 				"WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 AND created_at <= $3 "+
 				"AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) "+
 				"AND (consent_revocations IS NULL OR consent_revocations = COALESCE((SELECT times "+
 				"FROM consent_revocations AS r WHERE r.user_id = codes.user_id AND r.client_id = codes.client_id), 0)) "+
 				"RETURNING session",
-			digest, seconds(g.CreatedAt), seconds(g.CreatedAt.Add(account.ClockMargin))).Scan(&g.Session)
+			digest, seconds(g.CreatedAt), seconds(g.CreatedAt.Add(account.ClockMargin)), g.Attempt).Scan(&g.Session)
 		if errors.Is(err, sql.ErrNoRows) {
-			number, err = usedCode(ctx, tx, digest)
+			number, err = usedCode(ctx, tx, digest, g.CreatedAt)
 			return err
 		}
 		if err != nil {
@@ -139,15 +140,17 @@ func (s *Store) lockClient(ctx context.Context, tx transaction, g grant.Grant) e
 }
 
 // usedCode returns why a code could not be redeemed: grant.ErrCodeUsed and the number of the
-// grant that the code started, or grant.ErrCodeUnknown.
-func usedCode(ctx context.Context, tx transaction, digest string) (number int64, err error) {
-	var given sql.NullInt64
-	err = tx.QueryRowContext(ctx, "SELECT grant_number FROM codes WHERE digest = $1", digest).Scan(&given)
+// grant that the code started, grant.ErrCodeUndecided, or grant.ErrCodeUnknown.
+func usedCode(ctx context.Context, tx transaction, digest string, now time.Time) (number int64, err error) {
+	var given, redeemed sql.NullInt64
+	var attempt string
+	err = tx.QueryRowContext(ctx, "SELECT grant_number, redeemed_at, attempt FROM codes WHERE digest = $1", digest).
+		Scan(&given, &redeemed, &attempt)
 	if errors.Is(err, sql.ErrNoRows) || (err == nil && !given.Valid) { // deleted, or never used
 		return 0, grant.ErrCodeUnknown
 	}
 	if err != nil {
 		return 0, unavailable("read code", err)
 	}
-	return given.Int64, grant.ErrCodeUsed
+	return given.Int64, undecided(attempt, redeemed, now)
 }

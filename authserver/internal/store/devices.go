@@ -188,9 +188,9 @@ func (s *Store) PollDevice(ctx context.Context, digest string, now time.Time) (i
 
 // RedeemDevice marks an approved device code as used, gives its grant the refresh token, the key, the
 // place and the expiry of g, and returns the grant's number. For a code that is already used it
-// returns grant.ErrCodeUsed with the number. It returns grant.ErrCodeUnknown if the code is unknown,
-// expired or not approved, or was issued to another client, and grant.ErrInactive if the grant has
-// been revoked or the client is deleted.
+// returns grant.ErrCodeUsed with the number, or grant.ErrCodeUndecided while that is not confirmed.
+// It returns grant.ErrCodeUnknown if the code is unknown, expired or not approved, or was issued to
+// another client, and grant.ErrInactive if the grant has been revoked or the client is deleted.
 //
 // It locks the client before the code: see RedeemCode.
 func (s *Store) RedeemDevice(ctx context.Context, digest string, g grant.Grant) (number int64, err error) {
@@ -199,11 +199,12 @@ func (s *Store) RedeemDevice(ctx context.Context, digest string, g grant.Grant) 
 			return err
 		}
 		err := tx.QueryRowContext(ctx,
-			"UPDATE device_codes SET redeemed_at = $2 WHERE digest = $1 AND client_id = $3 AND redeemed_at IS NULL "+
-				"AND grant_number IS NOT NULL AND expires_at > $2 AND created_at <= $4 RETURNING grant_number",
-			digest, seconds(g.CreatedAt), g.ClientID, seconds(g.CreatedAt.Add(account.ClockMargin))).Scan(&number)
+			"UPDATE device_codes SET redeemed_at = $2, attempt = $5 WHERE digest = $1 AND client_id = $3 "+
+				"AND redeemed_at IS NULL AND grant_number IS NOT NULL AND expires_at > $2 AND created_at <= $4 "+
+				"RETURNING grant_number",
+			digest, seconds(g.CreatedAt), g.ClientID, seconds(g.CreatedAt.Add(account.ClockMargin)), g.Attempt).Scan(&number)
 		if errors.Is(err, sql.ErrNoRows) {
-			number, err = usedDevice(ctx, tx, digest, g.ClientID)
+			number, err = usedDevice(ctx, tx, digest, g)
 			return err
 		}
 		if err != nil {
@@ -224,15 +225,18 @@ func (s *Store) RedeemDevice(ctx context.Context, digest string, g grant.Grant) 
 }
 
 // usedDevice returns why a device code could not be redeemed: grant.ErrCodeUsed and the number of its
-// grant, or grant.ErrCodeUnknown.
-func usedDevice(ctx context.Context, tx transaction, digest, clientID string) (number int64, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT grant_number FROM device_codes "+
-		"WHERE digest = $1 AND client_id = $2 AND redeemed_at IS NOT NULL", digest, clientID).Scan(&number)
+// grant, grant.ErrCodeUndecided, or grant.ErrCodeUnknown.
+func usedDevice(ctx context.Context, tx transaction, digest string, g grant.Grant) (number int64, err error) {
+	var redeemed sql.NullInt64
+	var attempt string
+	err = tx.QueryRowContext(ctx, "SELECT grant_number, redeemed_at, attempt FROM device_codes "+
+		"WHERE digest = $1 AND client_id = $2 AND redeemed_at IS NOT NULL", digest, g.ClientID).
+		Scan(&number, &redeemed, &attempt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, grant.ErrCodeUnknown
 	}
 	if err != nil {
 		return 0, unavailable("read device code", err)
 	}
-	return number, grant.ErrCodeUsed
+	return number, undecided(attempt, redeemed, g.CreatedAt)
 }

@@ -151,6 +151,14 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		_, err := s.RedeemCode(ctx, "x", grant.Grant{})
 		return err
 	},
+	"ConfirmCode":  func(ctx context.Context, s *store.Store) error { return s.ConfirmCode(ctx, "x", "x") },
+	"TakeBackCode": func(ctx context.Context, s *store.Store) error { return s.TakeBackCode(ctx, "x", "x", start) },
+	"ConfirmDevice": func(ctx context.Context, s *store.Store) error {
+		return s.ConfirmDevice(ctx, "x", "x")
+	},
+	"TakeBackDevice": func(ctx context.Context, s *store.Store) error {
+		return s.TakeBackDevice(ctx, "x", "x")
+	},
 	"CreateDevice": func(ctx context.Context, s *store.Store) error {
 		return s.CreateDevice(ctx, grant.DeviceCode{Digest: "x"})
 	},

@@ -31,7 +31,7 @@ func Run(t *testing.T, open func(testing.TB) *store.Store) {
 	for _, group := range [][]test{
 		storeTests, userTests, clientTests, assertionTests, grantTests, revocationTests, refreshTests, codeTests,
 		sessionTests, consentTests, apiTests, defaultAPITests, scopeTests, loginTests, epochTests, endingTests,
-		raceTests, deviceTests, pushedTests, exchangeTests, noticeTests, unregisteredTests, mailTests,
+		raceTests, deviceTests, redemptionTests, pushedTests, exchangeTests, noticeTests, unregisteredTests, mailTests,
 		bindingTests, accountTests, emailTests, signUpTests,
 	} {
 		for _, tt := range group {

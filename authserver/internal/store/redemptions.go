@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+)
+
+// A redemption is written in two steps, so that a client whose request got 503 can use its code again, and nobody else
+// can. RedeemCode and RedeemDevice store the name of the attempt with the code. When the server knows that they were
+// committed, it confirms the attempt, and then responds. If it does not know, it takes the attempt back. In between,
+// other requests with the code get grant.ErrCodeUndecided.
+
+// confirmLimit is how long an attempt may be undecided. After that the server that made it has probably ended, and
+// the code counts as used.
+const confirmLimit = 30 * time.Second
+
+// undecided returns grant.ErrCodeUndecided if an attempt at a time is not confirmed yet, and else grant.ErrCodeUsed.
+func undecided(attempt string, redeemed sql.NullInt64, now time.Time) error {
+	if attempt != "" && now.Before(timeOf(redeemed).Add(confirmLimit)) {
+		return grant.ErrCodeUndecided
+	}
+	return grant.ErrCodeUsed
+}
+
+// ConfirmCode makes the redemption of an authorization code final. It may be repeated.
+func (s *Store) ConfirmCode(ctx context.Context, digest, attempt string) error {
+	_, err := s.exec(ctx, "confirm code",
+		"UPDATE codes SET attempt = '' WHERE digest = $1 AND attempt = $2", digest, attempt)
+	return err
+}
+
+// ConfirmDevice makes the redemption of a device code final. It may be repeated.
+func (s *Store) ConfirmDevice(ctx context.Context, digest, attempt string) error {
+	_, err := s.exec(ctx, "confirm device code",
+		"UPDATE device_codes SET attempt = '' WHERE digest = $1 AND attempt = $2", digest, attempt)
+	return err
+}
+
+// TakeBackCode makes an authorization code unused again that was redeemed by this attempt, and revokes its grant. It
+// changes nothing if the attempt was not committed. It may be repeated.
+//
+// It locks the code whatever its attempt is: a commit whose outcome is not known yet holds this lock until it is.
+func (s *Store) TakeBackCode(ctx context.Context, digest, attempt string, now time.Time) error {
+	return s.inTx(ctx, "take back code", func(ctx context.Context, tx transaction) error {
+		var found string
+		var number sql.NullInt64
+		err := tx.QueryRowContext(ctx,
+			"SELECT attempt, grant_number FROM codes WHERE digest = $1 "+s.dialect.forUpdate, digest).Scan(&found, &number)
+		if errors.Is(err, sql.ErrNoRows) || (err == nil && found != attempt) {
+			return nil
+		}
+		if err != nil {
+			return unavailable("take back code", err)
+		}
+		_, err = changed(ctx, tx, "take back code",
+			"UPDATE codes SET redeemed_at = NULL, grant_number = NULL, attempt = '' WHERE digest = $1", digest)
+		if err != nil {
+			return err
+		}
+		_, err = revokeGrants(ctx, tx, now, "number = $3", number)
+		return err
+	})
+}
+
+// TakeBackDevice makes a device code unused again that was redeemed by this attempt. Its grant stays, and gets other
+// tokens when the code is redeemed again. See TakeBackCode.
+func (s *Store) TakeBackDevice(ctx context.Context, digest, attempt string) error {
+	return s.inTx(ctx, "take back device code", func(ctx context.Context, tx transaction) error {
+		var found string
+		err := tx.QueryRowContext(ctx,
+			"SELECT attempt FROM device_codes WHERE digest = $1 "+s.dialect.forUpdate, digest).Scan(&found)
+		if errors.Is(err, sql.ErrNoRows) || (err == nil && found != attempt) {
+			return nil
+		}
+		if err != nil {
+			return unavailable("take back device code", err)
+		}
+		_, err = changed(ctx, tx, "take back device code",
+			"UPDATE device_codes SET redeemed_at = NULL, attempt = '' WHERE digest = $1", digest)
+		return err
+	})
+}

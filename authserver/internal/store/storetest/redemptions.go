@@ -1,0 +1,133 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+var redemptionTests = []test{
+	{"a redemption is confirmed", testConfirmCode},
+	{"a redemption is taken back", testTakeBackCode},
+	{"a redemption is never decided", testUndecidedCode},
+	{"a redemption of a device is confirmed", testConfirmDevice},
+	{"a redemption of a device is taken back", testTakeBackDevice},
+}
+
+// attempted returns the grant of a code by an attempt.
+func attempted(code grant.Code, attempt string) grant.Grant {
+	g := grantOf(code)
+	g.Attempt = attempt
+	return g
+}
+
+// Until a redemption is confirmed, the code is neither free nor used. Then it is used (RFC 6749 section 4.1.2).
+func testConfirmCode(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	code := addCode(t, s, "code", u, c)
+	number, err := s.RedeemCode(ctx, "code", attempted(code, "first"))
+	must(t, err)
+	_, err = s.RedeemCode(ctx, "code", attempted(code, "second"))
+	expect(t, "redeeming before the confirmation", err, grant.ErrCodeUndecided)
+	must(t, s.ConfirmCode(ctx, "code", "second")) // of nobody
+	_, err = s.RedeemCode(ctx, "code", attempted(code, "second"))
+	expect(t, "redeeming after another confirmation", err, grant.ErrCodeUndecided)
+	must(t, s.ConfirmCode(ctx, "code", "first"))
+	must(t, s.ConfirmCode(ctx, "code", "first"))
+	must(t, s.TakeBackCode(ctx, "code", "first", start)) // too late
+	given, err := s.RedeemCode(ctx, "code", attempted(code, "second"))
+	expect(t, "redeeming after the confirmation", err, grant.ErrCodeUsed)
+	same(t, "grant of the code", number, given)
+	same(t, "active grants", 1, activeGrants(t, s))
+}
+
+// A redemption that is taken back has given nothing: its grant is revoked, and the code is as it was.
+func testTakeBackCode(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	code := addCode(t, s, "code", u, c)
+	must(t, s.TakeBackCode(ctx, "code", "first", start)) // it was not committed
+	must(t, s.TakeBackCode(ctx, "no code", "first", start))
+	first, err := s.RedeemCode(ctx, "code", attempted(code, "first"))
+	must(t, err)
+	must(t, s.TakeBackCode(ctx, "code", "second", start)) // of nobody
+	expectRevoked(t, s, first, false)
+	must(t, s.TakeBackCode(ctx, "code", "first", start))
+	must(t, s.TakeBackCode(ctx, "code", "first", start))
+	expectRevoked(t, s, first, true)
+	got, err := s.CodeByDigest(ctx, "code")
+	must(t, err)
+	same(t, "code", code, got)
+	second, err := s.RedeemCode(ctx, "code", attempted(code, "second"))
+	must(t, err)
+	if first == second {
+		t.Error("the grant that was taken back is used again")
+	}
+	must(t, s.TakeBackCode(ctx, "code", "first", start)) // a repetition that comes late
+	expectRevoked(t, s, second, false)
+}
+
+// expectRevoked checks whether a grant is revoked.
+func expectRevoked(t *testing.T, s *store.Store, number int64, want bool) {
+	t.Helper()
+	g, err := s.GrantByNumber(t.Context(), number)
+	must(t, err)
+	same(t, "revoked", want, !g.RevokedAt.IsZero())
+}
+
+// If a server ends before it decides, the code counts as used: it may have responded.
+func testUndecidedCode(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	code := addCode(t, s, "code", u, c)
+	number, err := s.RedeemCode(t.Context(), "code", attempted(code, "first"))
+	must(t, err)
+	for after, want := range map[time.Duration]error{
+		29 * time.Second: grant.ErrCodeUndecided,
+		30 * time.Second: grant.ErrCodeUsed,
+	} {
+		g := attempted(code, "second")
+		g.CreatedAt = start.Add(after)
+		given, err := s.RedeemCode(t.Context(), "code", g)
+		expect(t, "redeeming after "+after.String(), err, want)
+		same(t, "grant of the code", number, given)
+	}
+}
+
+func testConfirmDevice(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	d := addDevice(t, s, "tv", c)
+	approve(t, s, d, u)
+	g := tokensOf(d, start)
+	g.Attempt = "first"
+	_, err := s.RedeemDevice(ctx, d.Digest, g)
+	must(t, err)
+	_, err = s.RedeemDevice(ctx, d.Digest, g)
+	expect(t, "redeeming before the confirmation", err, grant.ErrCodeUndecided)
+	must(t, s.ConfirmDevice(ctx, d.Digest, "first"))
+	must(t, s.TakeBackDevice(ctx, d.Digest, "first")) // too late
+	_, err = s.RedeemDevice(ctx, d.Digest, g)
+	expect(t, "redeeming after the confirmation", err, grant.ErrCodeUsed)
+}
+
+func testTakeBackDevice(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	d := addDevice(t, s, "tv", c)
+	approve(t, s, d, u)
+	g := tokensOf(d, start)
+	g.Attempt = "first"
+	must(t, s.TakeBackDevice(ctx, d.Digest, "first")) // it was not committed
+	first, err := s.RedeemDevice(ctx, d.Digest, g)
+	must(t, err)
+	must(t, s.TakeBackDevice(ctx, d.Digest, "second")) // of nobody
+	_, err = s.RedeemDevice(ctx, d.Digest, g)
+	expect(t, "redeeming before it is taken back", err, grant.ErrCodeUndecided)
+	must(t, s.TakeBackDevice(ctx, d.Digest, "first"))
+	second, err := s.RedeemDevice(ctx, d.Digest, tokensOf(d, start))
+	must(t, err)
+	same(t, "grant of the device", first, second)
+}

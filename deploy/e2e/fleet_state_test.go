@@ -1,0 +1,112 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// fleetGet returns the status of a GET request; 0 if there is no response in two seconds.
+func fleetGet(address, path string) int {
+	client := &http.Client{Timeout: 2 * time.Second}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("http://" + address + path)
+	if err != nil {
+		return 0
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+// primary returns the node whose PostgreSQL is the primary and has the lock; nil if there is none.
+func (f *databaseFleet) primary(except ...*node) *node {
+	for _, n := range f.nodes {
+		if !slices.Contains(except, n) && fleetGet(n.address+":8008", "/primary") == http.StatusOK {
+			return n
+		}
+	}
+	return nil
+}
+
+// members returns the role of each member that runs, as one of them says.
+func (f *databaseFleet) members() map[string]string {
+	var cluster struct {
+		Members []struct{ Name, Role, State string }
+	}
+	client := &http.Client{Timeout: 2 * time.Second}
+	defer client.CloseIdleConnections()
+	for _, n := range f.nodes {
+		resp, err := client.Get("http://" + n.address + ":8008/cluster")
+		if err != nil {
+			continue
+		}
+		err = json.NewDecoder(resp.Body).Decode(&cluster)
+		resp.Body.Close()
+		if err == nil {
+			break
+		}
+	}
+	roles := map[string]string{}
+	for _, m := range cluster.Members {
+		if m.State == "running" || m.State == "streaming" {
+			roles[m.Name] = m.Role
+		}
+	}
+	return roles
+}
+
+// awaitWhole waits until all nodes run, and one of the standbys is the synchronous one.
+func (f *databaseFleet) awaitWhole(t *testing.T) {
+	t.Helper()
+	waitFor(t, "all nodes to replicate", func() bool {
+		counts := map[string]int{}
+		for _, role := range f.members() {
+			counts[role]++
+		}
+		if counts["leader"] != 1 || counts["sync_standby"] != 1 || counts["replica"] != 1 {
+			time.Sleep(200 * time.Millisecond)
+			return false
+		}
+		primary := f.primary()
+		return primary != nil && f.streaming(primary) == len(f.nodes)-1
+	})
+}
+
+// streaming returns how many standbys stream from a primary.
+func (f *databaseFleet) streaming(primary *node) int {
+	out, err := f.psql(primary, "postgres", "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
+	n, errCount := strconv.Atoi(strings.TrimSpace(out))
+	if err != nil || errCount != nil {
+		return 0
+	}
+	return n
+}
+
+// psql runs a statement at a node and returns its output.
+func (f *databaseFleet) psql(n *node, database, statement string) (string, error) {
+	if n == nil {
+		return "", errors.New("there is no such node")
+	}
+	url := fmt.Sprintf("postgres://postgres:%s@%s:5432/%s?connect_timeout=5", postgresPassword, n.address, database)
+	out, err := exec.Command(filepath.Join(f.bin, "psql"), "-At", "-c", statement, url).CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, out)
+	}
+	return string(out), err
+}
+
+// sql runs a statement at the primary.
+func (f *databaseFleet) sql(t *testing.T, database, statement string) {
+	t.Helper()
+	if _, err := f.psql(f.primary(), database, statement); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,142 @@
+package e2e_test
+
+import (
+	"flag"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Flags of `make test-fleet` and `make soak`.
+var (
+	runFleet    = flag.Bool("fleet", false, "run the tests of failover: deploy/docs/failover.md")
+	fleetFaults = flag.String("fleet-faults", "", "inject only the fault with this name")
+	fleetRounds = flag.Int("fleet-rounds", 3, "how often each fault is injected")
+)
+
+// fault makes the primary of the fleet fail, and repairs it.
+type fault struct {
+	name   string
+	fail   func(*testing.T, *databaseFleet, *node)
+	repair func(*testing.T, *databaseFleet, *node)
+}
+
+var faults = []fault{
+	{
+		name: "killed",
+		fail: func(_ *testing.T, _ *databaseFleet, n *node) { n.signal(syscall.SIGKILL) },
+		repair: func(t *testing.T, f *databaseFleet, n *node) {
+			n.startEtcd(t, f)
+			n.startPatroni(t)
+		},
+	},
+	{
+		name:   "stopped",
+		fail:   func(_ *testing.T, _ *databaseFleet, n *node) { n.signal(syscall.SIGSTOP) },
+		repair: func(_ *testing.T, _ *databaseFleet, n *node) { n.signal(syscall.SIGCONT) },
+	},
+	{
+		name: "cut off",
+		fail: func(t *testing.T, f *databaseFleet, n *node) {
+			f.mustRun(t, "ip", "-n", f.scope, "link", "set", n.link, "down")
+		},
+		repair: func(t *testing.T, f *databaseFleet, n *node) {
+			f.mustRun(t, "ip", "-n", f.scope, "link", "set", n.link, "up")
+		},
+	},
+	{
+		name: "switched over",
+		fail: func(t *testing.T, f *databaseFleet, n *node) {
+			f.mustRun(t, "patronictl", "-c", n.config(), "switchover", f.scope, "--force")
+		},
+		repair: func(*testing.T, *databaseFleet, *node) {},
+	},
+}
+
+// startFleet starts two servers of each tier on a database fleet. The first authorization server connects through the
+// proxy, the second one has all nodes in its URL.
+func startFleet(t *testing.T) (*cluster, *databaseFleet) {
+	t.Helper()
+	if !*runFleet {
+		t.Skip("a test of `make test-fleet`")
+	}
+	f := startDatabaseFleet(t)
+	c := &cluster{system: newSystem(t)}
+	c.system.database = f.byHosts()
+	common := []string{"serve", "--keys-file", c.keysFile, "--issuer", c.authURL, "--audience", c.apiURL,
+		"--drain-delay", "0s", "--trusted-proxies", "127.0.0.0/8"}
+	auth := append(slices.Clone(common), "--demo", "--bcrypt-cost", "10", "--refresh-grace", "5m",
+		"--access-token-lifetime", "4h",
+		"--database-connect-timeout", "3s", "--database-statement-timeout", "2s")
+	c.auth = c.members("authserver", 10, 2, auth)
+	for i, url := range []string{f.byProxy(), f.byHosts()} {
+		c.auth[i].args = append(c.auth[i].args, "--database-url", url)
+	}
+	c.api = c.members("resourceserver", 20, 2, append(slices.Clone(common), "--keys-file", c.apiKeysFile()))
+	c.launchAll(t)
+	c.launchCaddy(t, caddyProgram(t))
+	return c, f
+}
+
+// TestFleet lets the primary of a database fail in each way, again and again, under load. The API tier notices nothing,
+// no token request gets a wrong response, and nothing is lost that was acknowledged.
+func TestFleet(t *testing.T) {
+	c, f := startFleet(t)
+	cs := startClients(t, c, 6)
+	var table []string
+	for round := range *fleetRounds {
+		for _, fault := range faults {
+			if t.Failed() || (*fleetFaults != "" && *fleetFaults != fault.name) {
+				continue
+			}
+			line := inject(t, f, cs, fault)
+			t.Logf("round %d, %s", round+1, line)
+			table = append(table, line)
+		}
+	}
+	cs.check(t)
+	t.Logf("faults:\n%s\n%s", tableHead, strings.Join(table, "\n"))
+}
+
+// backWithin is a generous limit on the time from the new primary to tokens.
+const backWithin = time.Minute
+
+// tableHead is the head of the table of what inject returns.
+const tableHead = "| Fault | new primary after | it takes a write | tokens by the proxy | tokens by several hosts |\n" +
+	"| --- | --- | --- | --- | --- |"
+
+// inject injects one fault, waits until both servers have issued tokens again, and repairs the node. It returns what it
+// has measured: the time from the fault to the new primary, and three times from then on.
+func inject(t *testing.T, f *databaseFleet, cs *clients, fault fault) string {
+	t.Helper()
+	f.awaitWhole(t)
+	old := f.primary()
+	cs.awaitLoad(t)
+	began := time.Now()
+	fault.fail(t, f, old)
+	waitFor(t, "a new primary", func() bool { return f.primary(old) != nil })
+	promoted := time.Now()
+	since := func(at time.Time) string { return at.Sub(promoted).Round(10 * time.Millisecond).String() }
+	times := []string{fault.name, promoted.Sub(began).Round(10 * time.Millisecond).String()}
+	waitFor(t, "a write", func() bool {
+		_, err := f.psql(f.primary(old), "postgres", "CREATE TABLE IF NOT EXISTS probe (n INT); INSERT INTO probe VALUES (1)")
+		return err == nil
+	})
+	times = append(times, since(time.Now()))
+	for server := range cs.auth {
+		var at time.Time
+		waitFor(t, "tokens", func() bool {
+			at = cs.counts.since(server, promoted)
+			return !at.IsZero()
+		})
+		if at.Sub(promoted) > backWithin {
+			t.Errorf("server %d has issued no token for %v after the promotion", server, at.Sub(promoted))
+		}
+		times = append(times, since(at))
+	}
+	cs.awaitLoad(t)
+	fault.repair(t, f, old)
+	return "| " + strings.Join(times, " | ") + " |"
+}
