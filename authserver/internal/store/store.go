@@ -91,9 +91,10 @@ type Store struct {
 	// defaultAudience is the API that an empty audience in the database means.
 	defaultAudience string
 
-	write pool // one connection on SQLite, which allows one writer at a time
-	read  pool
-	swept sweeps
+	write  pool // one connection on SQLite, which allows one writer at a time
+	read   pool
+	swept  sweeps
+	search search
 }
 
 // Open opens the database at the URL: sqlite:PATH, which creates the file if it does not
