@@ -26,6 +26,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
@@ -153,7 +154,7 @@ func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *
 // warnOfWeakClients logs the clients that see their users' passwords, and those that may leave
 // out PKCE.
 func warnOfWeakClients(ctx context.Context, data *store.Store, log *slog.Logger) error {
-	clients, err := data.Clients(ctx)
+	clients, err := data.Clients(ctx, record.Page{})
 	if err != nil {
 		return err
 	}
