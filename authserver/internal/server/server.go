@@ -66,6 +66,9 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 				return nil, err
 			}
 			data = opened
+			if err := s.useReplica(ctx, data, log); err != nil {
+				return nil, err
+			}
 			return Handler(ctx, s, Parts{
 				Keys:     keys,
 				Data:     data,

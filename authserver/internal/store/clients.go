@@ -56,8 +56,10 @@ func joinURIs(c client.Client) string { return strings.Join(c.RedirectURIs, " ")
 
 // ClientByID returns a client, or record.ErrNotFound.
 func (s *Store) ClientByID(ctx context.Context, id string) (client.Client, error) {
-	return one(ctx, s.read, scanClient, "SELECT "+clientColumns+" FROM clients WHERE id = $1", id)
+	return one(ctx, s.read, scanClient, clientByID, id)
 }
+
+var clientByID = "SELECT " + clientColumns + " FROM clients WHERE id = $1"
 
 // Clients returns a page of the clients, sorted by id.
 func (s *Store) Clients(ctx context.Context, page record.Page) ([]client.Client, error) {

@@ -124,7 +124,9 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		_, err := s.HasDemoUsers(ctx, []string{"x"})
 		return err
 	},
-	"EndDemo": func(ctx context.Context, s *store.Store) error { return s.EndDemo(ctx, []string{"x"}, start) },
+	"RecentClient": func(ctx context.Context, s *store.Store) error { _, err := s.RecentClient(ctx, "x"); return err },
+	"RecentAPI":    func(ctx context.Context, s *store.Store) error { _, err := s.RecentAPI(ctx, "x"); return err },
+	"EndDemo":      func(ctx context.Context, s *store.Store) error { return s.EndDemo(ctx, []string{"x"}, start) },
 	"ServiceGrant": func(ctx context.Context, s *store.Store) error {
 		_, err := s.ServiceGrant(ctx, "x", "digest", start)
 		return err
