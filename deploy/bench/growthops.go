@@ -206,11 +206,21 @@ func (g *grown) fetchLists(ctx context.Context, address string) (size int, err e
 // fetchList returns a status list.
 func (g *grown) fetchList(ctx context.Context, address string, number int) ([]byte, error) {
 	list := load{method: http.MethodGet, path: "/status-lists/" + strconv.Itoa(number), bodies: []string{""}}
-	r, err := list.fetch(ctx, address)
-	if err == nil && r.status != http.StatusOK {
-		err = fmt.Errorf("%s: status %d: %s", list.path, r.status, r.body)
+	req, err := http.NewRequestWithContext(ctx, list.method, "http://"+address+list.path, nil)
+	if err != nil {
+		return nil, err
 	}
-	return r.body, err
+	req.Header.Set("Accept-Encoding", "gzip") // so that the body is what is sent, as it is to an API
+	resp, err := g.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: status %d: %s", list.path, resp.StatusCode, body)
+	}
+	return body, err
 }
 
 // queryNumber returns the number that a query of PostgreSQL finds.
