@@ -35,7 +35,7 @@ func pageSQL(p record.Page, key string, first ...any) (text string, args []any) 
 }
 
 // afterPrefix returns the first text, in the order of bytes, that comes after all that begin with the prefix. It is
-// empty if there is none.
+// empty if no text does.
 func afterPrefix(prefix string) string {
 	for prefix != "" {
 		last, size := utf8.DecodeLastRuneInString(prefix)
