@@ -34,6 +34,8 @@ var parts = []struct {
 	{"tokens", measureTokens},
 	{"cores", measureCores},
 	{"start", measureStart},
+	{"growth", measureGrowth},
+	{"growth-sqlite", measureGrowthOnSQLite},
 	{"peers", measurePeers},
 }
 
@@ -44,6 +46,7 @@ func main() {
 	rounds := flag.Int("rounds", 8, "number of rounds; some parts take half of it")
 	count := flag.Bool("guard", false, "count instructions instead, and compare with instructions.txt")
 	update := flag.Bool("update", false, "with -guard: write instructions.txt")
+	flag.Int64Var(&manyUsers, "users", manyUsers, "number of users of the larger database in the part growth")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

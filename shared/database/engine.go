@@ -45,6 +45,8 @@ type dialect struct {
 	serial string
 	// text is the type of text that sorts by its bytes, whatever the server's locale.
 	text string
+	// onPostgreSQL begins a line that SQLite reads as a comment.
+	onPostgreSQL string
 	// versions counts the tables that hold the schema version.
 	versions string
 	// longTransaction is what LongTransaction returns.
@@ -62,9 +64,10 @@ func (e Engine) dialect() dialect {
 }
 
 var sqliteDialect = dialect{
-	goose:  goose.DialectSQLite3,
-	serial: "INTEGER PRIMARY KEY AUTOINCREMENT",
-	text:   "TEXT",
+	goose:        goose.DialectSQLite3,
+	serial:       "INTEGER PRIMARY KEY AUTOINCREMENT",
+	text:         "TEXT",
+	onPostgreSQL: "-- ",
 	versions: "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' " +
 		"AND name = '" + goose.DefaultTablename + "'",
 }

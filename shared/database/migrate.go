@@ -25,7 +25,7 @@ var errMigrated = errors.New("another process has done this migration")
 //
 // files are the migrations: NUMBER_NAME.sql, each of which runs in one transaction. In their text,
 // {{serial}} stands for the type of a primary key that numbers rows and never reuses a number, and
-// {{text}} for text that sorts by its bytes.
+// {{text}} for text that sorts by its bytes. A line that begins with {{postgresql}} is left out on SQLite.
 func (d *DB) Migrate(ctx context.Context, files fs.FS) (version int64, err error) {
 	return d.MigrateTo(ctx, files, math.MaxInt64)
 }
@@ -127,7 +127,8 @@ func (d *DB) migration(files fs.FS, name string) (*goose.Migration, error) {
 		return nil, errors.New(name + " does not begin with a number")
 	}
 	dialect := d.Engine.dialect()
-	query := strings.NewReplacer("{{serial}}", dialect.serial, "{{text}}", dialect.text).Replace(string(text))
+	query := strings.NewReplacer("{{serial}}", dialect.serial, "{{text}}", dialect.text,
+		"{{postgresql}}", dialect.onPostgreSQL).Replace(string(text))
 	run := func(ctx context.Context, tx *sql.Tx) error {
 		if err := dialect.beginMigration(ctx, tx, version); err != nil {
 			return err

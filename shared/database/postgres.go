@@ -43,6 +43,16 @@ func openPostgres(ctx context.Context, url string, limits Pool) (*DB, error) {
 
 // connectPostgres opens a pool.
 func connectPostgres(ctx context.Context, config *pgx.ConnConfig, limits Pool) (*DB, error) {
+	connections := newConns(config, limits)
+	d := &DB{Engine: PostgreSQL, Write: connections, Read: connections}
+	if err := connections.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrUnreachable, withAdvice(withoutURL(err))), d.Close())
+	}
+	return d, nil
+}
+
+// newConns returns a pool that connects when it is used first.
+func newConns(config *pgx.ConnConfig, limits Pool) *Conns {
 	config.Password = cmp.Or(limits.Password, config.Password)
 	config.ConnectTimeout = limits.ConnectTimeout
 	config.RuntimeParams["statement_timeout"] = strconv.FormatInt(limits.StatementTimeout.Milliseconds(), 10)
@@ -54,12 +64,7 @@ func connectPostgres(ctx context.Context, config *pgx.ConnConfig, limits Pool) (
 	db.SetMaxIdleConns(limits.Connections)
 	db.SetConnMaxIdleTime(idleTime)
 	// A call may need a new connection first.
-	connections := &Conns{DB: db, CallTimeout: limits.callTimeout()}
-	d := &DB{Engine: PostgreSQL, Write: connections, Read: connections}
-	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w", ErrUnreachable, withAdvice(withoutURL(err))), d.Close())
-	}
-	return d, nil
+	return &Conns{DB: db, CallTimeout: limits.callTimeout()}
 }
 
 // withoutURL removes the user and the database from an error of pgx and keeps the addresses and

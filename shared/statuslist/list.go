@@ -64,11 +64,15 @@ func (l *List) subsetOf(others []*List) bool {
 // Digest returns a hash of the bits.
 func (l *List) Digest() [sha256.Size]byte { return sha256.Sum256(l.bits) }
 
-// Encode returns the value of the member lst: the bits, compressed with ZLIB (RFC 1950) at the highest
-// level, in base64url.
+// level is how hard Encode tries. The specification recommends the highest level, 9. For 2^20 bits of which one in a
+// hundred is set, that takes 46 ms of CPU time for 14.3 KB, and level 6 takes 3 ms for 16.0 KB. A list that changes all
+// the time is encoded five times a second.
+const level = 6
+
+// Encode returns the value of the member lst: the bits, compressed with ZLIB (RFC 1950), in base64url.
 func (l *List) Encode() string {
 	var b bytes.Buffer
-	w, err := zlib.NewWriterLevel(&b, zlib.BestCompression)
+	w, err := zlib.NewWriterLevel(&b, level)
 	if err == nil {
 		_, err = w.Write(l.bits)
 	}

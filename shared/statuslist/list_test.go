@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -208,4 +209,23 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("sizes %d and %d, or bits differ", l.Size(), again.Size())
 		}
 	})
+}
+
+// A list of 2^20 bits of which one in a hundred is set, at random, needs 10.6 KB by its entropy. Encoded it has less than
+// 22 KB, so that ten of them have less than 250 KB in their tokens, which take 4 bytes for 3, compressed by gzip.
+func TestSizeOfEncodedList(t *testing.T) {
+	list, random := statuslist.NewList(statuslist.MaxSize), rand.New(rand.NewPCG(1, 2))
+	for i := range int64(statuslist.MaxSize) {
+		if random.IntN(100) == 0 {
+			list.Revoke(i)
+		}
+	}
+	text := list.Encode()
+	if len(text) > 22_000 {
+		t.Errorf("%d bytes", len(text))
+	}
+	decoded, err := statuslist.Decode(text)
+	if err != nil || decoded.Digest() != list.Digest() {
+		t.Errorf("it is decoded as another list: %v", err)
+	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -331,20 +332,23 @@ func (c shownClient) grants() string {
 
 type clientListCommand struct {
 	server.Database `embed:""`
-	JSON            bool `help:"Print JSON."`
+	pageFlags       `embed:""`
+}
+
+// Validate checks the flags. kong calls it before Run.
+func (c *clientListCommand) Validate() error {
+	return cmp.Or(c.Database.Validate(), c.pageFlags.Validate())
 }
 
 // Run lists the clients.
 func (c *clientListCommand) Run(ctx context.Context, streams program.Streams) error {
 	return withStore(ctx, c.Database, func(s *store.Store) error {
-		clients, err := s.Clients(ctx)
-		if err != nil {
-			return err
-		}
-		header := []any{"ID", "NAME", "KIND", "GRANTS", "SCOPE"}
-		return printList(streams.Out, c.JSON, each(clients, showClient), header, func(v shownClient) []any {
-			return []any{v.ID, v.Name, v.kind(), v.grants(), v.Scope}
-		})
+		out := newListPrinter(streams.Out, c.JSON, []any{"ID", "NAME", "KIND", "GRANTS", "SCOPE"})
+		return printPages(c.pageFlags, out, func(page record.Page) ([]client.Client, error) { return s.Clients(ctx, page) },
+			func(registered client.Client) (key string, shown any, row []any) {
+				v := showClient(registered)
+				return v.ID, v, []any{v.ID, v.Name, v.kind(), v.grants(), v.Scope}
+			})
 	})
 }
 

@@ -2,9 +2,7 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 )
 
@@ -17,17 +15,13 @@ func printJSON(w io.Writer, v any) error {
 
 // printTable writes a table with a header row.
 func printTable(w io.Writer, header []any, rows [][]any) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range append([][]any{header}, rows...) {
-		for i, cell := range row {
-			if i > 0 {
-				fmt.Fprint(t, "\t")
-			}
-			fmt.Fprint(t, cell)
+	t := newListPrinter(w, false, header)
+	for _, row := range rows {
+		if err := t.entry(nil, row); err != nil {
+			return err
 		}
-		fmt.Fprintln(t)
 	}
-	return t.Flush()
+	return t.end()
 }
 
 // printList writes items as a JSON array, or as a table with a row for each item.

@@ -9,15 +9,15 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// readMargin is how much longer a command waits for the servers than they keep a record: the time
-// that reading may take.
-const readMargin = 50 * time.Millisecond
+// longestUse is how long a server may use a client or an API as it was before: from a replica of the database, kept in
+// memory, and read in the time that is left.
+const longestUse = store.ReplicaAge + issuing.CacheTime + 50*time.Millisecond
 
 // waitForServers waits until no server uses a client or an API as it was before. Tests replace it.
 var waitForServers = func(ctx context.Context) {
 	select {
 	case <-ctx.Done():
-	case <-time.After(issuing.CacheTime + readMargin):
+	case <-time.After(longestUse):
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -28,7 +29,7 @@ func TestCommandsWaitForServers(t *testing.T) {
 	defer func() { _ = s.Close() }()
 	state := func(ctx context.Context) string { // of all clients and APIs
 		var b strings.Builder
-		clients, err := s.Clients(ctx)
+		clients, err := s.Clients(ctx, record.Page{})
 		for _, c := range clients {
 			b.WriteString(c.ID + " " + c.Name + " " + c.SecretDigest + "\n")
 		}

@@ -233,20 +233,23 @@ func (u shownUser) email() string {
 
 type userListCommand struct {
 	server.Database `embed:""`
-	JSON            bool `help:"Print JSON."`
+	pageFlags       `embed:""`
+}
+
+// Validate checks the flags. kong calls it before Run.
+func (c *userListCommand) Validate() error {
+	return cmp.Or(c.Database.Validate(), c.pageFlags.Validate())
 }
 
 // Run lists the users.
 func (c *userListCommand) Run(ctx context.Context, streams program.Streams) error {
 	return withStore(ctx, c.Database, func(s *store.Store) error {
-		users, err := s.Users(ctx)
-		if err != nil {
-			return err
-		}
-		header := []any{"USERNAME", "NAME", "ID", "LAST LOGIN", "DISABLED"}
-		return printList(streams.Out, c.JSON, each(users, showUser), header, func(v shownUser) []any {
-			return []any{v.Username, v.Name, v.ID, formatTime(v.LastLoginAt), formatTime(v.DisabledAt)}
-		})
+		out := newListPrinter(streams.Out, c.JSON, []any{"USERNAME", "NAME", "ID", "LAST LOGIN", "DISABLED"})
+		return printPages(c.pageFlags, out, func(page record.Page) ([]account.User, error) { return s.Users(ctx, page) },
+			func(u account.User) (key string, shown any, row []any) {
+				v := showUser(u)
+				return v.Username, v, []any{v.Username, v.Name, v.ID, formatTime(v.LastLoginAt), formatTime(v.DisabledAt)}
+			})
 	})
 }
 

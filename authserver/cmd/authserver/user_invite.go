@@ -13,6 +13,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -100,7 +101,12 @@ func (c *userInviteCommand) printed(ctx context.Context, s *store.Store, i accou
 // invitationsCommand lists the invitations.
 type invitationsCommand struct {
 	server.Database `embed:""`
-	JSON            bool `help:"Print JSON."`
+	pageFlags       `embed:""`
+}
+
+// Validate checks the flags. kong calls it before Run.
+func (c *invitationsCommand) Validate() error {
+	return cmp.Or(c.Database.Validate(), c.pageFlags.Validate())
 }
 
 // shownInvitation is an invitation as it is printed.
@@ -115,14 +121,11 @@ type shownInvitation struct {
 // Run lists the invitations.
 func (c *invitationsCommand) Run(ctx context.Context, streams program.Streams) error {
 	return withStore(ctx, c.Database, func(s *store.Store) error {
-		invitations, err := s.Invitations(ctx, time.Now())
-		if err != nil {
-			return err
-		}
-		show := func(i account.Invitation) shownInvitation { return shownInvitation(i) }
-		header := []any{"EMAIL", "NAME", "GROUPS", "EXPIRES"}
-		return printList(streams.Out, c.JSON, each(invitations, show), header, func(v shownInvitation) []any {
-			return []any{v.Email, v.Name, strings.Join(v.Groups, " "), formatTime(&v.ExpiresAt)}
+		now := time.Now()
+		read := func(page record.Page) ([]account.Invitation, error) { return s.Invitations(ctx, now, page) }
+		out := newListPrinter(streams.Out, c.JSON, []any{"EMAIL", "NAME", "GROUPS", "EXPIRES"})
+		return printPages(c.pageFlags, out, read, func(i account.Invitation) (key string, shown any, row []any) {
+			return i.Email, shownInvitation(i), []any{i.Email, i.Name, strings.Join(i.Groups, " "), formatTime(&i.ExpiresAt)}
 		})
 	})
 }

@@ -75,7 +75,7 @@ func (e *exam) checkClient(ctx context.Context) result {
 
 // unknownClient returns the words of the error page, and which clients there are.
 func (e *exam) unknownClient(ctx context.Context) result {
-	clients, err := e.cfg.Store.Clients(ctx)
+	clients, err := e.cfg.Store.Clients(ctx, record.Page{})
 	if err != nil {
 		return skipped("%v", err)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
@@ -54,7 +55,7 @@ type Store interface {
 	CreateClient(ctx context.Context, c client.Client) error
 	DeleteClient(ctx context.Context, id string, now time.Time) error
 	ClientByID(ctx context.Context, id string) (client.Client, error)
-	Clients(ctx context.Context) ([]client.Client, error)
+	Clients(ctx context.Context, page record.Page) ([]client.Client, error)
 	APIByAudience(ctx context.Context, audience string) (resource.API, error)
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/doctor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
@@ -228,9 +229,9 @@ func (s *system) examine() map[string]doctor.Finding {
 func (s *system) expectNothingLeft() {
 	s.t.Helper()
 	ctx := context.WithoutCancel(s.t.Context())
-	users, err := s.data.Users(ctx)
+	users, err := s.data.Users(ctx, record.Page{})
 	s.must(err)
-	clients, err := s.data.Clients(ctx)
+	clients, err := s.data.Clients(ctx, record.Page{})
 	s.must(err)
 	if len(users) > 0 || len(clients) != 3 {
 		s.t.Errorf("%d users and %d clients are left, want 0 and 3", len(users), len(clients))

@@ -124,13 +124,9 @@ func (s *Service) refreshUntil(r grant.Refresh) time.Time {
 	return until
 }
 
-// keepUntil returns when the last token of a grant expires that is refreshed now: its refresh
-// token or its last access token. The latter may be given for the refresh token that is
-// replaced now, at the end of the grace period.
+// keepUntil returns until when a grant with refresh tokens is kept if it is refreshed to the end: until the last access
+// token expires that can be given for its last refresh token, at the end of the grace period. It does not move with
+// each refresh, because the database has an index of it.
 func (s *Service) keepUntil(r grant.Refresh) time.Time {
-	access := s.cfg.Now().Add(s.cfg.RefreshGrace + s.cfg.Lifetime)
-	if r.ExpiresAt.Before(access) {
-		return access
-	}
-	return r.ExpiresAt
+	return r.EndsAt.Add(s.cfg.RefreshGrace + s.cfg.Lifetime)
 }

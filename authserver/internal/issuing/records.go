@@ -14,7 +14,7 @@ import (
 )
 
 // records reads what token requests need and administrators seldom change. What it returns is at most
-// CacheTime old.
+// CacheTime old, and clients and APIs are older by up to store.ReplicaAge with a replica of the database.
 //
 // A token that is issued by a record that is out of date does not outlive a revocation. It belongs to
 // a grant, and its number is in the status lists:
@@ -46,7 +46,7 @@ type service struct{ clientID, secretDigest, epoch string }
 // newRecords returns the records of a store. The lists have an issuer and a default API.
 func newRecords(s *store.Store, lists grant.Lists, now func() time.Time) records {
 	return records{
-		clients: newCache(now, s.ClientByID),
+		clients: newCache(now, s.RecentClient),
 		apis: newCache(now, func(ctx context.Context, named string) (resource.API, error) {
 			return findAPI(ctx, s, named)
 		}),
@@ -95,7 +95,7 @@ func (r records) exactAPI(ctx context.Context, audience string) (resource.API, e
 // findAPI returns the API with this audience, or the only one whose audience is the same URI, or
 // record.ErrNotFound.
 func findAPI(ctx context.Context, s *store.Store, named string) (resource.API, error) {
-	exact, err := s.APIByAudience(ctx, named)
+	exact, err := s.RecentAPI(ctx, named)
 	if !errors.Is(err, record.ErrNotFound) {
 		return exact, err
 	}

@@ -84,7 +84,8 @@ func New(cfg Config) *Service {
 	}
 }
 
-// ClientByID returns a client as it was registered at most CacheTime ago, or record.ErrNotFound. The
+// ClientByID returns a client as it was registered at most CacheTime ago, with a replica
+// CacheTime and store.ReplicaAge, or record.ErrNotFound. The
 // caller must not change its slices.
 func (s *Service) ClientByID(ctx context.Context, id string) (client.Client, error) {
 	return s.records.clients.get(ctx, id)

@@ -14,13 +14,16 @@
 package revocation
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -89,6 +92,9 @@ type Config struct {
 type SignedList struct {
 	// Token is the Status List Token.
 	Token string
+	// Gzip is the token compressed with gzip. The bits are in base64url twice, which takes 16 bytes for 9: gzip makes it
+	// a quarter smaller.
+	Gzip string
 	// ETag is a weak entity tag. Lists that say the same and expire at about the same time
 	// have the same tag, whichever server has signed them.
 	ETag string
@@ -229,7 +235,24 @@ func (p *Provider) sign(l grant.List, key *keyring.Key, now time.Time, period in
 	}, key)
 	sum := sha256.Sum256(fmt.Appendf(nil, "%x %d %s", list.Digest(), period, key.ID))
 	tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
-	return SignedList{Token: text, ETag: tag, key: key, period: period}, err
+	return SignedList{Token: text, Gzip: compressed(text), ETag: tag, key: key, period: period}, err
+}
+
+// compressed returns a text compressed with gzip. There is nothing to find in it that repeats, so Huffman coding, which
+// takes a tenth of the time, does as well as the rest.
+func compressed(text string) string {
+	var b strings.Builder
+	w, err := gzip.NewWriterLevel(&b, gzip.HuffmanOnly)
+	if err == nil {
+		_, err = io.WriteString(w, text)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(err) // the level is valid, and a strings.Builder does not fail
+	}
+	return b.String()
 }
 
 // The lists that say the same of every grant.

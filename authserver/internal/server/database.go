@@ -121,17 +121,11 @@ func (d Database) open(
 	open func(context.Context, string, store.Pool) (*store.Store, error),
 	schema func(*store.Store, context.Context) (int64, error),
 ) (*store.Store, error) {
-	password, err := d.password()
+	limits, err := d.limits()
 	if err != nil {
 		return nil, program.WithCode(program.ExitUsage, err)
 	}
-	s, err := open(ctx, d.DatabaseURL, store.Pool{
-		Password:         password,
-		Connections:      d.DatabaseConnections,
-		ConnectTimeout:   d.DatabaseConnectTimeout,
-		StatementTimeout: d.DatabaseStatementTimeout,
-		Wrap:             d.Wrap,
-	})
+	s, err := open(ctx, d.DatabaseURL, limits)
 	if err == nil {
 		if _, err = schema(s, ctx); err != nil {
 			_ = s.Close() // the first error matters
@@ -145,6 +139,46 @@ func (d Database) open(
 		err = program.WithCode(program.ExitUsage, err)
 	}
 	return nil, err
+}
+
+// checkReplica checks the URL of the replica.
+func (s *Settings) checkReplica() error {
+	const setting = "--database-replica-url (HALLPASS_DATABASE_REPLICA_URL)"
+	if s.DatabaseReplicaURL == "" {
+		return nil
+	}
+	if _, ok := store.SQLitePath(s.Database.DatabaseURL); ok {
+		return fmt.Errorf("%s: a SQLite database has no replicas: leave it empty, or set %s to that of the primary",
+			setting, s.Database.setting())
+	}
+	if err := store.CheckReplicaURL(s.DatabaseReplicaURL); err != nil {
+		return fmt.Errorf("%s: %w", setting, err)
+	}
+	return nil
+}
+
+// useReplica has the store read from the replica of the settings, if there is one, until ctx ends.
+func (s *Settings) useReplica(ctx context.Context, data *store.Store, log *slog.Logger) error {
+	if s.DatabaseReplicaURL == "" {
+		return nil
+	}
+	limits, err := s.Database.limits()
+	if err != nil {
+		return err
+	}
+	return data.UseReplica(ctx, s.DatabaseReplicaURL, limits, log)
+}
+
+// limits returns the configuration of the connections.
+func (d Database) limits() (store.Pool, error) {
+	password, err := d.password()
+	return store.Pool{
+		Password:         password,
+		Connections:      d.DatabaseConnections,
+		ConnectTimeout:   d.DatabaseConnectTimeout,
+		StatementTimeout: d.DatabaseStatementTimeout,
+		Wrap:             d.Wrap,
+	}, err
 }
 
 // password reads the password from its file, if there is one.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -85,6 +84,15 @@ var demoUsers = []struct{ username, password, name string }{
 	{"jane.smith", "anothersecurepass", "Jane Smith"},
 }
 
+// demoUsernames returns the usernames of the demo's users.
+func demoUsernames() []string {
+	names := make([]string, len(demoUsers))
+	for i, u := range demoUsers {
+		names[i] = u.username
+	}
+	return names
+}
+
 // demoScope is what the resource server in this repository needs.
 var demoScope = oauth.Scope{"profile", "items:read", "items:write"}
 
@@ -106,13 +114,13 @@ func prepareDemo(
 	log *slog.Logger,
 ) error {
 	if !on {
-		return data.EndDemo(ctx, now)
+		return data.EndDemo(ctx, demoUsernames(), now)
 	}
 	if err := makeDemo(ctx, data, hasher, now, log); err != nil {
 		return err
 	}
-	users, err := data.Users(ctx)
-	if slices.ContainsFunc(users, func(u account.User) bool { return u.Demo && u.Active() }) {
+	known, err := data.HasDemoUsers(ctx, demoUsernames())
+	if known {
 		log.WarnContext(ctx,
 			"demo: users with well-known passwords are in this database: do not use it for anything real")
 	}
@@ -132,7 +140,7 @@ func makeDemo(
 	if err != nil {
 		return err
 	}
-	empty, err := isEmpty(ctx, data)
+	empty, err := data.Empty(ctx)
 	if err != nil {
 		return err
 	}
@@ -180,13 +188,4 @@ func seedDemo(ctx context.Context, data *store.Store, hasher *account.Hasher, no
 		})
 	}
 	return group.Wait()
-}
-
-func isEmpty(ctx context.Context, data *store.Store) (bool, error) {
-	users, err := data.Users(ctx)
-	if err != nil {
-		return false, err
-	}
-	clients, err := data.Clients(ctx)
-	return len(users) == 0 && len(clients) == 0, err
 }

@@ -113,12 +113,31 @@ func observeRevocations(reg prometheus.Registerer) func(grants int, delay time.D
 	}
 }
 
+// observeReplica registers the metric of the reads that a replica of the database may answer.
+func observeReplica(reg prometheus.Registerer, data *store.Store) {
+	for _, by := range []string{"replica", "primary"} {
+		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "hallpass_replica_reads_total",
+			Help: "Reads that a replica of the database may answer, by the server that has answered them: replica, or " +
+				"primary because the replica was down, lagged or did not have the record. 0 without a replica.",
+			ConstLabels: prometheus.Labels{"by": by},
+		}, func() float64 {
+			answered, left := data.ReplicaReads()
+			if by == "replica" {
+				return float64(answered)
+			}
+			return float64(left)
+		}))
+	}
+}
+
 // observeStore registers the metrics of the database: its pools of connections, and the expired rows that were
 // deleted.
 func observeStore(reg prometheus.Registerer, data *store.Store) {
 	for name, pool := range data.Pools() {
 		reg.MustRegister(collectors.NewDBStatsCollector(pool, name))
 	}
+	observeReplica(reg, data)
 	for table := range data.Swept() {
 		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name:        "hallpass_rows_swept_total",

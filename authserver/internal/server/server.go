@@ -26,6 +26,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
@@ -65,6 +66,9 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 				return nil, err
 			}
 			data = opened
+			if err := s.useReplica(ctx, data, log); err != nil {
+				return nil, err
+			}
 			return Handler(ctx, s, Parts{
 				Keys:     keys,
 				Data:     data,
@@ -153,7 +157,7 @@ func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *
 // warnOfWeakClients logs the clients that see their users' passwords, and those that may leave
 // out PKCE.
 func warnOfWeakClients(ctx context.Context, data *store.Store, log *slog.Logger) error {
-	clients, err := data.Clients(ctx)
+	clients, err := data.Clients(ctx, record.Page{})
 	if err != nil {
 		return err
 	}

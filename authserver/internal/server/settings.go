@@ -68,6 +68,8 @@ type Settings struct {
 	SignUp   SignUp              `embed:""`
 	Traces   tracing.Settings    `embed:""`
 
+	DatabaseReplicaURL string `group:"Data" env:"HALLPASS_DATABASE_REPLICA_URL" secret:"" placeholder:"URL" help:"Replica of the PostgreSQL database, for reads that may be half a second old: clients, APIs and new revocations. The primary is read while the replica is down or lags. It has one host; the password is that of the database."`
+
 	Issuer              string        `group:"Tokens" env:"HALLPASS_ISSUER" default:"${issuer}" placeholder:"URL" help:"The server's public URL: iss of its tokens (${default})."`
 	Audience            string        `group:"Tokens" env:"HALLPASS_AUDIENCE" default:"${audience}" placeholder:"URL" help:"Identifier of the default API: aud of the tokens that name no other (${default})."`
 	AccessTokenLifetime time.Duration `group:"Tokens" env:"HALLPASS_ACCESS_TOKEN_LIFETIME" default:"30m" help:"Lifetime of an access token: 1m to 24h (${default})."`
@@ -95,6 +97,9 @@ type Settings struct {
 // Validate checks what kong cannot. The error names the setting.
 func (s *Settings) Validate() error {
 	if err := errors.Join(s.HTTP.Validate(), s.Database.Validate(), s.Traces.Validate()); err != nil {
+		return err
+	}
+	if err := s.checkReplica(); err != nil {
 		return err
 	}
 	if err := oauth.ValidateIssuer(s.Issuer); err != nil {

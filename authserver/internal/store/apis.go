@@ -52,9 +52,10 @@ func revokeForDeleted(ctx context.Context, tx transaction, audience string, now 
 
 // APIByAudience returns an API, or record.ErrNotFound.
 func (s *Store) APIByAudience(ctx context.Context, audience string) (resource.API, error) {
-	return one(ctx, s.read, scanAPI,
-		"SELECT "+apiColumns+" FROM apis WHERE audience = $1 AND deleted_at IS NULL", audience)
+	return one(ctx, s.read, scanAPI, apiByAudience, audience)
 }
+
+const apiByAudience = "SELECT " + apiColumns + " FROM apis WHERE audience = $1 AND deleted_at IS NULL"
 
 // APIs returns all registered APIs, sorted by audience.
 func (s *Store) APIs(ctx context.Context) ([]resource.API, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // settingColumns are the columns of a client that UpdateClient can change, apart from the secret.
@@ -55,12 +56,15 @@ func joinURIs(c client.Client) string { return strings.Join(c.RedirectURIs, " ")
 
 // ClientByID returns a client, or record.ErrNotFound.
 func (s *Store) ClientByID(ctx context.Context, id string) (client.Client, error) {
-	return one(ctx, s.read, scanClient, "SELECT "+clientColumns+" FROM clients WHERE id = $1", id)
+	return one(ctx, s.read, scanClient, clientByID, id)
 }
 
-// Clients returns all clients, sorted by id.
-func (s *Store) Clients(ctx context.Context) ([]client.Client, error) {
-	return list(ctx, s.read, "list clients", scanClient, "SELECT "+clientColumns+" FROM clients ORDER BY id")
+var clientByID = "SELECT " + clientColumns + " FROM clients WHERE id = $1"
+
+// Clients returns a page of the clients, sorted by id.
+func (s *Store) Clients(ctx context.Context, page record.Page) ([]client.Client, error) {
+	where, args := pageSQL(page, "id")
+	return list(ctx, s.read, "list clients", scanClient, "SELECT "+clientColumns+" FROM clients WHERE "+where, args...)
 }
 
 // UpdateClient replaces the settings of a client by those that change returns, and returns the

@@ -212,7 +212,7 @@ func TestSQLiteCloseWaitsForWrites(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	clients, err := mustOpen(t, path).Clients(t.Context())
+	clients, err := mustOpen(t, path).Clients(t.Context(), record.Page{})
 	if err != nil || len(clients) != batch {
 		t.Errorf("%d clients are stored, want %d, %v", len(clients), batch, err)
 	}

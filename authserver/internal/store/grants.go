@@ -14,14 +14,6 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
-// sweepSize is the number of expired rows that each insert deletes. It is more than one, so that
-// a table shrinks when logins become fewer, and small, so that it does not slow them down.
-const sweepSize = 4
-
-// sweepMargin is how much longer a grant is kept than its last token is valid, for the clock
-// skew that verifiers allow.
-const sweepMargin = time.Minute
-
 // StartGrant stores a grant of a user who has logged in with a password, and returns its number.
 // It returns grant.ErrInactive if the user is disabled or deleted or the password has been changed
 // since it was checked, and grant.ErrClientChanged as insertGrant does. It locks the rows of the user
@@ -104,16 +96,7 @@ func (s *Store) insertGrant(ctx context.Context, tx transaction, g grant.Grant) 
 	if err := recordAuthentication(ctx, tx, number, g.Authentication); err != nil {
 		return 0, err
 	}
-	return number, s.sweepGrants(ctx, tx, g.CreatedAt)
-}
-
-// sweepGrants deletes a few expired grants.
-func (s *Store) sweepGrants(ctx context.Context, tx transaction, now time.Time) error {
-	_, err := sweep(ctx, tx, "grants",
-		"DELETE FROM grants WHERE number IN "+
-			"(SELECT number FROM grants WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
-		seconds(now.Add(-sweepMargin)), sweepSize)
-	return err
+	return number, s.sweepGrants(ctx, tx, number, g.CreatedAt)
 }
 
 // never is the expiry of a service's grant, in the last year that every engine and format can
@@ -146,7 +129,7 @@ func (s *Store) ServiceGrant(
 		if err != nil {
 			return err
 		}
-		return s.sweepGrants(ctx, tx, now)
+		return s.sweepExpiredGrants(ctx, tx, now)
 	})
 	if err != nil {
 		return 0, err
@@ -158,12 +141,9 @@ func (s *Store) ServiceGrant(
 	return number, unavailable("find service grant", err)
 }
 
-// keepLonger is how much longer than needed a grant is kept when a rotation extends it. The rotations
-// of the next day then leave expires_at as it is and change no index. PostgreSQL stores such a row in
-// the page of the previous one (HOT).
-const keepLonger = 24 * time.Hour
-
-// Statements that rotate a refresh token. The second one also extends the grant.
+// Statements that rotate a refresh token. The first one changes no column of an index, so that PostgreSQL stores the
+// new row in the page of the previous one, if that has room, and writes no index (HOT). The second one also corrects
+// how long the row is kept.
 const (
 	rotateRefresh = "UPDATE grants SET refresh_digest = $3, refresh_trail = $4, refresh_expires_at = $5" +
 		whereCurrent
@@ -174,8 +154,8 @@ const (
 
 // RotateRefresh replaces the state of a grant's refresh tokens by next, if the grant has not been
 // rotated since it was read, is active, and can be refreshed at now. It reports whether it did. Of many
-// concurrent calls for one token, one returns true. The grant is kept until keepUntil or up to a day
-// longer.
+// concurrent calls for one token, one returns true. The grant is kept until keepUntil at least, or until its
+// refresh token has expired unused. Servers of previous versions keep it for a shorter time.
 func (s *Store) RotateRefresh(
 	ctx context.Context,
 	g grant.Grant,
@@ -190,9 +170,9 @@ func (s *Store) RotateRefresh(
 	args := []any{
 		g.Number, g.Refresh.Current, next.Current, string(replaced), seconds(next.ExpiresAt), seconds(now),
 	}
-	if longest := keepUntil.Add(keepLonger); g.ExpiresAt.Before(keepUntil) || g.ExpiresAt.After(longest) {
+	if g.ExpiresAt.Unix() < keepUntil.Unix() {
 		query = rotateAndExtend
-		args = append(args, seconds(longest))
+		args = append(args, seconds(keepUntil))
 	}
 	n, err := s.exec(ctx, "rotate refresh token", query, args...)
 	return n == 1, err

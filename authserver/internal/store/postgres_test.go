@@ -185,38 +185,3 @@ func TestPostgreSQLReadOnly(t *testing.T) {
 		t.Errorf("%v, want ErrUnavailable", err)
 	}
 }
-
-// A rotation changes no index, and the new version of a row fits beside the previous one (HOT). All versions fit
-// into one page, because the server cannot remove old ones while other tests have transactions open.
-func TestPostgreSQLRotationsAreHOT(t *testing.T) {
-	t.Parallel()
-	dsn := postgresURL(t)
-	s, err := store.Open(t.Context(), dsn, databasetest.Pool)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	const grants, rotations = 4, 4
-	storetest.Rotate(t, s, grants, rotations)
-	if err := s.Close(); err != nil { // connections report their statistics when they close
-		t.Fatal(err)
-	}
-	db, err := sql.Open("pgx", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	const read = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'grants'"
-	updates, hot := 0, 0
-	for end := time.Now().Add(time.Minute); updates < grants*rotations && time.Now().Before(end); {
-		if err := db.QueryRowContext(t.Context(), read).Scan(&updates, &hot); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// The first rotation of a grant extends it.
-	if want := grants * (rotations - 1); updates != grants*rotations || hot < want {
-		t.Errorf("%d of %d updates are HOT, want %d of %d", hot, updates, want, grants*rotations)
-	}
-}

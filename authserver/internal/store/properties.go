@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 )
 
@@ -45,20 +47,60 @@ func (s *Store) SetDemoMade(ctx context.Context) error {
 	return s.setProperty(ctx, propertyDemo, "made")
 }
 
-// EndDemo deletes the sessions of the demo's users who still have the demo's password, and
+// Empty reports whether the database has neither users nor clients.
+func (s *Store) Empty(ctx context.Context) (empty bool, err error) {
+	err = s.read.scanRow(ctx,
+		"SELECT NOT EXISTS (SELECT 1 FROM users) AND NOT EXISTS (SELECT 1 FROM clients)", nil, &empty)
+	return empty, unavailable("look for users", err)
+}
+
+// demoPassword is the condition for a user who was made by the demo and still has the demo's password. No index finds
+// these users, only their usernames.
+const demoPassword = "demo = 1 AND password_version = 0"
+
+// HasDemoUsers reports whether one of these usernames is that of an active user who still has the demo's password.
+func (s *Store) HasDemoUsers(ctx context.Context, usernames []string) (has bool, err error) {
+	for _, username := range usernames {
+		err = s.read.scanRow(ctx, "SELECT EXISTS (SELECT 1 FROM users WHERE username = $1 AND "+demoPassword+
+			" AND disabled_at IS NULL)", []any{username}, &has)
+		if err != nil || has {
+			return has, unavailable("look for demo users", err)
+		}
+	}
+	return false, nil
+}
+
+// EndDemo deletes the sessions of the users with these usernames who still have the demo's password, and
 // revokes their grants.
-func (s *Store) EndDemo(ctx context.Context, now time.Time) error {
+func (s *Store) EndDemo(ctx context.Context, usernames []string, now time.Time) error {
 	return s.inTx(ctx, "end demo", func(ctx context.Context, tx transaction) error {
-		const users = "user_id IN (SELECT id FROM users WHERE demo = 1 AND password_version = 0)"
-		if err := addNotices(ctx, tx, now, "grants."+users+" AND "+ofActive); err != nil {
-			return err
+		for _, username := range usernames {
+			var id string
+			err := tx.QueryRowContext(ctx, "SELECT id FROM users WHERE username = $1 AND "+demoPassword, username).Scan(&id)
+			switch {
+			case errors.Is(err, sql.ErrNoRows):
+				continue
+			case err != nil:
+				return unavailable("end demo", err)
+			}
+			if err := endLogins(ctx, tx, id, now); err != nil {
+				return err
+			}
 		}
-		if _, err := changed(ctx, tx, "end demo", "DELETE FROM sessions WHERE "+users); err != nil {
-			return err
-		}
-		_, err := revokeGrants(ctx, tx, now, users)
-		return err
+		return nil
 	})
+}
+
+// endLogins deletes the sessions of a user and revokes the user's grants.
+func endLogins(ctx context.Context, tx transaction, userID string, now time.Time) error {
+	if err := addNotices(ctx, tx, now, "grants.user_id = $2 AND "+ofActive, userID); err != nil {
+		return err
+	}
+	if _, err := changed(ctx, tx, "end sessions", "DELETE FROM sessions WHERE user_id = $1", userID); err != nil {
+		return err
+	}
+	_, err := revokeGrants(ctx, tx, now, "user_id = $3", userID)
+	return err
 }
 
 // setProperty stores a value unless there is one.

@@ -52,7 +52,7 @@ func (s *Store) RevokeGrant(ctx context.Context, number int64, now time.Time) (a
 // RevokedAfter returns the numbers of up to limit revoked grants, sorted by the second of their
 // revocation and then by number, starting after the given second and number. last is when the last
 // of them was revoked: pass it and the last number to get the next page. RevokedAfter reads only
-// the returned entries of an index.
+// the returned entries of an index. With a replica, it may miss what was revoked in the last ReplicaAge.
 func (s *Store) RevokedAfter(
 	ctx context.Context,
 	at time.Time,
@@ -60,9 +60,12 @@ func (s *Store) RevokedAfter(
 	limit int,
 ) (numbers []int64, last time.Time, err error) {
 	var second sql.NullInt64
-	numbers, err = list(ctx, s.read, "list revoked grants", func(r row) (number int64, err error) {
-		return number, unavailable("list revoked grants", r.Scan(&number, &second))
-	}, s.dialect.revokedAfter+" ORDER BY revoked_at, number LIMIT $3", at.Unix(), number, limit)
+	numbers, err = recent(s, func(p pool) ([]int64, error) {
+		second = sql.NullInt64{}
+		return list(ctx, p, "list revoked grants", func(r row) (number int64, err error) {
+			return number, unavailable("list revoked grants", r.Scan(&number, &second))
+		}, s.dialect.revokedAfter+" ORDER BY revoked_at, number LIMIT $3", at.Unix(), number, limit)
+	})
 	return numbers, timeOf(second), err
 }
 

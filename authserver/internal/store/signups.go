@@ -9,6 +9,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // CreateSignUpLink stores a link for making an account, and deletes a few expired ones.
@@ -144,10 +145,13 @@ func (s *Store) Invitation(ctx context.Context, email string, now time.Time) (ac
 		account.FoldEmail(email), seconds(now))
 }
 
-// Invitations returns the invitations that nobody has used yet, sorted by address.
-func (s *Store) Invitations(ctx context.Context, now time.Time) ([]account.Invitation, error) {
-	return list(ctx, s.read, "list invitations", scanInvitation, "SELECT "+invitationColumns+
-		" FROM invitations WHERE expires_at > $1 ORDER BY address", seconds(now))
+// Invitations returns a page of the invitations that nobody has used yet, sorted by the address as account.FoldEmail
+// returns it.
+func (s *Store) Invitations(ctx context.Context, now time.Time, page record.Page) ([]account.Invitation, error) {
+	page.After, page.Prefix = account.FoldEmail(page.After), account.FoldEmail(page.Prefix)
+	where, args := pageSQL(page, "address", seconds(now))
+	return list(ctx, s.read, "list invitations", scanInvitation,
+		"SELECT "+invitationColumns+" FROM invitations WHERE expires_at > $1 AND "+where, args...)
 }
 
 const invitationColumns = "email, name, group_names, created_at, expires_at"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -142,7 +143,7 @@ func TestPostgreSQLStopsResponding(t *testing.T) {
 	n.dead.Store(true)
 	for name, call := range map[string]func(context.Context) error{
 		"a read":        s.Ping,
-		"a list":        func(ctx context.Context) error { _, err := s.Users(ctx); return err },
+		"a list":        func(ctx context.Context) error { _, err := s.Users(ctx, record.Page{}); return err },
 		"a write":       func(ctx context.Context) error { _, err := s.RevokeGrant(ctx, 1, time.Now()); return err },
 		"a transaction": func(ctx context.Context) error { return s.DeleteClient(ctx, "x", time.Now()) },
 	} {

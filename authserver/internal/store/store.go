@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -93,7 +94,10 @@ type Store struct {
 
 	write pool // one connection on SQLite, which allows one writer at a time
 	read  pool
-	swept sweeps
+	// replica is nil unless UseReplica was called.
+	replica *database.Replica
+	swept   sweeps
+	search  search
 }
 
 // Open opens the database at the URL: sqlite:PATH, which creates the file if it does not
@@ -148,7 +152,12 @@ func (s *Store) Schema(ctx context.Context) (version int64, err error) {
 }
 
 // Close waits for the writes that are in progress and closes the database.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	if s.replica == nil {
+		return s.db.Close()
+	}
+	return errors.Join(s.replica.Close(), s.db.Close())
+}
 
 // Ping checks that the database responds, by reading from it.
 func (s *Store) Ping(ctx context.Context) error {

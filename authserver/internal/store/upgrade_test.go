@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -65,7 +66,7 @@ func TestDemoUsersOfEarlierVersions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := fillOld(t, tt.statements...)
-			users, err := s.Users(t.Context())
+			users, err := s.Users(t.Context(), record.Page{})
 			if err != nil {
 				t.Fatal(err)
 			}

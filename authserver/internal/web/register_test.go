@@ -13,6 +13,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
@@ -303,7 +304,7 @@ func TestManyRegistrations(t *testing.T) {
 	if got := s.serve(registration("POST", "/register", "", validRegistration)); got.status != http.StatusCreated {
 		t.Errorf("later: status %d", got.status)
 	}
-	all, err := s.data.Clients(t.Context())
+	all, err := s.data.Clients(t.Context(), record.Page{})
 	s.must(err)
 	if n := len(all); n > client.MaxUnregistered+10 {
 		t.Errorf("%d clients", n)

@@ -15,6 +15,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/signup"
 )
 
@@ -318,7 +319,7 @@ func TestSignUpOfWhatIsTakenMeanwhile(t *testing.T) {
 	s.serve(openPage("/signup/account", other)).says("the address", http.StatusBadRequest, "You already have an account")
 	got := s.serve(accountForm(other, "username", "eve"))
 	got.says("the address", http.StatusBadRequest, "You already have an account")
-	users, err := s.data.Users(t.Context())
+	users, err := s.data.Users(t.Context(), record.Page{})
 	s.must(err)
 	if len(users) != 3 { // john, the disabled user, and ada
 		t.Errorf("got %d users", len(users))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +34,27 @@ func (e *endpoints) statusList(w http.ResponseWriter, r *http.Request) {
 	h.Set("ETag", list.ETag)
 	// With max-age, each cache on the way could delay a revocation by as long.
 	h.Set("Cache-Control", "no-cache")
-	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(list.Token)) // handles If-None-Match
+	h.Add("Vary", "Accept-Encoding")
+	content := list.Token
+	if acceptsGzip(r.Header) {
+		h.Set("Content-Encoding", "gzip")
+		content = list.Gzip
+	}
+	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(content)) // handles If-None-Match
+}
+
+// acceptsGzip reports whether the header Accept-Encoding names gzip, and not with the weight 0 (RFC 9110 section
+// 12.5.3).
+func acceptsGzip(h http.Header) bool {
+	for coding := range strings.SplitSeq(strings.Join(h.Values("Accept-Encoding"), ","), ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		_, q, _ := strings.Cut(strings.ToLower(weight), "q=")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			number, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
+			return q == "" || err == nil && number > 0
+		}
+	}
+	return false
 }
 
 // statusLists serves the status list aggregation (Token Status List, section 9) for the API

@@ -1,7 +1,9 @@
 package web_test
 
 import (
+	"compress/gzip"
 	"encoding/base64"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -192,5 +194,32 @@ func TestStatusListAggregation(t *testing.T) {
 	got := s.get(path + "?resource=https://nobody.example")
 	if got.status != http.StatusBadRequest || !strings.Contains(got.text, "invalid_target") {
 		t.Errorf("%d %s", got.status, got.text)
+	}
+}
+
+// RFC 9110 sections 8.4 and 12.5.3: a client that accepts gzip gets the same list compressed, and caches keep both apart.
+func TestStatusListCompressed(t *testing.T) {
+	s := newSite(t)
+	s.post(login())
+	plain := s.get("/status-lists/0")
+	for accepted, want := range map[string]string{
+		"": "", "identity": "", "br": "", "gzip;q=0": "", "gzip; q=0.0": "", "gzip;q=x": "",
+		"gzip": "gzip", "br, GZIP": "gzip", "deflate, gzip; q=0.5": "gzip",
+	} {
+		got := s.get("/status-lists/0", func(r *http.Request) { r.Header.Set("Accept-Encoding", accepted) })
+		if got.header.Get("Content-Encoding") != want || !slices.Contains(got.header.Values("Vary"), "Accept-Encoding") {
+			t.Errorf("Accept-Encoding: %s: %v, want the encoding %q", accepted, got.header, want)
+		}
+		text := got.text
+		if want != "" {
+			z, err := gzip.NewReader(strings.NewReader(text))
+			s.must(err)
+			content, err := io.ReadAll(z)
+			s.must(err)
+			text = string(content)
+		}
+		if text != plain.text || got.header.Get("ETag") != plain.header.Get("ETag") {
+			t.Errorf("Accept-Encoding: %s: another list than without", accepted)
+		}
 	}
 }

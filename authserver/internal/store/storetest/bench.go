@@ -102,17 +102,20 @@ func BenchRotations(b *testing.B, open func(testing.TB) *store.Store) {
 	}
 }
 
-// Rotate starts grants, and rotates the refresh token of each of them a number of times, once a minute.
+// Rotate starts grants, and rotates the refresh token of each of them a number of times, once a day.
 func Rotate(t testing.TB, s *store.Store, grants, rotations int) {
 	t.Helper()
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	var numbers []int64
 	for range grants {
-		numbers = append(numbers, addRefreshable(t, s, u, c).Number)
+		g := newGrant(u, c)
+		g.Refresh = newRefresh()
+		g.ExpiresAt = g.Refresh.EndsAt.Add(lifetime)
+		numbers = append(numbers, startGrant(t, s, g).Number)
 	}
 	for i := range rotations {
 		for _, number := range numbers {
-			must(t, rotateOnce(t.Context(), s, number, start.Add(time.Duration(i)*time.Minute)))
+			must(t, rotateOnce(t.Context(), s, number, start.Add(time.Duration(i)*24*time.Hour)))
 		}
 	}
 }
@@ -126,7 +129,7 @@ func rotateOnce(ctx context.Context, s *store.Store, number int64, now time.Time
 	}
 	next := rotated(grant.Refresh{Current: g.Refresh.Current}, secret.Digest(g.Refresh.Current), now)
 	next.ExpiresAt = now.Add(idle)
-	ok, err := s.RotateRefresh(ctx, g, next, now, now.Add(idle))
+	ok, err := s.RotateRefresh(ctx, g, next, now, g.Refresh.EndsAt.Add(lifetime))
 	if err == nil && !ok {
 		err = errors.New("the refresh token was not rotated")
 	}

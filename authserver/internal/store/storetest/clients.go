@@ -93,7 +93,7 @@ func testClientsInOrder(t *testing.T, s *store.Store) {
 	for _, id := range slices.Backward(ordered) {
 		addClient(t, s, id)
 	}
-	clients, err := s.Clients(t.Context())
+	clients, err := s.Clients(t.Context(), record.Page{})
 	must(t, err)
 	var got []string
 	for _, c := range clients {

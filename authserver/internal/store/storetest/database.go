@@ -7,6 +7,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -22,12 +23,15 @@ func testFresh(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	must(t, s.Ping(ctx))
 	must(t, s.CheckWritable(ctx))
-	users, err := s.Users(ctx)
+	users, err := s.Users(ctx, record.Page{})
 	must(t, err)
 	same(t, "users", []account.User{}, users)
-	clients, err := s.Clients(ctx)
+	clients, err := s.Clients(ctx, record.Page{})
 	must(t, err)
 	same(t, "clients", []client.Client{}, clients)
+	empty, err := s.Empty(ctx)
+	must(t, err)
+	same(t, "empty", true, empty)
 	apis, err := s.APIs(ctx)
 	must(t, err)
 	same(t, "APIs", []resource.API{}, apis)
@@ -61,7 +65,7 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		return err
 	},
 	"UserByID":     func(ctx context.Context, s *store.Store) error { _, err := s.UserByID(ctx, "x"); return err },
-	"Users":        func(ctx context.Context, s *store.Store) error { _, err := s.Users(ctx); return err },
+	"Users":        func(ctx context.Context, s *store.Store) error { _, err := s.Users(ctx, record.Page{}); return err },
 	"SetPassword":  func(ctx context.Context, s *store.Store) error { return s.SetPassword(ctx, "x", "hash", start) },
 	"DisableUser":  func(ctx context.Context, s *store.Store) error { return s.DisableUser(ctx, "x", start) },
 	"EnableUser":   func(ctx context.Context, s *store.Store) error { return s.EnableUser(ctx, "x") },
@@ -69,7 +73,7 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	"ReplaceHash":  func(ctx context.Context, s *store.Store) error { return s.ReplaceHash(ctx, "x", "old", "new") },
 	"CreateClient": func(ctx context.Context, s *store.Store) error { return s.CreateClient(ctx, newClient("x")) },
 	"ClientByID":   func(ctx context.Context, s *store.Store) error { _, err := s.ClientByID(ctx, "x"); return err },
-	"Clients":      func(ctx context.Context, s *store.Store) error { _, err := s.Clients(ctx); return err },
+	"Clients":      func(ctx context.Context, s *store.Store) error { _, err := s.Clients(ctx, record.Page{}); return err },
 	"SetClientSecret": func(ctx context.Context, s *store.Store) error {
 		return s.SetClientSecret(ctx, "x", "digest")
 	},
@@ -115,7 +119,14 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		_, err := s.TakeAdminEvents(ctx, 1)
 		return err
 	},
-	"EndDemo": func(ctx context.Context, s *store.Store) error { return s.EndDemo(ctx, start) },
+	"Empty": func(ctx context.Context, s *store.Store) error { _, err := s.Empty(ctx); return err },
+	"HasDemoUsers": func(ctx context.Context, s *store.Store) error {
+		_, err := s.HasDemoUsers(ctx, []string{"x"})
+		return err
+	},
+	"RecentClient": func(ctx context.Context, s *store.Store) error { _, err := s.RecentClient(ctx, "x"); return err },
+	"RecentAPI":    func(ctx context.Context, s *store.Store) error { _, err := s.RecentAPI(ctx, "x"); return err },
+	"EndDemo":      func(ctx context.Context, s *store.Store) error { return s.EndDemo(ctx, []string{"x"}, start) },
 	"ServiceGrant": func(ctx context.Context, s *store.Store) error {
 		_, err := s.ServiceGrant(ctx, "x", "digest", start)
 		return err

@@ -24,6 +24,7 @@ var grantTests = []test{
 	{"grant numbers grow and are never reused", testNumbersGrow},
 	{"expired grants are swept", testSweepGrants},
 	{"expired grants of services are swept", testSweepServiceGrants},
+	{"grants whose refresh token has expired unused are swept", testSweepIdleGrants},
 }
 
 func testGrantRoundTrip(t *testing.T, s *store.Store) {
@@ -221,6 +222,53 @@ func testSweepGrants(t *testing.T, s *store.Store) {
 	}
 	for _, g := range live {
 		expectGrant(t, s, g)
+	}
+}
+
+// Of grants that could be refreshed until long after, those are deleted that were not, when neither a token of them
+// nor a session that their client is told the end of can be left. RFC 6749 section 1.5.
+func testSweepIdleGrants(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	now := start.Add(idle).Add(grant.MaxTokenLifetime).Add(2 * time.Minute)
+	add := func(unusedUntil time.Time, change func(*grant.Grant)) grant.Grant {
+		t.Helper()
+		g := newGrant(u, c)
+		g.Refresh = newRefresh()
+		g.ExpiresAt, g.Refresh.ExpiresAt = g.Refresh.EndsAt.Add(time.Hour), unusedUntil
+		if change != nil {
+			change(&g)
+		}
+		return startGrant(t, s, g)
+	}
+	var over, kept []grant.Grant
+	must(t, s.CreateSession(ctx, "session", u, account.Place{}, start, now.Add(time.Hour)))
+	for range 150 { // more than a search looks at
+		over = append(over, add(start.Add(idle), nil))
+	}
+	over = append(over,
+		add(start.Add(idle), func(g *grant.Grant) { g.Session = "session" }),
+		add(start.Add(idle), func(g *grant.Grant) { g.Session, g.Authentication = "ended", authenticated }),
+	)
+	kept = append(kept,
+		add(start.Add(idle), func(g *grant.Grant) { g.Session, g.Authentication = "session", authenticated }),
+		add(start.Add(idle).Add(2*time.Minute), nil), // an access token may be left
+		add(start.Add(2*idle), nil),
+		addGrant(t, s, u, c),
+	)
+	for range 60 {
+		add(start.Add(2*idle), func(g *grant.Grant) { g.CreatedAt = now })
+	}
+	for i, g := range over {
+		if _, err := s.GrantByNumber(ctx, g.Number); !errors.Is(err, record.ErrNotFound) {
+			t.Errorf("idle grant %d: %v, want that it is deleted", i, err)
+		}
+	}
+	for _, g := range kept[:3] {
+		expectGrant(t, s, g)
+	}
+	if n := s.Swept()["grants"]; n != int64(len(over))+1 {
+		t.Errorf("%d grants counted, want %d", n, len(over)+1)
 	}
 }
 

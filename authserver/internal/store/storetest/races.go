@@ -67,7 +67,7 @@ func testRaceForUsername(t *testing.T, s *store.Store) {
 		u.ID = account.IDPrefix + string(rune('a'+i))
 		return s.CreateUser(ctx, u)
 	}), record.ErrExists)
-	users, err := s.Users(t.Context())
+	users, err := s.Users(t.Context(), record.Page{})
 	must(t, err)
 	same(t, "number of users", 1, len(users))
 }

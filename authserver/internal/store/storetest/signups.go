@@ -118,7 +118,7 @@ func testInvitations(t *testing.T, s *store.Store) {
 
 	must(t, s.Invite(ctx, invitationOf("bob@example.com", ""), nil))
 	addSignUp(t, s, "of bob", "bob@example.com")
-	all, err := s.Invitations(ctx, start)
+	all, err := s.Invitations(ctx, start, record.Page{})
 	must(t, err)
 	same(t, "invitations", []account.Invitation{want, invitationOf("bob@example.com", "")}, all)
 	must(t, s.Withdraw(ctx, "Bob@example.com", start))

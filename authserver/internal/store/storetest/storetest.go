@@ -29,7 +29,7 @@ import (
 // the end of the test. A test may close it earlier.
 func Run(t *testing.T, open func(testing.TB) *store.Store) {
 	for _, group := range [][]test{
-		storeTests, userTests, clientTests, assertionTests, grantTests, revocationTests, refreshTests, codeTests,
+		storeTests, userTests, pageTests, clientTests, assertionTests, grantTests, revocationTests, refreshTests, codeTests,
 		sessionTests, consentTests, apiTests, defaultAPITests, scopeTests, loginTests, epochTests, endingTests,
 		raceTests, deviceTests, redemptionTests, pushedTests, exchangeTests, noticeTests, unregisteredTests, mailTests,
 		bindingTests, accountTests, emailTests, signUpTests,

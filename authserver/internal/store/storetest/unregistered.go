@@ -85,7 +85,7 @@ func testSweepClients(t *testing.T, s *store.Store) {
 		c.LastUsedAt = later
 		must(t, s.AddUnregistered(ctx, c))
 	}
-	all, err := s.Clients(ctx)
+	all, err := s.Clients(ctx, record.Page{})
 	must(t, err)
 	ids := ""
 	for _, c := range all {

@@ -187,7 +187,15 @@ func testDemoUser(t *testing.T, s *store.Store) {
 	g, kept := addGrant(t, s, u, c), addGrant(t, s, other, c)
 	must(t, s.CreateSession(t.Context(), "demo", u, account.Place{}, start, start.Add(time.Hour)))
 	must(t, s.CreateSession(t.Context(), "other", other, account.Place{}, start, start.Add(time.Hour)))
-	must(t, s.EndDemo(t.Context(), start))
+	has := func(username string) bool {
+		t.Helper()
+		has, err := s.HasDemoUsers(t.Context(), []string{"nobody", username})
+		must(t, err)
+		return has
+	}
+	same(t, "john.doe is a demo user", true, has("john.doe"))
+	same(t, "jane.smith is a demo user", false, has("jane.smith"))
+	must(t, s.EndDemo(t.Context(), []string{u.Username, "nobody", other.Username}, start))
 	expectGrant(t, s, revokedAt(g, start))
 	expectGrant(t, s, kept)
 	_, _, err := s.SessionUser(t.Context(), "demo", start)
@@ -199,6 +207,7 @@ func testDemoUser(t *testing.T, s *store.Store) {
 	got, err := s.UserByID(t.Context(), u.ID)
 	must(t, err)
 	same(t, "demo user with another password", false, got.Demo)
+	same(t, "john.doe has the demo's password", false, has("john.doe"))
 }
 
 func testDemoMade(t *testing.T, s *store.Store) {
@@ -259,7 +268,7 @@ func testUsersInOrder(t *testing.T, s *store.Store) {
 	for i := range ordered { // not in the order in which they are listed
 		addUser(t, s, ordered[(i*5)%len(ordered)])
 	}
-	users, err := s.Users(t.Context())
+	users, err := s.Users(t.Context(), record.Page{})
 	must(t, err)
 	var got []string
 	for _, u := range users {
