@@ -59,7 +59,7 @@ type Attempt struct {
 }
 
 // Login checks usernames and passwords. It is safe for concurrent use. All fields but
-// Workers, Demo, Hold and Observe are required.
+// Workers, SecondFactors, Demo, Hold and Observe are required.
 type Login struct {
 	Store  LoginStore
 	Hasher *Hasher
@@ -71,6 +71,8 @@ type Login struct {
 	// NameKey is the key of the digests of unknown usernames, in the log and where failures
 	// are counted. All servers of a database have the same one.
 	NameKey []byte
+	// SecondFactors says who must have a second factor.
+	SecondFactors SecondFactorPolicy
 	// Demo lets users of the demo log in.
 	Demo bool
 	// Hold is how long the error of a login that is throttled, or refused because too many

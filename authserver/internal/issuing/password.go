@@ -42,9 +42,7 @@ func (s *Service) password(ctx context.Context, r Request) (oauth.TokenResponse,
 				Scope:           scope,
 				PasswordVersion: user.PasswordVersion,
 				Login:           user.Login,
-			}
-			if scope.Has(ScopeOpenID) {
-				g.Authentication = grant.Authentication{At: s.cfg.Now(), Methods: []string{grant.MethodPassword}}
+				Authentication:  grant.Authentication{At: s.cfg.Now(), Methods: []string{grant.MethodPassword}},
 			}
 			response, err := s.start(ctx, r, api, user, g, s.cfg.Store.StartGrant)
 			if err != nil {

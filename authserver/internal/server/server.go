@@ -211,6 +211,7 @@ func handler(
 	go backchannel.New(backchannel.Config{Store: data, Tokens: tokens, Guard: guard, Now: time.Now, Log: log}).Run(ctx)
 	lists := grant.Lists{Issuer: s.Issuer, Default: s.Audience}
 	cfg := web.Config{
+		SecondFactors:  newSecondFactors(ctx, s, keys, data, login, log),
 		IssuerURL:      s.Issuer,
 		DefaultClient:  s.DefaultClient,
 		AllowedOrigins: s.HTTP.AllowedOrigins,

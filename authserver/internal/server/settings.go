@@ -61,12 +61,13 @@ const (
 
 // Settings are the settings of the serve command. kong reads the tags.
 type Settings struct {
-	HTTP     httpserver.Settings `embed:""`
-	Keys     keyring.Settings    `embed:""`
-	Database Database            `embed:""`
-	Mail     Mail                `embed:""`
-	SignUp   SignUp              `embed:""`
-	Traces   tracing.Settings    `embed:""`
+	HTTP         httpserver.Settings `embed:""`
+	Keys         keyring.Settings    `embed:""`
+	Database     Database            `embed:""`
+	Mail         Mail                `embed:""`
+	SignUp       SignUp              `embed:""`
+	SecondFactor SecondFactor        `embed:""`
+	Traces       tracing.Settings    `embed:""`
 
 	Issuer              string        `group:"Tokens" env:"HALLPASS_ISSUER" default:"${issuer}" placeholder:"URL" help:"The server's public URL: iss of its tokens (${default})."`
 	Audience            string        `group:"Tokens" env:"HALLPASS_AUDIENCE" default:"${audience}" placeholder:"URL" help:"Identifier of the default API: aud of the tokens that name no other (${default})."`
@@ -118,6 +119,9 @@ func (s *Settings) Validate() error {
 		return err
 	}
 	if err := cmp.Or(s.checkMail(), s.checkSignUp()); err != nil {
+		return err
+	}
+	if _, err := s.SecondFactor.policy(); err != nil {
 		return err
 	}
 	return s.checkBounds()

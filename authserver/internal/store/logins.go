@@ -197,7 +197,7 @@ func (s *Store) finishLogin(
 }
 
 // GiveBackTries deletes the failures of an account at a place after a login there. The
-// login itself is one of them. StartGrant and CreateSession do the same.
+// login itself is one of them. StartGrant and StartSession do the same.
 func (s *Store) GiveBackTries(ctx context.Context, key account.FailureKey) error {
 	return s.inTx(ctx, "give back logins", func(ctx context.Context, tx transaction) error {
 		return giveBackTries(ctx, tx, key)

@@ -174,14 +174,18 @@ func (e *endpoints) continueSignedUp(w http.ResponseWriter, r *http.Request, use
 	if a == nil || a.wrongUser(user.ID) {
 		return e.showSignedUp(w, r, user)
 	}
-	if err := e.startSession(w, r, user); err != nil {
+	next, err := e.afterPassword(w, r, firstStep{
+		user: user, continueAt: "/authorize?" + afterLogin(query), clientID: a.client.ID,
+		grantType: oauth.GrantAuthorizationCode, needsFactor: a.needsSecondFactor,
+	})
+	if err != nil {
 		return err
 	}
 	e.cfg.SignUp.Login.LogLogin(r.Context(), user, account.Attempt{
 		Address: host(r.RemoteAddr), ClientID: a.client.ID, GrantType: oauth.GrantAuthorizationCode,
 	})
 	http.SetCookie(w, e.waitingCookie("", "", -time.Second))
-	redirect(w, "/authorize?"+afterLogin(query))
+	redirect(w, next)
 	return nil
 }
 

@@ -1,0 +1,50 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// SecondFactorPolicy says which users must have a second factor. The zero value requires it of nobody. Clients can
+// require it too.
+type SecondFactorPolicy struct {
+	// Everybody says that all users must have one.
+	Everybody bool
+	// Groups are the groups whose members must have one.
+	Groups []string
+}
+
+// Requires reports whether a user must have a second factor.
+func (p SecondFactorPolicy) Requires(u User) bool {
+	return p.Everybody || slices.ContainsFunc(u.Groups, func(g string) bool { return slices.Contains(p.Groups, g) })
+}
+
+// errNeedsSecondFactor is the ErrIncorrect of a login by the password alone, which was right, of a user who has a second
+// factor or must have one.
+var errNeedsSecondFactor = errors.Join(ErrIncorrect)
+
+// ReserveCode counts a try of a code of a user's second factor, as Check counts passwords, but apart from them: a
+// guesser must have the password. It returns the key under which GiveBack returns the tries once the code was right,
+// a *ThrottledError, or an error of ctx or the store. The address is the client's IP address.
+func (l *Login) ReserveCode(ctx context.Context, user User, address string, b Browser) (FailureKey, error) {
+	of, err := l.keyOf(ctx, Attempt{Address: address, Browser: b}, user.ID, user)
+	if err != nil {
+		return FailureKey{}, err
+	}
+	key, account := NewFailureKey("codes of "+user.ID, address), "codes of "+user.ID
+	if of.Browser != "" {
+		key = key.inBrowser(account, b.id)
+	}
+	key.Network, key.Neighborhood, key.AddressKnown = of.Network, of.Neighborhood, of.AddressKnown
+	if err := l.checkThrottle(ctx, key); err != nil {
+		return FailureKey{}, err
+	}
+	return key, l.reserve(ctx, key)
+}
+
+// KeyOf returns what the failures of a user's logins in a browser are counted under, for a login that Check has begun
+// and another request completes. The address is the client's IP address.
+func (l *Login) KeyOf(ctx context.Context, user User, address string, b Browser) (FailureKey, error) {
+	return l.keyOf(ctx, Attempt{Address: address, Browser: b}, user.ID, user)
+}
