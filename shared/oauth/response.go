@@ -77,6 +77,11 @@ type Introspection struct {
 	Actor *Actor `json:"act,omitempty"`
 	// Confirmation is the key that the token is bound to (RFC 9449 section 6.2); nil if it is bound to none.
 	Confirmation *Confirmation `json:"cnf,omitempty"`
+	// ACR, Methods and AuthTime say how and when the user has logged in (RFC 9470 section 6.2); AuthTime is in seconds
+	// since 1970. They are empty for a service.
+	ACR      string   `json:"acr,omitempty"`
+	Methods  []string `json:"amr,omitempty"`
+	AuthTime int64    `json:"auth_time,omitempty"`
 	// ExpiresAt and IssuedAt are in seconds since 1970.
 	ExpiresAt int64 `json:"exp,omitempty"`
 	IssuedAt  int64 `json:"iat,omitempty"`

@@ -45,6 +45,12 @@ type Claims struct {
 	// 4.1). There are none unless the token was exchanged. Only the first one matters for access control; the
 	// others are for the log.
 	Actors []string
+	// AuthTime is when the user has logged in (auth_time), with a resolution of one second. ACR is the authentication
+	// context class of that login (acr): "1" for one factor, "2" for two. Methods are its methods (amr, RFC 8176). See
+	// RFC 9068 section 2.2.1. All are empty in a token that a client got for itself.
+	AuthTime time.Time
+	ACR      string
+	Methods  []string
 	// KeyThumbprint identifies the key that the token is bound to (cnf.jkt, RFC 9449 section 6): a request with
 	// the token must have a proof of the key. It is empty for a bearer token.
 	KeyThumbprint string
@@ -80,6 +86,9 @@ type wire struct {
 	Name      string           `json:"name,omitempty"`
 	Groups    []string         `json:"groups,omitempty"`
 	Actor     *oauth.Actor     `json:"act,omitempty"`
+	AuthTime  *float64         `json:"auth_time,omitempty"`
+	ACR       string           `json:"acr,omitempty"`
+	Methods   []string         `json:"amr,omitempty"`
 	Status    *wireStatus      `json:"status,omitempty"`
 
 	Confirmation *oauth.Confirmation `json:"cnf,omitempty"`
@@ -111,6 +120,9 @@ func (c *Claims) wire() *wire {
 		Name:      c.Name,
 		Groups:    c.Groups,
 		Actor:     oauth.NewActor(c.Actors),
+		AuthTime:  seconds(c.AuthTime),
+		ACR:       c.ACR,
+		Methods:   c.Methods,
 
 		Confirmation: oauth.NewConfirmation(c.KeyThumbprint),
 	}
@@ -154,12 +166,12 @@ func (c *Claims) registered() jwt.RegisteredClaims {
 // the past.
 const maxSeconds = 253402300799
 
-// errTime reports an exp, nbf or iat that is out of range.
-var errTime = errors.New("exp, nbf or iat is not a time between 1970 and 9999")
+// errTime reports an exp, nbf, iat or auth_time that is out of range.
+var errTime = errors.New("exp, nbf, iat or auth_time is not a time between 1970 and 9999")
 
 // checkTimes returns errTime unless all times are in range.
 func (w *wire) checkTimes() error {
-	for _, t := range []*float64{w.ExpiresAt, w.NotBefore, w.IssuedAt} {
+	for _, t := range []*float64{w.ExpiresAt, w.NotBefore, w.IssuedAt, w.AuthTime} {
 		if t != nil && (*t < 0 || *t > maxSeconds) {
 			return errTime
 		}
@@ -238,6 +250,9 @@ func (w *wire) claims() (*Claims, error) {
 		Name:      w.Name,
 		Groups:    w.Groups,
 		Actors:    actors,
+		AuthTime:  timeOf(w.AuthTime),
+		ACR:       w.ACR,
+		Methods:   w.Methods,
 		Status:    status,
 
 		KeyThumbprint: key,

@@ -154,7 +154,9 @@ func (f *fixture) checkFrom(address, username, password string) error {
 		return err
 	}
 	digest := strconv.FormatInt(f.sessions.Add(1), 10)
-	err = f.store.CreateSession(f.t.Context(), digest, u, account.Place{}, f.now, f.now.Add(time.Hour))
+	err = f.store.StartSession(f.t.Context(), store.NewSession{
+		Digest: digest, User: u, CreatedAt: f.now, ExpiresAt: f.now.Add(time.Hour),
+	})
 	if err != nil {
 		err = errors.Join(err, f.GiveBack(f.t.Context(), u))
 	}

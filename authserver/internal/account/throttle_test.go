@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // freeFailures is the number of failures that cause no wait.
@@ -245,7 +246,9 @@ func (f *fixture) login(b account.Browser, address, password string) (account.Us
 	})
 	if err == nil {
 		digest := "session " + strconv.FormatInt(f.sessions.Add(1), 10)
-		err = f.store.CreateSession(f.t.Context(), digest, u, account.Place{}, f.now, f.now.Add(time.Hour))
+		err = f.store.StartSession(f.t.Context(), store.NewSession{
+			Digest: digest, User: u, CreatedAt: f.now, ExpiresAt: f.now.Add(time.Hour),
+		})
 	}
 	return u, err
 }

@@ -96,6 +96,9 @@ type Client struct {
 	// RequireDPoP says that all token requests of the client must have a DPoP proof, so that it has no bearer tokens
 	// (dpop_bound_access_tokens, RFC 9449 section 5.2).
 	RequireDPoP bool
+	// RequireSecondFactor says that users must log in to the client with a second factor. It may not use the password
+	// grant then.
+	RequireSecondFactor bool
 	// IDTokenAlgorithm is the JWS algorithm of the client's ID tokens, one of keyring.IDTokenAlgorithms. Empty
 	// means RS256: see SignsIDTokensWith.
 	IDTokenAlgorithm string

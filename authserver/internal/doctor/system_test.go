@@ -28,6 +28,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
@@ -149,6 +150,10 @@ func (s *system) config(issuer, audience string, ring *keyring.Ring, origins boo
 	login := &account.Login{Store: s.data, Hasher: hasher, Gate: account.NewGate(2, 64), NameKey: []byte("tests"),
 		Now: time.Now, Log: log}
 	cfg := web.Config{
+		SecondFactors: &secondfactor.Service{
+			Store: s.data, Vault: secondfactor.NewVault(s.data, ring, time.Now, log), Login: login, Name: "login.example",
+			Now: time.Now, Log: log,
+		},
 		IssuerURL: issuer, Passwords: login, Sessions: s.data, Scopes: s.data, Verifier: verifier, Keys: ring,
 		Tokens: issuing.New(issuing.Config{
 			Issuer: issuer, Audience: audience, Lifetime: 30 * time.Minute,

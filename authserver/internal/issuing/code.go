@@ -53,8 +53,8 @@ func (s *Service) Authorize(ctx context.Context, a Authorization) (string, error
 			return "", err
 		}
 		now := s.cfg.Now()
-		if !scope.Has(ScopeOpenID) {
-			a.Login, nonce = grant.Authentication{}, ""
+		if !scope.Has(ScopeOpenID) { // the client is not told of the session's end
+			a.Login.SessionID, nonce = "", ""
 		}
 		return code, s.cfg.Store.CreateCode(ctx, grant.Code{
 			Digest:      secret.Digest(code),
@@ -160,9 +160,11 @@ func (s *Service) redeem(ctx context.Context, r Request, code grant.Code) (oauth
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
-	g := grant.Grant{Type: oauth.GrantAuthorizationCode, Audience: code.Audience, Scope: scope}
-	if scope.Has(ScopeOpenID) {
-		g.Authentication = code.Authentication
+	g := grant.Grant{
+		Type: oauth.GrantAuthorizationCode, Audience: code.Audience, Scope: scope, Authentication: code.Authentication,
+	}
+	if !scope.Has(ScopeOpenID) {
+		g.Authentication.SessionID = ""
 	}
 	response, err := s.startByCode(ctx, r, api, user, g, redeemable{
 		redeem: func(ctx context.Context, g grant.Grant) (int64, error) {

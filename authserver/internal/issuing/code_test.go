@@ -11,9 +11,9 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // The redirect URI and the code verifier of these tests.
@@ -25,7 +25,9 @@ var verifier = strings.Repeat("v", 43)
 func (b *bench) session() {
 	b.t.Helper()
 	b.app.Grants = []oauth.GrantType{oauth.GrantAuthorizationCode}
-	must(b.t, b.data.CreateSession(b.t.Context(), "session", b.user, account.Place{}, b.now, b.now.Add(time.Hour)))
+	must(b.t, b.data.StartSession(b.t.Context(), store.NewSession{
+		Digest: "session", User: b.user, CreatedAt: b.now, ExpiresAt: b.now.Add(time.Hour),
+	}))
 }
 
 // redemption gives the app a code and returns its request to redeem it, with changes.

@@ -197,9 +197,8 @@ func (s *Service) ApproveDevice(
 		Scope:        d.Scope,
 		CreatedAt:    s.cfg.Now(),
 		ExpiresAt:    d.code.ExpiresAt, // until the device fetches its tokens
-	}
-	if d.Scope.Has(ScopeOpenID) {
-		g.Authentication = grant.Authentication{At: login.At, Methods: login.Methods}
+
+		Authentication: grant.Authentication{At: login.At, Methods: login.Methods},
 	}
 	err := s.cfg.Store.ApproveDevice(ctx, d.code.UserCode, session, g)
 	if err == nil {
@@ -263,7 +262,9 @@ func (s *Service) redeemDevice(ctx context.Context, r Request, code grant.Device
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
-	g := grant.Grant{Type: oauth.GrantDeviceCode, Audience: approved.Audience, Scope: scope}
+	g := grant.Grant{
+		Type: oauth.GrantDeviceCode, Audience: approved.Audience, Scope: scope, Authentication: approved.Authentication,
+	}
 	response, err := s.startByCode(ctx, r, api, user, g, redeemable{
 		redeem: func(ctx context.Context, g grant.Grant) (int64, error) {
 			return s.cfg.Store.RedeemDevice(ctx, code.Digest, g)

@@ -84,7 +84,10 @@ func (s *Service) exchangeGrant(c client.Client, subject foundToken, api resourc
 		CreatedAt:    now,
 		ExpiresAt:    expires,
 		Parent:       subject.grant.Number,
-		Actors:       slices.Concat([]string{c.ID}, subject.grant.Actors),
+		Authentication: grant.Authentication{
+			At: subject.grant.Authentication.At, Methods: subject.grant.Authentication.Methods,
+		},
+		Actors: slices.Concat([]string{c.ID}, subject.grant.Actors),
 	}
 }
 

@@ -20,9 +20,6 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
-// ACR is the authentication context class of every login: one factor, as level 1 of ISO/IEC 29115.
-const ACR = "1"
-
 // idTokenType is the typ header of ID tokens. Access tokens have another.
 const idTokenType = "JWT"
 
@@ -71,7 +68,7 @@ func (s *Service) withIDToken(r oauth.TokenResponse, about idToken) (oauth.Token
 		AuthTime:        about.login.At.Unix(),
 		Nonce:           about.nonce,
 		AccessTokenHash: accessTokenHash(about.client.SignsIDTokensWith(), r.AccessToken),
-		ACR:             ACR,
+		ACR:             about.login.ACR(),
 		Methods:         about.login.Methods,
 		SessionID:       about.login.SessionID,
 	})

@@ -90,6 +90,10 @@ func (s *Service) mint(
 		Actors:    g.Actors,
 		Status:    lists.Status(g),
 
+		AuthTime: g.Authentication.At,
+		ACR:      g.Authentication.ACR(),
+		Methods:  g.Authentication.Methods,
+
 		KeyThumbprint: r.KeyThumbprint,
 	})
 	return oauth.TokenResponse{

@@ -22,6 +22,15 @@ const (
 	ResetPassword Kind = "reset_password"
 	// PasswordChanged tells users that their password was changed.
 	PasswordChanged Kind = "password_changed"
+	// SecondFactorAdded, SecondFactorRemoved and RecoveryCodeUsed tell users about their second factors.
+	SecondFactorAdded   Kind = "second_factor_added"
+	SecondFactorRemoved Kind = "second_factor_removed"
+	RecoveryCodeUsed    Kind = "recovery_code_used"
+	// PasswordOnly tells users that a program has logged in with their password, and was refused, because they have a
+	// second factor.
+	PasswordOnly Kind = "password_only"
+	// NewDevice tells users of a login from a browser and an address that are both unknown.
+	NewDevice Kind = "new_device"
 	// VerifyEmail has a link that marks the user's email address as verified.
 	VerifyEmail Kind = "verify_email"
 	// ChangeEmail goes to the new email address of a user, with a link that makes it the user's.

@@ -29,6 +29,10 @@ func newLogin(
 	if err != nil {
 		return nil, err
 	}
+	policy, err := s.SecondFactor.policy()
+	if err != nil {
+		return nil, err
+	}
 	workers, places := startWorkers(ctx, s, log), s.PasswordWorkers
 	if workers != nil {
 		places++ // the next login counts its try in the database while the workers are busy
@@ -44,7 +48,11 @@ func newLogin(
 		Demo:    s.demoOn(),
 		Hold:    time.Second,
 		Now:     time.Now,
-		Log:     log,
+
+		MinPassword:   s.SecondFactor.PasswordMinLength,
+		SecondFactors: policy,
+
+		Log: log,
 	}, nil
 }
 

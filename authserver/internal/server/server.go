@@ -215,6 +215,7 @@ func handler(
 	go backchannel.New(backchannel.Config{Store: data, Tokens: tokens, Guard: guard, Now: time.Now, Log: log}).Run(ctx)
 	lists := grant.Lists{Issuer: s.Issuer, Default: s.Audience}
 	cfg := web.Config{
+		SecondFactors:  newSecondFactors(ctx, s, keys, data, login, log),
 		IssuerURL:      s.Issuer,
 		DefaultClient:  s.DefaultClient,
 		AllowedOrigins: s.HTTP.AllowedOrigins,
@@ -308,6 +309,7 @@ func tokenService(
 		RefreshGrace:    s.RefreshGrace,
 		Store:           data,
 		Passwords:       login,
+		SecondFactors:   login.SecondFactors,
 		Signer:          &token.Signer{Keys: keys, Audience: s.Audience},
 		Verifier:        verifier,
 		Now:             time.Now,

@@ -35,8 +35,9 @@ var Defaults = map[string]string{
 
 	"grant_types": grantTypes(),
 
-	"bcrypt_cost":      strconv.Itoa(account.DefaultCost),
-	"password_workers": strconv.Itoa(defaultWorkers(runtime.GOMAXPROCS(0), cpuQuota, hasCPUQuota)),
+	"password_min_length": strconv.Itoa(account.DefaultMinPassword),
+	"bcrypt_cost":         strconv.Itoa(account.DefaultCost),
+	"password_workers":    strconv.Itoa(defaultWorkers(runtime.GOMAXPROCS(0), cpuQuota, hasCPUQuota)),
 }
 
 // grantTypes lists the grant types, as kong reads and shows them.
@@ -61,12 +62,13 @@ const (
 
 // Settings are the settings of the serve command. kong reads the tags.
 type Settings struct {
-	HTTP     httpserver.Settings `embed:""`
-	Keys     keyring.Settings    `embed:""`
-	Database Database            `embed:""`
-	Mail     Mail                `embed:""`
-	SignUp   SignUp              `embed:""`
-	Traces   tracing.Settings    `embed:""`
+	HTTP         httpserver.Settings `embed:""`
+	Keys         keyring.Settings    `embed:""`
+	Database     Database            `embed:""`
+	Mail         Mail                `embed:""`
+	SignUp       SignUp              `embed:""`
+	SecondFactor SecondFactor        `embed:""`
+	Traces       tracing.Settings    `embed:""`
 
 	DatabaseReplicaURL string `group:"Data" env:"HALLPASS_DATABASE_REPLICA_URL" secret:"" placeholder:"URL" help:"Replica of the PostgreSQL database, for reads that may be half a second old: clients, APIs and new revocations. The primary is read while the replica is down or lags. It has one host; the password is that of the database."`
 
@@ -123,6 +125,9 @@ func (s *Settings) Validate() error {
 		return err
 	}
 	if err := cmp.Or(s.checkMail(), s.checkSignUp()); err != nil {
+		return err
+	}
+	if err := s.SecondFactor.check(); err != nil {
 		return err
 	}
 	return s.checkBounds()

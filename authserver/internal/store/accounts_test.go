@@ -39,7 +39,9 @@ func (p *person) fill() {
 	p.must(s.CreateClient(ctx, c))
 	login := p.user
 	login.Login = account.FailureKey{Account: "x", Address: "x", KnownAs: "zebra address"}
-	p.must(s.CreateSession(ctx, "zebra session", login, place, p.now, until))
+	p.must(s.StartSession(ctx, store.NewSession{
+		Digest: "zebra session", User: login, Place: place, CreatedAt: p.now, ExpiresAt: until,
+	}))
 	p.must(s.CreateCode(ctx, grant.Code{
 		Digest: "zebra code", ClientID: "app", UserID: p.user.ID, Session: "zebra session",
 		CreatedAt: p.now, ExpiresAt: until,

@@ -4,21 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
-
-// recordAuthentication stores how the user of a grant has logged in, if the grant has ID tokens.
-func recordAuthentication(ctx context.Context, tx transaction, number int64, a grant.Authentication) error {
-	if a.At.IsZero() {
-		return nil
-	}
-	_, err := changed(ctx, tx, "record authentication",
-		"UPDATE grants SET auth_time = $2, methods = $3, sid = $4 WHERE number = $1",
-		number, seconds(a.At), strings.Join(a.Methods, " "), a.SessionID)
-	return err
-}
 
 // inheritSessionID gives a session the public identifier of the previous session of the same browser and
 // user, so that clients that know the identifier are told when the user logs out. It reports whether there is such

@@ -41,7 +41,7 @@ func startEpoch(ctx context.Context, tx transaction, name string, now time.Time)
 	for _, statement := range []string{
 		"DELETE FROM codes", "DELETE FROM device_codes", "DELETE FROM pushed_requests",
 		"DELETE FROM sessions", "DELETE FROM api_consents", "DELETE FROM links", "DELETE FROM sign_ups",
-		"DELETE FROM mail_requests",
+		"DELETE FROM mail_requests", "DELETE FROM pending_logins",
 	} {
 		if _, err := changed(ctx, tx, "start epoch", statement); err != nil {
 			return 0, err

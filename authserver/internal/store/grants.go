@@ -15,13 +15,16 @@ import (
 )
 
 // StartGrant stores a grant of a user who has logged in with a password, and returns its number.
-// It returns grant.ErrInactive if the user is disabled or deleted or the password has been changed
-// since it was checked, and grant.ErrClientChanged as insertGrant does. It locks the rows of the user
-// and the client, so that disabling or deleting them misses no grant. It gives back the tries of the
+// It returns grant.ErrInactive if the user is disabled or deleted, the password has been changed
+// since it was checked, or the user has a second factor, and grant.ErrClientChanged as insertGrant does. It locks the
+// rows of the user and the client, so that disabling or deleting them misses no grant. It gives back the tries of the
 // login and records its address.
 func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, err error) {
 	err = s.inTx(ctx, "start grant", func(ctx context.Context, tx transaction) error {
 		if err := recordPasswordLogin(ctx, tx, g); err != nil {
+			return err
+		}
+		if err := mustHaveStep(ctx, tx, g.UserID, nil); err != nil {
 			return err
 		}
 		if err := s.finishLogin(ctx, tx, g.UserID, g.Login, g.CreatedAt); err != nil {
@@ -65,8 +68,8 @@ func recordLogin(ctx context.Context, tx transaction, g grant.Grant) error {
 func (s *Store) insertGrant(ctx context.Context, tx transaction, g grant.Grant) (number int64, err error) {
 	err = tx.QueryRowContext(ctx,
 		"INSERT INTO grants (type, client_id, user_id, session, audience, scope, created_at, expires_at, "+
-			"refresh_family, refresh_digest, refresh_ends_at, refresh_expires_at, jkt, address, agent) "+
-			"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, "+
+			"refresh_family, refresh_digest, refresh_ends_at, refresh_expires_at, jkt, auth_time, methods, sid, address, agent) "+
+			"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, $17, $18, $19, "+
 			"COALESCE((SELECT sessions.address FROM sessions WHERE sessions.digest = $4), $15), "+
 			"COALESCE((SELECT sessions.agent FROM sessions WHERE sessions.digest = $4), $16) FROM clients WHERE id = $2 AND "+
 			hasSecret("$13")+" "+s.dialect.keyShare+" RETURNING number",
@@ -86,15 +89,15 @@ func (s *Store) insertGrant(ctx context.Context, tx transaction, g grant.Grant) 
 		g.KeyThumbprint,
 		g.Place.Address,
 		g.Place.Agent,
+		seconds(g.Authentication.At),
+		strings.Join(g.Authentication.Methods, " "),
+		g.Authentication.SessionID,
 	).Scan(&number)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, grant.ErrClientChanged
 	}
 	if err != nil {
 		return 0, unavailable("start grant", err)
-	}
-	if err := recordAuthentication(ctx, tx, number, g.Authentication); err != nil {
-		return 0, err
 	}
 	return number, s.sweepGrants(ctx, tx, number, g.CreatedAt)
 }

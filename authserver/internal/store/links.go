@@ -26,12 +26,13 @@ var (
 		"OR links.kind = '" + string(account.VerifyLink) + "' AND users.email_verified = 0)"
 )
 
-// CreateLink stores a link of a user, and deletes a few expired links. It stores none if the user was deleted.
+// CreateLink stores a link of a user, and deletes a few expired links. It stores none if the user was deleted. It locks
+// the user's row, which DeleteUser may be about to delete.
 func (s *Store) CreateLink(ctx context.Context, l account.Link) error {
 	return s.inTx(ctx, "create link", func(ctx context.Context, tx transaction) error {
 		_, err := changed(ctx, tx, "create link",
 			"INSERT INTO links (digest, kind, user_id, email, new_email, password_version, created_at, expires_at) "+
-				"SELECT $1, $7, id, $3, $8, $4, $5, $6 FROM users WHERE id = $2",
+				"SELECT $1, $7, id, $3, $8, $4, $5, $6 FROM users WHERE id = $2 "+s.dialect.keyShare,
 			l.Digest,
 			l.User.ID,
 			l.User.Email,

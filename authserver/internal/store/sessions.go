@@ -5,40 +5,71 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
-// CreateSession stores a browser session under the digest of its cookie and deletes a few expired
-// ones. It returns grant.ErrInactive if the user is disabled or deleted, or if the password has
-// been changed since user was read. It gives back the tries of the login and records its address. place is where the
-// login came from.
-func (s *Store) CreateSession(
-	ctx context.Context,
-	digest string,
-	user account.User,
-	place account.Place,
-	now, expiresAt time.Time,
-) error {
+// NewSession is a browser session that is about to be stored.
+type NewSession struct {
+	// Digest is the digest of its cookie, Old that of the previous session of the same browser; empty if there is none.
+	Digest, Old string
+	// User is who has logged in, as read when the password was checked.
+	User account.User
+	// Login is how and when. Its time is CreatedAt if it is zero, its methods are the password if there are none.
+	Login grant.Authentication
+	// Second is the second step of the login; nil if there was none.
+	Second *secondfactor.Completion
+	// Place is where the login came from.
+	Place account.Place
+	// CreatedAt and ExpiresAt bound its life.
+	CreatedAt, ExpiresAt time.Time
+}
+
+// StartSession stores a browser session, carries out the second step of its login, and deletes a few expired sessions.
+// It gives back the tries of the login and records its address. It returns grant.ErrInactive if the user is disabled
+// or deleted, if the password has been changed since User was read, or if the user has a second factor and there was no
+// second step; secondfactor.ErrPendingUnknown if the login does not wait for its second step any longer; and
+// secondfactor.ErrIncorrect if the code was used since it was checked. Then nothing changes.
+//
+// It deletes the old session of the same browser. The user's codes and grants move to the new session, so that a logout
+// ends them too. Those of another user do not: this ends that user's session, and the clients are told.
+func (s *Store) StartSession(ctx context.Context, n NewSession) error {
+	if len(n.Login.Methods) == 0 {
+		n.Login.Methods = []string{grant.MethodPassword}
+	}
+	if err := s.createSession(ctx, n); err != nil || n.Old == "" {
+		return err
+	}
+	return s.replaceSession(ctx, n)
+}
+
+func (s *Store) createSession(ctx context.Context, n NewSession) error {
 	err := s.inTx(ctx, "create session", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "lock user",
-			"UPDATE users SET last_login_at = last_login_at "+
-				"WHERE id = $1 AND disabled_at IS NULL AND password_version = $2",
-			user.ID, user.PasswordVersion)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
+		if err := lockUnchanged(ctx, tx, n.User); errors.Is(err, account.ErrChanged) {
 			return grant.ErrInactive
-		}
-		if err := s.finishLogin(ctx, tx, user.ID, user.Login, now); err != nil {
+		} else if err != nil {
 			return err
 		}
-		_, err = changed(ctx, tx, "create session",
-			"INSERT INTO sessions (digest, user_id, created_at, expires_at, address, agent) VALUES ($1, $2, $3, $4, $5, $6)",
-			digest, user.ID, seconds(now), seconds(expiresAt), place.Address, place.Agent)
+		if n.Second != nil {
+			if err := s.completeLogin(ctx, tx, n.User, *n.Second, n.CreatedAt); err != nil {
+				return err
+			}
+		}
+		if err := mustHaveStep(ctx, tx, n.User.ID, n.Login.Methods); err != nil {
+			return err
+		}
+		if err := s.finishLogin(ctx, tx, n.User.ID, n.User.Login, n.CreatedAt); err != nil {
+			return err
+		}
+		_, err := changed(ctx, tx, "create session",
+			"INSERT INTO sessions (digest, user_id, created_at, expires_at, address, agent, methods, auth_time) "+
+				"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+			n.Digest, n.User.ID, seconds(n.CreatedAt), seconds(n.ExpiresAt), n.Place.Address, n.Place.Agent,
+			strings.Join(n.Login.Methods, " "), seconds(n.Login.At))
 		return err
 	})
 	if err != nil {
@@ -47,37 +78,25 @@ func (s *Store) CreateSession(
 	return s.sweep(ctx, "sessions",
 		"DELETE FROM sessions WHERE digest IN "+
 			"(SELECT digest FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
-		seconds(now), sweepSize)
+		seconds(n.CreatedAt), sweepSize)
 }
 
-// ReplaceSession creates a session of the user and deletes the old session of the same browser.
-// The user's codes and grants move to the new session, so that a logout ends them too. Those of
-// another user do not: this ends that user's session, and the clients are told. The errors are those
-// of CreateSession.
-func (s *Store) ReplaceSession(
-	ctx context.Context,
-	old, digest string,
-	user account.User,
-	place account.Place,
-	now, expiresAt time.Time,
-) error {
-	if err := s.CreateSession(ctx, digest, user, place, now, expiresAt); err != nil {
-		return err
-	}
+// replaceSession deletes the old session of a browser: see StartSession.
+func (s *Store) replaceSession(ctx context.Context, n NewSession) error {
 	return s.inTx(ctx, "replace session", func(ctx context.Context, tx transaction) error {
-		goesOn, err := inheritSessionID(ctx, tx, old, digest)
+		goesOn, err := inheritSessionID(ctx, tx, n.Old, n.Digest)
 		if err != nil {
 			return err
 		}
-		if err := addNotices(ctx, tx, now, ofSession+" AND grants.user_id <> $3", old, user.ID); err != nil {
+		if err := addNotices(ctx, tx, n.CreatedAt, ofSession+" AND grants.user_id <> $3", n.Old, n.User.ID); err != nil {
 			return err
 		}
-		if _, err := changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", old); err != nil {
+		if _, err := changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", n.Old); err != nil {
 			return err
 		}
 		_, err = changed(ctx, tx, "move codes",
 			"UPDATE codes SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3",
-			old, digest, user.ID)
+			n.Old, n.Digest, n.User.ID)
 		if err != nil {
 			return err
 		}
@@ -87,14 +106,15 @@ func (s *Store) ReplaceSession(
 			"UPDATE grants SET session = $2, expires_at = CASE WHEN sid <> '' AND expires_at < $4 THEN $4 "+
 				"ELSE expires_at END WHERE session = $1 AND session <> '' AND user_id = $3 "+
 				"AND (revoked_at IS NULL OR CAST($5 AS BIGINT) = 1)",
-			old, digest, user.ID, seconds(expiresAt), number(goesOn))
+			n.Old, n.Digest, n.User.ID, seconds(n.ExpiresAt), number(goesOn))
 		return err
 	})
 }
 
 // SessionUser returns the user of a session, and how and when the user logged in. It returns
 // record.ErrNotFound if there is no such session, it has expired, it began at a time ahead of now
-// (the clock was wrong, and it would last for too long), or the user is disabled.
+// (the clock was wrong, and it would last for too long), or the user is disabled. A session without a second factor, of
+// a user who has one, does not count either: a server of the previous version has started it.
 func (s *Store) SessionUser(
 	ctx context.Context,
 	digest string,
@@ -103,7 +123,9 @@ func (s *Store) SessionUser(
 	var userID, methods, sid string
 	var created sql.NullInt64
 	err := s.read.scanRow(ctx,
-		"SELECT user_id, created_at, methods, sid FROM sessions WHERE digest = $1 AND expires_at > $2 AND created_at <= $3",
+		"SELECT user_id, COALESCE(auth_time, created_at), methods, sid FROM sessions "+
+			"WHERE digest = $1 AND expires_at > $2 AND created_at <= $3 AND (methods LIKE '%"+grant.MethodMultiFactor+"' "+
+			"OR NOT EXISTS (SELECT 1 FROM second_factors WHERE second_factors.user_id = sessions.user_id))",
 		[]any{digest, seconds(now), seconds(now.Add(account.ClockMargin))}, &userID, &created, &methods, &sid)
 	if errors.Is(err, sql.ErrNoRows) {
 		return account.User{}, grant.Authentication{}, errNoSession

@@ -10,8 +10,8 @@ import (
 // sweptTables are the tables whose expired rows are deleted by the way.
 var sweptTables = []string{
 	"apis", "clients", "codes", "device_codes", "grants", "inbox_mails", "invitations",
-	"known_addresses", "links", "locks", "login_failures", "mail_requests", "pushed_requests", "sessions", "sign_ups",
-	"used_assertions",
+	"known_addresses", "links", "locks", "login_failures", "mail_requests", "pending_logins", "pushed_requests", "sessions",
+	"sign_ups", "used_assertions",
 }
 
 // sweep runs a statement of a transaction that deletes expired rows of a table, and returns how many there were.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
 // Paths of the pages of a user's account.
@@ -29,6 +30,7 @@ const (
 // accountPages are the pages that the login page of the account can continue with, besides emailPage.
 var accountPages = []string{
 	accountPath, accountNamePath, accountEmailPath, accountPasswordPath, accountDataPath, accountDeletePath,
+	accountFactorsPath, accountNewAppPath,
 }
 
 // confirmAfter is how old a login may be before the user has to type the password again for what concerns more than
@@ -135,11 +137,12 @@ func (e *endpoints) accountLogin(w http.ResponseWriter, r *http.Request) error {
 		next = accountPath
 	}
 	user, err := e.checkPassword(r, "", "", form)
+	goOn := ""
 	if err == nil {
-		err = e.logIn(w, r, user)
+		goOn, err = e.afterPassword(w, r, firstStep{user: user, continueAt: next})
 	}
 	if err == nil {
-		redirect(w, next)
+		redirect(w, goOn)
 		return nil
 	}
 	return e.failForm(w, err, func(status int, text string) {
@@ -193,7 +196,7 @@ func (e *endpoints) showPassword(w http.ResponseWriter, _ *http.Request, s sessi
 func (e *endpoints) showPasswordForm(w http.ResponseWriter, status int, s session, wrong, problem string) {
 	e.render(w, status, "accountpassword", page{
 		Title: "Change your password", Username: s.user.Username, UserID: s.user.ID, Error: problem, Wrong: wrong,
-		MinPassword: account.MinPassword, Recovers: e.cfg.Recovery != nil,
+		MinPassword: e.cfg.Passwords.MinPasswordOf(s.user), Recovers: e.cfg.Recovery != nil,
 	})
 }
 
@@ -211,9 +214,7 @@ func (e *endpoints) changePassword(w http.ResponseWriter, r *http.Request, form 
 			e.showPasswordForm(w, status, s, wrong, text)
 		})
 	}
-	if err := e.startSession(w, r, user); err != nil { // the password is changed, and the session goes on
-		e.cfg.Log.WarnContext(r.Context(), "cannot renew a session", "user", user.ID, "error", err)
-	}
+	e.renewSession(w, r, user, grant.Authentication{At: s.login.At, Methods: s.login.Methods})
 	redirect(w, accountPath+"?done=password")
 	return nil
 }

@@ -36,6 +36,9 @@ type accountView struct {
 	Elsewhere             bool        // there is a login that is not this browser's
 	More                  bool        // there are more logins than are shown
 	Apps                  []appView
+	Factors               []factorView
+	RecoveryCodes         int  // that are left
+	MustHaveFactor        bool // the last factor cannot be removed
 }
 
 // loginView is a login in a browser, or of an app without one.
@@ -80,6 +83,8 @@ var doneTexts = map[string]string{
 	"login":    "That login is ended.",
 	"logins":   "You are logged out everywhere else.",
 	"app":      "That app has no access any longer.",
+	"factor":   "Your second factor is added. You are logged out everywhere else.",
+	"removed":  "The second factor is removed. You are logged out everywhere else.",
 }
 
 // showAccount serves GET /account.
@@ -95,6 +100,9 @@ func (e *endpoints) showAccount(w http.ResponseWriter, r *http.Request, s sessio
 		return err
 	}
 	if err := e.addApps(r.Context(), &view, s); err != nil {
+		return err
+	}
+	if err := e.addFactors(r.Context(), &view, s); err != nil {
 		return err
 	}
 	e.render(w, http.StatusOK, "account", page{Title: "Your account", Wide: true, UserID: s.user.ID, View: view})

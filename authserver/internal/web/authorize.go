@@ -36,12 +36,14 @@ type authorization struct {
 	prompt      []string
 	maxAge      time.Duration // how old the login may be; negative for any age
 	loginHint   string
-	subject     string // id of the user that the client asks for; empty for any
-	form        url.Values
-	problem     *oauth.Error        // what else is wrong; the client is told once the user is known
-	pushed      grant.PushedRequest // zero if the request was not pushed
-	loginAgain  bool                // the user wants to log in as someone else, in a pushed request
-	revocations int64               // of consents of the user to the client, before the consent is looked up
+	// needsSecondFactor says that the client, or this request, needs a login with a second factor.
+	needsSecondFactor bool
+	subject           string // id of the user that the client asks for; empty for any
+	form              url.Values
+	problem           *oauth.Error        // what else is wrong; the client is told once the user is known
+	pushed            grant.PushedRequest // zero if the request was not pushed
+	loginAgain        bool                // the user wants to log in as someone else, in a pushed request
+	revocations       int64               // of consents of the user to the client, before the consent is looked up
 }
 
 // Errors that the client is told when a user refuses, or cannot be asked.
@@ -67,9 +69,9 @@ func (e *endpoints) authorize(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case silent && a.problem != nil && s.digest != "":
 		return e.refuse(w, a, a.problem)
-	case a.needsLogin(s, e.cfg.Now()) && silent:
+	case e.needsLogin(a, s) && silent:
 		return e.refuse(w, a, errLoginRequired)
-	case a.needsLogin(s, e.cfg.Now()):
+	case e.needsLogin(a, s):
 		e.showLogin(w, http.StatusOK, a, r.URL.RawQuery, page{Username: a.loginHint})
 		return nil
 	case a.problem != nil:
@@ -191,6 +193,7 @@ func (a *authorization) check() *oauth.Error {
 	a.form = form
 	a.prompt = strings.Fields(form.Get("prompt"))
 	a.loginHint = form.Get("login_hint")
+	a.needsSecondFactor = a.client.RequireSecondFactor || wantsTwoFactors(strings.Fields(form.Get("acr_values")))
 	if text := form.Get("max_age"); text != "" {
 		seconds, err := strconv.ParseUint(text, 10, 31)
 		if err != nil {
@@ -248,18 +251,25 @@ func (e *endpoints) checkTarget(r *http.Request, a *authorization) (*oauth.Error
 var challenge = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
 // needsLogin reports whether the user must log in first: nobody is logged in, the client asks
-// for a new login, the login is too old for it, or it asks for another user. To choose an account is to log in.
+// for a new login, the login is too old for it or has too few factors, or it asks for another user. To choose an account
+// is to log in.
 //
 // After the login, the browser comes back with a query without what the user has just done: see afterLogin. A pushed
 // request stays as it is, so a login since it was pushed counts as new.
-func (a *authorization) needsLogin(s session, now time.Time) bool {
-	if s.digest == "" || a.loginAgain || a.wrongUser(s.user.ID) {
+func (e *endpoints) needsLogin(a *authorization, s session) bool {
+	if s.digest == "" || a.loginAgain || a.wrongUser(s.user.ID) || e.lacksFactor(s, a.needsSecondFactor) {
 		return true
 	}
-	tooOld := a.maxAge == 0 || a.maxAge > 0 && now.Sub(s.login.At) > a.maxAge
+	tooOld := a.maxAge == 0 || a.maxAge > 0 && e.cfg.Now().Sub(s.login.At) > a.maxAge
 	again := slices.Contains(a.prompt, "login") || slices.Contains(a.prompt, "select_account")
 	isNew := a.isPushed() && !s.login.At.Before(a.pushed.CreatedAt)
 	return (tooOld || again) && !isNew
+}
+
+// lacksFactor reports whether a user has logged in with one factor, and needs two: because of what the login is for, or
+// because the user must have a second factor anyway.
+func (e *endpoints) lacksFactor(s session, needed bool) bool {
+	return !s.login.TwoFactors() && (needed || e.cfg.SecondFactors.Policy.Requires(s.user))
 }
 
 // needsConsent reports whether the user must be asked. Users of a first-party app are asked only

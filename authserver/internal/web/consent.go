@@ -90,7 +90,7 @@ func (e *endpoints) consent(w http.ResponseWriter, r *http.Request) error {
 // prompt=consent, and consent to an app that another program can pretend to be is not remembered (RFC 8252 section
 // 8.6).
 func (e *endpoints) allowNow(w http.ResponseWriter, r *http.Request, query string, a *authorization, s session) error {
-	if a.needsLogin(s, e.cfg.Now()) { // max_age has passed while the page was open
+	if e.needsLogin(a, s) { // max_age has passed while the page was open
 		redirect(w, "/authorize?"+query)
 		return nil
 	}

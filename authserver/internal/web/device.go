@@ -69,6 +69,10 @@ func (e *endpoints) device(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return e.failDevice(w, s, typed, err)
 	}
+	if e.lacksFactor(s, d.Client.RequireSecondFactor) {
+		e.showDeviceLogin(w, http.StatusOK, page{Username: s.user.Username, Continue: code, NeedsFactor: true})
+		return nil
+	}
 	return e.showDevice(w, r, s, code, d)
 }
 
@@ -157,6 +161,10 @@ func (e *endpoints) decideDevice(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	_, d, err := e.waitingDevice(r, s, typed)
+	if err == nil && e.lacksFactor(s, d.Client.RequireSecondFactor) { // this page is older than that
+		redirect(w, devicePage(typed))
+		return nil
+	}
 	if err == nil && decision == "allow" {
 		err = e.cfg.Tokens.ApproveDevice(r.Context(), d, s.user, s.digest, s.login)
 	} else if err == nil {
@@ -194,11 +202,15 @@ func (e *endpoints) deviceLogin(w http.ResponseWriter, r *http.Request) error {
 	code := form.Get("continue")
 	code = code[:min(len(code), maxUserCode)]
 	user, err := e.checkPassword(r, "", oauth.GrantDeviceCode, form)
+	next := ""
 	if err == nil {
-		err = e.logIn(w, r, user)
+		next, err = e.afterPassword(w, r, firstStep{
+			user: user, continueAt: devicePage(code), grantType: oauth.GrantDeviceCode,
+			needsFactor: form.Has("second_factor"),
+		})
 	}
 	if err == nil {
-		redirect(w, devicePage(code))
+		redirect(w, next)
 		return nil
 	}
 	f := failureOf(err)
@@ -206,6 +218,8 @@ func (e *endpoints) deviceLogin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f.setRetryAfter(w)
-	e.showDeviceLogin(w, f.status, page{Username: form.Get("username"), Error: f.userText, Continue: code})
+	e.showDeviceLogin(w, f.status, page{
+		Username: form.Get("username"), Error: f.userText, Continue: code, NeedsFactor: form.Has("second_factor"),
+	})
 	return &handledError{f.code}
 }

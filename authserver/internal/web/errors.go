@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
 	"github.com/hallpass-auth/hallpass/authserver/internal/recovery"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/signup"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -95,6 +97,21 @@ func accountFailureOf(err error) (f failure, ok bool) {
 		f.code, f.userText = oauth.CodeInvalidGrant, "The password is wrong. Type the one that you log in with now."
 	case errors.Is(err, errNotYourUsername):
 		f.userText = "That is not your username. Type it as it is shown."
+	case errors.Is(err, secondfactor.ErrIncorrect):
+		f.code, f.userText = oauth.CodeInvalidGrant, "This code is not valid. Codes of an app change every 30 seconds, and each "+
+			"works once."
+	case errors.Is(err, secondfactor.ErrTooMany):
+		f.userText = fmt.Sprintf("You have %d second factors: remove one first.", secondfactor.MaxFactors)
+	case errors.Is(err, secondfactor.ErrRequired):
+		f.title, f.userText = "You need a second factor", "Your administrator requires one, and this is your last."
+		f.advice = "Add the new one first, and remove this one then."
+	case errors.Is(err, secondfactor.ErrEnrolment):
+		f.title, f.userText = "This page is too old", "The key on it has expired. Nothing was changed."
+		f.advice = "Remove the entry from your app, and begin again."
+	case errors.Is(err, secondfactor.ErrSealed):
+		f.status, f.title = http.StatusServiceUnavailable, "Codes of apps do not work right now"
+		f.userText = "The server cannot read what it needs to check them."
+		f.advice = "Use a recovery code, or tell your administrator. The server log says what is missing."
 	case errors.Is(err, account.ErrChanged):
 		f.userText = "Your account was changed at the same time. Try again."
 	case errors.Is(err, account.ErrDemo):

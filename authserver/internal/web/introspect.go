@@ -59,6 +59,9 @@ func introspection(found issuing.Inspection, issuer string) oauth.Introspection 
 
 		Confirmation: oauth.NewConfirmation(found.Grant.KeyThumbprint),
 	}
+	if login := found.Grant.Authentication; !login.At.IsZero() {
+		response.ACR, response.Methods, response.AuthTime = login.ACR(), login.Methods, login.At.Unix()
+	}
 	if found.Claims != nil {
 		response.TokenType = issuing.TokenTypeOf(found.Claims.KeyThumbprint)
 		response.Confirmation = oauth.NewConfirmation(found.Claims.KeyThumbprint)

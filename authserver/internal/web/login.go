@@ -9,6 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
@@ -30,19 +31,23 @@ func (e *endpoints) login(w http.ResponseWriter, r *http.Request) error {
 	if err == nil && a.wrongUser(user.ID) {
 		return e.refuseOtherUser(w, a, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), user))
 	}
+	next := ""
 	if err == nil {
-		err = e.logIn(w, r, user)
+		next, err = e.afterPassword(w, r, firstStep{
+			user: user, continueAt: "/authorize?" + afterLogin(query), clientID: a.client.ID,
+			grantType: oauth.GrantAuthorizationCode, needsFactor: a.needsSecondFactor,
+		})
 	}
 	if err != nil {
 		return e.failLogin(w, a, query, form.Get("username"), err)
 	}
-	redirect(w, "/authorize?"+afterLogin(query))
+	redirect(w, next)
 	return nil
 }
 
 // logIn logs the browser in as a user whose password was right.
 func (e *endpoints) logIn(w http.ResponseWriter, r *http.Request, user account.User) error {
-	err := e.startSession(w, r, user)
+	err := e.startSession(w, r, user, grant.Authentication{}, nil)
 	if err != nil && !errors.Is(err, account.ErrIncorrect) {
 		err = errors.Join(err, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), user))
 	}

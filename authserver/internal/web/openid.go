@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
 
@@ -47,13 +49,22 @@ type claimRequest struct {
 	Values    []any `json:"values"`
 }
 
-// errUnmet means that the client needs a login that is stronger than a password.
+// acrValues are the authentication context classes that this server knows.
+var acrValues = []string{grant.ACROneFactor, grant.ACRTwoFactors}
+
+// errUnmet means that the client needs a login of a class that this server does not know.
 var errUnmet = &oauth.Error{
-	Code: oauth.CodeUnmetAuthentication, Description: "acr " + issuing.ACR + " is the only one that this server knows",
+	Code:        oauth.CodeUnmetAuthentication,
+	Description: "this server knows the acr " + strings.Join(acrValues, " and "),
+}
+
+// wantsTwoFactors reports whether a client that asks for one of these classes gets none of them with one factor.
+func wantsTwoFactors(classes []string) bool {
+	return slices.Contains(classes, grant.ACRTwoFactors) && !slices.Contains(classes, grant.ACROneFactor)
 }
 
 // checkOpenID reads the parameters of OpenID Connect and returns what is wrong with them. They have a meaning only
-// with the scope openid. display, ui_locales and acr_values are accepted and have no effect.
+// with the scope openid. display and ui_locales are accepted and have no effect.
 func (e *endpoints) checkOpenID(a *authorization) *oauth.Error {
 	if !a.scope.Has(issuing.ScopeOpenID) {
 		return nil
@@ -96,15 +107,25 @@ func (e *endpoints) checkClaims(a *authorization) *oauth.Error {
 			e.addClaim(a, name)
 		}
 	}
-	if acr := request.IDToken["acr"]; acr != nil && acr.Essential {
-		wanted := acr.Values
-		if acr.Value != nil {
-			wanted = append(wanted, acr.Value)
-		}
-		if len(wanted) > 0 && !slices.Contains(wanted, any(issuing.ACR)) {
-			return errUnmet
+	return a.checkACR(request.IDToken["acr"])
+}
+
+// checkACR reads the request for the claim acr. An essential one must be met (OpenID Connect Core section 5.5.1.1).
+func (a *authorization) checkACR(acr *claimRequest) *oauth.Error {
+	if acr == nil {
+		return nil
+	}
+	var wanted []string
+	for _, value := range append(slices.Clone(acr.Values), acr.Value) {
+		if value != nil {
+			wanted = append(wanted, fmt.Sprint(value))
 		}
 	}
+	known := slices.ContainsFunc(wanted, func(class string) bool { return slices.Contains(acrValues, class) })
+	if acr.Essential && len(wanted) > 0 && !known {
+		return errUnmet
+	}
+	a.needsSecondFactor = a.needsSecondFactor || wantsTwoFactors(wanted)
 	return nil
 }
 
@@ -168,7 +189,7 @@ func (e *endpoints) describeOpenID(m *oauth.Metadata) {
 
 		SubjectTypesSupported:    []string{"public"},
 		IDTokenSigningAlgorithms: algorithms,
-		ACRValuesSupported:       []string{issuing.ACR},
+		ACRValuesSupported:       acrValues,
 		ClaimTypesSupported:      []string{"normal"},
 		ClaimsParameterSupported: true,
 		ClaimsSupported: []string{

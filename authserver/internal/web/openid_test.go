@@ -286,10 +286,14 @@ func TestPromptAndMaxAge(t *testing.T) {
 		{"claims that are no object", []string{"claims", `[]`}, "invalid_request"},
 		{"claims with a wrong type", []string{"claims", `{"userinfo":{"email":true}}`}, "invalid_request"},
 		{"unknown claims", []string{"claims", `{"userinfo":{"phone":{"essential":true}},"verified":{}}`}, code},
-		{"a stronger login", []string{"claims", `{"id_token":{"acr":{"essential":true,"values":["2"]}}}`},
+		{"an unknown login", []string{"claims", `{"id_token":{"acr":{"essential":true,"values":["gold"]}}}`},
 			"unmet_authentication_requirements"},
+		{"a stronger login", []string{"claims", `{"id_token":{"acr":{"essential":true,"values":["2"]}}}`}, logIn},
+		{"a stronger login by acr_values", []string{"acr_values", "gold 2"}, logIn},
+		{"a stronger login and prompt=none", []string{"acr_values", "2", "prompt", "none"}, "login_required"},
+		{"unknown logins", []string{"acr_values", "gold silver"}, code},
 		{"a login like this", []string{"claims", `{"id_token":{"acr":{"essential":true,"values":["2","1"]}}}`}, code},
-		{"a stronger login if possible", []string{"claims", `{"id_token":{"acr":{"value":"2"}}}`}, code},
+		{"a stronger login if possible", []string{"claims", `{"id_token":{"acr":{"value":"2"}}}`}, logIn},
 	} {
 		if tt.name == "max_age=59" {
 			s.wait(time.Minute)
@@ -385,7 +389,7 @@ func TestOpenIDMetadata(t *testing.T) {
 		"subject_types_supported":               []any{"public"},
 		"id_token_signing_alg_values_supported": []any{"RS256", "EdDSA"},
 		"response_types_supported":              []any{"code"},
-		"acr_values_supported":                  []any{"1"},
+		"acr_values_supported":                  []any{"1", "2"},
 		"claims_parameter_supported":            true,
 		"request_parameter_supported":           false,
 		"request_uri_parameter_supported":       false,

@@ -23,7 +23,7 @@ var pages = func() map[string]*template.Template {
 	names := []string{
 		"login", "consent", "device", "devicecode", "logout", "endsession", "message", "forgot", "reset",
 		"account", "accountname", "accountemail", "accountpassword", "accountdata", "accountdelete",
-		"email", "signup", "signupaccount",
+		"email", "signup", "signupaccount", "code", "recoverycode", "newapp", "recoverycodes", "accountfactors",
 	}
 	for _, name := range names {
 		byName[name] = template.Must(template.ParseFS(pageFiles, "pages/frame.html", "pages/"+name+".html"))
@@ -62,6 +62,16 @@ type page struct {
 	OldEmail    string // email address that the confirmed one replaces; may be empty
 	Name        string // display name, initial value of the field
 	Wrong       string // name of the field that Error is about; empty if it is not known
+
+	Pending string       // public id of the login that waits for its second step
+	Methods []methodLink // other ways to take the second step
+	Secret  string       // of a new app, to type
+	Sealed  string       // the same, encrypted, for the form
+	URI     template.URL // the same, for an app
+	QR      qrCode       // the same, to scan
+	Codes   []string     // new recovery codes
+
+	NeedsFactor bool // the login needs a second factor
 
 	Account  bool        // the login page is for the account
 	Confirms bool        // the user is logged in and types the password again

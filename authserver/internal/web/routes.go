@@ -30,6 +30,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/recovery"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/signup"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -46,6 +47,12 @@ type Passwords interface {
 	// WithLogin returns a browser that knows that the user has logged in with it. One without an id gets the given one,
 	// which is random.
 	WithLogin(b account.Browser, user account.User, id string) account.Browser
+	// MinPasswordOf returns the minimum length of a user's new password, in characters.
+	MinPasswordOf(u account.User) int
+	// ReserveCode counts a try of a code of a user's second factor, or returns an *account.ThrottledError.
+	ReserveCode(ctx context.Context, user account.User, address string, b account.Browser) (account.FailureKey, error)
+	// KeyOf returns what the failures of a user's logins in a browser are counted under.
+	KeyOf(ctx context.Context, user account.User, address string, b account.Browser) (account.FailureKey, error)
 }
 
 // Config configures the endpoints. All fields but DefaultClient, AllowedOrigins, Documents, Registration,
@@ -76,6 +83,8 @@ type Config struct {
 	UnregisteredScope oauth.Scope
 	// Accounts changes the accounts of users who are logged in.
 	Accounts *account.Service
+	// SecondFactors checks and changes second factors.
+	SecondFactors *secondfactor.Service
 	// Recovery serves users who have forgotten their password; nil means that there are no such pages.
 	Recovery *recovery.Service
 	// Emails serves the links in mails about email addresses; nil means that there is no such page.
@@ -116,7 +125,7 @@ var everybody = []string{"*"}
 // New returns the handler of the public listener. Use each registry for one handler only.
 func New(cfg Config) http.Handler {
 	e := newEndpoints(cfg)
-	routes := slices.Concat(e.apiRoutes(), e.pageRoutes(), e.accountRoutes())
+	routes := slices.Concat(e.apiRoutes(), e.pageRoutes(), e.secondStepRoutes(), e.accountRoutes(), e.accountFactorRoutes())
 	if cfg.Registration.On() {
 		routes = append(routes, e.registrationRoutes()...)
 	}

@@ -10,7 +10,9 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // session is the login of a browser. The zero session means that nobody is logged in.
@@ -52,21 +54,30 @@ func (e *endpoints) session(r *http.Request) (session, error) {
 // startSession logs the browser in. It always creates a new session, to prevent session
 // fixation, and ends the previous one. It returns account.ErrIncorrect if the user's
 // password was changed since it was checked.
-func (e *endpoints) startSession(w http.ResponseWriter, r *http.Request, user account.User) error {
+//
+// The zero login means now, by the password. second is the second step of the login; nil if there was none.
+func (e *endpoints) startSession(
+	w http.ResponseWriter,
+	r *http.Request,
+	user account.User,
+	login grant.Authentication,
+	second *secondfactor.Completion,
+) error {
 	value, err := secret.New(rand.Reader, "")
 	if err != nil {
 		return err
 	}
-	digest, now, place := secret.Digest(value), e.cfg.Now(), account.NewPlace(host(r.RemoteAddr), r.UserAgent())
-	expires := now.Add(grant.SessionLifetime)
-	// The new session takes over the grants of the previous one, even if that has expired.
-	old, err := r.Cookie(e.cookieName())
-	if err != nil {
-		err = e.cfg.Sessions.CreateSession(r.Context(), digest, user, place, now, expires)
-	} else {
-		oldDigest := secret.Digest(old.Value)
-		err = e.cfg.Sessions.ReplaceSession(r.Context(), oldDigest, digest, user, place, now, expires)
+	now := e.cfg.Now()
+	n := store.NewSession{
+		Digest: secret.Digest(value), User: user, Login: login, Second: second,
+		Place:     account.NewPlace(host(r.RemoteAddr), r.UserAgent()),
+		CreatedAt: now, ExpiresAt: now.Add(grant.SessionLifetime),
 	}
+	// The new session takes over the grants of the previous one, even if that has expired.
+	if old, err := r.Cookie(e.cookieName()); err == nil {
+		n.Old = secret.Digest(old.Value)
+	}
+	err = e.cfg.Sessions.StartSession(r.Context(), n)
 	if errors.Is(err, grant.ErrInactive) {
 		return account.ErrIncorrect
 	}

@@ -116,7 +116,7 @@ func (e *endpoints) showAccountForm(w http.ResponseWriter, r *http.Request, stat
 	if err != nil {
 		return err
 	}
-	p.Title, p.MinPassword, p.User = "Create your account", account.MinPassword, s.user.Username
+	p.Title, p.MinPassword, p.User = "Create your account", e.cfg.Passwords.MinPasswordOf(account.User{}), s.user.Username
 	var targets []string
 	if a, _ := e.waitingRequest(r, p.Email); a != nil {
 		targets, p.Continues = []string{formTarget(a.redirectURI)}, true
@@ -174,14 +174,18 @@ func (e *endpoints) continueSignedUp(w http.ResponseWriter, r *http.Request, use
 	if a == nil || a.wrongUser(user.ID) {
 		return e.showSignedUp(w, r, user)
 	}
-	if err := e.startSession(w, r, user); err != nil {
+	next, err := e.afterPassword(w, r, firstStep{
+		user: user, continueAt: "/authorize?" + afterLogin(query), clientID: a.client.ID,
+		grantType: oauth.GrantAuthorizationCode, needsFactor: a.needsSecondFactor,
+	})
+	if err != nil {
 		return err
 	}
 	e.cfg.SignUp.Login.LogLogin(r.Context(), user, account.Attempt{
 		Address: host(r.RemoteAddr), ClientID: a.client.ID, GrantType: oauth.GrantAuthorizationCode,
 	})
 	http.SetCookie(w, e.waitingCookie("", "", -time.Second))
-	redirect(w, "/authorize?"+afterLogin(query))
+	redirect(w, next)
 	return nil
 }
 

@@ -33,6 +33,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
@@ -205,8 +206,9 @@ func (s *site) config() web.Config {
 		Now: s.clock, Log: log}
 	return web.Config{
 		IssuerURL: issuer, DefaultClient: demo,
-		Accounts:  &account.Service{Store: s.data, Login: login, Now: s.clock, Log: log},
-		Passwords: login, Sessions: s.data, Scopes: s.data, Verifier: s.verifier, Keys: ring,
+		SecondFactors: s.secondFactors(login, ring, log),
+		Accounts:      &account.Service{Store: s.data, Login: login, Now: s.clock, Log: log},
+		Passwords:     login, Sessions: s.data, Scopes: s.data, Verifier: s.verifier, Keys: ring,
 		Tokens: issuing.New(issuing.Config{
 			Issuer: issuer, Audience: audience, Lifetime: lifetime,
 			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,
@@ -248,6 +250,14 @@ func (s *site) ringWithIDTokens() *keyring.Ring {
 	ring, err := keyring.Parse(set)
 	s.must(err)
 	return ring
+}
+
+// secondFactors returns what checks second factors.
+func (s *site) secondFactors(login *account.Login, keys keyring.Source, log *slog.Logger) *secondfactor.Service {
+	return &secondfactor.Service{
+		Store: s.data, Vault: secondfactor.NewVault(s.data, keys, s.clock, log), Login: login, Name: "login.example",
+		Now: s.clock, Log: log,
+	}
 }
 
 func (s *site) must(err error) {

@@ -74,6 +74,7 @@ func TestTokenAnswer(t *testing.T) {
 		"client_id": public,
 		"scope":     "profile items:read", "preferred_username": john, "name": "John Doe",
 		"status": map[string]any{"status_list": map[string]any{"idx": 1.0, "uri": issuer + "/status-lists/0"}},
+		"acr":    "1", "amr": []any{"pwd"}, "auth_time": now, // RFC 9068 section 2.2.1
 	}
 	if diff := cmp.Diff(wantClaims, claims); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)

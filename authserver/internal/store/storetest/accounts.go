@@ -37,7 +37,9 @@ var (
 // addSessionAt adds a session of a login at start from a place.
 func addSessionAt(t testing.TB, s *store.Store, digest string, u account.User, place account.Place) {
 	t.Helper()
-	must(t, s.CreateSession(t.Context(), digest, u, place, start, start.Add(sessionLength)))
+	must(t, s.StartSession(t.Context(), store.NewSession{
+		Digest: digest, User: u, Place: place, CreatedAt: start, ExpiresAt: start.Add(sessionLength),
+	}))
 }
 
 func testChangeName(t *testing.T, s *store.Store) {
@@ -177,7 +179,9 @@ func testPlaces(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
 	addSessionAt(t, s, "old", u, office)
-	must(t, s.ReplaceSession(ctx, "old", "here", u, home, start, start.Add(sessionLength)))
+	must(t, s.StartSession(ctx, store.NewSession{
+		Digest: "here", Old: "old", User: u, Place: home, CreatedAt: start, ExpiresAt: start.Add(sessionLength),
+	}))
 	addSessionAt(t, s, "jane's", other, office)
 	sessions, err := s.BrowserSessions(ctx, u.ID, start, 10)
 	must(t, err)

@@ -207,11 +207,15 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	"GiveBackTry": func(ctx context.Context, s *store.Store) error {
 		return s.GiveBackTry(ctx, account.FailureKey{})
 	},
-	"CreateSession": func(ctx context.Context, s *store.Store) error {
-		return s.CreateSession(ctx, "x", account.User{ID: "x"}, account.Place{}, start, start)
+	"StartSession": func(ctx context.Context, s *store.Store) error {
+		return s.StartSession(ctx, store.NewSession{
+			Digest: "x", User: account.User{ID: "x"}, CreatedAt: start, ExpiresAt: start,
+		})
 	},
-	"ReplaceSession": func(ctx context.Context, s *store.Store) error {
-		return s.ReplaceSession(ctx, "x", "y", account.User{ID: "x"}, account.Place{}, start, start)
+	"StartSession in place of another": func(ctx context.Context, s *store.Store) error {
+		return s.StartSession(ctx, store.NewSession{
+			Digest: "y", Old: "x", User: account.User{ID: "x"}, CreatedAt: start, ExpiresAt: start,
+		})
 	},
 	"SessionUser": func(ctx context.Context, s *store.Store) error {
 		_, _, err := s.SessionUser(ctx, "x", start)

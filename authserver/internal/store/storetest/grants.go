@@ -242,7 +242,9 @@ func testSweepIdleGrants(t *testing.T, s *store.Store) {
 		return startGrant(t, s, g)
 	}
 	var over, kept []grant.Grant
-	must(t, s.CreateSession(ctx, "session", u, account.Place{}, start, now.Add(time.Hour)))
+	must(t, s.StartSession(ctx, store.NewSession{
+		Digest: "session", User: u, CreatedAt: start, ExpiresAt: now.Add(time.Hour),
+	}))
 	for range 150 { // more than a search looks at
 		over = append(over, add(start.Add(idle), nil))
 	}

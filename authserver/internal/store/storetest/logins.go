@@ -191,7 +191,9 @@ func testSessionGivesBack(t *testing.T, s *store.Store) {
 	u := addUser(t, s, "john.doe")
 	u.Login = key(u.ID, "192.0.2.1")
 	fail(t, s, u.Login, start, 3)
-	must(t, s.CreateSession(t.Context(), "cookie", u, account.Place{}, start, start.Add(time.Hour)))
+	must(t, s.StartSession(t.Context(), store.NewSession{
+		Digest: "cookie", User: u, CreatedAt: start, ExpiresAt: start.Add(time.Hour),
+	}))
 	expectCounts(t, s, u.Login, 0, 0)
 }
 
@@ -276,7 +278,9 @@ func (c comer) logIn(k account.FailureKey, at time.Time) {
 	c.t.Helper()
 	c.user.Login = k
 	digest := k.KnownAs + at.String()
-	must(c.t, c.s.CreateSession(c.t.Context(), digest, c.user, account.Place{}, at, at.Add(time.Hour)))
+	must(c.t, c.s.StartSession(c.t.Context(), store.NewSession{
+		Digest: digest, User: c.user, CreatedAt: at, ExpiresAt: at.Add(time.Hour),
+	}))
 }
 
 // expect checks whether an address is known at a time.
@@ -331,7 +335,9 @@ func testManyKnownAddresses(t *testing.T, s *store.Store) {
 	for i := range account.MaxKnownAddresses + 2 {
 		u.Login = account.FailureKey{Account: "x", Address: "x", KnownAs: strconv.Itoa(i)}
 		at := start.Add(time.Duration(i) * time.Minute)
-		must(t, s.CreateSession(t.Context(), strconv.Itoa(i), u, account.Place{}, at, at.Add(time.Hour)))
+		must(t, s.StartSession(t.Context(), store.NewSession{
+			Digest: strconv.Itoa(i), User: u, CreatedAt: at, ExpiresAt: at.Add(time.Hour),
+		}))
 	}
 	for i := range account.MaxKnownAddresses + 2 {
 		k := account.FailureKey{KnownAs: strconv.Itoa(i)}

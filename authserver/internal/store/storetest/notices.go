@@ -93,10 +93,14 @@ func testNoticesOfEndings(t *testing.T, s *store.Store) {
 		"disabled":    {func(u account.User) error { return s.DisableUser(ctx, u.Username, start) }, everywhere},
 		"deleted":     {func(u account.User) error { return s.DeleteUser(ctx, u.Username, start) }, everywhere},
 		"logs in again": {func(u account.User) error {
-			return s.ReplaceSession(ctx, u.ID+"1", u.ID+"again", u, account.Place{}, start, until)
+			return s.StartSession(ctx, store.NewSession{
+				Digest: u.ID + "again", Old: u.ID + "1", User: u, CreatedAt: start, ExpiresAt: until,
+			})
 		}, nil},
 		"another user": {func(u account.User) error {
-			return s.ReplaceSession(ctx, u.ID+"1", u.ID+"hers", jane, account.Place{}, start, until)
+			return s.StartSession(ctx, store.NewSession{
+				Digest: u.ID + "hers", Old: u.ID + "1", User: jane, CreatedAt: start, ExpiresAt: until,
+			})
 		}, here},
 	} {
 		john := addUser(t, s, "john."+strings.ReplaceAll(name, " ", "."))
@@ -150,7 +154,9 @@ func testNoticeAfterRevocation(t *testing.T, s *store.Store) {
 	// Nobody is told twice of a session that ended before, also if the user logs in again in the same browser.
 	must(t, s.LogOut(ctx, "john.doe", "", start))
 	same(t, "notices of an earlier logout", []string{}, takeNotices(t, s, start))
-	must(t, s.ReplaceSession(ctx, "session 1", "session 2", u, account.Place{}, start, start.Add(sessionLength)))
+	must(t, s.StartSession(ctx, store.NewSession{
+		Digest: "session 2", Old: "session 1", User: u, CreatedAt: start, ExpiresAt: start.Add(sessionLength),
+	}))
 	must(t, s.DeleteSession(ctx, "session 2", true, start))
 	same(t, "notices of an earlier session", []string{}, takeNotices(t, s, start))
 
@@ -159,7 +165,9 @@ func testNoticeAfterRevocation(t *testing.T, s *store.Store) {
 	g := addOpenIDGrant(t, s, "session 3", u, c)
 	_, err := s.RevokeGrant(ctx, g.Number, start)
 	must(t, err)
-	must(t, s.ReplaceSession(ctx, "session 3", "session 4", u, account.Place{}, start, start.Add(sessionLength)))
+	must(t, s.StartSession(ctx, store.NewSession{
+		Digest: "session 4", Old: "session 3", User: u, CreatedAt: start, ExpiresAt: start.Add(sessionLength),
+	}))
 	must(t, s.DeleteSession(ctx, "session 4", true, start))
 	same(t, "notices of a session that went on", []string{told("app", u, "session 3")}, takeNotices(t, s, start))
 }
@@ -170,7 +178,9 @@ func testGrantOfSessionIsKept(t *testing.T, s *store.Store) {
 	addSession(t, s, "old", u)
 	known, other := addOpenIDGrant(t, s, "old", u, c), addSessionGrant(t, s, "old", u, c)
 	until := start.Add(2 * sessionLength)
-	must(t, s.ReplaceSession(t.Context(), "old", "new", u, account.Place{}, start, until))
+	must(t, s.StartSession(t.Context(), store.NewSession{
+		Digest: "new", Old: "old", User: u, CreatedAt: start, ExpiresAt: until,
+	}))
 	known.Session, known.ExpiresAt, other.Session = "new", until, "new"
 	expectGrant(t, s, known)
 	expectGrant(t, s, other)

@@ -29,7 +29,9 @@ func addSession(t testing.TB, s *store.Store, digest string, u account.User) {
 	t.Helper()
 	current, err := s.UserByID(t.Context(), u.ID) // with the current password version
 	must(t, err)
-	must(t, s.CreateSession(t.Context(), digest, current, account.Place{}, start, start.Add(sessionLength)))
+	must(t, s.StartSession(t.Context(), store.NewSession{
+		Digest: digest, User: current, CreatedAt: start, ExpiresAt: start.Add(sessionLength),
+	}))
 }
 
 // expectSession checks whether a session is valid at start.
@@ -64,7 +66,9 @@ func testSession(t *testing.T, s *store.Store) {
 	for _, digest := range []string{"", "John's", "john's ", "john_s", "nobody's"} {
 		expectSession(t, s, digest, record.ErrNotFound)
 	}
-	if s.CreateSession(t.Context(), "john's", other, account.Place{}, start, start.Add(sessionLength)) == nil {
+	if s.StartSession(t.Context(), store.NewSession{
+		Digest: "john's", User: other, CreatedAt: start, ExpiresAt: start.Add(sessionLength),
+	}) == nil {
 		t.Error("two sessions were created with one digest")
 	}
 }
@@ -94,13 +98,17 @@ func testSessionsEnd(t *testing.T, s *store.Store) {
 	must(t, s.DisableUser(ctx, "disabled", start))
 	late, err := s.UserByUsername(ctx, "disabled")
 	must(t, err)
-	err = s.CreateSession(ctx, "late", late, account.Place{}, start, start.Add(sessionLength))
+	err = s.StartSession(ctx, store.NewSession{
+		Digest: "late", User: late, CreatedAt: start, ExpiresAt: start.Add(sessionLength),
+	})
 	expect(t, "creating a session of a disabled user", err, grant.ErrInactive)
 	expectSession(t, s, "late", record.ErrNotFound)
 
 	// Nor does a login with the previous password.
 	must(t, s.SetPassword(ctx, "jane.smith", "hash", start))
-	err = s.CreateSession(ctx, "old", kept, account.Place{}, start, start.Add(sessionLength))
+	err = s.StartSession(ctx, store.NewSession{
+		Digest: "old", User: kept, CreatedAt: start, ExpiresAt: start.Add(sessionLength),
+	})
 	expect(t, "creating a session with an old password", err, grant.ErrInactive)
 }
 
@@ -153,7 +161,9 @@ func testSessionID(t *testing.T, s *store.Store) {
 		{"third", "hers", jane, "hers"},
 		{"unknown", "another", john, "another"},
 	} {
-		must(t, s.ReplaceSession(ctx, tt.old, tt.digest, tt.user, account.Place{}, start, until))
+		must(t, s.StartSession(ctx, store.NewSession{
+			Digest: tt.digest, Old: tt.old, User: tt.user, CreatedAt: start, ExpiresAt: until,
+		}))
 		_, got, err := s.SessionUser(ctx, tt.digest, start)
 		must(t, err)
 		same(t, "identifier of "+tt.digest, grant.SessionID(tt.want), got.SessionID)
@@ -169,7 +179,9 @@ func testReplaceSession(t *testing.T, s *store.Store) {
 	old := code.Session
 	mine, others := addSessionGrant(t, s, old, john, c), addSessionGrant(t, s, old, jane, c)
 	now := start.Add(time.Second)
-	must(t, s.ReplaceSession(ctx, old, "new", john, account.Place{}, now, now.Add(sessionLength)))
+	must(t, s.StartSession(ctx, store.NewSession{
+		Digest: "new", Old: old, User: john, CreatedAt: now, ExpiresAt: now.Add(sessionLength),
+	}))
 	expectSession(t, s, old, record.ErrNotFound)
 	_, since, err := s.SessionUser(ctx, "new", now)
 	must(t, err)
@@ -187,7 +199,9 @@ func testReplaceSession(t *testing.T, s *store.Store) {
 	}
 
 	loose := addGrant(t, s, john, c)
-	must(t, s.ReplaceSession(ctx, "", "newer", john, account.Place{}, now, now.Add(sessionLength))) // no old session
+	must(t, s.StartSession(ctx, store.NewSession{
+		Digest: "newer", User: john, CreatedAt: now, ExpiresAt: now.Add(sessionLength),
+	})) // no old session
 	expectSession(t, s, "new", nil)
 	expectSession(t, s, "newer", nil)
 	expectGrant(t, s, loose)
@@ -207,7 +221,9 @@ func testSweepSessions(t *testing.T, s *store.Store) {
 	}
 	now := start.Add(sessionLength + time.Second)
 	for i := range stale / 2 { // each sweeps more than one
-		must(t, s.CreateSession(t.Context(), "new "+strconv.Itoa(i), u, account.Place{}, now, now.Add(sessionLength)))
+		must(t, s.StartSession(t.Context(), store.NewSession{
+			Digest: "new " + strconv.Itoa(i), User: u, CreatedAt: now, ExpiresAt: now.Add(sessionLength),
+		}))
 	}
 	for i := range stale {
 		expectSession(t, s, "stale "+strconv.Itoa(i), record.ErrNotFound) // swept, although it would be valid at start

@@ -32,7 +32,7 @@ func Run(t *testing.T, open func(testing.TB) *store.Store) {
 		storeTests, userTests, pageTests, clientTests, assertionTests, grantTests, revocationTests, refreshTests, codeTests,
 		sessionTests, consentTests, apiTests, defaultAPITests, scopeTests, loginTests, epochTests, endingTests,
 		raceTests, deviceTests, redemptionTests, pushedTests, exchangeTests, noticeTests, unregisteredTests, mailTests,
-		bindingTests, accountTests, emailTests, signUpTests,
+		bindingTests, accountTests, emailTests, signUpTests, secondFactorTests,
 	} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) {

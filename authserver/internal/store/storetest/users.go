@@ -185,8 +185,12 @@ func testDemoUser(t *testing.T, s *store.Store) {
 	must(t, s.CreateUser(t.Context(), u))
 	expectUser(t, s, u)
 	g, kept := addGrant(t, s, u, c), addGrant(t, s, other, c)
-	must(t, s.CreateSession(t.Context(), "demo", u, account.Place{}, start, start.Add(time.Hour)))
-	must(t, s.CreateSession(t.Context(), "other", other, account.Place{}, start, start.Add(time.Hour)))
+	must(t, s.StartSession(t.Context(), store.NewSession{
+		Digest: "demo", User: u, CreatedAt: start, ExpiresAt: start.Add(time.Hour),
+	}))
+	must(t, s.StartSession(t.Context(), store.NewSession{
+		Digest: "other", User: other, CreatedAt: start, ExpiresAt: start.Add(time.Hour),
+	}))
 	has := func(username string) bool {
 		t.Helper()
 		has, err := s.HasDemoUsers(t.Context(), []string{"nobody", username})

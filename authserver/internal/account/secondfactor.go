@@ -1,0 +1,70 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// SecondFactorPolicy says which users must have a second factor. The zero value requires it of nobody. Clients can
+// require it too.
+type SecondFactorPolicy struct {
+	// Everybody says that all users must have one.
+	Everybody bool
+	// Groups are the groups whose members must have one.
+	Groups []string
+}
+
+// Requires reports whether a user must have a second factor.
+func (p SecondFactorPolicy) Requires(u User) bool {
+	return p.Everybody || slices.ContainsFunc(u.Groups, func(g string) bool { return slices.Contains(p.Groups, g) })
+}
+
+// errNeedsSecondFactor is the ErrIncorrect of a login by the password alone, which was right, of a user who has a second
+// factor or must have one. Callers cannot tell it from another ErrIncorrect.
+var errNeedsSecondFactor = fmt.Errorf("%w: the user needs a second factor", ErrIncorrect)
+
+// needsSecondFactor reports whether an attempt by the password alone must fail, even with the right password.
+func (l *Login) needsSecondFactor(ctx context.Context, t try) (bool, error) {
+	if !t.PasswordOnly || t.user.ID == "" {
+		return false, nil
+	}
+	has, err := l.Store.HasSecondFactor(ctx, t.user.ID)
+	return has || l.SecondFactors.Requires(t.user), err
+}
+
+// tellPasswordOnly asks for a mail to a user whose right password was not enough. It does so after the response, which
+// would otherwise come later than that to a wrong password.
+func (l *Login) tellPasswordOnly(ctx context.Context, user User) {
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		if err := l.Store.TellPasswordOnly(ctx, user.ID, l.Now()); err != nil {
+			l.Log.WarnContext(ctx, "cannot ask for a mail about a refused login", "user", user.ID, "error", err)
+		}
+	}()
+}
+
+// ReserveCode counts a try of a code of a user's second factor, as Check counts passwords, but apart from them: a
+// guesser must have the password. It returns the key under which GiveBack returns the tries once the code was right,
+// a *ThrottledError, or an error of ctx or the store. The address is the client's IP address.
+func (l *Login) ReserveCode(ctx context.Context, user User, address string, b Browser) (FailureKey, error) {
+	of, err := l.keyOf(ctx, Attempt{Address: address, Browser: b}, user.ID, user)
+	if err != nil {
+		return FailureKey{}, err
+	}
+	key, account := NewFailureKey("codes of "+user.ID, address), "codes of "+user.ID
+	if of.Browser != "" {
+		key = key.inBrowser(account, b.id)
+	}
+	key.Network, key.Neighborhood, key.AddressKnown = of.Network, of.Neighborhood, of.AddressKnown
+	if err := l.checkThrottle(ctx, key); err != nil {
+		return FailureKey{}, err
+	}
+	return key, l.reserve(ctx, key)
+}
+
+// KeyOf returns what the failures of a user's logins in a browser are counted under, for a login that Check has begun
+// and another request completes. The address is the client's IP address.
+func (l *Login) KeyOf(ctx context.Context, user User, address string, b Browser) (FailureKey, error) {
+	return l.keyOf(ctx, Attempt{Address: address, Browser: b}, user.ID, user)
+}

@@ -1,0 +1,268 @@
+package secondfactor
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+)
+
+// enrolmentLifetime is how long a user has to type the first code of a new app.
+const enrolmentLifetime = time.Hour
+
+// maxName is the maximum length of a factor's name, in bytes.
+const maxName = 64
+
+// defaultName is the name of an app whose user has given it none.
+const defaultName = "Authenticator app"
+
+// Store is the storage that Service needs. Its methods are safe for concurrent use.
+type Store interface {
+	// SecondFactors returns the second factors of a user, in the order in which they were added.
+	SecondFactors(ctx context.Context, userID string) ([]Factor, error)
+	// CountRecoveryCodes returns how many recovery codes a user has left.
+	CountRecoveryCodes(ctx context.Context, userID string) (int, error)
+	// AddSecondFactor adds the factor and the recovery codes of a completion to a user who is logged in, ends all logins
+	// of the user but the session keep, and marks that as one with a second factor. It returns ErrTooMany, or
+	// account.ErrChanged.
+	AddSecondFactor(ctx context.Context, user account.User, c Completion, keep string, now time.Time) error
+	// RemoveSecondFactor removes a factor, and with the last one the recovery codes, and ends all logins of the user but
+	// the session keep. It returns ErrUnknown, account.ErrChanged, or ErrRequired if it is the last one and must stay.
+	RemoveSecondFactor(ctx context.Context, user account.User, id, keep string, mustStay bool, now time.Time) error
+	// ReplaceRecoveryCodes replaces the recovery codes of a user who has a second factor. It returns ErrUnknown if the
+	// user has none.
+	ReplaceRecoveryCodes(ctx context.Context, userID string, digests []string, now time.Time) error
+}
+
+// Service checks and changes second factors. It is safe for concurrent use. All fields are required.
+type Service struct {
+	Store Store
+	Vault *Vault
+	// Login counts tries of codes.
+	Login *account.Login
+	// Policy says who must have a second factor.
+	Policy Policy
+	// Name is what apps call this service.
+	Name string
+	Now  func() time.Time
+	Log  *slog.Logger
+}
+
+// Enrolment is an app that is about to become a second factor.
+type Enrolment struct {
+	// Secret is the secret, for people to type.
+	Secret string
+	// URI is the same for an app, in a QR code.
+	URI string
+	// Sealed is the secret for Confirm, encrypted.
+	Sealed string
+}
+
+// Begin begins an enrolment of a user. It stores nothing. It returns ErrSealed, or an error of ctx or the store.
+func (s *Service) Begin(ctx context.Context, user account.User) (Enrolment, error) {
+	text, err := newTOTPSecret(rand.Reader)
+	if err != nil {
+		return Enrolment{}, err
+	}
+	until := strconv.FormatInt(s.Now().Add(enrolmentLifetime).Unix(), 10)
+	sealed, err := s.Vault.Seal(ctx, until+" "+text, enrolmentOf(user))
+	return s.enrolment(user, text, sealed), err
+}
+
+// Resume returns an enrolment that Begin has returned, given what was sealed. It returns ErrEnrolment, ErrSealed, or an
+// error of ctx or the store.
+func (s *Service) Resume(ctx context.Context, user account.User, sealed string) (Enrolment, error) {
+	text, err := s.secretOf(ctx, user, sealed)
+	return s.enrolment(user, text, sealed), err
+}
+
+func (s *Service) enrolment(user account.User, text, sealed string) Enrolment {
+	return Enrolment{Secret: grouped(text), URI: keyURI(s.Name, user.Username, text), Sealed: sealed}
+}
+
+// enrolmentOf is the purpose of what Begin seals.
+func enrolmentOf(user account.User) string { return "enrolment of " + user.ID }
+
+// secretOf returns the secret of an enrolment.
+func (s *Service) secretOf(ctx context.Context, user account.User, sealed string) (string, error) {
+	opened, err := s.Vault.Open(ctx, sealed, enrolmentOf(user))
+	if errors.Is(err, errForged) {
+		return "", ErrEnrolment
+	}
+	if err != nil {
+		return "", err
+	}
+	until, text, _ := strings.Cut(opened, " ")
+	seconds, err := strconv.ParseInt(until, 10, 64)
+	if err != nil || s.Now().Unix() > seconds {
+		return "", ErrEnrolment
+	}
+	return text, nil
+}
+
+// Confirm returns the completion that adds the app of an enrolment, whose code somebody has typed, and the recovery
+// codes to show if it is the user's first factor. It returns ErrIncorrect, account.ErrBadName, ErrEnrolment, ErrSealed,
+// or an error of ctx or the store. Nothing is stored yet: Add, or the end of the login, does that.
+func (s *Service) Confirm(ctx context.Context, user account.User, sealed, name, code string) (Completion, []string, error) {
+	fail := func(err error) (Completion, []string, error) { return Completion{}, nil, err }
+	text, err := s.secretOf(ctx, user, sealed)
+	if err != nil {
+		return fail(err)
+	}
+	if name = strings.TrimSpace(name); name == "" {
+		name = defaultName
+	}
+	if err := record.CheckName("name", name, maxName); err != nil {
+		return fail(errors.Join(account.ErrBadName, err))
+	}
+	step, ok := totpStep(text, digitsOf(code), s.Now(), 0)
+	if !ok {
+		return fail(ErrIncorrect)
+	}
+	f := Factor{
+		ID: uuid.NewString(), UserID: user.ID, Kind: KindTOTP, Name: name, CreatedAt: s.Now(), LastUsedAt: s.Now(),
+		LastStep: step,
+	}
+	if f.Secret, err = s.Vault.Seal(ctx, text, purposeOf(f)); err != nil {
+		return fail(err)
+	}
+	codes, digests, err := newRecoveryCodes(rand.Reader, user.ID)
+	if err != nil {
+		return fail(err)
+	}
+	factors, err := s.Store.SecondFactors(ctx, user.ID)
+	if err == nil {
+		err = s.checkNew(ctx, factors, text)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	if len(factors) > 0 {
+		codes, digests = nil, nil
+	}
+	return Completion{Added: &f, AddedCodes: digests, Methods: WithSecondFactor(grant.MethodOTP)}, codes, nil
+}
+
+// checkNew returns ErrEnrolment if one of the factors has the secret already: the form was sent twice.
+func (s *Service) checkNew(ctx context.Context, factors []Factor, text string) error {
+	for _, f := range factors {
+		if f.Kind != KindTOTP {
+			continue
+		}
+		stored, err := s.Vault.Open(ctx, f.Secret, purposeOf(f))
+		if err == nil && stored == text {
+			return ErrEnrolment
+		}
+		if err != nil && !errors.Is(err, errForged) {
+			return err
+		}
+	}
+	return nil
+}
+
+// WithSecondFactor returns the authentication methods of a login by a password and another method (RFC 8176).
+func WithSecondFactor(method string) []string {
+	return []string{grant.MethodPassword, method, grant.MethodMultiFactor}
+}
+
+// purposeOf is the purpose of the sealed secret of a factor.
+func purposeOf(f Factor) string { return "secret of " + f.ID + " of " + f.UserID }
+
+// Check returns the completion of a login by the code of an app, or by a recovery code if recovery is set. Tries are
+// counted before the code is compared. It returns ErrIncorrect, an *account.ThrottledError, ErrSealed, or an error of ctx
+// or the store.
+func (s *Service) Check(ctx context.Context, t Try) (Completion, error) {
+	if t.Code == "" || len(t.Code) > maxTypedCode {
+		return Completion{}, ErrIncorrect
+	}
+	if t.Recovery {
+		return Completion{
+			RecoveryCode: recoveryDigest(t.User.ID, t.Code), Methods: WithSecondFactor(grant.MethodOTP),
+		}, nil
+	}
+	factors, err := s.Store.SecondFactors(ctx, t.User.ID)
+	if err != nil {
+		return Completion{}, err
+	}
+	for _, f := range factors {
+		if f.Kind != KindTOTP {
+			continue
+		}
+		text, err := s.Vault.Open(ctx, f.Secret, purposeOf(f))
+		if errors.Is(err, errForged) {
+			err = ErrSealed
+		}
+		if err != nil {
+			return Completion{}, err
+		}
+		if step, ok := totpStep(text, digitsOf(t.Code), s.Now(), f.LastStep); ok {
+			f.LastStep, f.LastUsedAt = step, s.Now()
+			return Completion{Used: &f, Methods: WithSecondFactor(grant.MethodOTP)}, nil
+		}
+	}
+	return Completion{}, ErrIncorrect
+}
+
+// Try is a code that somebody has typed in the second step of a login.
+type Try struct {
+	// User is whose login it is.
+	User account.User
+	// Code is what was typed.
+	Code string
+	// Recovery says that it is a recovery code.
+	Recovery bool
+}
+
+// Add adds the factor of a completion to a user who is logged in with the session keep, and ends all other logins.
+// The address is the client's IP address. The errors are those of Store.AddSecondFactor.
+func (s *Service) Add(ctx context.Context, user account.User, c Completion, keep, address string) error {
+	err := s.Store.AddSecondFactor(ctx, user, c, keep, s.Now())
+	if err == nil {
+		s.LogAdded(ctx, user, *c.Added, address)
+	}
+	return err
+}
+
+// LogAdded logs a new factor of a user.
+func (s *Service) LogAdded(ctx context.Context, user account.User, f Factor, address string) {
+	s.log(ctx, "second_factor_added", user, address, "kind", f.Kind)
+}
+
+// Remove removes a factor of a user who is logged in with the session keep, and ends all other logins. The address is
+// the client's IP address. The errors are those of Store.RemoveSecondFactor.
+func (s *Service) Remove(ctx context.Context, user account.User, id, keep, address string) error {
+	err := s.Store.RemoveSecondFactor(ctx, user, id, keep, s.Policy.Requires(user), s.Now())
+	if err == nil {
+		s.log(ctx, "second_factor_removed", user, address)
+	}
+	return err
+}
+
+// NewRecoveryCodes replaces the recovery codes of a user, and returns the new ones to show. It returns ErrUnknown if
+// the user has no second factor, or an error of ctx or the store. The address is the client's IP address.
+func (s *Service) NewRecoveryCodes(ctx context.Context, user account.User, address string) ([]string, error) {
+	codes, digests, err := newRecoveryCodes(io.Reader(rand.Reader), user.ID)
+	if err == nil {
+		err = s.Store.ReplaceRecoveryCodes(ctx, user.ID, digests, s.Now())
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.log(ctx, "recovery_codes_replaced", user, address)
+	return codes, nil
+}
+
+func (s *Service) log(ctx context.Context, event string, user account.User, address string, more ...any) {
+	fields := append([]any{"event", event, "user", user.ID, "address", address}, more...)
+	s.Log.InfoContext(ctx, "second factors changed", fields...)
+}

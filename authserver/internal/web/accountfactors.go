@@ -1,0 +1,175 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
+)
+
+// Paths of the pages about the user's second factors. All need a login within the last minutes: see needsConfirmation.
+const (
+	accountFactorsPath = accountPath + "/second-factors"
+	accountNewAppPath  = accountFactorsPath + "/new-app"
+	accountRemovePath  = accountFactorsPath + "/remove"
+	accountCodesPath   = accountFactorsPath + "/recovery-codes"
+)
+
+// factorView is a second factor as pages show it.
+type factorView struct {
+	ID, Name, Kind string
+	Added          moment
+	Used           moment
+}
+
+// kindNames are what pages call the kinds of second factors.
+var kindNames = map[secondfactor.Kind]string{secondfactor.KindTOTP: "Authenticator app"}
+
+// accountFactorRoutes returns the routes of the pages about the user's second factors.
+func (e *endpoints) accountFactorRoutes() []route {
+	var nobody []string
+	const page = true
+	get := func(path string, show func(http.ResponseWriter, *http.Request, session) error) http.Handler {
+		return e.pageHandler("account", e.withLogin(path, e.confirmed(path, show)))
+	}
+	post := func(serve accountForm) http.Handler {
+		return e.pageHandler("account", e.withForm(accountFactorsPath, e.confirmedForm(serve)))
+	}
+	return []route{
+		{accountFactorsPath, page, nobody, methods{"GET": get(accountFactorsPath, e.showFactors)}},
+		{accountNewAppPath, page, nobody, methods{"GET": get(accountNewAppPath, e.showNewApp), "POST": post(e.addApp)}},
+		{accountRemovePath, page, nobody, methods{"POST": post(e.removeFactor)}},
+		{accountCodesPath, page, nobody, methods{"POST": post(e.newRecoveryCodes)}},
+	}
+}
+
+// confirmed returns show for a user who has logged in a short time ago. Others log in again and come back to path.
+func (e *endpoints) confirmed(
+	path string,
+	show func(http.ResponseWriter, *http.Request, session) error,
+) func(http.ResponseWriter, *http.Request, session) error {
+	return func(w http.ResponseWriter, r *http.Request, s session) error {
+		if e.needsConfirmation(s) {
+			e.showAccountLogin(w, http.StatusOK, page{Username: s.user.Username, Continue: path, Confirms: true})
+			return nil
+		}
+		return show(w, r, s)
+	}
+}
+
+// confirmedForm returns serve for a user who has logged in a short time ago. Others are sent to the page that asks them
+// to log in again.
+func (e *endpoints) confirmedForm(serve accountForm) accountForm {
+	return func(w http.ResponseWriter, r *http.Request, form url.Values, s session) error {
+		if e.needsConfirmation(s) {
+			redirect(w, accountFactorsPath)
+			return nil
+		}
+		return serve(w, r, form, s)
+	}
+}
+
+// addFactors adds the second factors of the user to the account page.
+func (e *endpoints) addFactors(ctx context.Context, view *accountView, s session) error {
+	factors, err := e.cfg.Sessions.SecondFactors(ctx, s.user.ID)
+	if err != nil {
+		return err
+	}
+	for _, f := range factors {
+		view.Factors = append(view.Factors, factorView{
+			ID: f.ID, Name: f.Name, Kind: kindNames[f.Kind], Added: moment{f.CreatedAt}, Used: moment{f.LastUsedAt},
+		})
+	}
+	view.RecoveryCodes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, s.user.ID)
+	view.MustHaveFactor = e.cfg.SecondFactors.Policy.Requires(s.user)
+	return err
+}
+
+// showFactors serves GET /account/second-factors.
+func (e *endpoints) showFactors(w http.ResponseWriter, r *http.Request, s session) error {
+	var view accountView
+	if err := e.addFactors(r.Context(), &view, s); err != nil {
+		return err
+	}
+	if !fromOtherSite(r) {
+		view.Done = doneTexts[r.URL.Query().Get("done")]
+	}
+	e.render(w, http.StatusOK, "accountfactors", page{Title: "Second factor", Wide: true, UserID: s.user.ID, View: view})
+	return nil
+}
+
+// showNewApp serves GET /account/second-factors/new-app.
+func (e *endpoints) showNewApp(w http.ResponseWriter, r *http.Request, s session) error {
+	begun, err := e.cfg.SecondFactors.Begin(r.Context(), s.user)
+	if err != nil {
+		return err
+	}
+	return e.showApp(w, http.StatusOK, begun, page{UserID: s.user.ID})
+}
+
+// addApp serves POST /account/second-factors/new-app. The session goes on under a new cookie, as one with a second
+// factor.
+func (e *endpoints) addApp(w http.ResponseWriter, r *http.Request, form url.Values, s session) error {
+	ctx, address := r.Context(), host(r.RemoteAddr)
+	begun, err := e.cfg.SecondFactors.Resume(ctx, s.user, form.Get("enrolment"))
+	if err != nil {
+		return err
+	}
+	done, codes, err := e.confirmApp(ctx, s.user, form)
+	if err == nil {
+		err = e.cfg.SecondFactors.Add(ctx, s.user, done, s.digest, address)
+	}
+	if err != nil {
+		return e.failSecondStep(err, func(f failure) error {
+			return e.showApp(w, f.status, begun, page{UserID: s.user.ID, Name: form.Get("name"), Error: f.userText})
+		})
+	}
+	e.renewSession(w, r, s.user, grant.Authentication{At: s.login.At, Methods: done.Methods})
+	if len(codes) == 0 {
+		redirect(w, accountFactorsPath+"?done=factor")
+		return nil
+	}
+	e.showCodes(w, codes, accountFactorsPath+"?done=factor")
+	return nil
+}
+
+// renewSession gives the session a new cookie, after something has ended all others of the user. The session goes on
+// even if that fails.
+func (e *endpoints) renewSession(w http.ResponseWriter, r *http.Request, u account.User, login grant.Authentication) {
+	if err := e.startSession(w, r, u, login, nil); err != nil {
+		e.cfg.Log.WarnContext(r.Context(), "cannot renew a session", "user", u.ID, "error", err)
+	}
+}
+
+// removeFactor serves POST /account/second-factors/remove.
+func (e *endpoints) removeFactor(w http.ResponseWriter, r *http.Request, form url.Values, s session) error {
+	err := e.cfg.SecondFactors.Remove(r.Context(), s.user, form.Get("factor"), s.digest, host(r.RemoteAddr))
+	if errors.Is(err, secondfactor.ErrUnknown) { // it was removed in another browser
+		redirect(w, accountFactorsPath)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e.renewSession(w, r, s.user, grant.Authentication{At: s.login.At, Methods: s.login.Methods})
+	redirect(w, accountFactorsPath+"?done=removed")
+	return nil
+}
+
+// newRecoveryCodes serves POST /account/second-factors/recovery-codes.
+func (e *endpoints) newRecoveryCodes(w http.ResponseWriter, r *http.Request, _ url.Values, s session) error {
+	codes, err := e.cfg.SecondFactors.NewRecoveryCodes(r.Context(), s.user, host(r.RemoteAddr))
+	if errors.Is(err, secondfactor.ErrUnknown) { // the last factor was removed in another browser
+		redirect(w, accountFactorsPath)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e.showCodes(w, codes, accountFactorsPath)
+	return nil
+}

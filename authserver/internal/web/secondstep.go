@@ -1,0 +1,243 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
+)
+
+// Paths of the pages of the second step of a login.
+const (
+	secondStepPath   = "/login/second-step" // sends the browser to the page of the first usable method
+	codePath         = "/login/code"
+	recoveryCodePath = "/login/recovery-code"
+	firstAppPath     = "/login/new-app"
+)
+
+// secondMethod is a way to take the second step of a login. Each has a page of its own, which links to the others.
+type secondMethod struct {
+	path string
+	link string // text of the link to it
+	// usable reports whether the user can use it.
+	usable func(secondStep) bool
+}
+
+// secondMethods are all methods, in the order in which they are offered.
+var secondMethods = []secondMethod{
+	{codePath, "Use a code from an app", func(s secondStep) bool { return s.has(secondfactor.KindTOTP) }},
+	{recoveryCodePath, "Use a recovery code", func(s secondStep) bool { return s.codes > 0 }},
+}
+
+// secondStep is a login that waits for its second step.
+type secondStep struct {
+	pending secondfactor.PendingLogin
+	user    account.User
+	factors []secondfactor.Factor
+	codes   int // recovery codes that are left
+}
+
+// has reports whether the user has a factor of a kind.
+func (s secondStep) has(kind secondfactor.Kind) bool {
+	return slices.ContainsFunc(s.factors, func(f secondfactor.Factor) bool { return f.Kind == kind })
+}
+
+// methodLink is a link to another method.
+type methodLink struct{ Path, Text string }
+
+// others returns links to the usable methods but that of a page.
+func (s secondStep) others(path string) (links []methodLink) {
+	for _, m := range secondMethods {
+		if m.path != path && m.usable(s) {
+			links = append(links, methodLink{m.path, m.link})
+		}
+	}
+	return links
+}
+
+// secondStepRoutes returns the routes of the second step of a login.
+func (e *endpoints) secondStepRoutes() []route {
+	var nobody []string
+	const page = true
+	get := func(show func(http.ResponseWriter, *http.Request, secondStep) error) http.Handler {
+		return e.pageHandler("second_step", e.withSecondStep(show))
+	}
+	return []route{
+		{secondStepPath, page, nobody, methods{"GET": get(e.chooseSecondStep)}},
+		{codePath, page, nobody, methods{
+			"GET":  get(e.showCode),
+			"POST": e.pageHandler("second_step", e.checkCode),
+		}},
+		{recoveryCodePath, page, nobody, methods{
+			"GET":  get(e.showRecoveryCode),
+			"POST": e.pageHandler("second_step", e.checkRecoveryCode),
+		}},
+		{firstAppPath, page, nobody, methods{
+			"GET":  get(e.showFirstApp),
+			"POST": e.pageHandler("second_step", e.addFirstApp),
+		}},
+	}
+}
+
+// firstStep is a login whose password was right.
+type firstStep struct {
+	user account.User
+	// continueAt is the path and query where the browser goes after the login.
+	continueAt string
+	// clientID and grantType say what the login is for, for the log.
+	clientID  string
+	grantType oauth.GrantType
+	// needsFactor says that what the login is for needs a second factor.
+	needsFactor bool
+}
+
+// afterPassword goes on with a login whose password was right: it logs the browser in, or begins the second step. The
+// session does not exist before that is done. It returns where the browser goes next, or the errors of logIn.
+func (e *endpoints) afterPassword(w http.ResponseWriter, r *http.Request, f firstStep) (next string, err error) {
+	has, err := e.cfg.Sessions.HasSecondFactor(r.Context(), f.user.ID)
+	switch {
+	case err != nil:
+		err = errors.Join(err, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), f.user))
+	case has || f.needsFactor || e.cfg.SecondFactors.Policy.Requires(f.user):
+		return secondStepPath, e.beginSecondStep(w, r, f)
+	default:
+		err = e.logIn(w, r, f.user)
+	}
+	return f.continueAt, err
+}
+
+// beginSecondStep stores the login and gives the browser the cookie that it belongs to.
+func (e *endpoints) beginSecondStep(w http.ResponseWriter, r *http.Request, f firstStep) error {
+	value, err := secret.New(rand.Reader, "")
+	if err != nil {
+		return err
+	}
+	now := e.cfg.Now()
+	err = e.cfg.Sessions.CreatePendingLogin(r.Context(), secondfactor.PendingLogin{
+		Digest: secret.Digest(value), UserID: f.user.ID, PasswordVersion: f.user.PasswordVersion,
+		ClientID: f.clientID, GrantType: f.grantType, ContinueAt: f.continueAt,
+		CreatedAt: now, ExpiresAt: now.Add(secondfactor.PendingLifetime),
+	}, f.user.Login)
+	if errors.Is(err, grant.ErrInactive) {
+		return account.ErrIncorrect
+	}
+	if err == nil {
+		http.SetCookie(w, e.cookie(e.pendingCookieName(), value, secondfactor.PendingLifetime))
+	}
+	return err
+}
+
+// pendingCookieName returns the name of the cookie of a login that waits for its second step.
+func (e *endpoints) pendingCookieName() string { return e.cookieName() + "_login" }
+
+// errStartAgain is the response to a browser that has no login that waits for its second step.
+var errStartAgain = &pageError{
+	title:  "Please start again",
+	text:   "This login has ended: it took too long, or there were too many wrong codes.",
+	advice: "Go back to the app, or to the page where you wanted to go, and log in again.",
+}
+
+// readSecondStep returns the login that waits for its second step in the browser. The error is errStartAgain if there
+// is none.
+func (e *endpoints) readSecondStep(r *http.Request) (s secondStep, err error) {
+	cookie, err := r.Cookie(e.pendingCookieName())
+	if err != nil {
+		return secondStep{}, errStartAgain
+	}
+	ctx := r.Context()
+	s.pending, s.user, err = e.cfg.Sessions.PendingLogin(ctx, secret.Digest(cookie.Value), e.cfg.Now())
+	if errors.Is(err, secondfactor.ErrPendingUnknown) {
+		return secondStep{}, errStartAgain
+	}
+	if err == nil {
+		s.factors, err = e.cfg.Sessions.SecondFactors(ctx, s.user.ID)
+	}
+	if err == nil {
+		s.codes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, s.user.ID)
+	}
+	return s, err
+}
+
+// withSecondStep returns a handler that calls show with the login that waits for its second step.
+func (e *endpoints) withSecondStep(
+	show func(http.ResponseWriter, *http.Request, secondStep) error,
+) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		s, err := e.readSecondStep(r)
+		if err != nil {
+			return err
+		}
+		return show(w, r, s)
+	}
+}
+
+// chooseSecondStep serves GET /login/second-step. It sends the browser to the page of the first method that the user
+// can use, or to that for the first app of a user who has no second factor yet.
+func (e *endpoints) chooseSecondStep(w http.ResponseWriter, _ *http.Request, s secondStep) error {
+	if len(s.factors) == 0 {
+		redirect(w, firstAppPath)
+		return nil
+	}
+	links := s.others("")
+	if len(links) == 0 {
+		return secondfactor.ErrSealed // no page can help: the log says why
+	}
+	redirect(w, links[0].Path)
+	return nil
+}
+
+// showCode serves GET /login/code.
+func (e *endpoints) showCode(w http.ResponseWriter, r *http.Request, s secondStep) error {
+	return e.showCodeForm(w, r, http.StatusOK, s, codePath, "")
+}
+
+// showRecoveryCode serves GET /login/recovery-code.
+func (e *endpoints) showRecoveryCode(w http.ResponseWriter, r *http.Request, s secondStep) error {
+	return e.showCodeForm(w, r, http.StatusOK, s, recoveryCodePath, "")
+}
+
+// showCodeForm writes the page for the code of an app or a recovery code. It sends a user who has no second factor, or
+// not any longer, to the first page of the step.
+func (e *endpoints) showCodeForm(
+	w http.ResponseWriter,
+	r *http.Request,
+	status int,
+	s secondStep,
+	path, problem string,
+) error {
+	if len(s.factors) == 0 {
+		redirect(w, secondStepPath)
+		return nil
+	}
+	p := page{
+		Title: "Enter a code", User: s.user.Username, Pending: s.pending.PublicID(), Methods: s.others(path), Error: problem,
+	}
+	name := "code"
+	if path == recoveryCodePath {
+		p.Title, name = "Enter a recovery code", "recoverycode"
+	}
+	e.render(w, status, name, p, e.targetsOf(r, s.pending.ContinueAt)...)
+	return nil
+}
+
+// targetsOf returns where a form may lead that goes on with a path and query: to the app of an authorization request.
+func (e *endpoints) targetsOf(r *http.Request, continueAt string) []string {
+	query, ok := strings.CutPrefix(continueAt, "/authorize?")
+	if !ok {
+		return nil
+	}
+	a, err := e.readAuthorization(r, query)
+	if err != nil {
+		return nil // the page that follows says why
+	}
+	return []string{formTarget(a.redirectURI)}
+}
