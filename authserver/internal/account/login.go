@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/lowpriority"
@@ -23,6 +24,9 @@ var ErrIncorrect = errors.New("incorrect username or password")
 type LoginStore interface {
 	// UserByUsername returns the user, or record.ErrNotFound.
 	UserByUsername(ctx context.Context, username string) (User, error)
+	// UsersByEmail returns at most limit users with this verified address, given in the form of FoldEmail, also those
+	// who are disabled.
+	UsersByEmail(ctx context.Context, address string, limit int) ([]User, error)
 	// UserByID returns the user, or record.ErrNotFound.
 	UserByID(ctx context.Context, id string) (User, error)
 	// ReplaceHash sets the user's password hash to new if it still is old.
@@ -42,9 +46,9 @@ type LoginStore interface {
 
 // Attempt is one attempt to log in.
 type Attempt struct {
-	// Username and Password are as the user typed them. The password is never logged, and
-	// an unknown username only as a digest: a password typed into the username field would
-	// be logged too.
+	// Username and Password are as the user typed them. Username can also be the user's verified email address. The
+	// password is never logged, and an unknown username only as a digest: a password typed into the username field
+	// would be logged too.
 	Username, Password string
 	// Address is the client's IP address, without the port.
 	Address string
@@ -136,7 +140,7 @@ func (l *Login) newTry(ctx context.Context, a Attempt) (try, error) {
 	names := spellings(a.Username)
 	t := try{Attempt: a, digest: l.nameDigest(names[len(names)-1])}
 	var err error
-	if t.user, err = Find(ctx, a.Username, l.Store.UserByUsername); err != nil && !errors.Is(err, record.ErrNotFound) {
+	if t.user, err = l.find(ctx, a.Username); err != nil && !errors.Is(err, record.ErrNotFound) {
 		return t, err
 	}
 	account := t.user.ID
@@ -145,6 +149,24 @@ func (l *Login) newTry(ctx context.Context, a Attempt) (try, error) {
 	}
 	t.key, err = l.keyOf(ctx, a, account, t.user)
 	return t, err
+}
+
+// find returns the user whose username or verified email address was typed. The username comes first: those of earlier
+// versions can have an @. An address that two users have verified finds nobody. The error is record.ErrNotFound or the
+// store's.
+func (l *Login) find(ctx context.Context, typed string) (User, error) {
+	user, err := Find(ctx, typed, l.Store.UserByUsername)
+	if !errors.Is(err, record.ErrNotFound) || !strings.Contains(typed, "@") {
+		return user, err
+	}
+	owners, err := l.Store.UsersByEmail(ctx, FoldEmail(typed), 2)
+	if err != nil {
+		return User{}, err
+	}
+	if len(owners) != 1 {
+		return User{}, record.ErrNotFound
+	}
+	return owners[0], nil
 }
 
 // keyOf returns what the failures of an attempt are counted under. It does the same work for an unknown account.

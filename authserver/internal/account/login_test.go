@@ -108,6 +108,18 @@ func (f *fixture) addRaw(username string) account.User {
 	return u
 }
 
+// setEmail gives a user an email address.
+func (f *fixture) setEmail(username, email string, verified bool) {
+	f.t.Helper()
+	_, err := f.store.UpdateUser(f.t.Context(), username, f.now, func(u account.User) (account.User, error) {
+		u.Email, u.EmailVerified = email, verified
+		return u, nil
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 // addDemo adds a user of the demo.
 func (f *fixture) addDemo(username string, cost int) account.User {
 	f.t.Helper()
@@ -219,6 +231,60 @@ func TestCheck(t *testing.T) {
 		f.expect(tt.username, tt.password, account.ErrIncorrect)
 	}
 	f.expect("john.doe", right, nil)
+}
+
+// A verified email address works in place of the username. Letter case and spaces around it do not matter.
+func TestLoginByEmail(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	old := f.addRaw("old@example.com") // of a previous version, whose usernames could have an @
+	for username, email := range map[string]string{
+		"john": "John@example.com", "ada": "ada@example.com", "twin": "twins@example.com", "other": "twins@example.com",
+		"thief": old.Username,
+	} {
+		f.add(username, bcrypt.MinCost)
+		f.setEmail(username, email, username != "ada")
+	}
+	for typed, want := range map[string]string{
+		"john@example.com": "john", " JOHN@Example.com ": "john", "john": "john", old.Username: old.Username,
+	} {
+		user, err := f.Check(t.Context(), account.Attempt{Username: typed, Password: right, Address: home})
+		if err != nil || user.Username != want {
+			t.Errorf("%q: user %q, %v, want %q", typed, user.Username, err, want)
+		}
+		if err := f.GiveBack(t.Context(), user); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.expect("john@example.com", wrong, account.ErrIncorrect)
+	f.expect("nobody@example.com", right, account.ErrIncorrect)
+	f.expect("ada@example.com", right, account.ErrIncorrect)   // not verified
+	f.expect("twins@example.com", right, account.ErrIncorrect) // of two users
+	f.expect("@", right, account.ErrIncorrect)
+}
+
+// Guesses at the username and at the email address count together.
+func TestGuessesByEmailCountForTheAccount(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.add("john", bcrypt.MinCost)
+	f.setEmail("john", "john@example.com", true)
+	for i := 0; ; i++ {
+		err := f.checkFrom(home, []string{"john", "john@example.com"}[i%2], wrong)
+		var throttled *account.ThrottledError
+		if errors.As(err, &throttled) {
+			break
+		}
+		if !errors.Is(err, account.ErrIncorrect) || i > 100 {
+			t.Fatalf("guess %d: %v", i, err)
+		}
+	}
+	var throttled *account.ThrottledError
+	for _, name := range []string{"john", "john@example.com", "JOHN@example.com"} {
+		if err := f.checkFrom(home, name, right); !errors.As(err, &throttled) {
+			t.Errorf("%s: %v, want a ThrottledError", name, err)
+		}
+	}
 }
 
 // A login replaces a hash whose cost is below the configured one (OWASP).

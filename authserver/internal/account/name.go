@@ -21,7 +21,8 @@ import (
 // profile UsernameCasePreserved of RFC 8265 section 3.4: parts of letters, digits and printable
 // ASCII, with single spaces between them (section 3.5). That excludes invisible characters,
 // variation selectors, ligatures, symbols and emoji. Scripts of which letters look alike must
-// not be mixed. The error is ErrBadName.
+// not be mixed. It has no @, since people also log in with their email address. The error is
+// ErrBadName.
 func PrepareUsername(text string) (string, error) {
 	name := strings.TrimSpace(text)
 	if err := checkName("username", name); err != nil {
@@ -30,6 +31,9 @@ func PrepareUsername(text string) (string, error) {
 	prepared, err := prepareParts(name)
 	if err != nil {
 		return "", fmt.Errorf("%w: the username has %w", ErrBadName, err)
+	}
+	if strings.Contains(prepared, "@") {
+		return "", fmt.Errorf("%w: the username has an @, as only email addresses do", ErrBadName)
 	}
 	if mixesScripts(prepared) {
 		return "", fmt.Errorf("%w: the username mixes Latin, Greek, Cyrillic or Armenian letters, which look alike",

@@ -9,7 +9,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -172,13 +171,8 @@ func (s *Service) SignUp(ctx context.Context, link string, c Choice, address str
 	return user, nil
 }
 
-// newUser returns the user without a password. Usernames cannot have an @, so that none is mistaken for an email
-// address.
+// newUser returns the user without a password.
 func (s *Service) newUser(c Choice) (account.User, error) {
 	name := cmp.Or(strings.TrimSpace(c.Name), strings.TrimSpace(c.Username))
-	user, err := account.New(c.Username, name, "", s.Now())
-	if err == nil && strings.Contains(user.Username, "@") {
-		err = fmt.Errorf("%w: the username has an @, as only email addresses do", account.ErrBadName)
-	}
-	return user, err
+	return account.New(c.Username, name, "", s.Now())
 }
