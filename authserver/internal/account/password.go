@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 )
 
 // Bcrypt costs that the server accepts, and the default.
@@ -35,15 +37,15 @@ func CheckPassword(username, password string) error {
 	folded := strings.ToLower(password)
 	switch {
 	case !utf8.ValidString(password) || strings.ContainsRune(password, 0):
-		return fmt.Errorf("%w: it is not valid UTF-8 text", ErrWeakPassword)
+		return refuse(ErrWeakPassword, catalog.Say("It is not valid UTF-8 text."))
 	case utf8.RuneCountInString(password) < MinPassword:
-		return fmt.Errorf("%w: use at least %d characters", ErrWeakPassword, MinPassword)
+		return refuse(ErrWeakPassword, catalog.Say("Use at least {n} characters.", MinPassword))
 	case len(password) > maxPassword:
-		return fmt.Errorf("%w: it has %d bytes; the limit is %d", ErrWeakPassword, len(password), maxPassword)
+		return refuse(ErrWeakPassword, catalog.Say("It has {n} bytes; the limit is {limit}.", len(password), maxPassword))
 	case isCommon(folded) || repeats(folded):
-		return fmt.Errorf("%w: it is too easy to guess", ErrWeakPassword)
+		return refuse(ErrWeakPassword, catalog.Say("It is too easy to guess."))
 	case folded == strings.ToLower(username):
-		return fmt.Errorf("%w: it is the same as the username", ErrWeakPassword)
+		return refuse(ErrWeakPassword, catalog.Say("It is the same as the username."))
 	}
 	return nil
 }
@@ -88,7 +90,7 @@ func NewHasher(cost int) (*Hasher, error) {
 func (h *Hasher) Hash(password string) (string, error) {
 	hash, err := h.generate([]byte(PreparePassword(password)), h.cost)
 	if errors.Is(err, bcrypt.ErrPasswordTooLong) {
-		return "", fmt.Errorf("%w: it has more than %d bytes", ErrWeakPassword, maxPassword)
+		return "", refuse(ErrWeakPassword, catalog.Say("It has more than {n} bytes.", maxPassword))
 	}
 	if err != nil {
 		return "", fmt.Errorf("bcrypt: %w", err)

@@ -67,6 +67,7 @@ type Settings struct {
 	Mail         Mail                `embed:""`
 	SignUp       SignUp              `embed:""`
 	SecondFactor SecondFactor        `embed:""`
+	Look         Look                `embed:""`
 	Traces       tracing.Settings    `embed:""`
 
 	Issuer              string        `group:"Tokens" env:"HALLPASS_ISSUER" default:"${issuer}" placeholder:"URL" help:"The server's public URL: iss of its tokens (${default})."`
@@ -122,6 +123,9 @@ func (s *Settings) Validate() error {
 		return err
 	}
 	if _, err := s.SecondFactor.policy(); err != nil {
+		return err
+	}
+	if _, err := s.Look.theme(); err != nil {
 		return err
 	}
 	return s.checkBounds()

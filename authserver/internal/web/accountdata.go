@@ -103,14 +103,14 @@ func optional(t time.Time) *time.Time {
 }
 
 // showData serves GET /account/data, the page from which the user downloads a copy.
-func (e *endpoints) showData(w http.ResponseWriter, _ *http.Request, s session) error {
+func (e *endpoints) showData(w http.ResponseWriter, r *http.Request, s session) error {
 	if e.needsConfirmation(s) {
-		e.showAccountLogin(w, http.StatusOK, page{
+		e.showAccountLogin(w, r, http.StatusOK, page{
 			Username: s.user.Username, Continue: accountDataPath, Confirms: true,
 		})
 		return nil
 	}
-	e.render(w, http.StatusOK, "accountdata", page{Title: "A copy of your data", UserID: s.user.ID})
+	e.render(w, r, http.StatusOK, "accountdata", page{Title: say("A copy of your data"), UserID: s.user.ID})
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
@@ -30,10 +31,10 @@ var claimScopes = map[string]string{
 }
 
 // identityTexts describe the scopes about the user on the consent page, unless the operator has described them.
-var identityTexts = map[string]string{
-	issuing.ScopeOpenID: "Log you in",
-	"email":             "See your email address",
-	"groups":            "See which groups you are in",
+var identityTexts = map[string]*catalog.Message{
+	issuing.ScopeOpenID: say("Log you in"),
+	"email":             say("See your email address"),
+	"groups":            say("See which groups you are in"),
 }
 
 // claimsRequest is the claims parameter (OpenID Connect Core section 5.5).
@@ -144,7 +145,7 @@ func (e *endpoints) addClaim(a *authorization, claim string) {
 // authorizeByPost serves POST /authorize (OpenID Connect Core section 3.1.2.1): it continues as GET, so that the
 // pages work the same way. Any site may send this form, as any may link here.
 func (e *endpoints) authorizeByPost(w http.ResponseWriter, r *http.Request) error {
-	return continueByGet(w, r, "/authorize", maxQuery, badForm("Go back to the app and try again."))
+	return continueByGet(w, r, "/authorize", maxQuery, badForm(say("Go back to the app and try again.")))
 }
 
 // continueByGet redirects a form to GET path with the same parameters, unless they are longer than maximum. It
@@ -203,7 +204,7 @@ func (e *endpoints) describeOpenID(m *oauth.Metadata) {
 func (a *authorization) wrongUser(id string) bool { return a.subject != "" && a.subject != id }
 
 // errLongRequest is the response to an authorization request that pages could not carry.
-var errLongRequest = brokenLink("The request from the app is too long.", "Please tell its developers.")
+var errLongRequest = brokenLink(say("The request from the app is too long."), say("Please tell its developers."))
 
 // errOtherUser is the response to a client that asks for one user, if another one has logged in.
 var errOtherUser = &oauth.Error{
