@@ -30,11 +30,19 @@ var svgElements = []string{
 // maxDepth is how deep elements may be nested.
 const maxDepth = 64
 
+// svgCheck is what checkSVG has read so far.
+type svgCheck struct {
+	depth   int
+	seen    bool
+	inStyle bool
+	style   strings.Builder // the text of the style element: comments may be inside
+}
+
 // checkSVG returns what is wrong with an SVG file: anything but the elements above, an attribute that handles events,
 // or a reference to another file.
 func checkSVG(content []byte) error {
 	d := xml.NewDecoder(bytes.NewReader(content))
-	depth, seen, inStyle := 0, false, false
+	var c svgCheck
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
@@ -43,28 +51,41 @@ func checkSVG(content []byte) error {
 		if err != nil {
 			return fmt.Errorf("it is not well-formed XML: %w", err)
 		}
-		switch token := token.(type) {
-		case xml.Directive:
-			return errors.New("it has a DOCTYPE: remove it")
-		case xml.ProcInst:
-			err = checkInstruction(token)
-		case xml.StartElement:
-			depth++
-			err = checkElement(token, depth)
-			seen, inStyle = true, token.Name.Local == "style"
-		case xml.EndElement:
-			depth, inStyle = depth-1, false
-		case xml.CharData:
-			if inStyle {
-				err = checkCSS(string(token))
-			}
-		}
-		if err != nil {
+		if err := c.add(token); err != nil {
 			return err
 		}
 	}
-	if !seen {
+	if !c.seen {
 		return errors.New("it is not an SVG file: it has no element")
+	}
+	return nil
+}
+
+// add returns what is wrong with the next part of the file.
+func (c *svgCheck) add(token xml.Token) error {
+	switch token := token.(type) {
+	case xml.Directive:
+		return errors.New("it has a DOCTYPE: remove it")
+	case xml.ProcInst:
+		return checkInstruction(token)
+	case xml.StartElement:
+		if c.inStyle {
+			return errors.New("its <style> has an element: remove it")
+		}
+		c.depth++
+		c.seen, c.inStyle = true, token.Name.Local == "style"
+		return checkElement(token, c.depth)
+	case xml.EndElement:
+		c.depth--
+		if c.inStyle {
+			c.inStyle = false
+			defer c.style.Reset()
+			return checkCSS(c.style.String())
+		}
+	case xml.CharData:
+		if c.inStyle {
+			c.style.Write(token)
+		}
 	}
 	return nil
 }

@@ -59,6 +59,7 @@ type userRecord struct {
 	Groups          []string   `json:"groups"`
 	PasswordChanges int64      `json:"password_changes"`
 	CreatedAt       time.Time  `json:"created_at"`
+	Language        string     `json:"language,omitempty"`
 	UpdatedAt       *time.Time `json:"updated_at,omitempty"`
 	LastLoginAt     *time.Time `json:"last_login_at,omitempty"`
 }
@@ -144,7 +145,7 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 		User: userRecord{
 			ID: u.ID, Username: u.Username, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified,
 			Groups: append([]string{}, u.Groups...), PasswordChanges: u.PasswordVersion, CreatedAt: u.CreatedAt,
-			UpdatedAt: optional(u.UpdatedAt), LastLoginAt: optional(u.LastLoginAt),
+			Language: u.Language, UpdatedAt: optional(u.UpdatedAt), LastLoginAt: optional(u.LastLoginAt),
 		},
 		Browsers: []browserRecord{}, Grants: []grantRecord{}, Consents: []consentRecord{},
 		Links: []linkRecord{}, Mails: []mailRecord{}, Revocations: []revocationRecord{},

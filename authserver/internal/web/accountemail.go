@@ -38,7 +38,7 @@ func (e *endpoints) changeEmail(w http.ResponseWriter, r *http.Request, form url
 	wrong := "password"
 	if err == nil {
 		wrong = "email"
-		err = e.cfg.Emails.RequestChange(r.Context(), s.user, form.Get("email"), proof.Address)
+		err = e.cfg.Emails.RequestChange(r.Context(), s.user, form.Get("email"), proof.Address, e.languageOf(r))
 	}
 	if err != nil {
 		return e.failForm(w, notYourPassword(err), func(status int, text *catalog.Message) {
@@ -52,7 +52,7 @@ func (e *endpoints) changeEmail(w http.ResponseWriter, r *http.Request, form url
 
 // verifyEmail serves POST /account/verify-email. It sends a mail with a link.
 func (e *endpoints) verifyEmail(w http.ResponseWriter, r *http.Request, _ url.Values, s session) error {
-	err := e.cfg.Emails.RequestVerification(r.Context(), s.user, host(r.RemoteAddr))
+	err := e.cfg.Emails.RequestVerification(r.Context(), s.user, host(r.RemoteAddr), e.languageOf(r))
 	if errors.Is(err, emailcheck.ErrNothingToVerify) { // it was verified in another browser
 		redirect(w, accountPath)
 		return nil

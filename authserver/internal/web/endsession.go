@@ -21,7 +21,7 @@ const (
 const maxLogoutQuery = 8 << 10
 
 // logoutRequest is a valid request of the logout endpoint (OpenID Connect RP-Initiated Logout 1.0 section 2).
-// ui_locales and logout_hint are accepted and have no effect.
+// logout_hint is accepted and has no effect; ui_locales has its effect in inLanguage.
 type logoutRequest struct {
 	client      client.Client // zero if the request names none
 	hint        issuing.Hint  // zero without one

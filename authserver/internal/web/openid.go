@@ -65,7 +65,8 @@ func wantsTwoFactors(classes []string) bool {
 }
 
 // checkOpenID reads the parameters of OpenID Connect and returns what is wrong with them. They have a meaning only
-// with the scope openid. display and ui_locales are accepted and have no effect.
+// with the scope openid. display is accepted and has no effect; ui_locales has its
+// effect in inLanguage.
 func (e *endpoints) checkOpenID(a *authorization) *oauth.Error {
 	if !a.scope.Has(issuing.ScopeOpenID) {
 		return nil
@@ -193,6 +194,7 @@ func (e *endpoints) describeOpenID(m *oauth.Metadata) {
 		ACRValuesSupported:       acrValues,
 		ClaimTypesSupported:      []string{"normal"},
 		ClaimsParameterSupported: true,
+		UILocalesSupported:       catalog.Languages,
 		ClaimsSupported: []string{
 			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "acr", "amr", "sid",
 			"name", "preferred_username", "updated_at", "email", "email_verified", "groups",

@@ -38,7 +38,7 @@ func (e *endpoints) forgot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badForm(say("Open this page again."))
 	}
-	err = e.cfg.Recovery.Request(r.Context(), form.Get("username"), host(r.RemoteAddr))
+	err = e.cfg.Recovery.Request(r.Context(), form.Get("username"), host(r.RemoteAddr), e.languageOf(r))
 	if f := failureOf(err); err != nil && f.userText != nil && !f.unexpected {
 		f.setRetryAfter(w)
 		e.render(w, r, f.status, "forgot", page{Title: say("Forgot your password?"), Error: f.userText})

@@ -73,7 +73,7 @@ func (e *endpoints) signUp(w http.ResponseWriter, r *http.Request) error {
 		return badForm(say("Open this page again."))
 	}
 	email, query := form.Get("email"), form.Get("continue")
-	err = e.cfg.SignUp.Request(r.Context(), email, host(r.RemoteAddr))
+	err = e.cfg.SignUp.Request(r.Context(), email, host(r.RemoteAddr), e.languageOf(r))
 	if f := failureOf(err); err != nil && f.userText != nil && !f.unexpected {
 		f.setRetryAfter(w)
 		e.showSignUpForm(w, r, f.status, query, page{Email: email, Error: f.userText})
@@ -138,7 +138,7 @@ func (e *endpoints) signUpAccount(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	user, err := e.cfg.SignUp.SignUp(r.Context(), text, signup.Choice{
-		Username: form.Get("username"), Name: form.Get("name"), Password: form.Get("password"),
+		Username: form.Get("username"), Name: form.Get("name"), Password: form.Get("password"), Language: e.languageOf(r),
 	}, host(r.RemoteAddr))
 	if f := failureOf(err); err != nil && f.userText != nil && !f.unexpected && f.title == nil {
 		f.setRetryAfter(w)
