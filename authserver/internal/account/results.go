@@ -8,6 +8,7 @@ var resultsOf = map[string]string{
 	"disabled user":                   "disabled_user",
 	"demo user while the demo is off": "demo_off",
 	"wrong password":                  "wrong_password",
+	"second factor needed":            "second_factor_needed",
 }
 
 // LoginResults returns what the results of logins can be: ok; the reason of a failure; and error if neither the

@@ -68,7 +68,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Proof, password, keep st
 	if PreparePassword(password) == PreparePassword(p.Password) {
 		return User{}, refuse(ErrWeakPassword, catalog.Say("It is the same as the current one."))
 	}
-	if err := CheckPassword(p.User.Username, password); err != nil {
+	if err := s.Login.CheckPassword(p.User, password); err != nil {
 		return User{}, err
 	}
 	user, err := s.check(ctx, p)

@@ -309,6 +309,7 @@ func tokenService(
 		RefreshGrace:    s.RefreshGrace,
 		Store:           data,
 		Passwords:       login,
+		SecondFactors:   login.SecondFactors,
 		Signer:          &token.Signer{Keys: keys, Audience: s.Audience},
 		Verifier:        verifier,
 		Now:             time.Now,

@@ -171,7 +171,14 @@ func (e *endpoints) showName(w http.ResponseWriter, r *http.Request, s session) 
 	return nil
 }
 
-func (e *endpoints) showNameForm(w http.ResponseWriter, r *http.Request, status int, s session, name string, problem *catalog.Message) {
+func (e *endpoints) showNameForm(
+	w http.ResponseWriter,
+	r *http.Request,
+	status int,
+	s session,
+	name string,
+	problem *catalog.Message,
+) {
 	e.render(w, r, status, "accountname", page{
 		Title: say("Change your name"), User: name, UserID: s.user.ID, Error: problem,
 	})
@@ -194,10 +201,17 @@ func (e *endpoints) showPassword(w http.ResponseWriter, r *http.Request, s sessi
 	return nil
 }
 
-func (e *endpoints) showPasswordForm(w http.ResponseWriter, r *http.Request, status int, s session, wrong string, problem *catalog.Message) {
+func (e *endpoints) showPasswordForm(
+	w http.ResponseWriter,
+	r *http.Request,
+	status int,
+	s session,
+	wrong string,
+	problem *catalog.Message,
+) {
 	e.render(w, r, status, "accountpassword", page{
 		Title: say("Change your password"), Username: s.user.Username, UserID: s.user.ID, Error: problem, Wrong: wrong,
-		MinPassword: account.MinPassword, Recovers: e.cfg.Recovery != nil,
+		MinPassword: e.cfg.Passwords.MinPasswordOf(s.user), Recovers: e.cfg.Recovery != nil,
 	})
 }
 

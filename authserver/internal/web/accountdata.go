@@ -30,6 +30,16 @@ type userData struct {
 	Links          []linkRecord       `json:"links"`
 	Mails          []mailRecord       `json:"mails"`
 	Revocations    []revocationRecord `json:"consent_revocations"`
+	SecondFactors  []factorRecord     `json:"second_factors"`
+	// RecoveryCodes counts the recovery codes that are left, of which only digests are stored.
+	RecoveryCodes int `json:"recovery_codes"`
+}
+
+type factorRecord struct {
+	Kind       string     `json:"kind"`
+	Name       string     `json:"name"`
+	CreatedAt  time.Time  `json:"created_at"`
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 }
 
 type linkRecord struct {
@@ -149,6 +159,7 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 		},
 		Browsers: []browserRecord{}, Grants: []grantRecord{}, Consents: []consentRecord{},
 		Links: []linkRecord{}, Mails: []mailRecord{}, Revocations: []revocationRecord{},
+		SecondFactors: []factorRecord{},
 	}
 	sessions, err := e.cfg.Sessions.BrowserSessions(ctx, u.ID, time.Unix(0, 0), maxCopied+1) // expired ones too
 	if err != nil {
@@ -176,8 +187,26 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 		})
 	}
 	rest, err := e.cfg.Sessions.RemainderOf(ctx, u.ID)
+	if err != nil {
+		return userData{}, err
+	}
 	data.add(rest)
-	return data, err
+	return data, e.addFactorData(ctx, &data)
+}
+
+// addFactorData adds the second factors, without their secrets.
+func (e *endpoints) addFactorData(ctx context.Context, data *userData) error {
+	factors, err := e.cfg.Sessions.SecondFactors(ctx, data.User.ID)
+	if err != nil {
+		return err
+	}
+	for _, f := range factors {
+		data.SecondFactors = append(data.SecondFactors, factorRecord{
+			Kind: string(f.Kind), Name: f.Name, CreatedAt: f.CreatedAt, LastUsedAt: optional(f.LastUsedAt),
+		})
+	}
+	data.RecoveryCodes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, data.User.ID)
+	return err
 }
 
 // atMost returns the first items of a list. It sets truncated if there are more.

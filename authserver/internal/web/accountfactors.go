@@ -100,7 +100,9 @@ func (e *endpoints) showFactors(w http.ResponseWriter, r *http.Request, s sessio
 	if !fromOtherSite(r) {
 		view.Done = doneTexts[r.URL.Query().Get("done")]
 	}
-	e.render(w, r, http.StatusOK, "accountfactors", page{Title: say("Second factor"), Wide: true, UserID: s.user.ID, View: view})
+	e.render(w, r, http.StatusOK, "accountfactors", page{
+		Title: say("Second factor"), Wide: true, UserID: s.user.ID, View: view,
+	})
 	return nil
 }
 

@@ -122,8 +122,8 @@ func (e *endpoints) addLogins(ctx context.Context, view *accountView, s session)
 	for _, b := range sessions {
 		place[b.Digest] = len(view.Browsers)
 		view.Browsers = append(view.Browsers, loginView{
-			ID: grant.SessionID(b.Digest), Agent: cmp.Or(agentText(b.Place.Agent), say("Unknown browser")), Here: b.Digest == s.digest,
-			At: moment{b.CreatedAt}, From: b.Place.Address,
+			ID: grant.SessionID(b.Digest), Agent: cmp.Or(agentText(b.Place.Agent), say("Unknown browser")),
+			Here: b.Digest == s.digest, At: moment{b.CreatedAt}, From: b.Place.Address,
 		})
 	}
 	for _, l := range logins {

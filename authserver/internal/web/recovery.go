@@ -70,10 +70,17 @@ func (e *endpoints) showReset(w http.ResponseWriter, r *http.Request) error {
 }
 
 // showNewPassword writes the form for a new password.
-func (e *endpoints) showNewPassword(w http.ResponseWriter, r *http.Request, status int, user account.User, link string, problem *catalog.Message) {
+func (e *endpoints) showNewPassword(
+	w http.ResponseWriter,
+	r *http.Request,
+	status int,
+	user account.User,
+	link string,
+	problem *catalog.Message,
+) {
 	e.render(w, r, status, "reset", page{
 		Title: say("Choose a new password"), Username: user.Username, Link: link, Error: problem,
-		MinPassword: account.MinPassword,
+		MinPassword: e.cfg.Passwords.MinPasswordOf(user),
 	})
 }
 
