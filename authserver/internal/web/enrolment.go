@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"html/template"
 	"net/http"
 	"net/url"
 
@@ -47,7 +48,8 @@ func (e *endpoints) showApp(
 	if p.QR, err = newQRCode(begun.URI); err != nil {
 		return err
 	}
-	p.Title, p.Secret, p.Sealed, p.URI = say("Add an authenticator app"), begun.Secret, begun.Sealed, begun.URI
+	p.Title, p.Secret, p.Sealed = say("Add an authenticator app"), begun.Secret, begun.Sealed
+	p.URI = template.URL(begun.URI) //nolint:gosec // templates refuse schemes that they do not know, such as otpauth
 	e.render(w, r, status, "newapp", p, targets...)
 	return nil
 }

@@ -239,3 +239,16 @@ func TestBuiltInColors(t *testing.T) {
 		}
 	}
 }
+
+// The page for a new app has a link that opens the app on the same phone, in each language.
+func TestLinkToApp(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.addCodeApp()
+	cookie := s.sessionCookie()
+	for _, language := range catalog.Languages {
+		r := httptest.NewRequest(http.MethodGet, issuer+"/account/second-factors/new-app", nil)
+		got := s.serve(withCookie(inLanguage(r, language), cookie))
+		got.speaks(t, "new app", language, `<a href="otpauth://totp/`)
+	}
+}
