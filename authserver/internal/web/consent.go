@@ -56,7 +56,7 @@ func describe(known []resource.ScopeDescription, scope oauth.Scope) []scopeView 
 	for _, t := range scope {
 		d := scopeView{Scope: t, Text: identityTexts[t]}
 		if i := slices.IndexFunc(known, func(k resource.ScopeDescription) bool { return k.Scope == t }); i >= 0 {
-			d.Text = catalog.Verbatim(known[i].Text)
+			d.Text = scopeText(known[i].Text)
 		}
 		described = append(described, d)
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 
@@ -42,6 +43,18 @@ func refusalText(err error) *catalog.Message {
 	case record.Unprintable:
 	}
 	return say("The {what} has a character that cannot be printed.", what)
+}
+
+// scopeTexts are the descriptions of scopes that a new database and the demo have.
+var scopeTexts = map[string]*catalog.Message{
+	"See your name and your username": say("See your name and your username"),
+	"See your items":                  say("See your items"),
+	"See and change your items":       say("See and change your items"),
+}
+
+// scopeText returns the description of a scope in the database, which is that of an administrator or a built-in one.
+func scopeText(text string) *catalog.Message {
+	return cmp.Or(scopeTexts[text], catalog.Verbatim(text))
 }
 
 // agentText returns the name of a browser or a program, such as "Firefox on Linux"; nil if it is not known.

@@ -282,6 +282,7 @@ UPDATE users SET disabled_at = $3 WHERE id = $1 AND password_version = $2 AND di
 UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1;
 UPDATE users SET disabled_at = NULL WHERE username = $1;
 UPDATE users SET email = $2, email_verified = 1, updated_at = $3 WHERE id = $1;
+UPDATE users SET language = $2 WHERE id = $1 AND language <> $2;
 UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL;
 UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL AND password_version = $3;
 UPDATE users SET last_login_at = last_login_at WHERE id = $1;
