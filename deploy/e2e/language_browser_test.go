@@ -129,10 +129,9 @@ var themeFiles = map[string]string{
   }
 }
 `,
-	"logo.svg": `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 40" width="120" height="40">
+	"logo.svg": `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 42 40" width="42" height="40">
 <rect x="2" y="6" width="9" height="30" fill="#7a3b12"/><rect x="13" y="2" width="9" height="34" fill="#c8813f"/>
-<rect x="24" y="9" width="9" height="27" fill="#4c6b3c"/>
-<path d="M42 34h76" stroke="#c8813f" stroke-width="3"/><circle cx="60" cy="20" r="9" fill="#4c6b3c"/>
+<rect x="26" y="7" width="9" height="30" fill="#4c6b3c" transform="rotate(-14 30 36)"/>
 </svg>
 `,
 	"de.json": `{"to continue to {app}": "weiter zu {app}"}`,

@@ -31,7 +31,9 @@ func file(t *testing.T, language string) map[string]any {
 var counts = regexp.MustCompile(`\{n\} [a-z]`)
 
 // wantForms are the plural forms of whole numbers below a million in each language.
-var wantForms = map[string][]string{"en": {"one", "other"}, "ko": {"other"}, "de": {"one", "other"}, "es": {"one", "other"}}
+var wantForms = map[string][]string{
+	"en": {"one", "other"}, "ko": {"other"}, "de": {"one", "other"}, "es": {"one", "other"},
+}
 
 // Each text that somebody says has a translation in each language, and each translation is of a text that somebody
 // says. The server has checked the placeholders when it read the files.

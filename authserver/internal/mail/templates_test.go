@@ -112,7 +112,8 @@ func TestTemplatesOfOneLanguage(t *testing.T) {
 		t.Errorf("got %q and error %v, want the built-in text", got, err)
 	}
 	write("ko/invitation.txt", "no subject")
-	if _, err := mail.LoadTemplates(folder); err == nil || !strings.Contains(err.Error(), filepath.Join("ko", "invitation.txt")) {
+	_, err = mail.LoadTemplates(folder)
+	if err == nil || !strings.Contains(err.Error(), filepath.Join("ko", "invitation.txt")) {
 		t.Errorf("got error %v, want one that names the file", err)
 	}
 }

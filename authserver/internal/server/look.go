@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/theme"
+	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
 // Look is the settings of what people see.
@@ -19,4 +20,11 @@ func (l Look) theme() (*theme.Theme, error) {
 		return nil, fmt.Errorf("--theme-dir (HALLPASS_THEME_DIR): %w", err)
 	}
 	return t, nil
+}
+
+// setLook sets the language and the theme of the pages.
+func (s *Settings) setLook(cfg *web.Config) (err error) {
+	cfg.Language = s.Look.Language
+	cfg.Theme, err = s.Look.theme()
+	return err
 }

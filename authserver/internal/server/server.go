@@ -233,9 +233,8 @@ func handler(
 		Now:      time.Now,
 		Log:      log,
 		Registry: registry,
-		Language: s.Look.Language,
 	}
-	if cfg.Theme, err = s.Look.theme(); err != nil {
+	if err := s.setLook(&cfg); err != nil {
 		return nil, program.WithCode(program.ExitUsage, err)
 	}
 	if cfg.Proofs, err = newProofs(ctx, s, data); err != nil {

@@ -140,8 +140,8 @@ func checkAttribute(a xml.Attr) error {
 }
 
 // cssReference matches what CSS loads, or runs: functions and rules with an address.
-var cssReference = regexp.MustCompile(`(?i)url\s*\(\s*["']?\s*([^"'\s])|image(?:-set)?\s*\(|src\s*\(|@import|@font-face|` +
-	`expression\s*\(|javascript:|-moz-binding`)
+var cssReference = regexp.MustCompile(`(?i)url\s*\(\s*["']?\s*([^"'\s])|image(?:-set)?\s*\(|src\s*\(|` +
+	`@import|@font-face|expression\s*\(|javascript:|-moz-binding`)
 
 // checkCSS returns what is wrong with CSS in a style element or an attribute. A backslash could hide a name.
 func checkCSS(text string) error {

@@ -160,7 +160,8 @@ func (e *endpoints) readRequest(r *http.Request, query string) (*authorization, 
 }
 
 // errUnreadable is the response to an authorization request that cannot be read.
-var errUnreadable = brokenLink(say("The request from the app could not be read."), say("Go back to the app and try again."))
+var errUnreadable = brokenLink(say("The request from the app could not be read."),
+	say("Go back to the app and try again."))
 
 // clientOf returns the client of an authorization request. An unknown one is a *pageError.
 func (e *endpoints) clientOf(r *http.Request, a *authorization) (client.Client, error) {

@@ -52,8 +52,8 @@ func (e *endpoints) refuseEmailLink(w http.ResponseWriter, r *http.Request, s se
 	e.render(w, r, http.StatusForbidden, "message", page{
 		Title: say("This link is for another account"),
 		Text:  say("You are logged in as {name} in this browser, and nothing was changed.", s.user.Username),
-		Advice: say("If the other account is yours, too, log out here first. Then open the link in the mail again and log in " +
-			"to that account."),
+		Advice: say("If the other account is yours, too, log out here first. Then open the link in the mail again and " +
+			"log in to that account."),
 		OffersLogout: true,
 	})
 	return &handledError{"refused"}

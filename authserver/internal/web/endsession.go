@@ -95,8 +95,8 @@ func (e *endpoints) readLogoutClient(r *http.Request, l *logoutRequest, id strin
 		return brokenLogout(say("The app did not say which one it is, but where to send you next: {detail}.",
 			"post_logout_redirect_uri needs id_token_hint or client_id"))
 	case !l.client.AllowsLogoutRedirect(l.redirectURI):
-		return brokenLogout(say("{app} wants to send you to an address that is not registered for it: {detail}.", l.client.Name,
-			"post_logout_redirect_uri must exactly match a registered one"))
+		return brokenLogout(say("{app} wants to send you to an address that is not registered for it: {detail}.",
+			l.client.Name, "post_logout_redirect_uri must exactly match a registered one"))
 	}
 	return nil
 }
@@ -165,7 +165,8 @@ func (e *endpoints) confirmEndSession(w http.ResponseWriter, r *http.Request) er
 	return e.continueLogout(w, r, query, func(l *logoutRequest, s session) error {
 		switch {
 		case decision == "stay":
-			e.message(w, r, http.StatusOK, say("Still logged in"), say("You are still logged in."), say("You can close this page."))
+			e.message(w, r, http.StatusOK, say("Still logged in"), say("You are still logged in."),
+				say("You can close this page."))
 		case decision == "end" && form.Get("user") == s.user.ID:
 			return e.finishLogout(w, r, l, s)
 		default:

@@ -96,7 +96,13 @@ func (e *endpoints) confirmApp(
 }
 
 // showCodes writes the page with new recovery codes, which are shown once. It goes on to a path and query.
-func (e *endpoints) showCodes(w http.ResponseWriter, r *http.Request, codes []string, continueAt string, targets ...string) {
+func (e *endpoints) showCodes(
+	w http.ResponseWriter,
+	r *http.Request,
+	codes []string,
+	continueAt string,
+	targets ...string,
+) {
 	e.render(w, r, http.StatusOK, "recoverycodes", page{
 		Title: say("Keep your recovery codes"), Codes: codes, Continue: continueAt,
 	}, targets...)

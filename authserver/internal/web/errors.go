@@ -98,8 +98,8 @@ func accountFailureOf(err error) (f failure, ok bool) {
 	case errors.Is(err, errNotYourUsername):
 		f.userText = say("That is not your username. Type it as it is shown.")
 	case errors.Is(err, secondfactor.ErrIncorrect):
-		f.code, f.userText = oauth.CodeInvalidGrant, say("This code is not valid. Codes of an app change every {n} seconds, and "+
-			"each works once.", codeSeconds)
+		f.code = oauth.CodeInvalidGrant
+		f.userText = say("This code is not valid. Codes of an app change every {n} seconds, and each works once.", codeSeconds)
 	case errors.Is(err, secondfactor.ErrTooMany):
 		f.userText = say("You have {n} second factors: remove one first.", secondfactor.MaxFactors)
 	case errors.Is(err, secondfactor.ErrRequired):
@@ -124,7 +124,8 @@ func accountFailureOf(err error) (f failure, ok bool) {
 	case errors.Is(err, account.ErrEmailTaken):
 		f.title = say("You already have an account")
 		f.userText = say("An account with this email address exists.")
-		f.advice = say("Log in with it. If you have forgotten the username or the password, ask for a mail on the login page.")
+		f.advice = say("Log in with it. If you have forgotten the username or the password, ask for a mail on the login " +
+			"page.")
 	default:
 		return failure{}, false
 	}

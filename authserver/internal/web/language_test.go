@@ -27,7 +27,8 @@ func inLanguage(r *http.Request, language string) *http.Request {
 // speaks checks that a page is in a language.
 func (a answer) speaks(t *testing.T, name, language, text string) {
 	t.Helper()
-	if a.header.Get("Content-Language") != language || !strings.Contains(strings.Join(a.header["Vary"], ","), "Accept-Language") ||
+	varies := strings.Contains(strings.Join(a.header["Vary"], ","), "Accept-Language")
+	if a.header.Get("Content-Language") != language || !varies ||
 		!strings.Contains(a.text, `<html lang="`+language+`">`) || !strings.Contains(a.text, text) {
 		t.Errorf("%s: %d %v\n%s\nwant a page in %q with %q", name, a.status, a.header, a.text, language, text)
 	}
@@ -53,7 +54,8 @@ func TestLanguageOfLogin(t *testing.T) {
 		page := s.serve(inLanguage(authorizeRequest("ui_locales", tt.locales), tt.header))
 		page.speaks(t, tt.locales+" and "+tt.header, tt.want, "<title>"+logIn[tt.want]+"</title>")
 		wrong := s.serve(inLanguage(loginFormOf(john, guess), tt.want))
-		wrong.speaks(t, "wrong password", tt.want, `role="alert">`+catalog.BuiltIn().Text(tt.want, catalog.Say(wrongPassword)))
+		text := catalog.BuiltIn().Text(tt.want, catalog.Say(wrongPassword))
+		wrong.speaks(t, "wrong password", tt.want, `role="alert">`+text)
 	}
 }
 
@@ -93,8 +95,8 @@ func TestLanguageIsKept(t *testing.T) {
 	}
 	s.serve(withCookie(inLanguage(httptest.NewRequest(http.MethodGet, issuer+"/account", nil), "ko"),
 		"__Host-hallpass_language=xx")).speaks(t, "a cookie with something else", "ko", "내 계정")
-	s.serve(inLanguage(httptest.NewRequest(http.MethodGet, issuer+"/end_session?ui_locales=es&client_id=nobody", nil), "ko")).
-		speaks(t, "a logout that an app starts", "es", "Este enlace es incorrecto")
+	logout := httptest.NewRequest(http.MethodGet, issuer+"/end_session?ui_locales=es&client_id=nobody", nil)
+	s.serve(inLanguage(logout, "ko")).speaks(t, "a logout that an app starts", "es", "Este enlace es incorrecto")
 	if got := languageCookie(s.serve(inLanguage(authorizeRequest(), "ko"))); got != "" {
 		t.Errorf("a cookie for the language of the browser: %q", got)
 	}
@@ -156,7 +158,8 @@ func TestLanguageOfMails(t *testing.T) {
 	s.serve(inLanguage(loginForm(), "ko"))
 	s.sendMails() // about the new device
 	s.must(s.data.SetPassword(t.Context(), john, "hash", s.clock()))
-	if sent := s.sendMails(); len(sent) != 1 || sent[0].Subject != "login.example 비밀번호가 변경되었습니다" || sent[0].Language != "ko" {
+	const changed = "login.example 비밀번호가 변경되었습니다"
+	if sent := s.sendMails(); len(sent) != 1 || sent[0].Subject != changed || sent[0].Language != "ko" {
 		t.Errorf("got the mails %+v", sent)
 	}
 }
@@ -175,7 +178,8 @@ func TestUILocalesSupported(t *testing.T) {
 func TestDefaultLanguage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(cfg *web.Config) { cfg.Language = "de" })
-	s.serve(inLanguage(httptest.NewRequest(http.MethodGet, issuer+"/", nil), "fr")).speaks(t, "home", "de", "Anmeldedienst")
+	home := httptest.NewRequest(http.MethodGet, issuer+"/", nil)
+	s.serve(inLanguage(home, "fr")).speaks(t, "home", "de", "Anmeldedienst")
 	missing := httptest.NewRequest(http.MethodGet, issuer+"/nothing", nil)
 	missing.Header.Set("Accept", "text/html")
 	s.serve(missing).speaks(t, "no page", "de", "Seite nicht gefunden")
@@ -209,7 +213,8 @@ func TestTheme(t *testing.T) {
 	s.serve(authorizeRequest()).speaks(t, "login", "en", `<img src="/logo" alt="Acme &amp; Sons">`)
 	logo := s.serve(httptest.NewRequest(http.MethodGet, issuer+"/logo", nil))
 	if logo.text != svg || logo.header.Get("Content-Type") != "image/svg+xml" ||
-		logo.header.Get("Cache-Control") != "public, max-age=3600" || logo.header.Get("X-Content-Type-Options") != "nosniff" ||
+		logo.header.Get("Cache-Control") != "public, max-age=3600" ||
+		logo.header.Get("X-Content-Type-Options") != "nosniff" ||
 		!strings.Contains(logo.header.Get("Content-Security-Policy"), "sandbox") {
 		t.Errorf("got the logo %v %s", logo.header, logo.text)
 	}

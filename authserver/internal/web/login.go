@@ -14,7 +14,14 @@ import (
 )
 
 // showLogin writes the login page for an authorization request.
-func (e *endpoints) showLogin(w http.ResponseWriter, r *http.Request, status int, a *authorization, query string, p page) {
+func (e *endpoints) showLogin(
+	w http.ResponseWriter,
+	r *http.Request,
+	status int,
+	a *authorization,
+	query string,
+	p page,
+) {
 	p.Title, p.Client, p.ClientHost, p.Continue = say("Log in"), a.client.Name, a.client.DocumentHost(), query
 	p.Recovers, p.SignUp = e.cfg.Recovery != nil, e.signUpLink(query)
 	e.render(w, r, status, "login", p, formTarget(a.redirectURI))
@@ -55,7 +62,13 @@ func (e *endpoints) logIn(w http.ResponseWriter, r *http.Request, user account.U
 }
 
 // failLogin writes the login page with the error, if the user can do something about it.
-func (e *endpoints) failLogin(w http.ResponseWriter, r *http.Request, a *authorization, query, username string, err error) error {
+func (e *endpoints) failLogin(
+	w http.ResponseWriter,
+	r *http.Request,
+	a *authorization,
+	query, username string,
+	err error,
+) error {
 	f := failureOf(err)
 	if f.unexpected || f.userText == nil {
 		return err

@@ -12,7 +12,8 @@ func (e *endpoints) showLogout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if s.digest == "" {
-		e.message(w, r, http.StatusOK, say("Logged out"), say("You are logged out in this browser."), say("You can close this page."))
+		e.message(w, r, http.StatusOK, say("Logged out"), say("You are logged out in this browser."),
+			say("You can close this page."))
 		return nil
 	}
 	e.render(w, r, http.StatusOK, "logout", page{Title: say("Log out?"), User: s.user.Name})

@@ -71,9 +71,9 @@ type page struct {
 	LoginAgain string      // link to log in as someone else; empty if it would be too long
 }
 
-// render writes a page in the language of the request. Its Content-Security-Policy forbids scripts, frames and everything
-// from other origins. Forms may be sent to this server and to formTargets, because
-// browsers apply the policy to the redirects that follow a form.
+// render writes a page in the language of the request. Its Content-Security-Policy forbids scripts, frames and
+// everything from other origins. Forms may be sent to this server and to formTargets, because browsers apply the policy
+// to the redirects that follow a form.
 func (e *endpoints) render(
 	w http.ResponseWriter,
 	r *http.Request,

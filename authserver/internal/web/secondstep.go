@@ -225,7 +225,8 @@ func (e *endpoints) showCodeForm(
 		return nil
 	}
 	p := page{
-		Title: say("Enter a code"), User: s.user.Username, Pending: s.pending.PublicID(), Methods: s.others(path), Error: problem,
+		Title: say("Enter a code"), User: s.user.Username, Pending: s.pending.PublicID(), Methods: s.others(path),
+		Error: problem,
 	}
 	name := "code"
 	if path == recoveryCodePath {

@@ -116,7 +116,8 @@ func (e *endpoints) showAccountForm(w http.ResponseWriter, r *http.Request, stat
 	if err != nil {
 		return err
 	}
-	p.Title, p.MinPassword, p.User = say("Create your account"), e.cfg.Passwords.MinPasswordOf(account.User{}), s.user.Username
+	p.Title, p.User = say("Create your account"), s.user.Username
+	p.MinPassword = e.cfg.Passwords.MinPasswordOf(account.User{})
 	var targets []string
 	if a, _ := e.waitingRequest(r, p.Email); a != nil {
 		targets, p.Continues = []string{formTarget(a.redirectURI)}, true
