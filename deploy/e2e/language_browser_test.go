@@ -78,14 +78,17 @@ func (g *guest) walkIn(t *testing.T, language string, album app, s *system) {
 		g.inspectOnPhone(name, language)
 	}
 	show := func(address string) { t.Helper(); g.do("opening "+address, chromedp.Navigate(address)) }
-	failed := func() { t.Helper(); g.do("waiting", chromedp.WaitVisible(chromedp.CSS("#error"))) }
+	failed := func(name, heading string) {
+		t.Helper()
+		g.do("waiting", chromedp.WaitVisible(chromedp.CSS("#error")))
+		sees(name, heading) // the page is complete, with its style
+	}
 	email, password := "ada-"+language+"@example.com", "three wandering otters"
 
 	g.open(album, "ui_locales", language, "scope", "profile openid email groups")
 	sees("login", "Log in")
 	g.types("nobody" + kb.Tab + "wrong" + kb.Enter)
-	failed()
-	g.inspectOnPhone("login-wrong", language)
+	failed("login-wrong", "Log in")
 	g.presses(text("Sign up"))
 	sees("signup", "Sign up")
 	g.types(email + kb.Enter)
@@ -93,8 +96,7 @@ func (g *guest) walkIn(t *testing.T, language string, album app, s *system) {
 	show(s.mailTo(t, email, mailSubjects[language]))
 	sees("signup-account", "Create your account")
 	g.types("ada" + language + kb.Tab + kb.Tab + "short" + kb.Enter)
-	failed()
-	g.inspectOnPhone("signup-account-wrong", language)
+	failed("signup-account-wrong", "Create your account")
 	g.types(password + kb.Enter)
 	sees("consent", "Allow access?")
 	g.presses(text("Allow"))
