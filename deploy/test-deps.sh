@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 # gcc, libc6-dev      the race detector
 # chromium            the docs page and the login pages in a browser
+# fonts-nanum         Korean letters on these pages
 # curl                the commands that `make run` and the documentation show
 # postgresql          the database engine beside SQLite
 # pgbouncer           a pool of connections in front of it
@@ -18,7 +19,7 @@ cd "$(dirname "$0")/.."
 #                     the conformance suites of MCP, and what the Node kit is tested with
 # python3-fastapi ... mypy   the Python kit: its frameworks, to install it, and to check its types
 # apache2-bin, libapache2-mod-auth-openidc   Apache as an OpenID Connect client
-packages='gcc libc6-dev chromium curl postgresql pgbouncer caddy wrk valgrind'
+packages='gcc libc6-dev chromium fonts-nanum curl postgresql pgbouncer caddy wrk valgrind'
 packages="$packages python3-authlib python3-jwt python3-requests-oauthlib python3-flask apache2-bin prometheus libapache2-mod-auth-openidc"
 packages="$packages python3-fastapi python3-uvicorn python3-multipart python3-cryptography"
 packages="$packages python3-venv python3-setuptools python3-wheel mypy"

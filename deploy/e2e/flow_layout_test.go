@@ -31,7 +31,7 @@ const pageFaults = `(() => {
 		return "rgb(255, 255, 255)";
 	};
 	if (document.querySelectorAll("h1").length !== 1) fault("not one h1");
-	if (screen.lang !== "en") fault("no language");
+	if (!["en", "ko", "de", "es"].includes(screen.lang)) fault("no language");
 	if (!document.title) fault("no title");
 	if (document.querySelectorAll("main").length !== 1) fault("not one main");
 	if (document.querySelector("script:not([type=module]), [style], [onclick]")) fault("script or style in the page");

@@ -35,6 +35,7 @@ func TestTakePictures(t *testing.T) {
 	longTest(t)
 	t.Run("login", takeLoginPictures)
 	t.Run("mail", takeMailPictures)
+	t.Run("theme", takeThemePictures)
 	t.Run("admin", takeAdminPictures)
 	t.Run("spa", takeSPAPictures)
 }
@@ -69,6 +70,22 @@ func takeMailPictures(t *testing.T) {
 	g.do("opening the inbox", chromedp.Navigate("http://"+s.authAdmin+"/mail"))
 	g.sees("Mails")
 	g.keep("inbox")
+}
+
+func takeThemePictures(t *testing.T) {
+	s := newSystem(t)
+	s.startAuthserver(t, "--demo", "--theme-dir", writeTheme(t))
+	album := s.register(t, "album", "https://album.example/callback", "--public", "--name", "Photo Album",
+		"--scope", "profile openid email")
+	g := newGuest(t, s, startWebsite(t))
+	g.open(album, "ui_locales", "ko", "scope", "profile openid email")
+	g.sees("로그인")
+	g.keep("login-korean")
+	g.types("john.doe" + kb.Tab + demoPassword + kb.Enter)
+	g.sees("접근을 허용하시겠습니까?")
+	g.open(album, "ui_locales", "de", "scope", "profile openid email")
+	g.sees("Zugriff zulassen?")
+	g.keep("consent-german")
 }
 
 func takeAdminPictures(t *testing.T) {

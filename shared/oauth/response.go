@@ -196,6 +196,8 @@ type OpenIDMetadata struct {
 	ClaimTypesSupported      []string `json:"claim_types_supported"`
 	ClaimsSupported          []string `json:"claims_supported"`
 	ClaimsParameterSupported bool     `json:"claims_parameter_supported"`
+	// UILocalesSupported are the languages of the pages, by their BCP 47 tags.
+	UILocalesSupported []string `json:"ui_locales_supported,omitempty"`
 	// RequestParameterSupported and RequestURIParameterSupported are false. The latter would be true if it were
 	// absent.
 	RequestParameterSupported    bool `json:"request_parameter_supported"`

@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 	"golang.org/x/text/width"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
@@ -30,14 +30,14 @@ func PrepareUsername(text string) (string, error) {
 	}
 	prepared, err := prepareParts(name)
 	if err != nil {
-		return "", fmt.Errorf("%w: the username has %w", ErrBadName, err)
+		return "", err
 	}
 	if strings.Contains(prepared, "@") {
-		return "", fmt.Errorf("%w: the username has an @, as only email addresses do", ErrBadName)
+		return "", refuse(ErrBadName, catalog.Say("The username has an @, as only email addresses do."))
 	}
 	if mixesScripts(prepared) {
-		return "", fmt.Errorf("%w: the username mixes Latin, Greek, Cyrillic or Armenian letters, which look alike",
-			ErrBadName)
+		return "", refuse(ErrBadName,
+			catalog.Say("The username mixes Latin, Greek, Cyrillic or Armenian letters, which look alike."))
 	}
 	return prepared, checkName("username", prepared)
 }
@@ -47,11 +47,12 @@ func prepareParts(name string) (string, error) {
 	parts := strings.Split(name, " ")
 	for i, part := range parts {
 		if part == "" {
-			return "", errors.New("two spaces in a row")
+			return "", refuse(ErrBadName, catalog.Say("The username has two spaces in a row."))
 		}
 		prepared, err := precis.UsernameCasePreserved.String(part)
 		if err != nil {
-			return "", errors.New("a character that usernames cannot have, or text in two directions")
+			return "", refuse(ErrBadName,
+				catalog.Say("The username has a character that usernames cannot have, or text in two directions."))
 		}
 		parts[i] = prepared
 	}

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 )
 
 // Bcrypt costs that the server accepts, and the default.
@@ -55,16 +57,16 @@ func CheckPassword(username, password string, minimum int) error {
 	folded := strings.ToLower(password)
 	switch {
 	case !utf8.ValidString(password) || strings.ContainsRune(password, 0):
-		return fmt.Errorf("%w: it is not valid UTF-8 text", ErrWeakPassword)
+		return refuse(ErrWeakPassword, catalog.Say("It is not valid UTF-8 text."))
 	case utf8.RuneCountInString(password) < minimum:
-		return fmt.Errorf("%w: use at least %d characters", ErrWeakPassword, minimum)
+		return refuse(ErrWeakPassword, catalog.Say("Use at least {n} characters.", minimum))
 	case len(password) > maxPassword:
-		return fmt.Errorf("%w: it is too long: of these characters, the first %d fit (%d bytes)", ErrWeakPassword,
-			fitting(password), maxPassword)
+		return refuse(ErrWeakPassword, catalog.Say(
+			"It is too long: of these characters, the first {count} fit ({bytes} bytes).", fitting(password), maxPassword))
 	case isCommon(folded) || repeats(folded):
-		return fmt.Errorf("%w: it is too easy to guess", ErrWeakPassword)
+		return refuse(ErrWeakPassword, catalog.Say("It is too easy to guess."))
 	case folded == strings.ToLower(username):
-		return fmt.Errorf("%w: it is the same as the username", ErrWeakPassword)
+		return refuse(ErrWeakPassword, catalog.Say("It is the same as the username."))
 	}
 	return nil
 }
@@ -120,7 +122,7 @@ func NewHasher(cost int) (*Hasher, error) {
 func (h *Hasher) Hash(password string) (string, error) {
 	hash, err := h.generate([]byte(PreparePassword(password)), h.cost)
 	if errors.Is(err, bcrypt.ErrPasswordTooLong) {
-		return "", fmt.Errorf("%w: it has more than %d bytes", ErrWeakPassword, maxPassword)
+		return "", refuse(ErrWeakPassword, catalog.Say("It has more than {n} bytes.", maxPassword))
 	}
 	if err != nil {
 		return "", fmt.Errorf("bcrypt: %w", err)

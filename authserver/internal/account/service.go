@@ -3,9 +3,10 @@ package account
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 )
 
 // ErrDemo is returned when a user of the demo wants to delete the account: everybody knows the password.
@@ -65,7 +66,7 @@ func (s *Service) ChangeName(ctx context.Context, user User, name, address strin
 // Login.Check and of the store.
 func (s *Service) ChangePassword(ctx context.Context, p Proof, password, keep string) (User, error) {
 	if PreparePassword(password) == PreparePassword(p.Password) {
-		return User{}, fmt.Errorf("%w: it is the same as the current one", ErrWeakPassword)
+		return User{}, refuse(ErrWeakPassword, catalog.Say("It is the same as the current one."))
 	}
 	if err := s.Login.CheckPassword(p.User, password); err != nil {
 		return User{}, err

@@ -49,6 +49,8 @@ type User struct {
 	Groups []string
 	// UpdatedAt is when the name, the email address or the groups were last changed; zero if never.
 	UpdatedAt time.Time
+	// Language is the language in which the user has last logged in, by its BCP 47 tag; empty if it is not known.
+	Language string
 	// PasswordHash is the bcrypt hash in its standard text form.
 	PasswordHash string
 	// PasswordVersion is the number of times the password was changed.

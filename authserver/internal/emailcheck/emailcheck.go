@@ -59,12 +59,14 @@ func VerifyRequest(user account.User, now time.Time) (mail.Request, error) {
 
 // RequestVerification sends a logged-in user a mail with a link that verifies the email address. It returns
 // ErrNothingToVerify, mail.ErrTooMany, or an error of ctx or the store. More than mail.MaxRequestsOfName requests for
-// an address in an hour are accepted and dropped. The address is the client's IP address.
-func (s *Service) RequestVerification(ctx context.Context, user account.User, address string) error {
+// an address in an hour are accepted and dropped. The address is the client's IP address. The language is
+// that of the page.
+func (s *Service) RequestVerification(ctx context.Context, user account.User, address, language string) error {
 	m, err := VerifyRequest(user, s.Now())
 	if err != nil {
 		return err
 	}
+	m.Language = language
 	return s.Store.RequestMail(ctx, s.counted(m, address))
 }
 
@@ -72,8 +74,9 @@ func (s *Service) RequestVerification(ctx context.Context, user account.User, ad
 // password. The address is the user's once the link is used. A note goes to the present address, if that is
 // verified. If the new address is that of another user, this user gets a mail instead, and nobody else learns it. It
 // returns ErrEmail, ErrSame, mail.ErrTooMany, or an error of ctx or the store. More than mail.MaxRequestsOfName
-// requests for an address in an hour are accepted and dropped. The address is the client's IP address.
-func (s *Service) RequestChange(ctx context.Context, user account.User, email, address string) error {
+// requests for an address in an hour are accepted and dropped. The address is the client's IP address. The language is
+// that of the page.
+func (s *Service) RequestChange(ctx context.Context, user account.User, email, address, language string) error {
 	email, err := account.PrepareOwnEmail(email)
 	if err != nil {
 		return ErrEmail
@@ -85,10 +88,11 @@ func (s *Service) RequestChange(ctx context.Context, user account.User, email, a
 	var notes []mail.Request
 	if user.EmailVerified {
 		notes = append(notes, mail.Request{
-			Kind: mail.EmailChanging, UserID: user.ID, Typed: user.Email, CreatedAt: now,
+			Kind: mail.EmailChanging, UserID: user.ID, Typed: user.Email, Language: language,
+			CreatedAt: now,
 		})
 	}
-	m := mail.Request{Kind: mail.ChangeEmail, UserID: user.ID, Typed: email, CreatedAt: now}
+	m := mail.Request{Kind: mail.ChangeEmail, UserID: user.ID, Typed: email, Language: language, CreatedAt: now}
 	return s.Store.RequestMail(ctx, s.counted(m, address), notes...)
 }
 

@@ -6,9 +6,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
@@ -145,20 +147,25 @@ func (s *Sender) changeLetters(ctx context.Context, email string, u account.User
 	return []letter{{kind: ChangeEmail, to: email, user: u}}, nil
 }
 
-// deliver writes a letter, with a new link if it has one, and delivers it.
-func (s *Sender) deliver(ctx context.Context, l letter) error {
+// deliver writes a letter in a language, with a new link if it has one, and delivers it. A language that this version
+// does not know, or none, is that of the configuration.
+func (s *Sender) deliver(ctx context.Context, l letter, language string) error {
+	if !slices.Contains(catalog.Languages, language) {
+		language = cmp.Or(s.cfg.Language, catalog.English)
+	}
 	v := values{
-		Service: hostOf(s.cfg.IssuerURL), Name: cmp.Or(l.user.Name, l.name), Username: l.user.Username,
+		Service: cmp.Or(s.cfg.Service, hostOf(s.cfg.IssuerURL)), Name: cmp.Or(l.user.Name, l.name), Username: l.user.Username,
 		Minutes: int(account.LinkLifetime / time.Minute), Days: int(account.InvitationLifetime / (24 * time.Hour)),
 	}
 	var err error
 	if v.Link, err = s.newLink(ctx, l); err != nil {
 		return err
 	}
-	message, err := render(s.cfg.Templates.byKind[l.kind], l.to, v)
+	message, err := render(s.cfg.Templates.texts[language][l.kind], l.to, v)
 	if err != nil {
 		return err
 	}
+	message.Language = language
 	return s.cfg.Transport.Deliver(ctx, message)
 }
 

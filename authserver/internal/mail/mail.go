@@ -79,6 +79,8 @@ type Request struct {
 	Network string
 	// UserID is the user whom the mail is about; empty if only Typed says who gets it.
 	UserID string
+	// Language is that of the page where the mail was asked for, by its BCP 47 tag; empty for that of the user.
+	Language string
 	// CreatedAt is when the request was made.
 	CreatedAt time.Time
 	// Attempts is how often a server has taken the request.
@@ -93,6 +95,8 @@ type Message struct {
 	Subject string
 	// Text is the body. Lines end with \n.
 	Text string
+	// Language is the language of the mail, by its BCP 47 tag.
+	Language string
 }
 
 // Transport delivers messages. It is safe for concurrent use.

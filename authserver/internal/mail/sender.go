@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 )
 
 const (
@@ -66,7 +68,7 @@ type Store interface {
 	CreateSignUpLink(ctx context.Context, l account.SignUpLink) error
 }
 
-// Config configures a Sender. All fields but MaySignUp are required.
+// Config configures a Sender. All fields but Service, Language and MaySignUp are required.
 type Config struct {
 	// IssuerURL is the authorization server's identifier. Links are below it.
 	IssuerURL string
@@ -74,6 +76,10 @@ type Config struct {
 	Store Store
 	// Templates are the texts.
 	Templates *Templates
+	// Service is the name of the service in mails; empty for the host of the issuer.
+	Service string
+	// Language is the language of mails to people of whom none is known, one of catalog.Languages; empty for English.
+	Language string
 	// Transport delivers the mails.
 	Transport Transport
 	// MaySignUp reports whether the owner of an email address may make an account now; nil means that nobody may.
@@ -136,7 +142,7 @@ func (s *Sender) giveUpOld(ctx context.Context) error {
 
 // send sends the mails of a request, and finishes or postpones it.
 func (s *Sender) send(ctx context.Context, m Request) error {
-	if _, ok := s.cfg.Templates.byKind[m.Kind]; !ok { // a later version has asked for it, and sends it
+	if _, ok := s.cfg.Templates.texts[catalog.English][m.Kind]; !ok { // a later version has asked for it, and sends it
 		return s.failed(ctx, m, letter{}, fmt.Errorf("this server does not know the kind %q", m.Kind))
 	}
 	letters, err := s.letters(ctx, m)
@@ -144,7 +150,7 @@ func (s *Sender) send(ctx context.Context, m Request) error {
 		return err
 	}
 	for _, l := range letters {
-		if err := s.deliver(ctx, l); err != nil {
+		if err := s.deliver(ctx, l, cmp.Or(m.Language, l.user.Language)); err != nil {
 			return s.failed(ctx, m, l, err)
 		}
 		s.cfg.Log.InfoContext(ctx, "sent a mail",

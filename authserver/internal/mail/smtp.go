@@ -129,6 +129,9 @@ func (s *SMTP) client() (*gomail.Client, error) {
 // Deliver sends a message.
 func (s *SMTP) Deliver(ctx context.Context, m Message) error {
 	message := gomail.NewMsg()
+	if m.Language != "" {
+		message.SetGenHeader("Content-Language", m.Language) // RFC 3282
+	}
 	if err := message.FromFormat(s.from.Name, s.from.Address); err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"text/template"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 )
 
 //go:embed templates
@@ -24,7 +26,9 @@ var kinds = []Kind{
 const maxTemplate = 64 << 10
 
 // Templates are the texts of mails. They are safe for concurrent use.
-type Templates struct{ byKind map[Kind]*template.Template }
+type Templates struct {
+	texts map[string]map[Kind]*template.Template // by language
+}
 
 // values is the data of a template.
 type values struct {
@@ -47,39 +51,52 @@ var sample = values{
 }
 
 // LoadTemplates returns the templates of a folder, and the built-in ones for those that it does not have; an
-// empty name means the built-in ones only. The name of a file is that of a Kind with .txt. Its first line is
+// empty name means the built-in ones only. The name of a file is that of a Kind with .txt, in a folder with the tag of
+// its language. Without that folder, it is for all languages that have no file of their own. Its first line is
 // "Subject: " with the subject, and an empty line follows. The error names a file that cannot be used.
 func LoadTemplates(folder string) (*Templates, error) {
-	builtIn, err := fs.Sub(embedded, "templates")
-	if err != nil {
-		return nil, err
-	}
-	t := &Templates{byKind: map[Kind]*template.Template{}}
-	for _, kind := range kinds {
-		name := string(kind) + ".txt"
-		text, err := fs.ReadFile(builtIn, name)
-		if err != nil {
-			return nil, err
-		}
-		if folder != "" {
-			if text, err = replaced(filepath.Join(folder, name), text); err != nil {
+	t := &Templates{texts: map[string]map[Kind]*template.Template{}}
+	for _, language := range catalog.Languages {
+		t.texts[language] = map[Kind]*template.Template{}
+		for _, kind := range kinds {
+			path, text, err := choose(folder, language, string(kind)+".txt")
+			if err != nil {
 				return nil, err
 			}
-		}
-		if t.byKind[kind], err = parse(name, string(text)); err != nil {
-			return nil, fmt.Errorf("%s: %w", filepath.Join(folder, name), err)
+			if t.texts[language][kind], err = parse(filepath.Base(path), string(text)); err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
 		}
 	}
 	return t, nil
 }
 
-// replaced returns the content of a file, or text if there is no such file.
-func replaced(path string, text []byte) ([]byte, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		_, err = os.Stat(filepath.Dir(path)) // a mistyped folder must not go unnoticed
-		return text, err
+// choose returns the template of a file name in a language, and where it is from: the folder for the language, the
+// folder for all, or the built-in ones. Those in English are in no folder of their own.
+func choose(folder, language, name string) (path string, text []byte, err error) {
+	inFolder := filepath.Join(language, name)
+	builtIn := "templates/" + language + "/" + name
+	if language == catalog.English {
+		builtIn = "templates/" + name
 	}
+	if text, err = embedded.ReadFile(builtIn); err != nil || folder == "" {
+		return builtIn, text, err
+	}
+	if _, err := os.Stat(folder); err != nil { // a mistyped folder must not go unnoticed
+		return "", nil, err
+	}
+	for _, path := range []string{filepath.Join(folder, inFolder), filepath.Join(folder, name)} {
+		text, err := read(path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return path, text, err
+		}
+	}
+	return builtIn, text, nil
+}
+
+// read returns the content of a file.
+func read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}

@@ -18,23 +18,65 @@ var (
 	ErrExists = errors.New("already exists")
 )
 
+// Fault is what is wrong with a name.
+type Fault int
+
+// The faults of names.
+const (
+	Empty Fault = iota + 1
+	TooLong
+	NotUTF8
+	OuterSpace
+	Unprintable
+)
+
+// NameError is the error for a name that CheckName refuses.
+type NameError struct {
+	// What is what the name is, such as "username".
+	What string
+	// Fault is what is wrong with it.
+	Fault Fault
+	// MaxBytes is the maximum length.
+	MaxBytes int
+}
+
+// Error says what is wrong.
+func (n *NameError) Error() string {
+	text := "the " + n.What
+	switch n.Fault {
+	case Empty:
+		return text + " is empty"
+	case TooLong:
+		return fmt.Sprintf("%s is longer than %d bytes", text, n.MaxBytes)
+	case NotUTF8:
+		return text + " is not valid UTF-8"
+	case OuterSpace:
+		return text + " begins or ends with a space"
+	case Unprintable:
+	}
+	return text + " has a character that cannot be printed"
+}
+
 // CheckName checks a name or another short text that is typed by a person and shown on one line.
 // It must be valid UTF-8 of 1 to maxBytes bytes without unprintable characters, and must not begin
-// or end with a space. The error says what is wrong and uses what, such as "username", for the name.
+// or end with a space. The error is a *NameError, which uses what, such as "username", for the name.
 func CheckName(what, name string, maxBytes int) error {
+	n := &NameError{What: what, MaxBytes: maxBytes}
 	switch {
 	case name == "":
-		return fmt.Errorf("the %s is empty", what)
+		n.Fault = Empty
 	case len(name) > maxBytes:
-		return fmt.Errorf("the %s is longer than %d bytes", what, maxBytes)
+		n.Fault = TooLong
 	case !utf8.ValidString(name):
-		return fmt.Errorf("the %s is not valid UTF-8", what)
+		n.Fault = NotUTF8
 	case strings.TrimSpace(name) != name:
-		return fmt.Errorf("the %s begins or ends with a space", what)
+		n.Fault = OuterSpace
 	case strings.ContainsFunc(name, isInvisible):
-		return fmt.Errorf("the %s has a character that cannot be printed", what)
+		n.Fault = Unprintable
+	default:
+		return nil
 	}
-	return nil
+	return n
 }
 
 // isInvisible reports whether a character cannot be printed, or is a letter or mark that is

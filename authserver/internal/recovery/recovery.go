@@ -44,8 +44,9 @@ type Service struct {
 
 // Request asks for a mail with a link, for what somebody has typed: a username or an email address. It does the
 // same work whether or not a user has it, since the user is looked up when the mail is written. It returns ErrTyped,
-// mail.ErrTooMany, or an error of ctx or the store. The address is the client's IP address.
-func (s *Service) Request(ctx context.Context, typed, address string) error {
+// mail.ErrTooMany, or an error of ctx or the store. The address is the client's IP address. The language is
+// that of the page.
+func (s *Service) Request(ctx context.Context, typed, address, language string) error {
 	typed = strings.TrimSpace(typed)
 	if typed == "" || len(typed) > maxTyped {
 		return ErrTyped
@@ -55,6 +56,7 @@ func (s *Service) Request(ctx context.Context, typed, address string) error {
 		Typed:       typed,
 		TypedDigest: s.Login.NameDigest(account.NameKey(typed)),
 		Network:     secret.Digest(ratelimit.SiteNetwork(address)),
+		Language:    language,
 		CreatedAt:   s.Now(),
 	})
 }

@@ -23,8 +23,8 @@ const enrolmentLifetime = time.Hour
 // maxName is the maximum length of a factor's name, in bytes.
 const maxName = 64
 
-// defaultName is the name of an app whose user has given it none.
-const defaultName = "Authenticator app"
+// DefaultName is the name of an app whose user has given it none.
+const DefaultName = "Authenticator app"
 
 // Store is the storage that Service needs. Its methods are safe for concurrent use.
 type Store interface {
@@ -120,7 +120,7 @@ func (s *Service) Confirm(ctx context.Context, user account.User, sealed, name, 
 		return fail(err)
 	}
 	if name = strings.TrimSpace(name); name == "" {
-		name = defaultName
+		name = DefaultName
 	}
 	if err := record.CheckName("name", name, maxName); err != nil {
 		return fail(errors.Join(account.ErrBadName, err))

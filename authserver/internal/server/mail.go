@@ -108,6 +108,8 @@ func (s *Settings) startMail(ctx context.Context, cfg *web.Config, data *store.S
 		Store:     data,
 		Templates: templates,
 		Transport: transport,
+		Service:   cfg.Theme.Name,
+		Language:  cfg.Language,
 		Now:       time.Now,
 		Log:       log,
 	}

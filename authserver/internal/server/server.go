@@ -238,6 +238,9 @@ func handler(
 		Log:      log,
 		Registry: registry,
 	}
+	if err := s.setLook(&cfg); err != nil {
+		return nil, program.WithCode(program.ExitUsage, err)
+	}
 	if cfg.Proofs, err = newProofs(ctx, s, data); err != nil {
 		return nil, err
 	}

@@ -68,6 +68,7 @@ type Settings struct {
 	Mail         Mail                `embed:""`
 	SignUp       SignUp              `embed:""`
 	SecondFactor SecondFactor        `embed:""`
+	Look         Look                `embed:""`
 	Traces       tracing.Settings    `embed:""`
 
 	DatabaseReplicaURL string `group:"Data" env:"HALLPASS_DATABASE_REPLICA_URL" secret:"" placeholder:"URL" help:"Replica of the PostgreSQL database, for reads that may be half a second old: clients, APIs and new revocations. The primary is read while the replica is down or lags. It has one host; the password is that of the database."`
@@ -128,6 +129,9 @@ func (s *Settings) Validate() error {
 		return err
 	}
 	if err := s.SecondFactor.check(); err != nil {
+		return err
+	}
+	if _, err := s.Look.theme(); err != nil {
 		return err
 	}
 	return s.checkBounds()

@@ -59,8 +59,9 @@ type Service struct {
 
 // Request asks for a mail with a link to an email address. It does the same work whether or not a user has the
 // address, since that is looked up when the mail is written. It returns ErrEmail, ErrDomain, mail.ErrTooMany, or an
-// error of ctx or the store. The address is the client's IP address.
-func (s *Service) Request(ctx context.Context, email, address string) error {
+// error of ctx or the store. The address is the client's IP address. The language is
+// that of the page.
+func (s *Service) Request(ctx context.Context, email, address, language string) error {
 	email, err := account.PrepareOwnEmail(email)
 	if err != nil {
 		return ErrEmail
@@ -73,6 +74,7 @@ func (s *Service) Request(ctx context.Context, email, address string) error {
 		Typed:       email,
 		TypedDigest: s.AddressDigest(email),
 		Network:     secret.Digest(ratelimit.SiteNetwork(address)),
+		Language:    language,
 		CreatedAt:   s.Now(),
 	})
 }
@@ -138,6 +140,7 @@ type Choice struct {
 	Username string
 	Name     string // display name; empty for the username
 	Password string
+	Language string // of the page
 }
 
 // SignUp makes the account of the link with this secret, and returns its user. A link works once. It returns
@@ -160,7 +163,7 @@ func (s *Service) SignUp(ctx context.Context, link string, c Choice, address str
 	if user.PasswordHash, err = s.Login.Hash(ctx, c.Password, address); err != nil {
 		return account.User{}, err
 	}
-	user.Email, user.EmailVerified = l.Email, true
+	user.Email, user.EmailVerified, user.Language = l.Email, true, c.Language
 	err = s.Store.SignUp(ctx, l.Digest, user, i.Email != "", s.Now())
 	if errors.Is(err, record.ErrExists) {
 		err = ErrUsername

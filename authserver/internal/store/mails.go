@@ -78,9 +78,9 @@ func (s *Store) addMails(ctx context.Context, tx transaction, requests []mail.Re
 // addMail stores a request in the transaction of what it is about, and deletes a few old requests.
 func (s *Store) addMail(ctx context.Context, tx transaction, m mail.Request) error {
 	_, err := changed(ctx, tx, "add mail",
-		"INSERT INTO mail_requests (kind, typed, typed_digest, network, user_id, created_at, due_at) "+
-			"VALUES ($1, $2, $3, $4, $5, $6, $6)",
-		m.Kind, m.Typed, m.TypedDigest, m.Network, m.UserID, seconds(m.CreatedAt))
+		"INSERT INTO mail_requests (kind, typed, typed_digest, network, user_id, created_at, due_at, language) "+
+			"VALUES ($1, $2, $3, $4, $5, $6, $6, $7)",
+		m.Kind, m.Typed, m.TypedDigest, m.Network, m.UserID, seconds(m.CreatedAt), m.Language)
 	if err != nil {
 		return err
 	}
@@ -103,12 +103,12 @@ func (s *Store) TakeMailRequests(ctx context.Context, now, until time.Time, limi
 	}
 	return list(ctx, s.write, "take mails", func(r row) (m mail.Request, err error) {
 		var created sql.NullInt64
-		err = r.Scan(&m.ID, &m.Kind, &m.Typed, &m.UserID, &created, &m.Attempts)
+		err = r.Scan(&m.ID, &m.Kind, &m.Typed, &m.UserID, &created, &m.Attempts, &m.Language)
 		m.CreatedAt = timeOf(created)
 		return m, unavailable("take mails", err)
 	}, "UPDATE mail_requests SET due_at = $2, attempts = attempts + 1 WHERE id IN "+
 		"(SELECT id FROM mail_requests WHERE due_at <= $1 AND created_at >= $3 ORDER BY due_at, id LIMIT $4 "+
-		s.dialect.skipLocked+") RETURNING id, kind, typed, user_id, created_at, attempts",
+		s.dialect.skipLocked+") RETURNING id, kind, typed, user_id, created_at, attempts, language",
 		seconds(now), seconds(until), oldest, limit)
 }
 

@@ -15,7 +15,7 @@ import (
 
 // NewSession is a browser session that is about to be stored.
 type NewSession struct {
-	// Digest is the digest of its cookie, Old that of the previous session of the same browser; empty if there is none.
+	// Digest is the digest of its cookie, Old that of the previous session of the same browser; or empty.
 	Digest, Old string
 	// User is who has logged in, as read when the password was checked.
 	User account.User
@@ -25,6 +25,8 @@ type NewSession struct {
 	Second *secondfactor.Completion
 	// Place is where the login came from.
 	Place account.Place
+	// Language is that of the login page; empty if it is not known. The user gets mails in it.
+	Language string
 	// CreatedAt and ExpiresAt bound its life.
 	CreatedAt, ExpiresAt time.Time
 }
@@ -62,6 +64,9 @@ func (s *Store) createSession(ctx context.Context, n NewSession) error {
 		if err := mustHaveStep(ctx, tx, n.User.ID, n.Login.Methods); err != nil {
 			return err
 		}
+		if err := setLanguage(ctx, tx, n.User.ID, n.Language); err != nil {
+			return err
+		}
 		if err := s.finishLogin(ctx, tx, n.User.ID, n.User.Login, n.CreatedAt); err != nil {
 			return err
 		}
@@ -79,6 +84,16 @@ func (s *Store) createSession(ctx context.Context, n NewSession) error {
 		"DELETE FROM sessions WHERE digest IN "+
 			"(SELECT digest FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
 		seconds(n.CreatedAt), sweepSize)
+}
+
+// setLanguage sets the language of a user, unless it is not known or the same.
+func setLanguage(ctx context.Context, tx transaction, userID, language string) error {
+	if language == "" {
+		return nil
+	}
+	_, err := changed(ctx, tx, "set language",
+		"UPDATE users SET language = $2 WHERE id = $1 AND language <> $2", userID, language)
+	return err
 }
 
 // replaceSession deletes the old session of a browser: see StartSession.

@@ -15,7 +15,7 @@ import (
 )
 
 const userColumns = "id, username, name, password_hash, password_version, " +
-	"created_at, last_login_at, disabled_at, demo, email, email_verified, group_names, updated_at"
+	"created_at, last_login_at, disabled_at, demo, email, email_verified, group_names, updated_at, language"
 
 // CreateUser adds a user. It returns record.ErrExists if there is a user with the username, or
 // with one that looks the same.
@@ -36,8 +36,8 @@ func createUser(ctx context.Context, tx transaction, u account.User) error {
 	skeleton := account.Skeleton(u.Username)
 	n, err := changed(ctx, tx, "create user",
 		"INSERT INTO users ("+userColumns+", skeleton) "+
-			"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 "+
-			"WHERE NOT EXISTS (SELECT 1 FROM users WHERE skeleton = $14) ON CONFLICT DO NOTHING",
+			"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 "+
+			"WHERE NOT EXISTS (SELECT 1 FROM users WHERE skeleton = $15) ON CONFLICT DO NOTHING",
 		u.ID,
 		u.Username,
 		u.Name,
@@ -51,6 +51,7 @@ func createUser(ctx context.Context, tx transaction, u account.User) error {
 		number(u.EmailVerified),
 		strings.Join(u.Groups, " "),
 		seconds(u.UpdatedAt),
+		u.Language,
 		skeleton,
 	)
 	if err == nil && n == 0 {
@@ -275,14 +276,14 @@ func (s *Store) PasswordCosts(ctx context.Context) ([]account.CostCount, error) 
 // userRow holds the columns of a user, in the order of userColumns. All are NULL where a join finds
 // no user.
 type userRow struct {
-	id, username, name, hash, email, groups                         sql.NullString
+	id, username, name, hash, email, groups, language               sql.NullString
 	version, created, login, disabled, demo, emailVerified, updated sql.NullInt64
 }
 
 func (r *userRow) columns() []any {
 	return []any{
 		&r.id, &r.username, &r.name, &r.hash, &r.version, &r.created, &r.login, &r.disabled, &r.demo,
-		&r.email, &r.emailVerified, &r.groups, &r.updated,
+		&r.email, &r.emailVerified, &r.groups, &r.updated, &r.language,
 	}
 }
 
@@ -300,6 +301,7 @@ func (r *userRow) user() account.User {
 		EmailVerified:   r.emailVerified.Int64 == 1,
 		Groups:          words(r.groups.String),
 		UpdatedAt:       timeOf(r.updated),
+		Language:        r.language.String,
 		// A server of an earlier version changes a password without taking the mark away.
 		Demo: r.demo.Int64 == 1 && r.version.Int64 == 0,
 	}

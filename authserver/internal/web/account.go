@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
@@ -80,7 +81,7 @@ func (e *endpoints) withLogin(
 			return err
 		}
 		if s.digest == "" {
-			e.showAccountLogin(w, http.StatusOK, page{Continue: path})
+			e.showAccountLogin(w, r, http.StatusOK, page{Continue: path})
 			return nil
 		}
 		return show(w, r, s)
@@ -96,7 +97,7 @@ func (e *endpoints) withForm(back string, serve accountForm) func(http.ResponseW
 	return func(w http.ResponseWriter, r *http.Request) error {
 		form, err := readForm(w, r, urlencodedOnly)
 		if err != nil {
-			return badForm("Open your account page again.")
+			return badForm(say("Open your account page again."))
 		}
 		s, err := e.session(r)
 		if err != nil {
@@ -117,19 +118,19 @@ func (e *endpoints) needsConfirmation(s session) bool {
 }
 
 // showAccountLogin writes the login page for the account.
-func (e *endpoints) showAccountLogin(w http.ResponseWriter, status int, p page) {
-	p.Title, p.Account, p.Recovers = "Log in", true, e.cfg.Recovery != nil
+func (e *endpoints) showAccountLogin(w http.ResponseWriter, r *http.Request, status int, p page) {
+	p.Title, p.Account, p.Recovers = say("Log in"), true, e.cfg.Recovery != nil
 	if p.Confirms {
-		p.Title = "Confirm that it is you"
+		p.Title = say("Confirm that it is you")
 	}
-	e.render(w, status, "login", p)
+	e.render(w, r, status, "login", p)
 }
 
 // accountLogin serves POST /account/login, the form of the login page.
 func (e *endpoints) accountLogin(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
-		return badForm("Open your account page again.")
+		return badForm(say("Open your account page again."))
 	}
 	next := form.Get("continue")
 	link := linkIn(next)
@@ -145,8 +146,8 @@ func (e *endpoints) accountLogin(w http.ResponseWriter, r *http.Request) error {
 		redirect(w, goOn)
 		return nil
 	}
-	return e.failForm(w, err, func(status int, text string) {
-		e.showAccountLogin(w, status, page{
+	return e.failForm(w, err, func(status int, text *catalog.Message) {
+		e.showAccountLogin(w, r, status, page{
 			Username: form.Get("username"), Error: text, Continue: next, Link: link, Confirms: form.Has("confirms"),
 		})
 	})
@@ -154,9 +155,9 @@ func (e *endpoints) accountLogin(w http.ResponseWriter, r *http.Request) error {
 
 // failForm calls show with the status and the text of an error that the user can do something about. It returns other
 // errors.
-func (e *endpoints) failForm(w http.ResponseWriter, err error, show func(status int, text string)) error {
+func (e *endpoints) failForm(w http.ResponseWriter, err error, show func(status int, text *catalog.Message)) error {
 	f := failureOf(err)
-	if f.unexpected || f.userText == "" {
+	if f.unexpected || f.userText == nil {
 		return err
 	}
 	f.setRetryAfter(w)
@@ -165,14 +166,21 @@ func (e *endpoints) failForm(w http.ResponseWriter, err error, show func(status 
 }
 
 // showName serves GET /account/name.
-func (e *endpoints) showName(w http.ResponseWriter, _ *http.Request, s session) error {
-	e.showNameForm(w, http.StatusOK, s, s.user.Name, "")
+func (e *endpoints) showName(w http.ResponseWriter, r *http.Request, s session) error {
+	e.showNameForm(w, r, http.StatusOK, s, s.user.Name, nil)
 	return nil
 }
 
-func (e *endpoints) showNameForm(w http.ResponseWriter, status int, s session, name, problem string) {
-	e.render(w, status, "accountname", page{
-		Title: "Change your name", User: name, UserID: s.user.ID, Error: problem,
+func (e *endpoints) showNameForm(
+	w http.ResponseWriter,
+	r *http.Request,
+	status int,
+	s session,
+	name string,
+	problem *catalog.Message,
+) {
+	e.render(w, r, status, "accountname", page{
+		Title: say("Change your name"), User: name, UserID: s.user.ID, Error: problem,
 	})
 }
 
@@ -181,21 +189,28 @@ func (e *endpoints) changeName(w http.ResponseWriter, r *http.Request, form url.
 	name := strings.TrimSpace(form.Get("name"))
 	err := e.cfg.Accounts.ChangeName(r.Context(), s.user, name, host(r.RemoteAddr))
 	if err != nil {
-		return e.failForm(w, err, func(status int, text string) { e.showNameForm(w, status, s, name, text) })
+		return e.failForm(w, err, func(status int, text *catalog.Message) { e.showNameForm(w, r, status, s, name, text) })
 	}
 	redirect(w, accountPath+"?done=name")
 	return nil
 }
 
 // showPassword serves GET /account/password.
-func (e *endpoints) showPassword(w http.ResponseWriter, _ *http.Request, s session) error {
-	e.showPasswordForm(w, http.StatusOK, s, "", "")
+func (e *endpoints) showPassword(w http.ResponseWriter, r *http.Request, s session) error {
+	e.showPasswordForm(w, r, http.StatusOK, s, "", nil)
 	return nil
 }
 
-func (e *endpoints) showPasswordForm(w http.ResponseWriter, status int, s session, wrong, problem string) {
-	e.render(w, status, "accountpassword", page{
-		Title: "Change your password", Username: s.user.Username, UserID: s.user.ID, Error: problem, Wrong: wrong,
+func (e *endpoints) showPasswordForm(
+	w http.ResponseWriter,
+	r *http.Request,
+	status int,
+	s session,
+	wrong string,
+	problem *catalog.Message,
+) {
+	e.render(w, r, status, "accountpassword", page{
+		Title: say("Change your password"), Username: s.user.Username, UserID: s.user.ID, Error: problem, Wrong: wrong,
 		MinPassword: e.cfg.Passwords.MinPasswordOf(s.user), Recovers: e.cfg.Recovery != nil,
 	})
 }
@@ -210,8 +225,8 @@ func (e *endpoints) changePassword(w http.ResponseWriter, r *http.Request, form 
 		if errors.Is(err, account.ErrWeakPassword) {
 			wrong = "new_password"
 		}
-		return e.failForm(w, notYourPassword(err), func(status int, text string) {
-			e.showPasswordForm(w, status, s, wrong, text)
+		return e.failForm(w, notYourPassword(err), func(status int, text *catalog.Message) {
+			e.showPasswordForm(w, r, status, s, wrong, text)
 		})
 	}
 	e.renewSession(w, r, user, grant.Authentication{At: s.login.At, Methods: s.login.Methods})
@@ -236,17 +251,17 @@ func notYourPassword(err error) error {
 var errNotYourPassword = errors.New("not the current password")
 
 // showDelete serves GET /account/delete.
-func (e *endpoints) showDelete(w http.ResponseWriter, _ *http.Request, s session) error {
+func (e *endpoints) showDelete(w http.ResponseWriter, r *http.Request, s session) error {
 	if s.user.Demo {
 		return account.ErrDemo
 	}
-	e.showDeleteForm(w, http.StatusOK, s, page{})
+	e.showDeleteForm(w, r, http.StatusOK, s, page{})
 	return nil
 }
 
-func (e *endpoints) showDeleteForm(w http.ResponseWriter, status int, s session, p page) {
-	p.Title, p.User, p.UserID = "Delete your account", s.user.Username, s.user.ID
-	e.render(w, status, "accountdelete", p)
+func (e *endpoints) showDeleteForm(w http.ResponseWriter, r *http.Request, status int, s session, p page) {
+	p.Title, p.User, p.UserID = say("Delete your account"), s.user.Username, s.user.ID
+	e.render(w, r, status, "accountdelete", p)
 }
 
 // deleteAccount serves POST /account/delete.
@@ -262,8 +277,8 @@ func (e *endpoints) deleteAccount(w http.ResponseWriter, r *http.Request, form u
 		return err
 	}
 	if err != nil {
-		return e.failForm(w, notYourPassword(err), func(status int, text string) {
-			e.showDeleteForm(w, status, s, page{Username: typed, Error: text, Wrong: wrong})
+		return e.failForm(w, notYourPassword(err), func(status int, text *catalog.Message) {
+			e.showDeleteForm(w, r, status, s, page{Username: typed, Error: text, Wrong: wrong})
 		})
 	}
 	http.SetCookie(w, e.cookie(e.cookieName(), "", -time.Second))
@@ -275,9 +290,9 @@ func (e *endpoints) deleteAccount(w http.ResponseWriter, r *http.Request, form u
 var errNotYourUsername = errors.New("not the username")
 
 // accountDeleted serves GET /account/deleted.
-func (e *endpoints) accountDeleted(w http.ResponseWriter, _ *http.Request) error {
-	e.message(w, http.StatusOK, "Your account is deleted",
-		"You are logged out everywhere, and this service has deleted what it knew about you. "+
-			"Apps may have data of their own: ask them.", "You can close this page.")
+func (e *endpoints) accountDeleted(w http.ResponseWriter, r *http.Request) error {
+	e.message(w, r, http.StatusOK, say("Your account is deleted"),
+		say("You are logged out everywhere, and this service has deleted what it knew about you. "+
+			"Apps may have data of their own: ask them."), say("You can close this page."))
 	return nil
 }

@@ -69,6 +69,7 @@ type userRecord struct {
 	Groups          []string   `json:"groups"`
 	PasswordChanges int64      `json:"password_changes"`
 	CreatedAt       time.Time  `json:"created_at"`
+	Language        string     `json:"language,omitempty"`
 	UpdatedAt       *time.Time `json:"updated_at,omitempty"`
 	LastLoginAt     *time.Time `json:"last_login_at,omitempty"`
 }
@@ -113,14 +114,14 @@ func optional(t time.Time) *time.Time {
 }
 
 // showData serves GET /account/data, the page from which the user downloads a copy.
-func (e *endpoints) showData(w http.ResponseWriter, _ *http.Request, s session) error {
+func (e *endpoints) showData(w http.ResponseWriter, r *http.Request, s session) error {
 	if e.needsConfirmation(s) {
-		e.showAccountLogin(w, http.StatusOK, page{
+		e.showAccountLogin(w, r, http.StatusOK, page{
 			Username: s.user.Username, Continue: accountDataPath, Confirms: true,
 		})
 		return nil
 	}
-	e.render(w, http.StatusOK, "accountdata", page{Title: "A copy of your data", UserID: s.user.ID})
+	e.render(w, r, http.StatusOK, "accountdata", page{Title: say("A copy of your data"), UserID: s.user.ID})
 	return nil
 }
 
@@ -154,7 +155,7 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 		User: userRecord{
 			ID: u.ID, Username: u.Username, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified,
 			Groups: append([]string{}, u.Groups...), PasswordChanges: u.PasswordVersion, CreatedAt: u.CreatedAt,
-			UpdatedAt: optional(u.UpdatedAt), LastLoginAt: optional(u.LastLoginAt),
+			Language: u.Language, UpdatedAt: optional(u.UpdatedAt), LastLoginAt: optional(u.LastLoginAt),
 		},
 		Browsers: []browserRecord{}, Grants: []grantRecord{}, Consents: []consentRecord{},
 		Links: []linkRecord{}, Mails: []mailRecord{}, Revocations: []revocationRecord{},

@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
@@ -21,13 +22,14 @@ const (
 
 // factorView is a second factor as pages show it.
 type factorView struct {
-	ID, Name, Kind string
-	Added          moment
-	Used           moment
+	ID         string
+	Name, Kind *catalog.Message
+	Added      moment
+	Used       moment
 }
 
 // kindNames are what pages call the kinds of second factors.
-var kindNames = map[secondfactor.Kind]string{secondfactor.KindTOTP: "Authenticator app"}
+var kindNames = map[secondfactor.Kind]*catalog.Message{secondfactor.KindTOTP: say("Authenticator app")}
 
 // accountFactorRoutes returns the routes of the pages about the user's second factors.
 func (e *endpoints) accountFactorRoutes() []route {
@@ -54,7 +56,7 @@ func (e *endpoints) confirmed(
 ) func(http.ResponseWriter, *http.Request, session) error {
 	return func(w http.ResponseWriter, r *http.Request, s session) error {
 		if e.needsConfirmation(s) {
-			e.showAccountLogin(w, http.StatusOK, page{Username: s.user.Username, Continue: path, Confirms: true})
+			e.showAccountLogin(w, r, http.StatusOK, page{Username: s.user.Username, Continue: path, Confirms: true})
 			return nil
 		}
 		return show(w, r, s)
@@ -81,7 +83,7 @@ func (e *endpoints) addFactors(ctx context.Context, view *accountView, s session
 	}
 	for _, f := range factors {
 		view.Factors = append(view.Factors, factorView{
-			ID: f.ID, Name: f.Name, Kind: kindNames[f.Kind], Added: moment{f.CreatedAt}, Used: moment{f.LastUsedAt},
+			ID: f.ID, Name: factorName(f), Kind: kindNames[f.Kind], Added: moment{f.CreatedAt}, Used: moment{f.LastUsedAt},
 		})
 	}
 	view.RecoveryCodes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, s.user.ID)
@@ -98,7 +100,9 @@ func (e *endpoints) showFactors(w http.ResponseWriter, r *http.Request, s sessio
 	if !fromOtherSite(r) {
 		view.Done = doneTexts[r.URL.Query().Get("done")]
 	}
-	e.render(w, http.StatusOK, "accountfactors", page{Title: "Second factor", Wide: true, UserID: s.user.ID, View: view})
+	e.render(w, r, http.StatusOK, "accountfactors", page{
+		Title: say("Second factor"), Wide: true, UserID: s.user.ID, View: view,
+	})
 	return nil
 }
 
@@ -108,7 +112,7 @@ func (e *endpoints) showNewApp(w http.ResponseWriter, r *http.Request, s session
 	if err != nil {
 		return err
 	}
-	return e.showApp(w, http.StatusOK, begun, page{UserID: s.user.ID})
+	return e.showApp(w, r, http.StatusOK, begun, page{UserID: s.user.ID})
 }
 
 // addApp serves POST /account/second-factors/new-app. The session goes on under a new cookie, as one with a second
@@ -125,7 +129,7 @@ func (e *endpoints) addApp(w http.ResponseWriter, r *http.Request, form url.Valu
 	}
 	if err != nil {
 		return e.failSecondStep(err, func(f failure) error {
-			return e.showApp(w, f.status, begun, page{UserID: s.user.ID, Name: form.Get("name"), Error: f.userText})
+			return e.showApp(w, r, f.status, begun, page{UserID: s.user.ID, Name: form.Get("name"), Error: f.userText})
 		})
 	}
 	e.renewSession(w, r, s.user, grant.Authentication{At: s.login.At, Methods: done.Methods})
@@ -133,7 +137,7 @@ func (e *endpoints) addApp(w http.ResponseWriter, r *http.Request, form url.Valu
 		redirect(w, accountFactorsPath+"?done=factor")
 		return nil
 	}
-	e.showCodes(w, codes, accountFactorsPath+"?done=factor")
+	e.showCodes(w, r, codes, accountFactorsPath+"?done=factor")
 	return nil
 }
 
@@ -170,6 +174,6 @@ func (e *endpoints) newRecoveryCodes(w http.ResponseWriter, r *http.Request, _ u
 	if err != nil {
 		return err
 	}
-	e.showCodes(w, codes, accountFactorsPath)
+	e.showCodes(w, r, codes, accountFactorsPath)
 	return nil
 }

@@ -154,7 +154,7 @@ func TestCopyOfData(t *testing.T) {
 	want := map[string]any{
 		"user": map[string]any{
 			"id": s.user.ID, "username": john, "name": "John Doe", "email_verified": false, "groups": []any{},
-			"password_changes": 0.0, "created_at": at, "last_login_at": at,
+			"language": "en", "password_changes": 0.0, "created_at": at, "last_login_at": at,
 		},
 		"browsers": []any{map[string]any{
 			"created_at": at, "expires_at": until, "methods": []any{"pwd"}, "address": "192.0.2.1",

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/clientmeta"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
@@ -30,7 +31,7 @@ type accountView struct {
 	EmailVerified         bool
 	Emails                bool // the email address can be changed and verified
 	Demo                  bool
-	Done                  string // what has just been done
+	Done                  *catalog.Message // what has just been done
 	Browsers              []loginView
 	Programs              []loginView // logins of apps that do not belong to a browser
 	Elsewhere             bool        // there is a login that is not this browser's
@@ -43,10 +44,10 @@ type accountView struct {
 
 // loginView is a login in a browser, or of an app without one.
 type loginView struct {
-	ID    string // of the session, or the number of the grant
-	Name  string // of the app, if it is a login of one
-	Agent string
-	Here  bool // it is this browser
+	ID    string           // of the session, or the number of the grant
+	Name  string           // of the app, if it is a login of one
+	Agent *catalog.Message // nil if it is not known
+	Here  bool             // it is this browser
 	At    moment
 	From  string   // IP address
 	Apps  []string // that were logged in to from the browser
@@ -62,29 +63,26 @@ type appView struct {
 // accessView is what a client may do at an API.
 type accessView struct {
 	API    string
-	Scopes []resource.ScopeDescription
+	Scopes []scopeView
 }
 
 // moment is a time that a page shows.
 type moment struct{ time.Time }
 
-// String returns the time for people.
-func (m moment) String() string { return m.UTC().Format("2 January 2006, 15:04 UTC") }
-
 // Machine returns the time for the attribute datetime.
 func (m moment) Machine() string { return m.UTC().Format(time.RFC3339) }
 
 // doneTexts are what the account page can say that has just been done, by the parameter done.
-var doneTexts = map[string]string{
-	"name":     "Your name is changed.",
-	"password": "Your password is changed. You are logged out everywhere else.",
-	"email":    "A mail is on its way to the new address. Open the link in it within 30 minutes.",
-	"verify":   "A mail is on its way to you. Open the link in it within 30 minutes.",
-	"login":    "That login is ended.",
-	"logins":   "You are logged out everywhere else.",
-	"app":      "That app has no access any longer.",
-	"factor":   "Your second factor is added. You are logged out everywhere else.",
-	"removed":  "The second factor is removed. You are logged out everywhere else.",
+var doneTexts = map[string]*catalog.Message{
+	"name":     say("Your name is changed."),
+	"password": say("Your password is changed. You are logged out everywhere else."),
+	"email":    say("A mail is on its way to the new address. Open the link in it within {n} minutes.", linkMinutes),
+	"verify":   say("A mail is on its way to you. Open the link in it within {n} minutes.", linkMinutes),
+	"login":    say("That login is ended."),
+	"logins":   say("You are logged out everywhere else."),
+	"app":      say("That app has no access any longer."),
+	"factor":   say("Your second factor is added. You are logged out everywhere else."),
+	"removed":  say("The second factor is removed. You are logged out everywhere else."),
 }
 
 // showAccount serves GET /account.
@@ -105,7 +103,7 @@ func (e *endpoints) showAccount(w http.ResponseWriter, r *http.Request, s sessio
 	if err := e.addFactors(r.Context(), &view, s); err != nil {
 		return err
 	}
-	e.render(w, http.StatusOK, "account", page{Title: "Your account", Wide: true, UserID: s.user.ID, View: view})
+	e.render(w, r, http.StatusOK, "account", page{Title: say("Your account"), Wide: true, UserID: s.user.ID, View: view})
 	return nil
 }
 
@@ -124,8 +122,8 @@ func (e *endpoints) addLogins(ctx context.Context, view *accountView, s session)
 	for _, b := range sessions {
 		place[b.Digest] = len(view.Browsers)
 		view.Browsers = append(view.Browsers, loginView{
-			ID: grant.SessionID(b.Digest), Agent: cmp.Or(b.Place.Agent, "Unknown browser"), Here: b.Digest == s.digest,
-			At: moment{b.CreatedAt}, From: b.Place.Address,
+			ID: grant.SessionID(b.Digest), Agent: cmp.Or(agentText(b.Place.Agent), say("Unknown browser")),
+			Here: b.Digest == s.digest, At: moment{b.CreatedAt}, From: b.Place.Address,
 		})
 	}
 	for _, l := range logins {
@@ -134,7 +132,7 @@ func (e *endpoints) addLogins(ctx context.Context, view *accountView, s session)
 			continue
 		}
 		view.Programs = append(view.Programs, loginView{
-			ID: strconv.FormatInt(l.Number, 10), Name: l.ClientName, Agent: l.Place.Agent, At: moment{l.CreatedAt},
+			ID: strconv.FormatInt(l.Number, 10), Name: l.ClientName, Agent: agentText(l.Place.Agent), At: moment{l.CreatedAt},
 			From: l.Place.Address,
 		})
 	}
@@ -218,7 +216,7 @@ func (e *endpoints) endLogin(w http.ResponseWriter, r *http.Request, form url.Va
 	default:
 		number, parseErr := strconv.ParseInt(form.Get("login"), 10, 64)
 		if parseErr != nil {
-			return badForm("Open your account page again.")
+			return badForm(say("Open your account page again."))
 		}
 		err = e.cfg.Sessions.EndLogin(ctx, s.user.ID, number, now)
 	}

@@ -20,6 +20,9 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
+// authorizePath is the path of the authorization endpoint.
+const authorizePath = "/authorize"
+
 // maxQuery bounds the query of an authorization request, in bytes, before the login and after.
 // Pages carry it unchanged: see query.go. Escaped in the form of a page it may be three times as
 // long, and must fit into maxBody.
@@ -61,6 +64,9 @@ func (e *endpoints) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if a.isPushed() {
+		r = e.inLanguage(w, r, a.form.Get("ui_locales"), true)
+	}
 	s, err := e.session(r)
 	if err != nil {
 		return err
@@ -72,7 +78,7 @@ func (e *endpoints) authorize(w http.ResponseWriter, r *http.Request) error {
 	case e.needsLogin(a, s) && silent:
 		return e.refuse(w, a, errLoginRequired)
 	case e.needsLogin(a, s):
-		e.showLogin(w, http.StatusOK, a, r.URL.RawQuery, page{Username: a.loginHint})
+		e.showLogin(w, r, http.StatusOK, a, r.URL.RawQuery, page{Username: a.loginHint})
 		return nil
 	case a.problem != nil:
 		return e.refuse(w, a, a.problem)
@@ -96,7 +102,7 @@ func (e *endpoints) logProblem(r *http.Request, a *authorization, err error) {
 	switch {
 	case errors.As(err, &page):
 		e.cfg.Log.DebugContext(r.Context(), "authorization request refused",
-			"reason", strings.TrimSpace(page.text+" "+page.advice+" "+page.detail))
+			"reason", strings.TrimSpace(page.text.English()+" "+page.advice.English()+" "+page.detail))
 	case err == nil && a.problem != nil:
 		e.cfg.Log.DebugContext(r.Context(), "authorization request will be refused",
 			"client", a.client.ID, "error", string(a.problem.Code), "reason", a.problem.Description)
@@ -138,8 +144,8 @@ func (e *endpoints) readRequest(r *http.Request, query string) (*authorization, 
 		return nil, err
 	}
 	if a.redirectURI == "" {
-		return nil, brokenLink(a.client.Name+" did not say where to send you next.",
-			"Please tell its developers that redirect_uri is missing.")
+		return nil, brokenLink(say("{app} did not say where to send you next.", a.client.Name),
+			say("Please tell its developers that {parameter} is missing.", "redirect_uri"))
 	}
 	if !a.client.AllowsRedirect(a.redirectURI) {
 		return nil, wrongRedirect(a.client, a.redirectURI)
@@ -154,7 +160,8 @@ func (e *endpoints) readRequest(r *http.Request, query string) (*authorization, 
 }
 
 // errUnreadable is the response to an authorization request that cannot be read.
-var errUnreadable = brokenLink("The request from the app could not be read.", "Go back to the app and try again.")
+var errUnreadable = brokenLink(say("The request from the app could not be read."),
+	say("Go back to the app and try again."))
 
 // clientOf returns the client of an authorization request. An unknown one is a *pageError.
 func (e *endpoints) clientOf(r *http.Request, a *authorization) (client.Client, error) {
@@ -173,9 +180,9 @@ func (e *endpoints) clientOf(r *http.Request, a *authorization) (client.Client, 
 // is nearest.
 func wrongRedirect(c client.Client, uri string) error {
 	return &pageError{
-		title:  "This link is broken",
-		text:   c.Name + " wants to send you to an address that is not registered for it.",
-		advice: "Please tell its developers that redirect_uri must exactly match a registered redirect URI.",
+		title:  say("This link is broken"),
+		text:   say("{app} wants to send you to an address that is not registered for it.", c.Name),
+		advice: say("Please tell its developers that {parameter} must exactly match a registered one.", "redirect_uri"),
 		detail: "Client " + c.ID + ": " + c.ExplainRedirect(uri) + ".",
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
@@ -23,8 +24,8 @@ func (e *endpoints) showConsent(w http.ResponseWriter, r *http.Request, a *autho
 	if query := logInAgain(r.URL.RawQuery); len(query) <= maxQuery {
 		again = "/authorize?" + query
 	}
-	e.render(w, http.StatusOK, "consent", page{
-		Title:  "Allow access?",
+	e.render(w, r, http.StatusOK, "consent", page{
+		Title:  say("Allow access?"),
 		Client: a.client.Name, API: a.api.Name, Scopes: scopes, Native: a.client.Impersonable(a.redirectURI),
 		AsksEachTime: a.client.AsksEachTime(a.redirectURI), Unregistered: a.client.Source != client.SourceAdministrator,
 		ClientHost: a.client.DocumentHost(), Returns: returnTarget(a.redirectURI),
@@ -34,9 +35,14 @@ func (e *endpoints) showConsent(w http.ResponseWriter, r *http.Request, a *autho
 	return nil
 }
 
-// describeScopes returns the description of each scope token. The text is empty for a token
-// without one.
-func (e *endpoints) describeScopes(ctx context.Context, scope oauth.Scope) ([]resource.ScopeDescription, error) {
+// scopeView is a scope token as pages show it. Text is nil for one without a description.
+type scopeView struct {
+	Scope string
+	Text  *catalog.Message
+}
+
+// describeScopes returns the description of each scope token.
+func (e *endpoints) describeScopes(ctx context.Context, scope oauth.Scope) ([]scopeView, error) {
 	known, err := e.cfg.Scopes.ScopeDescriptions(ctx)
 	if err != nil {
 		return nil, err
@@ -45,12 +51,12 @@ func (e *endpoints) describeScopes(ctx context.Context, scope oauth.Scope) ([]re
 }
 
 // describe returns the description of each scope token, given the described ones.
-func describe(known []resource.ScopeDescription, scope oauth.Scope) []resource.ScopeDescription {
-	var described []resource.ScopeDescription
+func describe(known []resource.ScopeDescription, scope oauth.Scope) []scopeView {
+	var described []scopeView
 	for _, t := range scope {
-		d := resource.ScopeDescription{Scope: t, Text: identityTexts[t]}
+		d := scopeView{Scope: t, Text: identityTexts[t]}
 		if i := slices.IndexFunc(known, func(k resource.ScopeDescription) bool { return k.Scope == t }); i >= 0 {
-			d = known[i]
+			d.Text = scopeText(known[i].Text)
 		}
 		described = append(described, d)
 	}

@@ -18,10 +18,10 @@ const deviceLoginPath = issuing.DevicePath + "/login"
 const maxUserCode = 64
 
 // Messages of the form for the code.
-const (
-	malformedUserCode = "A code has 8 letters, like BCDF-GHJK. Check what your device shows."
-	unknownUserCode   = "No device is waiting with this code. Check the code, or start again on the device: " +
-		"codes expire after 10 minutes."
+var (
+	malformedUserCode = say("A code has 8 letters, like {example}. Check what your device shows.", "BCDF-GHJK")
+	unknownUserCode   = say("No device is waiting with this code. Check the code, or start again on the device: "+
+		"codes expire after {n} minutes.", 10)
 )
 
 // authorizeDevice serves POST /device_authorization (RFC 8628 section 3.1).
@@ -45,7 +45,7 @@ func (e *endpoints) authorizeDevice(w http.ResponseWriter, r *http.Request) (any
 // in the query, from a QR code, is shown for the user to compare (section 3.3.1). A code in a link of another
 // site is not looked up until the user sends the form: wrong codes are counted against the user.
 func (e *endpoints) device(w http.ResponseWriter, r *http.Request) error {
-	query, err := readPageQuery(r.URL.RawQuery, "Open the page and type the code.")
+	query, err := readPageQuery(r.URL.RawQuery, say("Open the page and type the code."))
 	if err != nil {
 		return err
 	}
@@ -55,22 +55,22 @@ func (e *endpoints) device(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case s.digest == "" || query.Get("prompt") == "login":
-		e.showDeviceLogin(w, http.StatusOK, page{Continue: typed})
+		e.showDeviceLogin(w, r, http.StatusOK, page{Continue: typed})
 		return nil
 	case typed == "":
-		e.showDeviceForm(w, http.StatusOK, s, page{})
+		e.showDeviceForm(w, r, http.StatusOK, s, page{})
 		return nil
 	}
 	if fromOtherSite(r) {
-		e.showDeviceForm(w, http.StatusOK, s, page{UserCode: typed[:min(len(typed), maxUserCode)]})
+		e.showDeviceForm(w, r, http.StatusOK, s, page{UserCode: typed[:min(len(typed), maxUserCode)]})
 		return nil
 	}
 	code, d, err := e.waitingDevice(r, s, typed)
 	if err != nil {
-		return e.failDevice(w, s, typed, err)
+		return e.failDevice(w, r, s, typed, err)
 	}
 	if e.lacksFactor(s, d.Client.RequireSecondFactor) {
-		e.showDeviceLogin(w, http.StatusOK, page{Username: s.user.Username, Continue: code, NeedsFactor: true})
+		e.showDeviceLogin(w, r, http.StatusOK, page{Username: s.user.Username, Continue: code, NeedsFactor: true})
 		return nil
 	}
 	return e.showDevice(w, r, s, code, d)
@@ -102,7 +102,7 @@ func (e *endpoints) waitingDevice(r *http.Request, s session, typed string) (str
 }
 
 // failDevice writes the form for the code with the error, if the user can do something about it.
-func (e *endpoints) failDevice(w http.ResponseWriter, s session, typed string, err error) error {
+func (e *endpoints) failDevice(w http.ResponseWriter, r *http.Request, s session, typed string, err error) error {
 	f := failureOf(err)
 	switch {
 	case errors.Is(err, errMalformedUserCode):
@@ -110,18 +110,18 @@ func (e *endpoints) failDevice(w http.ResponseWriter, s session, typed string, e
 	case errors.Is(err, grant.ErrCodeUnknown):
 		f = failure{status: http.StatusBadRequest, code: oauth.CodeInvalidGrant, userText: unknownUserCode}
 	}
-	if f.unexpected || f.userText == "" {
+	if f.unexpected || f.userText == nil {
 		return err
 	}
 	f.setRetryAfter(w)
-	e.showDeviceForm(w, f.status, s, page{UserCode: typed[:min(len(typed), maxUserCode)], Error: f.userText})
+	e.showDeviceForm(w, r, f.status, s, page{UserCode: typed[:min(len(typed), maxUserCode)], Error: f.userText})
 	return &handledError{f.code}
 }
 
 // showDeviceForm writes the page where the user types the code.
-func (e *endpoints) showDeviceForm(w http.ResponseWriter, status int, s session, p page) {
-	p.Title, p.User = "Connect a device", s.user.Name
-	e.render(w, status, "devicecode", p)
+func (e *endpoints) showDeviceForm(w http.ResponseWriter, r *http.Request, status int, s session, p page) {
+	p.Title, p.User = say("Connect a device"), s.user.Name
+	e.render(w, r, status, "devicecode", p)
 }
 
 // showDevice writes the page that asks the user to allow or deny the device. It asks each time: anybody
@@ -131,8 +131,8 @@ func (e *endpoints) showDevice(w http.ResponseWriter, r *http.Request, s session
 	if err != nil {
 		return err
 	}
-	e.render(w, http.StatusOK, "device", page{
-		Title:  "Connect this device?",
+	e.render(w, r, http.StatusOK, "device", page{
+		Title:  say("Connect this device?"),
 		Client: d.Client.Name, API: d.API.Name, Scopes: scopes, UserCode: code,
 		User: s.user.Name, UserID: s.user.ID, LoginAgain: devicePage(code) + "&prompt=login",
 	})
@@ -149,7 +149,7 @@ func devicePage(code string) string {
 func (e *endpoints) decideDevice(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
-		return badForm("Open this page again.")
+		return badForm(say("Open this page again."))
 	}
 	typed, decision := form.Get("user_code"), form.Get("decision")
 	s, err := e.session(r)
@@ -175,29 +175,29 @@ func (e *endpoints) decideDevice(w http.ResponseWriter, r *http.Request) error {
 		redirect(w, devicePage(typed))
 		return nil
 	case err != nil:
-		return e.failDevice(w, s, typed, err)
+		return e.failDevice(w, r, s, typed, err)
 	case decision == "deny":
-		e.message(w, http.StatusOK, "Device denied", d.Client.Name+" on the device gets no access to your account.",
-			"You can close this page.")
+		e.message(w, r, http.StatusOK, say("Device denied"),
+			say("{app} on the device gets no access to your account.", d.Client.Name), say("You can close this page."))
 	default:
-		e.message(w, http.StatusOK, "Device connected",
-			d.Client.Name+" on your device will be logged in within a few seconds.",
-			"You can close this page and go back to the device.")
+		e.message(w, r, http.StatusOK, say("Device connected"),
+			say("{app} on your device will be logged in within a few seconds.", d.Client.Name),
+			say("You can close this page and go back to the device."))
 	}
 	return nil
 }
 
 // showDeviceLogin writes the login page for the device page.
-func (e *endpoints) showDeviceLogin(w http.ResponseWriter, status int, p page) {
-	p.Title, p.Device, p.Recovers, p.SignUp = "Log in", true, e.cfg.Recovery != nil, e.signUpLink("")
-	e.render(w, status, "login", p)
+func (e *endpoints) showDeviceLogin(w http.ResponseWriter, r *http.Request, status int, p page) {
+	p.Title, p.Device, p.Recovers, p.SignUp = say("Log in"), true, e.cfg.Recovery != nil, e.signUpLink("")
+	e.render(w, r, status, "login", p)
 }
 
 // deviceLogin serves POST /device/login, the form of the login page. It has the code to continue with.
 func (e *endpoints) deviceLogin(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
-		return badForm("Open the page again that your device shows.")
+		return badForm(say("Open the page again that your device shows."))
 	}
 	code := form.Get("continue")
 	code = code[:min(len(code), maxUserCode)]
@@ -214,11 +214,11 @@ func (e *endpoints) deviceLogin(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	f := failureOf(err)
-	if f.unexpected || f.userText == "" {
+	if f.unexpected || f.userText == nil {
 		return err
 	}
 	f.setRetryAfter(w)
-	e.showDeviceLogin(w, f.status, page{
+	e.showDeviceLogin(w, r, f.status, page{
 		Username: form.Get("username"), Error: f.userText, Continue: code, NeedsFactor: form.Has("second_factor"),
 	})
 	return &handledError{f.code}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
@@ -11,7 +12,10 @@ import (
 )
 
 // emailAdvice is the advice on a page about a link that cannot be read.
-const emailAdvice = "Open the link in the mail again."
+var emailAdvice = say("Open the link in the mail again.")
+
+// linkMinutes is how long the links in most mails work, in minutes.
+const linkMinutes = int(account.LinkLifetime / time.Minute)
 
 // emailRoutes returns the routes of the page for confirming an email address.
 func (e *endpoints) emailRoutes() []route {
@@ -40,16 +44,16 @@ func linkIn(text string) string {
 
 // refuseEmailLink writes the page about a link that does not work for the user of a session: the login page, which
 // comes back to the link, or the text for another user.
-func (e *endpoints) refuseEmailLink(w http.ResponseWriter, s session, text string) error {
+func (e *endpoints) refuseEmailLink(w http.ResponseWriter, r *http.Request, s session, text string) error {
 	if s.digest == "" {
-		e.showAccountLogin(w, http.StatusOK, page{Continue: mail.LinkURL("", mail.EmailPath, text), Link: text})
+		e.showAccountLogin(w, r, http.StatusOK, page{Continue: mail.LinkURL("", mail.EmailPath, text), Link: text})
 		return nil
 	}
-	e.render(w, http.StatusForbidden, "message", page{
-		Title: "This link is for another account",
-		Text:  "You are logged in as " + s.user.Username + " in this browser, and nothing was changed.",
-		Advice: "If the other account is yours, too, log out here first. Then open the link in the mail again and log in " +
-			"to that account.",
+	e.render(w, r, http.StatusForbidden, "message", page{
+		Title: say("This link is for another account"),
+		Text:  say("You are logged in as {name} in this browser, and nothing was changed.", s.user.Username),
+		Advice: say("If the other account is yours, too, log out here first. Then open the link in the mail again and " +
+			"log in to that account."),
 		OffersLogout: true,
 	})
 	return &handledError{"refused"}
@@ -71,13 +75,13 @@ func (e *endpoints) showEmail(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !link.WorksFor(s.user.ID) {
-		return e.refuseEmailLink(w, s, text)
+		return e.refuseEmailLink(w, r, s, text)
 	}
-	p := page{Title: "Confirm your email address", Username: link.User.Username, Email: link.Email(), Link: text}
+	p := page{Title: say("Confirm your email address"), Username: link.User.Username, Email: link.Email(), Link: text}
 	if link.Kind == account.ChangeLink {
 		p.OldEmail = link.User.Email
 	}
-	e.render(w, http.StatusOK, "email", p)
+	e.render(w, r, http.StatusOK, "email", p)
 	return nil
 }
 
@@ -94,12 +98,13 @@ func (e *endpoints) confirmEmail(w http.ResponseWriter, r *http.Request) error {
 	text := form.Get(mail.LinkParameter)
 	link, err := e.cfg.Emails.Confirm(r.Context(), text, s.user.ID, host(r.RemoteAddr))
 	if errors.Is(err, emailcheck.ErrNotLoggedIn) {
-		return e.refuseEmailLink(w, s, text)
+		return e.refuseEmailLink(w, r, s, text)
 	}
 	if err != nil {
 		return err
 	}
-	e.message(w, http.StatusOK, "Your email address is confirmed",
-		link.Email()+" is now the email address of your account "+link.User.Username+".", "You can close this page.")
+	e.message(w, r, http.StatusOK, say("Your email address is confirmed"),
+		say("{email} is now the email address of your account {username}.", link.Email(), link.User.Username),
+		say("You can close this page."))
 	return nil
 }

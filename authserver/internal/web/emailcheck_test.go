@@ -41,12 +41,12 @@ func confirmEmail(link string) *http.Request { return pageForm("/email", url.Val
 func TestVerifyEmail(t *testing.T) {
 	t.Parallel()
 	s := newRecoverySite(t)
-	err := s.emails.RequestVerification(t.Context(), s.john(), from)
+	err := s.emails.RequestVerification(t.Context(), s.john(), from, "en")
 	if !errors.Is(err, emailcheck.ErrNothingToVerify) {
 		t.Errorf("a verified address: %v", err)
 	}
 	s.setEmail(john, johnsEmail, false)
-	s.must(s.emails.RequestVerification(t.Context(), s.john(), from))
+	s.must(s.emails.RequestVerification(t.Context(), s.john(), from, "en"))
 	if sent := s.sendMails(); len(sent) != 1 || sent[0].To != johnsEmail || !strings.Contains(sent[0].Text, john) {
 		t.Fatalf("got the mails %+v", sent)
 	}
@@ -84,7 +84,7 @@ func TestVerifyEmailAfterAChange(t *testing.T) {
 		"no address":      func() { s.setEmail(john, "", false) },
 	} {
 		s.setEmail(john, johnsEmail, false)
-		s.must(s.emails.RequestVerification(t.Context(), s.john(), from))
+		s.must(s.emails.RequestVerification(t.Context(), s.john(), from, "en"))
 		change()
 		if sent := s.sendMails(); len(sent) != 0 {
 			t.Errorf("%s: got the mails %+v", name, sent)
@@ -96,7 +96,7 @@ func TestChangeEmail(t *testing.T) {
 	t.Parallel()
 	s := newRecoverySite(t)
 	const next = "john@new.example"
-	s.must(s.emails.RequestChange(t.Context(), s.john(), " john@NEW.example ", from))
+	s.must(s.emails.RequestChange(t.Context(), s.john(), " john@NEW.example ", from, "en"))
 	sent := s.sendMails()
 	if len(sent) != 2 {
 		t.Fatalf("got the mails %+v", sent)
@@ -131,7 +131,7 @@ func TestChangeEmail(t *testing.T) {
 // changeLink asks for another email address of john, and returns the secret of the link in the mail to it.
 func (s *recoverySite) changeLink(email string) string {
 	s.t.Helper()
-	s.must(s.emails.RequestChange(s.t.Context(), s.john(), email, from))
+	s.must(s.emails.RequestChange(s.t.Context(), s.john(), email, from, "en"))
 	for _, m := range s.sendMails() {
 		if m.To == email {
 			s.sent = []mail.Message{m}
@@ -226,18 +226,18 @@ func TestChangeEmailErrors(t *testing.T) {
 		"john@example.com\r\nBcc: eve@example.com", "john@example.com,eve@example.com", "John <john@example.com>",
 		"john\u200b@example.com", "john@[127.0.0.1]", "john@-x.example", strings.Repeat("x", 250) + "@example.com",
 	} {
-		if err := s.emails.RequestChange(t.Context(), s.john(), email, from); !errors.Is(err, emailcheck.ErrEmail) {
+		if err := s.emails.RequestChange(t.Context(), s.john(), email, from, "en"); !errors.Is(err, emailcheck.ErrEmail) {
 			t.Errorf("%q: %v", email, err)
 		}
 	}
-	if err := s.emails.RequestChange(t.Context(), s.john(), johnsEmail, from); !errors.Is(err, emailcheck.ErrSame) {
+	if err := s.emails.RequestChange(t.Context(), s.john(), johnsEmail, from, "en"); !errors.Is(err, emailcheck.ErrSame) {
 		t.Errorf("the same address: %v", err)
 	}
 	if sent := s.sendMails(); len(sent) != 0 {
 		t.Errorf("got the mails %+v", sent)
 	}
 
-	s.must(s.emails.RequestChange(t.Context(), s.john(), "john@new.example", from))
+	s.must(s.emails.RequestChange(t.Context(), s.john(), "john@new.example", from, "en"))
 	s.sendMails()
 	link := s.changeLink("john@new.example")
 	s.must(s.data.SetPassword(t.Context(), john, "$2a$04$new", s.clock()))
@@ -256,7 +256,7 @@ func TestChangeEmailToThatOfAnotherUser(t *testing.T) {
 	s.must(err)
 	u.Email, u.EmailVerified = "ada@example.com", true
 	s.must(s.data.CreateUser(t.Context(), u))
-	s.must(s.emails.RequestChange(t.Context(), s.john(), "ADA@example.com", from))
+	s.must(s.emails.RequestChange(t.Context(), s.john(), "ADA@example.com", from, "en"))
 	sent := s.sendMails()
 	if len(sent) != 2 {
 		t.Fatalf("got the mails %+v", sent)
@@ -286,7 +286,7 @@ func TestChangeEmailLimits(t *testing.T) {
 	s := newRecoverySite(t)
 	mails := 0
 	for range mail.MaxRequestsOfName + 3 {
-		s.must(s.emails.RequestChange(t.Context(), s.john(), "eve@example.com", from))
+		s.must(s.emails.RequestChange(t.Context(), s.john(), "eve@example.com", from, "en"))
 		mails += len(s.sendMails())
 	}
 	if mails != 2*mail.MaxRequestsOfName {
@@ -295,7 +295,7 @@ func TestChangeEmailLimits(t *testing.T) {
 	var err error
 	for i := range mail.MaxRequestsOfNetwork {
 		email := strings.Repeat("x", i+1) + "@example.com"
-		if err = s.emails.RequestChange(t.Context(), s.john(), email, from); err != nil {
+		if err = s.emails.RequestChange(t.Context(), s.john(), email, from, "en"); err != nil {
 			break
 		}
 	}

@@ -1,12 +1,15 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
+	"github.com/hallpass-auth/hallpass/authserver/internal/theme"
 )
 
 // endpoints is what the endpoints share.
@@ -18,9 +21,15 @@ type endpoints struct {
 	// registrationsFull is until when no client is registered, because there are too many; Unix nanoseconds.
 	registrationsFull atomic.Int64
 	answers           *prometheus.CounterVec
+
+	languages  *catalog.Matcher
+	theme      *theme.Theme
+	pages      map[string]func() templates // by language
+	styleSheet []byte
 }
 
 func newEndpoints(cfg Config) *endpoints {
+	look := cmp.Or(cfg.Theme, theme.BuiltIn())
 	e := &endpoints{
 		cfg:           cfg,
 		auth:          newClientAuth(cfg),
@@ -31,6 +40,8 @@ func newEndpoints(cfg Config) *endpoints {
 				"no_token, not_found, or refused for a page that only the user is told of.",
 		}, []string{"endpoint", "result"}),
 	}
+	e.languages = mustMatcher(cmp.Or(cfg.Language, catalog.English))
+	e.theme, e.pages, e.styleSheet = look, translate(look.Texts), mustStyleSheet(look.StyleSheet())
 	cfg.Registry.MustRegister(e.answers)
 	return e
 }

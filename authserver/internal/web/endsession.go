@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
@@ -20,7 +21,7 @@ const (
 const maxLogoutQuery = 8 << 10
 
 // logoutRequest is a valid request of the logout endpoint (OpenID Connect RP-Initiated Logout 1.0 section 2).
-// ui_locales and logout_hint are accepted and have no effect.
+// logout_hint is accepted and has no effect; ui_locales has its effect in inLanguage.
 type logoutRequest struct {
 	client      client.Client // zero if the request names none
 	hint        issuing.Hint  // zero without one
@@ -36,15 +37,17 @@ func (l *logoutRequest) concerns(s session) bool {
 
 // brokenLogout returns the error for an invalid request. The user is told, and not sent anywhere (OpenID
 // Connect RP-Initiated Logout 1.0 section 4).
-func brokenLogout(text string) error { return brokenLink(text, "You have not been logged out.") }
+func brokenLogout(text *catalog.Message) error {
+	return brokenLink(text, say("You have not been logged out."))
+}
 
 // failLogout shows an invalid request, with a link to the page where the user can log out. It returns other errors.
-func (e *endpoints) failLogout(w http.ResponseWriter, err error) error {
+func (e *endpoints) failLogout(w http.ResponseWriter, r *http.Request, err error) error {
 	var broken *pageError
 	if !errors.As(err, &broken) {
 		return err
 	}
-	e.render(w, http.StatusBadRequest, "message", page{
+	e.render(w, r, http.StatusBadRequest, "message", page{
 		Title: broken.title, Text: broken.text, Advice: broken.advice, OffersLogout: true,
 	})
 	return &handledError{"refused"}
@@ -53,23 +56,23 @@ func (e *endpoints) failLogout(w http.ResponseWriter, err error) error {
 // readLogout reads and checks a logout request.
 func (e *endpoints) readLogout(r *http.Request, query string) (*logoutRequest, error) {
 	if len(query) > maxLogoutQuery {
-		return nil, brokenLogout("The request from the app is too long.")
+		return nil, brokenLogout(say("The request from the app is too long."))
 	}
 	form, err := url.ParseQuery(query)
 	if err == nil {
 		form, err = clean(form)
 	}
 	if err != nil {
-		return nil, brokenLogout("The request from the app could not be read: a parameter is malformed or repeated.")
+		return nil, brokenLogout(say("The request from the app could not be read: a parameter is malformed or repeated."))
 	}
 	l := &logoutRequest{redirectURI: form.Get("post_logout_redirect_uri"), state: form.Get("state")}
 	id := form.Get("client_id")
 	if hint := form.Get("id_token_hint"); hint != "" {
 		if l.hint, err = e.cfg.Tokens.ReadHint(hint); err != nil {
-			return nil, brokenLogout("The id_token_hint of the app is not an ID token of this server.")
+			return nil, brokenLogout(say("The id_token_hint of the app is not an ID token of this server."))
 		}
 		if id != "" && id != l.hint.ClientID {
-			return nil, brokenLogout("The id_token_hint was issued to another app than the one that client_id names.")
+			return nil, brokenLogout(say("The id_token_hint was issued to another app than the one that client_id names."))
 		}
 		id = l.hint.ClientID
 	}
@@ -83,17 +86,17 @@ func (e *endpoints) readLogoutClient(r *http.Request, l *logoutRequest, id strin
 	}
 	switch {
 	case errors.Is(err, record.ErrNotFound):
-		return brokenLogout("The app that sent you here is not registered.")
+		return brokenLogout(say("The app that sent you here is not registered."))
 	case err != nil:
 		return err
 	case l.redirectURI == "":
 		return nil
 	case id == "":
-		return brokenLogout("The app did not say which one it is, but where to send you next: " +
-			"post_logout_redirect_uri needs id_token_hint or client_id.")
+		return brokenLogout(say("The app did not say which one it is, but where to send you next: {detail}.",
+			"post_logout_redirect_uri needs id_token_hint or client_id"))
 	case !l.client.AllowsLogoutRedirect(l.redirectURI):
-		return brokenLogout(l.client.Name + " wants to send you to an address that is not registered for it: " +
-			"post_logout_redirect_uri must exactly match a registered one.")
+		return brokenLogout(say("{app} wants to send you to an address that is not registered for it: {detail}.",
+			l.client.Name, "post_logout_redirect_uri must exactly match a registered one"))
 	}
 	return nil
 }
@@ -105,7 +108,7 @@ func (e *endpoints) endSession(w http.ResponseWriter, r *http.Request) error {
 		if l.concerns(s) {
 			return e.finishLogout(w, r, l, s)
 		}
-		e.askToLogOut(w, r.URL.RawQuery, l, s)
+		e.askToLogOut(w, r, r.URL.RawQuery, l, s)
 		return nil
 	})
 }
@@ -120,7 +123,7 @@ func (e *endpoints) continueLogout(
 ) error {
 	l, err := e.readLogout(r, query)
 	if err != nil {
-		return e.failLogout(w, err)
+		return e.failLogout(w, r, err)
 	}
 	s, err := e.session(r)
 	if err != nil {
@@ -136,18 +139,18 @@ func (e *endpoints) continueLogout(
 // endSessionByPost serves POST /end_session. Browsers send the session cookie only with the GET that follows.
 // Any site may send this form, as any may link here.
 func (e *endpoints) endSessionByPost(w http.ResponseWriter, r *http.Request) error {
-	malformed := brokenLogout("The request from the app could not be read.")
-	return e.failLogout(w, continueByGet(w, r, endSessionPath, maxLogoutQuery, malformed))
+	malformed := brokenLogout(say("The request from the app could not be read."))
+	return e.failLogout(w, r, continueByGet(w, r, endSessionPath, maxLogoutQuery, malformed))
 }
 
 // askToLogOut writes the page that asks the user.
-func (e *endpoints) askToLogOut(w http.ResponseWriter, query string, l *logoutRequest, s session) {
+func (e *endpoints) askToLogOut(w http.ResponseWriter, r *http.Request, query string, l *logoutRequest, s session) {
 	var targets []string
 	if l.redirectURI != "" {
 		targets = []string{formTarget(l.redirectURI)}
 	}
-	e.render(w, http.StatusOK, "endsession", page{
-		Title: "Log out?", Client: l.client.Name, User: s.user.Name, UserID: s.user.ID, Continue: query,
+	e.render(w, r, http.StatusOK, "endsession", page{
+		Title: say("Log out?"), Client: l.client.Name, User: s.user.Name, UserID: s.user.ID, Continue: query,
 	}, targets...)
 }
 
@@ -156,17 +159,18 @@ func (e *endpoints) askToLogOut(w http.ResponseWriter, query string, l *logoutRe
 func (e *endpoints) confirmEndSession(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
-		return badForm("Go back to the app and try again.")
+		return badForm(say("Go back to the app and try again."))
 	}
 	query, decision := form.Get("continue"), form.Get("decision")
 	return e.continueLogout(w, r, query, func(l *logoutRequest, s session) error {
 		switch {
 		case decision == "stay":
-			e.message(w, http.StatusOK, "Still logged in", "You are still logged in.", "You can close this page.")
+			e.message(w, r, http.StatusOK, say("Still logged in"), say("You are still logged in."),
+				say("You can close this page."))
 		case decision == "end" && form.Get("user") == s.user.ID:
 			return e.finishLogout(w, r, l, s)
 		default:
-			e.askToLogOut(w, query, l, s)
+			e.askToLogOut(w, r, query, l, s)
 		}
 		return nil
 	})

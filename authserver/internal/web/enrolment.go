@@ -32,12 +32,13 @@ func (e *endpoints) showFirstAppForm(
 	p page,
 ) error {
 	p.Pending = s.pending.PublicID()
-	return e.showApp(w, status, begun, p, e.targetsOf(r, s.pending.ContinueAt)...)
+	return e.showApp(w, r, status, begun, p, e.targetsOf(r, s.pending.ContinueAt)...)
 }
 
 // showApp writes the page for a new app.
 func (e *endpoints) showApp(
 	w http.ResponseWriter,
+	r *http.Request,
 	status int,
 	begun secondfactor.Enrolment,
 	p page,
@@ -47,9 +48,9 @@ func (e *endpoints) showApp(
 	if p.QR, err = newQRCode(begun.URI); err != nil {
 		return err
 	}
-	p.Title, p.Secret, p.Sealed = "Add an authenticator app", begun.Secret, begun.Sealed
-	p.URI = template.URL(begun.URI) //nolint:gosec // it begins with otpauth: and what users choose is escaped
-	e.render(w, status, "newapp", p, targets...)
+	p.Title, p.Secret, p.Sealed = say("Add an authenticator app"), begun.Secret, begun.Sealed
+	p.URI = template.URL(begun.URI) //nolint:gosec // templates refuse schemes that they do not know, such as otpauth
+	e.render(w, r, status, "newapp", p, targets...)
 	return nil
 }
 
@@ -57,7 +58,7 @@ func (e *endpoints) showApp(
 func (e *endpoints) addFirstApp(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
-		return badForm("Go back and type the code again.")
+		return badForm(say("Go back and type the code again."))
 	}
 	s, err := e.readSecondStep(r)
 	if err != nil {
@@ -81,7 +82,7 @@ func (e *endpoints) addFirstApp(w http.ResponseWriter, r *http.Request) error {
 			return e.showFirstAppForm(w, r, f.status, s, begun, page{Name: form.Get("name"), Error: f.userText})
 		})
 	}
-	e.showCodes(w, codes, s.pending.ContinueAt, e.targetsOf(r, s.pending.ContinueAt)...)
+	e.showCodes(w, r, codes, s.pending.ContinueAt, e.targetsOf(r, s.pending.ContinueAt)...)
 	return nil
 }
 
@@ -95,8 +96,14 @@ func (e *endpoints) confirmApp(
 }
 
 // showCodes writes the page with new recovery codes, which are shown once. It goes on to a path and query.
-func (e *endpoints) showCodes(w http.ResponseWriter, codes []string, continueAt string, targets ...string) {
-	e.render(w, http.StatusOK, "recoverycodes", page{
-		Title: "Keep your recovery codes", Codes: codes, Continue: continueAt,
+func (e *endpoints) showCodes(
+	w http.ResponseWriter,
+	r *http.Request,
+	codes []string,
+	continueAt string,
+	targets ...string,
+) {
+	e.render(w, r, http.StatusOK, "recoverycodes", page{
+		Title: say("Keep your recovery codes"), Codes: codes, Continue: continueAt,
 	}, targets...)
 }

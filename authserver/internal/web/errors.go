@@ -5,16 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/problem"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
@@ -32,11 +31,12 @@ type failure struct {
 	status      int
 	code        oauth.ErrorCode // for clients, and for the metrics
 	description string          // for the client's developers
-	title       string          // of a page; empty for a generic one
-	userText    string          // on a page; empty to derive it from the description
-	advice      string          // on a page: what the user can do
 	retryAfter  int             // seconds; 0 sends no Retry-After
 	unexpected  bool            // a fault of the server, to be logged
+
+	title    *catalog.Message // of a page; nil for a generic one
+	userText *catalog.Message // on a page; nil to derive it from the description
+	advice   *catalog.Message // on a page: what the user can do
 }
 
 // statuses holds the status of each OAuth error that is not 400 (RFC 6749 section 5.2).
@@ -58,7 +58,7 @@ func failureOf(err error) failure {
 	case errors.As(err, &page):
 		f := failure{
 			status: http.StatusBadRequest, code: "refused", retryAfter: page.retryAfter,
-			description: page.text, title: page.title, userText: page.text, advice: page.advice,
+			description: page.text.English(), title: page.title, userText: page.text, advice: page.advice,
 		}
 		if f.retryAfter > 0 {
 			f.status, f.code = http.StatusServiceUnavailable, oauth.CodeTemporarilyUnavailable
@@ -80,8 +80,8 @@ func failureOf(err error) failure {
 	return failure{
 		status: http.StatusInternalServerError, code: oauth.CodeServerError, unexpected: true,
 		description: "internal error: the server log has the reason under the id in X-Request-Id",
-		userText:    "Sorry, this is a problem on our side.",
-		advice:      "Try again in a few minutes.",
+		userText:    say("Sorry, this is a problem on our side."),
+		advice:      say("Try again in a few minutes."),
 	}
 }
 
@@ -90,41 +90,42 @@ func accountFailureOf(err error) (f failure, ok bool) {
 	f = failure{status: http.StatusBadRequest, code: "refused"}
 	switch {
 	case errors.Is(err, account.ErrIncorrect):
-		f.code, f.userText = oauth.CodeInvalidGrant, "Wrong username or password."
+		f.code, f.userText = oauth.CodeInvalidGrant, say("Wrong username or password.")
 	case errors.Is(err, account.ErrWeakPassword), errors.Is(err, account.ErrBadName):
-		f.userText = sentence(err)
+		f.userText = refusalText(err)
 	case errors.Is(err, errNotYourPassword):
-		f.code, f.userText = oauth.CodeInvalidGrant, "The password is wrong. Type the one that you log in with now."
+		f.code, f.userText = oauth.CodeInvalidGrant, say("The password is wrong. Type the one that you log in with now.")
 	case errors.Is(err, errNotYourUsername):
-		f.userText = "That is not your username. Type it as it is shown."
+		f.userText = say("That is not your username. Type it as it is shown.")
 	case errors.Is(err, secondfactor.ErrIncorrect):
-		f.code, f.userText = oauth.CodeInvalidGrant, "This code is not valid. Codes of an app change every 30 seconds, and each "+
-			"works once."
+		f.code = oauth.CodeInvalidGrant
+		f.userText = say("This code is not valid. Codes of an app change every {n} seconds, and each works once.", codeSeconds)
 	case errors.Is(err, secondfactor.ErrTooMany):
-		f.userText = fmt.Sprintf("You have %d second factors: remove one first.", secondfactor.MaxFactors)
+		f.userText = say("You have {n} second factors: remove one first.", secondfactor.MaxFactors)
 	case errors.Is(err, secondfactor.ErrRequired):
-		f.title, f.userText = "You need a second factor", "Your administrator requires one, and this is your last."
-		f.advice = "Add the new one first, and remove this one then."
+		f.title, f.userText = say("You need a second factor"), say("Your administrator requires one, and this is your last.")
+		f.advice = say("Add the new one first, and remove this one then.")
 	case errors.Is(err, secondfactor.ErrEnrolment):
-		f.title, f.userText = "This page is too old", "The key on it has expired. Nothing was changed."
-		f.advice = "Remove the entry from your app, and begin again."
+		f.title, f.userText = say("This page is too old"), say("The key on it has expired. Nothing was changed.")
+		f.advice = say("Remove the entry from your app, and begin again.")
 	case errors.Is(err, secondfactor.ErrSealed):
-		f.status, f.title = http.StatusServiceUnavailable, "Codes of apps do not work right now"
-		f.userText = "The server cannot read what it needs to check them."
-		f.advice = "Use a recovery code, or tell your administrator. The server log says what is missing."
+		f.status, f.title = http.StatusServiceUnavailable, say("Codes of apps do not work right now")
+		f.userText = say("The server cannot read what it needs to check them.")
+		f.advice = say("Use a recovery code, or tell your administrator. The server log says what is missing.")
 	case errors.Is(err, account.ErrChanged):
-		f.userText = "Your account was changed at the same time. Try again."
+		f.userText = say("Your account was changed at the same time. Try again.")
 	case errors.Is(err, account.ErrDemo):
-		f.title, f.userText = "This account stays", "It belongs to the demo, and many people may know its password."
-		f.advice = "Choose another password first, or ask your administrator to delete it."
+		f.title, f.userText = say("This account stays"), say("It belongs to the demo, and many people may know its password.")
+		f.advice = say("Choose another password first, or ask your administrator to delete it.")
 	case errors.Is(err, account.ErrLinkUnknown):
-		f.title = "This link does not work"
-		f.userText = "It was used, has expired, or is not complete."
-		f.advice = "Ask for another mail where you asked for this one."
+		f.title = say("This link does not work")
+		f.userText = say("It was used, has expired, or is not complete.")
+		f.advice = say("Ask for another mail where you asked for this one.")
 	case errors.Is(err, account.ErrEmailTaken):
-		f.title = "You already have an account"
-		f.userText = "An account with this email address exists."
-		f.advice = "Log in with it. If you have forgotten the username or the password, ask for a mail on the login page."
+		f.title = say("You already have an account")
+		f.userText = say("An account with this email address exists.")
+		f.advice = say("Log in with it. If you have forgotten the username or the password, ask for a mail on the login " +
+			"page.")
 	default:
 		return failure{}, false
 	}
@@ -136,31 +137,25 @@ func mailFailureOf(err error) (f failure, ok bool) {
 	f = failure{status: http.StatusBadRequest, code: "refused"}
 	switch {
 	case errors.Is(err, signup.ErrUsername):
-		f.userText = "This username, or one that looks the same, is in use. Choose another one."
+		f.userText = say("This username, or one that looks the same, is in use. Choose another one.")
 	case errors.Is(err, signup.ErrEmail), errors.Is(err, emailcheck.ErrEmail):
-		f.userText = "Type an email address, such as ada@example.com."
+		f.userText = say("Type an email address, such as {example}.", "ada@example.com")
 	case errors.Is(err, emailcheck.ErrSame):
-		f.userText = "This is your email address already."
+		f.userText = say("This is your email address already.")
 	case errors.Is(err, emailcheck.ErrNothingToVerify):
-		f.userText = "There is no email address to confirm."
+		f.userText = say("There is no email address to confirm.")
 	case errors.Is(err, signup.ErrDomain):
-		f.userText = "You cannot sign up with an email address of this domain."
+		f.userText = say("You cannot sign up with an email address of this domain.")
 	case errors.Is(err, recovery.ErrTyped):
-		f.userText = "Type your username or your email address."
+		f.userText = say("Type your username or your email address.")
 	case errors.Is(err, mail.ErrTooMany):
 		f.status, f.retryAfter = http.StatusTooManyRequests, int(mail.LimitPeriod/time.Second)
 		f.code, f.userText = oauth.CodeTemporarilyUnavailable,
-			"Too many mails were asked for from your network. Try again in an hour."
+			say("Too many mails were asked for from your network. Try again in an hour.")
 	default:
 		return failure{}, false
 	}
 	return f, true
-}
-
-// sentence returns the reason that an error has after its first colon, as a sentence.
-func sentence(err error) string {
-	_, reason, _ := strings.Cut(err.Error(), ": ")
-	return strings.ToUpper(reason[:min(1, len(reason))]) + reason[min(1, len(reason)):] + "."
 }
 
 // temporaryFailureOf maps the errors after which a client may try again.
@@ -172,13 +167,13 @@ func temporaryFailureOf(err error) (f failure, ok bool) {
 	case errors.As(err, &throttled):
 		wait := waitText(throttled.Seconds())
 		f.status, f.retryAfter = http.StatusTooManyRequests, throttled.Seconds()
-		f.description = "too many failed attempts: try again in " + wait
-		f.userText = "Too many failed attempts. Try again in " + wait + "."
+		f.description = "too many failed attempts: try again in " + wait.English()
+		f.userText = say("Too many failed attempts. Try again in {wait}.", wait)
 	case errors.As(err, &overloaded):
 		wait := waitText(overloaded.Seconds())
 		f.retryAfter = overloaded.Seconds()
-		f.description = "too many logins at once: try again in " + wait
-		f.userText = "Many people are logging in right now. Try again in " + wait + "."
+		f.description = "too many logins at once: try again in " + wait.English()
+		f.userText = say("Many people are logging in right now. Try again in {wait}.", wait)
 	case errors.Is(err, grant.ErrTooManyDevices):
 		f.status, f.retryAfter = http.StatusTooManyRequests, int(grant.DeviceInterval/time.Second)
 		f.description = "too many devices wait for their users: try again in a moment"
@@ -187,20 +182,20 @@ func temporaryFailureOf(err error) (f failure, ok bool) {
 		f.description = "too many pushed requests wait for their users: try again in a moment"
 	case errors.Is(err, errManyRegistrations):
 		f.status, f.retryAfter = http.StatusTooManyRequests, int(registrationInterval/time.Second)
-		f.description = "too many registrations from this network: try again in " + waitText(f.retryAfter)
+		f.description = "too many registrations from this network: try again in " + waitText(f.retryAfter).English()
 	case errors.Is(err, client.ErrTooMany):
 		f.retryAfter = int(client.MinUnused / time.Second)
-		f.description = "too many clients are registered at once: try again in " + waitText(f.retryAfter)
+		f.description = "too many clients are registered at once: try again in " + waitText(f.retryAfter).English()
 	case errors.Is(err, outbound.ErrUnavailable):
 		f.retryAfter = int(outbound.FailureMemory / time.Second)
-		f.description = "the keys of the client could not be fetched: try again in " + waitText(f.retryAfter)
+		f.description = "the keys of the client could not be fetched: try again in " + waitText(f.retryAfter).English()
 	case errors.Is(err, context.Canceled):
 		f.description = "the request was canceled"
 	case errors.Is(err, store.ErrUnavailable):
 		f.retryAfter, f.unexpected = 2, true
 		f.description = "the server is temporarily unavailable: try again in a moment"
-		f.title = "Temporarily unavailable"
-		f.userText, f.advice = "Sorry, this service is not available right now.", "Try again in a moment."
+		f.title = say("Temporarily unavailable")
+		f.userText, f.advice = say("Sorry, this service is not available right now."), say("Try again in a moment.")
 	default:
 		return failure{}, false
 	}
@@ -208,14 +203,11 @@ func temporaryFailureOf(err error) (f failure, ok bool) {
 }
 
 // waitText returns a wait in words: in seconds up to two minutes, then in minutes.
-func waitText(seconds int) string {
-	switch {
-	case seconds == 1:
-		return "1 second"
-	case seconds <= 120:
-		return strconv.Itoa(seconds) + " seconds"
+func waitText(seconds int) *catalog.Message {
+	if seconds <= 120 {
+		return say("{n} seconds", seconds)
 	}
-	return strconv.Itoa((seconds+59)/60) + " minutes"
+	return say("{n} minutes", (seconds+59)/60)
 }
 
 // write writes the failure as an error response of RFC 6749 section 5.2.
@@ -235,10 +227,10 @@ func (f failure) writeProblem(w http.ResponseWriter) {
 }
 
 // writePage writes the failure as a page.
-func (f failure) writePage(e *endpoints, w http.ResponseWriter) {
+func (f failure) writePage(e *endpoints, w http.ResponseWriter, r *http.Request) {
 	f.setRetryAfter(w)
-	e.message(w, f.status, cmp.Or(f.title, "Something went wrong"),
-		cmp.Or(f.userText, "The request from the app was refused: "+f.description+"."), f.advice)
+	e.message(w, r, f.status, cmp.Or(f.title, say("Something went wrong")),
+		cmp.Or(f.userText, say("The request from the app was refused: {reason}.", f.description)), f.advice)
 }
 
 func (f failure) setRetryAfter(w http.ResponseWriter) {

@@ -8,12 +8,12 @@ import (
 )
 
 // startAtApp is the advice on pages that a user cannot log in from.
-const startAtApp = "To log in, open the app you want to use and start there."
+var startAtApp = say("To log in, open the app you want to use and start there.")
 
 // home serves the landing page, GET /.
-func (e *endpoints) home(w http.ResponseWriter, _ *http.Request) error {
-	e.render(w, http.StatusOK, "message", page{
-		Title: "Login service", Text: "Apps send you here to log in.", Advice: startAtApp, OffersAccount: true,
+func (e *endpoints) home(w http.ResponseWriter, r *http.Request) error {
+	e.render(w, r, http.StatusOK, "message", page{
+		Title: say("Login service"), Text: say("Apps send you here to log in."), Advice: startAtApp, OffersAccount: true,
 	})
 	return nil
 }
@@ -26,8 +26,8 @@ func (e *endpoints) notFound(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, http.StatusNotFound, "Not Found")
 		return
 	}
-	e.message(w, http.StatusNotFound, "Page not found",
-		"The link may be broken, or the address may have a typo.", startAtApp)
+	e.message(w, r, http.StatusNotFound, say("Page not found"),
+		say("The link may be broken, or the address may have a typo."), startAtApp)
 }
 
 // notAllowedPage responds to a method that a page does not have, for example when a user
@@ -38,8 +38,8 @@ func (e *endpoints) notAllowedPage(w http.ResponseWriter, r *http.Request) {
 		notAllowed(w, r)
 		return
 	}
-	e.message(w, http.StatusMethodNotAllowed, "This page cannot be opened directly",
-		"It is one step of logging in to an app.", startAtApp)
+	e.message(w, r, http.StatusMethodNotAllowed, say("This page cannot be opened directly"),
+		say("It is one step of logging in to an app."), startAtApp)
 }
 
 // wantsPage reports whether the request accepts text/html by name, as browsers do for pages

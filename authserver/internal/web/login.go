@@ -14,10 +14,17 @@ import (
 )
 
 // showLogin writes the login page for an authorization request.
-func (e *endpoints) showLogin(w http.ResponseWriter, status int, a *authorization, query string, p page) {
-	p.Title, p.Client, p.ClientHost, p.Continue = "Log in", a.client.Name, a.client.DocumentHost(), query
+func (e *endpoints) showLogin(
+	w http.ResponseWriter,
+	r *http.Request,
+	status int,
+	a *authorization,
+	query string,
+	p page,
+) {
+	p.Title, p.Client, p.ClientHost, p.Continue = say("Log in"), a.client.Name, a.client.DocumentHost(), query
 	p.Recovers, p.SignUp = e.cfg.Recovery != nil, e.signUpLink(query)
-	e.render(w, status, "login", p, formTarget(a.redirectURI))
+	e.render(w, r, status, "login", p, formTarget(a.redirectURI))
 }
 
 // login serves POST /login, the form of the login page. The form has the query of the
@@ -39,7 +46,7 @@ func (e *endpoints) login(w http.ResponseWriter, r *http.Request) error {
 		})
 	}
 	if err != nil {
-		return e.failLogin(w, a, query, form.Get("username"), err)
+		return e.failLogin(w, r, a, query, form.Get("username"), err)
 	}
 	redirect(w, next)
 	return nil
@@ -55,13 +62,19 @@ func (e *endpoints) logIn(w http.ResponseWriter, r *http.Request, user account.U
 }
 
 // failLogin writes the login page with the error, if the user can do something about it.
-func (e *endpoints) failLogin(w http.ResponseWriter, a *authorization, query, username string, err error) error {
+func (e *endpoints) failLogin(
+	w http.ResponseWriter,
+	r *http.Request,
+	a *authorization,
+	query, username string,
+	err error,
+) error {
 	f := failureOf(err)
-	if f.unexpected || f.userText == "" {
+	if f.unexpected || f.userText == nil {
 		return err
 	}
 	f.setRetryAfter(w)
-	e.showLogin(w, f.status, a, query, page{Username: username, Error: f.userText})
+	e.showLogin(w, r, f.status, a, query, page{Username: username, Error: f.userText})
 	return &handledError{f.code}
 }
 
@@ -90,7 +103,7 @@ func (e *endpoints) checkPassword(
 func (e *endpoints) readPageForm(w http.ResponseWriter, r *http.Request) (url.Values, string, *authorization, error) {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
-		return nil, "", nil, badForm("Go back to the app and start again.")
+		return nil, "", nil, badForm(say("Go back to the app and start again."))
 	}
 	query := form.Get("continue")
 	a, err := e.readAuthorization(r, query)
@@ -101,8 +114,8 @@ func (e *endpoints) readPageForm(w http.ResponseWriter, r *http.Request) (url.Va
 // cannot be found.
 func clientPageError(err error) error {
 	if errors.Is(err, record.ErrNotFound) {
-		return brokenLink("The app that sent you here is not registered.",
-			"Please tell its developers that the client_id is unknown.")
+		return brokenLink(say("The app that sent you here is not registered."),
+			say("Please tell its developers that the {parameter} is unknown.", "client_id"))
 	}
 	return err
 }

@@ -12,10 +12,11 @@ func (e *endpoints) showLogout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if s.digest == "" {
-		e.message(w, http.StatusOK, "Logged out", "You are logged out in this browser.", "You can close this page.")
+		e.message(w, r, http.StatusOK, say("Logged out"), say("You are logged out in this browser."),
+			say("You can close this page."))
 		return nil
 	}
-	e.render(w, http.StatusOK, "logout", page{Title: "Log out?", User: s.user.Name})
+	e.render(w, r, http.StatusOK, "logout", page{Title: say("Log out?"), User: s.user.Name})
 	return nil
 }
 
@@ -24,7 +25,7 @@ func (e *endpoints) showLogout(w http.ResponseWriter, r *http.Request) error {
 func (e *endpoints) logout(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
-		return badForm("Open this page again.")
+		return badForm(say("Open this page again."))
 	}
 	s, err := e.session(r)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 )
@@ -30,10 +31,10 @@ var claimScopes = map[string]string{
 }
 
 // identityTexts describe the scopes about the user on the consent page, unless the operator has described them.
-var identityTexts = map[string]string{
-	issuing.ScopeOpenID: "Log you in",
-	"email":             "See your email address",
-	"groups":            "See which groups you are in",
+var identityTexts = map[string]*catalog.Message{
+	issuing.ScopeOpenID: say("Log you in"),
+	"email":             say("See your email address"),
+	"groups":            say("See which groups you are in"),
 }
 
 // claimsRequest is the claims parameter (OpenID Connect Core section 5.5).
@@ -64,7 +65,8 @@ func wantsTwoFactors(classes []string) bool {
 }
 
 // checkOpenID reads the parameters of OpenID Connect and returns what is wrong with them. They have a meaning only
-// with the scope openid. display and ui_locales are accepted and have no effect.
+// with the scope openid. display is accepted and has no effect; ui_locales has its
+// effect in inLanguage.
 func (e *endpoints) checkOpenID(a *authorization) *oauth.Error {
 	if !a.scope.Has(issuing.ScopeOpenID) {
 		return nil
@@ -144,7 +146,7 @@ func (e *endpoints) addClaim(a *authorization, claim string) {
 // authorizeByPost serves POST /authorize (OpenID Connect Core section 3.1.2.1): it continues as GET, so that the
 // pages work the same way. Any site may send this form, as any may link here.
 func (e *endpoints) authorizeByPost(w http.ResponseWriter, r *http.Request) error {
-	return continueByGet(w, r, "/authorize", maxQuery, badForm("Go back to the app and try again."))
+	return continueByGet(w, r, "/authorize", maxQuery, badForm(say("Go back to the app and try again.")))
 }
 
 // continueByGet redirects a form to GET path with the same parameters, unless they are longer than maximum. It
@@ -192,6 +194,7 @@ func (e *endpoints) describeOpenID(m *oauth.Metadata) {
 		ACRValuesSupported:       acrValues,
 		ClaimTypesSupported:      []string{"normal"},
 		ClaimsParameterSupported: true,
+		UILocalesSupported:       catalog.Languages,
 		ClaimsSupported: []string{
 			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "acr", "amr", "sid",
 			"name", "preferred_username", "updated_at", "email", "email_verified", "groups",
@@ -203,7 +206,7 @@ func (e *endpoints) describeOpenID(m *oauth.Metadata) {
 func (a *authorization) wrongUser(id string) bool { return a.subject != "" && a.subject != id }
 
 // errLongRequest is the response to an authorization request that pages could not carry.
-var errLongRequest = brokenLink("The request from the app is too long.", "Please tell its developers.")
+var errLongRequest = brokenLink(say("The request from the app is too long."), say("Please tell its developers."))
 
 // errOtherUser is the response to a client that asks for one user, if another one has logged in.
 var errOtherUser = &oauth.Error{

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"embed"
 	"errors"
 	"html/template"
 	"net/http"
@@ -11,46 +10,33 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 )
-
-//go:embed pages
-var pageFiles embed.FS
-
-// pages holds the templates by name. Each defines the body of the common frame.
-var pages = func() map[string]*template.Template {
-	byName := map[string]*template.Template{}
-	names := []string{
-		"login", "consent", "device", "devicecode", "logout", "endsession", "message", "forgot", "reset",
-		"account", "accountname", "accountemail", "accountpassword", "accountdata", "accountdelete",
-		"email", "signup", "signupaccount", "code", "recoverycode", "newapp", "recoverycodes", "accountfactors",
-	}
-	for _, name := range names {
-		byName[name] = template.Must(template.ParseFS(pageFiles, "pages/frame.html", "pages/"+name+".html"))
-	}
-	return byName
-}()
 
 // page is the data of a template.
 type page struct {
-	Title  string // and heading
-	Client string // name of the client that the user came from
-	API    string // name of the requested API
-	User   string // name of the logged-in user
-	Error  string // message shown in a form
-	Text   string // what a message page says
-	Advice string // what the user can do, on a message page
+	Language string // of the texts
+	Service  string // name of the service; may be empty
+	HasLogo  bool   // there is a logo
+
+	Title  *catalog.Message // and heading
+	Client string           // name of the client that the user came from
+	API    string           // name of the requested API
+	User   string           // name of the logged-in user
+	Error  *catalog.Message // message shown in a form
+	Text   *catalog.Message // what a message page says
+	Advice *catalog.Message // what the user can do, on a message page
 
 	OffersLogout  bool // a message page has a link to the logout page
 	OffersAccount bool // a message page has a link to the account page
 
-	Device       bool   // the page is about a device
-	UserCode     string // of the device
-	Native       bool   // the app is a program on the user's device, and asks each time
-	Unregistered bool   // nobody has registered the app
-	AsksEachTime bool   // the user is asked each time
-	ClientHost   string // host of the app's metadata document
-	Returns      string // where the user is sent back to
+	Device       bool             // the page is about a device
+	UserCode     string           // of the device
+	Native       bool             // the app is a program on the user's device, and asks each time
+	Unregistered bool             // nobody has registered the app
+	AsksEachTime bool             // the user is asked each time
+	ClientHost   string           // host of the app's metadata document
+	Returns      *catalog.Message // where the user is sent back to
 
 	Recovers    bool   // the login page has a link for a forgotten password
 	Link        string // secret of the link in a mail
@@ -78,19 +64,27 @@ type page struct {
 	Wide     bool        // the page has more than a form
 	View     accountView // what the account page shows
 
-	UserID     string                      // id of the logged-in user, for the form
-	Username   string                      // initial value of the field
-	Scopes     []resource.ScopeDescription // requested scopes
-	Continue   string                      // query of the authorization request to continue with
-	LoginAgain string                      // link to log in as someone else; empty if it would be too long
+	UserID     string      // id of the logged-in user, for the form
+	Username   string      // initial value of the field
+	Scopes     []scopeView // requested scopes
+	Continue   string      // query of the authorization request to continue with
+	LoginAgain string      // link to log in as someone else; empty if it would be too long
 }
 
-// render writes a page. Its Content-Security-Policy forbids scripts, frames and everything
-// from other origins. Forms may be sent to this server and to formTargets, because
-// browsers apply the policy to the redirects that follow a form.
-func (e *endpoints) render(w http.ResponseWriter, status int, name string, p page, formTargets ...string) {
+// render writes a page in the language of the request. Its Content-Security-Policy forbids scripts, frames and
+// everything from other origins. Forms may be sent to this server and to formTargets, because browsers apply the policy
+// to the redirects that follow a form.
+func (e *endpoints) render(
+	w http.ResponseWriter,
+	r *http.Request,
+	status int,
+	name string,
+	p page,
+	formTargets ...string,
+) {
+	p.Language, p.Service, p.HasLogo = e.languageOf(r), e.theme.Name, len(e.theme.Logo.Content) > 0
 	var body bytes.Buffer
-	if err := pages[name].ExecuteTemplate(&body, "frame", p); err != nil {
+	if err := e.pages[p.Language]()[name].ExecuteTemplate(&body, "frame", p); err != nil {
 		panic(err) // the template does not fit the page type
 	}
 	policy := "default-src 'none'; style-src 'self'; img-src 'self'; " +
@@ -100,6 +94,8 @@ func (e *endpoints) render(w http.ResponseWriter, status int, name string, p pag
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", p.Language)
+	h.Add("Vary", "Accept-Language")
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "same-origin") // with no-referrer, browsers send our own forms with "Origin: null"
@@ -120,10 +116,10 @@ func formTarget(redirectURI string) string {
 	return scheme + ":"
 }
 
-// message writes a page that says what happened and, unless advice is empty, what the user
+// message writes a page that says what happened and, unless advice is nil, what the user
 // can do.
-func (e *endpoints) message(w http.ResponseWriter, status int, title, text, advice string) {
-	e.render(w, status, "message", page{Title: title, Text: text, Advice: advice})
+func (e *endpoints) message(w http.ResponseWriter, r *http.Request, status int, title, text, advice *catalog.Message) {
+	e.render(w, r, status, "message", page{Title: title, Text: text, Advice: advice})
 }
 
 // redirect sends the browser to uri with status 303, so that it does not send a form with
@@ -147,7 +143,7 @@ func (e *endpoints) pageHandler(name string, show func(http.ResponseWriter, *htt
 		case errors.As(err, &handled):
 			e.answers.WithLabelValues(name, string(handled.code)).Inc()
 		default:
-			e.failed(r, name, err).writePage(e, w)
+			e.failed(r, name, err).writePage(e, w, r)
 		}
 	})
 }
@@ -162,43 +158,37 @@ func (h *handledError) Error() string { return string(h.code) }
 // because the client or its redirect URI is not known to be valid (RFC 6749 section
 // 4.1.2.1).
 type pageError struct {
-	title, text, advice string
+	title, text, advice *catalog.Message
 	detail              string // for the log only
 	retryAfter          int    // seconds, if the same request may succeed later; else 0
 }
 
-// Error returns the text.
-func (p *pageError) Error() string { return p.text }
+// Error returns the text in English.
+func (p *pageError) Error() string { return p.text.English() }
 
 // brokenLink returns the error for an invalid authorization request.
-func brokenLink(text, advice string) error {
-	return &pageError{title: "This link is broken", text: text, advice: advice}
+func brokenLink(text, advice *catalog.Message) error {
+	return &pageError{title: say("This link is broken"), text: text, advice: advice}
 }
 
 // badForm returns the error for a malformed form.
-func badForm(advice string) error {
+func badForm(advice *catalog.Message) error {
 	return &pageError{
-		title: "This form could not be read", text: "Your browser sent incomplete or invalid data.", advice: advice,
+		title: say("This form could not be read"), text: say("Your browser sent incomplete or invalid data."), advice: advice,
 	}
 }
 
 // readPageQuery reads the query of a page that is opened by a link. The error has the advice.
-func readPageQuery(query, advice string) (url.Values, error) {
+func readPageQuery(query string, advice *catalog.Message) (url.Values, error) {
 	if len(query) > maxQuery {
-		return nil, brokenLink("The address is too long.", advice)
+		return nil, brokenLink(say("The address is too long."), advice)
 	}
 	values, err := url.ParseQuery(query)
 	if err == nil {
 		values, err = clean(values)
 	}
 	if err != nil {
-		return nil, brokenLink("The address could not be read.", advice)
+		return nil, brokenLink(say("The address could not be read."), advice)
 	}
 	return values, nil
-}
-
-// style serves the style sheet of all pages.
-func (e *endpoints) style(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "public, max-age=3600")
-	http.ServeFileFS(w, r, pageFiles, "pages/style.css")
 }

@@ -21,9 +21,9 @@ var errLargePush = errors.New("the pushed request is too large")
 
 // errUsedLink is the response to a request_uri that is unknown, another client's, expired or used.
 var errUsedLink = &pageError{
-	title:  "This link no longer works",
-	text:   "It was used before, or has expired.",
-	advice: "Go back to the app and start again.",
+	title:  say("This link no longer works"),
+	text:   say("It was used before, or has expired."),
+	advice: say("Go back to the app and start again."),
 }
 
 // credentialParameters authenticate the client. They are not part of the pushed request.
@@ -84,7 +84,7 @@ func pushedError(err error, c client.Client, form url.Values) error {
 	case !c.AllowsRedirect(form.Get("redirect_uri")):
 		return invalid("redirect_uri must exactly match a registered redirect URI")
 	}
-	return invalid("%s", page.text)
+	return invalid("%s", page.text.English())
 }
 
 // readPushed reads the authorization request that a client has pushed, given the query with its request_uri. Of the

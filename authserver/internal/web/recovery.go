@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 )
 
@@ -25,8 +26,8 @@ func (e *endpoints) recoveryRoutes() []route {
 }
 
 // showForgot serves GET /forgot.
-func (e *endpoints) showForgot(w http.ResponseWriter, _ *http.Request) error {
-	e.render(w, http.StatusOK, "forgot", page{Title: "Forgot your password?"})
+func (e *endpoints) showForgot(w http.ResponseWriter, r *http.Request) error {
+	e.render(w, r, http.StatusOK, "forgot", page{Title: say("Forgot your password?")})
 	return nil
 }
 
@@ -35,27 +36,27 @@ func (e *endpoints) showForgot(w http.ResponseWriter, _ *http.Request) error {
 func (e *endpoints) forgot(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
-		return badForm("Open this page again.")
+		return badForm(say("Open this page again."))
 	}
-	err = e.cfg.Recovery.Request(r.Context(), form.Get("username"), host(r.RemoteAddr))
-	if f := failureOf(err); err != nil && f.userText != "" && !f.unexpected {
+	err = e.cfg.Recovery.Request(r.Context(), form.Get("username"), host(r.RemoteAddr), e.languageOf(r))
+	if f := failureOf(err); err != nil && f.userText != nil && !f.unexpected {
 		f.setRetryAfter(w)
-		e.render(w, f.status, "forgot", page{Title: "Forgot your password?", Error: f.userText})
+		e.render(w, r, f.status, "forgot", page{Title: say("Forgot your password?"), Error: f.userText})
 		return &handledError{f.code}
 	}
 	if err != nil {
 		return err
 	}
-	e.message(w, http.StatusOK, "Look at your mail",
-		"If there is an account with this username or email address, a mail with a link is on its way. "+
-			"The link works for 30 minutes.",
-		"No mail? Look in the spam folder, or ask your administrator whether your account has an email address.")
+	e.message(w, r, http.StatusOK, say("Look at your mail"),
+		say("If there is an account with this username or email address, a mail with a link is on its way. "+
+			"The link works for {n} minutes.", linkMinutes),
+		say("No mail? Look in the spam folder, or ask your administrator whether your account has an email address."))
 	return nil
 }
 
 // showReset serves GET /reset, the page of a link in a mail. It changes nothing.
 func (e *endpoints) showReset(w http.ResponseWriter, r *http.Request) error {
-	query, err := readPageQuery(r.URL.RawQuery, "Open the link in the mail again.")
+	query, err := readPageQuery(r.URL.RawQuery, emailAdvice)
 	if err != nil {
 		return err
 	}
@@ -64,14 +65,21 @@ func (e *endpoints) showReset(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	e.showNewPassword(w, http.StatusOK, user, link, "")
+	e.showNewPassword(w, r, http.StatusOK, user, link, nil)
 	return nil
 }
 
 // showNewPassword writes the form for a new password.
-func (e *endpoints) showNewPassword(w http.ResponseWriter, status int, user account.User, link, problem string) {
-	e.render(w, status, "reset", page{
-		Title: "Choose a new password", Username: user.Username, Link: link, Error: problem,
+func (e *endpoints) showNewPassword(
+	w http.ResponseWriter,
+	r *http.Request,
+	status int,
+	user account.User,
+	link string,
+	problem *catalog.Message,
+) {
+	e.render(w, r, status, "reset", page{
+		Title: say("Choose a new password"), Username: user.Username, Link: link, Error: problem,
 		MinPassword: e.cfg.Passwords.MinPasswordOf(user),
 	})
 }
@@ -80,7 +88,7 @@ func (e *endpoints) showNewPassword(w http.ResponseWriter, status int, user acco
 func (e *endpoints) reset(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
-		return badForm("Open the link in the mail again.")
+		return badForm(emailAdvice)
 	}
 	link := form.Get(mail.LinkParameter)
 	user, err := e.cfg.Recovery.User(r.Context(), link)
@@ -88,9 +96,9 @@ func (e *endpoints) reset(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	err = e.cfg.Recovery.SetPassword(r.Context(), link, form.Get("password"), host(r.RemoteAddr))
-	if f := failureOf(err); err != nil && f.userText != "" && !f.unexpected && !errors.Is(err, account.ErrLinkUnknown) {
+	if f := failureOf(err); err != nil && f.userText != nil && !f.unexpected && !errors.Is(err, account.ErrLinkUnknown) {
 		f.setRetryAfter(w)
-		e.showNewPassword(w, f.status, user, link, f.userText)
+		e.showNewPassword(w, r, f.status, user, link, f.userText)
 		return &handledError{f.code}
 	}
 	if err != nil {
@@ -100,7 +108,7 @@ func (e *endpoints) reset(w http.ResponseWriter, r *http.Request) error {
 	if err := e.rememberBrowser(w, r, user); err != nil { // the password is changed all the same
 		e.cfg.Log.WarnContext(r.Context(), "cannot remember a browser", "user", user.ID, "error", err)
 	}
-	e.message(w, http.StatusOK, "Your password is changed",
-		"You are logged out everywhere.", "Go back to the app and log in with the new password.")
+	e.message(w, r, http.StatusOK, say("Your password is changed"),
+		say("You are logged out everywhere."), say("Go back to the app and log in with the new password."))
 	return nil
 }

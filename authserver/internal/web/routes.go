@@ -33,6 +33,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/signup"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/theme"
 )
 
 // Scopes knows what scopes mean. It is safe for concurrent use.
@@ -56,7 +57,7 @@ type Passwords interface {
 }
 
 // Config configures the endpoints. All fields but DefaultClient, AllowedOrigins, Documents, Registration,
-// UnregisteredScope, Recovery, Emails and SignUp are required.
+// UnregisteredScope, Recovery, Emails, SignUp, Language and Theme are required.
 type Config struct {
 	// IssuerURL is the authorization server's identifier.
 	IssuerURL string
@@ -91,6 +92,11 @@ type Config struct {
 	Emails *emailcheck.Service
 	// SignUp serves people who make an account; nil means that there are no such pages.
 	SignUp *signup.Service
+	// Language is the language of people who read none of catalog.Languages; empty for English.
+	Language string
+	// Theme is how the pages look, and the texts that they do not take from the built-in catalog; nil for the built-in
+	// look and texts.
+	Theme *theme.Theme
 	// Revocations publishes status lists, and Lists knows where.
 	Revocations *revocation.Provider
 	Lists       grant.Lists
@@ -138,12 +144,15 @@ func New(cfg Config) http.Handler {
 	if cfg.SignUp != nil {
 		routes = append(routes, e.signUpRoutes()...)
 	}
+	if len(e.theme.Logo.Content) > 0 {
+		routes = append(routes, route{logoPath, true, nil, methods{"GET": http.HandlerFunc(e.logo)}})
+	}
 
 	router := mux.NewRouter().SkipClean(true) // mux would redirect POST //token with 301
 	for _, route := range routes {
 		handler := route.methods.handler(http.HandlerFunc(notAllowed))
 		if route.page {
-			handler = e.sameOrigin(route.methods.handler(http.HandlerFunc(e.notAllowedPage)))
+			handler = e.negotiate(e.sameOrigin(route.methods.handler(http.HandlerFunc(e.notAllowedPage))))
 		}
 		router.Path(route.path).Handler(httpserver.CORS(route.origins, route.methods.names()...)(handler))
 	}
@@ -187,7 +196,7 @@ func (e *endpoints) pageRoutes() []route {
 	const page = true
 	return []route{
 		{"/", page, nobody, methods{"GET": e.pageHandler("home", e.home)}},
-		{"/authorize", page, nobody, methods{
+		{authorizePath, page, nobody, methods{
 			"GET":  e.pageHandler("authorize", e.authorize),
 			"POST": e.pageHandler("authorize", e.authorizeByPost),
 		}},
@@ -276,12 +285,12 @@ func (e *endpoints) sameOrigin(next http.Handler) http.Handler {
 	if err := protection.AddTrustedOrigin(originOf(e.cfg.IssuerURL)); err != nil {
 		e.cfg.Log.Warn("forms are accepted by their Host only", "issuer", e.cfg.IssuerURL, "reason", err)
 	}
-	for _, path := range []string{"/authorize", endSessionPath} { // they change nothing, see continueByGet
+	for _, path := range []string{authorizePath, endSessionPath} { // they change nothing, see continueByGet
 		protection.AddInsecureBypassPattern("POST " + path)
 	}
-	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		e.message(w, http.StatusForbidden, "This form came from another site",
-			"It was not accepted.", "To log in, go back to the app and start again.")
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e.message(w, r, http.StatusForbidden, say("This form came from another site"),
+			say("It was not accepted."), say("To log in, go back to the app and start again."))
 	}))
 	return protection.Handler(next)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
@@ -27,15 +28,15 @@ const (
 // secondMethod is a way to take the second step of a login. Each has a page of its own, which links to the others.
 type secondMethod struct {
 	path string
-	link string // text of the link to it
+	link *catalog.Message // text of the link to it
 	// usable reports whether the user can use it.
 	usable func(secondStep) bool
 }
 
 // secondMethods are all methods, in the order in which they are offered.
 var secondMethods = []secondMethod{
-	{codePath, "Use a code from an app", func(s secondStep) bool { return s.has(secondfactor.KindTOTP) }},
-	{recoveryCodePath, "Use a recovery code", func(s secondStep) bool { return s.codes > 0 }},
+	{codePath, say("Use a code from an app"), func(s secondStep) bool { return s.has(secondfactor.KindTOTP) }},
+	{recoveryCodePath, say("Use a recovery code"), func(s secondStep) bool { return s.codes > 0 }},
 }
 
 // secondStep is a login that waits for its second step.
@@ -52,7 +53,10 @@ func (s secondStep) has(kind secondfactor.Kind) bool {
 }
 
 // methodLink is a link to another method.
-type methodLink struct{ Path, Text string }
+type methodLink struct {
+	Path string
+	Text *catalog.Message
+}
 
 // others returns links to the usable methods but that of a page.
 func (s secondStep) others(path string) (links []methodLink) {
@@ -141,13 +145,13 @@ func (e *endpoints) pendingCookieName() string { return e.cookieName() + "_login
 
 // errStartAgain is the response to a browser that has no login that waits for its second step.
 var errStartAgain = &pageError{
-	title:  "Please start again",
-	text:   "This login has ended: it took too long, or there were too many wrong codes.",
-	advice: "Go back to the app, or to the page where you wanted to go, and log in again.",
+	title:  say("Please start again"),
+	text:   say("This login has ended: it took too long, or there were too many wrong codes."),
+	advice: say("Go back to the app, or to the page where you wanted to go, and log in again."),
 }
 
-// readSecondStep returns the login that waits for its second step in the browser. The error is errStartAgain if there
-// is none.
+// readSecondStep returns the login that waits for its second step in the browser. Without such a login, the error is
+// errStartAgain.
 func (e *endpoints) readSecondStep(r *http.Request) (s secondStep, err error) {
 	cookie, err := r.Cookie(e.pendingCookieName())
 	if err != nil {
@@ -197,12 +201,12 @@ func (e *endpoints) chooseSecondStep(w http.ResponseWriter, _ *http.Request, s s
 
 // showCode serves GET /login/code.
 func (e *endpoints) showCode(w http.ResponseWriter, r *http.Request, s secondStep) error {
-	return e.showCodeForm(w, r, http.StatusOK, s, codePath, "")
+	return e.showCodeForm(w, r, http.StatusOK, s, codePath, nil)
 }
 
 // showRecoveryCode serves GET /login/recovery-code.
 func (e *endpoints) showRecoveryCode(w http.ResponseWriter, r *http.Request, s secondStep) error {
-	return e.showCodeForm(w, r, http.StatusOK, s, recoveryCodePath, "")
+	return e.showCodeForm(w, r, http.StatusOK, s, recoveryCodePath, nil)
 }
 
 // showCodeForm writes the page for the code of an app or a recovery code. It sends a user who has no second factor, or
@@ -212,20 +216,22 @@ func (e *endpoints) showCodeForm(
 	r *http.Request,
 	status int,
 	s secondStep,
-	path, problem string,
+	path string,
+	problem *catalog.Message,
 ) error {
 	if len(s.factors) == 0 {
 		redirect(w, secondStepPath)
 		return nil
 	}
 	p := page{
-		Title: "Enter a code", User: s.user.Username, Pending: s.pending.PublicID(), Methods: s.others(path), Error: problem,
+		Title: say("Enter a code"), User: s.user.Username, Pending: s.pending.PublicID(), Methods: s.others(path),
+		Error: problem,
 	}
 	name := "code"
 	if path == recoveryCodePath {
-		p.Title, name = "Enter a recovery code", "recoverycode"
+		p.Title, name = say("Enter a recovery code"), "recoverycode"
 	}
-	e.render(w, status, name, p, e.targetsOf(r, s.pending.ContinueAt)...)
+	e.render(w, r, status, name, p, e.targetsOf(r, s.pending.ContinueAt)...)
 	return nil
 }
 

@@ -25,7 +25,7 @@ func (e *endpoints) checkRecoveryCode(w http.ResponseWriter, r *http.Request) er
 func (e *endpoints) checkTyped(w http.ResponseWriter, r *http.Request, path string) error {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
-		return badForm("Go back and type the code again.")
+		return badForm(say("Go back and type the code again."))
 	}
 	s, err := e.readSecondStep(r)
 	if err != nil {
@@ -52,7 +52,7 @@ func (e *endpoints) checkTyped(w http.ResponseWriter, r *http.Request, path stri
 // failSecondStep calls show with an error that the user can do something about. It returns other errors.
 func (e *endpoints) failSecondStep(err error, show func(failure) error) error {
 	f := failureOf(err)
-	if f.unexpected || f.userText == "" || f.title != "" {
+	if f.unexpected || f.userText == nil || f.title != nil {
 		return err
 	}
 	if err := show(f); err != nil {

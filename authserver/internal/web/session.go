@@ -71,6 +71,7 @@ func (e *endpoints) startSession(
 	n := store.NewSession{
 		Digest: secret.Digest(value), User: user, Login: login, Second: second,
 		Place:     account.NewPlace(host(r.RemoteAddr), r.UserAgent()),
+		Language:  e.languageOf(r),
 		CreatedAt: now, ExpiresAt: now.Add(grant.SessionLifetime),
 	}
 	// The new session takes over the grants of the previous one, even if that has expired.

@@ -58,23 +58,23 @@ func (e *endpoints) showSignUp(w http.ResponseWriter, r *http.Request) error {
 
 // showSignUpForm writes the form for an email address. A query that is no authorization request is ignored.
 func (e *endpoints) showSignUpForm(w http.ResponseWriter, r *http.Request, status int, query string, p page) {
-	p.Title, p.InvitedOnly = "Sign up", e.cfg.SignUp.Policy.Mode == signup.Invitation
+	p.Title, p.InvitedOnly = say("Sign up"), e.cfg.SignUp.Policy.Mode == signup.Invitation
 	if a, err := e.readAuthorization(r, query); err == nil {
 		p.Client, p.ClientHost, p.Continue = a.client.Name, a.client.DocumentHost(), query
 		p.LoginAgain = "/authorize?" + query
 	}
-	e.render(w, status, "signup", p)
+	e.render(w, r, status, "signup", p)
 }
 
 // signUp serves POST /signup. The response is the same, and takes as long, whether or not anybody has the address.
 func (e *endpoints) signUp(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
-		return badForm("Open this page again.")
+		return badForm(say("Open this page again."))
 	}
 	email, query := form.Get("email"), form.Get("continue")
-	err = e.cfg.SignUp.Request(r.Context(), email, host(r.RemoteAddr))
-	if f := failureOf(err); err != nil && f.userText != "" && !f.unexpected {
+	err = e.cfg.SignUp.Request(r.Context(), email, host(r.RemoteAddr), e.languageOf(r))
+	if f := failureOf(err); err != nil && f.userText != nil && !f.unexpected {
 		f.setRetryAfter(w)
 		e.showSignUpForm(w, r, f.status, query, page{Email: email, Error: f.userText})
 		return &handledError{f.code}
@@ -82,16 +82,16 @@ func (e *endpoints) signUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	text := "A mail to " + email + " is on its way. Its link works for 30 minutes."
-	advice := "No mail? Look in the spam folder."
+	text := say("A mail to {email} is on its way. Its link works for {n} minutes.", email, linkMinutes)
+	advice := say("No mail? Look in the spam folder.")
 	if e.cfg.SignUp.Policy.Mode == signup.Invitation {
-		text = "If " + email + " is invited, a mail is on its way. Its link works for 30 minutes."
+		text = say("If {email} is invited, a mail is on its way. Its link works for {n} minutes.", email, linkMinutes)
 	}
 	if _, err := e.readAuthorization(r, query); err == nil && len(query) <= maxWaiting {
 		http.SetCookie(w, e.waitingCookie(email, query, account.LinkLifetime))
-		advice = "Open the link in this browser, to continue to the app. " + advice
+		advice = say("Open the link in this browser, to continue to the app. No mail? Look in the spam folder.")
 	}
-	e.message(w, http.StatusOK, "Look at your mail", text, advice)
+	e.message(w, r, http.StatusOK, say("Look at your mail"), text, advice)
 	return nil
 }
 
@@ -116,12 +116,13 @@ func (e *endpoints) showAccountForm(w http.ResponseWriter, r *http.Request, stat
 	if err != nil {
 		return err
 	}
-	p.Title, p.MinPassword, p.User = "Create your account", e.cfg.Passwords.MinPasswordOf(account.User{}), s.user.Username
+	p.Title, p.User = say("Create your account"), s.user.Username
+	p.MinPassword = e.cfg.Passwords.MinPasswordOf(account.User{})
 	var targets []string
 	if a, _ := e.waitingRequest(r, p.Email); a != nil {
 		targets, p.Continues = []string{formTarget(a.redirectURI)}, true
 	}
-	e.render(w, status, "signupaccount", p, targets...)
+	e.render(w, r, status, "signupaccount", p, targets...)
 	return nil
 }
 
@@ -138,9 +139,9 @@ func (e *endpoints) signUpAccount(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	user, err := e.cfg.SignUp.SignUp(r.Context(), text, signup.Choice{
-		Username: form.Get("username"), Name: form.Get("name"), Password: form.Get("password"),
+		Username: form.Get("username"), Name: form.Get("name"), Password: form.Get("password"), Language: e.languageOf(r),
 	}, host(r.RemoteAddr))
-	if f := failureOf(err); err != nil && f.userText != "" && !f.unexpected && f.title == "" {
+	if f := failureOf(err); err != nil && f.userText != nil && !f.unexpected && f.title == nil {
 		f.setRetryAfter(w)
 		if err := e.showAccountForm(w, r, f.status, page{
 			Email: link.Email, Username: form.Get("username"), Name: form.Get("name"), Link: text, Error: f.userText,
@@ -196,14 +197,14 @@ func (e *endpoints) showSignedUp(w http.ResponseWriter, r *http.Request, user ac
 		return err
 	}
 	p := page{
-		Title: "You can log in now", Text: "Your account " + user.Username + " is ready.",
-		Advice: "Go back to the app and log in.",
+		Title: say("You can log in now"), Text: say("Your account {username} is ready.", user.Username),
+		Advice: say("Go back to the app and log in."),
 	}
 	if s.digest != "" {
-		p.Advice = "You are still logged in as " + s.user.Username + " in this browser: log out first."
+		p.Advice = say("You are still logged in as {name} in this browser: log out first.", s.user.Username)
 		p.OffersLogout = true
 	}
-	e.render(w, http.StatusOK, "message", p)
+	e.render(w, r, http.StatusOK, "message", p)
 	return nil
 }
 

@@ -292,7 +292,7 @@ func (s *site) hide(secret string) {
 func (s *site) expectNothingHidden() {
 	places := map[string]string{"log": s.log.String(), "metrics": s.metrics()}
 	for _, name := range []string{s.file, s.file + "-wal"} {
-		text, _ := os.ReadFile(name) // there is none for PostgreSQL
+		text, _ := os.ReadFile(name) // PostgreSQL has no file
 		places["file "+name] = string(text)
 	}
 	s.mu.Lock()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
@@ -29,8 +30,8 @@ func (e *endpoints) documentClient(r *http.Request, a *authorization) (client.Cl
 	}
 	host := client.Client{ID: id, Source: client.SourceDocument}.DocumentHost()
 	if err := client.CheckRedirectURI(a.redirectURI); err != nil {
-		return client.Client{}, brokenLink("The app at "+host+" did not say where to send you next.",
-			"Please tell its developers that redirect_uri is missing or not acceptable.")
+		return client.Client{}, brokenLink(say("The app at {host} did not say where to send you next.", host),
+			say("Please tell its developers that {parameter} is missing or not acceptable.", "redirect_uri"))
 	}
 	trial := *a
 	trial.client = client.Client{
@@ -44,8 +45,8 @@ func (e *endpoints) documentClient(r *http.Request, a *authorization) (client.Cl
 		return client.Client{}, err
 	}
 	if problem != nil {
-		return client.Client{}, brokenLink("The request from the app at "+host+" is not valid.",
-			"Please tell its developers: "+problem.Description+".")
+		return client.Client{}, brokenLink(say("The request from the app at {host} is not valid.", host),
+			say("Please tell its developers: {problem}.", problem.Description))
 	}
 	c, err := e.cfg.Documents.Client(r.Context(), id, allowed)
 	if err == nil {
@@ -63,18 +64,18 @@ func documentPageError(id, host string, err error) error {
 	if errors.Is(err, outbound.ErrUnavailable) {
 		wait := int(outbound.FailureMemory / time.Second)
 		return &pageError{
-			title:      "Temporarily unavailable",
-			text:       "The app at " + host + " cannot be checked right now.",
-			advice:     "Its description at " + id + " could not be fetched. Try again in " + waitText(wait) + ".",
+			title:      say("Temporarily unavailable"),
+			text:       say("The app at {host} cannot be checked right now.", host),
+			advice:     say("Its description at {address} could not be fetched. Try again in {wait}.", id, waitText(wait)),
 			retryAfter: wait,
 		}
 	}
-	advice := "Please tell its developers that this server could not fetch " + id + "."
+	advice := say("Please tell its developers that this server could not fetch {address}.", id)
 	var wrong *oauth.Error
 	if errors.As(err, &wrong) {
-		advice = "Please tell its developers about " + id + ": " + wrong.Description + "."
+		advice = say("Please tell its developers about {address}: {problem}.", id, wrong.Description)
 	}
-	return brokenLink("The app at "+host+" does not describe itself as it must.", advice)
+	return brokenLink(say("The app at {host} does not describe itself as it must.", host), advice)
 }
 
 // logDocument logs why a client_id that is a URL is refused.
@@ -111,15 +112,15 @@ func (e *endpoints) keepClient(r *http.Request, a *authorization) error {
 }
 
 // returnTarget says where a redirect URI leads, for people.
-func returnTarget(uri string) string {
+func returnTarget(uri string) *catalog.Message {
 	u, err := url.Parse(uri)
 	switch {
 	case err != nil:
-		return uri
+		return catalog.Verbatim(uri)
 	case u.Scheme == "https":
-		return u.Host
+		return catalog.Verbatim(u.Host)
 	case u.Scheme == "http":
-		return u.Host + ", which is this computer only"
+		return say("{host}, which is this computer only", u.Host)
 	}
-	return "the program that opens " + u.Scheme + ": links"
+	return say("the program that opens {scheme} links", u.Scheme+":")
 }

@@ -31,6 +31,7 @@ var mailTests = []test{
 func newMail(typed, network string) mail.Request {
 	return mail.Request{
 		Kind: mail.ResetPassword, Typed: typed, TypedDigest: "digest of " + typed, Network: network, CreatedAt: start,
+		Language: "ko",
 	}
 }
 
@@ -48,7 +49,7 @@ func testLeaseOfMail(t *testing.T, s *store.Store) {
 	same(t, "before it was made", 0, len(takeMails(t, s, start.Add(-time.Second))))
 	taken := takeMails(t, s, start)
 	same(t, "taken", []mail.Request{
-		{ID: taken[0].ID, Kind: mail.ResetPassword, Typed: "john", CreatedAt: start, Attempts: 1},
+		{ID: taken[0].ID, Kind: mail.ResetPassword, Typed: "john", Language: "ko", CreatedAt: start, Attempts: 1},
 	}, taken)
 	same(t, "while it is leased", 0, len(takeMails(t, s, start.Add(59*time.Second))))
 

@@ -20,6 +20,7 @@ var sessionTests = []test{
 	{"the public identifier of a session", testSessionID},
 	{"an empty session is not that of grants without one", testGrantsWithoutSession},
 	{"expired sessions are swept", testSweepSessions},
+	{"a login sets the language of the user", testLanguageOfUser},
 }
 
 // sessionLength is how long the sessions of these tests last.
@@ -232,4 +233,19 @@ func testSweepSessions(t *testing.T, s *store.Store) {
 		_, _, err := s.SessionUser(t.Context(), "new "+strconv.Itoa(i), now)
 		must(t, err)
 	}
+}
+
+func testLanguageOfUser(t *testing.T, s *store.Store) {
+	u, other := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith")
+	for i, tt := range []struct{ login, want string }{{"", ""}, {"ko", "ko"}, {"ko", "ko"}, {"", "ko"}, {"de", "de"}} {
+		must(t, s.StartSession(t.Context(), store.NewSession{
+			Digest: strconv.Itoa(i), User: u, Language: tt.login, CreatedAt: start, ExpiresAt: start.Add(sessionLength),
+		}))
+		got, err := s.UserByID(t.Context(), u.ID)
+		must(t, err)
+		same(t, "language after a login in "+tt.login, tt.want, got.Language)
+	}
+	got, err := s.UserByID(t.Context(), other.ID)
+	must(t, err)
+	same(t, "language of another user", "", got.Language)
 }
