@@ -8,6 +8,8 @@ var resultsOf = map[string]string{
 	"disabled user":                   "disabled_user",
 	"demo user while the demo is off": "demo_off",
 	"wrong password":                  "wrong_password",
+	"unknown passkey":                 "unknown_passkey",
+	"wrong passkey":                   "wrong_passkey",
 }
 
 // LoginResults returns what the results of logins can be: ok; the reason of a failure; and error if neither the

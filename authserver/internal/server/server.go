@@ -234,6 +234,9 @@ func handler(
 		Log:      log,
 		Registry: registry,
 	}
+	if cfg.Passkeys, err = newPasskeys(s, data, login); err != nil {
+		return nil, err
+	}
 	if cfg.Proofs, err = newProofs(ctx, s, data); err != nil {
 		return nil, err
 	}

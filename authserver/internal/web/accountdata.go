@@ -30,6 +30,16 @@ type userData struct {
 	Links          []linkRecord       `json:"links"`
 	Mails          []mailRecord       `json:"mails"`
 	Revocations    []revocationRecord `json:"consent_revocations"`
+	// SecondFactors are without their keys and secrets.
+	SecondFactors []factorRecord `json:"second_factors"`
+	RecoveryCodes int            `json:"recovery_codes"`
+}
+
+type factorRecord struct {
+	Kind       string     `json:"kind"`
+	Name       string     `json:"name"`
+	CreatedAt  time.Time  `json:"created_at"`
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 }
 
 type linkRecord struct {
@@ -103,9 +113,9 @@ func optional(t time.Time) *time.Time {
 }
 
 // showData serves GET /account/data, the page from which the user downloads a copy.
-func (e *endpoints) showData(w http.ResponseWriter, _ *http.Request, s session) error {
+func (e *endpoints) showData(w http.ResponseWriter, r *http.Request, s session) error {
 	if e.needsConfirmation(s) {
-		e.showAccountLogin(w, http.StatusOK, page{
+		e.showAccountLogin(w, r, http.StatusOK, page{
 			Username: s.user.Username, Continue: accountDataPath, Confirms: true,
 		})
 		return nil
@@ -176,7 +186,25 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 	}
 	rest, err := e.cfg.Sessions.RemainderOf(ctx, u.ID)
 	data.add(rest)
+	if err == nil {
+		err = e.addFactorsTo(ctx, &data, u.ID)
+	}
 	return data, err
+}
+
+// addFactorsTo adds the second factors of a user to a copy of the user's data.
+func (e *endpoints) addFactorsTo(ctx context.Context, data *userData, userID string) (err error) {
+	data.SecondFactors = []factorRecord{}
+	factors, err := e.cfg.Sessions.SecondFactors(ctx, userID)
+	for _, f := range factors {
+		data.SecondFactors = append(data.SecondFactors, factorRecord{
+			Kind: string(f.Kind), Name: f.Name, CreatedAt: f.CreatedAt, LastUsedAt: optional(f.LastUsedAt),
+		})
+	}
+	if err == nil {
+		data.RecoveryCodes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, userID)
+	}
+	return err
 }
 
 // atMost returns the first items of a list. It sets truncated if there are more.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
@@ -17,6 +18,8 @@ const (
 	accountNewAppPath  = accountFactorsPath + "/new-app"
 	accountRemovePath  = accountFactorsPath + "/remove"
 	accountCodesPath   = accountFactorsPath + "/recovery-codes"
+
+	accountNewPasskeyPath = accountFactorsPath + "/new-passkey"
 )
 
 // factorView is a second factor as pages show it.
@@ -24,10 +27,13 @@ type factorView struct {
 	ID, Name, Kind string
 	Added          moment
 	Used           moment
+	Copied         bool // there may be a copy of the passkey
 }
 
 // kindNames are what pages call the kinds of second factors.
-var kindNames = map[secondfactor.Kind]string{secondfactor.KindTOTP: "Authenticator app"}
+var kindNames = map[secondfactor.Kind]string{
+	secondfactor.KindTOTP: "Authenticator app", secondfactor.KindPasskey: "Passkey",
+}
 
 // accountFactorRoutes returns the routes of the pages about the user's second factors.
 func (e *endpoints) accountFactorRoutes() []route {
@@ -42,6 +48,9 @@ func (e *endpoints) accountFactorRoutes() []route {
 	return []route{
 		{accountFactorsPath, page, nobody, methods{"GET": get(accountFactorsPath, e.showFactors)}},
 		{accountNewAppPath, page, nobody, methods{"GET": get(accountNewAppPath, e.showNewApp), "POST": post(e.addApp)}},
+		{accountNewPasskeyPath, page, nobody, methods{
+			"GET": get(accountNewPasskeyPath, e.showNewPasskey), "POST": post(e.addPasskey),
+		}},
 		{accountRemovePath, page, nobody, methods{"POST": post(e.removeFactor)}},
 		{accountCodesPath, page, nobody, methods{"POST": post(e.newRecoveryCodes)}},
 	}
@@ -54,7 +63,7 @@ func (e *endpoints) confirmed(
 ) func(http.ResponseWriter, *http.Request, session) error {
 	return func(w http.ResponseWriter, r *http.Request, s session) error {
 		if e.needsConfirmation(s) {
-			e.showAccountLogin(w, http.StatusOK, page{Username: s.user.Username, Continue: path, Confirms: true})
+			e.showAccountLogin(w, r, http.StatusOK, page{Username: s.user.Username, Continue: path, Confirms: true})
 			return nil
 		}
 		return show(w, r, s)
@@ -82,9 +91,12 @@ func (e *endpoints) addFactors(ctx context.Context, view *accountView, s session
 	for _, f := range factors {
 		view.Factors = append(view.Factors, factorView{
 			ID: f.ID, Name: f.Name, Kind: kindNames[f.Kind], Added: moment{f.CreatedAt}, Used: moment{f.LastUsedAt},
+			Copied: passkey.IsCopied(f),
 		})
+		view.HasPasskey = view.HasPasskey || f.Kind == secondfactor.KindPasskey
 	}
 	view.RecoveryCodes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, s.user.ID)
+	view.Passkeys = e.cfg.Passkeys != nil
 	view.MustHaveFactor = e.cfg.SecondFactors.Policy.Requires(s.user)
 	return err
 }

@@ -72,7 +72,7 @@ func (e *endpoints) authorize(w http.ResponseWriter, r *http.Request) error {
 	case e.needsLogin(a, s) && silent:
 		return e.refuse(w, a, errLoginRequired)
 	case e.needsLogin(a, s):
-		e.showLogin(w, http.StatusOK, a, r.URL.RawQuery, page{Username: a.loginHint})
+		e.showLogin(w, r, http.StatusOK, a, r.URL.RawQuery, page{Username: a.loginHint})
 		return nil
 	case a.problem != nil:
 		return e.refuse(w, a, a.problem)

@@ -55,7 +55,7 @@ func (e *endpoints) device(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case s.digest == "" || query.Get("prompt") == "login":
-		e.showDeviceLogin(w, http.StatusOK, page{Continue: typed})
+		e.showDeviceLogin(w, r, http.StatusOK, page{Continue: typed})
 		return nil
 	case typed == "":
 		e.showDeviceForm(w, http.StatusOK, s, page{})
@@ -70,7 +70,7 @@ func (e *endpoints) device(w http.ResponseWriter, r *http.Request) error {
 		return e.failDevice(w, s, typed, err)
 	}
 	if e.lacksFactor(s, d.Client.RequireSecondFactor) {
-		e.showDeviceLogin(w, http.StatusOK, page{Username: s.user.Username, Continue: code, NeedsFactor: true})
+		e.showDeviceLogin(w, r, http.StatusOK, page{Username: s.user.Username, Continue: code, NeedsFactor: true})
 		return nil
 	}
 	return e.showDevice(w, r, s, code, d)
@@ -188,7 +188,8 @@ func (e *endpoints) decideDevice(w http.ResponseWriter, r *http.Request) error {
 }
 
 // showDeviceLogin writes the login page for the device page.
-func (e *endpoints) showDeviceLogin(w http.ResponseWriter, status int, p page) {
+func (e *endpoints) showDeviceLogin(w http.ResponseWriter, r *http.Request, status int, p page) {
+	e.offerPasskey(w, r, &p)
 	p.Title, p.Device, p.Recovers, p.SignUp = "Log in", true, e.cfg.Recovery != nil, e.signUpLink("")
 	e.render(w, status, "login", p)
 }
@@ -201,13 +202,11 @@ func (e *endpoints) deviceLogin(w http.ResponseWriter, r *http.Request) error {
 	}
 	code := form.Get("continue")
 	code = code[:min(len(code), maxUserCode)]
-	user, err := e.checkPassword(r, "", oauth.GrantDeviceCode, form)
+	first, err := e.checkFirst(r, "", oauth.GrantDeviceCode, form)
 	next := ""
 	if err == nil {
-		next, err = e.afterPassword(w, r, firstStep{
-			user: user, continueAt: devicePage(code), grantType: oauth.GrantDeviceCode,
-			needsFactor: form.Has("second_factor"),
-		})
+		first.continueAt, first.needsFactor = devicePage(code), form.Has("second_factor")
+		next, err = e.afterPassword(w, r, first)
 	}
 	if err == nil {
 		redirect(w, next)
@@ -218,8 +217,9 @@ func (e *endpoints) deviceLogin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f.setRetryAfter(w)
-	e.showDeviceLogin(w, f.status, page{
+	e.showDeviceLogin(w, r, f.status, page{
 		Username: form.Get("username"), Error: f.userText, Continue: code, NeedsFactor: form.Has("second_factor"),
+		Wrong: wrongInLogin(form),
 	})
 	return &handledError{f.code}
 }

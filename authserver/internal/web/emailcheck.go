@@ -40,9 +40,9 @@ func linkIn(text string) string {
 
 // refuseEmailLink writes the page about a link that does not work for the user of a session: the login page, which
 // comes back to the link, or the text for another user.
-func (e *endpoints) refuseEmailLink(w http.ResponseWriter, s session, text string) error {
+func (e *endpoints) refuseEmailLink(w http.ResponseWriter, r *http.Request, s session, text string) error {
 	if s.digest == "" {
-		e.showAccountLogin(w, http.StatusOK, page{Continue: mail.LinkURL("", mail.EmailPath, text), Link: text})
+		e.showAccountLogin(w, r, http.StatusOK, page{Continue: mail.LinkURL("", mail.EmailPath, text), Link: text})
 		return nil
 	}
 	e.render(w, http.StatusForbidden, "message", page{
@@ -71,7 +71,7 @@ func (e *endpoints) showEmail(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !link.WorksFor(s.user.ID) {
-		return e.refuseEmailLink(w, s, text)
+		return e.refuseEmailLink(w, r, s, text)
 	}
 	p := page{Title: "Confirm your email address", Username: link.User.Username, Email: link.Email(), Link: text}
 	if link.Kind == account.ChangeLink {
@@ -94,7 +94,7 @@ func (e *endpoints) confirmEmail(w http.ResponseWriter, r *http.Request) error {
 	text := form.Get(mail.LinkParameter)
 	link, err := e.cfg.Emails.Confirm(r.Context(), text, s.user.ID, host(r.RemoteAddr))
 	if errors.Is(err, emailcheck.ErrNotLoggedIn) {
-		return e.refuseEmailLink(w, s, text)
+		return e.refuseEmailLink(w, r, s, text)
 	}
 	if err != nil {
 		return err

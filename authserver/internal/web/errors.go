@@ -20,6 +20,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
+	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/recovery"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
@@ -72,7 +73,7 @@ func failureOf(err error) failure {
 	case errors.Is(err, revocation.ErrNotFound):
 		return failure{status: http.StatusNotFound, code: "not_found", description: "Not Found"}
 	}
-	for _, of := range []func(error) (failure, bool){accountFailureOf, mailFailureOf, temporaryFailureOf} {
+	for _, of := range []func(error) (failure, bool){accountFailureOf, passkeyFailureOf, mailFailureOf, temporaryFailureOf} {
 		if f, ok := of(err); ok {
 			return f
 		}
@@ -101,7 +102,8 @@ func accountFailureOf(err error) (f failure, ok bool) {
 		f.code, f.userText = oauth.CodeInvalidGrant, "This code is not valid. Codes of an app change every 30 seconds, and each "+
 			"works once."
 	case errors.Is(err, secondfactor.ErrTooMany):
-		f.userText = fmt.Sprintf("You have %d second factors: remove one first.", secondfactor.MaxFactors)
+		f.userText = fmt.Sprintf("You have %d apps or %d passkeys, which is the maximum: remove one first.",
+			secondfactor.MaxFactors, secondfactor.MaxPasskeys)
 	case errors.Is(err, secondfactor.ErrRequired):
 		f.title, f.userText = "You need a second factor", "Your administrator requires one, and this is your last."
 		f.advice = "Add the new one first, and remove this one then."
@@ -125,6 +127,26 @@ func accountFailureOf(err error) (f failure, ok bool) {
 		f.title = "You already have an account"
 		f.userText = "An account with this email address exists."
 		f.advice = "Log in with it. If you have forgotten the username or the password, ask for a mail on the login page."
+	default:
+		return failure{}, false
+	}
+	return f, true
+}
+
+// passkeyFailureOf maps the errors of passkeys.
+func passkeyFailureOf(err error) (f failure, ok bool) {
+	f = failure{status: http.StatusBadRequest, code: oauth.CodeInvalidGrant}
+	switch {
+	case errors.Is(err, passkey.ErrExpired):
+		f.code, f.userText = "refused", "This page was open for too long. Try again."
+	case errors.Is(err, passkey.ErrRegistered), errors.Is(err, secondfactor.ErrTaken):
+		f.code, f.userText = "refused", "This passkey is registered already."
+	case errors.Is(err, passkey.ErrCopied):
+		f.userText = "This passkey no longer works: there may be a copy of it. Log in in another way, and remove it."
+	case errors.Is(err, passkey.ErrUnverified):
+		f.userText = "This passkey works only after your password. Type your username and password first."
+	case errors.Is(err, account.ErrPasskey):
+		f.userText = "This passkey was not accepted. Use another one, or another way to log in."
 	default:
 		return failure{}, false
 	}

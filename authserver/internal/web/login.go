@@ -14,7 +14,15 @@ import (
 )
 
 // showLogin writes the login page for an authorization request.
-func (e *endpoints) showLogin(w http.ResponseWriter, status int, a *authorization, query string, p page) {
+func (e *endpoints) showLogin(
+	w http.ResponseWriter,
+	r *http.Request,
+	status int,
+	a *authorization,
+	query string,
+	p page,
+) {
+	e.offerPasskey(w, r, &p)
 	p.Title, p.Client, p.ClientHost, p.Continue = "Log in", a.client.Name, a.client.DocumentHost(), query
 	p.Recovers, p.SignUp = e.cfg.Recovery != nil, e.signUpLink(query)
 	e.render(w, status, "login", p, formTarget(a.redirectURI))
@@ -27,19 +35,17 @@ func (e *endpoints) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	user, err := e.checkPassword(r, a.client.ID, oauth.GrantAuthorizationCode, form)
-	if err == nil && a.wrongUser(user.ID) {
-		return e.refuseOtherUser(w, a, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), user))
+	first, err := e.checkFirst(r, a.client.ID, oauth.GrantAuthorizationCode, form)
+	if err == nil && a.wrongUser(first.user.ID) {
+		return e.refuseOtherUser(w, a, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), first.user))
 	}
 	next := ""
 	if err == nil {
-		next, err = e.afterPassword(w, r, firstStep{
-			user: user, continueAt: "/authorize?" + afterLogin(query), clientID: a.client.ID,
-			grantType: oauth.GrantAuthorizationCode, needsFactor: a.needsSecondFactor,
-		})
+		first.continueAt, first.needsFactor = "/authorize?"+afterLogin(query), a.needsSecondFactor
+		next, err = e.afterPassword(w, r, first)
 	}
 	if err != nil {
-		return e.failLogin(w, a, query, form.Get("username"), err)
+		return e.failLogin(w, r, a, query, page{Username: form.Get("username"), Wrong: wrongInLogin(form)}, err)
 	}
 	redirect(w, next)
 	return nil
@@ -55,13 +61,21 @@ func (e *endpoints) logIn(w http.ResponseWriter, r *http.Request, user account.U
 }
 
 // failLogin writes the login page with the error, if the user can do something about it.
-func (e *endpoints) failLogin(w http.ResponseWriter, a *authorization, query, username string, err error) error {
+func (e *endpoints) failLogin(
+	w http.ResponseWriter,
+	r *http.Request,
+	a *authorization,
+	query string,
+	p page,
+	err error,
+) error {
 	f := failureOf(err)
 	if f.unexpected || f.userText == "" {
 		return err
 	}
 	f.setRetryAfter(w)
-	e.showLogin(w, f.status, a, query, page{Username: username, Error: f.userText})
+	p.Error = f.userText
+	e.showLogin(w, r, f.status, a, query, p)
 	return &handledError{f.code}
 }
 

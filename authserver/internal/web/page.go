@@ -24,6 +24,7 @@ var pages = func() map[string]*template.Template {
 		"login", "consent", "device", "devicecode", "logout", "endsession", "message", "forgot", "reset",
 		"account", "accountname", "accountemail", "accountpassword", "accountdata", "accountdelete",
 		"email", "signup", "signupaccount", "code", "recoverycode", "newapp", "recoverycodes", "accountfactors",
+		"passkey", "newpasskey",
 	}
 	for _, name := range names {
 		byName[name] = template.Must(template.ParseFS(pageFiles, "pages/frame.html", "pages/"+name+".html"))
@@ -70,6 +71,7 @@ type page struct {
 	URI     string       // the same, for an app
 	QR      qrCode       // the same, to scan
 	Codes   []string     // new recovery codes
+	Passkey string       // options of a ceremony with a passkey, as JSON; empty if the page has none
 
 	NeedsFactor bool // the login needs a second factor
 
@@ -86,15 +88,18 @@ type page struct {
 }
 
 // render writes a page. Its Content-Security-Policy forbids scripts, frames and everything
-// from other origins. Forms may be sent to this server and to formTargets, because
+// from other origins; on a page with a passkey, it allows the script file of this server. Forms may be sent to this server and to formTargets, because
 // browsers apply the policy to the redirects that follow a form.
 func (e *endpoints) render(w http.ResponseWriter, status int, name string, p page, formTargets ...string) {
 	var body bytes.Buffer
 	if err := pages[name].ExecuteTemplate(&body, "frame", p); err != nil {
 		panic(err) // the template does not fit the page type
 	}
-	policy := "default-src 'none'; style-src 'self'; img-src 'self'; " +
-		"base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+	policy := "default-src 'none'; style-src 'self'; img-src 'self'; "
+	if p.Passkey != "" {
+		policy += "script-src 'self'; "
+	}
+	policy += "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 	for _, target := range formTargets {
 		policy += " " + target
 	}

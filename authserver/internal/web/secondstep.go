@@ -13,6 +13,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
@@ -35,6 +36,7 @@ type secondMethod struct {
 
 // secondMethods are all methods, in the order in which they are offered.
 var secondMethods = []secondMethod{
+	{passkeyPath, "Use a passkey", func(s secondStep) bool { return s.passkeys && s.has(secondfactor.KindPasskey) }},
 	{codePath, "Use a code from an app", func(s secondStep) bool { return s.has(secondfactor.KindTOTP) }},
 	{recoveryCodePath, "Use a recovery code", func(s secondStep) bool { return s.codes > 0 }},
 }
@@ -45,6 +47,8 @@ type secondStep struct {
 	user    account.User
 	factors []secondfactor.Factor
 	codes   int // recovery codes that are left
+	// passkeys says that the server has passkeys.
+	passkeys bool
 }
 
 // has reports whether the user has a factor of a kind.
@@ -78,6 +82,10 @@ func (e *endpoints) secondStepRoutes() []route {
 			"GET":  get(e.showCode),
 			"POST": e.pageHandler("second_step", e.checkCode),
 		}},
+		{passkeyPath, page, nobody, methods{
+			"GET":  get(e.showPasskey),
+			"POST": e.pageHandler("second_step", e.checkPasskey),
+		}},
 		{recoveryCodePath, page, nobody, methods{
 			"GET":  get(e.showRecoveryCode),
 			"POST": e.pageHandler("second_step", e.checkRecoveryCode),
@@ -89,9 +97,11 @@ func (e *endpoints) secondStepRoutes() []route {
 	}
 }
 
-// firstStep is a login whose password was right.
+// firstStep is a login whose password was right, or the passkey in its place.
 type firstStep struct {
 	user account.User
+	// passkey completes a login by a passkey, which has no second step; nil if there was a password.
+	passkey *secondfactor.Completion
 	// continueAt is the path and query where the browser goes after the login.
 	continueAt string
 	// clientID and grantType say what the login is for, for the log.
@@ -102,8 +112,12 @@ type firstStep struct {
 }
 
 // afterPassword goes on with a login whose password was right: it logs the browser in, or begins the second step. The
-// session does not exist before that is done. It returns where the browser goes next, or the errors of logIn.
+// session does not exist before that is done. A passkey in place of the password counts as both steps. It returns where
+// the browser goes next, or the errors of logIn and logInByPasskey.
 func (e *endpoints) afterPassword(w http.ResponseWriter, r *http.Request, f firstStep) (next string, err error) {
+	if f.passkey != nil {
+		return f.continueAt, e.logInByPasskey(w, r, f)
+	}
 	has, err := e.cfg.Sessions.HasSecondFactor(r.Context(), f.user.ID)
 	switch {
 	case err != nil:
@@ -155,6 +169,7 @@ func (e *endpoints) readSecondStep(r *http.Request) (s secondStep, err error) {
 		return secondStep{}, errStartAgain
 	}
 	ctx := r.Context()
+	s.passkeys = e.cfg.Passkeys != nil
 	s.pending, s.user, err = e.cfg.Sessions.PendingLogin(ctx, secret.Digest(cookie.Value), e.cfg.Now())
 	if errors.Is(err, secondfactor.ErrPendingUnknown) {
 		return secondStep{}, errStartAgain
@@ -189,11 +204,22 @@ func (e *endpoints) chooseSecondStep(w http.ResponseWriter, _ *http.Request, s s
 		return nil
 	}
 	links := s.others("")
+	if len(links) == 0 && !s.passkeys && s.has(secondfactor.KindPasskey) {
+		return errNoPasskeyLogin
+	}
 	if len(links) == 0 {
 		return secondfactor.ErrSealed // no page can help: the log says why
 	}
 	redirect(w, links[0].Path)
 	return nil
+}
+
+// errNoPasskeyLogin is the response to a user who has nothing but passkeys, at a server whose issuer has become an IP
+// address.
+var errNoPasskeyLogin = &pageError{
+	title:  "Passkeys do not work here",
+	text:   "You have a passkey for this service, but the service is now reached by an IP address.",
+	advice: "Tell your administrator, who can remove your second factors or set the address back.",
 }
 
 // showCode serves GET /login/code.
@@ -349,6 +375,9 @@ func (e *endpoints) logSecondStep(r *http.Request, s secondStep, done secondfact
 		return
 	case errors.Is(err, secondfactor.ErrIncorrect):
 		reason = "wrong code"
+	case errors.Is(err, account.ErrPasskey), errors.Is(err, passkey.ErrExpired):
+		reason = "wrong passkey"
+		fields = append(fields, "detail", err.Error())
 	case errors.As(err, &throttled):
 		reason = "throttled"
 	case errors.Is(err, secondfactor.ErrPendingUnknown):
