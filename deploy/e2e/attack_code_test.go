@@ -127,7 +127,8 @@ func TestAttackCodeKeptBack(t *testing.T) {
 		"logout":         func(v *visitor) { v.post("/logout").location(t) },
 		"logout of apps": func(v *visitor) { v.post("/logout", "apps", "end").location(t) },
 		"password change": func(*visitor) {
-			s.admin(t, demoPassword, "user", "set-password", "john.doe", "--bcrypt-cost", "10")
+			s.admin(t, demoPassword, "user", "set-password", "john.doe", "--bcrypt-cost", "10",
+				"--password-min-length", "8")
 		},
 		"disabling": func(*visitor) {
 			s.admin(t, "", "user", "disable", "john.doe")

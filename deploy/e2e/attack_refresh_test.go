@@ -146,7 +146,8 @@ func TestAttackRefreshTokenOutlivesLogin(t *testing.T) {
 	}{
 		{"logout of the browser and its apps", a, func(v *visitor) { v.post("/logout", "apps", "end").location(t) }},
 		{"password change", a, func(*visitor) {
-			s.admin(t, demoPassword, "user", "set-password", "john.doe", "--bcrypt-cost", "10")
+			s.admin(t, demoPassword, "user", "set-password", "john.doe", "--bcrypt-cost", "10",
+				"--password-min-length", "8")
 		}},
 		{"deleting the client", gone, func(*visitor) { s.admin(t, "", "client", "delete", "gone") }},
 		{"disabling", a, func(*visitor) {

@@ -145,7 +145,8 @@ func TestAttackSessionCookie(t *testing.T) {
 		}
 	}
 	t.Run("http", func(t *testing.T) { check(t, "hallpass", false) })
-	s.admin(t, demoPassword, "user", "set-password", "john.doe", "--bcrypt-cost", "10") // no demo user any longer
+	s.admin(t, demoPassword, "user", "set-password", "john.doe", "--bcrypt-cost", "10",
+		"--password-min-length", "8") // no demo user any longer
 	s.restart(t, "--issuer", "https://login.example.com")
 	t.Run("https", func(t *testing.T) {
 		check(t, "__Host-hallpass", true)

@@ -33,7 +33,7 @@ func keepLedger(t *testing.T, s *system, clients int) *ledger {
 	l := &ledger{system: s, app: app{id: "ledger", secret: secret[:len(secret)-1]}, results: map[string]int{}}
 	for i := range clients {
 		user := fmt.Sprintf("ledger%d", i) // of its own: a login without a database counts as failed
-		s.admin(t, demoPassword+"\n", "user", "add", user)
+		s.admin(t, demoPassword+"\n", "user", "add", user, "--password-min-length", "8")
 		l.running.Go(func() {
 			for n := i; !l.stopping.Load() && !t.Failed(); n++ {
 				l.useOnce(t, user, n%3 == 0)

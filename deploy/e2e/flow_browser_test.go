@@ -401,7 +401,7 @@ func TestFlowOnPlainNetwork(t *testing.T) {
 	site := startWebsite(t)
 	s.authURL = strings.Replace(s.authURL, "127.0.0.1", networkName, 1)
 	s.startAuthserver(t) // the demo needs an issuer on this machine
-	s.admin(t, demoPassword, "user", "add", "john.doe", "--bcrypt-cost", "10")
+	s.admin(t, demoPassword, "user", "add", "john.doe", "--bcrypt-cost", "10", "--password-min-length", "8")
 	own := s.register(t, "own", site.URL+"/callback", "--public")
 	g := newGuest(t, s, site)
 	g.open(own)

@@ -43,12 +43,12 @@ func grantNumber(t *testing.T, accessToken string) int64 {
 func TestRestartKeepsUsersAndGrants(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
-	s.admin(t, "correct horse\n", "user", "add", "ada", "--name", "Ada Lovelace")
-	before := s.login(t, "ada", "correct horse")
+	s.admin(t, "correct horse battery\n", "user", "add", "ada", "--name", "Ada Lovelace")
+	before := s.login(t, "ada", "correct horse battery")
 
 	s.restart(t, "--demo")
 
-	after := s.login(t, "ada", "correct horse")
+	after := s.login(t, "ada", "correct horse battery")
 	s.callMe(t, before, "Ada Lovelace")
 	s.callMe(t, after, "Ada Lovelace")
 	s.login(t, "john.doe", demoPassword)
@@ -214,7 +214,7 @@ func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	s.admin(t, "", "migrate")
-	s.admin(t, "correct horse\n", "user", "add", "ada", "--name", "Ada Lovelace")
+	s.admin(t, "correct horse battery\n", "user", "add", "ada", "--name", "Ada Lovelace")
 	onDatabase := func(args ...string) []string { return append(args, "--database-url", s.database) }
 	for _, row := range []struct {
 		name    string
@@ -234,7 +234,7 @@ func TestExitCodes(t *testing.T) {
 		{"unknown command", "authserver", "", []string{"frobnicate"}, 2},
 		{"user not found", "authserver", "", onDatabase("user", "show", "nobody"), 3},
 		{"client not found", "authserver", "", onDatabase("client", "delete", "nobody"), 3},
-		{"user exists already", "authserver", "another one\n", onDatabase("user", "add", "ada", "--name", "Ada"), 4},
+		{"user exists already", "authserver", "another one of them\n", onDatabase("user", "add", "ada", "--name", "Ada"), 4},
 		{"keys file exists already", "authserver", "", []string{"key", "init", s.keysFile}, 4},
 	} {
 		t.Run(row.program+": "+row.name, func(t *testing.T) {

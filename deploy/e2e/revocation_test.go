@@ -62,8 +62,8 @@ type ending func(t *testing.T, c *cluster) (accessToken string, end func())
 // byCommand logs a new user in. The login ends with a command for this user.
 func byCommand(name, input string, args ...string) ending {
 	return func(t *testing.T, c *cluster) (string, func()) {
-		c.admin(t, "correct horse\n", "user", "add", name)
-		return c.login(t, name, "correct horse"), func() { c.admin(t, input, append(args, name)...) }
+		c.admin(t, "correct horse battery\n", "user", "add", name)
+		return c.login(t, name, "correct horse battery"), func() { c.admin(t, input, append(args, name)...) }
 	}
 }
 
@@ -87,7 +87,7 @@ func revoking(a app, token string) request {
 var endings = map[string]ending{
 	"user disable":      byCommand("ada", "", "user", "disable"),
 	"user delete":       byCommand("bea", "", "user", "delete"),
-	"user set-password": byCommand("cleo", "battery staple\n", "user", "set-password"),
+	"user set-password": byCommand("cleo", "battery staple horse\n", "user", "set-password"),
 	"POST /revoke of the access token": byRequest("app1", func(a app, _ string, got tokens) request {
 		return revoking(a, got.access)
 	}),

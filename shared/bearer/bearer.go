@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/dpop"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
@@ -32,6 +33,7 @@ const (
 	detailInvalidToken     = "Could not validate credentials"
 	detailTwoTokens        = "The access token must be sent once, in one Authorization header"
 	detailScope            = "The access token lacks a scope that this needs"
+	detailLogin            = "The user must log in again, with more factors or more recently"
 	detailUnavailable      = "The access token cannot be checked right now"
 )
 
@@ -105,6 +107,50 @@ func (g *Guard) Require(scopes ...string) func(http.Handler) http.Handler {
 // Subject is always the user's id.
 func (g *Guard) RequireUser(scopes ...string) func(http.Handler) http.Handler {
 	return g.protect(scopes, (*token.Claims).IsUser)
+}
+
+// UserLogin says how and when a user must have logged in (RFC 9470).
+type UserLogin struct {
+	// ACRValues are the authentication context classes that the token may have (acr): a login with two factors is "2" at
+	// Hallpass. Empty means any. If there are several, name the best one first.
+	ACRValues []string
+	// MaxAge is how long ago the login may be (auth_time), in whole seconds; zero means any time.
+	MaxAge time.Duration
+}
+
+// RequireLogin is like RequireUser, and also refuses a token of a login that is not good enough. The client is told
+// which one is, and asks the user to log in again (RFC 9470 section 3):
+//
+//	401  the login had too few factors, or was too long ago
+func (g *Guard) RequireLogin(login UserLogin, scopes ...string) func(http.Handler) http.Handler {
+	enough := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			claims, _ := FromContext(r.Context())
+			if login.accepts(claims, g.verifier.Now()) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			refusal := &Refusal{
+				Status: http.StatusUnauthorized, Code: oauth.CodeInsufficientLogin, Detail: detailLogin,
+				Scope: scopes, Audience: g.Audience(), Metadata: g.metadataURL(),
+				ACRValues: login.ACRValues, MaxAge: login.MaxAge,
+			}
+			g.describe(refusal, schemeOf(claims))
+			refusal.Write(w)
+		})
+	}
+	protected := g.RequireUser(scopes...)
+	return func(next http.Handler) http.Handler { return protected(enough(next)) }
+}
+
+// accepts reports whether the login of a token is good enough at now. A login in the future, beyond the difference
+// between clocks, counts as too old: nobody knows when it was.
+func (l UserLogin) accepts(c *token.Claims, now time.Time) bool {
+	if len(l.ACRValues) > 0 && !slices.Contains(l.ACRValues, c.ACR) {
+		return false
+	}
+	age := now.Sub(c.AuthTime)
+	return l.MaxAge == 0 || !c.AuthTime.IsZero() && age <= l.MaxAge && age >= -token.DefaultLeeway
 }
 
 // protect returns middleware that writes the refusal of a request, or calls the next handler with the

@@ -3,7 +3,9 @@ package bearer
 import (
 	"cmp"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/dpop"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -34,6 +36,10 @@ type Refusal struct {
 	// Algorithms are those of the proofs that the API accepts (RFC 9449 section 7.1). If Scheme is not DPoP, they
 	// make a second challenge. Empty means that the client is not told.
 	Algorithms []string
+	// ACRValues and MaxAge say how and when the user must have logged in, with insufficient_user_authentication (RFC 9470
+	// section 3). MaxAge is in whole seconds; zero means any age.
+	ACRValues []string
+	MaxAge    time.Duration
 	// Nonce is for the client's next proofs (RFC 9449 section 9); empty if it need not be told.
 	Nonce string
 }
@@ -56,6 +62,10 @@ func (f *Refusal) Challenge() string {
 		attribute("error_description", f.Detail)
 	}
 	attribute("scope", f.Scope.String())
+	attribute("acr_values", strings.Join(f.ACRValues, " "))
+	if f.MaxAge > 0 {
+		attribute("max_age", strconv.FormatInt(int64(f.MaxAge/time.Second), 10))
+	}
 	attribute("resource_metadata", f.Metadata)
 	if f.Scheme == dpop.Scheme {
 		attribute("algs", strings.Join(f.Algorithms, " "))

@@ -33,10 +33,11 @@ const (
 	CodeInvalidTarget           ErrorCode = "invalid_target"
 	CodeInvalidToken            ErrorCode = "invalid_token"
 	CodeInsufficientScope       ErrorCode = "insufficient_scope"
-	CodeInvalidDPoPProof        ErrorCode = "invalid_dpop_proof"      // RFC 9449 sections 5 and 7.1
-	CodeUseDPoPNonce            ErrorCode = "use_dpop_nonce"          // RFC 9449 sections 8 and 9
-	CodeInvalidRedirectURI      ErrorCode = "invalid_redirect_uri"    // RFC 7591 section 3.2.2
-	CodeInvalidClientMetadata   ErrorCode = "invalid_client_metadata" // RFC 7591 section 3.2.2
+	CodeInsufficientLogin       ErrorCode = "insufficient_user_authentication" // RFC 9470 section 3
+	CodeInvalidDPoPProof        ErrorCode = "invalid_dpop_proof"               // RFC 9449 sections 5 and 7.1
+	CodeUseDPoPNonce            ErrorCode = "use_dpop_nonce"                   // RFC 9449 sections 8 and 9
+	CodeInvalidRedirectURI      ErrorCode = "invalid_redirect_uri"             // RFC 7591 section 3.2.2
+	CodeInvalidClientMetadata   ErrorCode = "invalid_client_metadata"          // RFC 7591 section 3.2.2
 )
 
 // Error is a protocol error: a code for programs and a description for developers. errors.Is compares

@@ -167,6 +167,9 @@ type verified struct {
 	key    *keyring.Key
 }
 
+// Now returns the time at which tokens are verified.
+func (v *Verifier) Now() time.Time { return v.cfg.Now() }
+
 // checkNow checks what can change while a token is cached: that it has not expired or been revoked.
 func (v *Verifier) checkNow(ctx context.Context, c *Claims, now time.Time) error {
 	if !now.Before(c.ExpiresAt.Add(v.cfg.Leeway)) {

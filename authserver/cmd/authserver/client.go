@@ -52,6 +52,7 @@ type clientAddCommand struct {
 	IDTokenAlg     string   `name:"id-token-alg" enum:"RS256,ES256,EdDSA" default:"RS256" help:"Algorithm of its ID tokens. The server needs a key for it: 'authserver key rotate --id-tokens --algorithm ES256' adds one (${default})."`
 	FirstParty     bool     `help:"The client is your own app: its users are not asked for consent, unless another program can pretend to be the app (RFC 8252 section 8.6)."`
 	RequirePAR     bool     `name:"require-par" help:"The client must push its authorization requests (RFC 9126)."`
+	SecondFactor   bool     `name:"require-second-factor" help:"Users must log in to the client with a second factor. Those who have none add an app in the login. The client cannot use the password grant."`
 	DPoP           bool     `name:"dpop" help:"All token requests of the client must have a DPoP proof (RFC 9449), so that its tokens are bound to a key. Without it the client may use DPoP."`
 	WithoutPKCE    bool     `name:"without-pkce" help:"The client may leave out PKCE, which protects its codes, because its library cannot send it. Only for a client with a secret."`
 }
@@ -158,10 +159,13 @@ func (c *clientAddCommand) client(now time.Time) (client.Client, error) {
 		WithoutPKCE:    c.WithoutPKCE,
 		RequirePAR:     c.RequirePAR,
 		RequireDPoP:    c.DPoP,
-		ExchangeFrom:   c.ExchangeFrom,
-		ExchangeTo:     c.ExchangeTo,
-		SecretDigest:   digest,
-		Assertion:      assertion,
+
+		RequireSecondFactor: c.SecondFactor,
+
+		ExchangeFrom: c.ExchangeFrom,
+		ExchangeTo:   c.ExchangeTo,
+		SecretDigest: digest,
+		Assertion:    assertion,
 
 		IDTokenAlgorithm: c.IDTokenAlg,
 
@@ -229,6 +233,7 @@ type shownClient struct {
 	WithoutPKCE    bool              `json:"without_pkce,omitempty"`
 	RequirePAR     bool              `json:"require_par,omitempty"`
 	RequireDPoP    bool              `json:"require_dpop,omitempty"`
+	SecondFactor   bool              `json:"require_second_factor,omitempty"`
 	ExchangeFrom   []string          `json:"exchange_from,omitempty"`
 	ExchangeTo     []string          `json:"exchange_to,omitempty"`
 	Grants         []oauth.GrantType `json:"grant_types"`
@@ -259,6 +264,7 @@ func showClient(c client.Client) shownClient {
 		WithoutPKCE:    c.WithoutPKCE,
 		RequirePAR:     c.RequirePAR,
 		RequireDPoP:    c.RequireDPoP,
+		SecondFactor:   c.RequireSecondFactor,
 		ExchangeFrom:   c.ExchangeFrom,
 		ExchangeTo:     c.ExchangeTo,
 
@@ -306,6 +312,9 @@ func (c shownClient) kind() string {
 	}
 	if c.RequireDPoP {
 		kind += ", requires DPoP"
+	}
+	if c.SecondFactor {
+		kind += ", requires a second factor"
 	}
 	if c.OldSecretUntil != nil {
 		kind += ", two secrets"

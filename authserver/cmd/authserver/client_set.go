@@ -34,6 +34,7 @@ type clientSetCommand struct {
 	ExchangeTo     []string `placeholder:"AUDIENCE" sep:"none" help:"API that the client may exchange them for. Replaces all current ones. Repeat for more; a single empty one removes all."`
 	WithoutPKCE    *bool    `name:"without-pkce" negatable:"" help:"Whether the client, which has a secret, may leave out PKCE."`
 	RequirePAR     *bool    `name:"require-par" negatable:"" help:"Whether the client must push its authorization requests (RFC 9126)."`
+	SecondFactor   *bool    `name:"require-second-factor" negatable:"" help:"Whether users must log in to the client with a second factor. Logins that there are go on until they end or the client asks again."`
 	DPoP           *bool    `name:"dpop" negatable:"" help:"Whether all token requests of the client must have a DPoP proof (RFC 9449)."`
 	IDTokenAlg     *string  `name:"id-token-alg" placeholder:"ALG" help:"Algorithm of its ID tokens: RS256, ES256 or EdDSA."`
 	FirstParty     *bool    `negatable:"" help:"Whether the client is your own app, whose users are not asked for consent."`
@@ -106,7 +107,7 @@ func (c *clientSetCommand) checkFlags() error {
 	if c.empty() {
 		return errors.New("nothing to change: give --name, --grant, --scope, " +
 			"--add-scope, --remove-scope, --redirect-uri, --[no-]introspects, --introspects-for, " +
-			"--exchange-from, --exchange-to, --[no-]without-pkce, --[no-]require-par, --[no-]dpop, --id-token-alg, " +
+			"--exchange-from, --exchange-to, --[no-]without-pkce, --[no-]require-par, --[no-]dpop, --[no-]require-second-factor, --id-token-alg, " +
 			"--[no-]first-party, --jwks-file, --jwks-uri, --trust-issuer, --no-keys, --no-secret, " +
 			"--post-logout-redirect-uri or --backchannel-logout-uri")
 	}
@@ -143,7 +144,7 @@ func (c *clientSetCommand) empty() bool {
 	return c.Name == nil && c.Grant == nil && c.Scope == nil && c.AddScope == nil && c.RemoveScope == nil &&
 		c.RedirectURI == nil && c.Introspects == nil && c.IntrospectsFor == nil && c.WithoutPKCE == nil &&
 		c.ExchangeFrom == nil && c.ExchangeTo == nil &&
-		c.RequirePAR == nil && c.DPoP == nil && c.IDTokenAlg == nil && c.FirstParty == nil && !c.given() &&
+		c.RequirePAR == nil && c.DPoP == nil && c.SecondFactor == nil && c.IDTokenAlg == nil && c.FirstParty == nil && !c.given() &&
 		!c.NoKeys && !c.NoSecret && !c.Logout.given()
 }
 
@@ -181,6 +182,9 @@ func (c *clientSetCommand) change(changed client.Client) (client.Client, error) 
 	}
 	if c.DPoP != nil {
 		changed.RequireDPoP = *c.DPoP
+	}
+	if c.SecondFactor != nil {
+		changed.RequireSecondFactor = *c.SecondFactor
 	}
 	if c.IDTokenAlg != nil {
 		changed.IDTokenAlgorithm = *c.IDTokenAlg

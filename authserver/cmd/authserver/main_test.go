@@ -91,12 +91,13 @@ func TestCommands(t *testing.T) {
 		Deadline:            time.Now().Add(10 * time.Minute), // for a server that starts although it should not
 		Setup: func(env *testscript.Env) error {
 			for name, value := range map[string]string{
-				"HALLPASS_DATABASE_URL": "sqlite:" + env.WorkDir + "/hallpass.db",
-				"HALLPASS_BCRYPT_COST":  "10",
-				"HALLPASS_LISTEN":       "127.0.0.1:0",
-				"HALLPASS_ADMIN_LISTEN": "127.0.0.1:0",
-				"HALLPASS_DRAIN_DELAY":  "0s",
-				"GORACE":                noRaceSleep,
+				"HALLPASS_DATABASE_URL":        "sqlite:" + env.WorkDir + "/hallpass.db",
+				"HALLPASS_BCRYPT_COST":         "10",
+				"HALLPASS_PASSWORD_MIN_LENGTH": "8",
+				"HALLPASS_LISTEN":              "127.0.0.1:0",
+				"HALLPASS_ADMIN_LISTEN":        "127.0.0.1:0",
+				"HALLPASS_DRAIN_DELAY":         "0s",
+				"GORACE":                       noRaceSleep,
 			} {
 				env.Setenv(name, value)
 			}

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -65,7 +67,7 @@ func (c *restoreCommand) Run(ctx context.Context, streams program.Streams) error
 	if err != nil {
 		return exitError("", err)
 	}
-	return c.finish(streams, keys)
+	return c.finish(ctx, streams, keys)
 }
 
 // prepareKeys prepares the rotation of the keys. It returns nil if no keys file is set.
@@ -93,11 +95,11 @@ func (c *restoreCommand) begin(ctx context.Context, streams program.Streams, d s
 }
 
 // finish replaces the keys and says what is left to do.
-func (c *restoreCommand) finish(streams program.Streams, keys *preparedRotation) error {
+func (c *restoreCommand) finish(ctx context.Context, streams program.Streams, keys *preparedRotation) error {
 	if keys == nil {
 		fmt.Fprint(streams.Err, "note: run 'authserver key rotate --compromised KEYS' before the servers start, or change "+
 			"HALLPASS_TOKEN_SECRET: it also ends tokens of an epoch that this copy does not know\n")
-	} else if err := keys.write(streams); err != nil {
+	} else if err := c.replaceKeys(ctx, streams, keys); err != nil {
 		return fmt.Errorf("the database is restored; run 'authserver key rotate --compromised %s' before the servers start, "+
 			"because the keys are not replaced: %w", c.KeysFile, err)
 	}
@@ -105,6 +107,30 @@ func (c *restoreCommand) finish(streams program.Streams, keys *preparedRotation)
 		"passwords and client secrets\n"+
 		"note: running servers use the new epoch within a second\n")
 	return nil
+}
+
+// replaceKeys replaces the keys. It seals the key of second factors with the new ones first, so that they can be read.
+func (c *restoreCommand) replaceKeys(ctx context.Context, streams program.Streams, keys *preparedRotation) error {
+	before, err := readRing(c.KeysFile)
+	if err != nil {
+		return err
+	}
+	after, err := keyring.Parse(keys.contents[len(keys.contents)-1]) // the last file is that of the authorization server
+	if err != nil {
+		return err
+	}
+	err = withStore(ctx, c.Database, func(s *store.Store) error {
+		return secondfactor.Reseal(ctx, s, before, after, time.Now())
+	})
+	if errors.Is(err, secondfactor.ErrSealed) {
+		fmt.Fprintln(streams.Err, "note: the keys in "+c.KeysFile+" cannot read the secrets of second factors in this copy: "+
+			"users log in with recovery codes, or 'authserver user set USERNAME --remove-second-factors' removes them")
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return keys.write(streams)
 }
 
 // startEpoch begins the epoch and returns how many logins that ended.

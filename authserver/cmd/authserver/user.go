@@ -81,13 +81,18 @@ func (t *userTarget) end(
 	})
 }
 
-// bcryptCost is the flag of the commands that hash a password.
-type bcryptCost struct {
-	BcryptCost int `env:"HALLPASS_BCRYPT_COST" default:"${bcrypt_cost}" help:"Cost of the password hash, from 10 to 16 (${default})."`
+// newPassword are the flags of the commands that set a password.
+type newPassword struct {
+	PasswordMinLength int `env:"HALLPASS_PASSWORD_MIN_LENGTH" default:"${password_min_length}" placeholder:"N" help:"Minimum length of the password, in characters: 8 to 64 (${default})."`
+	BcryptCost        int `env:"HALLPASS_BCRYPT_COST" default:"${bcrypt_cost}" help:"Cost of the password hash, from 10 to 16 (${default})."`
 }
 
 // Validate checks the flags. kong calls it before Run.
-func (c bcryptCost) Validate() error {
+func (c newPassword) Validate() error {
+	if c.PasswordMinLength < account.MinPassword || c.PasswordMinLength > account.LongestMinPassword {
+		return fmt.Errorf("--password-min-length (HALLPASS_PASSWORD_MIN_LENGTH) must be from %d to %d, not %d",
+			account.MinPassword, account.LongestMinPassword, c.PasswordMinLength)
+	}
 	if c.BcryptCost < account.MinCost || c.BcryptCost > account.MaxCost {
 		return fmt.Errorf("--bcrypt-cost (HALLPASS_BCRYPT_COST) must be from %d to %d, not %d",
 			account.MinCost, account.MaxCost, c.BcryptCost)
@@ -96,12 +101,12 @@ func (c bcryptCost) Validate() error {
 }
 
 // newHash reads a new password for the user and returns its hash.
-func (c bcryptCost) newHash(ctx context.Context, streams program.Streams, username string) (string, error) {
+func (c newPassword) newHash(ctx context.Context, streams program.Streams, username string) (string, error) {
 	password, err := readPassword(ctx, streams)
 	if err != nil {
 		return "", err
 	}
-	if err := account.CheckPassword(username, password); err != nil {
+	if err := account.CheckPassword(username, password, c.PasswordMinLength); err != nil {
 		return "", err
 	}
 	hasher, err := account.NewHasher(c.BcryptCost)
@@ -112,17 +117,17 @@ func (c bcryptCost) newHash(ctx context.Context, streams program.Streams, userna
 }
 
 type userAddCommand struct {
-	userTarget `embed:""`
-	bcryptCost `embed:""`
-	Name       string   `placeholder:"NAME" help:"Display name. Defaults to the username."`
-	Email      string   `placeholder:"ADDRESS" help:"Email address, which clients with the scope email see."`
-	Verified   bool     `name:"email-verified" help:"Somebody has checked that the email address is the user's."`
-	Group      []string `placeholder:"NAME" sep:"none" help:"Group that the user is in, which clients with the scope groups see. Repeat for more."`
+	userTarget  `embed:""`
+	newPassword `embed:""`
+	Name        string   `placeholder:"NAME" help:"Display name. Defaults to the username."`
+	Email       string   `placeholder:"ADDRESS" help:"Email address, which clients with the scope email see."`
+	Verified    bool     `name:"email-verified" help:"Somebody has checked that the email address is the user's."`
+	Group       []string `placeholder:"NAME" sep:"none" help:"Group that the user is in, which clients with the scope groups see. Repeat for more."`
 }
 
 // Validate checks the flags. kong calls it before Run.
 func (c *userAddCommand) Validate() error {
-	return cmp.Or(c.Database.Validate(), c.bcryptCost.Validate())
+	return cmp.Or(c.Database.Validate(), c.newPassword.Validate())
 }
 
 // Run adds the user. It checks everything else before it asks for the password.
@@ -145,13 +150,13 @@ func (c *userAddCommand) Run(ctx context.Context, streams program.Streams) error
 }
 
 type userPasswordCommand struct {
-	userTarget `embed:""`
-	bcryptCost `embed:""`
+	userTarget  `embed:""`
+	newPassword `embed:""`
 }
 
 // Validate checks the flags. kong calls it before Run.
 func (c *userPasswordCommand) Validate() error {
-	return cmp.Or(c.Database.Validate(), c.bcryptCost.Validate())
+	return cmp.Or(c.Database.Validate(), c.newPassword.Validate())
 }
 
 // Run sets the password.
@@ -207,6 +212,8 @@ type shownUser struct {
 	CreatedAt   time.Time  `json:"created_at"`
 	LastLoginAt *time.Time `json:"last_login_at,omitempty"`
 	DisabledAt  *time.Time `json:"disabled_at,omitempty"`
+	// SecondFactors are shown by user show only.
+	SecondFactors []string `json:"second_factors,omitempty"`
 }
 
 func showUser(u account.User) shownUser {
@@ -263,6 +270,13 @@ func (c *userShowCommand) Run(ctx context.Context, streams program.Streams) erro
 			return err
 		}
 		v := showUser(u)
+		factors, err := s.SecondFactors(ctx, u.ID)
+		if err != nil {
+			return err
+		}
+		for _, f := range factors {
+			v.SecondFactors = append(v.SecondFactors, string(f.Kind))
+		}
 		if c.JSON {
 			return printJSON(streams.Out, v)
 		}
@@ -271,6 +285,7 @@ func (c *userShowCommand) Run(ctx context.Context, streams program.Streams) erro
 			{"id", v.ID},
 			{"email", v.email()},
 			{"groups", strings.Join(v.Groups, " ")},
+			{"second factors", strings.Join(v.SecondFactors, " ")},
 			{"created", formatTime(&v.CreatedAt)},
 			{"last login", formatTime(v.LastLoginAt)},
 			{"disabled", formatTime(v.DisabledAt)},

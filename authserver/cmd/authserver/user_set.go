@@ -19,14 +19,15 @@ import (
 
 // userSetCommand changes the fields that are not nil.
 type userSetCommand struct {
-	userTarget  `embed:""`
-	Name        *string  `placeholder:"NAME" help:"Display name."`
-	Email       *string  `placeholder:"ADDRESS" help:"Email address, which is not verified until --email-verified says so. An empty one removes it."`
-	Verified    *bool    `name:"email-verified" negatable:"" help:"Whether somebody has checked that the email address is the user's."`
-	VerifyEmail bool     `help:"Send a mail with a link by which the user verifies the email address."`
-	Group       []string `placeholder:"NAME" sep:"none" help:"Group that the user is in, in place of all current ones. Repeat for more; a single empty one removes all."`
-	AddGroup    []string `placeholder:"NAME" sep:"none" help:"Group to add to the current ones. Repeat for more."`
-	RemoveGroup []string `placeholder:"NAME" sep:"none" help:"Group to remove from the current ones. Repeat for more."`
+	userTarget          `embed:""`
+	Name                *string  `placeholder:"NAME" help:"Display name."`
+	Email               *string  `placeholder:"ADDRESS" help:"Email address, which is not verified until --email-verified says so. An empty one removes it."`
+	Verified            *bool    `name:"email-verified" negatable:"" help:"Whether somebody has checked that the email address is the user's."`
+	VerifyEmail         bool     `help:"Send a mail with a link by which the user verifies the email address."`
+	Group               []string `placeholder:"NAME" sep:"none" help:"Group that the user is in, in place of all current ones. Repeat for more; a single empty one removes all."`
+	AddGroup            []string `placeholder:"NAME" sep:"none" help:"Group to add to the current ones. Repeat for more."`
+	RemoveSecondFactors bool     `help:"Remove all second factors and recovery codes of the user, who has lost them. The user gets a mail."`
+	RemoveGroup         []string `placeholder:"NAME" sep:"none" help:"Group to remove from the current ones. Repeat for more."`
 }
 
 // Help explains when clients see the change.
@@ -43,9 +44,9 @@ func (c *userSetCommand) Validate() error {
 	if c.VerifyEmail && c.Verified != nil && *c.Verified {
 		return errors.New("--verify-email sends a mail about an address that is not verified: leave out --email-verified")
 	}
-	if !c.changes() && !c.VerifyEmail {
+	if !c.changes() && !c.VerifyEmail && !c.RemoveSecondFactors {
 		return errors.New("nothing to change: give --name, --email, --[no-]email-verified, --verify-email, --group, " +
-			"--add-group or --remove-group")
+			"--add-group, --remove-group or --remove-second-factors")
 	}
 	return c.Database.Validate()
 }
@@ -58,6 +59,11 @@ func (c *userSetCommand) changes() bool {
 
 // Run changes the user.
 func (c *userSetCommand) Run(ctx context.Context, streams program.Streams) error {
+	if c.RemoveSecondFactors {
+		if err := c.removeSecondFactors(ctx, streams); err != nil || !c.changes() && !c.VerifyEmail {
+			return err
+		}
+	}
 	if !c.VerifyEmail {
 		return c.do(ctx, streams, "changed", func(s *store.Store) error {
 			_, err := s.UpdateUser(ctx, c.Username, time.Now(), c.change)
@@ -67,6 +73,19 @@ func (c *userSetCommand) Run(ctx context.Context, streams program.Streams) error
 	return c.do(ctx, streams, "a server with a mail server sends a mail with a link", func(s *store.Store) error {
 		return c.verify(ctx, s)
 	})
+}
+
+// removeSecondFactors removes the user's second factors. It says so if there was none.
+func (c *userSetCommand) removeSecondFactors(ctx context.Context, streams program.Streams) error {
+	removed := int64(0)
+	err := c.do(ctx, streams, "has no second factor now", func(s *store.Store) (err error) {
+		removed, err = s.RemoveSecondFactors(ctx, c.Username, time.Now())
+		return err
+	})
+	if err == nil && removed == 0 {
+		fmt.Fprintln(streams.Err, "note: the user had none")
+	}
+	return err
 }
 
 // verify changes the user and asks for a mail with a link. It changes nothing if there is no address to verify.

@@ -38,6 +38,11 @@ type LoginStore interface {
 	KnowsAddress(ctx context.Context, userID string, key FailureKey, now time.Time) (bool, error)
 	// GiveBackTries deletes the failures of the account at the place of the key.
 	GiveBackTries(ctx context.Context, key FailureKey) error
+	// HasSecondFactor reports whether the user has a second factor.
+	HasSecondFactor(ctx context.Context, userID string) (bool, error)
+	// TellPasswordOnly asks for a mail to the user that a login by the right password alone was refused, at most once an
+	// hour.
+	TellPasswordOnly(ctx context.Context, userID string, now time.Time) error
 }
 
 // Attempt is one attempt to log in.
@@ -55,13 +60,16 @@ type Attempt struct {
 	Browser Browser
 	// Method says how the user logs in, for the log; empty for a password.
 	Method string
+	// PasswordOnly says that there is no second step: the login of a user who needs a second factor fails, as with a
+	// wrong password. The user is told by mail.
+	PasswordOnly bool
 	// ClientID and GrantType say what the login is for. They are only logged.
 	ClientID  string
 	GrantType oauth.GrantType
 }
 
 // Login checks usernames and passwords. It is safe for concurrent use. All fields but
-// Workers, SecondFactors, Demo, Hold and Observe are required.
+// Workers, MinPassword, SecondFactors, Demo, Hold and Observe are required.
 type Login struct {
 	Store  LoginStore
 	Hasher *Hasher
@@ -73,6 +81,9 @@ type Login struct {
 	// NameKey is the key of the digests of unknown usernames, in the log and where failures
 	// are counted. All servers of a database have the same one.
 	NameKey []byte
+	// MinPassword is the minimum length of new passwords, in characters; 0 means the constant MinPassword. See
+	// MinPasswordOf.
+	MinPassword int
 	// SecondFactors says who must have a second factor.
 	SecondFactors SecondFactorPolicy
 	// Demo lets users of the demo log in.
@@ -240,6 +251,10 @@ func (l *Login) compare(ctx context.Context, t *try) error {
 		}
 		t.user = user
 	}
+	needsMore, err := l.needsSecondFactor(ctx, *t) // also for a wrong password, which takes as long
+	if err != nil {
+		return err
+	}
 	hash := t.user.PasswordHash
 	spend := 0
 	if !l.Hasher.usable(hash) {
@@ -253,6 +268,10 @@ func (l *Login) compare(ctx context.Context, t *try) error {
 	l.Workers.Do(func() { matched, raw = l.Hasher.matches(hash, t.Password, spend) })
 	if !matched || l.barred(t.user) {
 		return ErrIncorrect
+	}
+	if needsMore {
+		l.tellPasswordOnly(ctx, t.user)
+		return errNeedsSecondFactor
 	}
 	l.rehash(ctx, t.user, t.Password, raw)
 	return nil
@@ -339,6 +358,8 @@ func (l *Login) failureReason(user User, err error) (reason string, ok bool) {
 		return "demo user while the demo is off", true
 	case errors.Is(err, ErrPasskey):
 		return "wrong passkey", true
+	case errors.Is(err, errNeedsSecondFactor):
+		return "second factor needed", true
 	}
 	return "wrong password", true
 }

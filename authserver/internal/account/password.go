@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,10 +17,15 @@ const (
 	DefaultCost = 12
 )
 
-// Limits on new passwords (NIST SP 800-63B section 5.1.1.2).
+// Limits on new passwords (NIST SP 800-63B-4 section 3.1.1.2).
 const (
-	// MinPassword is the minimum length, in characters.
+	// DefaultMinPassword is the minimum length by default, in characters, of a password that is the only factor.
+	DefaultMinPassword = 15
+	// MinPassword is the minimum length of the password of a user who must have a second factor, and the least minimum
+	// length that can be set.
 	MinPassword = 8
+	// LongestMinPassword is the greatest minimum length that can be set: characters of one byte must fit.
+	LongestMinPassword = 64
 	// maxPassword is the maximum length, in bytes: bcrypt ignores the rest.
 	maxPassword = 72
 )
@@ -27,25 +33,51 @@ const (
 // ErrWeakPassword is returned for a new password that breaks a rule. The text says which.
 var ErrWeakPassword = errors.New("password refused")
 
-// CheckPassword reports whether a new password is acceptable: valid UTF-8 of at least 8
+// MinPasswordOf returns the minimum length of a user's new password, in characters: MinPassword for a user who must have
+// a second factor.
+func (l *Login) MinPasswordOf(u User) int {
+	if l.SecondFactors.Requires(u) {
+		return MinPassword
+	}
+	return cmp.Or(l.MinPassword, MinPassword)
+}
+
+// CheckPassword is the function CheckPassword with the minimum length that holds for a user.
+func (l *Login) CheckPassword(u User, password string) error {
+	return CheckPassword(u.Username, password, l.MinPasswordOf(u))
+}
+
+// CheckPassword reports whether a new password is acceptable: valid UTF-8 of at least minimum
 // characters and at most 72 bytes, not a common password, and not the username. There are
 // no composition rules. The error wraps ErrWeakPassword and never contains the password.
-func CheckPassword(username, password string) error {
+func CheckPassword(username, password string, minimum int) error {
 	username, password = PreparePassword(username), PreparePassword(password)
 	folded := strings.ToLower(password)
 	switch {
 	case !utf8.ValidString(password) || strings.ContainsRune(password, 0):
 		return fmt.Errorf("%w: it is not valid UTF-8 text", ErrWeakPassword)
-	case utf8.RuneCountInString(password) < MinPassword:
-		return fmt.Errorf("%w: use at least %d characters", ErrWeakPassword, MinPassword)
+	case utf8.RuneCountInString(password) < minimum:
+		return fmt.Errorf("%w: use at least %d characters", ErrWeakPassword, minimum)
 	case len(password) > maxPassword:
-		return fmt.Errorf("%w: it has %d bytes; the limit is %d", ErrWeakPassword, len(password), maxPassword)
+		return fmt.Errorf("%w: it is too long: of these characters, the first %d fit (%d bytes)", ErrWeakPassword,
+			fitting(password), maxPassword)
 	case isCommon(folded) || repeats(folded):
 		return fmt.Errorf("%w: it is too easy to guess", ErrWeakPassword)
 	case folded == strings.ToLower(username):
 		return fmt.Errorf("%w: it is the same as the username", ErrWeakPassword)
 	}
 	return nil
+}
+
+// fitting returns how many characters at the beginning of a password have at most maxPassword bytes.
+func fitting(password string) (characters int) {
+	for i, r := range password {
+		if i+utf8.RuneLen(r) > maxPassword {
+			break
+		}
+		characters++
+	}
+	return characters
 }
 
 // repeats reports whether s repeats a short string at least three times, such as aaaaaaaa

@@ -10,6 +10,7 @@ var resultsOf = map[string]string{
 	"wrong password":                  "wrong_password",
 	"unknown passkey":                 "unknown_passkey",
 	"wrong passkey":                   "wrong_passkey",
+	"second factor needed":            "second_factor_needed",
 }
 
 // LoginResults returns what the results of logins can be: ok; the reason of a failure; and error if neither the

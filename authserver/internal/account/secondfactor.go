@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -21,8 +22,28 @@ func (p SecondFactorPolicy) Requires(u User) bool {
 }
 
 // errNeedsSecondFactor is the ErrIncorrect of a login by the password alone, which was right, of a user who has a second
-// factor or must have one.
-var errNeedsSecondFactor = errors.Join(ErrIncorrect)
+// factor or must have one. Callers cannot tell it from another ErrIncorrect.
+var errNeedsSecondFactor = fmt.Errorf("%w: the user needs a second factor", ErrIncorrect)
+
+// needsSecondFactor reports whether an attempt by the password alone must fail, even with the right password.
+func (l *Login) needsSecondFactor(ctx context.Context, t try) (bool, error) {
+	if !t.PasswordOnly || t.user.ID == "" {
+		return false, nil
+	}
+	has, err := l.Store.HasSecondFactor(ctx, t.user.ID)
+	return has || l.SecondFactors.Requires(t.user), err
+}
+
+// tellPasswordOnly asks for a mail to a user whose right password was not enough. It does so after the response, which
+// would otherwise come later than that to a wrong password.
+func (l *Login) tellPasswordOnly(ctx context.Context, user User) {
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		if err := l.Store.TellPasswordOnly(ctx, user.ID, l.Now()); err != nil {
+			l.Log.WarnContext(ctx, "cannot ask for a mail about a refused login", "user", user.ID, "error", err)
+		}
+	}()
+}
 
 // ErrPasskey is returned for every login by a passkey that fails on the passkey or its user. The text after it is for
 // the log.

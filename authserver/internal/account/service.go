@@ -67,7 +67,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Proof, password, keep st
 	if PreparePassword(password) == PreparePassword(p.Password) {
 		return User{}, fmt.Errorf("%w: it is the same as the current one", ErrWeakPassword)
 	}
-	if err := CheckPassword(p.User.Username, password); err != nil {
+	if err := s.Login.CheckPassword(p.User, password); err != nil {
 		return User{}, err
 	}
 	user, err := s.check(ctx, p)

@@ -32,7 +32,7 @@ type Passwords interface {
 	GiveBack(ctx context.Context, user account.User) error
 }
 
-// Config configures a Service. All fields but Observer are required.
+// Config configures a Service. All fields but SecondFactors and Observer are required.
 type Config struct {
 	// Issuer is the iss of every token.
 	Issuer string
@@ -53,6 +53,8 @@ type Config struct {
 	Store *store.Store
 	// Passwords checks the passwords of the password grant.
 	Passwords Passwords
+	// SecondFactors says which users must have a second factor; the zero value means none.
+	SecondFactors account.SecondFactorPolicy
 	// Signer signs access tokens.
 	Signer *token.Signer
 	// Verifier accepts what Signer signs, for any API, so that tokens can be inspected.

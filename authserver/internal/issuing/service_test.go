@@ -155,6 +155,7 @@ func TestIssue(t *testing.T) {
 	wantGrant := grant.Grant{
 		Number: 1, Type: oauth.GrantPassword, ClientID: "app", UserID: b.user.ID, Audience: audience, Scope: b.app.Scope,
 		CreatedAt: b.now, ExpiresAt: b.now.Add(lifetime),
+		Authentication: grant.Authentication{At: b.now, Methods: []string{"pwd"}},
 	}
 	if diff := cmp.Diff(wantGrant, stored); diff != "" {
 		t.Errorf("grant (-want +got):\n%s", diff)
@@ -162,7 +163,8 @@ func TestIssue(t *testing.T) {
 	want := &token.Claims{
 		Issuer: issuer, Subject: b.user.ID, Audience: []string{audience}, ClientID: "app", ID: claims.ID,
 		IssuedAt: b.now, ExpiresAt: b.now.Add(lifetime), Scope: b.app.Scope, Username: "john.doe", Name: "John Doe",
-		Status: &token.Status{Index: 1, URI: issuer + "/status-lists/0"},
+		Status:   &token.Status{Index: 1, URI: issuer + "/status-lists/0"},
+		AuthTime: b.now, ACR: "1", Methods: []string{"pwd"},
 	}
 	if diff := cmp.Diff(want, claims); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)

@@ -72,7 +72,9 @@ func FuzzSecondStep(f *testing.F) {
 	for _, seed := range []string{x.assertion, x.registration, "", "{}", strings.Repeat("[", 1000), "\xff"} {
 		f.Add(seed)
 	}
-	var want struct{ Response struct{ ClientDataJSON string } }
+	var want struct {
+		Response struct{ ClientDataJSON string }
+	}
 	if err := json.Unmarshal([]byte(x.assertion), &want); err != nil {
 		f.Fatal(err)
 	}

@@ -76,7 +76,7 @@ func (s *Service) SetPassword(ctx context.Context, link, password, address strin
 	if err != nil {
 		return err
 	}
-	if err := account.CheckPassword(user.Username, password); err != nil {
+	if err := s.Login.CheckPassword(user, password); err != nil {
 		return err
 	}
 	hash, err := s.Login.Hash(ctx, password, address)

@@ -49,6 +49,7 @@ func newLogin(
 		Hold:    time.Second,
 		Now:     time.Now,
 
+		MinPassword:   s.SecondFactor.PasswordMinLength,
 		SecondFactors: policy,
 
 		Log: log,

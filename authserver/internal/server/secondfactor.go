@@ -30,6 +30,7 @@ const (
 // SecondFactor is the settings of second factors and of passwords.
 type SecondFactor struct {
 	SecondFactor       string   `group:"Logins" env:"HALLPASS_SECOND_FACTOR" enum:"optional,required" default:"optional" help:"Whether all users must have a second factor: optional or required. Those who have none add an app in their next login (${default})."`
+	PasswordMinLength  int      `group:"Logins" env:"HALLPASS_PASSWORD_MIN_LENGTH" default:"${password_min_length}" placeholder:"N" help:"Minimum length of new passwords, in characters: 8 to 64. It is 8 for users who must have a second factor (${default})."`
 	SecondFactorGroups []string `group:"Logins" env:"HALLPASS_SECOND_FACTOR_GROUPS" placeholder:"GROUP" help:"With optional: the groups whose members must have a second factor."`
 }
 
@@ -45,6 +46,16 @@ func (s *SecondFactor) policy() (account.SecondFactorPolicy, error) {
 			"leave out --second-factor-groups (HALLPASS_SECOND_FACTOR_GROUPS)")
 	}
 	return account.SecondFactorPolicy{Everybody: everybody, Groups: groups}, nil
+}
+
+// check checks the settings. The error names the setting.
+func (s *SecondFactor) check() error {
+	if s.PasswordMinLength < account.MinPassword || s.PasswordMinLength > account.LongestMinPassword {
+		return fmt.Errorf("--password-min-length (HALLPASS_PASSWORD_MIN_LENGTH) must be from %d to %d, not %d",
+			account.MinPassword, account.LongestMinPassword, s.PasswordMinLength)
+	}
+	_, err := s.policy()
+	return err
 }
 
 // newSecondFactors returns what checks second factors. Until ctx ends, it follows rotations of the keys.

@@ -308,6 +308,7 @@ func tokenService(
 		RefreshGrace:    s.RefreshGrace,
 		Store:           data,
 		Passwords:       login,
+		SecondFactors:   login.SecondFactors,
 		Signer:          &token.Signer{Keys: keys, Audience: s.Audience},
 		Verifier:        verifier,
 		Now:             time.Now,

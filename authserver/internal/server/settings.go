@@ -35,8 +35,9 @@ var Defaults = map[string]string{
 
 	"grant_types": grantTypes(),
 
-	"bcrypt_cost":      strconv.Itoa(account.DefaultCost),
-	"password_workers": strconv.Itoa(defaultWorkers(runtime.GOMAXPROCS(0), cpuQuota, hasCPUQuota)),
+	"password_min_length": strconv.Itoa(account.DefaultMinPassword),
+	"bcrypt_cost":         strconv.Itoa(account.DefaultCost),
+	"password_workers":    strconv.Itoa(defaultWorkers(runtime.GOMAXPROCS(0), cpuQuota, hasCPUQuota)),
 }
 
 // grantTypes lists the grant types, as kong reads and shows them.
@@ -121,7 +122,7 @@ func (s *Settings) Validate() error {
 	if err := cmp.Or(s.checkMail(), s.checkSignUp()); err != nil {
 		return err
 	}
-	if _, err := s.SecondFactor.policy(); err != nil {
+	if err := s.SecondFactor.check(); err != nil {
 		return err
 	}
 	return s.checkBounds()

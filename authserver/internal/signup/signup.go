@@ -154,13 +154,14 @@ func (s *Service) SignUp(ctx context.Context, link string, c Choice, address str
 	if err != nil {
 		return account.User{}, err
 	}
-	if err := account.CheckPassword(user.Username, c.Password); err != nil {
+	user.Groups = i.Groups
+	if err := s.Login.CheckPassword(user, c.Password); err != nil {
 		return account.User{}, err
 	}
 	if user.PasswordHash, err = s.Login.Hash(ctx, c.Password, address); err != nil {
 		return account.User{}, err
 	}
-	user.Email, user.EmailVerified, user.Groups = l.Email, true, i.Groups
+	user.Email, user.EmailVerified = l.Email, true
 	err = s.Store.SignUp(ctx, l.Digest, user, i.Email != "", s.Now())
 	if errors.Is(err, record.ErrExists) {
 		err = ErrUsername

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 )
 
 // LoginFailures returns the failures that are counted under the key at a time.
@@ -164,7 +165,8 @@ func (s *Store) KnowsAddress(
 }
 
 // finishLogin does what a successful login of a user changes besides what it is for: it gives the tries back, and
-// records that the user has come from the address. It writes that once a day, and then deletes old addresses.
+// records that the user has come from the address. It writes that once a day, and then deletes old addresses. The user
+// is told of a login from a browser and an address that are both unknown, but for the first one.
 func (s *Store) finishLogin(
 	ctx context.Context,
 	tx transaction,
@@ -183,6 +185,9 @@ func (s *Store) finishLogin(
 	if err != nil || n == 0 {
 		return err
 	}
+	if err := s.tellOfNewDevice(ctx, tx, userID, key, now); err != nil {
+		return err
+	}
 	_, err = changed(ctx, tx, "forget addresses", "DELETE FROM known_addresses WHERE user_id = $1 AND address NOT IN "+
 		"(SELECT address FROM known_addresses WHERE user_id = $1 ORDER BY last_at DESC, address LIMIT $2)",
 		userID, account.MaxKnownAddresses)
@@ -194,6 +199,27 @@ func (s *Store) finishLogin(
 			"WHERE last_at < $1 ORDER BY last_at LIMIT $2 "+s.dialect.skipLocked+")",
 		seconds(now.Add(-account.KnownFor)), sweepSize)
 	return err
+}
+
+// tellOfNewDevice asks for a mail to a user who has logged in from elsewhere before, and now from a browser and an
+// address that are both unknown. The address is recorded already.
+func (s *Store) tellOfNewDevice(
+	ctx context.Context,
+	tx transaction,
+	userID string,
+	key account.FailureKey,
+	now time.Time,
+) error {
+	if key.Browser != "" || key.AddressKnown {
+		return nil
+	}
+	var before bool
+	err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM known_addresses WHERE user_id = $1 AND address <> $2)",
+		userID, key.KnownAs).Scan(&before)
+	if err != nil || !before {
+		return unavailable("look for addresses", err)
+	}
+	return s.addMail(ctx, tx, mail.Request{Kind: mail.NewDevice, UserID: userID, CreatedAt: now})
 }
 
 // GiveBackTries deletes the failures of an account at a place after a login there. The

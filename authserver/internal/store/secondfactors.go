@@ -233,6 +233,24 @@ func (s *Store) ReplaceRecoveryCodes(ctx context.Context, userID string, digests
 	})
 }
 
+// TellPasswordOnly asks for a mail to a user that a login by the right password alone was refused, unless one was asked
+// for within the last hour.
+func (s *Store) TellPasswordOnly(ctx context.Context, userID string, now time.Time) error {
+	return s.inTx(ctx, "tell user", func(ctx context.Context, tx transaction) error {
+		if err := s.lock(ctx, tx, "mails to "+userID, now); err != nil {
+			return err
+		}
+		var told bool
+		err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM mail_requests WHERE user_id = $1 AND kind = $2 "+
+			"AND created_at > $3 AND created_at <= $4)", userID, string(mail.PasswordOnly),
+			seconds(now.Add(-mail.LimitPeriod)), seconds(now.Add(account.ClockMargin))).Scan(&told)
+		if err != nil || told {
+			return unavailable("tell user", err)
+		}
+		return s.addMail(ctx, tx, mail.Request{Kind: mail.PasswordOnly, UserID: userID, CreatedAt: now})
+	})
+}
+
 // completeLogin carries out what a login does in its second step, or what a login by a passkey alone does. The user is
 // locked. It returns secondfactor.ErrPendingUnknown if the login waits no longer, or secondfactor.ErrIncorrect if the
 // code or the challenge was used since it was checked.

@@ -199,7 +199,7 @@ func (e *endpoints) showPassword(w http.ResponseWriter, _ *http.Request, s sessi
 func (e *endpoints) showPasswordForm(w http.ResponseWriter, status int, s session, wrong, problem string) {
 	e.render(w, status, "accountpassword", page{
 		Title: "Change your password", Username: s.user.Username, UserID: s.user.ID, Error: problem, Wrong: wrong,
-		MinPassword: account.MinPassword, Recovers: e.cfg.Recovery != nil,
+		MinPassword: e.cfg.Passwords.MinPasswordOf(s.user), Recovers: e.cfg.Recovery != nil,
 	})
 }
 

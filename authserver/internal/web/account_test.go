@@ -244,7 +244,7 @@ func TestChangePassword(t *testing.T) {
 		"a short password":   {password, "short", "Use at least 8 characters."},
 		"the username":       {password, john, "It is the same as the username."},
 		"the same password":  {password, password, "It is the same as the current one."},
-		"more than 72 bytes": {password, strings.Repeat("é", 37), "It has 74 bytes; the limit is 72."},
+		"more than 72 bytes": {password, strings.Repeat("é", 37), "It is too long: of these characters, the first 36 fit (72 bytes)."},
 	} {
 		change(tt.current, tt.next).says(what, http.StatusBadRequest, tt.says)
 	}

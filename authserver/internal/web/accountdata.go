@@ -30,9 +30,9 @@ type userData struct {
 	Links          []linkRecord       `json:"links"`
 	Mails          []mailRecord       `json:"mails"`
 	Revocations    []revocationRecord `json:"consent_revocations"`
-	// SecondFactors are without their keys and secrets.
-	SecondFactors []factorRecord `json:"second_factors"`
-	RecoveryCodes int            `json:"recovery_codes"`
+	SecondFactors  []factorRecord     `json:"second_factors"`
+	// RecoveryCodes counts the recovery codes that are left, of which only digests are stored.
+	RecoveryCodes int `json:"recovery_codes"`
 }
 
 type factorRecord struct {
@@ -158,6 +158,7 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 		},
 		Browsers: []browserRecord{}, Grants: []grantRecord{}, Consents: []consentRecord{},
 		Links: []linkRecord{}, Mails: []mailRecord{}, Revocations: []revocationRecord{},
+		SecondFactors: []factorRecord{},
 	}
 	sessions, err := e.cfg.Sessions.BrowserSessions(ctx, u.ID, time.Unix(0, 0), maxCopied+1) // expired ones too
 	if err != nil {
@@ -185,25 +186,25 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 		})
 	}
 	rest, err := e.cfg.Sessions.RemainderOf(ctx, u.ID)
-	data.add(rest)
-	if err == nil {
-		err = e.addFactorsTo(ctx, &data, u.ID)
+	if err != nil {
+		return userData{}, err
 	}
-	return data, err
+	data.add(rest)
+	return data, e.addFactorData(ctx, &data)
 }
 
-// addFactorsTo adds the second factors of a user to a copy of the user's data.
-func (e *endpoints) addFactorsTo(ctx context.Context, data *userData, userID string) (err error) {
-	data.SecondFactors = []factorRecord{}
-	factors, err := e.cfg.Sessions.SecondFactors(ctx, userID)
+// addFactorData adds the second factors, without their secrets.
+func (e *endpoints) addFactorData(ctx context.Context, data *userData) error {
+	factors, err := e.cfg.Sessions.SecondFactors(ctx, data.User.ID)
+	if err != nil {
+		return err
+	}
 	for _, f := range factors {
 		data.SecondFactors = append(data.SecondFactors, factorRecord{
 			Kind: string(f.Kind), Name: f.Name, CreatedAt: f.CreatedAt, LastUsedAt: optional(f.LastUsedAt),
 		})
 	}
-	if err == nil {
-		data.RecoveryCodes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, userID)
-	}
+	data.RecoveryCodes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, data.User.ID)
 	return err
 }
 

@@ -165,6 +165,7 @@ func TestCopyOfData(t *testing.T) {
 			"created_at": at, "expires_at": "2026-03-01T13:00:00Z", "address": "192.0.2.1", "agent": "Firefox on Linux",
 		}},
 		"failed_logins": 0.0, "known_addresses": 1.0, "links": []any{}, "mails": []any{},
+		"second_factors": []any{}, "recovery_codes": 0.0,
 		"consent_revocations": []any{map[string]any{"client_id": public, "times": 1.0}},
 		"consents":            []any{map[string]any{"client_id": odd, "api": audience, "scope": "profile", "updated_at": at}},
 	}

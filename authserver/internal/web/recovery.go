@@ -72,7 +72,7 @@ func (e *endpoints) showReset(w http.ResponseWriter, r *http.Request) error {
 func (e *endpoints) showNewPassword(w http.ResponseWriter, status int, user account.User, link, problem string) {
 	e.render(w, status, "reset", page{
 		Title: "Choose a new password", Username: user.Username, Link: link, Error: problem,
-		MinPassword: account.MinPassword,
+		MinPassword: e.cfg.Passwords.MinPasswordOf(user),
 	})
 }
 

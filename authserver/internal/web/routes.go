@@ -48,6 +48,8 @@ type Passwords interface {
 	// WithLogin returns a browser that knows that the user has logged in with it. One without an id gets the given one,
 	// which is random.
 	WithLogin(b account.Browser, user account.User, id string) account.Browser
+	// MinPasswordOf returns the minimum length of a user's new password, in characters.
+	MinPasswordOf(u account.User) int
 	// ReserveCode counts a try of a code of a user's second factor, or returns an *account.ThrottledError.
 	ReserveCode(ctx context.Context, user account.User, address string, b account.Browser) (account.FailureKey, error)
 	// KeyOf returns what the failures of a user's logins in a browser are counted under.

@@ -116,7 +116,7 @@ func (e *endpoints) showAccountForm(w http.ResponseWriter, r *http.Request, stat
 	if err != nil {
 		return err
 	}
-	p.Title, p.MinPassword, p.User = "Create your account", account.MinPassword, s.user.Username
+	p.Title, p.MinPassword, p.User = "Create your account", e.cfg.Passwords.MinPasswordOf(account.User{}), s.user.Username
 	var targets []string
 	if a, _ := e.waitingRequest(r, p.Email); a != nil {
 		targets, p.Continues = []string{formTarget(a.redirectURI)}, true

@@ -268,7 +268,7 @@ func TestSignUpAccountErrors(t *testing.T) {
 		{"password", "", "Use at least 8 characters."},
 		{"password", "short", "Use at least 8 characters."},
 		{"password", "password123", "It is too easy to guess."},
-		{"password", strings.Repeat("ä", 37), "It has 74 bytes; the limit is 72."},
+		{"password", strings.Repeat("ä", 37), "It is too long: of these characters, the first 36 fit (72 bytes)."},
 		{"username", "", "The username is empty."},
 		{"username", john, inUse},
 		{"username", "JOHN.DOE", inUse},

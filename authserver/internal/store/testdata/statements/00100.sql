@@ -150,6 +150,7 @@ SELECT COUNT(*) FROM sessions WHERE expires_at > $1 AND user_id = (SELECT id FRO
 SELECT COUNT(*), COUNT(*) FILTER (WHERE client_id = $1), COUNT(*) FILTER (WHERE network = $2 AND network <> '') FROM device_codes WHERE user_code IS NOT NULL AND expires_at > $3;
 SELECT COUNT(*), COUNT(*) FILTER (WHERE client_id = $1), COUNT(*) FILTER (WHERE network = $2 AND network <> '') FROM pushed_requests WHERE expires_at > $3;
 SELECT EXISTS (SELECT 1 FROM admin_events);
+SELECT EXISTS (SELECT 1 FROM known_addresses WHERE user_id = $1 AND address <> $2);
 SELECT EXISTS (SELECT 1 FROM known_addresses WHERE user_id = $1 AND address = $2 AND last_at > $3 AND last_at <= $4);
 SELECT EXISTS (SELECT 1 FROM logout_notices WHERE due_at <= $1);
 SELECT EXISTS (SELECT 1 FROM mail_requests WHERE due_at <= $1 AND created_at >= $2);
