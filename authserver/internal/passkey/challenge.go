@@ -59,7 +59,7 @@ func (c challenges) issue(p purpose) ([]byte, error) {
 		return nil, fmt.Errorf("making a challenge: %w", err)
 	}
 	end := c.now().Add(ChallengeLifetime).Unix()
-	body = binary.BigEndian.AppendUint64(body, uint64(max(end, 0))) //nolint:gosec // it is not negative
+	body = binary.BigEndian.AppendUint64(body, uint64(max(end, 0)))
 	return append(body, c.mac(body, p)...), nil
 }
 

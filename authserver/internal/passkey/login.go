@@ -119,11 +119,16 @@ func (s *Service) parse(t *try, answer string) (err error) {
 	return err
 }
 
+// isUserHandle reports whether a text can be looked up as the id of a user.
+func isUserHandle(text string) bool {
+	return record.CheckName("user handle", text, maxUserHandle) == nil
+}
+
 // findOwner finds the user of the user handle, if the user has the passkey.
 func (s *Service) findOwner(ctx context.Context, t *try) error {
 	t.owner = &owner{}
 	handle := string(t.answer.Response.UserHandle)
-	if handle == "" || len(handle) > maxUserHandle || record.CheckName("user handle", handle, maxUserHandle) != nil {
+	if !isUserHandle(handle) {
 		return nil // counted as that of an unknown user
 	}
 	user, err := s.cfg.Store.UserByID(ctx, handle)

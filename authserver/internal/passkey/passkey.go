@@ -1,9 +1,9 @@
 // Package passkey runs the ceremonies of passkeys (Web Authentication Level 3, https://www.w3.org/TR/webauthn-3/): the
 // registration of a new one, the second step of a login after the password, and a login without a password.
 //
-// A passkey is a second factor of [secondfactor.KindPasskey], so what holds for second factors holds for it. In place of
-// a password it counts as two factors: possession of the device, and the PIN or the fingerprint that the device has
-// checked. Then the device must have checked it, and must have done so before; see [Service.Login].
+// A passkey is a second factor of [secondfactor.KindPasskey], so what holds for second factors holds for it. In place
+// of a password it counts as two factors: possession of the device, and the PIN or the fingerprint that the device has
+// checked. Then the device must have checked it, and must have done so before; see [ErrUnverified].
 //
 // Nothing is stored when a page asks for a passkey. Challenges are signed, expire, and belong to one browser and one
 // purpose. What completes a ceremony records the challenge in the same transaction, so that it works once.
@@ -30,7 +30,7 @@ import (
 // ChallengeLifetime is how long a page with a ceremony can be answered.
 const ChallengeLifetime = 5 * time.Minute
 
-// Errors of ceremonies, besides account.ErrPasskey for an answer that is not accepted, of which the user is not told why.
+// Errors of ceremonies, besides account.ErrPasskey for an answer that is not accepted. The user is not told why.
 var (
 	// ErrNoDomain is returned by New for an issuer whose host is an IP address: passkeys belong to domains.
 	ErrNoDomain = errors.New("passkeys need a domain name")

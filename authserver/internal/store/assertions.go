@@ -14,7 +14,8 @@ import (
 var errAssertionUsed = fmt.Errorf("use of the assertion %w", record.ErrExists)
 
 // insertAssertion records the use of an assertion.
-const insertAssertion = "INSERT INTO used_assertions (digest, expires_at) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING"
+const insertAssertion = "INSERT INTO used_assertions (digest, expires_at) VALUES ($1, $2) " +
+	"ON CONFLICT (digest) DO NOTHING"
 
 // sweepAssertions returns the statement that deletes a few assertions that have expired.
 func (s *Store) sweepAssertions() string {

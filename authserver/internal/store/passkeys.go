@@ -8,9 +8,9 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
-// useChallenge records the use of a challenge until it expires, among the assertions of clients, and deletes a few that
-// have expired. It returns secondfactor.ErrIncorrect if the challenge was used before, at any server of the database. It
-// does nothing for the zero Challenge.
+// useChallenge records the use of a challenge until it expires, among the assertions of clients, and deletes a few
+// that have expired. It returns secondfactor.ErrIncorrect if the challenge was used before, at any server of the
+// database. It does nothing for the zero Challenge.
 func (s *Store) useChallenge(ctx context.Context, tx transaction, c secondfactor.Challenge, now time.Time) error {
 	if c.Digest == "" {
 		return nil

@@ -44,8 +44,8 @@ func (s *Store) CountRecoveryCodes(ctx context.Context, userID string) (n int, e
 
 // AddSecondFactor adds the factor and the recovery codes of a completion to a user, and asks for a mail to the user.
 // It ends the user's logins as ChangePassword does, and records in the session keep that its user has used a second
-// factor. It returns secondfactor.ErrTooMany, ErrTaken, ErrIncorrect for a challenge that was used, or account.ErrChanged
-// if the user is disabled or deleted, or the password has been changed since user was read.
+// factor. It returns secondfactor.ErrTooMany, secondfactor.ErrTaken, secondfactor.ErrIncorrect for a challenge that was
+// used, or account.ErrChanged if the user is disabled or deleted, or the password has been changed since user was read.
 func (s *Store) AddSecondFactor(
 	ctx context.Context,
 	user account.User,

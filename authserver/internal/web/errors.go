@@ -73,7 +73,9 @@ func failureOf(err error) failure {
 	case errors.Is(err, revocation.ErrNotFound):
 		return failure{status: http.StatusNotFound, code: "not_found", description: "Not Found"}
 	}
-	for _, of := range []func(error) (failure, bool){accountFailureOf, passkeyFailureOf, mailFailureOf, temporaryFailureOf} {
+	for _, of := range []func(error) (failure, bool){
+		accountFailureOf, passkeyFailureOf, mailFailureOf, temporaryFailureOf,
+	} {
 		if f, ok := of(err); ok {
 			return f
 		}

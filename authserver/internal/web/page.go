@@ -88,8 +88,9 @@ type page struct {
 }
 
 // render writes a page. Its Content-Security-Policy forbids scripts, frames and everything
-// from other origins; on a page with a passkey, it allows the script file of this server. Forms may be sent to this server and to formTargets, because
-// browsers apply the policy to the redirects that follow a form.
+// from other origins; on a page with a passkey, it allows the script file of this server.
+// Forms may be sent to this server and to formTargets, because browsers apply the policy to
+// the redirects that follow a form.
 func (e *endpoints) render(w http.ResponseWriter, status int, name string, p page, formTargets ...string) {
 	var body bytes.Buffer
 	if err := pages[name].ExecuteTemplate(&body, "frame", p); err != nil {

@@ -26,7 +26,7 @@ const maxPasskeyCookie = 64
 // session.
 func (e *endpoints) passkeyCookieName() string { return e.cookieName() + "_passkey" }
 
-// passkeyBrowser returns the digest of the cookie that challenges of login pages belong to; empty if there is none.
+// passkeyBrowser returns the digest of the cookie that challenges of login pages belong to; empty without one.
 func (e *endpoints) passkeyBrowser(r *http.Request) string {
 	cookie, err := r.Cookie(e.passkeyCookieName())
 	if err != nil || cookie.Value == "" || len(cookie.Value) > maxPasskeyCookie {

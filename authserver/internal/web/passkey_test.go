@@ -67,7 +67,8 @@ func (b *testBrowser) answers(page answer, text string) answer {
 		b.s.t.Fatalf("no form of a passkey in %d\n%s", page.status, page.text)
 	}
 	values := url.Values{"passkey": {text}}
-	for _, m := range regexp.MustCompile(`type="hidden" name="([^"]+)" value="([^"]*)"`).FindAllStringSubmatch(page.text, -1) {
+	hidden := regexp.MustCompile(`type="hidden" name="([^"]+)" value="([^"]*)"`)
+	for _, m := range hidden.FindAllStringSubmatch(page.text, -1) {
 		values.Set(m[1], unescaped(m[2]))
 	}
 	return b.do(pageForm(action[1], values))
@@ -149,7 +150,8 @@ func TestRegisterPasskey(t *testing.T) {
 	if options := s.optionsOf(page); !strings.Contains(options, "excludeCredentials") {
 		t.Errorf("the passkey is not excluded: %s", options)
 	}
-	s.answers(page, s.device.Create(s.optionsOf(page))).says("the same passkey", http.StatusBadRequest, "registered already")
+	again := s.answers(page, s.device.Create(s.optionsOf(page)))
+	again.says("the same passkey", http.StatusBadRequest, "registered already")
 }
 
 // The pages with a passkey, and only they, have the script of this server (CSP Level 3).

@@ -79,11 +79,10 @@ func (d *Device) Create(text string) string {
 		d.t.Fatal(err)
 	}
 	d.UserHandle = handle
-	data := binary.BigEndian.AppendUint16(append(d.authData(hasCredential), make([]byte, 16)...), uint16(len(d.ID)))
-	data = append(append(data, d.ID...), d.coseKey()...)
+	data := append(d.authData(hasCredential), make([]byte, 16)...) // an AAGUID of zeros
+	data = append(append(append(data, size(d.ID)...), d.ID...), d.coseKey()...)
 	// The map {"fmt": "none", "attStmt": {}, "authData": data} in CBOR (RFC 8949).
-	object := append([]byte("\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x59"),
-		binary.BigEndian.AppendUint16(nil, uint16(len(data)))...)
+	object := append([]byte("\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x59"), size(data)...)
 	return d.answer(map[string]any{
 		"clientDataJSON":    encode(d.clientData("webauthn.create", o.Challenge)),
 		"attestationObject": encode(append(object, data...)),
@@ -146,6 +145,11 @@ func (d *Device) json(value any) []byte {
 		d.t.Fatal(err)
 	}
 	return text
+}
+
+// size returns the length of data in two bytes.
+func size(data []byte) []byte {
+	return binary.BigEndian.AppendUint16(nil, uint16(len(data))) //nolint:gosec // tests have no more
 }
 
 func encode(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }

@@ -100,7 +100,8 @@ func testCounterWinsOnce(t *testing.T, s *store.Store) {
 		t.Errorf("%d logins succeed with one counter", won)
 	}
 	f.LastStep = 0
-	wants(t, "no counter any longer", s.StartSession(t.Context(), byPasskey(u, "zero", "zero", f)), secondfactor.ErrIncorrect)
+	err := s.StartSession(t.Context(), byPasskey(u, "zero", "zero", f))
+	wants(t, "no counter any longer", err, secondfactor.ErrIncorrect)
 }
 
 func testMarkPasskey(t *testing.T, s *store.Store) {
