@@ -55,12 +55,11 @@ func totpCode(secret string, step int64) (string, error) {
 // digitsOf returns what somebody has typed as a code, without the spaces that apps show in it.
 func digitsOf(typed string) string { return strings.Join(strings.Fields(typed), "") }
 
-// keyURI returns the URI that a QR code has for apps (https://github.com/google/google-authenticator/wiki/Key-Uri-Format).
+// keyURI returns the URI that a QR code has for apps, which take the parameters that it leaves out for the usual ones
+// (https://github.com/google/google-authenticator/wiki/Key-Uri-Format).
 func keyURI(service, username, secret string) string {
 	label := url.PathEscape(service) + ":" + url.PathEscape(username)
-	query := "secret=" + secret + "&issuer=" + url.PathEscape(service) +
-		fmt.Sprintf("&algorithm=SHA1&digits=%d&period=%d", int(totpDigits), totpPeriod)
-	return "otpauth://totp/" + label + "?" + query
+	return "otpauth://totp/" + label + "?secret=" + secret + "&issuer=" + url.PathEscape(service)
 }
 
 // grouped returns a secret as people type it: in groups of four characters.

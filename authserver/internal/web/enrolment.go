@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"html/template"
 	"net/http"
 	"net/url"
 
@@ -46,7 +47,8 @@ func (e *endpoints) showApp(
 	if p.QR, err = newQRCode(begun.URI); err != nil {
 		return err
 	}
-	p.Title, p.Secret, p.Sealed, p.URI = "Add an authenticator app", begun.Secret, begun.Sealed, begun.URI
+	p.Title, p.Secret, p.Sealed = "Add an authenticator app", begun.Secret, begun.Sealed
+	p.URI = template.URL(begun.URI) //nolint:gosec // it begins with otpauth: and what users choose is escaped
 	e.render(w, status, "newapp", p, targets...)
 	return nil
 }

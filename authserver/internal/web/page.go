@@ -68,7 +68,7 @@ type page struct {
 	Methods []methodLink // other ways to take the second step
 	Secret  string       // of a new app, to type
 	Sealed  string       // the same, encrypted, for the form
-	URI     string       // the same, for an app
+	URI     template.URL // the same, for an app
 	QR      qrCode       // the same, to scan
 	Codes   []string     // new recovery codes
 	Passkey string       // options of a ceremony with a passkey, as JSON; empty if the page has none

@@ -142,6 +142,8 @@ func (s *factorSite) keep(page answer) {
 		s.t.Fatalf("no key in %d\n%s", page.status, page.text)
 	}
 	s.secret = strings.ReplaceAll(found[1], " ", "")
+	page.says("the link for an app", page.status,
+		`href="otpauth://totp/login.example:john.doe?secret=`+s.secret+`&amp;issuer=login.example"`)
 	s.hide(s.secret)
 }
 

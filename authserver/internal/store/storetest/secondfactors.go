@@ -27,6 +27,7 @@ var secondFactorTests = []test{
 	{"a recovery code is used once", testRecoveryCodeIsUsedOnce},
 	{"a first factor is added once", testFirstFactorIsAddedOnce},
 	{"removing all second factors", testRemoveSecondFactors},
+	{"mails about refused logins", testTellPasswordOnly},
 	{"sealed keys", testSealedKeys},
 }
 
@@ -298,6 +299,19 @@ func testRemoveSecondFactors(t *testing.T, s *store.Store) {
 	}
 	_, err := s.RemoveSecondFactors(ctx, "nobody", start)
 	wants(t, "nobody", err, record.ErrNotFound)
+}
+
+// A user gets one mail an hour about logins by the password alone.
+func testTellPasswordOnly(t *testing.T, s *store.Store) {
+	u := addUser(t, s, "john")
+	for _, after := range []time.Duration{0, time.Second, 59 * time.Minute, time.Hour} {
+		must(t, s.TellPasswordOnly(t.Context(), u.ID, start.Add(after)))
+	}
+	data, err := s.RemainderOf(t.Context(), u.ID)
+	must(t, err)
+	if len(data.Mails) != 2 {
+		t.Errorf("%d mails, want 2", len(data.Mails))
+	}
 }
 
 func testSealedKeys(t *testing.T, s *store.Store) {

@@ -154,6 +154,7 @@ SELECT EXISTS (SELECT 1 FROM known_addresses WHERE user_id = $1 AND address <> $
 SELECT EXISTS (SELECT 1 FROM known_addresses WHERE user_id = $1 AND address = $2 AND last_at > $3 AND last_at <= $4);
 SELECT EXISTS (SELECT 1 FROM logout_notices WHERE due_at <= $1);
 SELECT EXISTS (SELECT 1 FROM mail_requests WHERE due_at <= $1 AND created_at >= $2);
+SELECT EXISTS (SELECT 1 FROM mail_requests WHERE user_id = $1 AND kind = $2 AND created_at > $3 AND created_at <= $4);
 SELECT EXISTS (SELECT 1 FROM properties WHERE name = $1);
 SELECT EXISTS (SELECT 1 FROM sealing_keys), EXISTS (SELECT 1 FROM second_factors WHERE kind = $1);
 SELECT EXISTS (SELECT 1 FROM second_factors WHERE id = $1);
