@@ -73,6 +73,8 @@ func TestDependenciesOfOnePackage(t *testing.T) {
 		"golang.org/x/crypto/bcrypt": "internal/account",
 		"github.com/gorilla/mux":     "internal/web",
 		"html/template":              "internal/web",
+
+		"github.com/go-webauthn/webauthn": "internal/passkey",
 	} {
 		used := false
 		for _, p := range packages(t) {
@@ -122,6 +124,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"internal/backchannel": {
 			"internal/store", "internal/issuing", "internal/web", "internal/server", "net/http",
 		},
+		"internal/passkey":    {"internal/store", "internal/issuing", "internal/web", "internal/server", "net/http"},
 		"internal/store":      {"internal/issuing", "internal/web", "internal/server", "net/http"},
 		"internal/issuing":    {"internal/web", "internal/server"},
 		"internal/revocation": {"internal/store", "internal/issuing", "internal/web", "internal/server", "net/http"},

@@ -62,6 +62,8 @@ type Attempt struct {
 	OfService bool
 	// Browser is what the browser knows, if the login is in one.
 	Browser Browser
+	// Method says how the user logs in, for the log; empty for a password.
+	Method string
 	// PasswordOnly says that there is no second step: the login of a user who needs a second factor fails, as with a
 	// wrong password. The user is told by mail.
 	PasswordOnly bool
@@ -337,10 +339,16 @@ func (l *Login) logResult(ctx context.Context, t try, err error) {
 	var fields []any
 	if t.user.ID != "" {
 		fields = append(fields, "user", t.user.ID, "username", t.user.Username)
-	} else {
+	} else if t.Method == "" {
 		fields = append(fields, "username_digest", base64.RawURLEncoding.EncodeToString(t.digest[:16]))
 	}
 	fields = append(fields, "address", t.Address, "client", t.ClientID, "grant_type", t.GrantType)
+	if t.Method != "" {
+		fields = append(fields, "method", t.Method)
+	}
+	if errors.Is(err, ErrPasskey) {
+		fields = append(fields, "detail", err.Error())
+	}
 	if err == nil {
 		l.Log.InfoContext(ctx, "logged in", append([]any{"event", "login"}, fields...)...)
 		return
@@ -360,14 +368,18 @@ func (l *Login) failureReason(user User, err error) (reason string, ok bool) {
 		return "throttled", true
 	case errors.As(err, &overloaded):
 		return "overloaded", true
-	case !errors.Is(err, ErrIncorrect):
+	case !errors.Is(err, ErrIncorrect) && !errors.Is(err, ErrPasskey):
 		return "", false
+	case user.ID == "" && errors.Is(err, ErrPasskey):
+		return "unknown passkey", true
 	case user.ID == "":
 		return "unknown user", true
 	case !user.Active():
 		return "disabled user", true
 	case l.barred(user):
 		return "demo user while the demo is off", true
+	case errors.Is(err, ErrPasskey):
+		return "wrong passkey", true
 	case errors.Is(err, errNeedsSecondFactor):
 		return "second factor needed", true
 	}

@@ -8,6 +8,8 @@ var resultsOf = map[string]string{
 	"disabled user":                   "disabled_user",
 	"demo user while the demo is off": "demo_off",
 	"wrong password":                  "wrong_password",
+	"unknown passkey":                 "unknown_passkey",
+	"wrong passkey":                   "wrong_passkey",
 	"second factor needed":            "second_factor_needed",
 }
 

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -42,6 +43,23 @@ func (l *Login) tellPasswordOnly(ctx context.Context, user User) {
 			l.Log.WarnContext(ctx, "cannot ask for a mail about a refused login", "user", user.ID, "error", err)
 		}
 	}()
+}
+
+// ErrPasskey is returned for every login by a passkey that fails on the passkey or its user. The text after it is for
+// the log.
+var ErrPasskey = errors.New("the passkey was not accepted")
+
+// Admits reports whether a user may log in at all: an active one, and one of the demo only while that is on.
+func (l *Login) Admits(u User) bool { return u.ID != "" && !l.barred(u) }
+
+// LogPasskey logs and counts a login by a passkey without a password, as Check does for passwords. The user is zero if
+// nobody has the passkey. err says why it failed; nil if it did not.
+func (l *Login) LogPasskey(ctx context.Context, user User, a Attempt, err error) {
+	a.Method = "passkey"
+	l.logResult(ctx, try{Attempt: a, user: user}, err)
+	if l.Observe != nil {
+		l.Observe(l.result(user, err))
+	}
 }
 
 // ReserveCode counts a try of a code of a user's second factor, as Check counts passwords, but apart from them: a

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -116,17 +117,15 @@ func inPage(t *testing.T, path string) (found []use) {
 		t.Fatal(err)
 	}
 	var plain strings.Builder // the page without what is in braces
-	for _, name := range []string{"body", "frame"} {
-		if trees[name] != nil {
-			walk(trees[name].Root, &plain, func(c *parse.CommandNode) {
-				key, ok := c.Args[1].(*parse.StringNode)
-				if !ok {
-					t.Errorf("%s: the text of t is not a constant: %s", path, c)
-					return
-				}
-				found = append(found, use{key.Text, path, len(c.Args) - 2})
-			})
-		}
+	for _, name := range slices.Sorted(maps.Keys(trees)) {
+		walk(trees[name].Root, &plain, func(c *parse.CommandNode) {
+			key, ok := c.Args[1].(*parse.StringNode)
+			if !ok {
+				t.Errorf("%s: the text of t is not a constant: %s", path, c)
+				return
+			}
+			found = append(found, use{key.Text, path, len(c.Args) - 2})
+		})
 	}
 	if written := writtenText(plain.String()); written != "" {
 		t.Errorf("%s has text without t: %q", path, written)

@@ -13,6 +13,11 @@ const (
 	MethodPassword = "pwd"
 	// MethodOTP is a code that works once: of an app, or a recovery code.
 	MethodOTP = "otp"
+	// MethodHardwareKey and MethodSoftwareKey are proof of possession of a key: one that does not leave its device, and
+	// one that can be copied to others. MethodUserPresence says that the user has touched the device.
+	MethodHardwareKey  = "hwk"
+	MethodSoftwareKey  = "swk"
+	MethodUserPresence = "user"
 	// MethodMultiFactor says that there was more than one factor. It is the last of the methods.
 	MethodMultiFactor = "mfa"
 )

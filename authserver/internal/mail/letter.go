@@ -31,7 +31,7 @@ func (s *Sender) letters(ctx context.Context, m Request) ([]letter, error) {
 		return s.resetLetters(ctx, m)
 	case SignUp, Invitation:
 		return s.signUpLetters(ctx, m)
-	case PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, PasswordOnly, NewDevice,
+	case PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, PasskeyCopied, PasswordOnly, NewDevice,
 		VerifyEmail, ChangeEmail, EmailChanging, EmailChanged:
 		return s.userLetters(ctx, m)
 	case HaveAccount: // only in place of others
@@ -186,7 +186,7 @@ func (s *Sender) newLink(ctx context.Context, l letter) (string, error) {
 		return s.newSignUpLink(ctx, l)
 	case HaveAccount:
 		return s.cfg.IssuerURL + ForgotPath, nil
-	case PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, PasswordOnly, NewDevice,
+	case PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, PasskeyCopied, PasswordOnly, NewDevice,
 		EmailChanging, EmailChanged:
 		return "", nil
 	}

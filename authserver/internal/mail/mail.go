@@ -26,6 +26,8 @@ const (
 	SecondFactorAdded   Kind = "second_factor_added"
 	SecondFactorRemoved Kind = "second_factor_removed"
 	RecoveryCodeUsed    Kind = "recovery_code_used"
+	// PasskeyCopied tells users that a passkey was refused because there seems to be a copy of it.
+	PasskeyCopied Kind = "passkey_copied"
 	// PasswordOnly tells users that a program has logged in with their password, and was refused, because they have a
 	// second factor.
 	PasswordOnly Kind = "password_only"

@@ -1,5 +1,5 @@
 // Package secondfactor is about what users log in with besides their password: an app that shows codes (TOTP, RFC
-// 6238), and recovery codes that take its place.
+// 6238), passkeys (package passkey), and recovery codes that take their place.
 //
 // A login of a user who has a second factor, or must have one, takes two steps. The first one, the password, stores a
 // [PendingLogin], which belongs to one browser. The second one uses a factor, or adds the first one, and only then the
@@ -21,10 +21,16 @@ type Kind string
 // KindTOTP is an app that shows a code that changes every 30 seconds (RFC 6238).
 const KindTOTP Kind = "totp"
 
+// KindPasskey is a key that a device keeps and that signs challenges (Web Authentication). It also logs in without a
+// password.
+const KindPasskey Kind = "passkey"
+
 // Bounds.
 const (
-	// MaxFactors is how many second factors a user can have.
+	// MaxFactors is how many second factors of a kind a user can have, but passkeys.
 	MaxFactors = 10
+	// MaxPasskeys is how many passkeys a user can have.
+	MaxPasskeys = 20
 	// RecoveryCodes is how many recovery codes a user gets.
 	RecoveryCodes = 10
 	// PendingLifetime is how long a login waits for its second step.
@@ -43,8 +49,10 @@ var (
 	ErrPendingUnknown = errors.New("no login waits for its second step")
 	// ErrUnknown is returned for a second factor that the user does not have.
 	ErrUnknown = errors.New("no such second factor")
-	// ErrTooMany is returned if a user has MaxFactors already.
+	// ErrTooMany is returned if a user has as many factors of a kind as Max allows.
 	ErrTooMany = errors.New("too many second factors")
+	// ErrTaken is returned for a new factor whose ID a factor of any user has.
+	ErrTaken = errors.New("the second factor exists already")
 	// ErrRequired is returned for the removal of the last second factor of a user who must have one.
 	ErrRequired = errors.New("the user must have a second factor")
 	// ErrEnrolment is returned for an enrolment that this server has not begun for the user, or too long ago.
@@ -64,13 +72,14 @@ type Factor struct {
 	Kind Kind
 	// Name is what the user calls it.
 	Name string
-	// Secret is what the kind stores: for KindTOTP the encrypted secret.
+	// Secret is what the kind stores: for KindTOTP the encrypted secret, for KindPasskey the public key in JSON.
 	Secret string
 	// CreatedAt is when it was added.
 	CreatedAt time.Time
 	// LastUsedAt is when it was last used; zero if never.
 	LastUsedAt time.Time
-	// LastStep is the latest time step of which a code was accepted (RFC 6238 section 5.2), of KindTOTP.
+	// LastStep grows with each use: for KindTOTP it is the latest time step of which a code was accepted (RFC 6238
+	// section 5.2), for KindPasskey the signature counter, which stays 0 if the device has none.
 	LastStep int64
 }
 
@@ -96,11 +105,30 @@ type PendingLogin struct {
 // noticed. The digest cannot be computed from it.
 func (p PendingLogin) PublicID() string { return publicID(p.Digest) }
 
+// Max returns how many factors of a kind a user can have.
+func Max(kind Kind) int {
+	if kind == KindPasskey {
+		return MaxPasskeys
+	}
+	return MaxFactors
+}
+
+// Challenge is what a passkey has signed. Each can be used once. The zero value is none.
+type Challenge struct {
+	// Digest identifies it.
+	Digest string
+	// ExpiresAt is until when its use is remembered.
+	ExpiresAt time.Time
+}
+
 // Completion is what the store does together with the end of a login, in one transaction: it uses a factor or a
 // recovery code, or adds the first factor of the user. One of Used, RecoveryCode and Added is set.
 type Completion struct {
-	// Pending is the digest of the PendingLogin, which ends. It is empty when a user who is logged in does the same.
+	// Pending is the digest of the PendingLogin, which ends. It is empty when a user who is logged in does the same, and
+	// in a login by a passkey alone: then Challenge is set.
 	Pending string
+	// Challenge is the challenge that Used or Added has answered, of KindPasskey.
+	Challenge Challenge
 	// Used is the factor whose code or answer was right, with the new LastStep and Secret.
 	Used *Factor
 	// RecoveryCode is the digest of the recovery code.

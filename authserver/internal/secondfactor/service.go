@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -136,10 +137,6 @@ func (s *Service) Confirm(ctx context.Context, user account.User, sealed, name, 
 	if f.Secret, err = s.Vault.Seal(ctx, text, purposeOf(f)); err != nil {
 		return fail(err)
 	}
-	codes, digests, err := newRecoveryCodes(rand.Reader, user.ID)
-	if err != nil {
-		return fail(err)
-	}
 	factors, err := s.Store.SecondFactors(ctx, user.ID)
 	if err == nil {
 		err = s.checkNew(ctx, factors, text)
@@ -147,10 +144,18 @@ func (s *Service) Confirm(ctx context.Context, user account.User, sealed, name, 
 	if err != nil {
 		return fail(err)
 	}
+	return s.Adding(Completion{Added: &f, Methods: WithSecondFactor(grant.MethodOTP)}, factors)
+}
+
+// Adding returns the completion that adds a factor to a user who has these factors, and the recovery codes to show if
+// it is the first one. The error is that of the source of randomness.
+func (s *Service) Adding(c Completion, factors []Factor) (Completion, []string, error) {
 	if len(factors) > 0 {
-		codes, digests = nil, nil
+		return c, nil, nil
 	}
-	return Completion{Added: &f, AddedCodes: digests, Methods: WithSecondFactor(grant.MethodOTP)}, codes, nil
+	codes, digests, err := newRecoveryCodes(rand.Reader, c.Added.UserID)
+	c.AddedCodes = digests
+	return c, codes, err
 }
 
 // checkNew returns ErrEnrolment if one of the factors has the secret already: the form was sent twice.
@@ -170,9 +175,9 @@ func (s *Service) checkNew(ctx context.Context, factors []Factor, text string) e
 	return nil
 }
 
-// WithSecondFactor returns the authentication methods of a login by a password and another method (RFC 8176).
-func WithSecondFactor(method string) []string {
-	return []string{grant.MethodPassword, method, grant.MethodMultiFactor}
+// WithSecondFactor returns the authentication methods of a login by a password and others (RFC 8176).
+func WithSecondFactor(methods ...string) []string {
+	return slices.Concat([]string{grant.MethodPassword}, methods, []string{grant.MethodMultiFactor})
 }
 
 // purposeOf is the purpose of the sealed secret of a factor.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -70,6 +72,17 @@ func newSecondFactors(
 	return &secondfactor.Service{
 		Store: data, Vault: vault, Login: login, Policy: login.SecondFactors, Name: hostOf(s.Issuer), Now: time.Now, Log: log,
 	}
+}
+
+// newPasskeys returns what runs the ceremonies of passkeys; nil if the issuer is an IP address.
+func newPasskeys(s Settings, data *store.Store, login *account.Login) (*passkey.Service, error) {
+	passkeys, err := passkey.New(passkey.Config{
+		Issuer: s.Issuer, Key: login.NameKey, Store: data, Login: login, Now: time.Now, Random: rand.Reader,
+	})
+	if errors.Is(err, passkey.ErrNoDomain) {
+		return nil, nil //nolint:nilnil // the account page says why there are none
+	}
+	return passkeys, err
 }
 
 // refreshVault seals the key of second factors with new keys of the server, until ctx ends.

@@ -231,12 +231,13 @@ func handler(
 			Store:     data,
 			Now:       time.Now,
 		}),
-		Lists:    lists,
-		Verifier: verifier,
+		Lists: lists, Verifier: verifier,
 		Keys:     keys,
-		Now:      time.Now,
-		Log:      log,
 		Registry: registry,
+		Now:      time.Now, Log: log,
+	}
+	if cfg.Passkeys, err = newPasskeys(s, data, login); err != nil {
+		return nil, err
 	}
 	if err := s.setLook(&cfg); err != nil {
 		return nil, program.WithCode(program.ExitUsage, err)

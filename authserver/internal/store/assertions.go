@@ -13,20 +13,25 @@ import (
 // errAssertionUsed wraps record.ErrExists.
 var errAssertionUsed = fmt.Errorf("use of the assertion %w", record.ErrExists)
 
+// insertAssertion records the use of an assertion.
+const insertAssertion = "INSERT INTO used_assertions (digest, expires_at) VALUES ($1, $2) " +
+	"ON CONFLICT (digest) DO NOTHING"
+
+// sweepAssertions returns the statement that deletes a few assertions that have expired.
+func (s *Store) sweepAssertions() string {
+	return "DELETE FROM used_assertions WHERE digest IN " +
+		"(SELECT digest FROM used_assertions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 " + s.dialect.skipLocked + ")"
+}
+
 // UseAssertion records the use of an assertion until it expires, and deletes a few that have
 // expired. It returns record.ErrExists if the assertion was used before, at any server of the
 // database.
 func (s *Store) UseAssertion(ctx context.Context, digest string, expires, now time.Time) error {
-	err := s.execOne(ctx, "use assertion", errAssertionUsed,
-		"INSERT INTO used_assertions (digest, expires_at) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING",
-		digest, seconds(expires))
+	err := s.execOne(ctx, "use assertion", errAssertionUsed, insertAssertion, digest, seconds(expires))
 	if err != nil {
 		return err
 	}
-	return s.sweep(ctx, "used_assertions",
-		"DELETE FROM used_assertions WHERE digest IN "+
-			"(SELECT digest FROM used_assertions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+
-			s.dialect.skipLocked+")", seconds(now), sweepSize)
+	return s.sweep(ctx, "used_assertions", s.sweepAssertions(), seconds(now), sweepSize)
 }
 
 // assertionText returns what is stored of what a client's assertions must be.

@@ -44,8 +44,8 @@ func (s *Store) CountRecoveryCodes(ctx context.Context, userID string) (n int, e
 
 // AddSecondFactor adds the factor and the recovery codes of a completion to a user, and asks for a mail to the user.
 // It ends the user's logins as ChangePassword does, and records in the session keep that its user has used a second
-// factor. It returns secondfactor.ErrTooMany, or account.ErrChanged if the user is disabled or deleted, or the password
-// has been changed since user was read.
+// factor. It returns secondfactor.ErrTooMany, secondfactor.ErrTaken, secondfactor.ErrIncorrect for a challenge that was
+// used, or account.ErrChanged if the user is disabled or deleted, or the password has been changed since user was read.
 func (s *Store) AddSecondFactor(
 	ctx context.Context,
 	user account.User,
@@ -85,11 +85,15 @@ func (s *Store) addFactor(ctx context.Context, tx transaction, c secondfactor.Co
 	f := c.Added
 	n, err := changed(ctx, tx, "add second factor",
 		"INSERT INTO second_factors (id, user_id, kind, name, secret, created_at, last_used_at, last_step) "+
-			"SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE (SELECT COUNT(*) FROM second_factors WHERE user_id = $2) < $9",
+			"SELECT $1, $2, $3, $4, $5, $6, $7, $8 "+
+			"WHERE (SELECT COUNT(*) FROM second_factors WHERE user_id = $2 AND kind = $3) < $9 ON CONFLICT (id) DO NOTHING",
 		f.ID, f.UserID, string(f.Kind), f.Name, f.Secret, seconds(f.CreatedAt), seconds(f.LastUsedAt), f.LastStep,
-		secondfactor.MaxFactors)
+		secondfactor.Max(f.Kind))
 	if err == nil && n == 0 {
-		err = secondfactor.ErrTooMany
+		err = whyNotAdded(ctx, tx, f.ID)
+	}
+	if err == nil {
+		err = s.useChallenge(ctx, tx, c.Challenge, now)
 	}
 	if err == nil && len(c.AddedCodes) > 0 {
 		err = replaceCodes(ctx, tx, f.UserID, c.AddedCodes, now)
@@ -101,6 +105,19 @@ func (s *Store) addFactor(ctx context.Context, tx transaction, c secondfactor.Co
 		return err
 	}
 	return s.addMail(ctx, tx, mail.Request{Kind: mail.SecondFactorAdded, UserID: f.UserID, CreatedAt: now})
+}
+
+// whyNotAdded returns the error for a factor that was not added.
+func whyNotAdded(ctx context.Context, tx transaction, id string) error {
+	var taken bool
+	err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM second_factors WHERE id = $1)", id).Scan(&taken)
+	switch {
+	case err != nil:
+		return unavailable("add second factor", err)
+	case taken:
+		return secondfactor.ErrTaken
+	}
+	return secondfactor.ErrTooMany
 }
 
 // replaceCodes replaces the recovery codes of a user, who is locked.
@@ -234,9 +251,9 @@ func (s *Store) TellPasswordOnly(ctx context.Context, userID string, now time.Ti
 	})
 }
 
-// completeLogin carries out what a login does in its second step. The user is locked. It returns
-// secondfactor.ErrPendingUnknown if the login waits no longer, or secondfactor.ErrIncorrect if the code was used since
-// it was checked.
+// completeLogin carries out what a login does in its second step, or what a login by a passkey alone does. The user is
+// locked. It returns secondfactor.ErrPendingUnknown if the login waits no longer, or secondfactor.ErrIncorrect if the
+// code or the challenge was used since it was checked.
 func (s *Store) completeLogin(
 	ctx context.Context,
 	tx transaction,
@@ -244,16 +261,13 @@ func (s *Store) completeLogin(
 	c secondfactor.Completion,
 	now time.Time,
 ) error {
-	n, err := changed(ctx, tx, "end pending login", "DELETE FROM pending_logins WHERE digest = $1 AND user_id = $2 "+
-		"AND password_version = $3 AND expires_at > $4 AND created_at <= $5",
-		c.Pending, user.ID, user.PasswordVersion, seconds(now), seconds(now.Add(account.ClockMargin)))
-	if err == nil && n == 0 {
-		err = secondfactor.ErrPendingUnknown
-	}
+	err := endPendingLogin(ctx, tx, user, c, now)
 	switch {
 	case err != nil:
 	case c.Used != nil:
-		err = useFactor(ctx, tx, *c.Used)
+		if err = s.useChallenge(ctx, tx, c.Challenge, now); err == nil {
+			err = useFactor(ctx, tx, *c.Used)
+		}
 	case c.RecoveryCode != "":
 		err = s.useRecoveryCode(ctx, tx, user.ID, c.RecoveryCode, now)
 	case c.Added != nil:
@@ -262,11 +276,31 @@ func (s *Store) completeLogin(
 	return err
 }
 
+// endPendingLogin ends the login that a completion completes. That by a passkey alone has none.
+func endPendingLogin(
+	ctx context.Context,
+	tx transaction,
+	user account.User,
+	c secondfactor.Completion,
+	now time.Time,
+) error {
+	if c.Pending == "" && c.Used != nil && c.Used.Kind == secondfactor.KindPasskey && c.Challenge.Digest != "" {
+		return nil
+	}
+	n, err := changed(ctx, tx, "end pending login", "DELETE FROM pending_logins WHERE digest = $1 AND user_id = $2 "+
+		"AND password_version = $3 AND expires_at > $4 AND created_at <= $5",
+		c.Pending, user.ID, user.PasswordVersion, seconds(now), seconds(now.Add(account.ClockMargin)))
+	if err == nil && n == 0 {
+		err = secondfactor.ErrPendingUnknown
+	}
+	return err
+}
+
 // useFactor records the use of a factor. Of two uses of one code, one succeeds: the other gets
-// secondfactor.ErrIncorrect.
+// secondfactor.ErrIncorrect. A passkey whose device has no counter always has 0.
 func useFactor(ctx context.Context, tx transaction, f secondfactor.Factor) error {
 	n, err := changed(ctx, tx, "use second factor", "UPDATE second_factors SET last_step = $3, last_used_at = $4, "+
-		"secret = $5 WHERE id = $1 AND user_id = $2 AND last_step < $3",
+		"secret = $5 WHERE id = $1 AND user_id = $2 AND (last_step < $3 OR kind = 'passkey' AND last_step = 0 AND $3 = 0)",
 		f.ID, f.UserID, f.LastStep, seconds(f.LastUsedAt), f.Secret)
 	if err == nil && n == 0 {
 		err = secondfactor.ErrIncorrect

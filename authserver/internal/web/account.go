@@ -31,7 +31,7 @@ const (
 // accountPages are the pages that the login page of the account can continue with, besides emailPage.
 var accountPages = []string{
 	accountPath, accountNamePath, accountEmailPath, accountPasswordPath, accountDataPath, accountDeletePath,
-	accountFactorsPath, accountNewAppPath,
+	accountFactorsPath, accountNewAppPath, accountNewPasskeyPath,
 }
 
 // confirmAfter is how old a login may be before the user has to type the password again for what concerns more than
@@ -119,6 +119,7 @@ func (e *endpoints) needsConfirmation(s session) bool {
 
 // showAccountLogin writes the login page for the account.
 func (e *endpoints) showAccountLogin(w http.ResponseWriter, r *http.Request, status int, p page) {
+	e.offerPasskey(w, r, &p)
 	p.Title, p.Account, p.Recovers = say("Log in"), true, e.cfg.Recovery != nil
 	if p.Confirms {
 		p.Title = say("Confirm that it is you")
@@ -137,10 +138,11 @@ func (e *endpoints) accountLogin(w http.ResponseWriter, r *http.Request) error {
 	if link == "" && !slices.Contains(accountPages, next) {
 		next = accountPath
 	}
-	user, err := e.checkPassword(r, "", "", form)
+	first, err := e.checkFirst(r, "", "", form)
 	goOn := ""
 	if err == nil {
-		goOn, err = e.afterPassword(w, r, firstStep{user: user, continueAt: next})
+		first.continueAt = next
+		goOn, err = e.afterPassword(w, r, first)
 	}
 	if err == nil {
 		redirect(w, goOn)
@@ -149,6 +151,7 @@ func (e *endpoints) accountLogin(w http.ResponseWriter, r *http.Request) error {
 	return e.failForm(w, err, func(status int, text *catalog.Message) {
 		e.showAccountLogin(w, r, status, page{
 			Username: form.Get("username"), Error: text, Continue: next, Link: link, Confirms: form.Has("confirms"),
+			Wrong: wrongInLogin(form),
 		})
 	})
 }

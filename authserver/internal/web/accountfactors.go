@@ -9,6 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
@@ -18,6 +19,8 @@ const (
 	accountNewAppPath  = accountFactorsPath + "/new-app"
 	accountRemovePath  = accountFactorsPath + "/remove"
 	accountCodesPath   = accountFactorsPath + "/recovery-codes"
+
+	accountNewPasskeyPath = accountFactorsPath + "/new-passkey"
 )
 
 // factorView is a second factor as pages show it.
@@ -26,10 +29,13 @@ type factorView struct {
 	Name, Kind *catalog.Message
 	Added      moment
 	Used       moment
+	Copied     bool // there may be a copy of the passkey
 }
 
 // kindNames are what pages call the kinds of second factors.
-var kindNames = map[secondfactor.Kind]*catalog.Message{secondfactor.KindTOTP: say("Authenticator app")}
+var kindNames = map[secondfactor.Kind]*catalog.Message{
+	secondfactor.KindTOTP: say("Authenticator app"), secondfactor.KindPasskey: say("Passkey"),
+}
 
 // accountFactorRoutes returns the routes of the pages about the user's second factors.
 func (e *endpoints) accountFactorRoutes() []route {
@@ -44,6 +50,9 @@ func (e *endpoints) accountFactorRoutes() []route {
 	return []route{
 		{accountFactorsPath, page, nobody, methods{"GET": get(accountFactorsPath, e.showFactors)}},
 		{accountNewAppPath, page, nobody, methods{"GET": get(accountNewAppPath, e.showNewApp), "POST": post(e.addApp)}},
+		{accountNewPasskeyPath, page, nobody, methods{
+			"GET": get(accountNewPasskeyPath, e.showNewPasskey), "POST": post(e.addPasskey),
+		}},
 		{accountRemovePath, page, nobody, methods{"POST": post(e.removeFactor)}},
 		{accountCodesPath, page, nobody, methods{"POST": post(e.newRecoveryCodes)}},
 	}
@@ -84,9 +93,12 @@ func (e *endpoints) addFactors(ctx context.Context, view *accountView, s session
 	for _, f := range factors {
 		view.Factors = append(view.Factors, factorView{
 			ID: f.ID, Name: factorName(f), Kind: kindNames[f.Kind], Added: moment{f.CreatedAt}, Used: moment{f.LastUsedAt},
+			Copied: passkey.IsCopied(f),
 		})
+		view.HasPasskey = view.HasPasskey || f.Kind == secondfactor.KindPasskey
 	}
 	view.RecoveryCodes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, s.user.ID)
+	view.Passkeys = e.cfg.Passkeys != nil
 	view.MustHaveFactor = e.cfg.SecondFactors.Policy.Requires(s.user)
 	return err
 }

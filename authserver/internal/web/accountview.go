@@ -40,6 +40,8 @@ type accountView struct {
 	Factors               []factorView
 	RecoveryCodes         int  // that are left
 	MustHaveFactor        bool // the last factor cannot be removed
+	Passkeys              bool // the server has passkeys
+	HasPasskey            bool
 }
 
 // loginView is a login in a browser, or of an app without one.

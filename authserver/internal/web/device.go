@@ -189,6 +189,7 @@ func (e *endpoints) decideDevice(w http.ResponseWriter, r *http.Request) error {
 
 // showDeviceLogin writes the login page for the device page.
 func (e *endpoints) showDeviceLogin(w http.ResponseWriter, r *http.Request, status int, p page) {
+	e.offerPasskey(w, r, &p)
 	p.Title, p.Device, p.Recovers, p.SignUp = say("Log in"), true, e.cfg.Recovery != nil, e.signUpLink("")
 	e.render(w, r, status, "login", p)
 }
@@ -201,13 +202,11 @@ func (e *endpoints) deviceLogin(w http.ResponseWriter, r *http.Request) error {
 	}
 	code := form.Get("continue")
 	code = code[:min(len(code), maxUserCode)]
-	user, err := e.checkPassword(r, "", oauth.GrantDeviceCode, form)
+	first, err := e.checkFirst(r, "", oauth.GrantDeviceCode, form)
 	next := ""
 	if err == nil {
-		next, err = e.afterPassword(w, r, firstStep{
-			user: user, continueAt: devicePage(code), grantType: oauth.GrantDeviceCode,
-			needsFactor: form.Has("second_factor"),
-		})
+		first.continueAt, first.needsFactor = devicePage(code), form.Has("second_factor")
+		next, err = e.afterPassword(w, r, first)
 	}
 	if err == nil {
 		redirect(w, next)
@@ -220,6 +219,7 @@ func (e *endpoints) deviceLogin(w http.ResponseWriter, r *http.Request) error {
 	f.setRetryAfter(w)
 	e.showDeviceLogin(w, r, f.status, page{
 		Username: form.Get("username"), Error: f.userText, Continue: code, NeedsFactor: form.Has("second_factor"),
+		Wrong: wrongInLogin(form),
 	})
 	return &handledError{f.code}
 }

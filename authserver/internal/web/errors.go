@@ -19,6 +19,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
+	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/recovery"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
@@ -72,7 +73,9 @@ func failureOf(err error) failure {
 	case errors.Is(err, revocation.ErrNotFound):
 		return failure{status: http.StatusNotFound, code: "not_found", description: "Not Found"}
 	}
-	for _, of := range []func(error) (failure, bool){accountFailureOf, mailFailureOf, temporaryFailureOf} {
+	for _, of := range []func(error) (failure, bool){
+		accountFailureOf, passkeyFailureOf, mailFailureOf, temporaryFailureOf,
+	} {
 		if f, ok := of(err); ok {
 			return f
 		}
@@ -101,7 +104,8 @@ func accountFailureOf(err error) (f failure, ok bool) {
 		f.code = oauth.CodeInvalidGrant
 		f.userText = say("This code is not valid. Codes of an app change every {n} seconds, and each works once.", codeSeconds)
 	case errors.Is(err, secondfactor.ErrTooMany):
-		f.userText = say("You have {n} second factors: remove one first.", secondfactor.MaxFactors)
+		f.userText = say("You have {apps} apps or {passkeys} passkeys, which is the maximum: remove one first.",
+			secondfactor.MaxFactors, secondfactor.MaxPasskeys)
 	case errors.Is(err, secondfactor.ErrRequired):
 		f.title, f.userText = say("You need a second factor"), say("Your administrator requires one, and this is your last.")
 		f.advice = say("Add the new one first, and remove this one then.")
@@ -126,6 +130,26 @@ func accountFailureOf(err error) (f failure, ok bool) {
 		f.userText = say("An account with this email address exists.")
 		f.advice = say("Log in with it. If you have forgotten the username or the password, ask for a mail on the login " +
 			"page.")
+	default:
+		return failure{}, false
+	}
+	return f, true
+}
+
+// passkeyFailureOf maps the errors of passkeys.
+func passkeyFailureOf(err error) (f failure, ok bool) {
+	f = failure{status: http.StatusBadRequest, code: oauth.CodeInvalidGrant}
+	switch {
+	case errors.Is(err, passkey.ErrExpired):
+		f.code, f.userText = "refused", say("This page was open for too long. Try again.")
+	case errors.Is(err, passkey.ErrRegistered), errors.Is(err, secondfactor.ErrTaken):
+		f.code, f.userText = "refused", say("This passkey is registered already.")
+	case errors.Is(err, passkey.ErrCopied):
+		f.userText = say("This passkey no longer works: there may be a copy of it. Log in in another way, and remove it.")
+	case errors.Is(err, passkey.ErrUnverified):
+		f.userText = say("This passkey works only after your password. Type your username and password first.")
+	case errors.Is(err, account.ErrPasskey):
+		f.userText = say("This passkey was not accepted. Use another one, or another way to log in.")
 	default:
 		return failure{}, false
 	}

@@ -22,6 +22,7 @@ func (e *endpoints) showLogin(
 	query string,
 	p page,
 ) {
+	e.offerPasskey(w, r, &p)
 	p.Title, p.Client, p.ClientHost, p.Continue = say("Log in"), a.client.Name, a.client.DocumentHost(), query
 	p.Recovers, p.SignUp = e.cfg.Recovery != nil, e.signUpLink(query)
 	e.render(w, r, status, "login", p, formTarget(a.redirectURI))
@@ -34,19 +35,17 @@ func (e *endpoints) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	user, err := e.checkPassword(r, a.client.ID, oauth.GrantAuthorizationCode, form)
-	if err == nil && a.wrongUser(user.ID) {
-		return e.refuseOtherUser(w, a, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), user))
+	first, err := e.checkFirst(r, a.client.ID, oauth.GrantAuthorizationCode, form)
+	if err == nil && a.wrongUser(first.user.ID) {
+		return e.refuseOtherUser(w, a, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), first.user))
 	}
 	next := ""
 	if err == nil {
-		next, err = e.afterPassword(w, r, firstStep{
-			user: user, continueAt: "/authorize?" + afterLogin(query), clientID: a.client.ID,
-			grantType: oauth.GrantAuthorizationCode, needsFactor: a.needsSecondFactor,
-		})
+		first.continueAt, first.needsFactor = "/authorize?"+afterLogin(query), a.needsSecondFactor
+		next, err = e.afterPassword(w, r, first)
 	}
 	if err != nil {
-		return e.failLogin(w, r, a, query, form.Get("username"), err)
+		return e.failLogin(w, r, a, query, page{Username: form.Get("username"), Wrong: wrongInLogin(form)}, err)
 	}
 	redirect(w, next)
 	return nil
@@ -66,7 +65,8 @@ func (e *endpoints) failLogin(
 	w http.ResponseWriter,
 	r *http.Request,
 	a *authorization,
-	query, username string,
+	query string,
+	p page,
 	err error,
 ) error {
 	f := failureOf(err)
@@ -74,7 +74,8 @@ func (e *endpoints) failLogin(
 		return err
 	}
 	f.setRetryAfter(w)
-	e.showLogin(w, r, f.status, a, query, page{Username: username, Error: f.userText})
+	p.Error = f.userText
+	e.showLogin(w, r, f.status, a, query, p)
 	return &handledError{f.code}
 }
 

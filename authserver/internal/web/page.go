@@ -56,6 +56,7 @@ type page struct {
 	URI     template.URL // the same, for an app
 	QR      qrCode       // the same, to scan
 	Codes   []string     // new recovery codes
+	Passkey string       // options of a ceremony with a passkey, as JSON; empty if the page has none
 
 	NeedsFactor bool // the login needs a second factor
 
@@ -72,8 +73,8 @@ type page struct {
 }
 
 // render writes a page in the language of the request. Its Content-Security-Policy forbids scripts, frames and
-// everything from other origins. Forms may be sent to this server and to formTargets, because browsers apply the policy
-// to the redirects that follow a form.
+// everything from other origins; on a page with a passkey, it allows the script file of this server. Forms may be sent
+// to this server and to formTargets, because browsers apply the policy to the redirects that follow a form.
 func (e *endpoints) render(
 	w http.ResponseWriter,
 	r *http.Request,
@@ -87,8 +88,11 @@ func (e *endpoints) render(
 	if err := e.pages[p.Language]()[name].ExecuteTemplate(&body, "frame", p); err != nil {
 		panic(err) // the template does not fit the page type
 	}
-	policy := "default-src 'none'; style-src 'self'; img-src 'self'; " +
-		"base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+	policy := "default-src 'none'; style-src 'self'; img-src 'self'; "
+	if p.Passkey != "" {
+		policy += "script-src 'self'; "
+	}
+	policy += "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 	for _, target := range formTargets {
 		policy += " " + target
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/recovery"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
@@ -57,7 +58,7 @@ type Passwords interface {
 }
 
 // Config configures the endpoints. All fields but DefaultClient, AllowedOrigins, Documents, Registration,
-// UnregisteredScope, Recovery, Emails, SignUp, Language and Theme are required.
+// UnregisteredScope, Passkeys, Recovery, Emails, SignUp, Language and Theme are required.
 type Config struct {
 	// IssuerURL is the authorization server's identifier.
 	IssuerURL string
@@ -86,6 +87,8 @@ type Config struct {
 	Accounts *account.Service
 	// SecondFactors checks and changes second factors.
 	SecondFactors *secondfactor.Service
+	// Passkeys runs the ceremonies of passkeys; nil if the issuer has no domain name.
+	Passkeys *passkey.Service
 	// Recovery serves users who have forgotten their password; nil means that there are no such pages.
 	Recovery *recovery.Service
 	// Emails serves the links in mails about email addresses; nil means that there is no such page.
@@ -219,6 +222,7 @@ func (e *endpoints) pageRoutes() []route {
 			"POST": e.pageHandler("end_session", e.confirmEndSession),
 		}},
 		{"/style.css", page, nobody, methods{"GET": http.HandlerFunc(e.style)}},
+		{"/passkey.js", page, nobody, methods{"GET": http.HandlerFunc(e.passkeyScript)}},
 	}
 }
 

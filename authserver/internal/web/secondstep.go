@@ -35,6 +35,7 @@ type secondMethod struct {
 
 // secondMethods are all methods, in the order in which they are offered.
 var secondMethods = []secondMethod{
+	{passkeyPath, say("Use a passkey"), func(s secondStep) bool { return s.passkeys && s.has(secondfactor.KindPasskey) }},
 	{codePath, say("Use a code from an app"), func(s secondStep) bool { return s.has(secondfactor.KindTOTP) }},
 	{recoveryCodePath, say("Use a recovery code"), func(s secondStep) bool { return s.codes > 0 }},
 }
@@ -45,6 +46,8 @@ type secondStep struct {
 	user    account.User
 	factors []secondfactor.Factor
 	codes   int // recovery codes that are left
+	// passkeys says that the server has passkeys.
+	passkeys bool
 }
 
 // has reports whether the user has a factor of a kind.
@@ -81,6 +84,10 @@ func (e *endpoints) secondStepRoutes() []route {
 			"GET":  get(e.showCode),
 			"POST": e.pageHandler("second_step", e.checkCode),
 		}},
+		{passkeyPath, page, nobody, methods{
+			"GET":  get(e.showPasskey),
+			"POST": e.pageHandler("second_step", e.checkPasskey),
+		}},
 		{recoveryCodePath, page, nobody, methods{
 			"GET":  get(e.showRecoveryCode),
 			"POST": e.pageHandler("second_step", e.checkRecoveryCode),
@@ -92,9 +99,11 @@ func (e *endpoints) secondStepRoutes() []route {
 	}
 }
 
-// firstStep is a login whose password was right.
+// firstStep is a login whose password was right, or the passkey in its place.
 type firstStep struct {
 	user account.User
+	// passkey completes a login by a passkey, which has no second step; nil if there was a password.
+	passkey *secondfactor.Completion
 	// continueAt is the path and query where the browser goes after the login.
 	continueAt string
 	// clientID and grantType say what the login is for, for the log.
@@ -105,8 +114,12 @@ type firstStep struct {
 }
 
 // afterPassword goes on with a login whose password was right: it logs the browser in, or begins the second step. The
-// session does not exist before that is done. It returns where the browser goes next, or the errors of logIn.
+// session does not exist before that is done. A passkey in place of the password counts as both steps. It returns where
+// the browser goes next, or the errors of logIn and logInByPasskey.
 func (e *endpoints) afterPassword(w http.ResponseWriter, r *http.Request, f firstStep) (next string, err error) {
+	if f.passkey != nil {
+		return f.continueAt, e.logInByPasskey(w, r, f)
+	}
 	has, err := e.cfg.Sessions.HasSecondFactor(r.Context(), f.user.ID)
 	switch {
 	case err != nil:
@@ -158,6 +171,7 @@ func (e *endpoints) readSecondStep(r *http.Request) (s secondStep, err error) {
 		return secondStep{}, errStartAgain
 	}
 	ctx := r.Context()
+	s.passkeys = e.cfg.Passkeys != nil
 	s.pending, s.user, err = e.cfg.Sessions.PendingLogin(ctx, secret.Digest(cookie.Value), e.cfg.Now())
 	if errors.Is(err, secondfactor.ErrPendingUnknown) {
 		return secondStep{}, errStartAgain
@@ -192,11 +206,22 @@ func (e *endpoints) chooseSecondStep(w http.ResponseWriter, _ *http.Request, s s
 		return nil
 	}
 	links := s.others("")
+	if len(links) == 0 && !s.passkeys && s.has(secondfactor.KindPasskey) {
+		return errNoPasskeyLogin
+	}
 	if len(links) == 0 {
 		return secondfactor.ErrSealed // no page can help: the log says why
 	}
 	redirect(w, links[0].Path)
 	return nil
+}
+
+// errNoPasskeyLogin is the response to a user who has nothing but passkeys, at a server whose issuer has become an IP
+// address.
+var errNoPasskeyLogin = &pageError{
+	title:  say("Passkeys do not work here"),
+	text:   say("You have a passkey for this service, but the service is now reached by an IP address."),
+	advice: say("Tell your administrator, who can remove your second factors or set the address back."),
 }
 
 // showCode serves GET /login/code.

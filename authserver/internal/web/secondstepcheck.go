@@ -8,6 +8,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
@@ -117,6 +118,9 @@ func (e *endpoints) logSecondStep(r *http.Request, s secondStep, done secondfact
 		return
 	case errors.Is(err, secondfactor.ErrIncorrect):
 		reason = "wrong code"
+	case errors.Is(err, account.ErrPasskey), errors.Is(err, passkey.ErrExpired):
+		reason = "wrong passkey"
+		fields = append(fields, "detail", err.Error())
 	case errors.As(err, &throttled):
 		reason = "throttled"
 	case errors.Is(err, secondfactor.ErrPendingUnknown):

@@ -125,7 +125,7 @@ INSERT INTO pushed_requests (digest, client_id, query, network, created_at, expi
 INSERT INTO recovery_codes (user_id, digest, created_at) VALUES ($1, $2, $3);
 INSERT INTO scopes (name, description) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET description = $2;
 INSERT INTO sealing_keys (kid, sealed, created_at) VALUES ($1, $2, $3) ON CONFLICT (kid) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at;
-INSERT INTO second_factors (id, user_id, kind, name, secret, created_at, last_used_at, last_step) SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE (SELECT COUNT(*) FROM second_factors WHERE user_id = $2) < $9;
+INSERT INTO second_factors (id, user_id, kind, name, secret, created_at, last_used_at, last_step) SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE (SELECT COUNT(*) FROM second_factors WHERE user_id = $2 AND kind = $3) < $9 ON CONFLICT (id) DO NOTHING;
 INSERT INTO sessions (digest, user_id, created_at, expires_at, address, agent, methods, auth_time) VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 INSERT INTO sign_ups (digest, email, address, created_at, expires_at) VALUES ($1, $2, $3, $4, $5);
 INSERT INTO used_assertions (digest, expires_at) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING;
@@ -158,6 +158,7 @@ SELECT EXISTS (SELECT 1 FROM mail_requests WHERE due_at <= $1 AND created_at >= 
 SELECT EXISTS (SELECT 1 FROM mail_requests WHERE user_id = $1 AND kind = $2 AND created_at > $3 AND created_at <= $4);
 SELECT EXISTS (SELECT 1 FROM properties WHERE name = $1);
 SELECT EXISTS (SELECT 1 FROM sealing_keys), EXISTS (SELECT 1 FROM second_factors WHERE kind = $1);
+SELECT EXISTS (SELECT 1 FROM second_factors WHERE id = $1);
 SELECT EXISTS (SELECT 1 FROM second_factors WHERE user_id = $1);
 SELECT EXISTS (SELECT 1 FROM users WHERE lower(email) = $1 AND email_verified = 1 AND id <> $2);
 SELECT EXISTS (SELECT 1 FROM users WHERE username = $1 AND demo = 1 AND password_version = 0 AND disabled_at IS NULL);
@@ -296,7 +297,8 @@ UPDATE mail_requests SET due_at = NULL, typed = '', user_id = '' WHERE user_id =
 UPDATE pending_logins SET challenge = $2 WHERE digest = $1;
 UPDATE pending_logins SET tries = tries + 1 WHERE digest = $1 AND tries < $2;
 UPDATE pushed_requests SET opened_at = $2, expires_at = $3 WHERE digest = $1 AND opened_at IS NULL;
-UPDATE second_factors SET last_step = $3, last_used_at = $4, secret = $5 WHERE id = $1 AND user_id = $2 AND last_step < $3;
+UPDATE second_factors SET last_step = $3, last_used_at = $4, secret = $5 WHERE id = $1 AND user_id = $2 AND (last_step < $3 OR kind = 'passkey' AND last_step = 0 AND $3 = 0);
+UPDATE second_factors SET secret = $3 WHERE id = $1 AND secret = $2;
 UPDATE sessions SET methods = $2 WHERE digest = $1;
 UPDATE sessions SET sid = $2 WHERE digest = $1;
 UPDATE users SET disabled_at = $3 WHERE id = $1 AND password_version = $2 AND disabled_at IS NULL;
