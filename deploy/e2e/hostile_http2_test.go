@@ -25,7 +25,7 @@ import (
 
 // launchHTTP2 starts Caddy with HTTPS and its own certificate authority in front of the authorization server, with the
 // options and the snippet of deploy/Caddyfile.
-func launchHTTP2(t *testing.T, s *system) (caddy *process, address string) {
+func launchHTTP2(t *testing.T, s *system) (caddy *process, address, version string) {
 	t.Helper()
 	program := caddyProgram(t)
 	address = freeAddresses(t, 1)[0]
@@ -51,9 +51,13 @@ func launchHTTP2(t *testing.T, s *system) (caddy *process, address string) {
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK && resp.ProtoMajor == 2
 	}, caddy)
-	version, _ := exec.Command(program, "version").Output()
-	t.Logf("Caddy %s", bytes.TrimSpace(version))
-	return caddy, address
+	out, err := exec.Command(program, "version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	version = strings.TrimPrefix(strings.TrimSpace(string(out)), "v")
+	t.Logf("Caddy %s", version)
+	return caddy, address, version
 }
 
 // http2Client returns a client of its own that speaks HTTP/2, and does not check the certificate of the test's Caddy.
@@ -78,8 +82,9 @@ type http2Attack struct {
 	send   func(f *http2.Framer, head []byte, round int) error
 }
 
-// http2Attacks are what HTTP/2 has beyond HTTP/1.1 to keep a server busy. Streams of clients have odd numbers.
-func http2Attacks() []http2Attack {
+// http2Attacks are what HTTP/2 has beyond HTTP/1.1 to keep a server busy. Streams of clients have odd numbers. An old
+// Caddy is Debian's 2.6, which reads a header without an end.
+func http2Attacks(old bool) []http2Attack {
 	stream := func(round int) uint32 { return uint32(2*round + 1) }
 	begin := func(f *http2.Framer, head []byte, round int) error {
 		return f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream(round), BlockFragment: head, EndStream: true,
@@ -97,13 +102,13 @@ func http2Attacks() []http2Attack {
 		{name: "settings", rounds: n, send: func(f *http2.Framer, _ []byte, round int) error {
 			return f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(round)})
 		}},
-		{name: "settings, nothing read", rounds: 4_000_000, deaf: true, ends: true,
+		{name: "settings, nothing read", rounds: many(50_000, 4_000_000), deaf: true,
 			send: func(f *http2.Framer, _ []byte, round int) error {
 				return f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(round)})
 			}},
 		{name: "pings, nothing read", rounds: 4_000_000, deaf: true, ends: true,
 			send: func(f *http2.Framer, _ []byte, _ int) error { return f.WritePing(false, [8]byte{}) }},
-		{name: "continuation without end (CVE-2023-45288)", rounds: 100_000, ends: true,
+		{name: "continuation without end (CVE-2023-45288)", rounds: many(2000, 20_000), ends: !old,
 			send: func(f *http2.Framer, head []byte, round int) error {
 				if round == 0 {
 					return f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: head})
@@ -124,6 +129,7 @@ func (a http2Attack) dialHTTP2(ctx context.Context, address string) (net.Conn, *
 		return nil, nil, err
 	}
 	f := http2.NewFramer(c, c)
+	f.AllowIllegalWrites = true
 	_, err = io.WriteString(c, http2.ClientPreface)
 	return c, f, errors.Join(err, c.SetDeadline(time.Now().Add(timeout)), f.WriteSettings(a.settings...))
 }
@@ -147,6 +153,9 @@ func (a http2Attack) run(t *testing.T, address string) (rounds int, goAway strin
 	for err == nil && rounds < a.rounds {
 		err = a.send(f, head, rounds)
 		rounds++
+	}
+	if rounds < 10 {
+		t.Errorf("%s: over after %d rounds: %v", a.name, rounds, err)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%s: neither closed nor served after %v", a.name, timeout)
@@ -203,9 +212,9 @@ func honestHTTP2(address string) *honest {
 func TestHostileHTTP2(t *testing.T) {
 	longTest(t)
 	s := startDemo(t)
-	caddy, address := launchHTTP2(t, s)
+	caddy, address, version := launchHTTP2(t, s)
 	goroutines := gauge(t, s.authAdmin, "go_goroutines")
-	for _, a := range http2Attacks() {
+	for _, a := range http2Attacks(strings.HasPrefix(version, "2.6.")) {
 		users := honestHTTP2(address)
 		var ended atomic.Int32
 		const attackers = 4
