@@ -34,8 +34,8 @@ func floods(path string) map[string][2]string {
 	}
 }
 
-// flood sends the first text and then the second, until the server closes the connection or has got 1 GB. It returns how
-// much it could send and what the server responded.
+// flood sends the first text and then the second, until the server closes the connection or has got 1 GB. It
+// returns how much it could send and what the server responded.
 func flood(t *testing.T, address string, text [2]string) (sent int64, response string) {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -61,7 +61,8 @@ func flood(t *testing.T, address string, text [2]string) (sent int64, response s
 
 var statusLine = regexp.MustCompile(`^HTTP/1\.[01] ([1-5]\d\d) `)
 
-// isRefusal checks the response to a flood. Without one the server has closed the connection, which is a refusal as well.
+// isRefusal checks the response to a flood. Without one the server has closed the connection, which is a refusal
+// as well.
 func isRefusal(response string) bool {
 	response = strings.TrimPrefix(response, "HTTP/1.1 100 Continue\r\n\r\n")
 	found := statusLine.FindStringSubmatch(response)
@@ -194,7 +195,8 @@ func TestHostileCompressedTokens(t *testing.T) {
 		{"grant_type", "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token", jwe, "subject_token_type",
 			"urn:ietf:params:oauth:token-type:access_token"},
 	} {
-		if got := send(t, s.authURL, form(fields...)); got.status != http.StatusBadRequest && got.status != http.StatusUnauthorized {
+		got := send(t, s.authURL, form(fields...))
+		if got.status != http.StatusBadRequest && got.status != http.StatusUnauthorized {
 			t.Errorf("%s: status %d: %s", fields[1], got.status, got.body)
 		}
 	}

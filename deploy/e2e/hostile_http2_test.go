@@ -207,8 +207,8 @@ func honestHTTP2(address string) *honest {
 	return h
 }
 
-// Floods of HTTP/2 frames neither stop Caddy nor keep others out, and the server behind it gets back to its usual number
-// of goroutines.
+// Floods of HTTP/2 frames neither stop Caddy nor keep others out, and the server behind it gets back to its usual
+// number of goroutines.
 func TestHostileHTTP2(t *testing.T) {
 	longTest(t)
 	s := startDemo(t)
@@ -225,7 +225,9 @@ func TestHostileHTTP2(t *testing.T) {
 				ended.Add(1)
 			})
 		}
-		waitFor(t, a.name, func() bool { return ended.Load() == attackers && users.count() > many(10, 50) }, caddy, s.authserver)
+		waitFor(t, a.name, func() bool {
+			return ended.Load() == attackers && users.count() > many(10, 50)
+		}, caddy, s.authserver)
 		users.end(t, a.name)
 	}
 	t.Logf("Caddy: peak of %d MiB", caddy.peak(t)>>20)

@@ -16,12 +16,15 @@ import (
 var probes = []string{
 	"GET /.git/config", "GET /.env", "GET /.aws/credentials", "GET /.htpasswd", "GET /backup.sql", "GET /hallpass.db",
 	"GET /keys.json", "GET /config.json", "GET /wp-login.php", "GET /phpinfo.php", "GET /server-status", "GET /console",
-	"GET /actuator/env", "GET /actuator/heapdump", "GET /debug/pprof/", "GET /debug/vars", "GET /metrics", "GET /swagger.json",
-	"GET /.well-known/../.env", "GET /.well-known/security.txt%00.html", "GET /.well-known/acme-challenge/../../etc/passwd",
+	"GET /actuator/env", "GET /actuator/heapdump", "GET /debug/pprof/", "GET /debug/vars", "GET /metrics",
+	"GET /swagger.json",
+	"GET /.well-known/../.env", "GET /.well-known/security.txt%00.html",
+	"GET /.well-known/acme-challenge/../../etc/passwd",
 
 	"GET /../../../../etc/passwd", "GET /%2e%2e/%2e%2e/%2e%2e/etc/passwd", "GET /..%2f..%2f..%2fetc%2fpasswd",
 	"GET /..%5c..%5cwindows%5cwin.ini", "GET /....//....//etc/passwd", "GET /%252e%252e/%252e%252e/etc/passwd",
-	"GET /..;/metrics", "GET /static/../../../etc/passwd", "GET /static/..%2f..%2fetc%2fpasswd", "GET /%c0%ae%c0%ae/etc/passwd",
+	"GET /..;/metrics", "GET /static/../../../etc/passwd", "GET /static/..%2f..%2fetc%2fpasswd",
+	"GET /%c0%ae%c0%ae/etc/passwd",
 	"GET //etc/passwd", "GET /etc/passwd%00", "GET file:///etc/passwd", "GET /proc/self/environ",
 
 	"GET /?a=%zz", "GET /?a;b", "GET /?%00=%ff", "GET /login?continue=%ff%fe", "GET /%ff%fe", "GET /authorize?a=%zz",
@@ -38,12 +41,14 @@ var tricks = []string{
 	"GET /token\r\nX-HTTP-Method-Override: POST", "GET /token\r\nX-HTTP-Method: POST", "GET /token?_method=POST",
 	"GET /users/me\r\nX-HTTP-Method-Override: DELETE",
 	"GET /nowhere\r\nX-Original-URL: /metrics", "GET /nowhere\r\nX-Rewrite-URL: /metrics",
-	"GET /metrics\r\nX-Forwarded-For: 127.0.0.1", "GET /metrics\r\nHost: localhost", "GET /metrics\r\nX-Real-Ip: 127.0.0.1",
+	"GET /metrics\r\nX-Forwarded-For: 127.0.0.1", "GET /metrics\r\nHost: localhost",
+	"GET /metrics\r\nX-Real-Ip: 127.0.0.1",
 	"GET http://localhost/metrics", "GET /debug/pprof/\r\nX-Custom-IP-Authorization: 127.0.0.1",
 }
 
 // leaks are what no response to a stranger may have: files, stacks, statements, addresses of other software.
-var leaks = regexp.MustCompile(`root:x:|\[core\]|goroutine \d|\.go:\d|runtime error|panic|(?i:sqlite|postgres|pgx|syntax error)|` +
+var leaks = regexp.MustCompile(`root:x:|\[core\]|goroutine \d|\.go:\d|runtime error|panic|` +
+	`(?i:sqlite|postgres|pgx|syntax error)|` +
 	`/tmp/|/root/|/home/|go1\.\d|<script>alert|go_goroutines|HALLPASS_|TMPDIR=`)
 
 // exchange sends a request on a connection of its own, and returns the response, or "" if there is none.
@@ -110,7 +115,8 @@ func TestHostileHosts(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
 	hosts := []string{
-		"Host: evil.example\r\n", "Host: evil.example:1\r\n", "Host: user@evil.example\r\n", "X-Forwarded-Host: evil.example\r\n",
+		"Host: evil.example\r\n", "Host: evil.example:1\r\n", "Host: user@evil.example\r\n",
+		"X-Forwarded-Host: evil.example\r\n",
 		"Forwarded: host=evil.example;proto=https\r\n", "X-Host: evil.example\r\n", "X-Forwarded-Server: evil.example\r\n",
 		"X-Original-Host: evil.example\r\n", "X-Forwarded-Proto: evil.example\r\n", "X-Forwarded-Prefix: //evil.example\r\n",
 		"Origin: https://evil.example\r\n", "Referer: https://evil.example/\r\n",
