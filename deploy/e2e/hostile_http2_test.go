@@ -63,7 +63,7 @@ func launchHTTP2(t *testing.T, s *system) (caddy *process, address, version stri
 // http2Client returns a client of its own that speaks HTTP/2, and does not check the certificate of the test's Caddy.
 func http2Client() *http.Client {
 	return &http.Client{Timeout: timeout, Transport: &http.Transport{
-		ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above
+		ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}}
 }
 
@@ -123,7 +123,7 @@ func http2Attacks(old bool) []http2Attack {
 // dialHTTP2 opens a connection and sends the preface (RFC 9113 section 3.4).
 func (a http2Attack) dialHTTP2(ctx context.Context, address string) (net.Conn, *http2.Framer, error) {
 	c, err := (&tls.Dialer{Config: &tls.Config{
-		NextProtos: []string{"h2"}, InsecureSkipVerify: true, //nolint:gosec // Caddy has a certificate of its own
+		NextProtos: []string{"h2"}, InsecureSkipVerify: true, // Caddy has a certificate of its own
 	}}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, nil, err

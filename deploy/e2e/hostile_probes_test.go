@@ -51,7 +51,7 @@ var leaks = regexp.MustCompile(`root:x:|\[core\]|goroutine \d|\.go:\d|runtime er
 	`(?i:sqlite|postgres|pgx|syntax error)|` +
 	`/tmp/|/root/|/home/|go1\.\d|<script>alert|go_goroutines|HALLPASS_|TMPDIR=`)
 
-// exchange sends a request on a connection of its own, and returns the response, or "" if there is none.
+// exchange sends a request on a connection of its own, and returns the response.
 func exchange(t *testing.T, address, line, header string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", address)

@@ -2,7 +2,8 @@
 # Builds what a release consists of, in dist/: both programs for Linux on amd64 and arm64, the bill of materials of each
 # (CycloneDX), SHA256SUMS, and provenance.json, an in-toto statement that says from which commit and by which Go the
 # programs were built. It builds the programs twice, in two folders, and fails unless they are the same bit for bit. It
-# also fails if a module was changed after its download, or has a licence that deploy/release/licences.txt does not list.
+# also fails if a module was changed after its download, or has a licence that
+# deploy/release/licences.txt does not list.
 #
 # With SIGNING_KEY, the file of an SSH key, it signs provenance.json. deploy/docs/releases.md says how to verify it.
 set -eu -o pipefail
