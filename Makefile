@@ -41,8 +41,8 @@ test-all: build ## Run all tests, with the race detector
 test-compose: ## Test docker-compose.yml with Docker: all of it, or PARTS="services observability"
 	@deploy/compose/test.sh $(PARTS)
 
-test-hostile: build ## Attack both servers and Caddy: smuggling, slow and idle connections
-	@deploy/test.sh all -run '^TestHostile' ./deploy/e2e
+test-hostile: build ## Attack both servers and Caddy, with 10,000 connections, 1 GB bodies and floods of HTTP/2 frames
+	@deploy/test.sh all -run '^TestHostile' ./deploy/e2e -hostile
 
 test-fleet: build ## Let PostgreSQL fail over under load, with Patroni (needs root; 8 minutes)
 	cd deploy/e2e && HALLPASS_BIN='$(CURDIR)/bin' $(GO) test -v -count=1 -timeout 1h -run 'TestFleet$$' . -fleet

@@ -17,8 +17,8 @@ const hidden = "/hidden-request"
 
 const hiddenRequest = "GET " + hidden + " HTTP/1.1\r\nHost: x\r\n\r\n"
 
-// smuggled are requests whose end a server and a proxy could see in different places (RFC 9112 section 11.2). Each has a
-// second request in its body or behind it.
+// smuggled are requests whose end a server and a proxy could see in different places (RFC 9112 section 11.2). Each
+// has a second request in its body or behind it.
 var smuggled = map[string]string{
 	"CL.TE": "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hiddenRequest,
 	"TE.CL": fmt.Sprintf("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n%x\r\n%s\r\n0\r\n\r\n",

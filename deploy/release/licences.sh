@@ -33,7 +33,7 @@ while IFS=' ' read -r module folder; do
 		echo "$module: its licence is not in deploy/release/licences.txt, or it has none: $folder" >&2
 		status=1
 	fi
-done < <(go list -deps -f '{{with .Module}}{{if not .Replace}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}{{end}}' "$1" |
-	sort -u)
+done < <(go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}' "$1" |
+	grep -v '^github\.com/hallpass-auth/hallpass/' | sort -u)
 [ $status -ne 0 ] || echo "All $count modules have a licence of the list."
 exit $status

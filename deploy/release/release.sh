@@ -2,7 +2,8 @@
 # Builds what a release consists of, in dist/: both programs for Linux on amd64 and arm64, the bill of materials of each
 # (CycloneDX), SHA256SUMS, and provenance.json, an in-toto statement that says from which commit and by which Go the
 # programs were built. It builds the programs twice, in two folders, and fails unless they are the same bit for bit. It
-# also fails if a module was changed after its download, or has a licence that deploy/release/licences.txt does not list.
+# also fails if a module was changed after its download, or has a licence that
+# deploy/release/licences.txt does not list.
 #
 # With SIGNING_KEY, the file of an SSH key, it signs provenance.json. deploy/docs/releases.md says how to verify it.
 set -eu -o pipefail
@@ -41,7 +42,8 @@ done
 echo 'Building twice.'
 for folder in first second/in/another/folder; do
 	mkdir -p "$temporary/$folder"
-	git archive HEAD | tar x -C "$temporary/$folder"
+	git clone --quiet --no-checkout "$root" "$temporary/$folder"
+	git -C "$temporary/$folder" checkout --quiet --detach "$commit"
 done
 mkdir "$temporary/again"
 build "$temporary/first" "$dist"
@@ -50,22 +52,19 @@ GOCACHE=$temporary/cache build "$temporary/second/in/another/folder" "$temporary
 diff -r "$dist" "$temporary/again" || { echo 'The builds differ.' >&2; exit 1; }
 echo 'Both builds are the same, bit for bit.'
 
+# It reads the version from a clone, because it does not know work trees of git. Without the time and a random number,
+# the same commit gives the same digests.
 (cd deploy/release && go build -o "$temporary/" tool)
 for program in authserver resourceserver; do
-	"$temporary/cyclonedx-gomod" app -json -licenses -main "cmd/$program" -output "$dist/$program.cdx.json" $program
+	(cd "$temporary/first" && "$temporary/cyclonedx-gomod" app -json -licenses -std -noserial -notimestamp \
+		-main "cmd/$program" -output "$dist/$program.cdx.json" $program)
 done
 
 cd "$dist"
 sha256sum -- * >SHA256SUMS
-subjects=$(sed -E 's/^([0-9a-f]{64})  (.*)$/{"name":"\2","digest":{"sha256":"\1"}}/' SHA256SUMS | paste -sd, -)
-cat >provenance.json <<END
-{"_type":"https://in-toto.io/Statement/v1","subject":[$subjects],
-"predicateType":"https://slsa.dev/provenance/v1",
-"predicate":{"buildDefinition":{"buildType":"https://github.com/hallpass-auth/hallpass/deploy/release/release.sh",
-"externalParameters":{"version":"$version"},"internalParameters":{"go":"$(go env GOVERSION)"},
-"resolvedDependencies":[{"uri":"git+https://github.com/hallpass-auth/hallpass","digest":{"gitCommit":"$commit"}}]},
-"runDetails":{"builder":{"id":"${BUILDER_ID:-https://github.com/hallpass-auth/hallpass/deploy/release/local}"}}}}
-END
+go run "$root/deploy/release/provenance.go" -version "$version" -commit "$commit" \
+	-builder "${BUILDER_ID:-https://github.com/hallpass-auth/hallpass/deploy/release/local}" -- * >"$temporary/provenance"
+mv "$temporary/provenance" provenance.json
 if [ -n "${SIGNING_KEY:-}" ]; then
 	ssh-keygen -q -Y sign -f "$SIGNING_KEY" -n hallpass-release provenance.json
 else
