@@ -113,7 +113,7 @@ func Max(kind Kind) int {
 	return MaxFactors
 }
 
-// Challenge is what a passkey has signed. Each can be used once. The zero value is none.
+// Challenge is what a passkey has signed. Each can be used once. The zero value means that no passkey was used.
 type Challenge struct {
 	// Digest identifies it.
 	Digest string
