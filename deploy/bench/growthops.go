@@ -33,9 +33,10 @@ type operation struct {
 }
 
 var growthOperations = []operation{
-	{"login less its password check", "%.2f ms", growthGoal, 60, time.Millisecond, func(ctx context.Context, _ *bench, g *grown) error {
-		return g.logInOnce(ctx)
-	}},
+	{"login less its password check", "%.2f ms", growthGoal, 60, time.Millisecond,
+		func(ctx context.Context, _ *bench, g *grown) error {
+			return g.logInOnce(ctx)
+		}},
 	{"refresh", "%.2f ms", growthGoal, 100, time.Millisecond, func(ctx context.Context, _ *bench, g *grown) error {
 		return g.refreshOnce(ctx)
 	}},
@@ -45,12 +46,14 @@ var growthOperations = []operation{
 	{"introspect", "%.2f ms", growthGoal, 100, time.Millisecond, func(ctx context.Context, _ *bench, g *grown) error {
 		return g.introspectOnce(ctx)
 	}},
-	{"`user list --after --limit 100`", "%.0f ms", growthGoal, 5, time.Millisecond, func(ctx context.Context, b *bench, g *grown) error {
-		return b.listUsers(ctx, g, 100, "--after", growthUsername(rand.Int64N(g.users/2)))
-	}},
-	{"`user list --prefix --limit 10`", "%.0f ms", growthGoal, 5, time.Millisecond, func(ctx context.Context, b *bench, g *grown) error {
-		return b.listUsers(ctx, g, 10, "--prefix", growthUsername(rand.Int64N(g.users))[:11])
-	}},
+	{"`user list --after --limit 100`", "%.0f ms", growthGoal, 5, time.Millisecond,
+		func(ctx context.Context, b *bench, g *grown) error {
+			return b.listUsers(ctx, g, 100, "--after", growthUsername(rand.Int64N(g.users/2)))
+		}},
+	{"`user list --prefix --limit 10`", "%.0f ms", growthGoal, 5, time.Millisecond,
+		func(ctx context.Context, b *bench, g *grown) error {
+			return b.listUsers(ctx, g, 10, "--prefix", growthUsername(rand.Int64N(g.users))[:11])
+		}},
 	{"all status lists, fetched after a change", "%.2f ms", under(1000, "ms"), 3, time.Millisecond,
 		func(ctx context.Context, _ *bench, g *grown) error {
 			_, err := g.fetchLists(ctx, g.address)

@@ -10,7 +10,8 @@ import (
 // doctor runs authserver doctor for the servers of a system.
 func (s *system) doctor(t *testing.T, flags ...string) result {
 	t.Helper()
-	return command(t, "", "authserver", append([]string{"doctor", "--database-url", s.database, "--timeout", timeout.String(),
+	return command(t, "", "authserver", append([]string{
+		"doctor", "--database-url", s.database, "--timeout", timeout.String(),
 		"--keys-file", s.keysFile, "--issuer", s.authURL, "--audience", s.apiURL}, flags...)...)
 }
 

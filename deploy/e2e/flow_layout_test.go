@@ -34,7 +34,8 @@ const pageFaults = `(() => {
 	if (!["en", "ko", "de", "es"].includes(screen.lang)) fault("no language");
 	if (!document.title) fault("no title");
 	if (document.querySelectorAll("main").length !== 1) fault("not one main");
-	if (document.querySelector("script:not([type=module], [src='/passkey.js']), [style], [onclick]")) fault("script or style in the page");
+	if (document.querySelector("script:not([type=module], [src='/passkey.js']), [style], [onclick]"))
+		fault("script or style in the page");
 	const excess = screen.scrollWidth - screen.clientWidth;
 	if (excess > 0) fault("wider than the screen by " + excess);
 	const ids = [...document.querySelectorAll("[id]")].map(e => e.id);

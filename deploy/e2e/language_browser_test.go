@@ -14,7 +14,8 @@ import (
 func translated(t *testing.T, language string) func(english string) string {
 	t.Helper()
 	var texts map[string]any
-	if err := json.Unmarshal([]byte(readProject(t, "authserver/internal/catalog/texts/"+language+".json")), &texts); err != nil {
+	file := readProject(t, "authserver/internal/catalog/texts/"+language+".json")
+	if err := json.Unmarshal([]byte(file), &texts); err != nil {
 		t.Fatal(err)
 	}
 	return func(english string) string {

@@ -54,9 +54,10 @@ func (a *authenticator) touch(on bool) {
 func (g *guest) withoutAutofill() {
 	g.t.Helper()
 	g.do("turning autofill off", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, devtools.AddScriptToEvaluateOnNewDocument, devtools.AddScriptToEvaluateOnNewDocumentParams{
-			Source: "PublicKeyCredential.isConditionalMediationAvailable = async () => false",
-		})
+		_, err := chromedp.Call(ctx, devtools.AddScriptToEvaluateOnNewDocument,
+			devtools.AddScriptToEvaluateOnNewDocumentParams{
+				Source: "PublicKeyCredential.isConditionalMediationAvailable = async () => false",
+			})
 		return err
 	}))
 }

@@ -2,7 +2,7 @@ package e2e_test
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // RFC 6238 section 1.2: what apps use
+	"crypto/sha1"
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"

@@ -28,7 +28,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	build := exec.Command("go", "build", "-o", dir+"/", //nolint:noctx // for all tests
+	build := exec.Command("go", "build", "-o", dir+"/",
 		"github.com/hallpass-auth/hallpass/authserver/cmd/authserver",
 		"github.com/hallpass-auth/hallpass/resourceserver/cmd/resourceserver")
 	build.Dir = "../.."
@@ -45,7 +45,7 @@ func help(t *testing.T, program string, command ...string) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, program)
-	out, err := exec.CommandContext(t.Context(), path, append(command, "--help")...).Output() //nolint:gosec // ours
+	out, err := exec.CommandContext(t.Context(), path, append(command, "--help")...).Output()
 	if err != nil {
 		t.Fatalf("%s %v: %v", path, command, err)
 	}

@@ -51,8 +51,9 @@ var wrongValues = map[string]string{
 	"{authserver: {mail: {url: 'smtps://m:465', peers: [{podSelector: {}}]}}}":                     "authserver.mail.from",
 	"{authserver: {autoscaling: {enabled: true, maxReplicas: 1}}}":                                 "authserver.autoscaling.maxReplicas",
 	"{resourceserver: {dpopNonceSecret: {name: x}}}":                                               "resourceserver.dpopNonceSecret",
-	onePostgreSQL("u", "d", "10.0.0.2/32"):                                                         "another database",
-	onePostgreSQL("i", "i", "10.0.0.1/32"):                                                         "resourceserver.items.database.peers",
+
+	onePostgreSQL("u", "d", "10.0.0.2/32"): "another database",
+	onePostgreSQL("i", "i", "10.0.0.1/32"): "resourceserver.items.database.peers",
 }
 
 // onePostgreSQL returns values with the users in database d at 10.0.0.1, and the items as given.

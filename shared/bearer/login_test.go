@@ -60,7 +60,8 @@ func TestRequireLogin(t *testing.T) {
 		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Authorization", "Bearer "+issuer.Sign(claims))
 		handler.ServeHTTP(w, r)
-		if w.Code != tt.status || w.Header().Get("WWW-Authenticate") != tt.challenge || called != (tt.status == http.StatusOK) {
+		if w.Code != tt.status || w.Header().Get("WWW-Authenticate") != tt.challenge ||
+			called != (tt.status == http.StatusOK) {
 			t.Errorf("%s: %d %s, want %d %s", tt.name, w.Code, w.Header().Get("WWW-Authenticate"), tt.status, tt.challenge)
 		}
 	}

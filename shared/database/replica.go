@@ -55,8 +55,8 @@ func CheckReplicaURL(url string) error {
 	return err
 }
 
-// OpenReplica returns the replica of a primary at a URL. It connects to it only in Follow. The error is ErrURL. Close it
-// before the primary.
+// OpenReplica returns the replica of a primary at a URL. It connects to it only in Follow. The error is ErrURL. Close
+// it before the primary.
 func OpenReplica(url string, limits Pool, primary *DB) (*Replica, error) {
 	if err := CheckReplicaURL(url); err != nil {
 		return nil, err

@@ -20,11 +20,13 @@ import (
 func FuzzRequireForTools(f *testing.F) {
 	const call = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"write","arguments":{}}}`
 	for _, body := range []string{
-		call, strings.Replace(call, "write", "read", 1), "[" + call + "]", call + call, " " + call, "", "[]", "null", `{"method":1}`,
+		call, strings.Replace(call, "write", "read", 1), "[" + call + "]", call + call, " " + call,
+		"", "[]", "null", `{"method":1}`,
 		strings.Replace(call, `"name"`, `"Name":"read","name"`, 1), strings.Replace(call, `{}`, `{},"Name":"read"`, 1),
 		strings.Replace(call, `"name"`, `"name":"read","name"`, 1), strings.Replace(call, `{}`, `{},"name":"read"`, 1),
 		strings.Replace(call, `}}`, `},"Method":"ping"}`, 1), strings.Replace(call, `}}`, `},"Params":{"name":"read"}}`, 1),
-		strings.Replace(call, `}}`, `}},"method":"ping"}`, 1), strings.Replace(call, "write", `\u0077rite`, 1), "\ufeff" + call,
+		strings.Replace(call, `}}`, `}},"method":"ping"}`, 1), strings.Replace(call, "write", `\u0077rite`, 1),
+		"\ufeff" + call,
 		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`,
 	} {
 		f.Add(body)

@@ -211,8 +211,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// A list of 2^20 bits of which one in a hundred is set, at random, needs 10.6 KB by its entropy. Encoded it has less than
-// 22 KB, so that ten of them have less than 250 KB in their tokens, which take 4 bytes for 3, compressed by gzip.
+// A list of 2^20 bits of which one in a hundred is set, at random, needs 10.6 KB by its entropy. Encoded it has less
+// than 22 KB, so that ten of them have less than 250 KB in their tokens, which take 4 bytes for 3, compressed by gzip.
 func TestSizeOfEncodedList(t *testing.T) {
 	list, random := statuslist.NewList(statuslist.MaxSize), rand.New(rand.NewPCG(1, 2))
 	for i := range int64(statuslist.MaxSize) {

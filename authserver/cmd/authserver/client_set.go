@@ -107,7 +107,8 @@ func (c *clientSetCommand) checkFlags() error {
 	if c.empty() {
 		return errors.New("nothing to change: give --name, --grant, --scope, " +
 			"--add-scope, --remove-scope, --redirect-uri, --[no-]introspects, --introspects-for, " +
-			"--exchange-from, --exchange-to, --[no-]without-pkce, --[no-]require-par, --[no-]dpop, --[no-]require-second-factor, --id-token-alg, " +
+			"--exchange-from, --exchange-to, --[no-]without-pkce, --[no-]require-par, --[no-]dpop, " +
+			"--[no-]require-second-factor, --id-token-alg, " +
 			"--[no-]first-party, --jwks-file, --jwks-uri, --trust-issuer, --no-keys, --no-secret, " +
 			"--post-logout-redirect-uri or --backchannel-logout-uri")
 	}
@@ -144,7 +145,8 @@ func (c *clientSetCommand) empty() bool {
 	return c.Name == nil && c.Grant == nil && c.Scope == nil && c.AddScope == nil && c.RemoveScope == nil &&
 		c.RedirectURI == nil && c.Introspects == nil && c.IntrospectsFor == nil && c.WithoutPKCE == nil &&
 		c.ExchangeFrom == nil && c.ExchangeTo == nil &&
-		c.RequirePAR == nil && c.DPoP == nil && c.SecondFactor == nil && c.IDTokenAlg == nil && c.FirstParty == nil && !c.given() &&
+		c.RequirePAR == nil && c.DPoP == nil && c.SecondFactor == nil && c.IDTokenAlg == nil &&
+		c.FirstParty == nil && !c.given() &&
 		!c.NoKeys && !c.NoSecret && !c.Logout.given()
 }
 

@@ -61,7 +61,7 @@ func inPod(t *testing.T) *kubernetes {
 
 func read(t *testing.T, path string) []byte {
 	t.Helper()
-	content, err := os.ReadFile(path) //nolint:gosec // of the test
+	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,8 +35,8 @@ const (
 // ErrWeakPassword is returned for a new password that breaks a rule. The text says which.
 var ErrWeakPassword = errors.New("password refused")
 
-// MinPasswordOf returns the minimum length of a user's new password, in characters: MinPassword for a user who must have
-// a second factor.
+// MinPasswordOf returns the minimum length of a user's new password, in characters: MinPassword for a user who must
+// have a second factor.
 func (l *Login) MinPasswordOf(u User) int {
 	if l.SecondFactors.Requires(u) {
 		return MinPassword

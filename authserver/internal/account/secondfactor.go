@@ -21,8 +21,8 @@ func (p SecondFactorPolicy) Requires(u User) bool {
 	return p.Everybody || slices.ContainsFunc(u.Groups, func(g string) bool { return slices.Contains(p.Groups, g) })
 }
 
-// errNeedsSecondFactor is the ErrIncorrect of a login by the password alone, which was right, of a user who has a second
-// factor or must have one. Callers cannot tell it from another ErrIncorrect.
+// errNeedsSecondFactor is the ErrIncorrect of a login by the password alone, which was right, of a user who has a
+// second factor or must have one. Callers cannot tell it from another ErrIncorrect.
 var errNeedsSecondFactor = fmt.Errorf("%w: the user needs a second factor", ErrIncorrect)
 
 // needsSecondFactor reports whether an attempt by the password alone must fail, even with the right password.

@@ -13,10 +13,11 @@ import (
 // errIncorrect is the response to every login that fails because of what was typed.
 var errIncorrect = oauth.ErrInvalidGrant.Describe("Incorrect username or password")
 
-// errSecondFactorRequired is the response to a client whose users all need a second factor, which this grant has no place
-// for.
-var errSecondFactorRequired = oauth.ErrUnauthorizedClient.Describe("a second factor is required here, and the password " +
-	"grant has none: use the authorization code grant, or the device code grant")
+// errSecondFactorRequired is the response to a client whose users all need a second factor, which this grant has no
+// place for.
+var errSecondFactorRequired = oauth.ErrUnauthorizedClient.Describe(
+	"a second factor is required here, and the password " +
+		"grant has none: use the authorization code grant, or the device code grant")
 
 // password runs the resource owner password credentials grant (RFC 6749 section 4.3).
 func (s *Service) password(ctx context.Context, r Request) (oauth.TokenResponse, error) {

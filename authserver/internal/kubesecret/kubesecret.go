@@ -64,7 +64,7 @@ func InPod(getenv func(string) string, folder string) (*Client, error) {
 	}
 	var files [3]string
 	for i, name := range []string{"token", "namespace", "ca.crt"} {
-		content, err := os.ReadFile(filepath.Join(folder, name)) //nolint:gosec // a fixed folder
+		content, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrNotInPod, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -114,7 +113,11 @@ func (s *Service) secretOf(ctx context.Context, user account.User, sealed string
 // Confirm returns the completion that adds the app of an enrolment, whose code somebody has typed, and the recovery
 // codes to show if it is the user's first factor. It returns ErrIncorrect, account.ErrBadName, ErrEnrolment, ErrSealed,
 // or an error of ctx or the store. Nothing is stored yet: Add, or the end of the login, does that.
-func (s *Service) Confirm(ctx context.Context, user account.User, sealed, name, code string) (Completion, []string, error) {
+func (s *Service) Confirm(
+	ctx context.Context,
+	user account.User,
+	sealed, name, code string,
+) (Completion, []string, error) {
 	fail := func(err error) (Completion, []string, error) { return Completion{}, nil, err }
 	text, err := s.secretOf(ctx, user, sealed)
 	if err != nil {
@@ -184,8 +187,8 @@ func WithSecondFactor(methods ...string) []string {
 func purposeOf(f Factor) string { return "secret of " + f.ID + " of " + f.UserID }
 
 // Check returns the completion of a login by the code of an app, or by a recovery code if recovery is set. Tries are
-// counted before the code is compared. It returns ErrIncorrect, an *account.ThrottledError, ErrSealed, or an error of ctx
-// or the store.
+// counted before the code is compared. It returns ErrIncorrect, an *account.ThrottledError, ErrSealed, or an error of
+// ctx or the store.
 func (s *Service) Check(ctx context.Context, t Try) (Completion, error) {
 	if t.Code == "" || len(t.Code) > maxTypedCode {
 		return Completion{}, ErrIncorrect
@@ -256,7 +259,7 @@ func (s *Service) Remove(ctx context.Context, user account.User, id, keep, addre
 // NewRecoveryCodes replaces the recovery codes of a user, and returns the new ones to show. It returns ErrUnknown if
 // the user has no second factor, or an error of ctx or the store. The address is the client's IP address.
 func (s *Service) NewRecoveryCodes(ctx context.Context, user account.User, address string) ([]string, error) {
-	codes, digests, err := newRecoveryCodes(io.Reader(rand.Reader), user.ID)
+	codes, digests, err := newRecoveryCodes(rand.Reader, user.ID)
 	if err == nil {
 		err = s.Store.ReplaceRecoveryCodes(ctx, user.ID, digests, s.Now())
 	}

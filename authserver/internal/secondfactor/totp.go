@@ -48,7 +48,7 @@ func totpStep(secret, typed string, now time.Time, last int64) (step int64, ok b
 
 // totpCode returns the code of a time step.
 func totpCode(secret string, step int64) (string, error) {
-	return hotp.GenerateCodeCustom(secret, uint64(max(step, 0)), //nolint:gosec // it is not negative
+	return hotp.GenerateCodeCustom(secret, uint64(max(step, 0)),
 		hotp.ValidateOpts{Digits: totpDigits, Algorithm: otp.AlgorithmSHA1})
 }
 

@@ -114,7 +114,8 @@ func TestVaultFollowsRotations(t *testing.T) {
 	if text, err := newVault(s, k).Open(t.Context(), sealed, "p"); err != nil || text != "the secret" {
 		t.Errorf("after Reseal: %q, %v", text, err)
 	}
-	if err := secondfactor.Reseal(t.Context(), s, newRing(t, keyring.EdDSA), to, noon); !errors.Is(err, secondfactor.ErrSealed) {
+	err = secondfactor.Reseal(t.Context(), s, newRing(t, keyring.EdDSA), to, noon)
+	if !errors.Is(err, secondfactor.ErrSealed) {
 		t.Errorf("Reseal from other keys: %v", err)
 	}
 }

@@ -42,8 +42,9 @@ func (s *SecondFactor) policy() (account.SecondFactorPolicy, error) {
 	}
 	everybody := s.SecondFactor == secondFactorRequired
 	if everybody && len(groups) > 0 {
-		return account.SecondFactorPolicy{}, errors.New("--second-factor=required (HALLPASS_SECOND_FACTOR) means all users: " +
-			"leave out --second-factor-groups (HALLPASS_SECOND_FACTOR_GROUPS)")
+		return account.SecondFactorPolicy{}, errors.New(
+			"--second-factor=required (HALLPASS_SECOND_FACTOR) means all users: " +
+				"leave out --second-factor-groups (HALLPASS_SECOND_FACTOR_GROUPS)")
 	}
 	return account.SecondFactorPolicy{Everybody: everybody, Groups: groups}, nil
 }

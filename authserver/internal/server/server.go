@@ -225,16 +225,13 @@ func handler(
 		Scopes:         data,
 		Tokens:         tokens,
 		Revocations:    revocations(s, keys, data, lists, observeRevocations(registry), log),
-		Assertions: assertion.New(assertion.Config{
-			Audiences: []string{s.Issuer, s.Issuer + "/token", s.Issuer + "/par"},
-			Guard:     guard,
-			Store:     data,
-			Now:       time.Now,
-		}),
-		Lists: lists, Verifier: verifier,
-		Keys:     keys,
-		Registry: registry,
-		Now:      time.Now, Log: log,
+		Assertions:     assertions(s, guard, data),
+		Lists:          lists,
+		Verifier:       verifier,
+		Keys:           keys,
+		Registry:       registry,
+		Now:            time.Now,
+		Log:            log,
 	}
 	if cfg.Passkeys, err = newPasskeys(s, data, login); err != nil {
 		return nil, err
@@ -252,6 +249,16 @@ func handler(
 		return nil, err
 	}
 	return web.New(cfg), nil
+}
+
+// assertions returns what checks the assertions of clients.
+func assertions(s Settings, guard *outbound.Guard, data *store.Store) *assertion.Verifier {
+	return assertion.New(assertion.Config{
+		Audiences: []string{s.Issuer, s.Issuer + "/token", s.Issuer + "/par"},
+		Guard:     guard,
+		Store:     data,
+		Now:       time.Now,
+	})
 }
 
 // revocations returns what publishes revocations, and tells published of them.

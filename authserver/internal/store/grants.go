@@ -68,7 +68,8 @@ func recordLogin(ctx context.Context, tx transaction, g grant.Grant) error {
 func (s *Store) insertGrant(ctx context.Context, tx transaction, g grant.Grant) (number int64, err error) {
 	err = tx.QueryRowContext(ctx,
 		"INSERT INTO grants (type, client_id, user_id, session, audience, scope, created_at, expires_at, "+
-			"refresh_family, refresh_digest, refresh_ends_at, refresh_expires_at, jkt, auth_time, methods, sid, address, agent) "+
+			"refresh_family, refresh_digest, refresh_ends_at, refresh_expires_at, jkt, auth_time, methods, sid, "+
+			"address, agent) "+
 			"SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, $17, $18, $19, "+
 			"COALESCE((SELECT sessions.address FROM sessions WHERE sessions.digest = $4), $15), "+
 			"COALESCE((SELECT sessions.agent FROM sessions WHERE sessions.digest = $4), $16) FROM clients WHERE id = $2 AND "+

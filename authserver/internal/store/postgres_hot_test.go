@@ -16,8 +16,8 @@ import (
 )
 
 // Refreshing daily for months writes no index of PostgreSQL, apart from the few times that a page is full: nearly every
-// update of a grant is a HOT update. Otherwise each refresh would write all indexes, and vacuum would have to clean them.
-// The server is that of this test: open transactions of others would keep it from removing old rows.
+// update of a grant is a HOT update. Otherwise each refresh would write all indexes, and vacuum would have to clean
+// them. The server is that of this test: open transactions of others would keep it from removing old rows.
 func TestPostgreSQLRotationsAreHOT(t *testing.T) {
 	t.Parallel()
 	url := postgrestest.Database(t, sync.OnceValues(func() (*postgrestest.Server, error) {

@@ -54,14 +54,14 @@ func (s *Store) Empty(ctx context.Context) (empty bool, err error) {
 	return empty, unavailable("look for users", err)
 }
 
-// demoPassword is the condition for a user who was made by the demo and still has the demo's password. No index finds
+// unchangedDemo is the condition for a user who was made by the demo and still has the demo's password. No index finds
 // these users, only their usernames.
-const demoPassword = "demo = 1 AND password_version = 0"
+const unchangedDemo = "demo = 1 AND password_version = 0"
 
 // HasDemoUsers reports whether one of these usernames is that of an active user who still has the demo's password.
 func (s *Store) HasDemoUsers(ctx context.Context, usernames []string) (has bool, err error) {
 	for _, username := range usernames {
-		err = s.read.scanRow(ctx, "SELECT EXISTS (SELECT 1 FROM users WHERE username = $1 AND "+demoPassword+
+		err = s.read.scanRow(ctx, "SELECT EXISTS (SELECT 1 FROM users WHERE username = $1 AND "+unchangedDemo+
 			" AND disabled_at IS NULL)", []any{username}, &has)
 		if err != nil || has {
 			return has, unavailable("look for demo users", err)
@@ -76,7 +76,7 @@ func (s *Store) EndDemo(ctx context.Context, usernames []string, now time.Time) 
 	return s.inTx(ctx, "end demo", func(ctx context.Context, tx transaction) error {
 		for _, username := range usernames {
 			var id string
-			err := tx.QueryRowContext(ctx, "SELECT id FROM users WHERE username = $1 AND "+demoPassword, username).Scan(&id)
+			err := tx.QueryRowContext(ctx, "SELECT id FROM users WHERE username = $1 AND "+unchangedDemo, username).Scan(&id)
 			switch {
 			case errors.Is(err, sql.ErrNoRows):
 				continue

@@ -121,7 +121,8 @@ func (r *replicated) replay(call string) {
 }
 
 // A replica answers reads of clients, APIs and revocations while it is as far as the primary. One that lags does not:
-// a deleted client is gone and a revoked grant is revoked while it knows neither. A client that is new is found at once.
+// a deleted client is gone and a revoked grant is revoked while it knows neither. A client that is new is found at
+// once.
 func TestReplica(t *testing.T) {
 	t.Parallel()
 	r, now := openReplicated(t), time.Now()

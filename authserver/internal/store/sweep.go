@@ -10,7 +10,8 @@ import (
 // sweptTables are the tables whose expired rows are deleted by the way.
 var sweptTables = []string{
 	"apis", "clients", "codes", "device_codes", "grants", "inbox_mails", "invitations",
-	"known_addresses", "links", "locks", "login_failures", "mail_requests", "pending_logins", "pushed_requests", "sessions",
+	"known_addresses", "links", "locks", "login_failures", "mail_requests", "pending_logins", "pushed_requests",
+	"sessions",
 	"sign_ups", "used_assertions",
 }
 

@@ -55,7 +55,8 @@ func (s *Store) sweepIdleGrants(ctx context.Context, tx transaction, now time.Ti
 	first := s.search.position()
 	var seen int64
 	var last, expired sql.NullInt64
-	err := tx.QueryRowContext(ctx, "SELECT COUNT(*), MAX(number), SUM(CASE WHEN refresh_expires_at < $1 THEN 1 ELSE 0 END) "+
+	err := tx.QueryRowContext(ctx, "SELECT COUNT(*), MAX(number), "+
+		"SUM(CASE WHEN refresh_expires_at < $1 THEN 1 ELSE 0 END) "+
 		"FROM (SELECT number, refresh_expires_at FROM grants WHERE number > $2 ORDER BY number LIMIT $3) AS seen",
 		idle, first, searchSize).Scan(&seen, &last, &expired)
 	if err != nil {

@@ -74,7 +74,8 @@ func (s *Store) sweepClients(
 	return sweep(ctx, tx, "clients",
 		"DELETE FROM clients WHERE id IN (SELECT id FROM clients WHERE source = $1 AND source <> '' AND last_used_at < $2 "+
 			"AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client_id = clients.id AND grants.revoked_at IS NULL "+
-			"AND COALESCE(grants.refresh_expires_at + 86400, grants.expires_at) > $3) ORDER BY last_used_at LIMIT $4 "+s.dialect.skipLocked+")",
+			"AND COALESCE(grants.refresh_expires_at + 86400, grants.expires_at) > $3) "+
+			"ORDER BY last_used_at LIMIT $4 "+s.dialect.skipLocked+")",
 		string(source), seconds(now.Add(-unused)), seconds(now), most)
 }
 

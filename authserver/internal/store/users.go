@@ -268,7 +268,8 @@ func (s *Store) PasswordCosts(ctx context.Context) ([]account.CostCount, error) 
 		err := r.Scan(&prefix, &c.Count)
 		c.Cost = account.CostOfPrefix(prefix)
 		return c, unavailable("read password costs", err)
-	}, "SELECT substr(password_hash, 1, 7), COUNT(*) FROM (SELECT password_hash FROM users ORDER BY id LIMIT $1) AS sample "+
+	}, "SELECT substr(password_hash, 1, 7), COUNT(*) "+
+		"FROM (SELECT password_hash FROM users ORDER BY id LIMIT $1) AS sample "+
 		"GROUP BY substr(password_hash, 1, 7)", costSample)
 	return slices.DeleteFunc(rows, func(c account.CostCount) bool { return c.Cost == 0 }), err
 }

@@ -208,6 +208,16 @@ func (a *authorization) check() *oauth.Error {
 		}
 		a.maxAge = time.Duration(seconds) * time.Second
 	}
+	if slices.Contains(a.prompt, "none") && len(a.prompt) > 1 {
+		return bad("prompt none stands alone")
+	}
+	return a.checkResponse()
+}
+
+// checkResponse returns what is wrong with the parameters that say what the response is and how it is protected.
+func (a *authorization) checkResponse() *oauth.Error {
+	bad := func(text string) *oauth.Error { return oauth.ErrInvalidRequest.Describe(text) }
+	form := a.form
 	switch {
 	case form.Get("response_type") == "":
 		return bad("missing: response_type")
@@ -230,9 +240,6 @@ func (a *authorization) check() *oauth.Error {
 		return bad("code_challenge must be 43 characters of base64url")
 	case form.Has("dpop_jkt") && !keyThumbprint.MatchString(form.Get("dpop_jkt")):
 		return errKeyThumbprint
-	}
-	if slices.Contains(a.prompt, "none") && len(a.prompt) > 1 {
-		return bad("prompt none stands alone")
 	}
 	return nil
 }
@@ -258,8 +265,8 @@ func (e *endpoints) checkTarget(r *http.Request, a *authorization) (*oauth.Error
 var challenge = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
 // needsLogin reports whether the user must log in first: nobody is logged in, the client asks
-// for a new login, the login is too old for it or has too few factors, or it asks for another user. To choose an account
-// is to log in.
+// for a new login, the login is too old for it or has too few factors, or it asks for another user. To choose an
+// account is to log in.
 //
 // After the login, the browser comes back with a query without what the user has just done: see afterLogin. A pushed
 // request stays as it is, so a login since it was pushed counts as new.

@@ -74,7 +74,7 @@ func failureOf(err error) failure {
 		return failure{status: http.StatusNotFound, code: "not_found", description: "Not Found"}
 	}
 	for _, of := range []func(error) (failure, bool){
-		accountFailureOf, passkeyFailureOf, mailFailureOf, temporaryFailureOf,
+		accountFailureOf, factorFailureOf, passkeyFailureOf, mailFailureOf, temporaryFailureOf,
 	} {
 		if f, ok := of(err); ok {
 			return f
@@ -100,22 +100,6 @@ func accountFailureOf(err error) (f failure, ok bool) {
 		f.code, f.userText = oauth.CodeInvalidGrant, say("The password is wrong. Type the one that you log in with now.")
 	case errors.Is(err, errNotYourUsername):
 		f.userText = say("That is not your username. Type it as it is shown.")
-	case errors.Is(err, secondfactor.ErrIncorrect):
-		f.code = oauth.CodeInvalidGrant
-		f.userText = say("This code is not valid. Codes of an app change every {n} seconds, and each works once.", codeSeconds)
-	case errors.Is(err, secondfactor.ErrTooMany):
-		f.userText = say("You have {apps} apps or {passkeys} passkeys, which is the maximum: remove one first.",
-			secondfactor.MaxFactors, secondfactor.MaxPasskeys)
-	case errors.Is(err, secondfactor.ErrRequired):
-		f.title, f.userText = say("You need a second factor"), say("Your administrator requires one, and this is your last.")
-		f.advice = say("Add the new one first, and remove this one then.")
-	case errors.Is(err, secondfactor.ErrEnrolment):
-		f.title, f.userText = say("This page is too old"), say("The key on it has expired. Nothing was changed.")
-		f.advice = say("Remove the entry from your app, and begin again.")
-	case errors.Is(err, secondfactor.ErrSealed):
-		f.status, f.title = http.StatusServiceUnavailable, say("Codes of apps do not work right now")
-		f.userText = say("The server cannot read what it needs to check them.")
-		f.advice = say("Use a recovery code, or tell your administrator. The server log says what is missing.")
 	case errors.Is(err, account.ErrChanged):
 		f.userText = say("Your account was changed at the same time. Try again.")
 	case errors.Is(err, account.ErrDemo):
@@ -130,6 +114,33 @@ func accountFailureOf(err error) (f failure, ok bool) {
 		f.userText = say("An account with this email address exists.")
 		f.advice = say("Log in with it. If you have forgotten the username or the password, ask for a mail on the login " +
 			"page.")
+	default:
+		return failure{}, false
+	}
+	return f, true
+}
+
+// factorFailureOf maps the errors of second factors.
+func factorFailureOf(err error) (f failure, ok bool) {
+	f = failure{status: http.StatusBadRequest, code: "refused"}
+	switch {
+	case errors.Is(err, secondfactor.ErrIncorrect):
+		f.code = oauth.CodeInvalidGrant
+		f.userText = say("This code is not valid. Codes of an app change every {n} seconds, and each works once.",
+			codeSeconds)
+	case errors.Is(err, secondfactor.ErrTooMany):
+		f.userText = say("You have {apps} apps or {passkeys} passkeys, which is the maximum: remove one first.",
+			secondfactor.MaxFactors, secondfactor.MaxPasskeys)
+	case errors.Is(err, secondfactor.ErrRequired):
+		f.title, f.userText = say("You need a second factor"), say("Your administrator requires one, and this is your last.")
+		f.advice = say("Add the new one first, and remove this one then.")
+	case errors.Is(err, secondfactor.ErrEnrolment):
+		f.title, f.userText = say("This page is too old"), say("The key on it has expired. Nothing was changed.")
+		f.advice = say("Remove the entry from your app, and begin again.")
+	case errors.Is(err, secondfactor.ErrSealed):
+		f.status, f.title = http.StatusServiceUnavailable, say("Codes of apps do not work right now")
+		f.userText = say("The server cannot read what it needs to check them.")
+		f.advice = say("Use a recovery code, or tell your administrator. The server log says what is missing.")
 	default:
 		return failure{}, false
 	}

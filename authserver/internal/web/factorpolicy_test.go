@@ -85,7 +85,8 @@ func TestNewPasswordKeepsTheLogin(t *testing.T) {
 	s.form(s.visit("/account/password"), "password", password, "new_password", newPassword).
 		leadsTo("a new password", "/account?done=password")
 	s.visit("/authorize?"+codeRequest("acr_values", "2").Encode()).says("two factors", http.StatusSeeOther, "code=")
-	s.visit("/authorize?"+codeRequest("max_age", "59").Encode()).says("the login is as old", http.StatusOK, `action="/login"`)
+	s.visit("/authorize?"+codeRequest("max_age", "59").Encode()).
+		says("the login is as old", http.StatusOK, `action="/login"`)
 }
 
 // RFC 6749 section 4.3 has no place for a second factor. Users who have one fail as with a wrong password.
@@ -147,8 +148,9 @@ func TestPasswordGrantIsRefused(t *testing.T) {
 	s.must(err)
 	for range 20 { // it counts nothing
 		for _, word := range []string{password, guess} {
-			s.post(login("client_id", public, "grant_type", "password", "password", word)).expect("a client that requires it", http.StatusBadRequest,
-				oauth.CodeUnauthorizedClient, "a second factor is required here")
+			s.post(login("client_id", public, "grant_type", "password", "password", word)).
+				expect("a client that requires it", http.StatusBadRequest,
+					oauth.CodeUnauthorizedClient, "a second factor is required here")
 		}
 	}
 	s.expectOK("another client", s.post(login()))

@@ -134,7 +134,8 @@ var everybody = []string{"*"}
 // New returns the handler of the public listener. Use each registry for one handler only.
 func New(cfg Config) http.Handler {
 	e := newEndpoints(cfg)
-	routes := slices.Concat(e.apiRoutes(), e.pageRoutes(), e.secondStepRoutes(), e.accountRoutes(), e.accountFactorRoutes())
+	routes := slices.Concat(e.apiRoutes(), e.pageRoutes(), e.secondStepRoutes(), e.accountRoutes(),
+		e.accountFactorRoutes())
 	if cfg.Registration.On() {
 		routes = append(routes, e.registrationRoutes()...)
 	}

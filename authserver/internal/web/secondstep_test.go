@@ -46,7 +46,7 @@ func (s *site) newBrowser() *testBrowser { return &testBrowser{s: s, cookies: ma
 func (b *testBrowser) do(r *http.Request) answer {
 	b.s.t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(b.cookies)) {
-		r.AddCookie(&http.Cookie{Name: name, Value: b.cookies[name]}) //nolint:gosec // a request has no attributes
+		r.AddCookie(&http.Cookie{Name: name, Value: b.cookies[name]})
 	}
 	a := b.s.serve(r)
 	for _, c := range (&http.Response{Header: a.header}).Cookies() {
@@ -76,7 +76,8 @@ func (b *testBrowser) form(page answer, fields ...string) answer {
 		b.s.t.Fatalf("no form in %d\n%s", page.status, page.text)
 	}
 	values := url.Values{}
-	for _, m := range regexp.MustCompile(`type="hidden" name="([^"]+)" value="([^"]*)"`).FindAllStringSubmatch(page.text, -1) {
+	hidden := regexp.MustCompile(`type="hidden" name="([^"]+)" value="([^"]*)"`)
+	for _, m := range hidden.FindAllStringSubmatch(page.text, -1) {
 		values.Set(m[1], unescaped(m[2]))
 	}
 	for i := 0; i < len(fields); i += 2 {
@@ -348,12 +349,14 @@ func TestStepUp(t *testing.T) {
 	t.Parallel()
 	s := newFactorSite(t)
 	s.arrives("the password alone", s.password())
-	s.visit("/authorize?"+codeRequest("acr_values", "1 2").Encode()).says("one factor is enough", http.StatusSeeOther, "code=")
+	s.visit("/authorize?"+codeRequest("acr_values", "1 2").Encode()).
+		says("one factor is enough", http.StatusSeeOther, "code=")
 	s.visit("/authorize?"+codeRequest("acr_values", "2", "prompt", "none").Encode()).
 		says("silently", http.StatusSeeOther, "error=login_required")
 	s.enrolInLogin("acr_values", s.secondStep("acr_values", "2")) // the session with one factor goes on until then
 	s.visit("/authorize?"+codeRequest("acr_values", "2").Encode()).says("two factors", http.StatusSeeOther, "code=")
-	s.visit("/authorize?"+codeRequest("acr_values", "2", "max_age", "90").Encode()).says("the same", http.StatusSeeOther, "code=")
+	s.visit("/authorize?"+codeRequest("acr_values", "2", "max_age", "90").Encode()).
+		says("the same", http.StatusSeeOther, "code=")
 }
 
 // The account page adds and removes second factors after a login within the last minutes, and ends other logins.

@@ -197,7 +197,8 @@ func TestStatusListAggregation(t *testing.T) {
 	}
 }
 
-// RFC 9110 sections 8.4 and 12.5.3: a client that accepts gzip gets the same list compressed, and caches keep both apart.
+// RFC 9110 sections 8.4 and 12.5.3: a client that accepts gzip gets the same list compressed, and caches keep both
+// apart.
 func TestStatusListCompressed(t *testing.T) {
 	s := newSite(t)
 	s.post(login())

@@ -55,7 +55,8 @@ func FuzzNewCondition(f *testing.F) {
 		lines := strings.Split(field, ",")
 		if split, err := items.NewCondition(lines, lines); !slices.ContainsFunc(lines, func(s string) bool {
 			return strings.Count(s, `"`)%2 != 0
-		}) && (err != nil || split.Matches(current) != c.Matches(current) || split.NoneMatches(current) != c.NoneMatches(current)) {
+		}) && (err != nil || split.Matches(current) != c.Matches(current) ||
+			split.NoneMatches(current) != c.NoneMatches(current)) {
 			t.Errorf("%q: as several lines: %v", field, err)
 		}
 	})

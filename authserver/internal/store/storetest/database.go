@@ -73,7 +73,10 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	"ReplaceHash":  func(ctx context.Context, s *store.Store) error { return s.ReplaceHash(ctx, "x", "old", "new") },
 	"CreateClient": func(ctx context.Context, s *store.Store) error { return s.CreateClient(ctx, newClient("x")) },
 	"ClientByID":   func(ctx context.Context, s *store.Store) error { _, err := s.ClientByID(ctx, "x"); return err },
-	"Clients":      func(ctx context.Context, s *store.Store) error { _, err := s.Clients(ctx, record.Page{}); return err },
+	"Clients": func(ctx context.Context, s *store.Store) error {
+		_, err := s.Clients(ctx, record.Page{})
+		return err
+	},
 	"SetClientSecret": func(ctx context.Context, s *store.Store) error {
 		return s.SetClientSecret(ctx, "x", "digest")
 	},

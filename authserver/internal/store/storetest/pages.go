@@ -27,6 +27,25 @@ func usernames(t *testing.T, s *store.Store, page record.Page) (names []string) 
 	return names
 }
 
+// inPages returns the usernames of all pages, given the first one.
+func inPages(t *testing.T, s *store.Store, page record.Page) (all []string) {
+	t.Helper()
+	for {
+		names := usernames(t, s, page)
+		if len(names) > page.Limit {
+			t.Fatalf("%d users in a page of %d", len(names), page.Limit)
+		}
+		if len(names) == 0 {
+			return all
+		}
+		if len(all) > 100 {
+			t.Fatal("the pages have no end")
+		}
+		all = append(all, names...)
+		page.After = names[len(names)-1]
+	}
+}
+
 func testUserPages(t *testing.T, s *store.Store) {
 	all := []string{
 		"Cann", "ann", "anna", "annb", "ano", "bob", "jos\u00e9", "100%", "a_b", "\ud7ffx", "\ue000x",
@@ -36,7 +55,8 @@ func testUserPages(t *testing.T, s *store.Store) {
 		addUser(t, s, name)
 	}
 	slices.Sort(all)
-	for _, prefix := range []string{"", "a", "ann", "an", "C", "%", "_", "jos\u00e9", "\ud7ff", "\U0010ffff", "\u00ff", "zz"} {
+	for _, prefix := range []string{"", "a", "ann", "an", "C", "%", "_",
+		"jos\u00e9", "\ud7ff", "\U0010ffff", "\u00ff", "zz"} {
 		var want []string
 		for _, name := range all {
 			if len(name) >= len(prefix) && name[:len(prefix)] == prefix {
@@ -45,19 +65,7 @@ func testUserPages(t *testing.T, s *store.Store) {
 		}
 		same(t, "all with the prefix "+prefix, want, usernames(t, s, record.Page{Prefix: prefix}))
 		for _, size := range []int{1, 3, 100} {
-			var got []string
-			page := record.Page{Prefix: prefix, Limit: size}
-			for range all {
-				names := usernames(t, s, page)
-				if len(names) > size {
-					t.Fatalf("%d users in a page of %d", len(names), size)
-				}
-				if len(names) == 0 {
-					break
-				}
-				got = append(got, names...)
-				page.After = names[len(names)-1]
-			}
+			got := inPages(t, s, record.Page{Prefix: prefix, Limit: size})
 			same(t, "pages of "+strconv.Itoa(size)+" with the prefix "+prefix, want, got)
 		}
 	}

@@ -105,7 +105,8 @@ func testSecondFactors(t *testing.T, s *store.Store) {
 	_, _, err = s.PendingLogin(ctx, "pending", start)
 	wants(t, "a pending login", err, secondfactor.ErrPendingUnknown)
 
-	wants(t, "removing that of nobody", s.RemoveSecondFactor(ctx, u, "tablet", "here", false, start), secondfactor.ErrUnknown)
+	wants(t, "removing that of nobody",
+		s.RemoveSecondFactor(ctx, u, "tablet", "here", false, start), secondfactor.ErrUnknown)
 	jane := addUser(t, s, "jane")
 	wants(t, "removing another's", s.RemoveSecondFactor(ctx, jane, "phone", "", false, start), secondfactor.ErrUnknown)
 	wants(t, "codes of nobody", s.ReplaceRecoveryCodes(ctx, jane.ID, []string{"x"}, start), secondfactor.ErrUnknown)
