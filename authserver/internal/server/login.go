@@ -43,7 +43,7 @@ func newLogin(
 		NameKey: []byte(key),
 		Demo:    s.demoOn(),
 		Hold:    time.Second,
-		Now:     time.Now,
+		Now:     s.Now,
 		Log:     log,
 	}, nil
 }
