@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -27,6 +28,7 @@ type member struct {
 	name    string
 	address string // listens on ports 9000 (public) and 9001 (admin) of it
 	args    []string
+	program string // its path; empty for the one with the name
 	process *process
 }
 
@@ -38,7 +40,22 @@ const (
 // start starts the server and waits until it is ready.
 func (m *member) start(t *testing.T) {
 	t.Helper()
-	m.process = serve(t, m.name, m.address+":9001", m.args...)
+	m.launch(t)
+	m.awaitReady(t)
+}
+
+// launch starts the server.
+func (m *member) launch(t *testing.T) {
+	t.Helper()
+	cmd := exec.Command(cmp.Or(m.program, filepath.Join(bin, m.name)), m.args...)
+	cmd.Env = cleanEnv()
+	m.process = launch(t, m.name, cmd)
+}
+
+// awaitReady waits until the server is ready.
+func (m *member) awaitReady(t *testing.T) {
+	t.Helper()
+	waitFor(t, m.name+" to be ready", func() bool { return isReady(m.address + ":9001") }, m.process)
 }
 
 // subnet returns a part of the loopback network that no other process of tests uses: the
@@ -106,12 +123,10 @@ func (c *cluster) members(name string, first, n int, args []string) []*member {
 func (c *cluster) launchAll(t *testing.T) {
 	t.Helper()
 	for _, m := range c.all() {
-		cmd := exec.Command(filepath.Join(bin, m.name), m.args...)
-		cmd.Env = cleanEnv()
-		m.process = launch(t, m.name, cmd)
+		m.launch(t)
 	}
 	for _, m := range c.all() {
-		waitFor(t, m.name+" to be ready", func() bool { return isReady(m.address + ":9001") }, m.process)
+		m.awaitReady(t)
 	}
 }
 

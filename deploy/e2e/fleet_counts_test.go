@@ -26,6 +26,11 @@ func (c *counts) add(what string, got response, err error) {
 	if err != nil {
 		result = "no response"
 	}
+	c.addResult(what, result)
+}
+
+// addResult counts what happened to a request.
+func (c *counts) addResult(what, result string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.results[what] == nil {

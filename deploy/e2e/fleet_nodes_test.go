@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -44,8 +43,9 @@ type databaseFleet struct {
 // startDatabaseFleet starts the nodes and the proxy, and waits until all nodes replicate. They end with the test.
 func startDatabaseFleet(t *testing.T) *databaseFleet {
 	t.Helper()
-	f := &databaseFleet{scope: fmt.Sprintf("hp%d", os.Getpid()%10000), bin: fleetPrograms(t), folder: fleetFolder(t)}
-	prefix := fmt.Sprintf("10.%d.%d", 100+os.Getpid()/250%100, os.Getpid()%250)
+	f := &databaseFleet{scope: fmt.Sprintf("hp%d", os.Getpid()), bin: fleetPrograms(t), folder: fleetFolder(t)}
+	f.removeLeftovers(t)
+	prefix := f.freeNetwork(t)
 	f.layNetwork(t, prefix+".1/24")
 	for i := range 3 {
 		f.nodes = append(f.nodes, &node{
@@ -90,10 +90,11 @@ func fleetPrograms(t *testing.T) string {
 	if os.Getuid() != 0 {
 		leftOut(t, "network namespaces, which need root")
 	}
-	if out, err := exec.Command("ip", "netns", "add", "hallpass-probe").CombinedOutput(); err != nil {
+	probe := fmt.Sprintf("hp%dprobe", os.Getpid())
+	if out, err := exec.Command("ip", "netns", "add", probe).CombinedOutput(); err != nil {
 		leftOut(t, "network namespaces: "+string(out))
 	}
-	_ = exec.Command("ip", "netns", "del", "hallpass-probe").Run()
+	_ = exec.Command("ip", "netns", "del", probe).Run()
 	return found[len(found)-1]
 }
 
@@ -111,51 +112,6 @@ func fleetFolder(t *testing.T) string {
 	return dir
 }
 
-// layNetwork makes the switch of the nodes and connects the test's own namespace to it. The switch is in a namespace of
-// its own, so that the firewall of this machine, such as Docker's, does not apply to it.
-func (f *databaseFleet) layNetwork(t *testing.T, address string) {
-	t.Helper()
-	f.mustRun(t, "ip", "netns", "add", f.scope)
-	t.Cleanup(func() { f.run("ip", "netns", "del", f.scope) })
-	for _, args := range [][]string{
-		{"-n", f.scope, "link", "add", "switch", "type", "bridge"},
-		{"-n", f.scope, "link", "set", "switch", "up"},
-		{"link", "add", f.scope, "type", "veth", "peer", "name", "uplink", "netns", f.scope},
-		{"-n", f.scope, "link", "set", "uplink", "master", "switch"},
-		{"-n", f.scope, "link", "set", "uplink", "up"},
-		{"addr", "add", address, "dev", f.scope},
-		{"link", "set", f.scope, "up"},
-	} {
-		f.mustRun(t, "ip", args...)
-	}
-}
-
-// connect makes the namespace of a node and its cable to the switch. At the end of the test, everything in it ends.
-func (f *databaseFleet) connect(t *testing.T, n *node) {
-	t.Helper()
-	f.mustRun(t, "ip", "netns", "add", n.name)
-	t.Cleanup(func() {
-		n.signal(syscall.SIGKILL)
-		for _, cmd := range n.started {
-			_ = cmd.Wait() // it was killed
-		}
-		if t.Failed() {
-			n.showLogs(t)
-		}
-		f.run("ip", "netns", "del", n.name)
-	})
-	for _, args := range [][]string{
-		{"-n", f.scope, "link", "add", n.link, "type", "veth", "peer", "name", "eth0", "netns", n.name},
-		{"-n", f.scope, "link", "set", n.link, "master", "switch"},
-		{"-n", f.scope, "link", "set", n.link, "up"},
-		{"-n", n.name, "addr", "add", n.address + "/24", "dev", "eth0"},
-		{"-n", n.name, "link", "set", "eth0", "up"},
-		{"-n", n.name, "link", "set", "lo", "up"},
-	} {
-		f.mustRun(t, "ip", args...)
-	}
-}
-
 // showLogs logs the ends of the logs of a node.
 func (n *node) showLogs(t *testing.T) {
 	t.Helper()
@@ -167,8 +123,11 @@ func (n *node) showLogs(t *testing.T) {
 	}
 }
 
-// run runs a command whose failure does not matter.
-func (f *databaseFleet) run(name string, args ...string) { _ = exec.Command(name, args...).Run() }
+// run runs a command whose failure does not matter, and returns what it printed.
+func (f *databaseFleet) run(name string, args ...string) string {
+	out, _ := exec.Command(name, args...).CombinedOutput()
+	return string(out)
+}
 
 // mustRun runs a command that must succeed.
 func (f *databaseFleet) mustRun(t *testing.T, name string, args ...string) string {
@@ -234,27 +193,14 @@ func (n *node) startEtcd(t *testing.T, f *databaseFleet) {
 	n.start(t, "etcd", "--name", n.name, "--data-dir", filepath.Join(n.dir, "etcd"),
 		"--listen-client-urls", client, "--advertise-client-urls", client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-		"--initial-cluster", strings.Join(members, ","), "--unsafe-no-fsync", "--enable-v2")
+		"--initial-cluster", strings.Join(members, ","), "--unsafe-no-fsync", "--enable-v2",
+		// A busy machine must not elect another leader again and again. This is still faster than patroniTTL.
+		"--heartbeat-interval", "300", "--election-timeout", "3000")
 }
 
 func (n *node) startPatroni(t *testing.T) {
 	t.Helper()
 	n.start(t, "patroni", n.config())
-}
-
-// signal sends a signal to all processes in the namespace.
-func (n *node) signal(s syscall.Signal) {
-	for range 3 { // those that were started meanwhile
-		out, err := exec.Command("ip", "netns", "pids", n.name).Output()
-		if err != nil {
-			return
-		}
-		for _, field := range strings.Fields(string(out)) {
-			if pid, err := strconv.Atoi(field); err == nil {
-				_ = syscall.Kill(pid, s) // it may have ended
-			}
-		}
-	}
 }
 
 // startProxy starts HAProxy, which connects clients to the primary.

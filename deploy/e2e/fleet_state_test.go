@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +37,29 @@ func (f *databaseFleet) primary(except ...*node) *node {
 	return nil
 }
 
+// primaryAfter returns the primary, which need not be another one than old: on a busy machine, Patroni fails over by
+// itself.
+func (f *databaseFleet) primaryAfter(old *node) *node {
+	if n := f.primary(old); n != nil {
+		return n
+	}
+	return f.primary()
+}
+
+// timeline returns the number of PostgreSQL's timeline, which is one more after each promotion.
+func (f *databaseFleet) timeline(t *testing.T) (number int) {
+	t.Helper()
+	waitFor(t, "the timeline", func() bool {
+		out, err := f.psql(f.primary(), "postgres",
+			"SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int")
+		if err == nil {
+			number, err = strconv.Atoi(strings.TrimSpace(out))
+		}
+		return err == nil
+	})
+	return number
+}
+
 // members returns the role of each member that runs, as one of them says.
 func (f *databaseFleet) members() map[string]string {
 	var cluster struct {
@@ -63,8 +87,8 @@ func (f *databaseFleet) members() map[string]string {
 	return roles
 }
 
-// awaitWhole waits until all nodes run, and one of the standbys is the synchronous one.
-func (f *databaseFleet) awaitWhole(t *testing.T) {
+// awaitWhole waits until all nodes run, and one of the standbys is the synchronous one. It returns the primary.
+func (f *databaseFleet) awaitWhole(t *testing.T) (primary *node) {
 	t.Helper()
 	waitFor(t, "all nodes to replicate", func() bool {
 		counts := map[string]int{}
@@ -75,9 +99,10 @@ func (f *databaseFleet) awaitWhole(t *testing.T) {
 			time.Sleep(200 * time.Millisecond)
 			return false
 		}
-		primary := f.primary()
+		primary = f.primary()
 		return primary != nil && f.streaming(primary) == len(f.nodes)-1
 	})
+	return primary
 }
 
 // streaming returns how many standbys stream from a primary.
@@ -90,13 +115,18 @@ func (f *databaseFleet) streaming(primary *node) int {
 	return n
 }
 
+// psqlTimeout ends a psql whose server does not respond: a fault may have frozen it.
+const psqlTimeout = 30 * time.Second
+
 // psql runs a statement at a node and returns its output.
 func (f *databaseFleet) psql(n *node, database, statement string) (string, error) {
 	if n == nil {
 		return "", errors.New("there is no such node")
 	}
 	url := fmt.Sprintf("postgres://postgres:%s@%s:5432/%s?connect_timeout=5", postgresPassword, n.address, database)
-	out, err := exec.Command(filepath.Join(f.bin, "psql"), "-At", "-c", statement, url).CombinedOutput()
+	ctx, cancel := context.WithTimeout(context.Background(), psqlTimeout)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, filepath.Join(f.bin, "psql"), "-At", "-c", statement, url).CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, out)
 	}
@@ -106,7 +136,7 @@ func (f *databaseFleet) psql(n *node, database, statement string) (string, error
 // sql runs a statement at the primary.
 func (f *databaseFleet) sql(t *testing.T, database, statement string) {
 	t.Helper()
-	if _, err := f.psql(f.primary(), database, statement); err != nil {
+	if _, err := f.psql(f.awaitWhole(t), database, statement); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -49,15 +49,25 @@ var faults = []fault{
 	{
 		name: "switched over",
 		fail: func(t *testing.T, f *databaseFleet, n *node) {
-			f.mustRun(t, "patronictl", "-c", n.config(), "switchover", f.scope, "--force")
+			// Patroni may refuse for a moment, and says so with exit code 0.
+			waitFor(t, "a switchover", func() bool {
+				out := f.run("patronictl", "-c", n.config(), "switchover", f.scope, "--force")
+				return strings.Contains(out, "Successfully") || f.primary(n) != nil
+			})
 		},
 		repair: func(*testing.T, *databaseFleet, *node) {},
 	},
 }
 
+// fleetGrace is the grace period of refresh tokens: the longest one.
+const fleetGrace = 5 * time.Minute
+
+// fleetServers is how many authorization servers the clients of a fleet use.
+const fleetServers = 2
+
 // startFleet starts two servers of each tier on a database fleet. The first authorization server connects through the
-// proxy, the second one has all nodes in its URL.
-func startFleet(t *testing.T) (*cluster, *databaseFleet) {
+// proxy, the second one has all nodes in its URL. With a path of the program steppedclock, a third one has its clock.
+func startFleet(t *testing.T, steppedClock string) (*cluster, *databaseFleet) {
 	t.Helper()
 	if !*runFleet {
 		t.Skip("a test of `make test-fleet`")
@@ -67,12 +77,17 @@ func startFleet(t *testing.T) (*cluster, *databaseFleet) {
 	c.system.database = f.byHosts()
 	common := []string{"serve", "--keys-file", c.keysFile, "--issuer", c.authURL, "--audience", c.apiURL,
 		"--drain-delay", "0s", "--trusted-proxies", "127.0.0.0/8"}
-	auth := append(slices.Clone(common), "--demo", "--bcrypt-cost", "10", "--refresh-grace", "5m",
+	auth := append(slices.Clone(common), "--demo", "--bcrypt-cost", "10", "--refresh-grace", fleetGrace.String(),
 		"--access-token-lifetime", "4h",
 		"--database-connect-timeout", "3s", "--database-statement-timeout", "2s")
-	c.auth = c.members("authserver", 10, 2, auth)
+	c.auth = c.members("authserver", 10, fleetServers, auth)
 	for i, url := range []string{f.byProxy(), f.byHosts()} {
 		c.auth[i].args = append(c.auth[i].args, "--database-url", url)
+	}
+	if steppedClock != "" {
+		m := c.members("authserver", 12, 1, append(auth, "--database-url", f.byHosts()))[0]
+		m.program = steppedClock
+		c.auth = append(c.auth, m)
 	}
 	c.api = c.members("resourceserver", 20, 2, append(slices.Clone(common), "--keys-file", c.apiKeysFile()))
 	c.launchAll(t)
@@ -83,8 +98,9 @@ func startFleet(t *testing.T) (*cluster, *databaseFleet) {
 // TestFleet lets the primary of a database fail in each way, again and again, under load. The API tier notices nothing,
 // no token request gets a wrong response, and nothing is lost that was acknowledged.
 func TestFleet(t *testing.T) {
-	c, f := startFleet(t)
+	c, f := startFleet(t, "")
 	cs := startClients(t, c, 6)
+	before := f.timeline(t)
 	var table []string
 	for round := range *fleetRounds {
 		for _, fault := range faults {
@@ -96,12 +112,11 @@ func TestFleet(t *testing.T) {
 			table = append(table, line)
 		}
 	}
+	f.awaitWhole(t)
 	cs.check(t)
 	t.Logf("faults:\n%s\n%s", tableHead, strings.Join(table, "\n"))
+	t.Logf("%d failovers by themselves", f.timeline(t)-before-len(table))
 }
-
-// backWithin is a generous limit on the time from the new primary to tokens.
-const backWithin = time.Minute
 
 // tableHead is the head of the table of what inject returns.
 const tableHead = "| Fault | new primary after | it takes a write | tokens by the proxy | tokens by several hosts |\n" +
@@ -111,9 +126,8 @@ const tableHead = "| Fault | new primary after | it takes a write | tokens by th
 // has measured: the time from the fault to the new primary, and three times from then on.
 func inject(t *testing.T, f *databaseFleet, cs *clients, fault fault) string {
 	t.Helper()
-	f.awaitWhole(t)
-	old := f.primary()
 	cs.awaitLoad(t)
+	old := f.awaitWhole(t)
 	began := time.Now()
 	fault.fail(t, f, old)
 	waitFor(t, "a new primary", func() bool { return f.primary(old) != nil })
@@ -121,7 +135,7 @@ func inject(t *testing.T, f *databaseFleet, cs *clients, fault fault) string {
 	since := func(at time.Time) string { return at.Sub(promoted).Round(10 * time.Millisecond).String() }
 	times := []string{fault.name, promoted.Sub(began).Round(10 * time.Millisecond).String()}
 	waitFor(t, "a write", func() bool {
-		_, err := f.psql(f.primary(old), "postgres", "CREATE TABLE IF NOT EXISTS probe (n INT); INSERT INTO probe VALUES (1)")
+		_, err := f.psql(f.primaryAfter(old), "postgres", "CREATE TABLE IF NOT EXISTS probe (n INT); INSERT INTO probe VALUES (1)")
 		return err == nil
 	})
 	times = append(times, since(time.Now()))
@@ -131,9 +145,6 @@ func inject(t *testing.T, f *databaseFleet, cs *clients, fault fault) string {
 			at = cs.counts.since(server, promoted)
 			return !at.IsZero()
 		})
-		if at.Sub(promoted) > backWithin {
-			t.Errorf("server %d has issued no token for %v after the promotion", server, at.Sub(promoted))
-		}
 		times = append(times, since(at))
 	}
 	cs.awaitLoad(t)

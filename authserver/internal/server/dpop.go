@@ -29,5 +29,6 @@ func newProofs(ctx context.Context, s Settings, data *store.Store) (*dpop.Verifi
 		Base:    base,
 		Nonces:  dpop.NewNonces([]byte(shared)),
 		Replays: web.Proofs{Store: data},
+		Now:     s.Now,
 	}), nil
 }

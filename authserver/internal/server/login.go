@@ -47,7 +47,7 @@ func newLogin(
 		NameKey: []byte(key),
 		Demo:    s.demoOn(),
 		Hold:    time.Second,
-		Now:     time.Now,
+		Now:     s.Now,
 
 		MinPassword:   s.SecondFactor.PasswordMinLength,
 		SecondFactors: policy,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/database"
 	"github.com/hallpass-auth/hallpass/shared/program"
@@ -64,7 +63,7 @@ func (s *Settings) checkMail() error {
 // transport returns what delivers mails: nil if nothing does. The error names the setting.
 func (s *Settings) transport(data *store.Store) (mail.Transport, error) {
 	if s.inboxOn() {
-		return &mail.Inbox{Store: data, Now: time.Now}, nil
+		return &mail.Inbox{Store: data, Now: s.Now}, nil
 	}
 	if s.Mail.SMTPURL == "" {
 		return nil, nil //nolint:nilnil // there is no transport
@@ -92,7 +91,7 @@ func (s *Settings) startMail(ctx context.Context, cfg *web.Config, data *store.S
 		return program.WithCode(program.ExitUsage, err)
 	}
 	if transport == nil {
-		_, err := data.ForgetMailRequests(ctx, time.Now().Add(-mail.LimitPeriod))
+		_, err := data.ForgetMailRequests(ctx, s.Now().Add(-mail.LimitPeriod))
 		return err
 	}
 	templates, err := mail.LoadTemplates(s.Mail.MailTemplates)
@@ -110,17 +109,17 @@ func (s *Settings) startMail(ctx context.Context, cfg *web.Config, data *store.S
 		Transport: transport,
 		Service:   cfg.Theme.Name,
 		Language:  cfg.Language,
-		Now:       time.Now,
+		Now:       s.Now,
 		Log:       log,
 	}
-	cfg.Recovery = &recovery.Service{Store: data, Login: login, Now: time.Now, Log: log}
-	cfg.Emails = &emailcheck.Service{Store: data, Login: login, Now: time.Now, Log: log}
+	cfg.Recovery = &recovery.Service{Store: data, Login: login, Now: s.Now, Log: log}
+	cfg.Emails = &emailcheck.Service{Store: data, Login: login, Now: s.Now, Log: log}
 	policy, err := s.SignUp.policy()
 	if err != nil {
 		return program.WithCode(program.ExitUsage, err)
 	}
 	if policy.Mode != signup.Off {
-		cfg.SignUp = &signup.Service{Store: data, Login: login, Policy: policy, Now: time.Now, Log: log}
+		cfg.SignUp = &signup.Service{Store: data, Login: login, Policy: policy, Now: s.Now, Log: log}
 		sender.MaySignUp = cfg.SignUp.MaySignUp
 	}
 	go mail.New(sender).Run(ctx)

@@ -13,11 +13,11 @@ import (
 const forgetPlacesEvery = time.Hour
 
 // forgetPlaces deletes where logins came from before they are account.PlaceMemory old, until ctx ends.
-func forgetPlaces(ctx context.Context, data *store.Store, log *slog.Logger) {
+func forgetPlaces(ctx context.Context, data *store.Store, now func() time.Time, log *slog.Logger) {
 	ticker := time.NewTicker(forgetPlacesEvery)
 	defer ticker.Stop()
 	for {
-		before := time.Now().Add(forgetPlacesEvery - account.PlaceMemory)
+		before := now().Add(forgetPlacesEvery - account.PlaceMemory)
 		if err := data.ForgetPlaces(ctx, before); err != nil && ctx.Err() == nil {
 			log.WarnContext(ctx, "cannot delete the addresses of old logins", "error", err)
 		}

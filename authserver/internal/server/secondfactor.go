@@ -68,17 +68,17 @@ func newSecondFactors(
 	login *account.Login,
 	log *slog.Logger,
 ) *secondfactor.Service {
-	vault := secondfactor.NewVault(data, keys, time.Now, log)
+	vault := secondfactor.NewVault(data, keys, s.Now, log)
 	go refreshVault(ctx, vault, log)
 	return &secondfactor.Service{
-		Store: data, Vault: vault, Login: login, Policy: login.SecondFactors, Name: hostOf(s.Issuer), Now: time.Now, Log: log,
+		Store: data, Vault: vault, Login: login, Policy: login.SecondFactors, Name: hostOf(s.Issuer), Now: s.Now, Log: log,
 	}
 }
 
 // newPasskeys returns what runs the ceremonies of passkeys; nil if the issuer is an IP address.
 func newPasskeys(s Settings, data *store.Store, login *account.Login) (*passkey.Service, error) {
 	passkeys, err := passkey.New(passkey.Config{
-		Issuer: s.Issuer, Key: login.NameKey, Store: data, Login: login, Now: time.Now, Random: rand.Reader,
+		Issuer: s.Issuer, Key: login.NameKey, Store: data, Login: login, Now: s.Now, Random: rand.Reader,
 	})
 	if errors.Is(err, passkey.ErrNoDomain) {
 		return nil, nil //nolint:nilnil // the account page says why there are none

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -15,7 +14,6 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/keymetrics"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
-	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
 	"github.com/hallpass-auth/hallpass/shared/token"
 	"github.com/hallpass-auth/hallpass/shared/tracing"
@@ -26,7 +24,6 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
-	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
@@ -36,6 +33,7 @@ import (
 // database server that does not respond, and migrates the database before it is ready. The
 // version is shown in the metrics.
 func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err error) {
+	s.setClock()
 	keys, err := s.Keys.Open(ctx, log)
 	if err != nil {
 		return program.WithCode(program.ExitUsage, err)
@@ -80,7 +78,7 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 		},
 		Ready: func(ctx context.Context) error {
 			health, _ := keyring.HealthOf(keys)
-			return errors.Join(health.Check(time.Now()), database(ctx, data))
+			return errors.Join(health.Check(s.Now()), database(ctx, data))
 		},
 		AdminPages: s.adminPages(func() *store.Store { return data }),
 		PublicURL:  s.Issuer,
@@ -111,7 +109,8 @@ type Parts struct {
 // Handler prepares the database for the settings and returns the handler of the public listener. Its background
 // work goes on until ctx ends.
 func Handler(ctx context.Context, s Settings, p Parts) (http.Handler, error) {
-	if err := setDefaultAPI(ctx, p.Data, s.Audience, p.Log); err != nil {
+	s.setClock()
+	if err := setDefaultAPI(ctx, p.Data, s.Audience, s.Now(), p.Log); err != nil {
 		return nil, err
 	}
 	if err := s.checkClients(ctx, p.Data, p.Hasher, p.Log); err != nil {
@@ -120,7 +119,7 @@ func Handler(ctx context.Context, s Settings, p Parts) (http.Handler, error) {
 	warnOfTwins(ctx, p.Data, p.Log)
 	logNewAdminEvents(ctx, p.Data, p.Log)
 	go logAdminEvents(ctx, p.Data, p.Log)
-	go forgetPlaces(ctx, p.Data, p.Log)
+	go forgetPlaces(ctx, p.Data, s.Now, p.Log)
 	login, err := newLogin(ctx, s, p.Data, p.Hasher, p.Log)
 	if err != nil {
 		return nil, err
@@ -128,56 +127,17 @@ func Handler(ctx context.Context, s Settings, p Parts) (http.Handler, error) {
 	return handler(ctx, s, p.Keys, p.Data, login, p.Traces, p.Registry, p.Log)
 }
 
-// checkClients makes the users and the client of the demo if asked to, and checks the default
-// client.
-func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *account.Hasher,
-	log *slog.Logger) error {
-	if err := prepareDemo(ctx, s.demoOn(), data, hasher, time.Now(), log); err != nil {
-		return fmt.Errorf("--demo (HALLPASS_DEMO): %w", err)
+// setClock makes time.Now the clock if there is no other.
+func (s *Settings) setClock() {
+	if s.Now == nil {
+		s.Now = time.Now
 	}
-	if s.demoOn() && s.DefaultClient == "" {
-		// The client demo may be deleted or changed: then there is no default client.
-		err := checkDefaultClient(ctx, data, demoClient)
-		switch {
-		case err == nil:
-			s.DefaultClient = demoClient
-		case errors.Is(err, store.ErrUnavailable):
-			return err
-		default:
-			log.InfoContext(ctx, "demo: a request that names no client is refused, since the client demo is not as it was made",
-				"reason", err)
-		}
-	}
-	if err := checkDefaultClient(ctx, data, s.DefaultClient); err != nil {
-		return program.WithCode(program.ExitUsage, fmt.Errorf("--default-client (HALLPASS_DEFAULT_CLIENT): %w", err))
-	}
-	return warnOfWeakClients(ctx, data, log)
-}
-
-// warnOfWeakClients logs the clients that see their users' passwords, and those that may leave
-// out PKCE.
-func warnOfWeakClients(ctx context.Context, data *store.Store, log *slog.Logger) error {
-	clients, err := data.Clients(ctx, record.Page{})
-	if err != nil {
-		return err
-	}
-	for _, c := range clients {
-		if c.Allows(oauth.GrantPassword) {
-			log.WarnContext(ctx, "a client may use the password grant, and sees its users' passwords (RFC 9700 section 2.4)",
-				"client", c.ID)
-		}
-		if c.WithoutPKCE {
-			log.WarnContext(ctx, "a client may leave out PKCE, which protects its codes (RFC 9700 section 2.1.1)",
-				"client", c.ID)
-		}
-	}
-	return nil
 }
 
 // setDefaultAPI registers the API of the settings as the default one, and warns if another
 // was the default until now.
-func setDefaultAPI(ctx context.Context, data *store.Store, audience string, log *slog.Logger) error {
-	before, err := data.SetDefaultAPI(ctx, audience, time.Now())
+func setDefaultAPI(ctx context.Context, data *store.Store, audience string, now time.Time, log *slog.Logger) error {
+	before, err := data.SetDefaultAPI(ctx, audience, now)
 	if err == nil && before != "" && before != audience {
 		log.WarnContext(ctx, "--audience (HALLPASS_AUDIENCE) has changed: logins for the previous default API go on "+
 			"with tokens for the new one; the previous one stays registered until 'authserver api delete'",
@@ -200,7 +160,9 @@ func handler(
 ) (http.Handler, error) {
 	observeLogins(registry, login)
 	observeStore(registry, data)
-	verifier, err := token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, Audience: s.Audience})
+	verifier, err := token.NewVerifier(token.VerifierConfig{
+		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, Now: s.Now,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +174,7 @@ func handler(
 	if err != nil {
 		return nil, err
 	}
-	go backchannel.New(backchannel.Config{Store: data, Tokens: tokens, Guard: guard, Now: time.Now, Log: log}).Run(ctx)
+	go backchannel.New(backchannel.Config{Store: data, Tokens: tokens, Guard: guard, Now: s.Now, Log: log}).Run(ctx)
 	lists := grant.Lists{Issuer: s.Issuer, Default: s.Audience}
 	cfg := web.Config{
 		SecondFactors:  newSecondFactors(ctx, s, keys, data, login, log),
@@ -220,7 +182,7 @@ func handler(
 		DefaultClient:  s.DefaultClient,
 		AllowedOrigins: s.HTTP.AllowedOrigins,
 		Passwords:      login,
-		Accounts:       &account.Service{Store: data, Login: login, Now: time.Now, Log: log},
+		Accounts:       &account.Service{Store: data, Login: login, Now: s.Now, Log: log},
 		Sessions:       data,
 		Scopes:         data,
 		Tokens:         tokens,
@@ -230,7 +192,7 @@ func handler(
 		Verifier:       verifier,
 		Keys:           keys,
 		Registry:       registry,
-		Now:            time.Now,
+		Now:            s.Now,
 		Log:            log,
 	}
 	if cfg.Passkeys, err = newPasskeys(s, data, login); err != nil {
@@ -257,7 +219,7 @@ func assertions(s Settings, guard *outbound.Guard, data *store.Store) *assertion
 		Audiences: []string{s.Issuer, s.Issuer + "/token", s.Issuer + "/par"},
 		Guard:     guard,
 		Store:     data,
-		Now:       time.Now,
+		Now:       s.Now,
 	})
 }
 
@@ -275,8 +237,8 @@ func revocations(
 		Lists:     lists,
 		Grants:    data,
 		APIs:      data,
-		Signer:    &token.Signer{Keys: keys, Audience: s.Audience},
-		Now:       time.Now,
+		Signer:    &token.Signer{Keys: keys, Audience: s.Audience, Now: s.Now},
+		Now:       s.Now,
 		Published: published,
 		Log:       log,
 	})
@@ -292,7 +254,9 @@ func newGuard(s Settings, traces *tracing.Tracer, log *slog.Logger) (*outbound.G
 		log.Warn("--insecure-fetch-from (HALLPASS_INSECURE_FETCH_FROM) lets clients make the server call an address of "+
 			"this machine: use it for tests and examples only", "address", exception.String())
 	}
-	return outbound.New(outbound.Config{Exception: exception, Log: log, Transport: traces.Transport}), nil
+	return outbound.New(outbound.Config{
+		Exception: exception, Now: s.Now, Log: log, Transport: traces.Transport,
+	}), nil
 }
 
 // tokenService returns what issues, inspects and revokes tokens. It accepts its tokens for any
@@ -306,7 +270,7 @@ func tokenService(
 	log *slog.Logger,
 ) (*issuing.Service, error) {
 	verifier, err := token.NewVerifier(token.VerifierConfig{
-		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, InsecureAnyAudience: true,
+		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, InsecureAnyAudience: true, Now: s.Now,
 	})
 	if err != nil {
 		return nil, err
@@ -321,30 +285,13 @@ func tokenService(
 		Store:           data,
 		Passwords:       login,
 		SecondFactors:   login.SecondFactors,
-		Signer:          &token.Signer{Keys: keys, Audience: s.Audience},
+		Signer:          &token.Signer{Keys: keys, Audience: s.Audience, Now: s.Now},
 		Verifier:        verifier,
-		Now:             time.Now,
+		Now:             s.Now,
 		Random:          rand.Reader,
 		Log:             log,
 		Observer:        observer,
 	}), nil
-}
-
-// checkDefaultClient returns an error unless the client can log users in without a secret.
-func checkDefaultClient(ctx context.Context, data *store.Store, id string) error {
-	if id == "" {
-		return nil
-	}
-	c, err := data.ClientByID(ctx, id)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s: %w; 'authserver client add %s --public --grant password --scope ...' makes it", id, err, id)
-	case !c.Public():
-		return fmt.Errorf("%s has a secret: a request that names no client cannot prove that it is this one", id)
-	case !c.Allows(oauth.GrantPassword):
-		return fmt.Errorf("%s may not use the password grant", id)
-	}
-	return nil
 }
 
 // warnOfPlainHTTP warns if tokens and passwords would cross a network unencrypted.
