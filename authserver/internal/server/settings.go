@@ -68,8 +68,8 @@ type Settings struct {
 	SignUp   SignUp              `embed:""`
 	Traces   tracing.Settings    `embed:""`
 
-	// Now is the clock of everything but logs, metrics and limits on time; time.Now if nil. It is no setting of the program:
-	// tests step it.
+	// Now is the clock of everything but logs, metrics and limits on time; time.Now if nil. It is no setting of the
+	// program: tests step it.
 	Now func() time.Time `kong:"-"`
 
 	Issuer              string        `group:"Tokens" env:"HALLPASS_ISSUER" default:"${issuer}" placeholder:"URL" help:"The server's public URL: iss of its tokens (${default})."`
