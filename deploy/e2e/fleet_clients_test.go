@@ -125,7 +125,8 @@ func (c *clients) callAPI(api, path, access string) {
 	restarted := c.watchRestarts()
 	got, err := try(c.t.Context(), api, get(path, "Bearer "+access))
 	c.counts.add("GET "+path, got, err)
-	if (err != nil || got.status != http.StatusOK) && c.t.Context().Err() == nil && !(restarted() && duringRestart(got, err)) {
+	excused := c.t.Context().Err() != nil || (restarted() && duringRestart(got, err))
+	if (err != nil || got.status != http.StatusOK) && !excused {
 		c.t.Errorf("GET %s: %v %d %s, want 200", path, err, got.status, got.body)
 	}
 }

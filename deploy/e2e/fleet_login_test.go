@@ -10,8 +10,8 @@ import (
 // retryPause is how long a client waits after 503. It is less than Retry-After says, so that figures are exact.
 const retryPause = 500 * time.Millisecond
 
-// codePatience is how long a code can be used surely. After that a server that did not learn whether it was redeemed may
-// count it as used, and then it expires.
+// codePatience is how long a code surely works. If a server does not learn for 30 seconds whether a redemption was
+// stored, the code may count as used. After a minute it expires.
 const codePatience = 28 * time.Second
 
 // refreshesEach is how often each client of a login refreshes. All replaced tokens of a login are remembered.

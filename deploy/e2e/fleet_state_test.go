@@ -27,7 +27,7 @@ func fleetGet(address, path string) int {
 	return resp.StatusCode
 }
 
-// primary returns the node whose PostgreSQL is the primary and has the lock; or nil.
+// primary returns the node whose PostgreSQL is the primary and has the lock; nil if no node has.
 func (f *databaseFleet) primary(except ...*node) *node {
 	for _, n := range f.nodes {
 		if !slices.Contains(except, n) && fleetGet(n.address+":8008", "/primary") == http.StatusOK {

@@ -135,7 +135,8 @@ func inject(t *testing.T, f *databaseFleet, cs *clients, fault fault) string {
 	since := func(at time.Time) string { return at.Sub(promoted).Round(10 * time.Millisecond).String() }
 	times := []string{fault.name, promoted.Sub(began).Round(10 * time.Millisecond).String()}
 	waitFor(t, "a write", func() bool {
-		_, err := f.psql(f.primaryAfter(old), "postgres", "CREATE TABLE IF NOT EXISTS probe (n INT); INSERT INTO probe VALUES (1)")
+		_, err := f.psql(f.primaryAfter(old), "postgres",
+			"CREATE TABLE IF NOT EXISTS probe (n INT); INSERT INTO probe VALUES (1)")
 		return err == nil
 	})
 	times = append(times, since(time.Now()))

@@ -26,12 +26,13 @@ func buildSteppedClock(t *testing.T) string {
 	return path
 }
 
-// stepClock sets the clock of a server 30 seconds wrong, and then right again. With the wrong clock, it revokes a login
-// of another server, and every API refuses the token. It also begins two logins and revokes one. When the clock is right,
-// the other one works at all servers: an acknowledged login is not lost. stepClock returns how long the APIs took.
+// stepClock sets the clock of a server 30 seconds wrong, and then right again. With the wrong clock, the server revokes
+// a login of another server, and every API refuses its token. It also begins two logins and revokes one. When the clock
+// is right, the other one works at all servers: an acknowledged login is not lost. stepClock returns how long the APIs
+// took.
 //
-// While the clock is wrong, other servers may refuse what this one has given: a time that is more than five seconds ahead
-// counts as wrong.
+// While the clock is wrong, other servers may refuse what this one gives: they do not trust a time that is more than
+// five seconds ahead.
 func (c *clients) stepClock(t *testing.T, m *member, ahead bool) string {
 	t.Helper()
 	server := "http://" + m.address + ":9000"
@@ -40,7 +41,9 @@ func (c *clients) stepClock(t *testing.T, m *member, ahead bool) string {
 		there, back, sign = back, there, "-30 s"
 	}
 	m.process.signal(t, there)
-	kept := c.awaitClock(t, server, func(off time.Duration) bool { return off > 15*time.Second == ahead && off.Abs() > 15*time.Second })
+	kept := c.awaitClock(t, server, func(off time.Duration) bool {
+		return off.Abs() > 15*time.Second && (off > 0) == ahead
+	})
 	slowest := c.revokeInCalm(t, server)
 	revoked := c.passwordLogin(t, server)
 	c.revokeAt(t, server, revoked)

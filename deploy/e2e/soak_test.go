@@ -51,8 +51,8 @@ const (
 )
 
 // TestSoak changes everything that may change under honest and hostile load, again and again: the primary of the
-// database, servers of both tiers, keys, clocks, a full disk. In between, when all is calm, a revoked token is refused by
-// every API.
+// database, servers of both tiers, keys, clocks, a full disk. In between, when all is calm, a revoked token is refused
+// by every API.
 func TestSoak(t *testing.T) {
 	if *soakFor == 0 {
 		t.Skip("a test of `make soak`")
@@ -72,7 +72,7 @@ func TestSoak(t *testing.T) {
 		cs.restart(t, c.auth[0])
 		cs.restart(t, c.api[0])
 		mustCommand(t, "", "authserver", "key", "rotate", c.keysFile, "--signs-after", "30s")
-		line += cs.revokeInCalm(t, cs.auth[1]).Round(time.Millisecond).String() + " | "
+		line += " " + cs.revokeInCalm(t, cs.auth[1]).Round(time.Millisecond).String() + " | "
 		line += cs.stepClock(t, c.auth[fleetServers], round%2 == 0) + " | " + disk.fillAndFree(t) + " |"
 		cs.checkEnded(t)
 		for i, m := range steady {
@@ -90,7 +90,8 @@ func TestSoak(t *testing.T) {
 	}
 	f.awaitWhole(t)
 	cs.check(t)
-	t.Logf("%d rounds, %d failovers by themselves:\n%s", len(table), f.timeline(t)-before-len(table), strings.Join(table, "\n"))
+	t.Logf("%d rounds, %d failovers by themselves:\n%s",
+		len(table), f.timeline(t)-before-len(table), strings.Join(table, "\n"))
 }
 
 // restart restarts a server with SIGTERM or SIGKILL. Clients may get no response meanwhile.

@@ -73,8 +73,8 @@ type Settings struct {
 
 	DatabaseReplicaURL string `group:"Data" env:"HALLPASS_DATABASE_REPLICA_URL" secret:"" placeholder:"URL" help:"Replica of the PostgreSQL database, for reads that may be half a second old: clients, APIs and new revocations. The primary is read while the replica is down or lags. It has one host; the password is that of the database."`
 
-	// Now is the clock of everything but logs, metrics and limits on time; time.Now if nil. It is no setting of the program:
-	// tests step it.
+	// Now is the clock of everything but logs, metrics and limits on time; time.Now if nil. It is no setting of the
+	// program: tests step it.
 	Now func() time.Time `kong:"-"`
 
 	Issuer              string        `group:"Tokens" env:"HALLPASS_ISSUER" default:"${issuer}" placeholder:"URL" help:"The server's public URL: iss of its tokens (${default})."`

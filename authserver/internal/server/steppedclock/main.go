@@ -1,5 +1,6 @@
 // Command steppedclock runs the authorization server with a clock that a test steps: SIGUSR1 sets it 30 seconds ahead,
-// SIGUSR2 sets it 30 seconds back. Its only command is serve, with the settings of `authserver serve`. `make soak` uses it.
+// SIGUSR2 sets it 30 seconds back. Its only command is serve, with the settings of `authserver serve`. `make soak` uses
+// it.
 package main
 
 import (
