@@ -69,9 +69,6 @@ const fleetServers = 2
 // proxy, the second one has all nodes in its URL. With a path of the program steppedclock, a third one has its clock.
 func startFleet(t *testing.T, steppedClock string) (*cluster, *databaseFleet) {
 	t.Helper()
-	if !*runFleet {
-		t.Skip("a test of `make test-fleet`")
-	}
 	f := startDatabaseFleet(t)
 	c := &cluster{system: newSystem(t)}
 	c.system.database = f.byHosts()

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,12 +24,23 @@ func TestMain(m *testing.M) {
 		// would inherit it, and some tests press Ctrl-C.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
 	}
+	leaveOutOtherSuites()
 	code := withPrograms(m)
 	if err := closePostgres(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// leaveOutOtherSuites leaves out the tests of `make test-fleet` and `make soak`, unless their flags are given.
+func leaveOutOtherSuites() {
+	flag.Parse()
+	for name, wanted := range map[string]bool{"TestFleet$": *runFleet, "TestSoak$": *soakFor > 0} {
+		if skip := flag.Lookup("test.skip").Value; !wanted {
+			_ = skip.Set(strings.TrimPrefix(skip.String()+"|"+name, "|"))
+		}
+	}
 }
 
 // withPrograms runs the tests with the programs in HALLPASS_BIN. If that is empty, it

@@ -54,10 +54,6 @@ const (
 // database, servers of both tiers, keys, clocks, a full disk. In between, when all is calm, a revoked token is refused
 // by every API.
 func TestSoak(t *testing.T) {
-	if *soakFor == 0 {
-		t.Skip("a test of `make soak`")
-	}
-	*runFleet = true
 	c, f := startFleet(t, buildSteppedClock(t))
 	disk := startOnSmallDisk(t)
 	cs := startClients(t, c, 6)

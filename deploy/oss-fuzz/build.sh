@@ -21,6 +21,7 @@ build authserver/internal/account FuzzPrepareOwnEmail
 build authserver/internal/account FuzzPrepareUsername
 build authserver/internal/assertion FuzzVerify
 build authserver/internal/assertion FuzzVerifySigned
+build authserver/internal/catalog FuzzWith
 build authserver/internal/client FuzzAllowsRedirect
 build authserver/internal/client FuzzRegisteredRedirectURI
 build authserver/internal/clientmeta FuzzDocumentID
@@ -33,7 +34,10 @@ build authserver/internal/grant FuzzRefreshTokenRoundTrip
 build authserver/internal/grant FuzzStatusIsUnique
 build authserver/internal/jwkset FuzzParse
 build authserver/internal/outbound FuzzCheckURL
+build authserver/internal/passkey FuzzRegister
+build authserver/internal/passkey FuzzSecondStep
 build authserver/internal/record FuzzCheckName
+build authserver/internal/theme FuzzSVG
 build authserver/internal/web FuzzAuthorize
 build authserver/internal/web FuzzEndSession
 build authserver/internal/web FuzzPages
