@@ -79,7 +79,8 @@ func exchange(t *testing.T, address, line, header string) string {
 	return string(got)
 }
 
-// Scanners find nothing: a probe gets a page that everybody can read, or an error that reveals nothing about the server.
+// Scanners find nothing: a probe gets a page that everybody may read, or an error that reveals nothing about the
+// server.
 func TestHostileProbes(t *testing.T) {
 	longTest(t)
 	t.Parallel()
