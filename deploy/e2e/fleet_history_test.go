@@ -64,7 +64,7 @@ func (s grantState) give(token string) grantState {
 // step applies an operation to a grant. It reports whether the reply is right.
 //
 // The grace period of the servers is longer than a history, so every earlier token gives the current one. An action of
-// unknown outcome takes effect here. One that did not happen is put at the end by the checker, where nobody sees it.
+// unknown outcome takes effect here. The checker puts one that did not happen at the end, where nobody sees it.
 func (s grantState) step(in call, out reply) (bool, grantState) {
 	switch in.action {
 	case begin:

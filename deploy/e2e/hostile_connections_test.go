@@ -113,8 +113,8 @@ func many(few, full int) int {
 	return few
 }
 
-// connections returns how many connections of a kind an attack opens. The addresses are 100, so that none has more than
-// its share.
+// connections returns how many connections of a kind an attack opens. They come from 100 addresses, so that none has
+// more than its share.
 func connections(t *testing.T, kind string) int {
 	t.Helper()
 	n := many(300, 1500)

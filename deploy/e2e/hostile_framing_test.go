@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// hidden is the path of a request that is inside another one. No server may take it for a request of its own.
+// hidden is the path of a request that is inside another one. No server may serve it as a separate request.
 const hidden = "/hidden-request"
 
 const hiddenRequest = "GET " + hidden + " HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -40,8 +40,8 @@ var smuggled = map[string]string{
 	"NUL in a name":       "Content-Length\x00: 3\r\nContent-Length: 99\r\n\r\na=b" + hiddenRequest,
 }
 
-// sendSmuggled sends a request to a path, and reads all responses until the connection closes. A last request makes a
-// server close it that has read all of the text.
+// sendSmuggled sends a request to a path, and reads all responses until the connection closes. A last request makes the
+// server close the connection once it has read all of the text.
 func sendSmuggled(t *testing.T, address, path, rest string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -88,8 +88,8 @@ func TestHostileFraming(t *testing.T) {
 	}
 }
 
-// Through Caddy, a server gets no other requests than those whose responses the attacker has got, so none of somebody
-// else's connection. The next users of Caddy's connections get the right responses.
+// Behind Caddy, the servers serve only as many hidden requests as the attacker gets responses to: no response goes to
+// somebody else's connection. The next users of Caddy's connections get the right responses.
 func TestHostileFramingBehindProxy(t *testing.T) {
 	longTest(t)
 	c := startCluster(t)

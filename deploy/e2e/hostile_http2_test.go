@@ -82,8 +82,8 @@ type http2Attack struct {
 	send   func(f *http2.Framer, head []byte, round int) error
 }
 
-// http2Attacks are what HTTP/2 has beyond HTTP/1.1 to keep a server busy. Streams of clients have odd numbers. An old
-// Caddy is Debian's 2.6, which reads a header without an end.
+// http2Attacks are the ways to keep a server busy that HTTP/2 adds to HTTP/1.1. Streams of clients have odd numbers. An
+// old Caddy is Debian's 2.6, which reads a header without an end.
 func http2Attacks(old bool) []http2Attack {
 	stream := func(round int) uint32 { return uint32(2*round + 1) }
 	begin := func(f *http2.Framer, head []byte, round int) error {

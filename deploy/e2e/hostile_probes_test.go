@@ -79,7 +79,8 @@ func exchange(t *testing.T, address, line, header string) string {
 	return string(got)
 }
 
-// Scanners find nothing: what is not there is an error of the client's that tells nothing about the server.
+// Scanners find nothing: a probe gets a page that everybody may read, or an error that reveals nothing about the
+// server.
 func TestHostileProbes(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -108,8 +109,8 @@ func TestHostileProbes(t *testing.T) {
 	}
 }
 
-// A Host header and what says that a proxy has changed it never get into a response, so that no cache and no mail leads
-// users elsewhere. Nothing redirects to another host.
+// The Host header and the headers of proxies, such as X-Forwarded-Host, never get into a response, so that no cache and
+// no mail leads users elsewhere. Nothing redirects to another host.
 func TestHostileHosts(t *testing.T) {
 	longTest(t)
 	t.Parallel()
@@ -150,7 +151,7 @@ func TestHostileHosts(t *testing.T) {
 	}
 }
 
-// A header that is to change the method of a request does not (RFC 9110 section 9 knows one method).
+// Headers such as X-HTTP-Method-Override do not change the method of a request (RFC 9110 section 9).
 func TestHostileMethodOverride(t *testing.T) {
 	longTest(t)
 	t.Parallel()

@@ -44,7 +44,7 @@ func usageOf(t *testing.T, p *process) usage {
 	return usage{kilobytes << 10, len(files)}
 }
 
-// The limits on what a server may use more at the end of a soak than after its first round.
+// Limits on how much more a server may use at the end of a soak than after its first round.
 const (
 	moreMemory      = 64 << 20
 	moreDescriptors = 100

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// ReplicaAge is how old what FromReplica returns can be: it has every commit that the primary acknowledged longer
-// ago than that.
+// ReplicaAge is the maximum age of what FromReplica returns: that has every commit that the primary acknowledged longer
+// ago.
 const ReplicaAge = 2 * replicaFresh
 
 const (
@@ -146,8 +146,8 @@ func (r *Replica) check(ctx context.Context) error {
 }
 
 // FromReplica returns what read reads from the replica, at most ReplicaAge old. It reports false if the primary must be
-// asked: there is no replica (nil), it is not known to be fresh, or read has failed. That includes a record that it
-// does not find, and that may be new. What must not be old for any time must not be read in this way.
+// asked: there is no replica (nil), it is not known to be fresh, or read has failed. A record that is not found counts
+// as a failure: it may be new. Do not use FromReplica for what must be up to date.
 func FromReplica[T any](r *Replica, read func(*Conns) (T, error)) (value T, ok bool) {
 	if r == nil {
 		return value, false

@@ -34,7 +34,7 @@ type clientSetCommand struct {
 	ExchangeTo     []string `placeholder:"AUDIENCE" sep:"none" help:"API that the client may exchange them for. Replaces all current ones. Repeat for more; a single empty one removes all."`
 	WithoutPKCE    *bool    `name:"without-pkce" negatable:"" help:"Whether the client, which has a secret, may leave out PKCE."`
 	RequirePAR     *bool    `name:"require-par" negatable:"" help:"Whether the client must push its authorization requests (RFC 9126)."`
-	SecondFactor   *bool    `name:"require-second-factor" negatable:"" help:"Whether users must log in to the client with a second factor. Logins that there are go on until they end or the client asks again."`
+	SecondFactor   *bool    `name:"require-second-factor" negatable:"" help:"Whether users must log in to the client with a second factor. Existing logins go on until they end or the client asks again."`
 	DPoP           *bool    `name:"dpop" negatable:"" help:"Whether all token requests of the client must have a DPoP proof (RFC 9449)."`
 	IDTokenAlg     *string  `name:"id-token-alg" placeholder:"ALG" help:"Algorithm of its ID tokens: RS256, ES256 or EdDSA."`
 	FirstParty     *bool    `negatable:"" help:"Whether the client is your own app, whose users are not asked for consent."`

@@ -18,7 +18,7 @@ type pageFlags struct {
 	JSON   bool   `help:"Print JSON."`
 	After  string `placeholder:"KEY" help:"Begin after the entry with this text in the first column: the last one of the page before."`
 	Prefix string `placeholder:"TEXT" help:"Only entries whose first column begins with this text; upper and lower case matter."`
-	Limit  int    `placeholder:"N" help:"Print at most so many entries. By default all are printed."`
+	Limit  int    `placeholder:"N" help:"Print at most this many entries. By default all are printed."`
 }
 
 // Validate checks the flags.

@@ -29,9 +29,9 @@ type keyRotateSecretCommand struct {
 
 // Help says what the command needs.
 func (c *keyRotateSecretCommand) Help() string {
-	return `It is for a CronJob of Kubernetes, whose service account may get and patch these Secrets. The keys are in
+	return `It is for a Kubernetes CronJob, whose service account may get and patch these Secrets. The keys are in
 their entry keys.json. It does what 'key rotate' does to files, and writes the API's Secret first.
-It refuses to overwrite a change of somebody else.`
+It refuses to overwrite a change that somebody else made meanwhile.`
 }
 
 // Validate checks the flags. kong calls it before Run.

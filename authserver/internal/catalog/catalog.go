@@ -75,7 +75,7 @@ func (c *Catalog) With(name string, file []byte) (*Catalog, error) {
 	return changed, nil
 }
 
-// has reports whether a key is known. English has those only whose text is not the key.
+// has reports whether a key is known. The English file has only the keys whose text differs from the key.
 func (c *Catalog) has(key string) bool {
 	return slices.ContainsFunc(Languages, func(name string) bool { return c.texts[name][key] != nil })
 }

@@ -20,8 +20,8 @@ type Matcher struct {
 	matcher language.Matcher
 }
 
-// NewMatcher returns a Matcher for Languages. It finds the default language, which must be one of them, for people
-// who read none.
+// NewMatcher returns a Matcher for Languages. It finds the default language, which must be one of them, for people who
+// read none of Languages.
 func NewMatcher(defaultLanguage string) (*Matcher, error) {
 	i := slices.Index(Languages, defaultLanguage)
 	if i < 0 {

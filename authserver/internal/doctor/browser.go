@@ -112,7 +112,7 @@ func (b *browser) send(ctx context.Context, r request) (*response, error) {
 	return &response{url: r.url, status: resp.StatusCode, header: resp.Header, body: body}, err
 }
 
-// readClock compares a Date header with our clock at the begin and the end of the request. The server has read its
+// readClock compares a Date header with our clock at the start and the end of the request. The server has read its
 // clock at some time between, so the shortest request of each server says most.
 func (b *browser) readClock(host, header string, began, ended time.Time) {
 	date, err := http.ParseTime(header)

@@ -37,7 +37,7 @@ type redeemable struct {
 	confirm, takeBack func(ctx context.Context, attempt string) error
 }
 
-// startByCode is start for a grant that a code gives. A code that is used twice ends its grant (RFC 6749 section
+// startByCode is start for a grant that begins with a code. A code that is used twice ends its grant (RFC 6749 section
 // 4.1.2).
 func (s *Service) startByCode(
 	ctx context.Context,
@@ -55,7 +55,7 @@ func (s *Service) startByCode(
 	open := false // the redemption may have been stored
 	response, err := s.start(ctx, r, api, user, g, func(ctx context.Context, g grant.Grant) (int64, error) {
 		number, err := awaitDecision(ctx, func() (int64, error) { return code.redeem(ctx, g) })
-		if errors.Is(err, grant.ErrCodeUsed) { // by two: one of them has stolen it, or its response was lost
+		if errors.Is(err, grant.ErrCodeUsed) { // the code was stolen, or the first response was lost
 			return number, cmp.Or(s.revokeReused(ctx, r.Client, number, "code_reuse"), err)
 		}
 		open = err == nil || errors.Is(err, store.ErrUnavailable) && !errors.Is(err, grant.ErrCodeUndecided)

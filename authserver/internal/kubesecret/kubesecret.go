@@ -1,5 +1,5 @@
-// Package kubesecret reads and changes Secrets of Kubernetes, from a pod whose service account may do so. Two requests
-// need no client library.
+// Package kubesecret reads and changes Kubernetes Secrets, from a pod whose service account may do so. Two kinds of
+// request do not justify a client library.
 package kubesecret
 
 import (
@@ -38,7 +38,7 @@ var (
 	ErrChanged = errors.New("the Secret was changed meanwhile: run the command again")
 )
 
-// Client asks the API server of Kubernetes for the Secrets of one namespace. It is safe for concurrent use.
+// Client reads and changes the Secrets of one namespace at the Kubernetes API server. It is safe for concurrent use.
 type Client struct {
 	url   *url.URL // of the Secrets
 	token string

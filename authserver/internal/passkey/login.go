@@ -82,7 +82,7 @@ func (s *Service) Login(
 }
 
 // SecondStep returns what completes the login of a user with these factors, who has answered a challenge of
-// BeginSecondStep. The errors are those of Login, which has no part in counting tries here.
+// BeginSecondStep. The errors are those of Login, except *account.ThrottledError: the caller counts tries.
 func (s *Service) SecondStep(
 	ctx context.Context,
 	user account.User,
@@ -208,8 +208,8 @@ func (s *Service) verify(ctx context.Context, t *try) (done secondfactor.Complet
 	return done, nil
 }
 
-// mark records that a passkey was copied, so that it logs nobody in any longer, and returns ErrCopied. It returns
-// ErrExpired for an answer that comes again, whose counter is not new either.
+// mark records that a passkey was copied, so that it no longer logs anybody in, and returns ErrCopied. It returns
+// ErrExpired for a repeated answer, whose counter is not new either.
 func (s *Service) mark(ctx context.Context, f secondfactor.Factor, key credential, used secondfactor.Challenge) error {
 	old := f.Secret
 	key.Copied = true

@@ -3,7 +3,7 @@
 //
 // A passkey is a second factor of [secondfactor.KindPasskey], so what holds for second factors holds for it. In place
 // of a password it counts as two factors: possession of the device, and the PIN or the fingerprint that the device has
-// checked. Then the device must have checked it, and must have done so before; see [ErrUnverified].
+// checked. Such a login needs a device that checks them now and has done so before: see [ErrUnverified].
 //
 // Nothing is stored when a page asks for a passkey. Challenges are signed, expire, and belong to one browser and one
 // purpose. What completes a ceremony records the challenge in the same transaction, so that it works once.

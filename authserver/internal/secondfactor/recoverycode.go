@@ -9,7 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
-// recoveryBytes is how many random bytes a recovery code has: 80 bits, which nobody can guess even with its digest.
+// recoveryBytes is how many random bytes a recovery code has: 80 bits, too many to guess even with its digest.
 const recoveryBytes = 10
 
 // maxTypedCode bounds what somebody types as a code, in bytes.

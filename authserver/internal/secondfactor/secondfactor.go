@@ -1,5 +1,5 @@
-// Package secondfactor is about what users log in with besides their password: an app that shows codes (TOTP, RFC
-// 6238), passkeys (package passkey), and recovery codes that take their place.
+// Package secondfactor checks what users log in with besides their password: an app that shows codes (TOTP, RFC 6238),
+// passkeys (package passkey), and recovery codes that take their place.
 //
 // A login of a user who has a second factor, or must have one, takes two steps. The first one, the password, stores a
 // [PendingLogin], which belongs to one browser. The second one uses a factor, or adds the first one, and only then the
@@ -27,7 +27,7 @@ const KindPasskey Kind = "passkey"
 
 // Bounds.
 const (
-	// MaxFactors is how many second factors of a kind a user can have, but passkeys.
+	// MaxFactors is how many second factors of each kind a user can have, except passkeys.
 	MaxFactors = 10
 	// MaxPasskeys is how many passkeys a user can have.
 	MaxPasskeys = 20
@@ -43,7 +43,7 @@ const (
 var (
 	// ErrIncorrect is returned for a code that is wrong, expired or was used. Callers cannot tell which.
 	ErrIncorrect = errors.New("incorrect code")
-	// ErrPendingUnknown is returned for a login that does not wait for its second step, or not any longer: it has
+	// ErrPendingUnknown is returned for a login that does not wait for its second step, or no longer does: it has
 	// expired or was completed, was tried too often, is another browser's, or the password or the second factors of its
 	// user have changed.
 	ErrPendingUnknown = errors.New("no login waits for its second step")
@@ -51,7 +51,7 @@ var (
 	ErrUnknown = errors.New("no such second factor")
 	// ErrTooMany is returned if a user has as many factors of a kind as Max allows.
 	ErrTooMany = errors.New("too many second factors")
-	// ErrTaken is returned for a new factor whose ID a factor of any user has.
+	// ErrTaken is returned for a new factor whose ID belongs to a factor of the same or another user.
 	ErrTaken = errors.New("the second factor exists already")
 	// ErrRequired is returned for the removal of the last second factor of a user who must have one.
 	ErrRequired = errors.New("the user must have a second factor")

@@ -32,9 +32,9 @@ func newTOTPSecret(random io.Reader) (string, error) {
 	return base32.StdEncoding.EncodeToString(raw), nil
 }
 
-// totpStep returns the time step whose code somebody has typed, and whether there is one that is later than last: the
-// steps up to last do not count, so that no code is accepted twice (RFC 6238 section 5.2). It compares with the code of
-// every step that counts, in constant time.
+// totpStep returns the time step of the typed code, and whether there is one. Steps up to last do not count, so that no
+// code is accepted twice (RFC 6238 section 5.2). It compares the code with that of every step that counts, in constant
+// time.
 func totpStep(secret, typed string, now time.Time, last int64) (step int64, ok bool) {
 	current := now.Unix() / totpPeriod
 	for s := current - totpSkew; s <= current+totpSkew; s++ {
@@ -55,7 +55,7 @@ func totpCode(secret string, step int64) (string, error) {
 // digitsOf returns what somebody has typed as a code, without the spaces that apps show in it.
 func digitsOf(typed string) string { return strings.Join(strings.Fields(typed), "") }
 
-// keyURI returns the URI that a QR code has for apps, which take the parameters that it leaves out for the usual ones
+// keyURI returns the URI for the QR code. Apps assume the usual values for the parameters that it omits
 // (https://github.com/google/google-authenticator/wiki/Key-Uri-Format).
 func keyURI(service, username, secret string) string {
 	label := url.PathEscape(service) + ":" + url.PathEscape(username)

@@ -39,8 +39,9 @@ type VaultStore interface {
 //
 // Its key is random and never changes, and the database has it only encrypted: once with each key of the keys file
 // that signs or will sign, by a key that HKDF derives from it. So a copy of the database alone reveals no secret, and
-// after a rotation of the keys, also at once, the next key opens the vault: a server that runs seals the key again
-// whenever its keys change. Keys that single APIs have are not used, and shared secrets only if there is no key pair.
+// after a rotation of the keys, even an immediate one, the next key opens the vault: a server that runs seals the key
+// again whenever its keys change. Keys that an API has a copy of are not used, and shared secrets only if there is no
+// key pair.
 //
 // It is safe for concurrent use.
 type Vault struct {
@@ -62,7 +63,7 @@ func NewVault(store VaultStore, keys keyring.Source, now func() time.Time, log *
 }
 
 // Refresh reads the key, and seals it with keys that are new in the keys file. Every use of the vault does the same;
-// call it also now and then, so that a vault that nobody uses follows a rotation. It returns ErrSealed or an error of
+// call it periodically, so that an unused vault follows a rotation. It returns ErrSealed or an error of
 // ctx or the store.
 func (v *Vault) Refresh(ctx context.Context) error {
 	_, err := v.open(ctx)

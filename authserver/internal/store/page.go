@@ -8,9 +8,9 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
-// pageSQL returns the end of a query for the page, from the condition on the key on, and all arguments of the query:
-// the first ones, then those of the page. If the key has an index, a page of a large table takes no longer than one of
-// a small table.
+// pageSQL returns the end of a query for the page, starting with the condition on the key, and all arguments of the
+// query: the first ones, then those of the page. If the key has an index, a page of a large table takes no longer than
+// one of a small table.
 func pageSQL(p record.Page, key string, first ...any) (text string, args []any) {
 	var b strings.Builder
 	args = first

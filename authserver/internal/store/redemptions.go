@@ -18,7 +18,7 @@ import (
 // the code counts as used.
 const confirmLimit = 30 * time.Second
 
-// undecided returns grant.ErrCodeUndecided if an attempt at a time is not confirmed yet, and else grant.ErrCodeUsed.
+// undecided returns grant.ErrCodeUndecided for a recent attempt that is not confirmed yet, otherwise grant.ErrCodeUsed.
 func undecided(attempt string, redeemed sql.NullInt64, now time.Time) error {
 	if attempt != "" && now.Before(timeOf(redeemed).Add(confirmLimit)) {
 		return grant.ErrCodeUndecided
@@ -43,7 +43,7 @@ func (s *Store) ConfirmDevice(ctx context.Context, digest, attempt string) error
 // TakeBackCode makes an authorization code unused again that was redeemed by this attempt, and revokes its grant. It
 // changes nothing if the attempt was not committed. It may be repeated.
 //
-// It locks the code whatever its attempt is: a commit whose outcome is not known yet holds this lock until it is.
+// It locks the code whatever its attempt is: a transaction whose outcome is not known holds this lock until it ends.
 func (s *Store) TakeBackCode(ctx context.Context, digest, attempt string, now time.Time) error {
 	return s.inTx(ctx, "take back code", func(ctx context.Context, tx transaction) error {
 		var found string

@@ -10,14 +10,14 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// ReplicaAge is how old what RecentClient, RecentAPI and RevokedAfter return can be with a replica: see
+// ReplicaAge is the maximum age of what RecentClient, RecentAPI and RevokedAfter return with a replica: see
 // [database.ReplicaAge].
 const ReplicaAge = database.ReplicaAge
 
 // CheckReplicaURL returns ErrURL unless UseReplica can use the URL. It opens nothing.
 func CheckReplicaURL(url string) error { return database.CheckReplicaURL(url) }
 
-// UseReplica has the store read what may be ReplicaAge old from a replica of its database, until ctx ends. While the
+// UseReplica makes the store read what may be ReplicaAge old from a replica of its database, until ctx ends. While the
 // replica is down or lags, the primary is read. Call it before the store is shared. The error is ErrURL.
 //
 // Never read from the replica: the state of a refresh token or a code, which would be judged as used before or unknown;
@@ -33,8 +33,8 @@ func (s *Store) UseReplica(ctx context.Context, url string, limits Pool, log *sl
 	return nil
 }
 
-// ReplicaReads returns how many reads the replica has answered, and how many that it could have answered were left to
-// the primary.
+// ReplicaReads returns how many reads the replica has answered, and how many of the reads meant for it the primary has
+// answered.
 func (s *Store) ReplicaReads() (answered, left int64) {
 	if s.replica == nil {
 		return 0, 0

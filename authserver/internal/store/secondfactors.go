@@ -69,8 +69,8 @@ func (s *Store) AddSecondFactor(
 	})
 }
 
-// lockUnchanged locks a user. It returns account.ErrChanged if the user is disabled or deleted, or has another password
-// by now.
+// lockUnchanged locks a user. It returns account.ErrChanged if the user is disabled or deleted, or if the password has
+// been changed.
 func lockUnchanged(ctx context.Context, tx transaction, user account.User) error {
 	n, err := changed(ctx, tx, "lock user", "UPDATE users SET last_login_at = last_login_at "+
 		"WHERE id = $1 AND disabled_at IS NULL AND password_version = $2", user.ID, user.PasswordVersion)
@@ -252,7 +252,7 @@ func (s *Store) TellPasswordOnly(ctx context.Context, userID string, now time.Ti
 }
 
 // completeLogin carries out what a login does in its second step, or what a login by a passkey alone does. The user is
-// locked. It returns secondfactor.ErrPendingUnknown if the login waits no longer, or secondfactor.ErrIncorrect if the
+// locked. It returns secondfactor.ErrPendingUnknown if the login no longer waits, or secondfactor.ErrIncorrect if the
 // code or the challenge was used since it was checked.
 func (s *Store) completeLogin(
 	ctx context.Context,
@@ -276,7 +276,7 @@ func (s *Store) completeLogin(
 	return err
 }
 
-// endPendingLogin ends the login that a completion completes. That by a passkey alone has none.
+// endPendingLogin ends the pending login of a completion. A login by a passkey alone has none.
 func endPendingLogin(
 	ctx context.Context,
 	tx transaction,
@@ -323,7 +323,7 @@ func (s *Store) useRecoveryCode(ctx context.Context, tx transaction, userID, dig
 }
 
 // addFirstFactor adds the first factor of a user, whose other logins end. It returns secondfactor.ErrPendingUnknown if
-// the user has one by now: then the password alone must not add another one.
+// the user already has one: then the password alone must not add another one.
 func (s *Store) addFirstFactor(ctx context.Context, tx transaction, c secondfactor.Completion, now time.Time) error {
 	var has bool
 	if err := tx.QueryRowContext(ctx, "SELECT "+hasFactor, c.Added.UserID).Scan(&has); err != nil {
@@ -338,7 +338,7 @@ func (s *Store) addFirstFactor(ctx context.Context, tx transaction, c secondfact
 	return endAll(ctx, tx, c.Added.UserID, "", now)
 }
 
-// mustHaveStep returns grant.ErrInactive if a user has a second factor, who has logged in without one.
+// mustHaveStep returns grant.ErrInactive if a user who has a second factor has logged in without one.
 func mustHaveStep(ctx context.Context, tx transaction, userID string, methods []string) error {
 	if (grant.Authentication{Methods: methods}).TwoFactors() {
 		return nil

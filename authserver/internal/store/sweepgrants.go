@@ -19,14 +19,14 @@ const sweepSize = 4
 const sweepMargin = time.Minute
 
 // The search for idle grants: one new grant in searchEvery looks at the next searchSize grants. So each new grant looks
-// at 16 on average, and of a table that no longer grows at most about a 16th is idle grants that were not found yet.
+// at 16 on average, and at most about a 16th of a table that no longer grows is idle grants that were not found yet.
 const (
 	searchEvery = 8
 	searchSize  = 128
 )
 
 // sweepGrants deletes a few expired grants after one with this number was added. Most are found by expires_at, which
-// has an index. The exception are idle grants, whose refresh token has expired unused. That time moves with every
+// has an index. The exception is idle grants, whose refresh token has expired unused. That time moves with every
 // refresh, and an index of it would have to be written every time. They are found by going through the numbers.
 func (s *Store) sweepGrants(ctx context.Context, tx transaction, number int64, now time.Time) error {
 	if err := s.sweepExpiredGrants(ctx, tx, now); err != nil || !s.search.due(number) {
@@ -44,8 +44,8 @@ func (s *Store) sweepExpiredGrants(ctx context.Context, tx transaction, now time
 	return err
 }
 
-// isIdle is the condition for a grant whose refresh token expired before $1: the last access token has expired, and the
-// session that the client must be told the end of has ended.
+// isIdle is the condition for a grant whose refresh token expired before $1, and its last access token with it. If the
+// client must be told the end of the session, the session has ended.
 const isIdle = "refresh_expires_at < $1 " +
 	"AND NOT (sid <> '' AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = grants.session))"
 
@@ -73,15 +73,15 @@ func (s *Store) sweepIdleGrants(ctx context.Context, tx transaction, now time.Ti
 	return err
 }
 
-// search is where a Store has come to in its search for idle grants. It is safe for concurrent use.
+// search is how far a Store has got in its search for idle grants. It is safe for concurrent use.
 type search struct {
 	mu    sync.Mutex
 	added uint64 // how many grants this Store has added
 	after int64  // the number of the last grant that it has looked at
 }
 
-// due counts a new grant and reports whether the search goes on with it. The search begins somewhere, which depends
-// on the first number: otherwise, servers that are often started again would never come to the end.
+// due counts a new grant and reports whether the search goes on with it. The search begins at a number that depends on
+// that of the first new grant: if it began at 0, servers that restart often would never reach the end.
 func (s *search) due(number int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 // palette has colors as #rrggbb by name.
 type palette map[string]string
 
-// schemes are the two sets of colors: browsers choose by what the person prefers.
+// schemes are the two sets of colors: browsers choose by the user's preference.
 var schemes = []string{"light", "dark"}
 
 // properties are the CSS custom properties of the colors that a theme can set, by their names in theme.json.
@@ -52,7 +52,7 @@ const (
 	minEdgeContrast = 3
 )
 
-// pairs are the colors that meet on pages.
+// pairs are the colors that lie next to each other on pages.
 var pairs = []struct {
 	front, behind string
 	minimum       float64
@@ -70,7 +70,7 @@ var pairs = []struct {
 var colorPattern = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 
 // checkColors returns what is wrong with the colors of a theme: an unknown name, a text that is no color, or colors
-// that people with weak eyes cannot tell apart.
+// with too little contrast for people with low vision.
 func checkColors(colors map[string]palette) error {
 	for _, scheme := range slices.Sorted(maps.Keys(colors)) {
 		if !slices.Contains(schemes, scheme) {

@@ -11,7 +11,7 @@ import (
 // maxPixels is the maximum width and height of a PNG logo.
 const maxPixels = 4096
 
-// Logo is a picture of a kind that cannot run anything.
+// Logo is an image without scripts.
 type Logo struct {
 	// MediaType is its media type; empty if there is no logo.
 	MediaType string

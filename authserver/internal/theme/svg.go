@@ -90,7 +90,7 @@ func (c *svgCheck) add(token xml.Token) error {
 	return nil
 }
 
-// checkInstruction accepts the XML declaration only: a style sheet of another file would be loaded.
+// checkInstruction accepts only the XML declaration: xml-stylesheet would load another file.
 func checkInstruction(p xml.ProcInst) error {
 	if p.Target != "xml" {
 		return fmt.Errorf("it has the instruction <?%s?>: remove it", p.Target)
@@ -98,7 +98,7 @@ func checkInstruction(p xml.ProcInst) error {
 	return nil
 }
 
-// checkElement returns what is wrong with an element. That at depth 1 is the root.
+// checkElement returns what is wrong with an element. The root is at depth 1.
 func checkElement(e xml.StartElement, depth int) error {
 	switch {
 	case depth == 1 && e.Name.Local != "svg":
@@ -139,7 +139,7 @@ func checkAttribute(a xml.Attr) error {
 	return checkCSS(a.Value)
 }
 
-// cssReference matches what CSS loads, or runs: functions and rules with an address.
+// cssReference matches what makes CSS load or run something: functions and rules with an address.
 var cssReference = regexp.MustCompile(`(?i)url\s*\(\s*["']?\s*([^"'\s])|image(?:-set)?\s*\(|src\s*\(|` +
 	`@import|@font-face|expression\s*\(|javascript:|-moz-binding`)
 

@@ -1,4 +1,4 @@
-// Package theme reads how a team wants its pages: the name of the service, a logo, colors and texts, from one folder.
+// Package theme loads the look of the pages from one folder: the name of the service, a logo, colors and texts.
 //
 // The folder is trusted to say what people read, and not to run anything in their browsers: a logo cannot have scripts,
 // a color is a number, and texts have no markup.

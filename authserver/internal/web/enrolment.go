@@ -95,7 +95,7 @@ func (e *endpoints) confirmApp(
 	return e.cfg.SecondFactors.Confirm(ctx, user, form.Get("enrolment"), form.Get("name"), form.Get("code"))
 }
 
-// showCodes writes the page with new recovery codes, which are shown once. It goes on to a path and query.
+// showCodes writes the page with new recovery codes, which are shown once. Its link leads to a path and query.
 func (e *endpoints) showCodes(
 	w http.ResponseWriter,
 	r *http.Request,

@@ -27,8 +27,8 @@ func (e *endpoints) languageOf(r *http.Request) string {
 // languageCookieName returns the name of the cookie with the language that an app has asked for.
 func (e *endpoints) languageCookieName() string { return e.cookieName() + "_language" }
 
-// negotiate finds the language of a request. It remembers ui_locales for the pages that follow. Where an app sends the
-// browser with a request of its own, what an earlier one has asked for does not count.
+// negotiate finds the language of a request. It remembers ui_locales for the pages that follow. A new request of an app
+// does not use what an earlier request has asked for.
 func (e *endpoints) negotiate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query, _ := url.ParseQuery(r.URL.RawQuery)                           // the page refuses a malformed one

@@ -10,7 +10,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
-// errNoPasskeys is the response to a user who opens the page for a new passkey at a server that has none.
+// errNoPasskeys is the response to a user who opens the page for a new passkey at a server without passkeys.
 var errNoPasskeys = &pageError{
 	title:  say("Passkeys do not work here"),
 	text:   say("Passkeys belong to domain names, and this service is reached by an IP address."),

@@ -78,7 +78,7 @@ func (e *endpoints) checkFirst(
 	return first, err
 }
 
-// logInByPasskey logs the browser in as a user whose passkey has taken the place of the password.
+// logInByPasskey logs the browser in as a user who has used a passkey in place of the password.
 func (e *endpoints) logInByPasskey(w http.ResponseWriter, r *http.Request, f firstStep) error {
 	err := e.startSession(w, r, f.user, grant.Authentication{Methods: f.passkey.Methods}, f.passkey)
 	switch {
@@ -103,8 +103,8 @@ func (e *endpoints) showPasskey(w http.ResponseWriter, r *http.Request, s second
 	return e.showPasskeyForm(w, r, http.StatusOK, s, nil)
 }
 
-// showPasskeyForm writes the page for a passkey in the second step. It sends a user who has none, or not any longer, to
-// the first page of the step.
+// showPasskeyForm writes the page for a passkey in the second step. It sends a user who has none, or no longer has one,
+// to the first page of the step.
 func (e *endpoints) showPasskeyForm(
 	w http.ResponseWriter,
 	r *http.Request,

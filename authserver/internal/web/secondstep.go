@@ -61,7 +61,7 @@ type methodLink struct {
 	Text *catalog.Message
 }
 
-// others returns links to the usable methods but that of a page.
+// others returns links to the usable methods, except the one whose page has the path.
 func (s secondStep) others(path string) (links []methodLink) {
 	for _, m := range secondMethods {
 		if m.path != path && m.usable(s) {
@@ -99,7 +99,7 @@ func (e *endpoints) secondStepRoutes() []route {
 	}
 }
 
-// firstStep is a login whose password was right, or the passkey in its place.
+// firstStep is a login whose password, or the passkey in its place, was right.
 type firstStep struct {
 	user account.User
 	// passkey completes a login by a passkey, which has no second step; nil if there was a password.
@@ -235,7 +235,7 @@ func (e *endpoints) showRecoveryCode(w http.ResponseWriter, r *http.Request, s s
 }
 
 // showCodeForm writes the page for the code of an app or a recovery code. It sends a user who has no second factor, or
-// not any longer, to the first page of the step.
+// no longer has one, to the first page of the step.
 func (e *endpoints) showCodeForm(
 	w http.ResponseWriter,
 	r *http.Request,
@@ -260,7 +260,8 @@ func (e *endpoints) showCodeForm(
 	return nil
 }
 
-// targetsOf returns where a form may lead that goes on with a path and query: to the app of an authorization request.
+// targetsOf returns the form targets that a page must allow besides its own origin: if the login continues at
+// /authorize, the redirect URI of that request.
 func (e *endpoints) targetsOf(r *http.Request, continueAt string) []string {
 	query, ok := strings.CutPrefix(continueAt, "/authorize?")
 	if !ok {

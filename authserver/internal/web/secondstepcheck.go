@@ -62,8 +62,8 @@ func (e *endpoints) failSecondStep(err error, show func(failure) error) error {
 	return &handledError{f.code}
 }
 
-// completeSecondStep counts a try, lets check find out what the user has proved, and logs the browser in if that is
-// enough. The error is errStartAgain if the login has ended meanwhile, or was tried too often.
+// completeSecondStep counts a try, calls check for what the user has proved, and logs the browser in if that is enough.
+// The error is errStartAgain if the login has ended meanwhile, or was tried too often.
 func (e *endpoints) completeSecondStep(
 	w http.ResponseWriter,
 	r *http.Request,

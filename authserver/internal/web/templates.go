@@ -50,8 +50,8 @@ func translate(texts *catalog.Catalog) map[string]func() templates {
 	return byLanguage
 }
 
-// printer prints messages in a language. Its methods are the functions of the templates. Their results are HTML: what
-// they get is escaped, unless it is the result of another one.
+// printer prints messages in a language. Its methods are the functions of the templates. They return HTML and escape
+// their arguments, except those that are HTML already.
 type printer struct {
 	texts    *catalog.Catalog
 	language string

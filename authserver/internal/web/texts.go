@@ -20,7 +20,7 @@ const codeSeconds = 30
 // nameTexts are what pages call the names that people choose.
 var nameTexts = map[string]*catalog.Message{"name": say("name"), "username": say("username")}
 
-// refusalText returns why a password or a name cannot be used.
+// refusalText returns why a password or a name cannot be used, for the user.
 func refusalText(err error) *catalog.Message {
 	var refusal *account.Refusal
 	var name *record.NameError
