@@ -71,7 +71,7 @@ func (e *endpoints) completeSecondStep(
 	check func(context.Context) (secondfactor.Completion, error),
 ) error {
 	ctx, address := r.Context(), host(r.RemoteAddr)
-	tries, err := e.cfg.Passwords.ReserveCode(ctx, s.user, address, e.browser(r))
+	tries, err := e.cfg.Passwords.ReserveCode(ctx, s.user, address)
 	if err == nil {
 		err = e.cfg.Sessions.TryPendingLogin(ctx, s.pending.Digest)
 	}
