@@ -330,12 +330,23 @@ func testSealedKeys(t *testing.T, s *store.Store) {
 	expect("the first", first, false, first...)
 	expect("the second", second, false, first...)
 	expect("nothing is sealed with it", second, true, second...)
-	must(t, s.AddSealedKeys(ctx, first, start.Add(time.Second)))
-	expect("both", nil, false, first[0], second[0])
+	add := func(known secondfactor.SealedKey, gone []string, at time.Time, want bool) {
+		t.Helper()
+		stored, err := s.AddSealedKeys(ctx, known, []secondfactor.SealedKey{first[0], {KeyID: "k2"}}, gone, at)
+		must(t, err)
+		same(t, "stored", want, stored)
+	}
+	add(first[0], []string{"k2"}, start, false) // it was replaced
+	add(second[0], nil, start.Add(time.Second), true)
+	expect("both, the second unchanged", nil, false, first[0], second[0])
 	addFactor(t, s, addUser(t, s, "john"), "phone", "")
 	expect("something is sealed with it", []secondfactor.SealedKey{{KeyID: "k3"}}, true, first[0], second[0])
-	must(t, s.AddSealedKeys(ctx, first, start.AddDate(3, 0, 0)))
+	stored, err := s.AddSealedKeys(ctx, first[0], first, nil, start.AddDate(3, 0, 0))
+	must(t, err)
+	same(t, "stored", true, stored)
 	expect("after three years", nil, false, first...)
+	add(first[0], []string{"k1"}, start.AddDate(3, 0, 0), true)
+	expect("without a key that is gone", nil, false, secondfactor.SealedKey{KeyID: "k2"})
 }
 
 // countWinners calls try at once from many goroutines and returns how many calls succeed. The others must fail with the
