@@ -217,7 +217,7 @@ func (s *Store) RemoveSecondFactors(ctx context.Context, username string, now ti
 	return n, err
 }
 
-// ReplaceRecoveryCodes replaces the recovery codes of a user. It returns secondfactor.ErrUnknown if the user has no
+// ReplaceRecoveryCodes replaces the recovery codes of a user, and asks for a mail to the user. It returns secondfactor.ErrUnknown if the user has no
 // second factor.
 func (s *Store) ReplaceRecoveryCodes(ctx context.Context, userID string, digests []string, now time.Time) error {
 	return s.inTx(ctx, "replace recovery codes", func(ctx context.Context, tx transaction) error {
@@ -229,7 +229,10 @@ func (s *Store) ReplaceRecoveryCodes(ctx context.Context, userID string, digests
 		if err != nil {
 			return err
 		}
-		return replaceCodes(ctx, tx, userID, digests, now)
+		if err := replaceCodes(ctx, tx, userID, digests, now); err != nil {
+			return err
+		}
+		return s.addMail(ctx, tx, mail.Request{Kind: mail.RecoveryCodesReplaced, UserID: userID, CreatedAt: now})
 	})
 }
 

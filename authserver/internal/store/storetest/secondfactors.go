@@ -11,6 +11,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -110,6 +111,9 @@ func testSecondFactors(t *testing.T, s *store.Store) {
 	wants(t, "removing another's", s.RemoveSecondFactor(ctx, jane, "phone", "", false, start), secondfactor.ErrUnknown)
 	wants(t, "codes of nobody", s.ReplaceRecoveryCodes(ctx, jane.ID, []string{"x"}, start), secondfactor.ErrUnknown)
 	must(t, s.ReplaceRecoveryCodes(ctx, u.ID, []string{"a", "b", "c"}, start))
+	data, err := s.RemainderOf(ctx, u.ID)
+	must(t, err)
+	same(t, "the last mail", string(mail.RecoveryCodesReplaced), data.Mails[len(data.Mails)-1].Kind)
 	if n, err := s.CountRecoveryCodes(ctx, u.ID); err != nil || n != 3 {
 		t.Errorf("%d recovery codes, %v", n, err)
 	}
