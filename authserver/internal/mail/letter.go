@@ -32,7 +32,7 @@ func (s *Sender) letters(ctx context.Context, m Request) ([]letter, error) {
 	case SignUp, Invitation:
 		return s.signUpLetters(ctx, m)
 	case PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, RecoveryCodesReplaced,
-		PasskeyCopied, PasswordOnly, NewDevice, VerifyEmail, ChangeEmail, EmailChanging, EmailChanged:
+		PasskeyCopied, PasswordOnly, WrongCodes, NewDevice, VerifyEmail, ChangeEmail, EmailChanging, EmailChanged:
 		return s.userLetters(ctx, m)
 	case HaveAccount: // only in place of others
 	}
@@ -187,7 +187,7 @@ func (s *Sender) newLink(ctx context.Context, l letter) (string, error) {
 	case HaveAccount:
 		return s.cfg.IssuerURL + ForgotPath, nil
 	case PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, RecoveryCodesReplaced,
-		PasskeyCopied, PasswordOnly, NewDevice, EmailChanging, EmailChanged:
+		PasskeyCopied, PasswordOnly, WrongCodes, NewDevice, EmailChanging, EmailChanged:
 		return "", nil
 	}
 	text, err := secret.New(rand.Reader, "")

@@ -33,6 +33,8 @@ const (
 	// PasswordOnly tells users that a program has logged in with their password, and was refused, because they have a
 	// second factor.
 	PasswordOnly Kind = "password_only"
+	// WrongCodes tells users that somebody with their password has tried too many codes.
+	WrongCodes Kind = "wrong_codes"
 	// NewDevice tells users of a login from a browser and an address that are both unknown.
 	NewDevice Kind = "new_device"
 	// VerifyEmail has a link that marks the user's email address as verified.

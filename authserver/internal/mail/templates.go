@@ -19,7 +19,7 @@ var embedded embed.FS
 // kinds are all kinds, each with a template.
 var kinds = []Kind{
 	ResetPassword, PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, RecoveryCodesReplaced,
-	PasskeyCopied, PasswordOnly, NewDevice, VerifyEmail, ChangeEmail, EmailChanging, EmailChanged, SignUp, Invitation, HaveAccount,
+	PasskeyCopied, PasswordOnly, WrongCodes, NewDevice, VerifyEmail, ChangeEmail, EmailChanging, EmailChanged, SignUp, Invitation, HaveAccount,
 }
 
 // maxTemplate is the maximum size of a template, in bytes.
