@@ -189,8 +189,8 @@ func (s *Store) factorsRemoved(ctx context.Context, tx transaction, userID strin
 	return s.addMail(ctx, tx, mail.Request{Kind: mail.SecondFactorRemoved, UserID: userID, CreatedAt: now})
 }
 
-// RemoveSecondFactors removes all second factors and recovery codes of a user, who has lost them, and asks for a mail
-// to the user. Logins go on. It returns how many factors there were, or record.ErrNotFound if there is no such user.
+// RemoveSecondFactors removes all second factors and recovery codes of a user, who has lost them, ends all logins of the
+// user, who may have lost a device that is logged in, and asks for a mail to the user. It returns how many factors there were, or record.ErrNotFound if there is no such user.
 func (s *Store) RemoveSecondFactors(ctx context.Context, username string, now time.Time) (n int64, err error) {
 	err = s.inTx(ctx, "remove second factors", func(ctx context.Context, tx transaction) error {
 		var id string
@@ -210,6 +210,9 @@ func (s *Store) RemoveSecondFactors(ctx context.Context, username string, now ti
 			err = s.factorsRemoved(ctx, tx, id, now)
 		}
 		if err != nil {
+			return err
+		}
+		if err := endAll(ctx, tx, id, "", now); err != nil {
 			return err
 		}
 		return recordEvent(ctx, tx, "user_second_factors_removed", username, now)

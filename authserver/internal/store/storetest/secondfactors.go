@@ -295,13 +295,19 @@ func testRemoveSecondFactors(t *testing.T, s *store.Store) {
 	u := addUser(t, s, "john")
 	addFactor(t, s, u, "phone", "")
 	addFactor(t, s, u, "tablet", "")
+	must(t, s.StartSession(ctx, store.NewSession{
+		Digest: "session", User: u, Login: grant.Authentication{Methods: twoFactors}, CreatedAt: start,
+		ExpiresAt: start.Add(sessionLength),
+	}))
 	if n, err := s.RemoveSecondFactors(ctx, "john", start); err != nil || n != 2 {
 		t.Errorf("%d factors, %v", n, err)
 	}
+	_, _, err := s.SessionUser(ctx, "session", start)
+	wants(t, "the session", err, record.ErrNotFound)
 	if has, err := s.HasSecondFactor(ctx, u.ID); err != nil || has {
 		t.Errorf("a factor is left: %v, %v", has, err)
 	}
-	_, err := s.RemoveSecondFactors(ctx, "nobody", start)
+	_, err = s.RemoveSecondFactors(ctx, "nobody", start)
 	wants(t, "nobody", err, record.ErrNotFound)
 }
 
