@@ -64,7 +64,10 @@ func use(t testing.TB, s *store.Store, sealed string) {
 	f := secondfactor.Factor{
 		ID: "phone", UserID: u.ID, Kind: secondfactor.KindTOTP, Name: "Phone", Secret: sealed, CreatedAt: noon,
 	}
-	must(t, s.AddSecondFactor(t.Context(), u, secondfactor.Completion{Added: &f}, "", noon))
+	must(t, s.StartSession(t.Context(), store.NewSession{
+		Digest: "session", User: u, CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
+	}))
+	must(t, s.AddSecondFactor(t.Context(), u, secondfactor.Completion{Added: &f}, "session", noon))
 }
 
 // Servers of one database share the key, and what is sealed for one purpose does not open for another.

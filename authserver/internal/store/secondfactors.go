@@ -45,7 +45,8 @@ func (s *Store) CountRecoveryCodes(ctx context.Context, userID string) (n int, e
 // AddSecondFactor adds the factor and the recovery codes of a completion to a user, and asks for a mail to the user.
 // It ends the user's logins as ChangePassword does, and records in the session keep that its user has used a second
 // factor. It returns secondfactor.ErrTooMany, secondfactor.ErrTaken, secondfactor.ErrIncorrect for a challenge that was
-// used, or account.ErrChanged if the user is disabled or deleted, or the password has been changed since user was read.
+// used, or account.ErrChanged if the user is disabled or deleted, the password has been changed since user was read, or
+// the session keep has ended.
 func (s *Store) AddSecondFactor(
 	ctx context.Context,
 	user account.User,
@@ -54,7 +55,7 @@ func (s *Store) AddSecondFactor(
 	now time.Time,
 ) error {
 	return s.inTx(ctx, "add second factor", func(ctx context.Context, tx transaction) error {
-		if err := lockUnchanged(ctx, tx, user); err != nil {
+		if err := lockLoggedIn(ctx, tx, user, keep, now); err != nil {
 			return err
 		}
 		if err := s.addFactor(ctx, tx, c, now); err != nil {
@@ -75,6 +76,28 @@ func lockUnchanged(ctx context.Context, tx transaction, user account.User) error
 	n, err := changed(ctx, tx, "lock user", "UPDATE users SET last_login_at = last_login_at "+
 		"WHERE id = $1 AND disabled_at IS NULL AND password_version = $2", user.ID, user.PasswordVersion)
 	if err == nil && n == 0 {
+		err = account.ErrChanged
+	}
+	return err
+}
+
+// lockLoggedIn does what lockUnchanged does. It returns account.ErrChanged too if the session keep has ended, is another
+// user's, or has no second factor though its user has one: it may have been so when the request began.
+func lockLoggedIn(ctx context.Context, tx transaction, user account.User, keep string, now time.Time) error {
+	if err := lockUnchanged(ctx, tx, user); err != nil {
+		return err
+	}
+	var methods string
+	err := tx.QueryRowContext(ctx, "SELECT methods FROM sessions WHERE digest = $1 AND user_id = $2 AND expires_at > $3 "+
+		"AND created_at <= $4", keep, user.ID, seconds(now), seconds(now.Add(account.ClockMargin))).Scan(&methods)
+	if errors.Is(err, sql.ErrNoRows) {
+		return account.ErrChanged
+	}
+	if err != nil {
+		return unavailable("read session", err)
+	}
+	err = mustHaveStep(ctx, tx, user.ID, words(methods))
+	if errors.Is(err, grant.ErrInactive) {
 		err = account.ErrChanged
 	}
 	return err
@@ -150,7 +173,7 @@ func (s *Store) RemoveSecondFactor(
 	now time.Time,
 ) error {
 	return s.inTx(ctx, "remove second factor", func(ctx context.Context, tx transaction) error {
-		if err := lockUnchanged(ctx, tx, user); err != nil {
+		if err := lockLoggedIn(ctx, tx, user, keep, now); err != nil {
 			return err
 		}
 		n, err := changed(ctx, tx, "remove second factor",
@@ -220,22 +243,31 @@ func (s *Store) RemoveSecondFactors(ctx context.Context, username string, now ti
 	return n, err
 }
 
-// ReplaceRecoveryCodes replaces the recovery codes of a user, and asks for a mail to the user. It returns secondfactor.ErrUnknown if the user has no
-// second factor.
-func (s *Store) ReplaceRecoveryCodes(ctx context.Context, userID string, digests []string, now time.Time) error {
+// ReplaceRecoveryCodes replaces the recovery codes of a user who is logged in with the session keep, and asks for a mail
+// to the user. It returns secondfactor.ErrUnknown if the user has no second factor, or account.ErrChanged as
+// AddSecondFactor does.
+func (s *Store) ReplaceRecoveryCodes(
+	ctx context.Context,
+	user account.User,
+	keep string,
+	digests []string,
+	now time.Time,
+) error {
 	return s.inTx(ctx, "replace recovery codes", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "lock user",
-			"UPDATE users SET last_login_at = last_login_at WHERE id = $1 AND disabled_at IS NULL AND "+hasFactor, userID)
-		if err == nil && n == 0 {
-			err = secondfactor.ErrUnknown
-		}
-		if err != nil {
+		if err := lockLoggedIn(ctx, tx, user, keep, now); err != nil {
 			return err
 		}
-		if err := replaceCodes(ctx, tx, userID, digests, now); err != nil {
+		var has bool
+		if err := tx.QueryRowContext(ctx, "SELECT "+hasFactor, user.ID).Scan(&has); err != nil {
+			return unavailable("replace recovery codes", err)
+		}
+		if !has {
+			return secondfactor.ErrUnknown
+		}
+		if err := replaceCodes(ctx, tx, user.ID, digests, now); err != nil {
 			return err
 		}
-		return s.addMail(ctx, tx, mail.Request{Kind: mail.RecoveryCodesReplaced, UserID: userID, CreatedAt: now})
+		return s.addMail(ctx, tx, mail.Request{Kind: mail.RecoveryCodesReplaced, UserID: user.ID, CreatedAt: now})
 	})
 }
 

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"crypto/rand"
 	"errors"
 	"slices"
 	"strconv"
@@ -46,10 +47,24 @@ func newFactor(u account.User, id string) secondfactor.Factor {
 // addFactor adds a factor to a user, in a session.
 func addFactor(t testing.TB, s *store.Store, u account.User, id, session string) {
 	t.Helper()
+	if session == "" {
+		session = sessionOf(t, s, u)
+	}
 	f := newFactor(u, id)
 	must(t, s.AddSecondFactor(t.Context(), u, secondfactor.Completion{
 		Added: &f, AddedCodes: []string{"code 1 of " + id, "code 2 of " + id}, Methods: twoFactors,
 	}, session, start))
+}
+
+// sessionOf returns a new session of a user, who has used two factors.
+func sessionOf(t testing.TB, s *store.Store, u account.User) (digest string) {
+	t.Helper()
+	digest = rand.Text()
+	must(t, s.StartSession(t.Context(), store.NewSession{
+		Digest: digest, User: u, Login: grant.Authentication{Methods: twoFactors}, CreatedAt: start,
+		ExpiresAt: start.Add(sessionLength),
+	}))
+	return digest
 }
 
 // addPending stores a login that waits for its second step.
@@ -108,15 +123,24 @@ func testSecondFactors(t *testing.T, s *store.Store) {
 
 	wants(t, "removing that of nobody", s.RemoveSecondFactor(ctx, u, "tablet", "here", false, start), secondfactor.ErrUnknown)
 	jane := addUser(t, s, "jane")
-	wants(t, "removing another's", s.RemoveSecondFactor(ctx, jane, "phone", "", false, start), secondfactor.ErrUnknown)
-	wants(t, "codes of nobody", s.ReplaceRecoveryCodes(ctx, jane.ID, []string{"x"}, start), secondfactor.ErrUnknown)
-	must(t, s.ReplaceRecoveryCodes(ctx, u.ID, []string{"a", "b", "c"}, start))
+	wants(t, "removing another's", s.RemoveSecondFactor(ctx, jane, "phone", sessionOf(t, s, jane), false, start), secondfactor.ErrUnknown)
+	wants(t, "codes of nobody", s.ReplaceRecoveryCodes(ctx, jane, sessionOf(t, s, jane), []string{"x"}, start), secondfactor.ErrUnknown)
+	must(t, s.ReplaceRecoveryCodes(ctx, u, "here", []string{"a", "b", "c"}, start))
 	data, err := s.RemainderOf(ctx, u.ID)
 	must(t, err)
 	same(t, "the last mail", string(mail.RecoveryCodesReplaced), data.Mails[len(data.Mails)-1].Kind)
 	if n, err := s.CountRecoveryCodes(ctx, u.ID); err != nil || n != 3 {
 		t.Errorf("%d recovery codes, %v", n, err)
 	}
+	janes := sessionOf(t, s, jane)
+	f := newFactor(u, "stick")
+	for what, keep := range map[string]string{"ended": "elsewhere", "another user's": janes} {
+		wants(t, what, s.AddSecondFactor(ctx, u, secondfactor.Completion{Added: &f}, keep, start), account.ErrChanged)
+		wants(t, what, s.RemoveSecondFactor(ctx, u, "phone", keep, false, start), account.ErrChanged)
+		wants(t, what, s.ReplaceRecoveryCodes(ctx, u, keep, []string{"d"}, start), account.ErrChanged)
+	}
+	late := start.Add(sessionLength)
+	wants(t, "expired", s.RemoveSecondFactor(ctx, u, "phone", "here", false, late), account.ErrChanged)
 	changed := u
 	changed.PasswordVersion++
 	wants(t, "an earlier password", s.RemoveSecondFactor(ctx, changed, "phone", "here", false, start), account.ErrChanged)
@@ -135,7 +159,7 @@ func testTooManySecondFactors(t *testing.T, s *store.Store) {
 		addFactor(t, s, u, strconv.Itoa(i), "")
 	}
 	f := newFactor(u, "one more")
-	err := s.AddSecondFactor(t.Context(), u, secondfactor.Completion{Added: &f, Methods: twoFactors}, "", start)
+	err := s.AddSecondFactor(t.Context(), u, secondfactor.Completion{Added: &f, Methods: twoFactors}, sessionOf(t, s, u), start)
 	wants(t, "one more", err, secondfactor.ErrTooMany)
 }
 
@@ -143,10 +167,10 @@ func testLastSecondFactorStays(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	u := addUser(t, s, "john")
 	addFactor(t, s, u, "phone", "")
-	wants(t, "the last one", s.RemoveSecondFactor(ctx, u, "phone", "", true, start), secondfactor.ErrRequired)
+	wants(t, "the last one", s.RemoveSecondFactor(ctx, u, "phone", sessionOf(t, s, u), true, start), secondfactor.ErrRequired)
 	addFactor(t, s, u, "tablet", "")
-	must(t, s.RemoveSecondFactor(ctx, u, "phone", "", true, start))
-	wants(t, "the last one", s.RemoveSecondFactor(ctx, u, "tablet", "", true, start), secondfactor.ErrRequired)
+	must(t, s.RemoveSecondFactor(ctx, u, "phone", sessionOf(t, s, u), true, start))
+	wants(t, "the last one", s.RemoveSecondFactor(ctx, u, "tablet", sessionOf(t, s, u), true, start), secondfactor.ErrRequired)
 	if n, err := s.CountRecoveryCodes(ctx, u.ID); err != nil || n == 0 {
 		t.Errorf("%d recovery codes, %v", n, err)
 	}
