@@ -26,6 +26,7 @@ const (
 var (
 	errReplicaLags   = errors.New("it lags behind the primary")
 	errNoReplica     = errors.New("it is no replica: it can be written")
+	errOtherDatabase = errors.New("it is a replica of another server, or its URL names another database")
 	errOtherTimeline = errors.New("it has not yet made a checkpoint on the primary's timeline, or follows another server")
 )
 
@@ -111,29 +112,36 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
+// databaseID is an expression for the database that a connection is to: that of the same cluster with the same id.
+const databaseID = "(SELECT system_identifier FROM pg_control_system()) || ' ' || " +
+	"(SELECT oid FROM pg_database WHERE datname = current_database())"
+
 // check asks the primary how far it is, and waits until the replica is there too. The time at which it asked is when
 // the replica was fresh.
 func (r *Replica) check(ctx context.Context) error {
 	asked := time.Now()
-	var position, timeline string
+	var position, timeline, database string
 	err := r.primary.ScanRow(ctx, "SELECT CAST(pg_current_wal_flush_lsn() AS text), "+
-		"substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8)", nil, &position, &timeline)
+		"substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8), "+databaseID, nil, &position, &timeline, &database)
 	if err != nil {
 		return fmt.Errorf("asking the primary: %w", err)
 	}
 	for time.Since(asked) < replicaFresh && ctx.Err() == nil {
-		var follows, onTimeline bool
+		var follows, onTimeline, same bool
 		var reached sql.NullBool
 		// The timeline is that of the last checkpoint. A server that is left behind by a failover may have a higher
 		// position on the old one.
 		err := r.conns.ScanRow(ctx, "SELECT pg_is_in_recovery(), "+
-			"pg_last_wal_replay_lsn() >= CAST(CAST($1 AS text) AS pg_lsn), upper(lpad(to_hex(timeline_id), 8, '0')) = $2 "+
-			"FROM pg_control_checkpoint()", []any{position, timeline}, &follows, &reached, &onTimeline)
+			"pg_last_wal_replay_lsn() >= CAST(CAST($1 AS text) AS pg_lsn), upper(lpad(to_hex(timeline_id), 8, '0')) = $2, "+
+			databaseID+" = $3 FROM pg_control_checkpoint()", []any{position, timeline, database},
+			&follows, &reached, &onTimeline, &same)
 		switch {
 		case err != nil:
 			return err
 		case !follows:
 			return errNoReplica
+		case !same:
+			return errOtherDatabase
 		case !onTimeline:
 			return errOtherTimeline
 		case reached.Bool:

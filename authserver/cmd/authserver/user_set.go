@@ -26,14 +26,14 @@ type userSetCommand struct {
 	VerifyEmail         bool     `help:"Send a mail with a link by which the user verifies the email address."`
 	Group               []string `placeholder:"NAME" sep:"none" help:"Group that the user is in, in place of all current ones. Repeat for more; a single empty one removes all."`
 	AddGroup            []string `placeholder:"NAME" sep:"none" help:"Group to add to the current ones. Repeat for more."`
-	RemoveSecondFactors bool     `help:"Remove all second factors and recovery codes of the user, who has lost them. The user gets a mail."`
+	RemoveSecondFactors bool     `help:"Remove all second factors and recovery codes of the user, who has lost them. All logins of the user end, and the user gets a mail."`
 	RemoveGroup         []string `placeholder:"NAME" sep:"none" help:"Group to remove from the current ones. Repeat for more."`
 }
 
 // Help explains when clients see the change.
 func (c *userSetCommand) Help() string {
-	return `Settings that are not given keep their value, and so do the password and all logins.
-Clients see a change in the next token and at the userinfo endpoint. Access tokens keep their groups until they expire.`
+	return `Settings that are not given keep their value, and so do the password and, unless second factors are removed, all
+logins. Clients see a change in the next token and at the userinfo endpoint. Access tokens keep their groups until they expire.`
 }
 
 // Validate checks the flags. kong calls it before Run.
@@ -78,7 +78,7 @@ func (c *userSetCommand) Run(ctx context.Context, streams program.Streams) error
 // removeSecondFactors removes the user's second factors. It says so if there was none.
 func (c *userSetCommand) removeSecondFactors(ctx context.Context, streams program.Streams) error {
 	removed := int64(0)
-	err := c.do(ctx, streams, "has no second factor now", func(s *store.Store) (err error) {
+	err := c.do(ctx, streams, "has no second factor now; all logins have ended", func(s *store.Store) (err error) {
 		removed, err = s.RemoveSecondFactors(ctx, c.Username, time.Now())
 		return err
 	})

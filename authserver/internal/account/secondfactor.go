@@ -63,22 +63,44 @@ func (l *Login) LogPasskey(ctx context.Context, user User, a Attempt, err error)
 }
 
 // ReserveCode counts a try of a code of a user's second factor, as Check counts passwords, but apart from them: a
-// guesser must have the password. It returns the key under which GiveBack returns the tries once the code was right,
-// a *ThrottledError, or an error of ctx or the store. The address is the client's IP address.
-func (l *Login) ReserveCode(ctx context.Context, user User, address string, b Browser) (FailureKey, error) {
+// guesser must have the password. So no browser or address is known here: a password alone, or a mail that sets one,
+// would make it so. Codes guessed anywhere have the limits of an account. It returns the key under which GiveBack
+// returns the tries once the code was right, a *ThrottledError, or an error of ctx or the store. The address is the
+// client's IP address.
+func (l *Login) ReserveCode(ctx context.Context, user User, address string) (FailureKey, error) {
+	key := newUnknownPlace("codes of "+user.ID, address)
+	return key, l.reserveAt(ctx, key)
+}
+
+// ReservePasskey counts a try of a login by a passkey alone, which takes no password: those in a known browser or at a
+// known address count there only, so that others cannot make the user wait. It returns what ReserveCode returns.
+func (l *Login) ReservePasskey(ctx context.Context, user User, address string, b Browser) (FailureKey, error) {
 	of, err := l.keyOf(ctx, Attempt{Address: address, Browser: b}, user.ID, user)
 	if err != nil {
 		return FailureKey{}, err
 	}
-	key, account := NewFailureKey("codes of "+user.ID, address), "codes of "+user.ID
+	account := "passkeys of " + user.ID
+	key := newUnknownPlace(account, address)
 	if of.Browser != "" {
 		key = key.inBrowser(account, b.id)
 	}
-	key.Network, key.Neighborhood, key.AddressKnown = of.Network, of.Neighborhood, of.AddressKnown
+	key.AddressKnown = of.AddressKnown
+	return key, l.reserveAt(ctx, key)
+}
+
+// newUnknownPlace returns a key of tries that also count for all accounts at the address, which does not become known.
+func newUnknownPlace(account, address string) FailureKey {
+	key := NewFailureKey(account, address).from(account, address)
+	key.KnownAs = ""
+	return key
+}
+
+// reserveAt counts a try under a key, or returns an error as ReserveCode does.
+func (l *Login) reserveAt(ctx context.Context, key FailureKey) error {
 	if err := l.checkThrottle(ctx, key); err != nil {
-		return FailureKey{}, err
+		return err
 	}
-	return key, l.reserve(ctx, key)
+	return l.reserve(ctx, key)
 }
 
 // KeyOf returns what the failures of a user's logins in a browser are counted under, for a login that Check has begun

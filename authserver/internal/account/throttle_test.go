@@ -505,3 +505,36 @@ func TestThrottledError(t *testing.T) {
 		t.Errorf("seconds (-want +got):\n%s", diff)
 	}
 }
+
+// Codes have fewer than 100 tries a day, also where a password has made the browser and the address known. Tries of
+// passkeys, which take no password, do not make the user wait there.
+func TestCodesCountForTheAccount(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.NameKey = []byte("key")
+	f.add("john.doe", bcrypt.MinCost)
+	u, err := f.login(account.Browser{}, home, right)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const tests = 288 // in a day
+	tries, passkeys := 0, 0
+	for i := range tests {
+		known := f.WithLogin(account.Browser{}, u, "random "+strconv.Itoa(i))
+		for _, address := range []string{home, "203.0.113." + strconv.Itoa(i%250)} {
+			if _, err := f.ReserveCode(t.Context(), u, address); err == nil {
+				tries++
+			}
+		}
+		if _, err := f.ReservePasskey(t.Context(), u, home, known); err == nil {
+			passkeys++
+		}
+		f.now = f.now.Add(24 * time.Hour / tests)
+	}
+	if tries < 60 || tries >= 100 {
+		t.Errorf("%d tries of codes in a day, want fewer than 100", tries)
+	}
+	if passkeys != tests {
+		t.Errorf("%d tries of passkeys in known browsers, want all", passkeys)
+	}
+}

@@ -31,8 +31,8 @@ func (s *Sender) letters(ctx context.Context, m Request) ([]letter, error) {
 		return s.resetLetters(ctx, m)
 	case SignUp, Invitation:
 		return s.signUpLetters(ctx, m)
-	case PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, PasskeyCopied, PasswordOnly, NewDevice,
-		VerifyEmail, ChangeEmail, EmailChanging, EmailChanged:
+	case PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, RecoveryCodesReplaced,
+		PasskeyCopied, PasswordOnly, WrongCodes, NewDevice, VerifyEmail, ChangeEmail, EmailChanging, EmailChanged:
 		return s.userLetters(ctx, m)
 	case HaveAccount: // only in place of others
 	}
@@ -186,8 +186,8 @@ func (s *Sender) newLink(ctx context.Context, l letter) (string, error) {
 		return s.newSignUpLink(ctx, l)
 	case HaveAccount:
 		return s.cfg.IssuerURL + ForgotPath, nil
-	case PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, PasskeyCopied, PasswordOnly, NewDevice,
-		EmailChanging, EmailChanged:
+	case PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, RecoveryCodesReplaced,
+		PasskeyCopied, PasswordOnly, WrongCodes, NewDevice, EmailChanging, EmailChanged:
 		return "", nil
 	}
 	text, err := secret.New(rand.Reader, "")

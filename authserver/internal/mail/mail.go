@@ -22,15 +22,19 @@ const (
 	ResetPassword Kind = "reset_password"
 	// PasswordChanged tells users that their password was changed.
 	PasswordChanged Kind = "password_changed"
-	// SecondFactorAdded, SecondFactorRemoved and RecoveryCodeUsed tell users about their second factors.
-	SecondFactorAdded   Kind = "second_factor_added"
-	SecondFactorRemoved Kind = "second_factor_removed"
-	RecoveryCodeUsed    Kind = "recovery_code_used"
+	// SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed and RecoveryCodesReplaced tell users about their second
+	// factors.
+	SecondFactorAdded     Kind = "second_factor_added"
+	SecondFactorRemoved   Kind = "second_factor_removed"
+	RecoveryCodeUsed      Kind = "recovery_code_used"
+	RecoveryCodesReplaced Kind = "recovery_codes_replaced"
 	// PasskeyCopied tells users that a passkey was refused because there seems to be a copy of it.
 	PasskeyCopied Kind = "passkey_copied"
 	// PasswordOnly tells users that a program has logged in with their password, and was refused, because they have a
 	// second factor.
 	PasswordOnly Kind = "password_only"
+	// WrongCodes tells users that somebody with their password has tried too many codes.
+	WrongCodes Kind = "wrong_codes"
 	// NewDevice tells users of a login from a browser and an address that are both unknown.
 	NewDevice Kind = "new_device"
 	// VerifyEmail has a link that marks the user's email address as verified.

@@ -18,8 +18,9 @@ var embedded embed.FS
 
 // kinds are all kinds, each with a template.
 var kinds = []Kind{
-	ResetPassword, PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, PasskeyCopied, PasswordOnly,
-	NewDevice, VerifyEmail, ChangeEmail, EmailChanging, EmailChanged, SignUp, Invitation, HaveAccount,
+	ResetPassword, PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, RecoveryCodesReplaced,
+	PasskeyCopied, PasswordOnly, WrongCodes, NewDevice, VerifyEmail, ChangeEmail, EmailChanging, EmailChanged,
+	SignUp, Invitation, HaveAccount,
 }
 
 // maxTemplate is the maximum size of a template, in bytes.

@@ -156,7 +156,7 @@ func (s *Service) counted(ctx context.Context, t *try) (done secondfactor.Comple
 	if of.ID == "" {
 		of.ID = "unknown " + s.cfg.Login.NameDigest(t.answer.ID)
 	}
-	key, err := s.cfg.Login.ReserveCode(ctx, of, t.Address, t.Browser)
+	key, err := s.cfg.Login.ReservePasskey(ctx, of, t.Address, t.Browser)
 	if err != nil {
 		return done, err
 	}

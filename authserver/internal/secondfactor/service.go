@@ -39,9 +39,9 @@ type Store interface {
 	// RemoveSecondFactor removes a factor, and with the last one the recovery codes, and ends all logins of the user but
 	// the session keep. It returns ErrUnknown, account.ErrChanged, or ErrRequired if it is the last one and must stay.
 	RemoveSecondFactor(ctx context.Context, user account.User, id, keep string, mustStay bool, now time.Time) error
-	// ReplaceRecoveryCodes replaces the recovery codes of a user who has a second factor. It returns ErrUnknown if the
-	// user has none.
-	ReplaceRecoveryCodes(ctx context.Context, userID string, digests []string, now time.Time) error
+	// ReplaceRecoveryCodes replaces the recovery codes of a user who has a second factor and is logged in with the session
+	// keep. It returns ErrUnknown if the user has none, or account.ErrChanged.
+	ReplaceRecoveryCodes(ctx context.Context, user account.User, keep string, digests []string, now time.Time) error
 }
 
 // Service checks and changes second factors. It is safe for concurrent use. All fields are required.
@@ -256,12 +256,12 @@ func (s *Service) Remove(ctx context.Context, user account.User, id, keep, addre
 	return err
 }
 
-// NewRecoveryCodes replaces the recovery codes of a user, and returns the new ones to show. It returns ErrUnknown if
-// the user has no second factor, or an error of ctx or the store. The address is the client's IP address.
-func (s *Service) NewRecoveryCodes(ctx context.Context, user account.User, address string) ([]string, error) {
+// NewRecoveryCodes replaces the recovery codes of a user who is logged in with the session keep, and returns the new
+// ones to show. The address is the client's IP address. The errors are those of Store.ReplaceRecoveryCodes.
+func (s *Service) NewRecoveryCodes(ctx context.Context, user account.User, keep, address string) ([]string, error) {
 	codes, digests, err := newRecoveryCodes(rand.Reader, user.ID)
 	if err == nil {
-		err = s.Store.ReplaceRecoveryCodes(ctx, user.ID, digests, s.Now())
+		err = s.Store.ReplaceRecoveryCodes(ctx, user, keep, digests, s.Now())
 	}
 	if err != nil {
 		return nil, err

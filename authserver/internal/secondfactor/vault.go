@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,8 +32,9 @@ type VaultStore interface {
 	// SealedKeys returns all sealed keys. If there are none, or replace says so and no secret of a second factor is
 	// stored, it stores the given ones first, in place of all others. Of calls at once, one stores.
 	SealedKeys(ctx context.Context, fresh []SealedKey, replace bool, now time.Time) ([]SealedKey, error)
-	// AddSealedKeys stores more sealed keys of the same key.
-	AddSealedKeys(ctx context.Context, keys []SealedKey, now time.Time) error
+	// AddSealedKeys stores more sealed keys of the key that known has, and deletes those with the kids that are gone. It
+	// replaces none, and does nothing unless known is still stored. It reports whether it is.
+	AddSealedKeys(ctx context.Context, known SealedKey, more []SealedKey, gone []string, now time.Time) (bool, error)
 }
 
 // Vault encrypts the secrets of second factors, with AES-256-GCM.
@@ -40,8 +42,8 @@ type VaultStore interface {
 // Its key is random and never changes, and the database has it only encrypted: once with each key of the keys file
 // that signs or will sign, by a key that HKDF derives from it. So a copy of the database alone reveals no secret, and
 // after a rotation of the keys, even an immediate one, the next key opens the vault: a server that runs seals the key
-// again whenever its keys change. Keys that an API has a copy of are not used, and shared secrets only if there is no
-// key pair.
+// again whenever its keys change, and deletes what removed keys open. Keys that an API has a copy of are not used, and
+// shared secrets only if there is no key pair.
 //
 // It is safe for concurrent use.
 type Vault struct {
@@ -78,48 +80,79 @@ func (v *Vault) open(ctx context.Context) (cipher.AEAD, error) {
 	if v.aead != nil && v.ring == ring {
 		return v.aead, nil
 	}
-	if v.key != nil {
-		return v.aead, v.sealAgain(ctx, ring)
-	}
-	fresh := make([]byte, 32)
-	_, _ = rand.Read(fresh) // never fails
-	sealed, err := sealWith(ring, fresh)
+	return v.read(ctx, ring)
+}
+
+// read reads the key from the store, where another server may have replaced the one that was read before, and seals it
+// with a ring. v.mu is locked.
+func (v *Vault) read(ctx context.Context, ring *keyring.Ring) (cipher.AEAD, error) {
+	known, key, err := v.find(ctx, ring)
 	if err != nil {
 		return nil, err
-	}
-	stored, err := v.store.SealedKeys(ctx, sealed, false, v.now())
-	if err != nil {
-		return nil, err
-	}
-	key := unsealWith(ring, stored)
-	if key == nil { // perhaps there is nothing that needs the key
-		if stored, err = v.store.SealedKeys(ctx, sealed, true, v.now()); err != nil {
-			return nil, err
-		}
-		key = unsealWith(ring, stored)
 	}
 	if key == nil {
 		v.report(ctx, ring)
 		return nil, ErrSealed
 	}
-	if v.aead, err = newAEAD(key); err != nil {
+	sealed, err := sealWith(ring, key)
+	if err != nil {
 		return nil, err
 	}
-	v.key = key
-	return v.aead, v.sealAgain(ctx, ring)
+	added, err := v.store.AddSealedKeys(ctx, known, sealed, gone(v.ring, ring), v.now())
+	if err != nil {
+		return nil, err
+	}
+	if !added {
+		return nil, errors.New("another server is changing the key of second factors: try again")
+	}
+	aead, err := newAEAD(key)
+	if err != nil {
+		return nil, err
+	}
+	v.key, v.aead, v.ring = key, aead, ring
+	return aead, nil
 }
 
-// sealAgain stores the key for a ring. v.mu is locked.
-func (v *Vault) sealAgain(ctx context.Context, ring *keyring.Ring) error {
-	sealed, err := sealWith(ring, v.key)
-	if err == nil {
-		err = v.store.AddSealedKeys(ctx, sealed, v.now())
+// find returns the key and what is stored of it; nil if neither the ring nor the one before opens it. If there is none,
+// or no secret needs the one that is stored, it stores one first. v.mu is locked.
+func (v *Vault) find(ctx context.Context, ring *keyring.Ring) (known SealedKey, key []byte, err error) {
+	first := v.key
+	if first == nil {
+		first = make([]byte, 32)
+		_, _ = rand.Read(first) // never fails
 	}
+	sealed, err := sealWith(ring, first)
 	if err != nil {
-		return err
+		return known, nil, err
 	}
-	v.ring = ring
-	return nil
+	for _, replace := range []bool{false, true} {
+		stored, err := v.store.SealedKeys(ctx, sealed, replace, v.now())
+		if err != nil {
+			return known, nil, err
+		}
+		if known, key = unsealWith(ring, stored); key == nil && v.ring != nil {
+			known, key = unsealWith(v.ring, stored)
+		}
+		if key != nil {
+			break
+		}
+	}
+	return known, key, nil
+}
+
+// gone returns the kids that are in a ring, if there is one, and not in the next one. Other kids that are not in a ring
+// may be those of other servers, whose keys files are newer.
+func gone(from, to *keyring.Ring) (kids []string) {
+	if from == nil {
+		return nil
+	}
+	kept := to.Keys()
+	for _, k := range from.Keys() {
+		if !slices.ContainsFunc(kept, func(other *keyring.Key) bool { return other.ID == k.ID }) {
+			kids = append(kids, k.ID)
+		}
+	}
+	return kids
 }
 
 // report logs once for each ring that the key cannot be read. v.mu is locked.
@@ -136,7 +169,9 @@ func (v *Vault) report(ctx context.Context, ring *keyring.Ring) {
 
 // Seal encrypts a text for one purpose, which Open must name. It returns ErrSealed or an error of ctx or the store.
 func (v *Vault) Seal(ctx context.Context, text, purpose string) (string, error) {
-	aead, err := v.open(ctx)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	aead, err := v.read(ctx, v.keys.Current()) // a new secret must not need a key that was replaced
 	if err != nil {
 		return "", err
 	}
@@ -200,8 +235,8 @@ func sealWith(ring *keyring.Ring, key []byte) ([]SealedKey, error) {
 	return sealed, nil
 }
 
-// unsealWith returns the key that one of the sealed keys has; nil if the ring has the key of none of them.
-func unsealWith(ring *keyring.Ring, sealed []SealedKey) []byte {
+// unsealWith returns one of the sealed keys, and the key that it has; nil if the ring has the key of none of them.
+func unsealWith(ring *keyring.Ring, sealed []SealedKey) (known SealedKey, key []byte) {
 	for _, k := range ring.Keys() {
 		for _, s := range sealed {
 			if s.KeyID != k.ID || k.SigningKey() == nil {
@@ -212,11 +247,11 @@ func unsealWith(ring *keyring.Ring, sealed []SealedKey) []byte {
 				continue
 			}
 			if key, err := unseal(aead, s.Sealed, k.ID); err == nil {
-				return key
+				return s, key
 			}
 		}
 	}
-	return nil
+	return SealedKey{}, nil
 }
 
 func sealerOf(k *keyring.Key) (cipher.AEAD, error) {
@@ -247,13 +282,14 @@ func sealers(ring *keyring.Ring) []*keyring.Key {
 }
 
 // Reseal opens the vault with one ring and seals its key with another one, for a command that replaces the keys at
-// once. It does nothing if there is no vault yet. It returns ErrSealed or an error of ctx or the store.
+// once. What only the first ring opens is deleted. It does nothing if there is no vault yet. It returns ErrSealed or an
+// error of ctx or the store.
 func Reseal(ctx context.Context, store VaultStore, from, to *keyring.Ring, now time.Time) error {
 	stored, err := store.SealedKeys(ctx, nil, false, now)
 	if err != nil || len(stored) == 0 {
 		return err
 	}
-	key := unsealWith(from, stored)
+	known, key := unsealWith(from, stored)
 	if key == nil {
 		return ErrSealed
 	}
@@ -261,5 +297,9 @@ func Reseal(ctx context.Context, store VaultStore, from, to *keyring.Ring, now t
 	if err != nil {
 		return err
 	}
-	return store.AddSealedKeys(ctx, sealed, now)
+	added, err := store.AddSealedKeys(ctx, known, sealed, gone(from, to), now)
+	if err == nil && !added {
+		err = errors.New("a server is changing the key of second factors: stop it")
+	}
+	return err
 }

@@ -64,7 +64,10 @@ func use(t testing.TB, s *store.Store, sealed string) {
 	f := secondfactor.Factor{
 		ID: "phone", UserID: u.ID, Kind: secondfactor.KindTOTP, Name: "Phone", Secret: sealed, CreatedAt: noon,
 	}
-	must(t, s.AddSecondFactor(t.Context(), u, secondfactor.Completion{Added: &f}, "", noon))
+	must(t, s.StartSession(t.Context(), store.NewSession{
+		Digest: "session", User: u, CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
+	}))
+	must(t, s.AddSecondFactor(t.Context(), u, secondfactor.Completion{Added: &f}, "session", noon))
 }
 
 // Servers of one database share the key, and what is sealed for one purpose does not open for another.
@@ -110,6 +113,9 @@ func TestVaultFollowsRotations(t *testing.T) {
 	// A command that replaces the keys while no server runs.
 	from, to := k.ring, newRing(t, keyring.EdDSA)
 	must(t, secondfactor.Reseal(t.Context(), s, from, to, noon))
+	if stored, err := s.SealedKeys(t.Context(), nil, false, noon); err != nil || len(stored) != 1 {
+		t.Errorf("keys that were removed still open the vault: %v, %v", stored, err)
+	}
 	k.ring = to
 	if text, err := newVault(s, k).Open(t.Context(), sealed, "p"); err != nil || text != "the secret" {
 		t.Errorf("after Reseal: %q, %v", text, err)
@@ -117,6 +123,22 @@ func TestVaultFollowsRotations(t *testing.T) {
 	err = secondfactor.Reseal(t.Context(), s, newRing(t, keyring.EdDSA), to, noon)
 	if !errors.Is(err, secondfactor.ErrSealed) {
 		t.Errorf("Reseal from other keys: %v", err)
+	}
+}
+
+// A server takes the key of another server that has replaced its own, before it seals something.
+func TestVaultsHaveOneKey(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	first, second := &keys{newRing(t, keyring.EdDSA)}, &keys{newRing(t, keyring.EdDSA)}
+	one, two := newVault(s, first), newVault(s, second)
+	must(t, one.Refresh(t.Context()))
+	must(t, two.Refresh(t.Context())) // nothing needs the first key
+	first.ring = second.ring
+	sealed, err := one.Seal(t.Context(), "the secret", "p")
+	must(t, err)
+	if text, err := two.Open(t.Context(), sealed, "p"); err != nil || text != "the secret" {
+		t.Errorf("the other server opens %q, %v", text, err)
 	}
 }
 

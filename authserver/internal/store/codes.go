@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -93,7 +94,9 @@ func (s *Store) CodeByDigest(ctx context.Context, digest string) (grant.Code, er
 // or finds the grant. It locks the client before the code, because deleting a client deletes its
 // codes: the other order would deadlock.
 func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (number int64, err error) {
+	var used error // returned after the commit
 	err = s.inTx(ctx, "redeem code", func(ctx context.Context, tx transaction) error {
+		used = nil
 		if err := recordLogin(ctx, tx, g); err != nil {
 			return err
 		}
@@ -109,7 +112,8 @@ func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (n
 				"RETURNING session",
 			digest, seconds(g.CreatedAt), seconds(g.CreatedAt.Add(account.ClockMargin)), g.Attempt).Scan(&g.Session)
 		if errors.Is(err, sql.ErrNoRows) {
-			number, err = usedCode(ctx, tx, digest, g.CreatedAt)
+			number, err = s.usedCode(ctx, tx, digest, g.CreatedAt)
+			used, err = settle(ctx, tx, "codes", digest, err)
 			return err
 		}
 		if err != nil {
@@ -122,7 +126,7 @@ func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (n
 			"UPDATE codes SET grant_number = $2 WHERE digest = $1", digest, number)
 		return err
 	})
-	return number, err
+	return number, cmp.Or(err, used)
 }
 
 // lockClient locks the client of a new grant against deletion and ReplaceClientSecret until the
@@ -141,10 +145,16 @@ func (s *Store) lockClient(ctx context.Context, tx transaction, g grant.Grant) e
 
 // usedCode returns why a code could not be redeemed: grant.ErrCodeUsed and the number of the
 // grant that the code started, grant.ErrCodeUndecided, or grant.ErrCodeUnknown.
-func usedCode(ctx context.Context, tx transaction, digest string, now time.Time) (number int64, err error) {
+func (s *Store) usedCode(
+	ctx context.Context,
+	tx transaction,
+	digest string,
+	now time.Time,
+) (number int64, err error) {
 	var given, redeemed sql.NullInt64
 	var attempt string
-	err = tx.QueryRowContext(ctx, "SELECT grant_number, redeemed_at, attempt FROM codes WHERE digest = $1", digest).
+	err = tx.QueryRowContext(ctx,
+		"SELECT grant_number, redeemed_at, attempt FROM codes WHERE digest = $1 "+s.dialect.forUpdate, digest).
 		Scan(&given, &redeemed, &attempt)
 	if errors.Is(err, sql.ErrNoRows) || (err == nil && !given.Valid) { // deleted, or never used
 		return 0, grant.ErrCodeUnknown

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -194,7 +195,9 @@ func (s *Store) PollDevice(ctx context.Context, digest string, now time.Time) (i
 //
 // It locks the client before the code: see RedeemCode.
 func (s *Store) RedeemDevice(ctx context.Context, digest string, g grant.Grant) (number int64, err error) {
+	var used error // returned after the commit
 	err = s.inTx(ctx, "redeem device code", func(ctx context.Context, tx transaction) error {
+		used = nil
 		if err := s.lockClient(ctx, tx, g); err != nil {
 			return err
 		}
@@ -204,7 +207,8 @@ func (s *Store) RedeemDevice(ctx context.Context, digest string, g grant.Grant) 
 				"RETURNING grant_number",
 			digest, seconds(g.CreatedAt), g.ClientID, seconds(g.CreatedAt.Add(account.ClockMargin)), g.Attempt).Scan(&number)
 		if errors.Is(err, sql.ErrNoRows) {
-			number, err = usedDevice(ctx, tx, digest, g)
+			number, err = s.usedDevice(ctx, tx, digest, g)
+			used, err = settle(ctx, tx, "device_codes", digest, err)
 			return err
 		}
 		if err != nil {
@@ -221,16 +225,21 @@ func (s *Store) RedeemDevice(ctx context.Context, digest string, g grant.Grant) 
 		}
 		return err
 	})
-	return number, err
+	return number, cmp.Or(err, used)
 }
 
 // usedDevice returns why a device code could not be redeemed: grant.ErrCodeUsed and the number of its
 // grant, grant.ErrCodeUndecided, or grant.ErrCodeUnknown.
-func usedDevice(ctx context.Context, tx transaction, digest string, g grant.Grant) (number int64, err error) {
+func (s *Store) usedDevice(
+	ctx context.Context,
+	tx transaction,
+	digest string,
+	g grant.Grant,
+) (number int64, err error) {
 	var redeemed sql.NullInt64
 	var attempt string
 	err = tx.QueryRowContext(ctx, "SELECT grant_number, redeemed_at, attempt FROM device_codes "+
-		"WHERE digest = $1 AND client_id = $2 AND redeemed_at IS NOT NULL", digest, g.ClientID).
+		"WHERE digest = $1 AND client_id = $2 AND redeemed_at IS NOT NULL "+s.dialect.forUpdate, digest, g.ClientID).
 		Scan(&number, &redeemed, &attempt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, grant.ErrCodeUnknown

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -24,6 +25,21 @@ func undecided(attempt string, redeemed sql.NullInt64, now time.Time) error {
 		return grant.ErrCodeUndecided
 	}
 	return grant.ErrCodeUsed
+}
+
+// settle ends the attempt of a code that was used a second time, for the reason why not: taking it back, which may come
+// late, would make the code usable again (RFC 6749 section 4.1.2). If there was one, the transaction must commit before
+// why is returned: why is then the first result, and else the second one.
+func settle(ctx context.Context, tx transaction, table, digest string, why error) (afterCommit, err error) {
+	if !errors.Is(why, grant.ErrCodeUsed) {
+		return nil, why
+	}
+	n, err := changed(ctx, tx, "settle code",
+		"UPDATE "+table+" SET attempt = '' WHERE digest = $1 AND attempt <> ''", digest)
+	if err != nil || n == 0 {
+		return nil, cmp.Or(err, why)
+	}
+	return why, nil
 }
 
 // ConfirmCode makes the redemption of an authorization code final. It may be repeated.

@@ -25,7 +25,9 @@ import (
 type replicated struct {
 	*store.Store
 	t       *testing.T
+	primary *postgrestest.Server
 	standby *postgrestest.Server
+	url     string // of the standby's database
 	log     *lockedBuffer
 }
 
@@ -72,9 +74,11 @@ func openReplicated(t *testing.T) *replicated {
 	if _, err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r := &replicated{Store: s, t: t, standby: standby, log: &lockedBuffer{}}
+	r := &replicated{
+		Store: s, t: t, primary: primary, standby: standby, url: urlOn(t, dsn, standby), log: &lockedBuffer{},
+	}
 	log := slog.New(slog.NewTextHandler(r.log, nil))
-	r.must(s.UseReplica(t.Context(), urlOn(t, dsn, standby), databasetest.Pool, log))
+	r.must(s.UseReplica(t.Context(), r.url, databasetest.Pool, log))
 	return r
 }
 
@@ -176,4 +180,23 @@ func TestReplica(t *testing.T) {
 		return errors.Is(err, record.ErrNotFound)
 	})
 	waitUntil(t, "the log of the promotion", func() bool { return strings.Contains(r.log.String(), "it can be written") })
+}
+
+// A replica of another server, or another database of it, answers nothing: a position says nothing about it.
+func TestReplicaOfAnotherDatabase(t *testing.T) {
+	t.Parallel()
+	r := openReplicated(t)
+	dsn, err := r.primary.Database()
+	r.must(err)
+	s := openPostgres(t, dsn)
+	_, err = s.Migrate(t.Context())
+	r.must(err)
+	other := freshPostgres(t) // of the server that all tests share
+	_, err = other.Migrate(t.Context())
+	r.must(err)
+	for _, s := range []*store.Store{s, other} {
+		log := &lockedBuffer{}
+		r.must(s.UseReplica(t.Context(), r.url, databasetest.Pool, slog.New(slog.NewTextHandler(log, nil))))
+		waitUntil(t, "the log", func() bool { return strings.Contains(log.String(), "of another") })
+	}
 }

@@ -55,22 +55,45 @@ func (s *Store) storeFirstKeys(
 	})
 }
 
-// AddSealedKeys stores sealed keys of the key that is in use, and deletes those that no server has had for two years.
-func (s *Store) AddSealedKeys(ctx context.Context, keys []secondfactor.SealedKey, now time.Time) error {
-	return s.inTx(ctx, "add sealed keys", func(ctx context.Context, tx transaction) error {
-		if err := addSealedKeys(ctx, tx, keys, now); err != nil {
+// AddSealedKeys stores more sealed keys of the key that known has, and deletes those with the kids that are gone and
+// those that no server has had for two years. It replaces none, and does nothing unless known is still stored. It
+// reports whether it is.
+func (s *Store) AddSealedKeys(
+	ctx context.Context,
+	known secondfactor.SealedKey,
+	more []secondfactor.SealedKey,
+	gone []string,
+	now time.Time,
+) (stored bool, err error) {
+	err = s.inTx(ctx, "add sealed keys", func(ctx context.Context, tx transaction) error {
+		if err := s.lock(ctx, tx, "sealed keys", now); err != nil {
 			return err
 		}
-		_, err := changed(ctx, tx, "forget sealed keys", "DELETE FROM sealing_keys WHERE created_at < $1",
+		err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM sealing_keys WHERE kid = $1 AND sealed = $2)",
+			known.KeyID, known.Sealed).Scan(&stored)
+		if err != nil || !stored {
+			return unavailable("add sealed keys", err)
+		}
+		if err := addSealedKeys(ctx, tx, more, now); err != nil {
+			return err
+		}
+		for _, kid := range gone {
+			if _, err := changed(ctx, tx, "delete sealed key", "DELETE FROM sealing_keys WHERE kid = $1", kid); err != nil {
+				return err
+			}
+		}
+		_, err = changed(ctx, tx, "forget sealed keys", "DELETE FROM sealing_keys WHERE created_at < $1",
 			seconds(now.Add(-sealedKeysMemory)))
 		return err
 	})
+	return stored, err
 }
 
+// addSealedKeys adds keys. One whose kid is stored already is not replaced, but kept for longer.
 func addSealedKeys(ctx context.Context, tx transaction, keys []secondfactor.SealedKey, now time.Time) error {
 	for _, k := range keys {
 		_, err := changed(ctx, tx, "add sealed key", "INSERT INTO sealing_keys (kid, sealed, created_at) "+
-			"VALUES ($1, $2, $3) ON CONFLICT (kid) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at",
+			"VALUES ($1, $2, $3) ON CONFLICT (kid) DO UPDATE SET created_at = excluded.created_at",
 			k.KeyID, k.Sealed, seconds(now))
 		if err != nil {
 			return err

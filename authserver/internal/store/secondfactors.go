@@ -45,7 +45,8 @@ func (s *Store) CountRecoveryCodes(ctx context.Context, userID string) (n int, e
 // AddSecondFactor adds the factor and the recovery codes of a completion to a user, and asks for a mail to the user.
 // It ends the user's logins as ChangePassword does, and records in the session keep that its user has used a second
 // factor. It returns secondfactor.ErrTooMany, secondfactor.ErrTaken, secondfactor.ErrIncorrect for a challenge that was
-// used, or account.ErrChanged if the user is disabled or deleted, or the password has been changed since user was read.
+// used, or account.ErrChanged if the user is disabled or deleted, the password has been changed since user was read, or
+// the session keep has ended.
 func (s *Store) AddSecondFactor(
 	ctx context.Context,
 	user account.User,
@@ -54,7 +55,7 @@ func (s *Store) AddSecondFactor(
 	now time.Time,
 ) error {
 	return s.inTx(ctx, "add second factor", func(ctx context.Context, tx transaction) error {
-		if err := lockUnchanged(ctx, tx, user); err != nil {
+		if err := lockLoggedIn(ctx, tx, user, keep, now); err != nil {
 			return err
 		}
 		if err := s.addFactor(ctx, tx, c, now); err != nil {
@@ -75,6 +76,28 @@ func lockUnchanged(ctx context.Context, tx transaction, user account.User) error
 	n, err := changed(ctx, tx, "lock user", "UPDATE users SET last_login_at = last_login_at "+
 		"WHERE id = $1 AND disabled_at IS NULL AND password_version = $2", user.ID, user.PasswordVersion)
 	if err == nil && n == 0 {
+		err = account.ErrChanged
+	}
+	return err
+}
+
+// lockLoggedIn does what lockUnchanged does. It returns account.ErrChanged too if the session keep has ended, is
+// another user's, or has no second factor though its user has one: it may have been so when the request began.
+func lockLoggedIn(ctx context.Context, tx transaction, user account.User, keep string, now time.Time) error {
+	if err := lockUnchanged(ctx, tx, user); err != nil {
+		return err
+	}
+	var methods string
+	err := tx.QueryRowContext(ctx, "SELECT methods FROM sessions WHERE digest = $1 AND user_id = $2 AND expires_at > $3 "+
+		"AND created_at <= $4", keep, user.ID, seconds(now), seconds(now.Add(account.ClockMargin))).Scan(&methods)
+	if errors.Is(err, sql.ErrNoRows) {
+		return account.ErrChanged
+	}
+	if err != nil {
+		return unavailable("read session", err)
+	}
+	err = mustHaveStep(ctx, tx, user.ID, words(methods))
+	if errors.Is(err, grant.ErrInactive) {
 		err = account.ErrChanged
 	}
 	return err
@@ -150,7 +173,7 @@ func (s *Store) RemoveSecondFactor(
 	now time.Time,
 ) error {
 	return s.inTx(ctx, "remove second factor", func(ctx context.Context, tx transaction) error {
-		if err := lockUnchanged(ctx, tx, user); err != nil {
+		if err := lockLoggedIn(ctx, tx, user, keep, now); err != nil {
 			return err
 		}
 		n, err := changed(ctx, tx, "remove second factor",
@@ -189,8 +212,9 @@ func (s *Store) factorsRemoved(ctx context.Context, tx transaction, userID strin
 	return s.addMail(ctx, tx, mail.Request{Kind: mail.SecondFactorRemoved, UserID: userID, CreatedAt: now})
 }
 
-// RemoveSecondFactors removes all second factors and recovery codes of a user, who has lost them, and asks for a mail
-// to the user. Logins go on. It returns how many factors there were, or record.ErrNotFound if there is no such user.
+// RemoveSecondFactors removes all second factors and recovery codes of a user, who has lost them, ends all logins of
+// the user, who may have lost a device that is logged in, and asks for a mail to the user. It returns how many factors
+// there were, or record.ErrNotFound if there is no such user.
 func (s *Store) RemoveSecondFactors(ctx context.Context, username string, now time.Time) (n int64, err error) {
 	err = s.inTx(ctx, "remove second factors", func(ctx context.Context, tx transaction) error {
 		var id string
@@ -212,24 +236,39 @@ func (s *Store) RemoveSecondFactors(ctx context.Context, username string, now ti
 		if err != nil {
 			return err
 		}
+		if err := endAll(ctx, tx, id, "", now); err != nil {
+			return err
+		}
 		return recordEvent(ctx, tx, "user_second_factors_removed", username, now)
 	})
 	return n, err
 }
 
-// ReplaceRecoveryCodes replaces the recovery codes of a user. It returns secondfactor.ErrUnknown if the user has no
-// second factor.
-func (s *Store) ReplaceRecoveryCodes(ctx context.Context, userID string, digests []string, now time.Time) error {
+// ReplaceRecoveryCodes replaces the recovery codes of a user who is logged in with the session keep, and asks for a
+// mail to the user. It returns secondfactor.ErrUnknown if the user has no second factor, or account.ErrChanged as
+// AddSecondFactor does.
+func (s *Store) ReplaceRecoveryCodes(
+	ctx context.Context,
+	user account.User,
+	keep string,
+	digests []string,
+	now time.Time,
+) error {
 	return s.inTx(ctx, "replace recovery codes", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "lock user",
-			"UPDATE users SET last_login_at = last_login_at WHERE id = $1 AND disabled_at IS NULL AND "+hasFactor, userID)
-		if err == nil && n == 0 {
-			err = secondfactor.ErrUnknown
-		}
-		if err != nil {
+		if err := lockLoggedIn(ctx, tx, user, keep, now); err != nil {
 			return err
 		}
-		return replaceCodes(ctx, tx, userID, digests, now)
+		var has bool
+		if err := tx.QueryRowContext(ctx, "SELECT "+hasFactor, user.ID).Scan(&has); err != nil {
+			return unavailable("replace recovery codes", err)
+		}
+		if !has {
+			return secondfactor.ErrUnknown
+		}
+		if err := replaceCodes(ctx, tx, user.ID, digests, now); err != nil {
+			return err
+		}
+		return s.addMail(ctx, tx, mail.Request{Kind: mail.RecoveryCodesReplaced, UserID: user.ID, CreatedAt: now})
 	})
 }
 
@@ -237,18 +276,38 @@ func (s *Store) ReplaceRecoveryCodes(ctx context.Context, userID string, digests
 // for within the last hour.
 func (s *Store) TellPasswordOnly(ctx context.Context, userID string, now time.Time) error {
 	return s.inTx(ctx, "tell user", func(ctx context.Context, tx transaction) error {
-		if err := s.lock(ctx, tx, "mails to "+userID, now); err != nil {
-			return err
-		}
-		var told bool
-		err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM mail_requests WHERE user_id = $1 AND kind = $2 "+
-			"AND created_at > $3 AND created_at <= $4)", userID, string(mail.PasswordOnly),
-			seconds(now.Add(-mail.LimitPeriod)), seconds(now.Add(account.ClockMargin))).Scan(&told)
-		if err != nil || told {
+		return s.tellHourly(ctx, tx, mail.Request{Kind: mail.PasswordOnly, UserID: userID, CreatedAt: now})
+	})
+}
+
+// TellWrongCodes asks for a mail to a user that too many codes were wrong after the right password, unless one was
+// asked for within the last hour. It does nothing while a pending login has tries left; an empty digest means that the
+// tries of all logins are too many.
+func (s *Store) TellWrongCodes(ctx context.Context, userID, pending string, now time.Time) error {
+	return s.inTx(ctx, "tell user", func(ctx context.Context, tx transaction) error {
+		var left bool
+		err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM pending_logins WHERE digest = $1 AND tries < $2)",
+			pending, secondfactor.MaxTries).Scan(&left)
+		if err != nil || left {
 			return unavailable("tell user", err)
 		}
-		return s.addMail(ctx, tx, mail.Request{Kind: mail.PasswordOnly, UserID: userID, CreatedAt: now})
+		return s.tellHourly(ctx, tx, mail.Request{Kind: mail.WrongCodes, UserID: userID, CreatedAt: now})
 	})
+}
+
+// tellHourly asks for a mail to a user, unless one of its kind was asked for within the last hour.
+func (s *Store) tellHourly(ctx context.Context, tx transaction, m mail.Request) error {
+	if err := s.lock(ctx, tx, "mails to "+m.UserID, m.CreatedAt); err != nil {
+		return err
+	}
+	var told bool
+	err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM mail_requests WHERE user_id = $1 AND kind = $2 "+
+		"AND created_at > $3 AND created_at <= $4)", m.UserID, string(m.Kind),
+		seconds(m.CreatedAt.Add(-mail.LimitPeriod)), seconds(m.CreatedAt.Add(account.ClockMargin))).Scan(&told)
+	if err != nil || told {
+		return unavailable("tell user", err)
+	}
+	return s.addMail(ctx, tx, m)
 }
 
 // completeLogin carries out what a login does in its second step, or what a login by a passkey alone does. The user is

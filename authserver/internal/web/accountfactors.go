@@ -178,7 +178,7 @@ func (e *endpoints) removeFactor(w http.ResponseWriter, r *http.Request, form ur
 
 // newRecoveryCodes serves POST /account/second-factors/recovery-codes.
 func (e *endpoints) newRecoveryCodes(w http.ResponseWriter, r *http.Request, _ url.Values, s session) error {
-	codes, err := e.cfg.SecondFactors.NewRecoveryCodes(r.Context(), s.user, host(r.RemoteAddr))
+	codes, err := e.cfg.SecondFactors.NewRecoveryCodes(r.Context(), s.user, s.digest, host(r.RemoteAddr))
 	if errors.Is(err, secondfactor.ErrUnknown) { // the last factor was removed in another browser
 		redirect(w, accountFactorsPath)
 		return nil

@@ -104,10 +104,6 @@ func (e *endpoints) reset(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	user.PasswordVersion++
-	if err := e.rememberBrowser(w, r, user); err != nil { // the password is changed all the same
-		e.cfg.Log.WarnContext(r.Context(), "cannot remember a browser", "user", user.ID, "error", err)
-	}
 	e.message(w, r, http.StatusOK, say("Your password is changed"),
 		say("You are logged out everywhere."), say("Go back to the app and log in with the new password."))
 	return nil

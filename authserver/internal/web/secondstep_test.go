@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
@@ -259,9 +261,11 @@ func TestPendingLoginEnds(t *testing.T) {
 	again(s, "too late", s.form(page, "code", s.code(0)))
 
 	page = s.secondStep()
-	for range 5 {
-		s.form(page, "code", "000000").says("guessed", http.StatusBadRequest, "not valid")
+	for i := range 5 {
+		s.waitForMail(mail.WrongCodes, 0)
+		s.form(page, "code", "000000").says("guess "+strconv.Itoa(i), http.StatusBadRequest, "not valid")
 	}
+	s.waitForMail(mail.WrongCodes, 1)
 	again(s, "guessed too often", s.form(page, "code", s.code(0)))
 
 	page = s.secondStep()

@@ -71,7 +71,7 @@ func (e *endpoints) completeSecondStep(
 	check func(context.Context) (secondfactor.Completion, error),
 ) error {
 	ctx, address := r.Context(), host(r.RemoteAddr)
-	tries, err := e.cfg.Passwords.ReserveCode(ctx, s.user, address, e.browser(r))
+	tries, err := e.cfg.Passwords.ReserveCode(ctx, s.user, address)
 	if err == nil {
 		err = e.cfg.Sessions.TryPendingLogin(ctx, s.pending.Digest)
 	}
@@ -88,6 +88,7 @@ func (e *endpoints) completeSecondStep(
 		err = e.startSession(w, r, s.user, login, &done)
 	}
 	e.logSecondStep(r, s, done, err)
+	e.tellWrongCodes(r, s, err)
 	switch {
 	case errors.Is(err, secondfactor.ErrPendingUnknown), errors.Is(err, account.ErrIncorrect):
 		return errStartAgain
@@ -99,6 +100,23 @@ func (e *endpoints) completeSecondStep(
 		e.cfg.Log.WarnContext(ctx, "cannot give back tries", "user", s.user.ID, "error", err)
 	}
 	return nil
+}
+
+// tellWrongCodes asks for a mail to the user after a wrong code that was the last try of a login, or one too many of
+// all logins: somebody has the password.
+func (e *endpoints) tellWrongCodes(r *http.Request, s secondStep, err error) {
+	var throttled *account.ThrottledError
+	pending := s.pending.Digest
+	switch {
+	case errors.As(err, &throttled):
+		pending = ""
+	case !errors.Is(err, secondfactor.ErrIncorrect):
+		return
+	}
+	ctx := context.WithoutCancel(r.Context())
+	if err := e.cfg.Sessions.TellWrongCodes(ctx, s.user.ID, pending, e.cfg.Now()); err != nil {
+		e.cfg.Log.WarnContext(ctx, "cannot ask for a mail about wrong codes", "user", s.user.ID, "error", err)
+	}
 }
 
 // logSecondStep logs the second step of a login, or why it failed.

@@ -36,7 +36,7 @@ func addPasskey(t testing.TB, s *store.Store, u account.User, f secondfactor.Fac
 	t.Helper()
 	must(t, s.AddSecondFactor(t.Context(), u, secondfactor.Completion{
 		Added: &f, Challenge: challengeOf("challenge of " + f.ID), Methods: twoFactors,
-	}, "", start))
+	}, sessionOf(t, s, u), start))
 }
 
 // byPasskey returns the session of a login by a passkey alone.
@@ -56,7 +56,9 @@ func testPasskeys(t *testing.T, s *store.Store) {
 	}
 	add := func(of account.User, id, challenge string) error {
 		f := newPasskey(of, id, 0)
-		return s.AddSecondFactor(ctx, of, secondfactor.Completion{Added: &f, Challenge: challengeOf(challenge)}, "", start)
+		return s.AddSecondFactor(ctx, of, secondfactor.Completion{
+			Added: &f, Challenge: challengeOf(challenge), Methods: twoFactors,
+		}, sessionOf(t, s, of), start)
 	}
 	wants(t, "one more", add(u, "more", "new"), secondfactor.ErrTooMany)
 	addFactor(t, s, u, "phone", "") // an app has a limit of its own

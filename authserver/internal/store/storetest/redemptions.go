@@ -14,6 +14,7 @@ var redemptionTests = []test{
 	{"a redemption is never decided", testUndecidedCode},
 	{"a redemption of a device is confirmed", testConfirmDevice},
 	{"a redemption of a device is taken back", testTakeBackDevice},
+	{"a redemption of a device is never decided", testUndecidedDevice},
 }
 
 // attempted returns the grant of a code by an attempt.
@@ -84,16 +85,18 @@ func testUndecidedCode(t *testing.T, s *store.Store) {
 	code := addCode(t, s, "code", u, c)
 	number, err := s.RedeemCode(t.Context(), "code", attempted(code, "first"))
 	must(t, err)
-	for after, want := range map[time.Duration]error{
-		29 * time.Second: grant.ErrCodeUndecided,
-		30 * time.Second: grant.ErrCodeUsed,
-	} {
+	redeem := func(after time.Duration, want error) {
+		t.Helper()
 		g := attempted(code, "second")
 		g.CreatedAt = start.Add(after)
 		given, err := s.RedeemCode(t.Context(), "code", g)
 		expect(t, "redeeming after "+after.String(), err, want)
 		same(t, "grant of the code", number, given)
 	}
+	redeem(29*time.Second, grant.ErrCodeUndecided)
+	redeem(30*time.Second, grant.ErrCodeUsed)
+	must(t, s.TakeBackCode(t.Context(), "code", "first", start.Add(31*time.Second))) // too late
+	redeem(32*time.Second, grant.ErrCodeUsed)
 }
 
 func testConfirmDevice(t *testing.T, s *store.Store) {
@@ -130,4 +133,22 @@ func testTakeBackDevice(t *testing.T, s *store.Store) {
 	second, err := s.RedeemDevice(ctx, d.Digest, tokensOf(d, start))
 	must(t, err)
 	same(t, "grant of the device", first, second)
+}
+
+// A code that was used twice stays used, also if the first attempt is taken back later (RFC 6749 section 4.1.2).
+func testUndecidedDevice(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	d := addDevice(t, s, "tv", c)
+	approve(t, s, d, u)
+	g := tokensOf(d, start)
+	g.Attempt = "first"
+	_, err := s.RedeemDevice(ctx, d.Digest, g)
+	must(t, err)
+	later := tokensOf(d, start.Add(30*time.Second))
+	_, err = s.RedeemDevice(ctx, d.Digest, later)
+	expect(t, "redeeming after 30 seconds", err, grant.ErrCodeUsed)
+	must(t, s.TakeBackDevice(ctx, d.Digest, "first")) // too late
+	_, err = s.RedeemDevice(ctx, d.Digest, later)
+	expect(t, "redeeming after it is taken back", err, grant.ErrCodeUsed)
 }

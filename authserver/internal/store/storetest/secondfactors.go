@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"crypto/rand"
 	"errors"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -45,10 +47,24 @@ func newFactor(u account.User, id string) secondfactor.Factor {
 // addFactor adds a factor to a user, in a session.
 func addFactor(t testing.TB, s *store.Store, u account.User, id, session string) {
 	t.Helper()
+	if session == "" {
+		session = sessionOf(t, s, u)
+	}
 	f := newFactor(u, id)
 	must(t, s.AddSecondFactor(t.Context(), u, secondfactor.Completion{
 		Added: &f, AddedCodes: []string{"code 1 of " + id, "code 2 of " + id}, Methods: twoFactors,
 	}, session, start))
+}
+
+// sessionOf returns a new session of a user, who has used two factors.
+func sessionOf(t testing.TB, s *store.Store, u account.User) (digest string) {
+	t.Helper()
+	digest = rand.Text()
+	must(t, s.StartSession(t.Context(), store.NewSession{
+		Digest: digest, User: u, Login: grant.Authentication{Methods: twoFactors}, CreatedAt: start,
+		ExpiresAt: start.Add(sessionLength),
+	}))
+	return digest
 }
 
 // addPending stores a login that waits for its second step.
@@ -80,6 +96,22 @@ func wants(t testing.TB, what string, err, want error) {
 	}
 }
 
+// refusesOtherSessions checks that factors change only in a session of the user that is valid.
+func refusesOtherSessions(t *testing.T, s *store.Store, u account.User, another string) {
+	t.Helper()
+	ctx, f := t.Context(), newFactor(u, "stick")
+	for what, keep := range map[string]string{"ended": "elsewhere", "another user's": another} {
+		wants(t, what, s.AddSecondFactor(ctx, u, secondfactor.Completion{Added: &f}, keep, start), account.ErrChanged)
+		wants(t, what, s.RemoveSecondFactor(ctx, u, "phone", keep, false, start), account.ErrChanged)
+		wants(t, what, s.ReplaceRecoveryCodes(ctx, u, keep, []string{"d"}, start), account.ErrChanged)
+	}
+	late := start.Add(sessionLength)
+	wants(t, "expired", s.RemoveSecondFactor(ctx, u, "phone", "here", false, late), account.ErrChanged)
+	changed := u
+	changed.PasswordVersion++
+	wants(t, "an earlier password", s.RemoveSecondFactor(ctx, changed, "phone", "here", false, start), account.ErrChanged)
+}
+
 // A new or removed factor ends all sessions but the one in which that was done.
 func testSecondFactors(t *testing.T, s *store.Store) {
 	ctx := t.Context()
@@ -108,15 +140,18 @@ func testSecondFactors(t *testing.T, s *store.Store) {
 	wants(t, "removing that of nobody",
 		s.RemoveSecondFactor(ctx, u, "tablet", "here", false, start), secondfactor.ErrUnknown)
 	jane := addUser(t, s, "jane")
-	wants(t, "removing another's", s.RemoveSecondFactor(ctx, jane, "phone", "", false, start), secondfactor.ErrUnknown)
-	wants(t, "codes of nobody", s.ReplaceRecoveryCodes(ctx, jane.ID, []string{"x"}, start), secondfactor.ErrUnknown)
-	must(t, s.ReplaceRecoveryCodes(ctx, u.ID, []string{"a", "b", "c"}, start))
+	wants(t, "removing another's",
+		s.RemoveSecondFactor(ctx, jane, "phone", sessionOf(t, s, jane), false, start), secondfactor.ErrUnknown)
+	wants(t, "codes of nobody",
+		s.ReplaceRecoveryCodes(ctx, jane, sessionOf(t, s, jane), []string{"x"}, start), secondfactor.ErrUnknown)
+	must(t, s.ReplaceRecoveryCodes(ctx, u, "here", []string{"a", "b", "c"}, start))
+	data, err := s.RemainderOf(ctx, u.ID)
+	must(t, err)
+	same(t, "the last mail", string(mail.RecoveryCodesReplaced), data.Mails[len(data.Mails)-1].Kind)
 	if n, err := s.CountRecoveryCodes(ctx, u.ID); err != nil || n != 3 {
 		t.Errorf("%d recovery codes, %v", n, err)
 	}
-	changed := u
-	changed.PasswordVersion++
-	wants(t, "an earlier password", s.RemoveSecondFactor(ctx, changed, "phone", "here", false, start), account.ErrChanged)
+	refusesOtherSessions(t, s, u, sessionOf(t, s, jane))
 	must(t, s.RemoveSecondFactor(ctx, u, "phone", "here", false, start))
 	if n, err := s.CountRecoveryCodes(ctx, u.ID); err != nil || n != 0 {
 		t.Errorf("%d recovery codes are left, %v", n, err)
@@ -132,7 +167,8 @@ func testTooManySecondFactors(t *testing.T, s *store.Store) {
 		addFactor(t, s, u, strconv.Itoa(i), "")
 	}
 	f := newFactor(u, "one more")
-	err := s.AddSecondFactor(t.Context(), u, secondfactor.Completion{Added: &f, Methods: twoFactors}, "", start)
+	done := secondfactor.Completion{Added: &f, Methods: twoFactors}
+	err := s.AddSecondFactor(t.Context(), u, done, sessionOf(t, s, u), start)
 	wants(t, "one more", err, secondfactor.ErrTooMany)
 }
 
@@ -140,10 +176,12 @@ func testLastSecondFactorStays(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	u := addUser(t, s, "john")
 	addFactor(t, s, u, "phone", "")
-	wants(t, "the last one", s.RemoveSecondFactor(ctx, u, "phone", "", true, start), secondfactor.ErrRequired)
+	wants(t, "the last one",
+		s.RemoveSecondFactor(ctx, u, "phone", sessionOf(t, s, u), true, start), secondfactor.ErrRequired)
 	addFactor(t, s, u, "tablet", "")
-	must(t, s.RemoveSecondFactor(ctx, u, "phone", "", true, start))
-	wants(t, "the last one", s.RemoveSecondFactor(ctx, u, "tablet", "", true, start), secondfactor.ErrRequired)
+	must(t, s.RemoveSecondFactor(ctx, u, "phone", sessionOf(t, s, u), true, start))
+	wants(t, "the last one",
+		s.RemoveSecondFactor(ctx, u, "tablet", sessionOf(t, s, u), true, start), secondfactor.ErrRequired)
 	if n, err := s.CountRecoveryCodes(ctx, u.ID); err != nil || n == 0 {
 		t.Errorf("%d recovery codes, %v", n, err)
 	}
@@ -292,13 +330,19 @@ func testRemoveSecondFactors(t *testing.T, s *store.Store) {
 	u := addUser(t, s, "john")
 	addFactor(t, s, u, "phone", "")
 	addFactor(t, s, u, "tablet", "")
+	must(t, s.StartSession(ctx, store.NewSession{
+		Digest: "session", User: u, Login: grant.Authentication{Methods: twoFactors}, CreatedAt: start,
+		ExpiresAt: start.Add(sessionLength),
+	}))
 	if n, err := s.RemoveSecondFactors(ctx, "john", start); err != nil || n != 2 {
 		t.Errorf("%d factors, %v", n, err)
 	}
+	_, _, err := s.SessionUser(ctx, "session", start)
+	wants(t, "the session", err, record.ErrNotFound)
 	if has, err := s.HasSecondFactor(ctx, u.ID); err != nil || has {
 		t.Errorf("a factor is left: %v, %v", has, err)
 	}
-	_, err := s.RemoveSecondFactors(ctx, "nobody", start)
+	_, err = s.RemoveSecondFactors(ctx, "nobody", start)
 	wants(t, "nobody", err, record.ErrNotFound)
 }
 
@@ -331,12 +375,23 @@ func testSealedKeys(t *testing.T, s *store.Store) {
 	expect("the first", first, false, first...)
 	expect("the second", second, false, first...)
 	expect("nothing is sealed with it", second, true, second...)
-	must(t, s.AddSealedKeys(ctx, first, start.Add(time.Second)))
-	expect("both", nil, false, first[0], second[0])
+	add := func(known secondfactor.SealedKey, gone []string, at time.Time, want bool) {
+		t.Helper()
+		stored, err := s.AddSealedKeys(ctx, known, []secondfactor.SealedKey{first[0], {KeyID: "k2"}}, gone, at)
+		must(t, err)
+		same(t, "stored", want, stored)
+	}
+	add(first[0], []string{"k2"}, start, false) // it was replaced
+	add(second[0], nil, start.Add(time.Second), true)
+	expect("both, the second unchanged", nil, false, first[0], second[0])
 	addFactor(t, s, addUser(t, s, "john"), "phone", "")
 	expect("something is sealed with it", []secondfactor.SealedKey{{KeyID: "k3"}}, true, first[0], second[0])
-	must(t, s.AddSealedKeys(ctx, first, start.AddDate(3, 0, 0)))
+	stored, err := s.AddSealedKeys(ctx, first[0], first, nil, start.AddDate(3, 0, 0))
+	must(t, err)
+	same(t, "stored", true, stored)
 	expect("after three years", nil, false, first...)
+	add(first[0], []string{"k1"}, start.AddDate(3, 0, 0), true)
+	expect("without a key that is gone", nil, false, secondfactor.SealedKey{KeyID: "k2"})
 }
 
 // countWinners calls try at once from many goroutines and returns how many calls succeed. The others must fail with the
