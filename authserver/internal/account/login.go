@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -266,13 +267,11 @@ func (l *Login) compare(ctx context.Context, t *try) error {
 	if err := l.reserve(ctx, t.key); err != nil {
 		return err
 	}
-	if t.user.ID != "" {
-		user, err := l.Store.UserByID(ctx, t.user.ID)
-		if err != nil && !errors.Is(err, record.ErrNotFound) {
-			return err
-		}
-		t.user = user
+	user, err := l.Store.UserByID(ctx, cmp.Or(t.user.ID, nobody))
+	if err != nil && !errors.Is(err, record.ErrNotFound) {
+		return err
 	}
+	t.user = user
 	needsMore, err := l.needsSecondFactor(ctx, *t) // also for a wrong password, which takes as long
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,12 +26,15 @@ func (p SecondFactorPolicy) Requires(u User) bool {
 // second factor or must have one. Callers cannot tell it from another ErrIncorrect.
 var errNeedsSecondFactor = fmt.Errorf("%w: the user needs a second factor", ErrIncorrect)
 
+// nobody is asked about in place of an unknown user, so that a login does the same work: users have other ids.
+const nobody = "nobody"
+
 // needsSecondFactor reports whether an attempt by the password alone must fail, even with the right password.
 func (l *Login) needsSecondFactor(ctx context.Context, t try) (bool, error) {
-	if !t.PasswordOnly || t.user.ID == "" {
+	if !t.PasswordOnly {
 		return false, nil
 	}
-	has, err := l.Store.HasSecondFactor(ctx, t.user.ID)
+	has, err := l.Store.HasSecondFactor(ctx, cmp.Or(t.user.ID, nobody))
 	return has || l.SecondFactors.Requires(t.user), err
 }
 
