@@ -32,8 +32,9 @@ type userSetCommand struct {
 
 // Help explains when clients see the change.
 func (c *userSetCommand) Help() string {
-	return `Settings that are not given keep their value, and so do the password and, unless second factors are removed, all
-logins. Clients see a change in the next token and at the userinfo endpoint. Access tokens keep their groups until they expire.`
+	return `Settings that are not given keep their value, and so do the password and, unless second factors are removed,
+all logins. Clients see a change in the next token and at the userinfo endpoint. Access tokens keep their groups until
+they expire.`
 }
 
 // Validate checks the flags. kong calls it before Run.

@@ -223,6 +223,7 @@ SELECT id, username, name, password_hash, password_version, created_at, last_log
 SELECT kid, sealed FROM sealing_keys ORDER BY created_at DESC, kid;
 SELECT kind, created_at FROM mail_requests WHERE user_id = $1 ORDER BY id;
 SELECT kind, email, new_email, created_at, expires_at FROM links WHERE user_id = $1 ORDER BY created_at, kind;
+SELECT methods FROM sessions WHERE digest = $1 AND user_id = $2 AND expires_at > $3 AND created_at <= $4;
 SELECT name FROM epochs ORDER BY id;
 SELECT name, description FROM scopes ORDER BY name;
 SELECT number FROM grants WHERE client_id = (SELECT id FROM clients WHERE id = $1 AND (secret_digest = $2 OR (old_secret_digest = $2 AND old_secret_beside = secret_digest))) AND type = 'client_credentials' AND revoked_at IS NULL;
@@ -313,7 +314,6 @@ UPDATE users SET language = $2 WHERE id = $1 AND language <> $2;
 UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL;
 UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL AND password_version = $3;
 UPDATE users SET last_login_at = last_login_at WHERE id = $1;
-UPDATE users SET last_login_at = last_login_at WHERE id = $1 AND disabled_at IS NULL AND EXISTS (SELECT 1 FROM second_factors WHERE user_id = $1);
 UPDATE users SET last_login_at = last_login_at WHERE id = $1 AND disabled_at IS NULL AND password_version = $2;
 UPDATE users SET last_login_at = last_login_at WHERE id = $3 AND EXISTS (SELECT 1 FROM links WHERE links.digest = $1 AND users.id = links.user_id AND users.disabled_at IS NULL AND users.email = links.email AND users.email_verified = 1 AND users.password_version = links.password_version AND links.expires_at > $2 AND links.created_at <= $2 + 5 AND links.kind = 'reset_password');
 UPDATE users SET last_login_at = last_login_at WHERE id = $3 AND EXISTS (SELECT 1 FROM links WHERE links.digest = $1 AND users.id = links.user_id AND users.disabled_at IS NULL AND users.email = links.email AND users.password_version = links.password_version AND links.expires_at > $2 AND links.created_at <= $2 + 5 AND (links.kind = 'change_email' OR links.kind = 'verify_email' AND users.email_verified = 0));
