@@ -188,16 +188,21 @@ func (p *replay) start(s step, refresh string, got *string) chan error {
 	end := make(chan error, 1)
 	p.gates[s].closed.Store(true)
 	go func() {
-		defer p.gates[s].closed.Store(false)
-		if s == revoker {
-			end <- p.services[s].Revoke(p.t.Context(), p.app, refresh)
-			return
-		}
-		response, err := p.issue(p.services[s], request(refreshing(refresh)...), p.app)
-		*got = response.RefreshToken
+		err := p.send(s, refresh, got)
+		p.gates[s].closed.Store(false) // before the next schedule can begin
 		end <- err
 	}()
 	return end
+}
+
+// send sends the request of a client, and sets the refresh token that it got.
+func (p *replay) send(s step, refresh string, got *string) error {
+	if s == revoker {
+		return p.services[s].Revoke(p.t.Context(), p.app, refresh)
+	}
+	response, err := p.issue(p.services[s], request(refreshing(refresh)...), p.app)
+	*got = response.RefreshToken
+	return err
 }
 
 // read returns what the requests got, with the generations of their tokens, and what the database has.
