@@ -128,13 +128,13 @@ func (x *terminal) expectEnd(code int, says string) {
 func TestPrompt(t *testing.T) {
 	url := "sqlite:" + filepath.Join(t.TempDir(), "hallpass.db")
 	database := "--database-url=" + url
-	x := atTerminal(t, "user", "add", "john.doe", database)
+	x := atTerminal(t, "user", "add", "john.doe", "--password-min-length=8", database)
 	x.expectEnd(2, "there is no database") // before it asks for the password
 
 	if err := createDatabase(url); err != nil {
 		t.Fatal(err)
 	}
-	x = atTerminal(t, "user", "add", "john.doe", database)
+	x = atTerminal(t, "user", "add", "john.doe", "--password-min-length=8", database)
 	x.answer("New password: ", "securepassword\n")
 	x.answer("Confirm password: ", "securepassword\n")
 	x.expectEnd(0, "user john.doe: added")
@@ -151,7 +151,7 @@ func TestPrompt(t *testing.T) {
 		"Ctrl-C at the second": {"securepassword\n", "\x03", 1, "interrupted: nothing was changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			x := atTerminal(t, "user", "add", "jane.smith", database)
+			x := atTerminal(t, "user", "add", "jane.smith", "--password-min-length=8", database)
 			x.answer("New password: ", tt.first)
 			if tt.second != "" {
 				x.answer("Confirm password: ", tt.second)

@@ -128,7 +128,7 @@ func (s *Store) DeleteAccount(ctx context.Context, user account.User, now time.T
 		return deleteUser(ctx, tx, user.Username)
 	})
 	if err == nil {
-		err = s.forgetEmail(ctx, user)
+		err = s.forgetEmail(ctx, user, now)
 	}
 	if errors.Is(err, record.ErrNotFound) {
 		err = account.ErrChanged
@@ -138,18 +138,23 @@ func (s *Store) DeleteAccount(ctx context.Context, user account.User, now time.T
 
 // forgetEmail deletes the links and the invitation for the verified email address of a user who is deleted. It is not
 // in the transaction that locks the user: SignUp locks them in the other order.
-func (s *Store) forgetEmail(ctx context.Context, user account.User) error {
+func (s *Store) forgetEmail(ctx context.Context, user account.User, now time.Time) error {
 	if !user.EmailVerified {
 		return nil // it may be somebody else's
 	}
-	for _, query := range []string{
-		"DELETE FROM sign_ups WHERE address = $1", "DELETE FROM invitations WHERE address = $1",
-	} {
-		if _, err := s.exec(ctx, "forget email", query, account.FoldEmail(user.Email)); err != nil {
+	return s.inTx(ctx, "forget email", func(ctx context.Context, tx transaction) error {
+		if err := s.lockEmail(ctx, tx, user.Email, now); err != nil {
 			return err
 		}
-	}
-	return nil
+		for _, query := range []string{
+			"DELETE FROM sign_ups WHERE address = $1", "DELETE FROM invitations WHERE address = $1",
+		} {
+			if _, err := changed(ctx, tx, "forget email", query, account.FoldEmail(user.Email)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // deleteUser deletes a user, who is locked, and what other tables than those that refer to the user have of the user.

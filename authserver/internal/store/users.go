@@ -178,7 +178,7 @@ func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) 
 	if err != nil {
 		return err
 	}
-	return s.forgetEmail(ctx, user)
+	return s.forgetEmail(ctx, user, now)
 }
 
 // endSessions runs update, which must change the user, then deletes the user's sessions and
