@@ -78,7 +78,7 @@ func newOwner(user account.User, factors []secondfactor.Factor) (*owner, error) 
 	return o, nil
 }
 
-// find returns the index of the passkey with a credential id; -1 if there is none.
+// find returns the index of the passkey with a credential id, or -1.
 func (o *owner) find(credentialID []byte) int {
 	return slices.IndexFunc(o.keys, func(c credential) bool { return bytes.Equal(c.ID, credentialID) })
 }

@@ -113,7 +113,7 @@ func (v *Vault) read(ctx context.Context, ring *keyring.Ring) (cipher.AEAD, erro
 	return aead, nil
 }
 
-// find returns the key and what is stored of it; nil if neither the ring nor the one before opens it. If there is none,
+// find returns the key and what is stored of it; nil if neither the ring nor the one before opens it. Without one,
 // or no secret needs the one that is stored, it stores one first. v.mu is locked.
 func (v *Vault) find(ctx context.Context, ring *keyring.Ring) (known SealedKey, key []byte, err error) {
 	first := v.key
