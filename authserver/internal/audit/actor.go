@@ -1,0 +1,47 @@
+// Package audit knows who does what: it records what people and administrators do.
+package audit
+
+import "context"
+
+// Kind is what kind of actor does something.
+type Kind string
+
+// The kinds of actors.
+const (
+	// Server is the server itself, for example when it deletes what has expired.
+	Server Kind = "server"
+	// Command is somebody who runs a command on the machine of the database.
+	Command Kind = "command"
+	// User is a person who is logged in, or is about to log in.
+	User Kind = "user"
+	// Client is a service with a token of its own.
+	Client Kind = "client"
+)
+
+// Actor is who does something, and from where.
+type Actor struct {
+	Kind Kind
+	// ID is the user's id, the client's id, or the name of the operating system's user who runs a command.
+	ID string
+	// Name is the username of a user; empty otherwise.
+	Name string
+	// Address is the IP address that the request came from; empty for commands and the server itself.
+	Address string
+	// ClientID is the client whose token or page the user has used; empty if there is none.
+	ClientID string
+	// RequestID is the id of the request in the log; empty outside of requests.
+	RequestID string
+}
+
+type actorKey struct{}
+
+// WithActor returns a context in which a does everything that follows.
+func WithActor(ctx context.Context, a Actor) context.Context { return context.WithValue(ctx, actorKey{}, a) }
+
+// ActorFrom returns who acts in the context: the server itself if nobody else was set.
+func ActorFrom(ctx context.Context) Actor {
+	if a, ok := ctx.Value(actorKey{}).(Actor); ok {
+		return a
+	}
+	return Actor{Kind: Server}
+}
