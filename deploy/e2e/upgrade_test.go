@@ -15,6 +15,7 @@ var previousVersions = []struct{ name, commit string }{
 	{"before the default API was stored", "451c36d6a776efdaa5a610d5cb872ebec299c001"}, // schema version 8
 	{"before OpenID Connect", "79012aa79b810b9596d999153cbb68feecf9ba67"},
 	{"before second factors", "b9fa5e43a94e909565cfb5577d1d6a3e743c3546"},
+	{"before administration", "8b6d155b7e1eaac04c0c798fb4321f52ab3a1ff6"},
 }
 
 // Servers of a previous version and of this one run on one database, with the keys of the previous one, while an

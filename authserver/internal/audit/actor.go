@@ -36,7 +36,9 @@ type Actor struct {
 type actorKey struct{}
 
 // WithActor returns a context in which a does everything that follows.
-func WithActor(ctx context.Context, a Actor) context.Context { return context.WithValue(ctx, actorKey{}, a) }
+func WithActor(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
 
 // ActorFrom returns who acts in the context: the server itself if nobody else was set.
 func ActorFrom(ctx context.Context) Actor {
