@@ -6,7 +6,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/hallpass-auth/hallpass/shared/program.Version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-mcp run-admin run-spa test test-all test-compose test-hostile test-fleet soak pictures \
+.PHONY: help build run run-mcp run-admin run-spa test test-all test-compose test-hostile test-fleet test-kubernetes soak pictures \
 	test-deps lint bench bench-peers fuzz guard guard-update release clean
 
 help: ## List these targets
@@ -49,6 +49,13 @@ test-fleet: build ## Let PostgreSQL fail over under load, with Patroni (needs ro
 
 soak: build ## Let servers, keys and PostgreSQL change under mixed load: 10 minutes, or SOAK=2h (needs root)
 	cd deploy/e2e && HALLPASS_BIN='$(CURDIR)/bin' $(GO) test -v -count=1 -timeout 0 -run 'TestSoak$$' . -soak '$(or $(SOAK),10m)'
+
+test-kubernetes: build bin/kube-apiserver ## Try the chart on a Kubernetes API server, with etcd (needs root; builds 20 minutes once)
+	cd deploy/kubernetes && HALLPASS_BIN='$(CURDIR)/bin' $(GO) test -v -count=1 -timeout 1h -run 'OnAPIServer$$' . \
+		-apiserver '$(CURDIR)/bin/kube-apiserver'
+
+bin/kube-apiserver: deploy/kubernetes/build-apiserver.sh
+	deploy/kubernetes/build-apiserver.sh
 
 pictures: build ## Take the pictures of deploy/docs/pictures again (needs Chromium)
 	cd deploy/e2e && HALLPASS_BIN='$(CURDIR)/bin' $(GO) test -count=1 -run TestTakePictures . -pictures
