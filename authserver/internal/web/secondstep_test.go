@@ -170,7 +170,7 @@ func (s *factorSite) addApp() {
 	b.form(b.visit("/account/second-factors/new-app"), "username", john, "password", password)
 	page := b.visit("/account/second-factors/new-app")
 	s.keep(page)
-	s.keepCodes(b.form(page, "code", s.code(0)))
+	s.keepCodes(b.form(page, "code", s.code(0), "password", password))
 	s.wait(time.Minute)
 }
 
@@ -376,9 +376,13 @@ func TestAccountSecondFactors(t *testing.T) {
 	s.form(page, "username", john, "password", password).leadsTo("confirmed", "/account/second-factors/new-app")
 	page = s.visit("/account/second-factors/new-app")
 	s.keep(page)
-	s.form(page, "code", "000000").says("a wrong code", http.StatusBadRequest, "not valid")
+	s.form(page, "code", "000000", "password", password).says("a wrong code", http.StatusBadRequest, "not valid")
+	s.form(page, "code", s.code(0)).says("no password", http.StatusBadRequest, "The password is wrong.")
+	wrong := s.form(page, "code", s.code(0), "name", "Phone", "password", "another password")
+	wrong.says("a wrong password", http.StatusBadRequest, "The password is wrong.")
+	s.visit("/account/second-factors").says("nothing is added", http.StatusOK, "password only")
 	before := maps.Clone(s.cookies)
-	s.keepCodes(s.form(page, "code", s.code(0), "name", "Phone"))
+	s.keepCodes(s.form(wrong, "code", s.code(0), "name", "Phone", "password", password))
 	if cmp.Equal(before, s.cookies) {
 		t.Error("the session goes on under the same cookie")
 	}
