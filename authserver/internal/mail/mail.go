@@ -45,6 +45,8 @@ const (
 	EmailChanging Kind = "email_changing"
 	// EmailChanged tells users at their previous email address that they have another one.
 	EmailChanged Kind = "email_changed"
+	// AccountDeleted tells people that their account was deleted, by themselves or by an administrator.
+	AccountDeleted Kind = "account_deleted"
 	// SignUp has a link for making an account. A user who has the address already gets HaveAccount instead.
 	SignUp Kind = "sign_up"
 	// Invitation is SignUp for somebody whom an administrator has invited.
@@ -77,7 +79,7 @@ type Request struct {
 	Kind Kind
 	// Typed is what somebody typed: for ResetPassword a username or an email address, for the kinds about another
 	// email address or a new account the address that gets the mail. It may be a mistake, such as a password, so it is
-	// deleted when the mail is sent, and never logged.
+	// deleted when the mail is sent, and never logged. For AccountDeleted it is the address that the user had.
 	Typed string
 	// TypedDigest is the keyed digest under which requests for the same name are counted.
 	TypedDigest string

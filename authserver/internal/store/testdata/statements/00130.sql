@@ -198,7 +198,7 @@ SELECT id FROM clients WHERE id = $1 AND secret_digest <> '';
 SELECT id FROM users WHERE id = $1 AND disabled_at IS NULL;
 SELECT id FROM users WHERE username = $1;
 SELECT id FROM users WHERE username = $1 AND demo = 1 AND password_version = 0;
-SELECT id, email FROM users WHERE username = $1;
+SELECT id, email, email_verified, language FROM users WHERE username = $1;
 SELECT id, secret_digest, created_at, source, last_used_at, registration_digest, name, grant_types, scope, first_party, introspects, introspects_for, without_pkce, redirect_uris, id_token_alg, assertion, require_par, exchange_from, exchange_to, post_logout_redirect_uris, backchannel_logout_uri, require_dpop, require_second_factor, old_secret_digest, old_secret_beside, old_secret_until FROM clients WHERE id = $1;
 SELECT id, secret_digest, created_at, source, last_used_at, registration_digest, name, grant_types, scope, first_party, introspects, introspects_for, without_pkce, redirect_uris, id_token_alg, assertion, require_par, exchange_from, exchange_to, post_logout_redirect_uris, backchannel_logout_uri, require_dpop, require_second_factor, old_secret_digest, old_secret_beside, old_secret_until FROM clients WHERE id > $1 ORDER BY id;
 SELECT id, secret_digest, created_at, source, last_used_at, registration_digest, name, grant_types, scope, first_party, introspects, introspects_for, without_pkce, redirect_uris, id_token_alg, assertion, require_par, exchange_from, exchange_to, post_logout_redirect_uris, backchannel_logout_uri, require_dpop, require_second_factor, old_secret_digest, old_secret_beside, old_secret_until FROM clients WHERE id > $1 ORDER BY id LIMIT $2;
