@@ -46,7 +46,11 @@ func TestFirstPasskeyInLogin(t *testing.T) {
 	s.arrives("the login", s.visit(unescaped(next[1])))
 	s.visit("/account/second-factors").says("the account", http.StatusOK, "Key")
 	s.arrives("the next login", s.passkeyStep())
+	s.device.Origin = "https://evil.example"
+	s.passkeyStep().says("another origin", http.StatusBadRequest, "not accepted")
+	s.device.Origin = issuer
 	s.arrives("without a password", s.passkeyLogin())
+	s.expectSteps(map[string]float64{"ok": 2, "wrong_passkey": 2})
 }
 
 // The page of the first passkey belongs to one login, and adds no second one.

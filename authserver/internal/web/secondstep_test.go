@@ -310,6 +310,44 @@ func TestGuessedCodesAreThrottled(t *testing.T) {
 	s.form(page, "code", "000000").says("the count begins again", http.StatusBadRequest, "not valid")
 }
 
+// A guesser who begins again with the password before a login has no tries left does not escape the user's notice.
+func TestMailAboutThrottledCodes(t *testing.T) {
+	t.Parallel()
+	s := newFactorSite(t)
+	s.addApp()
+	for _, guesses := range []int{4, 4, 2} {
+		page := s.newLogin()
+		for range guesses {
+			s.form(page, "code", "000000").says("guessed", http.StatusBadRequest, "not valid")
+		}
+	}
+	s.waitForMail(mail.WrongCodes, 0)
+	page := s.newLogin()
+	s.form(page, "code", "000000").says("the eleventh", http.StatusTooManyRequests, "Too many failed attempts")
+	s.waitForMail(mail.WrongCodes, 1)
+	s.form(page, "code", s.code(0)).says("the twelfth", http.StatusTooManyRequests, "Too many failed attempts")
+	s.waitForMail(mail.WrongCodes, 1) // one an hour
+	s.expectSteps(map[string]float64{"wrong_code": 10, "throttled": 2})
+}
+
+// expectSteps checks how many second steps had which result.
+func (s *site) expectSteps(want map[string]float64) {
+	s.t.Helper()
+	families, err := s.registry.Gather()
+	s.must(err)
+	got := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if n := m.GetCounter().GetValue(); family.GetName() == "hallpass_second_steps_total" && n > 0 {
+				got[m.GetLabel()[0].GetValue()] = n
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.t.Errorf("second steps (-want +got):\n%s", diff)
+	}
+}
+
 // A client can require a second factor. A user who has none adds one in the login, before there is a session.
 func TestClientRequiresSecondFactor(t *testing.T) {
 	t.Parallel()

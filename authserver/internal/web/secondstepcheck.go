@@ -10,7 +10,6 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
-	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
@@ -99,7 +98,7 @@ func (e *endpoints) completeSecondStep(
 		login := grant.Authentication{Methods: done.Methods}
 		err = e.startSession(w, r, s.user, login, &done)
 	}
-	e.logSecondStep(r, s, done, err)
+	e.reportSecondStep(r, s, done, err)
 	e.notifyWrongCodes(r, s, err)
 	switch {
 	case errors.Is(err, secondfactor.ErrPendingUnknown), errors.Is(err, account.ErrIncorrect):
@@ -129,35 +128,4 @@ func (e *endpoints) notifyWrongCodes(r *http.Request, s secondStep, err error) {
 	if err := e.cfg.Sessions.NotifyWrongCodes(ctx, s.user.ID, pending, e.cfg.Now()); err != nil {
 		e.cfg.Log.WarnContext(ctx, "cannot ask for a mail about wrong codes", "user", s.user.ID, "error", err)
 	}
-}
-
-// logSecondStep logs the second step of a login, or why it failed.
-func (e *endpoints) logSecondStep(r *http.Request, s secondStep, done secondfactor.Completion, err error) {
-	fields := []any{
-		"user", s.user.ID, "address", host(r.RemoteAddr), "client", s.pending.ClientID, "grant_type", s.pending.GrantType,
-	}
-	var throttled *account.ThrottledError
-	reason := ""
-	switch {
-	case err == nil && done.NewFactor != nil:
-		e.cfg.SecondFactors.LogAdded(r.Context(), s.user, *done.NewFactor, host(r.RemoteAddr))
-		fallthrough
-	case err == nil:
-		fields = append([]any{"event", "second_step", "recovery_code", done.UsedCode != ""}, fields...)
-		e.cfg.Log.InfoContext(r.Context(), "second step of a login", fields...)
-		return
-	case errors.Is(err, secondfactor.ErrIncorrect):
-		reason = "wrong code"
-	case errors.Is(err, account.ErrPasskey), errors.Is(err, passkey.ErrExpired):
-		reason = "wrong passkey"
-		fields = append(fields, "detail", err.Error())
-	case errors.As(err, &throttled):
-		reason = "throttled"
-	case errors.Is(err, secondfactor.ErrPendingUnknown):
-		reason = "login ended"
-	default:
-		return // it is logged as the error of the request, if it is one
-	}
-	fields = append([]any{"event", "second_step_failed", "reason", reason}, fields...)
-	e.cfg.Log.WarnContext(r.Context(), "second step of a login failed", fields...)
 }
