@@ -130,7 +130,7 @@ INSERT INTO sessions (digest, user_id, created_at, expires_at, address, agent, m
 INSERT INTO sign_ups (digest, email, address, created_at, expires_at) VALUES ($1, $2, $3, $4, $5);
 INSERT INTO used_assertions (digest, expires_at) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING;
 INSERT INTO users (id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at, demo, email, email_verified, group_names, updated_at, language, skeleton) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 WHERE NOT EXISTS (SELECT 1 FROM users WHERE skeleton = $15) ON CONFLICT DO NOTHING;
-SELECT (SELECT COUNT(*) FROM mail_requests WHERE network = $1 AND created_at > $3 AND created_at <= $4), (SELECT COUNT(*) FROM mail_requests WHERE typed_digest = $2 AND created_at > $3 AND created_at <= $4);
+SELECT (SELECT COUNT(*) FROM mail_requests WHERE network = $1 AND created_at > $3 AND created_at <= $5), (SELECT COUNT(*) FROM mail_requests WHERE typed_digest = $2 AND created_at > $4 AND created_at <= $5), (SELECT COUNT(*) FROM mail_requests WHERE typed_digest = $2 AND network = $1 AND created_at > $4 AND created_at <= $5);
 SELECT COALESCE(MAX(number), 0) FROM grants;
 SELECT COALESCE(SUM(count), 0) FROM login_failures WHERE account = $1 AND address <> '';
 SELECT COALESCE(SUM(count), 0), MIN(since), MAX(last_at) FROM login_failures WHERE neighborhood = $1 AND neighborhood <> '' AND last_at > $2 AND last_at <= $3;
