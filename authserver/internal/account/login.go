@@ -45,9 +45,9 @@ type LoginStore interface {
 	GiveBackTries(ctx context.Context, key FailureKey) error
 	// HasSecondFactor reports whether the user has a second factor.
 	HasSecondFactor(ctx context.Context, userID string) (bool, error)
-	// TellPasswordOnly asks for a mail to the user that a login by the right password alone was refused, at most once an
+	// NotifyPasswordOnly asks for a mail to the user that a login by the right password alone was refused, at most once an
 	// hour.
-	TellPasswordOnly(ctx context.Context, userID string, now time.Time) error
+	NotifyPasswordOnly(ctx context.Context, userID string, now time.Time) error
 }
 
 // Attempt is one attempt to log in.
@@ -291,7 +291,7 @@ func (l *Login) compare(ctx context.Context, t *try) error {
 		return ErrIncorrect
 	}
 	if needsMore {
-		l.tellPasswordOnly(ctx, t.user)
+		l.notifyPasswordOnly(ctx, t.user)
 		return errNeedsSecondFactor
 	}
 	l.rehash(ctx, t.user, t.Password, raw)

@@ -170,7 +170,7 @@ func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) 
 		if err != nil {
 			return err
 		}
-		if err := deleteUser(ctx, tx, username); err != nil {
+		if err := s.deleteUser(ctx, tx, username, now); err != nil {
 			return err
 		}
 		return recordEvent(ctx, tx, "user_deleted", username, now)

@@ -400,8 +400,8 @@ func TestSignUpFlood(t *testing.T) {
 		s.askForAccount(adaEmail).says("one address", http.StatusOK, "Look at your mail")
 		mails += len(s.sendMails())
 	}
-	if mails != mail.MaxRequestsOfName {
-		t.Errorf("%d mails to one address, want %d", mails, mail.MaxRequestsOfName)
+	if mails != mail.MaxRequestsOfNameByNetwork {
+		t.Errorf("%d mails to one address, want %d", mails, mail.MaxRequestsOfNameByNetwork)
 	}
 	refused := 0
 	for i := range 2 * mail.MaxRequestsOfNetwork {
