@@ -152,7 +152,7 @@ func testSearchIsBounded(t *testing.T, s *store.Store) {
 		}
 	}
 	if found != count || !short || after != "" {
-		t.Errorf("found %d users, a page that was not full: %v, ended: %v; want %d, true, true", found, short, after == "", count)
+		t.Errorf("found %d users, a short page: %v, ended: %v; want %d, true, true", found, short, after == "", count)
 	}
 }
 
