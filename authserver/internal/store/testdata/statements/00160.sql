@@ -174,6 +174,7 @@ SELECT audience FROM default_api;
 SELECT audience, deleted_at FROM apis WHERE deleted_at IS NULL OR deleted_at >= $1;
 SELECT audience, name, scope, any_scope, created_at FROM apis WHERE audience = $1 AND deleted_at IS NULL;
 SELECT audience, name, scope, any_scope, created_at FROM apis WHERE deleted_at IS NULL ORDER BY audience;
+SELECT beginning, COUNT(*) FROM (SELECT CASE WHEN substr(password_hash, 1, 2) = '$2' THEN substr(password_hash, 1, 7) ELSE password_hash END AS beginning FROM users ORDER BY id LIMIT $1) AS sample GROUP BY beginning;
 SELECT client_id, audience, scope, updated_at FROM api_consents WHERE user_id = $1 ORDER BY client_id, audience;
 SELECT client_id, times FROM consent_revocations WHERE user_id = $1 ORDER BY client_id;
 SELECT clients.id, clients.name, access.audience, access.scope, access.since FROM (SELECT client_id, audience, scope, MIN(created_at) AS since FROM grants WHERE grants.user_id = $1 AND grants.revoked_at IS NULL AND grants.parent IS NULL AND COALESCE(grants.refresh_expires_at, grants.expires_at) > $2 GROUP BY client_id, audience, scope UNION ALL SELECT client_id, audience, scope, updated_at FROM api_consents WHERE user_id = $1) AS access JOIN clients ON clients.id = access.client_id ORDER BY clients.name, clients.id, access.audience, access.since;
@@ -248,7 +249,6 @@ SELECT number, type, client_id, user_id, session, audience, scope, created_at, e
 SELECT recipient, subject, body, created_at FROM inbox_mails ORDER BY id DESC LIMIT $1;
 SELECT scope FROM api_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3;
 SELECT sid FROM sessions WHERE digest = $1 AND user_id = (SELECT user_id FROM sessions WHERE digest = $2);
-SELECT substr(password_hash, 1, 7), COUNT(*) FROM (SELECT password_hash FROM users ORDER BY id LIMIT $1) AS sample GROUP BY substr(password_hash, 1, 7);
 SELECT times FROM consent_revocations WHERE user_id = $1 AND client_id = $2;
 SELECT user_id, COALESCE(auth_time, created_at), methods, sid FROM sessions WHERE digest = $1 AND expires_at > $2 AND created_at <= $3 AND (methods LIKE '%mfa' OR NOT EXISTS (SELECT 1 FROM second_factors WHERE second_factors.user_id = sessions.user_id));
 SELECT user_id, password_version, client_id, grant_type, continue_at, challenge, created_at, expires_at FROM pending_logins WHERE digest = $1 AND expires_at > $2 AND created_at <= $3;
