@@ -71,6 +71,9 @@ type User struct {
 // Active reports whether the user may log in.
 func (u User) Active() bool { return u.DisabledAt.IsZero() }
 
+// AdminGroup is the group whose members administer the server.
+const AdminGroup = "admins"
+
 // New returns a user with a new random id. It prepares the username with PrepareUsername. The
 // hash comes from Hasher.Hash. It returns ErrBadName if the username or the display name is
 // invalid.

@@ -71,7 +71,7 @@ func (b bcryptCost) check() error {
 	return nil
 }
 
-func (b bcryptCost) needsMemory() bool { return false }
+func (b bcryptCost) memory() uint64 { return 0 }
 
 func (b bcryptCost) derive(string, []byte, []byte) []byte { return nil }
 

@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 )
@@ -39,12 +40,16 @@ type scheme interface {
 	prefix() string
 	// check returns an error that wraps ErrHash if the costs are out of bounds.
 	check() error
-	// needsMemory reports whether the algorithm is made to need much memory.
-	needsMemory() bool
+	// memory returns how much memory the algorithm needs, in bytes, if it is made to need much, and zero if not.
+	memory() uint64
 	// derive returns the key of a password, of the length of key or, if the rest would only cost time, shorter. It
 	// returns none if the library refuses, as it does for SHA-1 in FIPS 140 mode.
 	derive(password string, salt, key []byte) []byte
 }
+
+// collectFrom is how much memory of a hash is freed at once, in bytes. Otherwise the memory of several hashes would wait
+// for the garbage collector, which servers let run seldom.
+const collectFrom = 16 << 20
 
 // memory is held while a hash that needs much memory is computed.
 var memory sync.Mutex
@@ -178,9 +183,12 @@ func (h Hash) Matches(password string) bool {
 	if h.scheme == nil {
 		return false
 	}
-	if h.scheme.needsMemory() {
+	if needed := h.scheme.memory(); needed > 0 {
 		memory.Lock()
 		defer memory.Unlock()
+		if needed >= collectFrom {
+			defer runtime.GC()
+		}
 	}
 	if b, ok := h.scheme.(bcryptCost); ok {
 		return b.matches(h.String(), password)

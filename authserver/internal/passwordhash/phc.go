@@ -61,7 +61,7 @@ func (a argon2id) check() error {
 	return nil
 }
 
-func (a argon2id) needsMemory() bool { return true }
+func (a argon2id) memory() uint64 { return uint64(a.kib) << 10 }
 
 func (a argon2id) derive(password string, salt, key []byte) []byte {
 	return argon2.IDKey([]byte(password), salt, a.passes, a.kib, a.threads, uint32(len(key))) //nolint:gosec // <= maxKey
@@ -77,19 +77,21 @@ func parseScrypt(costs string) (s scryptCosts, err error) {
 	return s, nil
 }
 
-func (s scryptCosts) prefix() string { return fmt.Sprintf("$scrypt$ln=%d,r=%d,p=%d$", s.logN, s.r, s.p) }
+func (s scryptCosts) prefix() string {
+	return fmt.Sprintf("$scrypt$ln=%d,r=%d,p=%d$", s.logN, s.r, s.p)
+}
 
 func (s scryptCosts) check() error {
 	switch {
 	case s.r < 1 || s.p < 1 || s.p > maxScryptP || s.logN < 1:
 		return refuse("scrypt must have r=1 or more and p=1 to p=%d", maxScryptP)
-	case s.logN > 30 || uint64(s.r)*128<<s.logN > maxMemory:
+	case s.logN > 30 || s.memory() > maxMemory:
 		return refuse("scrypt must not need more than %d MiB: 128 bytes times r times 2 to the power of ln", maxMemory>>20)
 	}
 	return nil
 }
 
-func (s scryptCosts) needsMemory() bool { return true }
+func (s scryptCosts) memory() uint64 { return uint64(s.r) * 128 << s.logN }
 
 func (s scryptCosts) derive(password string, salt, key []byte) []byte {
 	derived, err := scrypt.Key([]byte(password), salt, 1<<s.logN, int(s.r), int(s.p), len(key))
@@ -133,7 +135,7 @@ func (p pbkdf2Costs) check() error {
 	return nil
 }
 
-func (p pbkdf2Costs) needsMemory() bool { return false }
+func (p pbkdf2Costs) memory() uint64 { return 0 }
 
 // derive returns the first block of the key. The blocks do not depend on each other: each is as hard to guess as all,
 // and each costs all iterations again.

@@ -38,6 +38,16 @@ func createUser(ctx context.Context, tx transaction, u account.User) error {
 		"INSERT INTO users ("+userColumns+", skeleton) "+
 			"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 "+
 			"WHERE NOT EXISTS (SELECT 1 FROM users WHERE skeleton = $15) ON CONFLICT DO NOTHING",
+		userValues(u, skeleton)...)
+	if err == nil && n == 0 {
+		return whyUserExists(ctx, tx, u.Username, skeleton)
+	}
+	return err
+}
+
+// userValues returns the values of userColumns and of the skeleton.
+func userValues(u account.User, skeleton string) []any {
+	return []any{
 		u.ID,
 		u.Username,
 		u.Name,
@@ -53,11 +63,7 @@ func createUser(ctx context.Context, tx transaction, u account.User) error {
 		seconds(u.UpdatedAt),
 		u.Language,
 		skeleton,
-	)
-	if err == nil && n == 0 {
-		return whyUserExists(ctx, tx, u.Username, skeleton)
 	}
-	return err
 }
 
 // whyUserExists returns errUserExists. If only a username that looks the same exists, the error
