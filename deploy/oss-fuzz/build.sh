@@ -36,6 +36,7 @@ build authserver/internal/jwkset FuzzParse
 build authserver/internal/outbound FuzzCheckURL
 build authserver/internal/passkey FuzzRegister
 build authserver/internal/passkey FuzzSecondStep
+build authserver/internal/passwordhash FuzzParse
 build authserver/internal/record FuzzCheckName
 build authserver/internal/theme FuzzSVG
 build authserver/internal/web FuzzAuthorize
