@@ -10,6 +10,7 @@ package account
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -73,6 +74,12 @@ func (u User) Active() bool { return u.DisabledAt.IsZero() }
 
 // AdminGroup is the group whose members administer the server.
 const AdminGroup = "admins"
+
+// Administers reports whether the user administers the server: an active member of AdminGroup who is no demo user,
+// whose password everybody knows.
+func (u User) Administers() bool {
+	return u.Active() && !u.Demo && slices.Contains(u.Groups, AdminGroup)
+}
 
 // New returns a user with a new random id. It prepares the username with PrepareUsername. The
 // hash comes from Hasher.Hash. It returns ErrBadName if the username or the display name is

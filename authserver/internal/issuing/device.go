@@ -49,6 +49,9 @@ func (s *Service) AuthorizeDevice(ctx context.Context, r Request) (oauth.DeviceA
 	if err != nil {
 		return oauth.DeviceAuthorization{}, err
 	}
+	if err := s.checkAdminClient(api, r.Client, oauth.GrantDeviceCode); err != nil {
+		return oauth.DeviceAuthorization{}, err
+	}
 	scope, err := s.UserScope(r.Client, api, requested)
 	if err != nil {
 		return oauth.DeviceAuthorization{}, err

@@ -132,8 +132,11 @@ func (s *Store) setPassword(ctx context.Context, tx transaction, username, hash 
 // DisableUser prevents a user from logging in, deletes the user's sessions and revokes all grants
 // of the user. It returns record.ErrNotFound if there is no such user. The time at which a user was
 // first disabled is kept.
-func (s *Store) DisableUser(ctx context.Context, username string, now time.Time) error {
+func (s *Store) DisableUser(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
 	return s.inTx(ctx, "disable user", func(ctx context.Context, tx transaction) error {
+		if err := s.check(ctx, tx, username, conditions); err != nil {
+			return err
+		}
 		err := endSessions(ctx, tx, "disable user", username, now,
 			"UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1", username, seconds(now))
 		if err != nil {
@@ -165,12 +168,15 @@ func (s *Store) EnableUser(ctx context.Context, username string) error {
 
 // DeleteUser deletes a user and the user's sessions, and revokes all grants of the user. It
 // returns record.ErrNotFound if there is no such user.
-func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) error {
+func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
 	user, err := s.UserByUsername(ctx, username)
 	if err != nil {
 		return err
 	}
 	err = s.inTx(ctx, "delete user", func(ctx context.Context, tx transaction) error {
+		if err := s.check(ctx, tx, username, conditions); err != nil {
+			return err
+		}
 		err := endSessions(ctx, tx, "delete user", username, now,
 			"UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1", username, seconds(now))
 		if err != nil {
@@ -219,12 +225,14 @@ func endSessions(
 
 // UpdateUser replaces the name, the email address and the groups of a user by those that change returns, and
 // returns the changed user. If the user is changed at the same time by another call, UpdateUser calls change
-// again. It returns record.ErrNotFound if there is no such user, or the error of change.
+// again. It returns record.ErrNotFound if there is no such user, or the error of change. The conditions must hold if the
+// user administers the server and will not any longer.
 func (s *Store) UpdateUser(
 	ctx context.Context,
 	username string,
 	now time.Time,
 	change func(account.User) (account.User, error),
+	conditions ...Condition,
 ) (account.User, error) {
 	for {
 		was, err := s.UserByUsername(ctx, username)
@@ -238,6 +246,11 @@ func (s *Store) UpdateUser(
 		is.UpdatedAt = now
 		done := false
 		err = s.inTx(ctx, "update user", func(ctx context.Context, tx transaction) error {
+			if was.Administers() && !is.Administers() {
+				if err := s.check(ctx, tx, username, conditions); err != nil {
+					return err
+				}
+			}
 			n, err := changed(ctx, tx, "update user",
 				"UPDATE users SET name = $2, email = $3, email_verified = $4, group_names = $5, updated_at = $6 "+
 					"WHERE id = $1 AND name = $7 AND email = $8 AND email_verified = $9 AND group_names = $10",
