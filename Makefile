@@ -66,7 +66,7 @@ test-deps: ## Install what the tests need beyond Go: Debian packages and npm mod
 lint: bin/lint/golangci-lint ## Check the code: gofmt, go vet, golangci-lint, staticcheck, govulncheck
 	@deploy/lint/lint.sh
 
-bench: build ## Measure the servers against bare ones (needs wrk; takes 12 minutes)
+bench: build ## Measure the servers against bare ones (needs wrk; takes 14 minutes)
 	cd deploy/bench && HALLPASS_BIN='$(CURDIR)/bin' $(GO) run . $(BENCH)
 
 bench-peers: build ## Measure the servers against others: deploy/docs/measurements.md says what to install

@@ -30,6 +30,7 @@ var parts = []struct {
 	{"dpop", measureDPoP},
 	{"endpoints", measureEndpoints},
 	{"logins", measureLogins},
+	{"accounts", measureAccounts},
 	{"storms", measureStorms},
 	{"tokens", measureTokens},
 	{"cores", measureCores},
@@ -39,7 +40,7 @@ var parts = []struct {
 	{"peers", measurePeers},
 }
 
-const byDefault = "requests,dpop,endpoints,logins,storms,tokens,cores,start"
+const byDefault = "requests,dpop,endpoints,logins,accounts,storms,tokens,cores,start"
 
 func main() {
 	names := flag.String("parts", byDefault, "what to measure, separated by commas")

@@ -125,16 +125,17 @@ func takeSPAPictures(t *testing.T) {
 	g.keep("single-page-app")
 }
 
-// keep writes a picture of the page, with two pixels for each of CSS. The authorization server has its address of
-// `make run` there.
+// keep writes a picture of the page, with two pixels for each of CSS. Both servers have their addresses of `make run`
+// there.
 func (g *guest) keep(name string) {
 	g.t.Helper()
 	ctx, cancel := context.WithTimeout(g.ctx, timeout)
 	defer cancel()
 	g.eval(fmt.Sprintf(`(() => {
 		const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-		while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(%q, "127.0.0.1:9000");
-	})()`, strings.TrimPrefix(g.base, "http://")))
+		while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data
+			.replaceAll(%q, "127.0.0.1:9000").replaceAll(%q, "127.0.0.1:8000");
+	})()`, strings.TrimPrefix(g.base, "http://"), strings.TrimPrefix(g.api, "http://")))
 	g.show(390, 844, "light")
 	g.picture(name + "-phone")
 	g.do("setting the screen up", chromedp.EmulateViewport(760, 480, chromedp.EmulateScale(2)))
