@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -105,12 +106,12 @@ func testMailLimits(t *testing.T, s *store.Store) {
 
 func testRaceForMails(t *testing.T, s *store.Store) {
 	for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, i int) error {
-		for range 4 {
+		for try := range 4 {
 			err := s.RequestMail(ctx, newMail("victim", "network "+strconv.Itoa(i)))
 			if err != nil {
 				return err
 			}
-			err = s.RequestMail(ctx, newMail("user "+strconv.Itoa(i), "one"))
+			err = s.RequestMail(ctx, newMail(fmt.Sprintf("user %d-%d", i, try), "one"))
 			if err != nil && !errors.Is(err, mail.ErrTooMany) {
 				return err
 			}

@@ -246,7 +246,7 @@ UPDATE apis SET name = $2, scope = $3, any_scope = $4 WHERE audience = $1 AND na
 UPDATE clients SET exchange_from = TRIM(REPLACE(' ' || exchange_from || ' ', ' ' || $1 || ' ', ' ')), exchange_to = TRIM(REPLACE(' ' || exchange_to || ' ', ' ' || $1 || ' ', ' ')) WHERE exchange_from <> '' OR exchange_to <> '';
 UPDATE clients SET introspects_for = TRIM(REPLACE(' ' || introspects_for || ' ', ' ' || $1 || ' ', ' ')) WHERE introspects_for <> '';
 UPDATE clients SET last_used_at = $2 WHERE id = $1 AND source = 'registration';
-UPDATE clients SET name = $2, secret_digest = $3, grant_types = $4, scope = $5, redirect_uris = $6, assertion = $7, last_used_at = $8, require_dpop = CASE WHEN require_dpop = 1 THEN 1 ELSE $10 END WHERE id = $1 AND source = 'document' AND source = $9;
+UPDATE clients SET name = $2, secret_digest = $3, grant_types = $4, scope = $5, redirect_uris = $6, assertion = $7, last_used_at = $8, require_dpop = CASE WHEN require_dpop = 1 THEN 1 ELSE $10 END, require_second_factor = CASE WHEN require_second_factor = 1 THEN 1 ELSE $11 END WHERE id = $1 AND source = 'document' AND source = $9;
 UPDATE clients SET old_secret_digest = '', old_secret_beside = '', old_secret_until = NULL WHERE id = $1;
 UPDATE clients SET old_secret_digest = secret_digest, old_secret_beside = $2, old_secret_until = $3, secret_digest = $2 WHERE id = $1 AND secret_digest NOT IN ('', $4);
 UPDATE clients SET secret_digest = $2 WHERE id = $1;
