@@ -39,6 +39,11 @@ build authserver/internal/passkey FuzzSecondStep
 build authserver/internal/passwordhash FuzzParse
 build authserver/internal/record FuzzCheckName
 build authserver/internal/theme FuzzSVG
+build authserver/internal/userimport FuzzAuth0
+build authserver/internal/userimport FuzzCSV
+build authserver/internal/userimport FuzzJSONL
+build authserver/internal/userimport FuzzKeycloak
+build authserver/internal/userimport FuzzSupabase
 build authserver/internal/web FuzzAuthorize
 build authserver/internal/web FuzzEndSession
 build authserver/internal/web FuzzPages
