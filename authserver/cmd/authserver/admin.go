@@ -9,8 +9,11 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// administration returns the service by which commands administer a database.
-func administration(s *store.Store) *admin.Service { return &admin.Service{Store: s, Now: time.Now} }
+// administration returns the service by which commands administer a database. They do not know whether the servers
+// send mails, and may remove the last administrator, since they can make another one.
+func administration(s *store.Store) *admin.Service {
+	return &admin.Service{Store: s, Now: time.Now, Mails: true, AllowLockout: true}
+}
 
 // withAdmin opens the database, which must exist, and runs work on what administers it.
 func withAdmin(ctx context.Context, d server.Database, work func(*admin.Service) error) error {

@@ -208,6 +208,7 @@ type shownClient struct {
 	RequirePAR     bool              `json:"require_par,omitempty"`
 	RequireDPoP    bool              `json:"require_dpop,omitempty"`
 	SecondFactor   bool              `json:"require_second_factor,omitempty"`
+	Admin          bool              `json:"admin,omitempty"`
 	ExchangeFrom   []string          `json:"exchange_from,omitempty"`
 	ExchangeTo     []string          `json:"exchange_to,omitempty"`
 	Grants         []oauth.GrantType `json:"grant_types"`
@@ -239,6 +240,7 @@ func showClient(c client.Client) shownClient {
 		RequirePAR:     c.RequirePAR,
 		RequireDPoP:    c.RequireDPoP,
 		SecondFactor:   c.RequireSecondFactor,
+		Admin:          c.Admin,
 		ExchangeFrom:   c.ExchangeFrom,
 		ExchangeTo:     c.ExchangeTo,
 
@@ -289,6 +291,9 @@ func (c shownClient) kind() string {
 	}
 	if c.SecondFactor {
 		kind += ", requires a second factor"
+	}
+	if c.Admin {
+		kind += ", administers the server"
 	}
 	if c.OldSecretUntil != nil {
 		kind += ", two secrets"

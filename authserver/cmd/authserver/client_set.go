@@ -35,6 +35,7 @@ type clientSetCommand struct {
 	WithoutPKCE    *bool    `name:"without-pkce" negatable:"" help:"Whether the client, which has a secret, may leave out PKCE."`
 	RequirePAR     *bool    `name:"require-par" negatable:"" help:"Whether the client must push its authorization requests (RFC 9126)."`
 	SecondFactor   *bool    `name:"require-second-factor" negatable:"" help:"Whether users must log in to the client with a second factor. Existing logins go on until they end or the client asks again."`
+	Admin          *bool    `negatable:"" help:"Whether the client, a service, may have tokens of the admin API for itself."`
 	DPoP           *bool    `name:"dpop" negatable:"" help:"Whether all token requests of the client must have a DPoP proof (RFC 9449)."`
 	IDTokenAlg     *string  `name:"id-token-alg" placeholder:"ALG" help:"Algorithm of its ID tokens: RS256, ES256 or EdDSA."`
 	FirstParty     *bool    `negatable:"" help:"Whether the client is your own app, whose users are not asked for consent."`
@@ -97,7 +98,7 @@ func (c *clientSetCommand) checkFlags() error {
 		return errors.New("nothing to change: give --name, --grant, --scope, " +
 			"--add-scope, --remove-scope, --redirect-uri, --[no-]introspects, --introspects-for, " +
 			"--exchange-from, --exchange-to, --[no-]without-pkce, --[no-]require-par, --[no-]dpop, " +
-			"--[no-]require-second-factor, --id-token-alg, " +
+			"--[no-]require-second-factor, --[no-]admin, --id-token-alg, " +
 			"--[no-]first-party, --jwks-file, --jwks-uri, --trust-issuer, --no-keys, --no-secret, " +
 			"--post-logout-redirect-uri or --backchannel-logout-uri")
 	}
@@ -116,7 +117,7 @@ func (c *clientSetCommand) empty() bool {
 	return c.Name == nil && c.Grant == nil && c.Scope == nil && c.AddScope == nil && c.RemoveScope == nil &&
 		c.RedirectURI == nil && c.Introspects == nil && c.IntrospectsFor == nil && c.WithoutPKCE == nil &&
 		c.ExchangeFrom == nil && c.ExchangeTo == nil &&
-		c.RequirePAR == nil && c.DPoP == nil && c.SecondFactor == nil && c.IDTokenAlg == nil &&
+		c.RequirePAR == nil && c.DPoP == nil && c.SecondFactor == nil && c.Admin == nil && c.IDTokenAlg == nil &&
 		c.FirstParty == nil && !c.given() &&
 		!c.NoKeys && !c.NoSecret && !c.Logout.given()
 }
@@ -137,6 +138,7 @@ func (c *clientSetCommand) patch() (p admin.ClientPatch, err error) {
 		RequirePAR:             c.RequirePAR,
 		RequireDPoP:            c.DPoP,
 		RequireSecondFactor:    c.SecondFactor,
+		Admin:                  c.Admin,
 		IDTokenAlgorithm:       c.IDTokenAlg,
 		NoSecret:               c.NoSecret,
 	}

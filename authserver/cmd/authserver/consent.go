@@ -7,6 +7,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/program"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -59,8 +60,8 @@ type consentRevokeCommand struct {
 
 // Run revokes the consent.
 func (c *consentRevokeCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, streams, "consent to "+c.ClientID+" revoked", func(s *store.Store) error {
-		ended, err := administration(s).RevokeConsent(ctx, c.Username, c.ClientID)
+	return c.do(ctx, streams, "consent to "+c.ClientID+" revoked", func(s *admin.Service) error {
+		ended, err := s.RevokeConsent(ctx, c.Username, c.ClientID)
 		if err == nil {
 			printEnded(streams.Err, ended)
 		}

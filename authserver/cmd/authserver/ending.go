@@ -8,6 +8,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/program"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -68,12 +69,7 @@ func (c *userLogoutCommand) Run(ctx context.Context, streams program.Streams) er
 			return errEmpty("--client")
 		}
 	}
-	return c.end(ctx, streams, done, clientID, func(s *store.Store) error {
-		if clientID != "" {
-			if _, err := s.ClientByID(ctx, clientID); err != nil {
-				return fmt.Errorf("%s: %w", clientID, err)
-			}
-		}
-		return s.LogOut(ctx, c.Username, clientID, time.Now())
+	return c.end(ctx, streams, done, clientID, func(s *admin.Service) error {
+		return s.LogOut(ctx, c.Username, clientID)
 	})
 }

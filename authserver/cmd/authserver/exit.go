@@ -17,6 +17,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/userimport"
 )
 
 // exitCodes maps errors to the exit codes that operators' scripts rely on.
@@ -33,6 +34,7 @@ var exitCodes = []struct {
 	{keyfile.ErrBusy, program.ExitConflict},
 	{store.ErrNotEmpty, program.ExitConflict},
 
+	{userimport.ErrFormat, program.ExitUsage},
 	{account.ErrBadName, program.ExitUsage},
 	{account.ErrBadIdentity, program.ExitUsage},
 	{account.ErrWeakPassword, program.ExitUsage},

@@ -141,7 +141,9 @@ type ClientPatch struct {
 	RequirePAR          *bool
 	RequireDPoP         *bool
 	RequireSecondFactor *bool
-	IDTokenAlgorithm    *string
+	// Admin lets the client, a service, have tokens of the admin API for itself.
+	Admin            *bool
+	IDTokenAlgorithm *string
 	// Assertion says what the client's assertions must be; the zero value ends that it authenticates by them.
 	Assertion *client.Assertion
 	// NoSecret ends that the client has a secret.
@@ -197,6 +199,7 @@ func (p ClientPatch) apply(c client.Client) (client.Client, error) {
 	set(&c.RequirePAR, p.RequirePAR)
 	set(&c.RequireDPoP, p.RequireDPoP)
 	set(&c.RequireSecondFactor, p.RequireSecondFactor)
+	set(&c.Admin, p.Admin)
 	set(&c.IDTokenAlgorithm, p.IDTokenAlgorithm)
 	return c, c.Validate()
 }
