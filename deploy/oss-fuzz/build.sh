@@ -26,6 +26,7 @@ build authserver/internal/client FuzzAllowsRedirect
 build authserver/internal/client FuzzRegisteredRedirectURI
 build authserver/internal/clientmeta FuzzDocumentID
 build authserver/internal/clientmeta FuzzParse
+build authserver/internal/configfile FuzzParse
 build authserver/internal/grant FuzzNumberOf
 build authserver/internal/grant FuzzNumberOfStatus
 build authserver/internal/grant FuzzParseRefreshToken
@@ -39,6 +40,11 @@ build authserver/internal/passkey FuzzSecondStep
 build authserver/internal/passwordhash FuzzParse
 build authserver/internal/record FuzzCheckName
 build authserver/internal/theme FuzzSVG
+build authserver/internal/userimport FuzzAuth0
+build authserver/internal/userimport FuzzCSV
+build authserver/internal/userimport FuzzJSONL
+build authserver/internal/userimport FuzzKeycloak
+build authserver/internal/userimport FuzzSupabase
 build authserver/internal/web FuzzAuthorize
 build authserver/internal/web FuzzEndSession
 build authserver/internal/web FuzzPages

@@ -132,7 +132,12 @@ func (s *Store) setPassword(ctx context.Context, tx transaction, username, hash 
 // DisableUser prevents a user from logging in, deletes the user's sessions and revokes all grants
 // of the user. It returns record.ErrNotFound if there is no such user. The time at which a user was
 // first disabled is kept.
-func (s *Store) DisableUser(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
+func (s *Store) DisableUser(ctx context.Context, username string, now time.Time) error {
+	return s.DisableUserIf(ctx, username, now)
+}
+
+// DisableUserIf is DisableUser if the conditions hold, or returns the error of one of them.
+func (s *Store) DisableUserIf(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
 	return s.inTx(ctx, "disable user", func(ctx context.Context, tx transaction) error {
 		if err := s.check(ctx, tx, username, conditions); err != nil {
 			return err
@@ -168,7 +173,12 @@ func (s *Store) EnableUser(ctx context.Context, username string) error {
 
 // DeleteUser deletes a user and the user's sessions, and revokes all grants of the user. It
 // returns record.ErrNotFound if there is no such user.
-func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
+func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) error {
+	return s.DeleteUserIf(ctx, username, now)
+}
+
+// DeleteUserIf is DeleteUser if the conditions hold, or returns the error of one of them.
+func (s *Store) DeleteUserIf(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
 	user, err := s.UserByUsername(ctx, username)
 	if err != nil {
 		return err

@@ -155,13 +155,12 @@ func (a *array) Next() (Entry, error) {
 			return Entry{}, err
 		}
 	}
-	a.number++
-	e := Entry{Where: "user " + strconv.Itoa(a.number)}
 	var text json.RawMessage
-	a.budget.left = maxUser
 	if err := a.in.Decode(&text); err != nil {
 		return Entry{}, a.fault(err)
 	}
+	a.number++
+	e := Entry{Where: "user " + strconv.Itoa(a.number)}
 	a.parse(text, &e)
 	return e, nil
 }
@@ -209,15 +208,18 @@ func (a *array) end() error {
 			return err
 		}
 	}
-	switch _, err := a.token(); {
+	a.budget.left = maxUser
+	switch _, err := a.in.Token(); {
 	case err == nil:
 		return a.fault(errors.New("something follows the end"))
+	case errors.Is(err, io.EOF):
+		return io.EOF
 	default:
-		return err
+		return a.fault(err)
 	}
 }
 
-// token returns the next token of JSON.
+// token returns the next token of JSON. The file must not end before.
 func (a *array) token() (json.Token, error) {
 	a.budget.left = maxUser
 	t, err := a.in.Token()
@@ -247,10 +249,13 @@ func (a *array) skip(depth int) error {
 	return nil
 }
 
-// fault returns an error with the place in the file. It returns io.EOF as it is, and nil for nil.
+// fault returns an error with the place in the file. It returns nil for nil.
 func (a *array) fault(err error) error {
-	if err == nil || err == io.EOF { //nolint:errorlint // only the end between two tokens
-		return err
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("%w: byte %d, after user %d: %w", ErrFormat, a.in.InputOffset(), a.number, err)
 }

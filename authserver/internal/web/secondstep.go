@@ -128,6 +128,8 @@ type firstStep struct {
 	grantType oauth.GrantType
 	// needsFactor says that what the login is for needs a second factor.
 	needsFactor bool
+	// enrolLink is the digest of the link by which the user adds the first second factor; empty if there is none.
+	enrolLink string
 }
 
 // afterPassword continues a login whose password was right: it logs the browser in, or begins the second step, which
@@ -159,7 +161,7 @@ func (e *endpoints) beginSecondStep(w http.ResponseWriter, r *http.Request, f fi
 	err = e.cfg.Sessions.CreatePendingLogin(r.Context(), secondfactor.PendingLogin{
 		Digest: secret.Digest(value), UserID: f.user.ID, PasswordVersion: f.user.PasswordVersion,
 		ClientID: f.clientID, GrantType: f.grantType, ContinueAt: f.continueAt,
-		CreatedAt: now, ExpiresAt: now.Add(secondfactor.PendingLifetime),
+		EnrolLink: f.enrolLink, CreatedAt: now, ExpiresAt: now.Add(secondfactor.PendingLifetime),
 	}, f.user.Login)
 	if errors.Is(err, grant.ErrInactive) {
 		return account.ErrIncorrect
@@ -181,7 +183,7 @@ var errStartAgain = &pageError{
 }
 
 // readSecondStep returns the browser's login that is waiting for its second step. Without one, it returns
-// errStartAgain.
+// errStartAgain. An administrator who has to add a factor, and may not here, gets errEnrolByLink.
 func (e *endpoints) readSecondStep(r *http.Request) (s secondStep, err error) {
 	cookie, err := r.Cookie(e.pendingCookieName())
 	if err != nil {
@@ -198,6 +200,9 @@ func (e *endpoints) readSecondStep(r *http.Request) (s secondStep, err error) {
 	}
 	if err == nil {
 		s.codes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, s.user.ID)
+	}
+	if err == nil {
+		err = e.checkEnrolment(s.user, len(s.factors) > 0, s.pending.EnrolLink)
 	}
 	return s, err
 }

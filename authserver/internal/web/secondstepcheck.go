@@ -94,7 +94,7 @@ func (e *endpoints) completeSecondStep(
 		s.user.Login, err = e.cfg.Passwords.KeyOf(ctx, s.user, address, e.browser(r))
 	}
 	if err == nil {
-		done.Pending = s.pending.Digest
+		done.Pending, done.EnrolLink = s.pending.Digest, s.pending.EnrolLink
 		login := grant.Authentication{Methods: done.Methods}
 		err = e.startSession(w, r, s.user, login, &done)
 	}
