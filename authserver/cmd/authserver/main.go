@@ -25,6 +25,7 @@ type commands struct {
 	Scope       scopeCommands              `cmd:"" help:"Manage the descriptions of scopes on the consent page."`
 	Consent     consentCommands            `cmd:"" help:"List and revoke what users have allowed clients."`
 	Mail        mailCommands               `cmd:"" help:"Show mails that were not sent."`
+	Audit       auditCommands              `cmd:"" help:"Read and verify the audit log: what people and administrators have done."`
 	Key         keyCommands                `cmd:"" help:"Manage signing keys."`
 	Init        initCommand                `cmd:"" help:"Create the secrets for a first start, unless they exist."`
 	Backup      backupCommand              `cmd:"" help:"Copy the SQLite database to a file, also while servers run."`
@@ -37,6 +38,8 @@ type commands struct {
 }
 
 func main() {
-	p := program.Program{Name: "authserver", Description: description, Commands: &commands{}, Vars: server.Defaults}
+	p := program.Program{
+		Name: "authserver", Description: description, Commands: &commands{}, Vars: server.Defaults, Context: asCommand,
+	}
 	os.Exit(p.Main(os.Args[1:], program.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }

@@ -159,6 +159,7 @@ func handler(
 	log *slog.Logger,
 ) (http.Handler, error) {
 	observeLogins(registry, login)
+	failures := s.Audit.startAudit(ctx, data, login, registry, log)
 	observeStore(registry, data)
 	verifier, err := token.NewVerifier(token.VerifierConfig{
 		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, Now: s.Now,
@@ -190,8 +191,9 @@ func handler(
 		Lists:       lists,
 		Verifier:    verifier,
 		Keys:        keys, Registry: registry,
-		Now: s.Now,
-		Log: log,
+		Failures: failures,
+		Now:      s.Now,
+		Log:      log,
 	}
 	if cfg.Passkeys, err = newPasskeys(s, data, login); err != nil {
 		return nil, err
