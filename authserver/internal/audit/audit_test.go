@@ -60,7 +60,8 @@ func TestNewRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Actor.ID != "usr_1" || r.Actor.ClientID != "app" || r.Outcome != audit.Success || r.Count != 1 || !r.At.Equal(at) {
+	if r.Actor.ID != "usr_1" || r.Actor.ClientID != "app" || r.Outcome != audit.Success || r.Count != 1 ||
+		!r.At.Equal(at) {
 		t.Errorf("got %+v", r)
 	}
 	if len(r.Details["long"]) > 1000 || r.Details["bad"] != "a\uFFFD\uFFFD" || len(r.Details) != 2 {

@@ -65,7 +65,8 @@ func NewFailures(records Recorder, now func() time.Time, log *slog.Logger) *Fail
 
 // Failed records a failed login, or counts it. The account is the id of the user, or another text by which tries with
 // the same unknown name are counted together; network is where it came from. The event has its subject and its reason;
-// Failed sets its time and outcome. A login fails in the same way whether it can be recorded or not: an error is logged.
+// Failed sets its time and outcome. A login fails in the same way whether it can be recorded or not: an error is
+// logged.
 func (f *Failures) Failed(ctx context.Context, e Event, account, network string) {
 	e.At, e.Outcome = f.now(), Failure
 	if !f.counts(ctx, e, place{e.Name, account, network}) {

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"strings"
 	"sync/atomic"
@@ -167,7 +168,7 @@ func NewID(at time.Time) (string, error) {
 	first := FirstID(at)
 	copy(id[:6], first[:6])
 	n := made.Add(1)
-	id[6], id[7] = 0x70|byte(n>>8)&0x0f, byte(n)
+	binary.BigEndian.PutUint16(id[6:], 0x7000|uint16(n&0x0fff))
 	return id.String(), nil
 }
 

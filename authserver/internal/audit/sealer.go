@@ -56,23 +56,23 @@ func (s *Sealer) Run(ctx context.Context) {
 	seal, drop := time.NewTicker(sealEvery), time.NewTicker(dropEvery)
 	defer seal.Stop()
 	defer drop.Stop()
-	s.logged(ctx, "cannot drop old audit records", s.Drop(ctx))
+	s.logged(ctx, "drop old records", s.Drop(ctx))
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-seal.C:
-			s.logged(ctx, "cannot seal audit records", s.Seal(ctx))
+			s.logged(ctx, "seal records", s.Seal(ctx))
 		case <-drop.C:
-			s.logged(ctx, "cannot drop old audit records", s.Drop(ctx))
+			s.logged(ctx, "drop old records", s.Drop(ctx))
 		}
 	}
 }
 
-func (s *Sealer) logged(ctx context.Context, text string, err error) {
+func (s *Sealer) logged(ctx context.Context, doing string, err error) {
 	if err != nil && ctx.Err() == nil {
 		s.errors.Add(1)
-		s.Log.WarnContext(ctx, text, "error", err)
+		s.Log.WarnContext(ctx, "the audit log cannot be kept in order", "doing", doing, "error", err)
 	}
 }
 

@@ -27,21 +27,20 @@ func (a *Audit) check() error {
 	return nil
 }
 
-// startAudit starts what seals the audit log and drops old records, until ctx ends, and lets login record its failures.
-func (a *Audit) startAudit(
+// start starts what seals the audit log and drops old records, until ctx ends, and lets login record its failures.
+func (a *Audit) start(
 	ctx context.Context,
 	data *store.Store,
 	login *account.Login,
 	registry prometheus.Registerer,
 	log *slog.Logger,
-) *audit.Failures {
+) {
 	sealer := &audit.Sealer{Store: data, Retention: a.Retention, Now: login.Now, Log: log}
 	failures := audit.NewFailures(data, login.Now, log)
 	login.Failures = failures
 	observeAudit(registry, sealer)
 	go sealer.Run(ctx)
 	go failures.Run(ctx)
-	return failures
 }
 
 // observeAudit registers the metrics of the audit log.

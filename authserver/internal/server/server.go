@@ -124,6 +124,7 @@ func Handler(ctx context.Context, s Settings, p Parts) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.Audit.start(ctx, p.Data, login, p.Registry, p.Log)
 	return handler(ctx, s, p.Keys, p.Data, login, p.Traces, p.Registry, p.Log)
 }
 
@@ -159,7 +160,6 @@ func handler(
 	log *slog.Logger,
 ) (http.Handler, error) {
 	observeLogins(registry, login)
-	failures := s.Audit.startAudit(ctx, data, login, registry, log)
 	observeStore(registry, data)
 	verifier, err := token.NewVerifier(token.VerifierConfig{
 		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, Now: s.Now,
@@ -191,9 +191,8 @@ func handler(
 		Lists:       lists,
 		Verifier:    verifier,
 		Keys:        keys, Registry: registry,
-		Failures: failures,
-		Now:      s.Now,
-		Log:      log,
+		Failures: login.Failures, Now: s.Now,
+		Log: log,
 	}
 	if cfg.Passkeys, err = newPasskeys(s, data, login); err != nil {
 		return nil, err

@@ -17,8 +17,8 @@ func (s *Store) Record(ctx context.Context, e audit.Event) error {
 	return s.inTx(ctx, "record event", func(ctx context.Context, tx transaction) error { return addRecord(ctx, tx, e) })
 }
 
-// addRecord adds an event to the audit log, in the transaction of the change. The actor comes with the context. It locks
-// nothing. An event without a time is of now.
+// addRecord adds an event to the audit log, in the transaction of the change. The actor comes with the context. It
+// locks nothing. An event without a time is of now.
 func addRecord(ctx context.Context, tx transaction, e audit.Event) error {
 	if e.At.IsZero() {
 		e.At = time.Now()

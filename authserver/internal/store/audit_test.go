@@ -212,7 +212,8 @@ func TestAuditTriggers(t *testing.T) {
 			"REPLACE INTO audit_cuts SELECT * FROM audit_cuts",
 		}},
 		"PostgreSQL": {newPostgres, []string{
-			"TRUNCATE audit_records", "TRUNCATE audit_chain", "TRUNCATE audit_cuts", "TRUNCATE audit_records, audit_chain CASCADE",
+			"TRUNCATE audit_records", "TRUNCATE audit_chain", "TRUNCATE audit_cuts",
+			"TRUNCATE audit_records, audit_chain CASCADE",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -264,7 +265,8 @@ func TestServerRoleCannotChangeTheAuditLog(t *testing.T) {
 	name := fmt.Sprintf("r%d", time.Now().UnixNano()) // roles belong to all databases of the server
 	ownerRole, serverRole := name+"_owner", name+"_server"
 	for _, statement := range []string{
-		"CREATE ROLE " + ownerRole + " LOGIN", "CREATE ROLE " + serverRole + " LOGIN", "ALTER SCHEMA public OWNER TO " + ownerRole,
+		"CREATE ROLE " + ownerRole + " LOGIN", "CREATE ROLE " + serverRole + " LOGIN",
+		"ALTER SCHEMA public OWNER TO " + ownerRole,
 	} {
 		if _, err := super.ExecContext(ctx, statement); err != nil {
 			t.Fatal(err)
@@ -294,7 +296,8 @@ func TestServerRoleCannotChangeTheAuditLog(t *testing.T) {
 	fillAudit(t, s, 4)
 	for _, statement := range append([]string{
 		"TRUNCATE audit_records", "TRUNCATE audit_chain", "DROP TRIGGER audit_records_stay ON audit_records",
-		"ALTER TABLE audit_records DISABLE TRIGGER USER", "DROP TABLE audit_records CASCADE", "SET session_replication_role = replica",
+		"ALTER TABLE audit_records DISABLE TRIGGER USER", "DROP TABLE audit_records CASCADE",
+		"SET session_replication_role = replica",
 		"CREATE OR REPLACE FUNCTION audit_cut(upto BIGINT) RETURNS BIGINT LANGUAGE sql AS 'SELECT 1'",
 		"INSERT INTO audit_cuts (number, hash, cut_at) VALUES (9, 'x', 0)",
 		"GRANT ALL ON audit_records TO " + serverRole,

@@ -57,19 +57,15 @@ func recorded(t testing.TB, s *store.Store, f audit.Filter) []audit.Record {
 	return records
 }
 
-func testChangesAreRecorded(t *testing.T, s *store.Store) {
-	ctx := byAdmin(t.Context())
-	u, c := newUser("john.doe"), newClient("app")
-	must(t, s.CreateUser(ctx, u))
-	must(t, s.CreateClient(ctx, c))
+// auditedChange is a change and the record of it.
+type auditedChange struct {
+	event, kind, subject string
+	run                  func() error
+}
+
+func userChanges(ctx context.Context, s *store.Store, u account.User) []auditedChange {
 	keepUser := func(u account.User) (account.User, error) { u.Groups = []string{"staff"}; return u, nil }
-	keepClient := func(c client.Client) (client.Client, error) { c.Name = "Other"; return c, nil }
-	keepAPI := func(a resource.API) (resource.API, error) { a.Name = "Other"; return a, nil }
-	const api = "https://api.example"
-	for _, change := range []struct {
-		event, kind, subject string
-		run                  func() error
-	}{
+	return []auditedChange{
 		{"user_changed", "user", u.ID, func() error { _, err := s.UpdateUser(ctx, u.Username, start, keepUser); return err }},
 		{"user_password_set", "user", u.ID, func() error { return s.SetPassword(ctx, u.Username, "hash", start) }},
 		{"user_disabled", "user", u.ID, func() error { return s.DisableUser(ctx, u.Username, start) }},
@@ -85,6 +81,12 @@ func testChangesAreRecorded(t *testing.T, s *store.Store) {
 			_, err := s.RemoveSecondFactors(ctx, u.Username, start)
 			return err
 		}},
+	}
+}
+
+func clientChanges(ctx context.Context, s *store.Store) []auditedChange {
+	keepClient := func(c client.Client) (client.Client, error) { c.Name = "Other"; return c, nil }
+	return []auditedChange{
 		{"client_changed", "client", "app", func() error { _, err := s.UpdateClient(ctx, "app", keepClient); return err }},
 		{"client_secret_set", "client", "app", func() error { return s.SetClientSecret(ctx, "app", "digest") }},
 		{"client_secret_added", "client", "app", func() error { return s.AddClientSecret(ctx, "app", "digest 2", start) }},
@@ -93,6 +95,14 @@ func testChangesAreRecorded(t *testing.T, s *store.Store) {
 			return s.ReplaceClientSecret(ctx, "app", "digest 3", start)
 		}},
 		{"client_deleted", "client", "app", func() error { return s.DeleteClient(ctx, "app", start) }},
+	}
+}
+
+// otherChanges ends with the deletion of the user.
+func otherChanges(ctx context.Context, s *store.Store, u account.User) []auditedChange {
+	keepAPI := func(a resource.API) (resource.API, error) { a.Name = "Other"; return a, nil }
+	const api = "https://api.example"
+	return []auditedChange{
 		{"api_added", "api", api, func() error {
 			return s.CreateAPI(ctx, resource.API{Audience: api, Name: "API", CreatedAt: start})
 		}},
@@ -104,7 +114,15 @@ func testChangesAreRecorded(t *testing.T, s *store.Store) {
 		{"scope_forgotten", "scope", "x", func() error { return s.ForgetScope(ctx, "x") }},
 		{"database_restored", "database", "epoch", func() error { _, err := s.StartEpoch(ctx, "epoch", start); return err }},
 		{"user_deleted", "user", u.ID, func() error { return s.DeleteUser(ctx, u.Username, start) }},
-	} {
+	}
+}
+
+func testChangesAreRecorded(t *testing.T, s *store.Store) {
+	ctx := byAdmin(t.Context())
+	u, c := newUser("john.doe"), newClient("app")
+	must(t, s.CreateUser(ctx, u))
+	must(t, s.CreateClient(ctx, c))
+	for _, change := range slices.Concat(userChanges(ctx, s, u), clientChanges(ctx, s), otherChanges(ctx, s, u)) {
 		must(t, change.run())
 		found := recorded(t, s, audit.Filter{Event: change.event})
 		if len(found) != 1 {
@@ -145,7 +163,9 @@ func testPseudonyms(t *testing.T, s *store.Store) {
 	if r := recorded(t, s, audit.Filter{Event: "invitation_made"}); r[0].Subject.Name != "john@example.com" {
 		t.Errorf("the invitation is shown as %+v", r[0].Subject)
 	}
-	link := account.SignUpLink{Digest: "link", Email: "John@example.com", CreatedAt: start, ExpiresAt: start.Add(time.Hour)}
+	link := account.SignUpLink{
+		Digest: "link", Email: "John@example.com", CreatedAt: start, ExpiresAt: start.Add(time.Hour),
+	}
 	must(t, s.CreateSignUpLink(ctx, link))
 	u := newUser("john.doe")
 	u.Email, u.EmailVerified = "John@example.com", true
