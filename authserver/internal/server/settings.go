@@ -70,6 +70,7 @@ type Settings struct {
 	SecondFactor SecondFactor        `embed:""`
 	Look         Look                `embed:""`
 	Admin        Administration      `embed:""`
+	Audit        Audit               `embed:""`
 	Traces       tracing.Settings    `embed:""`
 
 	DatabaseReplicaURL string `group:"Data" env:"HALLPASS_DATABASE_REPLICA_URL" secret:"" placeholder:"URL" help:"Replica of the PostgreSQL database, for reads that may be half a second old: clients, APIs and new revocations. The primary is read while the replica is down or lags. It has one host; the password is that of the database."`
@@ -133,7 +134,7 @@ func (s *Settings) Validate() error {
 	if err := cmp.Or(s.checkMail(), s.checkSignUp()); err != nil {
 		return err
 	}
-	if err := s.SecondFactor.check(); err != nil {
+	if err := cmp.Or(s.SecondFactor.check(), s.Audit.check()); err != nil {
 		return err
 	}
 	if _, err := s.Look.theme(); err != nil {

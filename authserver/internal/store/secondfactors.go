@@ -57,6 +57,9 @@ func (s *Store) AddSecondFactor(
 		if err := endAll(ctx, tx, user.ID, keep, now); err != nil {
 			return err
 		}
+		if err := recordOf(ctx, tx, "second_factor_added", user.ID, now, "kind", string(c.NewFactor.Kind)); err != nil {
+			return err
+		}
 		_, err := changed(ctx, tx, "mark session", "UPDATE sessions SET methods = $2 WHERE digest = $1",
 			keep, strings.Join(c.Methods, " "))
 		return err
@@ -119,6 +122,10 @@ func (s *Store) addFirstFactor(ctx context.Context, tx transaction, c secondfact
 	if err := s.addFactor(ctx, tx, c, now); err != nil {
 		return err
 	}
+	err := recordOf(ctx, tx, "second_factor_added", c.NewFactor.UserID, now, "kind", string(c.NewFactor.Kind))
+	if err != nil {
+		return err
+	}
 	return endAll(ctx, tx, c.NewFactor.UserID, "", now)
 }
 
@@ -168,6 +175,9 @@ func (s *Store) RemoveSecondFactor(
 		}
 		if err == nil {
 			err = s.factorsRemoved(ctx, tx, user.ID, now)
+		}
+		if err == nil {
+			err = recordOf(ctx, tx, "second_factor_removed", user.ID, now)
 		}
 		if err != nil {
 			return err

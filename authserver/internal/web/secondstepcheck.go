@@ -96,7 +96,7 @@ func (e *endpoints) completeSecondStep(
 	if err == nil {
 		done.Pending, done.EnrolLink = s.pending.Digest, s.pending.EnrolLink
 		login := grant.Authentication{Methods: done.Methods}
-		err = e.startSession(w, r, s.user, login, &done)
+		err = e.startSession(w, withClient(r, s.pending.ClientID), s.user, login, &done)
 	}
 	e.reportSecondStep(r, s, done, err)
 	e.notifyWrongCodes(r, s, err)

@@ -8,7 +8,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
+	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
@@ -61,6 +63,12 @@ func (e *endpoints) reportSecondStep(r *http.Request, s secondStep, done secondf
 	}
 	fields = append([]any{"event", "second_step_failed", "reason", reason}, fields...)
 	e.cfg.Log.WarnContext(ctx, "second step of a login failed", fields...)
+	if e.cfg.Failures != nil {
+		e.cfg.Failures.Failed(ctx, audit.Event{
+			Name: audit.SecondStepFailed, ClientID: s.pending.ClientID,
+			Subject: audit.Subject{Kind: audit.SubjectUser, ID: s.user.ID}, Details: audit.Details("reason", reason),
+		}, s.user.ID, ratelimit.Network(address))
+	}
 }
 
 // reasonOf returns why a second step has failed; empty if that is neither the user's fault nor an attack.
