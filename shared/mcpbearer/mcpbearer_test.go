@@ -125,7 +125,7 @@ func TestRequireForTools(t *testing.T) {
 	}
 }
 
-// RFC 9470: a call of a tool whose user must log in again is refused with what to ask for. Another tool is not affected.
+// RFC 9470: a call of a tool whose user must log in again is refused with what to ask for. Other tools work.
 func TestRequireLoginForTools(t *testing.T) {
 	tokens := bearertest.New(t)
 	guard := tokens.Guard()
