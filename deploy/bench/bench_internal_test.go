@@ -186,7 +186,8 @@ func TestSameBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.stop()
-	if body, err := get("/account", "").send(t.Context(), s, http.StatusOK); string(body) != "<h1>Page</h1>" || err != nil {
+	body, err := get("/account", "").send(t.Context(), s, http.StatusOK)
+	if string(body) != "<h1>Page</h1>" || err != nil {
 		t.Errorf("%s (%v)", body, err)
 	}
 }

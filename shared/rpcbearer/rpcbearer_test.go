@@ -77,16 +77,17 @@ func TestLoginScopes(t *testing.T) {
 		}
 		return issuer.Sign(claims)
 	}
+	const better = "INSUFFICIENT_USER_AUTHENTICATION"
 	for name, tt := range map[string]struct {
 		token  string
 		reason string // empty if the call is allowed
 	}{
 		"two factors, now":  {sign("2", 0, nil), ""},
 		"the other class":   {sign("phr", 0, nil), ""},
-		"one factor":        {sign("1", 0, nil), "INSUFFICIENT_USER_AUTHENTICATION"},
-		"an hour ago":       {sign("2", time.Hour, nil), "INSUFFICIENT_USER_AUTHENTICATION"},
-		"in an hour":        {sign("2", -time.Hour, nil), "INSUFFICIENT_USER_AUTHENTICATION"},
-		"without auth_time": {sign("2", 0, func(c *token.Claims) { c.AuthTime = time.Time{} }), "INSUFFICIENT_USER_AUTHENTICATION"},
+		"one factor":        {sign("1", 0, nil), better},
+		"an hour ago":       {sign("2", time.Hour, nil), better},
+		"in an hour":        {sign("2", -time.Hour, nil), better},
+		"without auth_time": {sign("2", 0, func(c *token.Claims) { c.AuthTime = time.Time{} }), better},
 		"service":           {sign("2", 0, func(c *token.Claims) { c.Subject = "reporter" }), "INVALID_TOKEN"},
 		"without the scope": {sign("1", 0, func(c *token.Claims) { c.Scope = nil }), "INSUFFICIENT_SCOPE"},
 	} {
@@ -103,7 +104,7 @@ func TestLoginScopes(t *testing.T) {
 		details := rpcbearer.Details(refusal)
 		delete(details, "www_authenticate")
 		want := map[string]string{"scope": "items:write"}
-		if tt.reason == "INSUFFICIENT_USER_AUTHENTICATION" {
+		if tt.reason == better {
 			want["acr_values"], want["max_age"] = "2 phr", "300"
 		}
 		if !maps.Equal(details, want) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,11 +17,12 @@ func TestClientOnASlowLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, c, log := open(t, nil)
 		p.publish(17)
-		pause := 4 * time.Second // between two parts of a response
+		var pause atomic.Int64 // between two parts of a response
+		pause.Store(int64(4 * time.Second))
 		p.instead(func(r *http.Request) *http.Response {
 			resp := respond(http.StatusOK, "")
 			text := sign(t, p.list, signer(t, p.ring))
-			resp.Body = io.NopCloser(&dripping{r.Context(), text, (len(text) + 5) / 6, pause})
+			resp.Body = io.NopCloser(&dripping{r.Context(), text, (len(text) + 5) / 6, time.Duration(pause.Load())})
 			return resp
 		})
 		waits := func(want time.Duration) {
@@ -42,13 +44,13 @@ func TestClientOnASlowLink(t *testing.T) {
 			"the response takes longer than 30s": 4900 * time.Millisecond,
 			"the server has sent nothing for 5s": time.Minute,
 		} {
-			pause = slower
+			pause.Store(int64(slower))
 			time.Sleep(2 * time.Minute)
 			expect(t, c, 17, true)
 			if !strings.Contains(log.String(), reason) {
 				t.Errorf("the log does not say %q:\n%s", reason, log)
 			}
-			pause = time.Millisecond
+			pause.Store(int64(time.Millisecond))
 			time.Sleep(2 * time.Minute)
 		}
 	})

@@ -19,8 +19,8 @@ export class Requests {
    * Sends a GET request and reads the response. A status other than 200 and 304 is an error, also a redirect.
    *
    * @param {string} url
-   * @param {{headers?: Record<string, string>, silence?: number, timeout: number, limit: number}} options silence is how
-   *   long the server may send nothing, by default as long as the whole request may take; limit is in bytes
+   * @param {{headers?: Record<string, string>, silence?: number, timeout: number, limit: number}} options silence is
+   *   how long the server may send nothing, by default as long as the whole request may take; limit is in bytes
    */
   async get(url, { headers, timeout, silence = timeout, limit }) {
     const controller = new AbortController();
@@ -33,7 +33,8 @@ export class Requests {
     try {
       const response = await fetch(url, { headers, redirect: 'manual', signal: controller.signal });
       const etag = response.headers.get('etag') ?? '';
-      return { unchanged: response.status === 304, etag, body: await readBody(response, limit, () => silent.refresh()) };
+      const body = await readBody(response, limit, () => silent.refresh());
+      return { unchanged: response.status === 304, etag, body };
     } finally {
       clearTimeout(timer);
       clearTimeout(silent);
