@@ -34,6 +34,7 @@ var parts = []struct {
 	{"tokens", measureTokens},
 	{"cores", measureCores},
 	{"start", measureStart},
+	{"import", measureImport},
 	{"growth", measureGrowth},
 	{"growth-sqlite", measureGrowthOnSQLite},
 	{"peers", measurePeers},
