@@ -35,6 +35,7 @@ var parts = []struct {
 	{"tokens", measureTokens},
 	{"cores", measureCores},
 	{"start", measureStart},
+	{"import", measureImport},
 	{"growth", measureGrowth},
 	{"growth-sqlite", measureGrowthOnSQLite},
 	{"peers", measurePeers},
