@@ -91,8 +91,8 @@ func (p *person) left() (found []string) {
 	return found
 }
 
-// Nothing of a user is left in the database once the account is deleted, and the mail about that is sent. Events that a server has still to log have
-// the user's id in place of the username.
+// Nothing of a user is left in the database once the account is deleted, and the mail about that is sent. Events that a
+// server has still to log have the user's id in place of the username.
 func TestNothingIsLeftOfADeletedAccount(t *testing.T) {
 	t.Parallel()
 	for engine, open := range map[string]func(testing.TB) *store.Store{
