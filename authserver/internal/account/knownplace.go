@@ -3,10 +3,6 @@ package account
 import (
 	"cmp"
 	"context"
-	"errors"
-	"strings"
-
-	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // KnownPlace returns a digest of the browser or the address that a request comes from, if the user whose username or
@@ -14,7 +10,7 @@ import (
 // whether or not there is such a user, so that the time does not tell. The address is an IP address. The error is that
 // of ctx or the store.
 func (l *Login) KnownPlace(ctx context.Context, typed, address string, b Browser) (string, error) {
-	user, err := l.findInEqualTime(ctx, typed)
+	user, err := l.find(ctx, typed)
 	if err != nil {
 		return "", err
 	}
@@ -28,26 +24,4 @@ func (l *Login) KnownPlace(ctx context.Context, typed, address string, b Browser
 		return key.KnownAs, nil
 	}
 	return "", nil
-}
-
-// findInEqualTime is find that asks everything of the store, whatever is found. It returns the zero User for an unknown
-// one.
-func (l *Login) findInEqualTime(ctx context.Context, typed string) (found User, err error) {
-	for _, name := range spellings(typed) {
-		user, err := l.Store.UserByUsername(ctx, name)
-		if err != nil && !errors.Is(err, record.ErrNotFound) {
-			return User{}, err
-		}
-		if err == nil && found.ID == "" {
-			found = user
-		}
-	}
-	if !strings.Contains(typed, "@") {
-		return found, nil
-	}
-	owners, err := l.Store.UsersByEmail(ctx, FoldEmail(typed), 2)
-	if err == nil && found.ID == "" && len(owners) == 1 {
-		found = owners[0]
-	}
-	return found, err
 }

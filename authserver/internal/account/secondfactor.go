@@ -38,8 +38,8 @@ func (l *Login) needsSecondFactor(ctx context.Context, t try) (bool, error) {
 	return has || l.SecondFactors.Requires(t.user), err
 }
 
-// notifyPasswordOnly asks for a mail to a user whose right password was not enough. It does so after the response, which
-// would otherwise come later than that to a wrong password.
+// notifyPasswordOnly asks for a mail to a user whose right password was not enough. It does so after the response,
+// which would otherwise come later than that to a wrong password.
 func (l *Login) notifyPasswordOnly(ctx context.Context, user User) {
 	ctx = context.WithoutCancel(ctx)
 	go func() {

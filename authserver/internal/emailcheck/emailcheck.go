@@ -59,8 +59,8 @@ func VerifyRequest(user account.User, now time.Time) (mail.Request, error) {
 
 // RequestVerification sends a logged-in user a mail with a link that verifies the email address. It returns
 // ErrNothingToVerify, mail.ErrTooMany, or an error of ctx or the store. Requests that
-// exceed mail.MaxRequestsOfName or mail.MaxRequestsOfNameByNetwork are accepted and dropped. The address is the client's
-// IP address. The language is that of the page.
+// exceed mail.MaxRequestsOfName or mail.MaxRequestsOfNameByNetwork are accepted and dropped. The address is the
+// client's IP address. The language is that of the page.
 func (s *Service) RequestVerification(ctx context.Context, user account.User, address, language string) error {
 	m, err := VerifyRequest(user, s.Now())
 	if err != nil {

@@ -210,7 +210,12 @@ func (s *Service) verify(ctx context.Context, t *assertion) (done secondfactor.C
 
 // markCopied records that a passkey was copied, so that it no longer logs anybody in, and returns ErrCopied. It returns
 // ErrExpired for a repeated answer, whose counter is not new either.
-func (s *Service) markCopied(ctx context.Context, f secondfactor.Factor, key credential, used secondfactor.Challenge) error {
+func (s *Service) markCopied(
+	ctx context.Context,
+	f secondfactor.Factor,
+	key credential,
+	used secondfactor.Challenge,
+) error {
 	old := f.Secret
 	key.Copied = true
 	f.Secret = key.text()

@@ -2,9 +2,9 @@
 // passkeys (package passkey), and recovery codes that replace either.
 //
 // A login of a user who has a second factor, or must have one, takes two steps. The first step, the password, stores a
-// [PendingLogin], which belongs to one browser. The second step uses a factor, or adds the user's first one, and creates
-// the session: one transaction of the store does both, so that a code works once even if several servers get it. Each
-// kind of second factor results in a [Completion], which the store carries out.
+// [PendingLogin], which belongs to one browser. The second step uses a factor, or adds the user's first one, and
+// creates the session: one transaction of the store does both, so that a code works once even if several servers get
+// it. Each kind of second factor results in a [Completion], which the store carries out.
 package secondfactor
 
 import (
@@ -111,7 +111,8 @@ func Max(kind Kind) int {
 	return MaxFactors
 }
 
-// Challenge is a challenge that a passkey has signed. It can be used once. The zero value means that no passkey was used.
+// Challenge is a challenge that a passkey has signed. It can be used once. The zero value means that no passkey was
+// used.
 type Challenge struct {
 	// Digest identifies it.
 	Digest string

@@ -111,8 +111,8 @@ func (s *Service) secretOf(ctx context.Context, user account.User, sealed string
 }
 
 // Confirm returns the completion that adds an enrolled app to a user who has the given factors, and the recovery codes
-// to show if it is the first one. The code is one that the app shows. It returns ErrIncorrect, account.ErrBadName, ErrEnrolment, ErrSealed, or an
-// error of ctx or the store. It stores nothing: Add, or the end of the login, does.
+// to show if it is the first one. The code is one that the app shows. It returns ErrIncorrect, account.ErrBadName,
+// ErrEnrolment, ErrSealed, or an error of ctx or the store. It stores nothing: Add, or the end of the login, does.
 func (s *Service) Confirm(
 	ctx context.Context,
 	user account.User,

@@ -44,7 +44,8 @@ func endPendingLogin(
 	c secondfactor.Completion,
 	now time.Time,
 ) error {
-	if c.Pending == "" && c.UsedFactor != nil && c.UsedFactor.Kind == secondfactor.KindPasskey && c.Challenge.Digest != "" {
+	byPasskey := c.UsedFactor != nil && c.UsedFactor.Kind == secondfactor.KindPasskey && c.Challenge.Digest != ""
+	if byPasskey && c.Pending == "" {
 		return nil
 	}
 	n, err := changed(ctx, tx, "end pending login", "DELETE FROM pending_logins WHERE digest = $1 AND user_id = $2 "+

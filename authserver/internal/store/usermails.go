@@ -9,8 +9,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
-// NotifyPasswordOnly asks for a mail to a user that a login by the right password alone was refused, unless one was asked
-// for within the last hour.
+// NotifyPasswordOnly asks for a mail to a user that a login by the right password alone was refused, unless one was
+// asked for within the last hour.
 func (s *Store) NotifyPasswordOnly(ctx context.Context, userID string, now time.Time) error {
 	return s.inTx(ctx, "tell user", func(ctx context.Context, tx transaction) error {
 		return s.notifyHourly(ctx, tx, mail.Request{Kind: mail.PasswordOnly, UserID: userID, CreatedAt: now})

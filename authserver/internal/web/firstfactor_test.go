@@ -9,7 +9,6 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/passkey/passkeytest"
-	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
@@ -86,7 +85,7 @@ func TestFirstPasskeyRefused(t *testing.T) {
 func TestFirstFactorWithoutPasskeys(t *testing.T) {
 	t.Parallel()
 	s := newFactorSite(t, func(cfg *web.Config) {
-		cfg.SecondFactors.Policy = secondfactor.Policy(account.SecondFactorPolicy{Everybody: true})
+		cfg.SecondFactors.Policy = account.SecondFactorPolicy{Everybody: true}
 	})
 	s.secondStep().lacks("the page", "passkey")
 	s.visit("/login/new-passkey").leadsTo("the page of passkeys", "/login/second-step")

@@ -121,8 +121,8 @@ func (e *endpoints) showPasskeyForm(
 		return err
 	}
 	e.render(w, r, status, "passkey", page{
-		Title: say("Use your passkey"), User: s.user.Username, Pending: s.pending.PublicID(), Methods: s.otherMethods(passkeyPath),
-		Error: problem, Passkey: options,
+		Title: say("Use your passkey"), User: s.user.Username, Pending: s.pending.PublicID(),
+		Methods: s.otherMethods(passkeyPath), Error: problem, Passkey: options,
 	}, e.targetsOf(r, s.pending.ContinueAt)...)
 	return nil
 }

@@ -70,8 +70,8 @@ func newMailSite(t *testing.T, policy signup.Policy) *recoverySite {
 		if err != nil {
 			t.Fatal(err)
 		}
-		login := &account.Login{Store: data, Hasher: hasher, Gate: account.NewGate(2, 64), NameKey: []byte("key of the tests"),
-			Now: cfg.Now, Log: cfg.Log}
+		login := &account.Login{Store: data, Hasher: hasher, Gate: account.NewGate(2, 64),
+			NameKey: []byte("key of the tests"), Now: cfg.Now, Log: cfg.Log}
 		cfg.Recovery = &recovery.Service{Store: data, Login: login, Now: cfg.Now, Log: cfg.Log}
 		cfg.Emails = &emailcheck.Service{Store: data, Login: login, Now: cfg.Now, Log: cfg.Log}
 		s.emails = cfg.Emails

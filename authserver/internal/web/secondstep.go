@@ -23,7 +23,7 @@ const (
 	codePath         = "/login/code"
 	recoveryCodePath = "/login/recovery-code"
 	firstAppPath     = "/login/new-app"
-	firstPasskeyPath = "/login/new-passkey"
+	firstPasskeyPath = "/login/new-passkey" //nolint:gosec // a path
 )
 
 // secondMethod is a way to take the second step of a login. Each has its own page, which links to the others.

@@ -224,6 +224,7 @@ func TestSignUpOfAUser(t *testing.T) {
 	}
 
 	// An address that nobody has verified is nobody's.
+	s.wait(mail.NamePeriod)
 	s.setEmail(john, johnsEmail, false)
 	link := s.signUpLink(johnsEmail)
 	s.serve(accountForm(link)).says("the account", http.StatusOK, "You can log in now")

@@ -275,7 +275,8 @@ func testCodeIsUsedOnce(t *testing.T, s *store.Store) {
 	f.LastUsedAt = start.Add(time.Minute)
 	addPending(t, s, u, "later")
 	must(t, s.StartSession(t.Context(), completed(u, "later", secondfactor.Completion{UsedFactor: &f})))
-	wants(t, "the login again", s.StartSession(t.Context(), completed(u, "later", secondfactor.Completion{UsedFactor: &f})),
+	again := completed(u, "later", secondfactor.Completion{UsedFactor: &f})
+	wants(t, "the login again", s.StartSession(t.Context(), again),
 		secondfactor.ErrPendingUnknown)
 	factors, err := s.SecondFactors(t.Context(), u.ID)
 	must(t, err)
