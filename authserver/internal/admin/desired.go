@@ -67,16 +67,31 @@ type state struct {
 	apis    map[string]resource.API
 	scopes  map[string]resource.ScopeDescription
 	clients map[string]client.Client
+	// adminAPIs are the audiences of the admin APIs of servers, which no file manages.
+	adminAPIs []string
+}
+
+// newState returns a state without anything.
+func newState() state {
+	return state{
+		apis:    map[string]resource.API{},
+		scopes:  map[string]resource.ScopeDescription{},
+		clients: map[string]client.Client{},
+	}
 }
 
 // current reads what there is.
 func (s *Service) current(ctx context.Context) (state, error) {
-	now := state{map[string]resource.API{}, map[string]resource.ScopeDescription{}, map[string]client.Client{}}
+	now := newState()
 	apis, err := s.Store.APIs(ctx)
 	if err != nil {
 		return now, err
 	}
 	for _, a := range apis {
+		if isAdminAPI(a) {
+			now.adminAPIs = append(now.adminAPIs, a.Audience)
+			continue
+		}
 		now.apis[s.apiKey(a.Audience)] = a
 	}
 	scopes, err := s.Store.ScopeDescriptions(ctx)
@@ -172,7 +187,7 @@ const (
 // changes returns what must be changed, in this order: what clients need, clients, and what nobody needs.
 func (now state) changes(d Desired, prune bool) ([]Change, error) {
 	var all []Change
-	desired := state{map[string]resource.API{}, map[string]resource.ScopeDescription{}, map[string]client.Client{}}
+	desired := newState()
 	for _, a := range d.APIs {
 		desired.apis[a.Audience] = a
 		was, exists := now.apis[a.Audience]
@@ -228,6 +243,9 @@ func (now state) checkAudiences(d Desired, prune bool) error {
 		if key == client.DefaultAPI || !prune {
 			exists[a.Audience] = true
 		}
+	}
+	for _, audience := range now.adminAPIs {
+		exists[audience] = true
 	}
 	for _, a := range d.APIs {
 		exists[a.Audience] = true
@@ -336,6 +354,7 @@ func clientSettings(c client.Client, hasSecret, public bool) []Setting {
 		flag("require_par", c.RequirePAR),
 		flag("require_dpop", c.RequireDPoP),
 		flag("require_second_factor", c.RequireSecondFactor),
+		flag("admin", c.Admin),
 		{Name: "id_token_alg", Is: algorithm},
 	}
 }

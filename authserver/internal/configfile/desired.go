@@ -87,6 +87,9 @@ func (a API) api() (resource.API, error) {
 	if err != nil {
 		return resource.API{}, a.at.errorf("scopes: %w", err)
 	}
+	if scope.Has(resource.AdminScope) {
+		return resource.API{}, a.at.errorf("the scope %s is for the admin API only, which no file manages", resource.AdminScope)
+	}
 	if a.AnyScope && len(scope) > 0 {
 		return resource.API{}, a.at.errorf("an API with any_scope has no scopes of its own: leave one of them out")
 	}
@@ -138,6 +141,7 @@ func (c Client) client(from Sources, checking bool) (d admin.DesiredClient, err 
 		RequirePAR:             c.RequirePAR,
 		RequireDPoP:            c.RequireDPoP,
 		RequireSecondFactor:    c.RequireSecondFactor,
+		Admin:                  c.Admin,
 		IDTokenAlgorithm:       cmp.Or(c.IDTokenAlg, client.Client{}.SignsIDTokensWith()),
 	}}
 	if d.Assertion, err = c.assertion(from, checking); err != nil {
