@@ -121,6 +121,7 @@ func (d DesiredClient) patch() ClientPatch {
 		RequirePAR:             &d.RequirePAR,
 		RequireDPoP:            &d.RequireDPoP,
 		RequireSecondFactor:    &d.RequireSecondFactor,
+		Admin:                  &d.Admin,
 		IDTokenAlgorithm:       &d.IDTokenAlgorithm,
 		Assertion:              &d.Assertion,
 		NoSecret:               !d.Public && d.Secret == "" && !d.KeepSecret,

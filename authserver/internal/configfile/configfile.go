@@ -76,6 +76,7 @@ type Client struct {
 	RequirePAR          bool   `yaml:"require_par,omitempty"`
 	RequireDPoP         bool   `yaml:"require_dpop,omitempty"`
 	RequireSecondFactor bool   `yaml:"require_second_factor,omitempty"`
+	Admin               bool   `yaml:"admin,omitempty"`        // may have tokens of the admin API
 	IDTokenAlg          string `yaml:"id_token_alg,omitempty"` // by default RS256
 }
 

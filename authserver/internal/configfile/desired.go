@@ -30,7 +30,7 @@ var placeholders = Sources{
 }
 
 // placeholderSecret passes client.CheckSecret.
-const placeholderSecret = "0123456789abcdef0123456789abcdef" //nolint:gosec // no secret: everybody knows it
+const placeholderSecret = "0123456789abcdef0123456789abcdef"
 
 // check returns ErrBad unless everything that is described can be.
 func (c Config) check() error {
@@ -87,6 +87,10 @@ func (a API) api() (resource.API, error) {
 	if err != nil {
 		return resource.API{}, a.at.errorf("scopes: %w", err)
 	}
+	if scope.Has(resource.AdminScope) {
+		return resource.API{}, a.at.errorf("the scope %s is for the admin API only, which no file manages",
+			resource.AdminScope)
+	}
 	if a.AnyScope && len(scope) > 0 {
 		return resource.API{}, a.at.errorf("an API with any_scope has no scopes of its own: leave one of them out")
 	}
@@ -138,6 +142,7 @@ func (c Client) client(from Sources, checking bool) (d admin.DesiredClient, err 
 		RequirePAR:             c.RequirePAR,
 		RequireDPoP:            c.RequireDPoP,
 		RequireSecondFactor:    c.RequireSecondFactor,
+		Admin:                  c.Admin,
 		IDTokenAlgorithm:       cmp.Or(c.IDTokenAlg, client.Client{}.SignsIDTokensWith()),
 	}}
 	if d.Assertion, err = c.assertion(from, checking); err != nil {

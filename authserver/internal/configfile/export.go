@@ -52,6 +52,7 @@ func fromClient(d admin.DesiredClient) Client {
 		RequirePAR:          d.RequirePAR,
 		RequireDPoP:         d.RequireDPoP,
 		RequireSecondFactor: d.RequireSecondFactor,
+		Admin:               d.Admin,
 	}
 	if d.Name == d.ID {
 		c.Name = ""
