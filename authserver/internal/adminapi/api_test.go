@@ -130,7 +130,7 @@ func (h *host) clients() {
 	code := []oauth.GrantType{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantPassword}
 	service := []oauth.GrantType{oauth.GrantClientCredentials}
 	for _, c := range []client.Client{
-		{ID: app, Grants: code, RedirectURIs: []string{callback}, Scope: oauth.Scope{"hallpass:admin", "profile"}},
+		{ID: app, IDTokenAlgorithm: keyring.ES256, Grants: code, RedirectURIs: []string{callback}, Scope: oauth.Scope{"hallpass:admin", "profile"}},
 		{ID: "plain-app", Grants: code, RedirectURIs: []string{callback}, Scope: oauth.Scope{"profile"}},
 		{ID: robot, Grants: service, Scope: oauth.Scope{"hallpass:admin"}, Admin: true},
 		{ID: "plain-robot", Grants: service, Scope: oauth.Scope{"hallpass:admin", "profile"}},
