@@ -93,7 +93,7 @@ type PendingLogin struct {
 	GrantType oauth.GrantType
 	// ContinueAt is the path and query where the browser goes after the login.
 	ContinueAt string
-	// EnrolLink is the digest of the account.EnrolLink by which the user adds the first factor; empty if there is none.
+	// EnrolLink is the digest of the account.EnrolLink by which the user adds the first factor; empty for none.
 	EnrolLink string
 	// CreatedAt and ExpiresAt bound its life.
 	CreatedAt, ExpiresAt time.Time
@@ -135,7 +135,7 @@ type Completion struct {
 	// NewFactor is a factor to add, and NewCodes are the digests of the recovery codes that come with it.
 	NewFactor *Factor
 	NewCodes  []string
-	// EnrolLink is the digest of the link by which NewFactor is added. It works once. Empty if there is none.
+	// EnrolLink is the digest of the link by which NewFactor is added. It works once. Empty for none.
 	EnrolLink string
 	// Methods are the authentication methods of the login (amr, RFC 8176).
 	Methods []string
