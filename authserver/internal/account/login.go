@@ -174,7 +174,7 @@ func (l *Login) newTry(ctx context.Context, a Attempt) (try, error) {
 	return t, err
 }
 
-// find returns the user whose username or verified email address was typed, or the zero User if there is none. The
+// find returns the user whose username or verified email address was typed, or the zero User if nobody has it. The
 // username comes first: those of earlier versions can have an @. An address that two users have verified finds nobody.
 // It asks the same of the store whatever it finds, so that the time does not tell who has an account.
 func (l *Login) find(ctx context.Context, typed string) (found User, err error) {

@@ -49,7 +49,7 @@ type page struct {
 	Name        string // display name, initial value of the field
 	Wrong       string // name of the field that Error is about; empty if it is not known
 
-	Pending string       // public id of the login that is waiting for its second step; empty if there is none
+	Pending string       // public id of the login that is waiting for its second step, or empty
 	Methods []methodLink // other ways to take the second step
 	Secret  string       // of a new app, to type
 	Sealed  string       // the same, encrypted, for the form

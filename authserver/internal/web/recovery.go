@@ -54,7 +54,7 @@ func (e *endpoints) forgot(w http.ResponseWriter, r *http.Request) error {
 		say("If there is an account with this username or email address, a mail with a link is on its way. "+
 			"The link works for {n} minutes.", linkMinutes),
 		say("No mail? Look in the spam folder. After several requests, no more mails are sent for half an hour: use the "+
-			"latest one. If there is none, ask your administrator whether your account has an email address."))
+			"latest one. If you get none, ask your administrator whether your account has an email address."))
 	return nil
 }
 
