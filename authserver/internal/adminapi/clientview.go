@@ -11,7 +11,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
-// ClientSettings are the settings of a client that whoever registers it chooses. The names are those of RFC 7591 where
+// ClientSettings are the settings of a client that an administrator chooses. The names are those of RFC 7591 where
 // it has them.
 type ClientSettings struct {
 	Name         string   `json:"name,omitempty" maxLength:"128" doc:"Display name; by default the id"`
