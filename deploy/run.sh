@@ -41,6 +41,7 @@ prepare() {
 		[ -e "$api_keys" ] || "$BIN_DIR/authserver" key export "$HALLPASS_KEYS_FILE" "$api_keys" >/dev/null || exit 1
 	fi
 	: "${api_keys:=${HALLPASS_API_KEYS_FILE:-${HALLPASS_KEYS_FILE:-}}}"
+	export HALLPASS_ADMIN_CONSOLE=${HALLPASS_ADMIN_CONSOLE:-true}
 	export HALLPASS_ISSUER=${HALLPASS_ISSUER:-$(url "$AUTH_LISTEN")}
 	export HALLPASS_STATUS_LISTS_URL=${HALLPASS_STATUS_LISTS_URL:-$(url "$AUTH_LISTEN")/status-lists}
 	export HALLPASS_AUDIENCE=${HALLPASS_AUDIENCE:-$(url "$API_LISTEN")}
@@ -210,6 +211,7 @@ Commands such as $BIN_DIR/authserver user list find the database, in another ter
 Authorization server  $(url "$AUTH_LISTEN")
 API                   $call
 Try it in a browser   $call/docs
+Administration        $(url "$AUTH_LISTEN")/admin
 Mails to users        ${HALLPASS_SMTP_URL:-$(url "$AUTH_ADMIN_LISTEN")/mail}
 Demo users            john.doe / securepassword   and   jane.smith / anothersecurepass
 

@@ -16,6 +16,9 @@ type Signer struct {
 	// Audience is the API that holds the shared secrets bound to no API. Tokens for any other API are
 	// signed with a key bound to that API or with a key pair. Empty means that there is only one API.
 	Audience string
+	// OwnAudience is an API that the authorization server itself is, such as its admin API; empty if there is none. Where
+	// no other key may sign its tokens, a key for ID tokens does, which no other API has.
+	OwnAudience string
 	// Now is the clock that selects the key; nil means time.Now.
 	Now func() time.Time
 }
@@ -62,7 +65,14 @@ func (s *Signer) Key(audience []string) (*keyring.Key, error) {
 	case len(audience) != 1: // an API that shares a secret could forge tokens for the others
 		return nil, keyring.ErrNoSigner
 	}
-	return ring.SignerFor(audience[0], now)
+	key, err := ring.SignerFor(audience[0], now)
+	if err == nil || audience[0] != s.OwnAudience {
+		return key, err
+	}
+	for _, algorithm := range ring.IDTokenAlgorithms(now) {
+		return ring.IDTokenSigner(algorithm, now)
+	}
+	return nil, err
 }
 
 func (s *Signer) now() time.Time {

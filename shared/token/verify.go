@@ -61,6 +61,9 @@ type VerifierConfig struct {
 	// introspection: an API would accept tokens meant for others. With it, Audience has the meaning of
 	// Signer.Audience.
 	InsecureAnyAudience bool
+	// OwnAudience is that of the Signer, in the verifiers of the authorization server: see Signer.OwnAudience. A shared
+	// secret bound to no API, which another API has, may not sign its tokens.
+	OwnAudience string
 	// Leeway is added to exp and subtracted from nbf; zero means DefaultLeeway, a negative value none.
 	Leeway time.Duration
 	// CacheSize is how many verified tokens are cached, rounded up to an even number; zero means
@@ -228,6 +231,10 @@ func (v *Verifier) verify(raw string, now time.Time) (verified, error) {
 // keyMaySign reports whether the key may sign tokens for the audience. An API that has a secret can sign
 // with it, so the secret is accepted only in tokens for that API.
 func (v *Verifier) keyMaySign(key *keyring.Key, audience []string) bool {
+	if v.cfg.OwnAudience != "" && slices.Equal(audience, []string{v.cfg.OwnAudience}) {
+		return key.Audience == v.cfg.OwnAudience || key.ForIDTokens() ||
+			key.Audience == "" && key.Algorithm != keyring.HS256
+	}
 	only := key.Audience
 	if only == "" && v.cfg.InsecureAnyAudience && key.Algorithm == keyring.HS256 {
 		only = v.cfg.Audience

@@ -72,7 +72,7 @@ func (l *Login) LogPasskey(ctx context.Context, user User, a Attempt, err error)
 // returns the tries once the code was right, a *ThrottledError, or an error of ctx or the store. The address is the
 // client's IP address.
 func (l *Login) ReserveCode(ctx context.Context, user User, address string) (FailureKey, error) {
-	key := newUnknownPlace("codes of "+user.ID, address)
+	key := newUnknownPlace(codesOf(user.ID), address)
 	return key, l.reserveAt(ctx, key)
 }
 
@@ -83,7 +83,7 @@ func (l *Login) ReservePasskey(ctx context.Context, user User, address string, b
 	if err != nil {
 		return FailureKey{}, err
 	}
-	account := "passkeys of " + user.ID
+	account := passkeysOf(user.ID)
 	key := newUnknownPlace(account, address)
 	if of.Browser != "" {
 		key = key.inBrowser(account, b.id)

@@ -106,6 +106,27 @@ func NewFailureKey(account, address string) FailureKey {
 	}
 }
 
+// FailureAccount is what failures of a kind are counted under.
+type FailureAccount struct {
+	// Kind is what failed: password, code or passkey.
+	Kind string
+	// Account is the field of FailureKey.
+	Account string
+}
+
+// FailureAccounts returns what the failures of the user with this id are counted under.
+func FailureAccounts(userID string) []FailureAccount {
+	return []FailureAccount{
+		{"password", NewFailureKey(userID, "").Account},
+		{"code", NewFailureKey(codesOf(userID), "").Account},
+		{"passkey", NewFailureKey(passkeysOf(userID), "").Account},
+	}
+}
+
+// codesOf and passkeysOf stand for a user in the keys of codes and of passkeys.
+func codesOf(userID string) string    { return "codes of " + userID }
+func passkeysOf(userID string) string { return "passkeys of " + userID }
+
 // inBrowser returns the key of the login in a browser that the account is known in.
 func (k FailureKey) inBrowser(account, id string) FailureKey {
 	k.Browser = secret.Digest(account + "\x00browser " + id)

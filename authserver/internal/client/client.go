@@ -99,6 +99,8 @@ type Client struct {
 	// RequireSecondFactor says that users must log in to the client with a second factor. It may not use the password
 	// grant then.
 	RequireSecondFactor bool
+	// Admin lets the client, a service, have tokens of the admin API for itself.
+	Admin bool
 	// IDTokenAlgorithm is the JWS algorithm of the client's ID tokens, one of keyring.IDTokenAlgorithms. Empty
 	// means RS256: see SignsIDTokensWith.
 	IDTokenAlgorithm string
@@ -182,6 +184,9 @@ func (c Client) Validate() error {
 		return fmt.Errorf("%w: ID tokens are signed with %s", ErrBad, strings.Join(keyring.IDTokenAlgorithms, ", "))
 	case len(c.Scope) == 0:
 		return fmt.Errorf("%w: it has no scope, so its tokens would allow nothing", ErrBad)
+	case c.Admin && (c.Public() || !c.Allows(oauth.GrantClientCredentials)):
+		return fmt.Errorf("%w: only a service, which has a secret or keys and the grant type client_credentials, may "+
+			"administer the server", ErrBad)
 	}
 	return c.checkDetails()
 }

@@ -20,6 +20,9 @@ func (s *Service) clientCredentials(ctx context.Context, r Request) (oauth.Token
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
+	if err := s.checkAdmin(api, r.Client, account.User{}, oauth.GrantClientCredentials); err != nil {
+		return oauth.TokenResponse{}, err
+	}
 	return viaLibrary(ctx, r, steps{
 		scope: func(requested oauth.Scope) (oauth.Scope, error) {
 			return Scope(r.Client, api, requested)

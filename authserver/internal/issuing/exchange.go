@@ -146,6 +146,9 @@ func (s *Service) exchangeTarget(ctx context.Context, r Request) (resource.API, 
 	if err == nil && !s.names(r.Client.ExchangeTo, api.Audience) {
 		err = errNotTarget
 	}
+	if err == nil {
+		err = s.CheckAdminClient(api, r.Client, oauth.GrantTokenExchange)
+	}
 	return api, err
 }
 

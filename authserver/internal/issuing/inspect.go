@@ -30,6 +30,8 @@ type Inspection struct {
 	Username, Name string
 	// User is what the scope shows of the user at the userinfo endpoint. It is the zero value for a service.
 	User oauth.UserInfo
+	// Owner is the user; the zero value for a service.
+	Owner account.User
 }
 
 // Scope returns the scope of the token: of the claims, or of the grant of a refresh token.
@@ -197,6 +199,9 @@ func (s *Service) active(ctx context.Context, found foundToken) (Inspection, err
 	if !found.grant.ActiveAt(s.cfg.Now()) {
 		return Inspection{}, ErrNotActive
 	}
+	if err := s.stillAdmin(ctx, found); err != nil {
+		return Inspection{}, err
+	}
 	shown := Inspection{Grant: found.grant, Claims: found.claims}
 	if found.grant.UserID == "" {
 		ok, err := s.serviceMatches(ctx, found.claims)
@@ -208,6 +213,7 @@ func (s *Service) active(ctx context.Context, found foundToken) (Inspection, err
 	if !isActive(found.user) {
 		return Inspection{}, ErrNotActive
 	}
+	shown.Owner = found.user
 	shown.User = identityOf(found.user, shown.Scope())
 	shown.Username, shown.Name = shown.User.PreferredUsername, shown.User.Name
 	return shown, nil

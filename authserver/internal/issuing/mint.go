@@ -30,6 +30,9 @@ func (s *Service) start(
 	store func(context.Context, grant.Grant) (number int64, err error),
 ) (oauth.TokenResponse, error) {
 	c := r.Client
+	if err := s.checkAdmin(api, c, user, g.Type); err != nil {
+		return oauth.TokenResponse{}, err
+	}
 	g.ClientID, g.SecretDigest, g.UserID, g.CreatedAt = c.ID, c.SecretDigest, user.ID, s.cfg.Now()
 	g.KeyThumbprint, g.Place = r.bindsRefresh(), account.NewPlace(r.Address, r.Agent)
 	g.ExpiresAt = g.CreatedAt.Add(s.cfg.Lifetime)

@@ -28,6 +28,9 @@ func (s *Service) password(ctx context.Context, r Request) (oauth.TokenResponse,
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
+	if err := s.CheckAdminClient(api, r.Client, oauth.GrantPassword); err != nil {
+		return oauth.TokenResponse{}, err
+	}
 	var user account.User
 	response, err := viaLibrary(ctx, r, steps{
 		authenticate: func(username, password string) (string, error) {

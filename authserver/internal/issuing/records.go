@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
@@ -43,12 +42,13 @@ type records struct {
 // epoch. Numbers of a previous epoch may be used again.
 type service struct{ clientID, secretDigest, epoch string }
 
-// newRecords returns the records of a store. The lists have an issuer and a default API.
-func newRecords(s *store.Store, lists grant.Lists, now func() time.Time) records {
+// newRecords returns the records of a configuration's store. The lists have an issuer and a default API.
+func newRecords(cfg Config, lists grant.Lists) records {
+	s, now := cfg.Store, cfg.Now
 	return records{
 		clients: newCache(now, s.RecentClient),
 		apis: newCache(now, func(ctx context.Context, named string) (resource.API, error) {
-			return findAPI(ctx, s, named)
+			return cfg.knownAPI(ctx, s, named)
 		}),
 		services: newCache(now, func(ctx context.Context, of service) (int64, error) {
 			return s.ServiceGrant(ctx, of.clientID, of.secretDigest, now())

@@ -125,6 +125,9 @@ func (s *Service) renew(
 		return oauth.TokenResponse{}, err
 	}
 	g := used.grant
+	if err := s.checkAdmin(api, r.Client, used.user, g.Type); err != nil {
+		return oauth.TokenResponse{}, err
+	}
 	if named {
 		g.Scope, err = scopeWithin(allowedWith(r.Client, api, used.grant.Scope), api, scope)
 	} else {

@@ -32,7 +32,8 @@ type Passwords interface {
 	GiveBack(ctx context.Context, user account.User) error
 }
 
-// Config configures a Service. All fields but SecondFactors and Observer are required.
+// Config configures a Service. All fields but SecondFactors, DefaultClient, AdminAPI and Observer
+// are required.
 type Config struct {
 	// Issuer is the iss of every token.
 	Issuer string
@@ -55,6 +56,10 @@ type Config struct {
 	Passwords Passwords
 	// SecondFactors says which users must have a second factor; the zero value means none.
 	SecondFactors account.SecondFactorPolicy
+	// DefaultClient is the id of the client assumed when a request omits client_id; empty if there is none.
+	DefaultClient string
+	// AdminAPI says that the admin API, at AdminPath below the issuer, is served.
+	AdminAPI bool
 	// Signer signs access tokens.
 	Signer *token.Signer
 	// Verifier accepts what Signer signs, for any API, so that tokens can be inspected.
@@ -81,7 +86,7 @@ func New(cfg Config) *Service {
 	lists := grant.Lists{Issuer: cfg.Issuer, Default: cfg.Audience}
 	return &Service{
 		cfg:      cfg,
-		records:  newRecords(cfg.Store, lists, cfg.Now),
+		records:  newRecords(cfg, lists),
 		deciding: make(chan struct{}, decideAtOnce),
 	}
 }

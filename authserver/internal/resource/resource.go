@@ -9,6 +9,7 @@ package resource
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -40,7 +41,13 @@ type API struct {
 	AnyScope bool
 	// CreatedAt is when the API was registered.
 	CreatedAt time.Time
+	// Admin says that this is the admin API of the server that has read the record. It is not stored.
+	Admin bool
 }
+
+// AdminScope is the scope that administers a server. It belongs to the server's admin API: tokens for other APIs never
+// have it.
+const AdminScope = "hallpass:admin"
 
 // Validate returns ErrBad if the API cannot be registered.
 func (a API) Validate() error {
@@ -58,6 +65,12 @@ func (a API) Validate() error {
 
 // Limit returns what tokens for the API may allow of a scope.
 func (a API) Limit(scope oauth.Scope) oauth.Scope {
+	if a.Admin {
+		return scope.Common(oauth.Scope{AdminScope})
+	}
+	if scope.Has(AdminScope) {
+		scope = slices.DeleteFunc(slices.Clone(scope), func(name string) bool { return name == AdminScope })
+	}
 	if a.AnyScope {
 		return scope
 	}

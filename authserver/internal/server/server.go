@@ -113,6 +113,9 @@ func Handler(ctx context.Context, s Settings, p Parts) (http.Handler, error) {
 	if err := setDefaultAPI(ctx, p.Data, s.Audience, s.Now(), p.Log); err != nil {
 		return nil, err
 	}
+	if err := s.Admin.prepare(ctx, p.Data, s.Issuer, s.Now(), p.Log); err != nil {
+		return nil, err
+	}
 	if err := s.checkClients(ctx, p.Data, p.Hasher, p.Log); err != nil {
 		return nil, err
 	}
@@ -209,6 +212,9 @@ func handler(
 	if err := s.startMail(ctx, &cfg, data, login); err != nil {
 		return nil, err
 	}
+	if err := s.setAdminAPI(&cfg, data, login); err != nil {
+		return nil, err
+	}
 	return web.New(cfg), nil
 }
 
@@ -236,7 +242,7 @@ func revocations(
 		Lists:     lists,
 		Grants:    data,
 		APIs:      data,
-		Signer:    &token.Signer{Keys: keys, Audience: s.Audience, Now: s.Now},
+		Signer:    &token.Signer{Keys: keys, Audience: s.Audience, OwnAudience: s.adminAudience(), Now: s.Now},
 		Now:       s.Now,
 		Published: published,
 		Log:       log,
@@ -270,6 +276,7 @@ func tokenService(
 ) (*issuing.Service, error) {
 	verifier, err := token.NewVerifier(token.VerifierConfig{
 		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, InsecureAnyAudience: true, Now: s.Now,
+		OwnAudience: s.adminAudience(),
 	})
 	if err != nil {
 		return nil, err
@@ -284,7 +291,9 @@ func tokenService(
 		Store:           data,
 		Passwords:       login,
 		SecondFactors:   login.SecondFactors,
-		Signer:          &token.Signer{Keys: keys, Audience: s.Audience, Now: s.Now},
+		DefaultClient:   s.DefaultClient,
+		AdminAPI:        s.Admin.AdminConsole,
+		Signer:          &token.Signer{Keys: keys, Audience: s.Audience, OwnAudience: s.adminAudience(), Now: s.Now},
 		Verifier:        verifier,
 		Now:             s.Now,
 		Random:          rand.Reader,

@@ -70,6 +70,7 @@ type Settings struct {
 	SecondFactor SecondFactor        `embed:""`
 	Look         Look                `embed:""`
 	Audit        Audit               `embed:""`
+	Admin        Administration      `embed:""`
 	Traces       tracing.Settings    `embed:""`
 
 	DatabaseReplicaURL string `group:"Data" env:"HALLPASS_DATABASE_REPLICA_URL" secret:"" placeholder:"URL" help:"Replica of the PostgreSQL database, for reads that may be half a second old: clients, APIs and new revocations. The primary is read while the replica is down or lags. It has one host; the password is that of the database."`
@@ -139,7 +140,7 @@ func (s *Settings) Validate() error {
 	if _, err := s.Look.theme(); err != nil {
 		return err
 	}
-	return s.checkBounds()
+	return cmp.Or(s.Admin.check(), s.checkBounds())
 }
 
 // checkBounds checks durations and numbers.

@@ -19,7 +19,7 @@ import (
 var settingColumns = []string{
 	"name", "grant_types", "scope", "first_party", "introspects", "introspects_for", "without_pkce", "redirect_uris",
 	"id_token_alg", "assertion", "require_par", "exchange_from", "exchange_to", "post_logout_redirect_uris",
-	"backchannel_logout_uri", "require_dpop", "require_second_factor",
+	"backchannel_logout_uri", "require_dpop", "require_second_factor", "admin",
 }
 
 var (
@@ -31,7 +31,7 @@ var (
 
 // insertClient adds a client with the values of newClientValues.
 var insertClient = "INSERT INTO clients (" + newClientColumns + ") " +
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) " +
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) " +
 	"ON CONFLICT (id) DO NOTHING"
 
 // CreateClient registers a client. It returns record.ErrExists if the id is registered.
@@ -69,6 +69,11 @@ func (s *Store) ClientByID(ctx context.Context, id string) (client.Client, error
 }
 
 var clientByID = "SELECT " + clientColumns + " FROM clients WHERE id = $1"
+
+// LockClient is ClientByID in the transaction of Together, until whose end nobody else can change the client.
+func (s *Store) LockClient(ctx context.Context, id string) (client.Client, error) {
+	return one(ctx, s.write, scanClient, clientByID+" "+s.dialect.forUpdate, id)
+}
 
 // Clients returns a page of the clients, sorted by id.
 func (s *Store) Clients(ctx context.Context, page record.Page) ([]client.Client, error) {
@@ -162,6 +167,7 @@ func clientSettings(c client.Client) []any {
 		c.BackchannelLogoutURI,
 		number(c.RequireDPoP),
 		number(c.RequireSecondFactor),
+		number(c.Admin),
 	}
 }
 
@@ -227,13 +233,13 @@ func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) erro
 func scanClient(r row) (client.Client, error) {
 	var c client.Client
 	var grants, scope, introspectsFor, redirectURIs, logoutURIs string
-	var firstParty, introspects, withoutPKCE, requirePAR, requireDPoP, requireSecondFactor int64
+	var firstParty, introspects, withoutPKCE, requirePAR, requireDPoP, requireSecondFactor, admin int64
 	var assertion, exchangeFrom, exchangeTo, oldDigest, oldBeside string
 	var created, oldUntil, lastUsed sql.NullInt64
 	err := r.Scan(&c.ID, &c.SecretDigest, &created, &c.Source, &lastUsed, &c.RegistrationDigest,
 		&c.Name, &grants, &scope, &firstParty, &introspects, &introspectsFor, &withoutPKCE, &redirectURIs,
 		&c.IDTokenAlgorithm, &assertion, &requirePAR, &exchangeFrom, &exchangeTo, &logoutURIs, &c.BackchannelLogoutURI,
-		&requireDPoP, &requireSecondFactor,
+		&requireDPoP, &requireSecondFactor, &admin,
 		&oldDigest, &oldBeside, &oldUntil)
 	if errors.Is(err, sql.ErrNoRows) {
 		return client.Client{}, errNoClient
@@ -245,7 +251,7 @@ func scanClient(r row) (client.Client, error) {
 	c.FirstParty, c.Introspects, c.WithoutPKCE = firstParty == 1, introspects == 1, withoutPKCE == 1
 	c.IntrospectsFor = words(introspectsFor)
 	c.RequirePAR, c.RequireDPoP = requirePAR == 1, requireDPoP == 1
-	c.RequireSecondFactor = requireSecondFactor == 1
+	c.RequireSecondFactor, c.Admin = requireSecondFactor == 1, admin == 1
 	c.ExchangeFrom, c.ExchangeTo = words(exchangeFrom), words(exchangeTo)
 	c.RedirectURIs, c.PostLogoutRedirectURIs = words(redirectURIs), words(logoutURIs)
 	c.CreatedAt, c.LastUsedAt = timeOf(created), timeOf(lastUsed)

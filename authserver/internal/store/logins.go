@@ -284,10 +284,14 @@ func forgetPlaces(ctx context.Context, tx transaction, userID string) error {
 
 // clearFailures deletes all failures of an account, in the order in which ReserveTry locks them.
 func clearFailures(ctx context.Context, tx transaction, userID string) error {
-	key := account.NewFailureKey(userID, "")
+	return clearCounted(ctx, tx, account.NewFailureKey(userID, "").Account)
+}
+
+// clearCounted deletes the failures that are counted under an account.
+func clearCounted(ctx context.Context, tx transaction, counted string) error {
 	for _, which := range []string{"address <> ''", "address = ''"} {
 		_, err := changed(ctx, tx, "clear login failures",
-			"DELETE FROM login_failures WHERE account = $1 AND "+which, key.Account)
+			"DELETE FROM login_failures WHERE account = $1 AND "+which, counted)
 		if err != nil {
 			return err
 		}

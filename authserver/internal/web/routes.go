@@ -101,6 +101,10 @@ type Config struct {
 	// Theme is how the pages look, and the texts that they do not take from the built-in catalog; nil for the built-in
 	// look and texts.
 	Theme *theme.Theme
+	// AdminAPI serves the admin API, whose paths are below issuing.AdminPath; nil means that there is none.
+	AdminAPI http.Handler
+	// AdminWithoutSecondFactor lets users have tokens of the admin API who have logged in with one factor.
+	AdminWithoutSecondFactor bool
 	// Revocations publishes status lists, and Lists knows where.
 	Revocations *revocation.Provider
 	Lists       grant.Lists
@@ -139,6 +143,9 @@ func New(cfg Config) http.Handler {
 	e := newEndpoints(cfg)
 	routes := slices.Concat(e.apiRoutes(), e.pageRoutes(), e.secondStepRoutes(), e.accountRoutes(),
 		e.accountFactorRoutes())
+	if cfg.AdminAPI != nil {
+		routes = append(routes, e.enrolRoutes()...)
+	}
 	if cfg.Registration.On() {
 		routes = append(routes, e.registrationRoutes()...)
 	}
@@ -162,6 +169,10 @@ func New(cfg Config) http.Handler {
 			handler = e.negotiate(e.sameOrigin(route.methods.handler(http.HandlerFunc(e.notAllowedPage))))
 		}
 		router.Path(route.path).Handler(httpserver.CORS(route.origins, route.methods.names()...)(handler))
+	}
+	if cfg.AdminAPI != nil {
+		router.PathPrefix(issuing.AdminPath).Handler(cfg.AdminAPI)
+		router.Path(adminMetadataPath).Handler(cfg.AdminAPI)
 	}
 	router.Use(nameRoute, nameActor)
 	// Every origin may read that there is nothing: a script that asks is told so, not of CORS.

@@ -1,0 +1,41 @@
+package adminapi
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+)
+
+// ETag returns the entity tag of a thing: it changes with its JSON.
+func ETag(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // for types that are no data
+	}
+	sum := sha256.Sum256(text)
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
+}
+
+// IfMatch reports whether a thing with an entity tag meets the header If-Match (RFC 9110 section 13.1.1). Without the
+// header, every one does. A list that is not well-formed matches nothing.
+func IfMatch(header, etag string) bool {
+	header = strings.Trim(header, " \t")
+	if header == "" || header == "*" {
+		return true
+	}
+	for tag := range strings.SplitSeq(header, ",") { // the tags of this API have no commas
+		if strings.Trim(tag, " \t") == etag {
+			return true
+		}
+	}
+	return false
+}
+
+// matching returns the precondition of If-Match for a thing that is shown by show; nil without the header.
+func matching[T, S any](header string, show func(T) S) func(T) bool {
+	if header == "" {
+		return nil
+	}
+	return func(current T) bool { return IfMatch(header, ETag(show(current))) }
+}

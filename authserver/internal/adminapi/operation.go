@@ -1,0 +1,80 @@
+package adminapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	jsonv2 "github.com/go-json-experiment/json"
+)
+
+const jsonType = "application/json"
+
+// maxBody bounds the body of a request, in bytes.
+const maxBody = 64 << 10
+
+// operation is one line of the list of operations.
+type operation struct {
+	method  string
+	path    string // a template, below Path
+	summary string // for the docs page
+	add     func(huma.API, huma.Operation)
+}
+
+// handler is the method of an operation.
+type handler[I, O any] func(ctx context.Context, in *I) (*O, error)
+
+// handle returns the add function of an operation. The options change its entry in the OpenAPI document, such as its
+// DefaultStatus.
+func handle[I, O any](h handler[I, O], options ...func(*huma.Operation)) func(huma.API, huma.Operation) {
+	return func(api huma.API, op huma.Operation) {
+		for _, option := range options {
+			option(&op)
+		}
+		huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
+			out, err := h(ctx, in)
+			if err != nil {
+				return nil, asProblem(err)
+			}
+			return out, nil
+		})
+	}
+}
+
+// creates marks an operation that responds with 201.
+func creates(op *huma.Operation) { op.DefaultStatus = http.StatusCreated }
+
+// describe returns the operation as the OpenAPI document has it.
+func (o operation) describe() huma.Operation {
+	segment, _, _ := strings.Cut(strings.TrimPrefix(o.path, "/"), "/")
+	return huma.Operation{
+		OperationID:  operationID(o.summary),
+		Method:       o.method,
+		Path:         Path + o.path,
+		Summary:      o.summary,
+		Tags:         []string{segment},
+		Security:     []map[string][]string{{securityScheme: {AdminScope}}},
+		MaxBodyBytes: maxBody,
+		Errors:       []int{http.StatusUnauthorized, http.StatusForbidden},
+	}
+}
+
+// operationID returns the id of an operation with a summary, such as end-a-session.
+func operationID(summary string) string {
+	return strings.ReplaceAll(strings.ToLower(summary), " ", "-")
+}
+
+// unmarshalJSON reads v from JSON. Repeated and unknown names are errors.
+func unmarshalJSON(data []byte, v any) error { return jsonv2.Unmarshal(data, v) }
+
+// logFailures returns a transformer that logs the cause of each problem that has one. It changes nothing.
+func logFailures(log *slog.Logger) huma.Transformer {
+	return func(ctx huma.Context, _ string, v any) (any, error) {
+		if p, ok := v.(*Problem); ok && p.cause != nil {
+			log.ErrorContext(ctx.Context(), "request failed", "endpoint", "admin_api", "error", p.cause)
+		}
+		return v, nil
+	}
+}

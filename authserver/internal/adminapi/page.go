@@ -1,0 +1,109 @@
+package adminapi
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+)
+
+// Bounds of a page.
+const (
+	defaultLimit = 50
+	maxLimit     = 200
+	maxQuery     = 256  // bytes of a search
+	maxCursor    = 1024 // bytes of a cursor
+)
+
+// PageIn selects a page of a list.
+type PageIn struct {
+	After string `query:"after" maxLength:"1024" doc:"Cursor: next of the page before"`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Most entries of the page"`
+	Q     string `query:"q" maxLength:"256" doc:"Only entries that begin with this text"`
+}
+
+// Page is a page of a list.
+type Page[T any] struct {
+	Items []T    `json:"items" nullable:"false" doc:"The entries, in order"`
+	Next  string `json:"next,omitempty" doc:"Cursor of the next page; absent on the last one"`
+}
+
+// PageOut is the response with a page.
+type PageOut[T any] struct {
+	Link string `header:"Link" doc:"The URL of the next page, with rel=\"next\" (RFC 8288)"`
+	Body Page[T]
+}
+
+// ErrCursor is returned for a cursor that this API has not made.
+var ErrCursor = errors.New("after is not a cursor of this API")
+
+// EncodeCursor returns the cursor of the page after an entry with a key. An empty key has an empty cursor.
+func EncodeCursor(key string) string {
+	if key == "" {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte("1" + key))
+}
+
+// DecodeCursor is the inverse of EncodeCursor. The error is ErrCursor.
+func DecodeCursor(cursor string) (key string, err error) {
+	if cursor == "" {
+		return "", nil
+	}
+	if len(cursor) > maxCursor {
+		return "", ErrCursor
+	}
+	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	key, ok := strings.CutPrefix(string(text), "1")
+	if err != nil || !ok || key == "" || !isText(key) {
+		return "", ErrCursor
+	}
+	return key, nil
+}
+
+// isText reports whether a database can compare a text with keys.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+// page returns what to read: one entry more than the page has, to know whether there is a next one.
+func (p PageIn) page() (record.Page, error) {
+	after, err := DecodeCursor(p.After)
+	if err != nil {
+		return record.Page{}, huma.Error400BadRequest(err.Error())
+	}
+	if !isText(p.Q) || len(p.Q) > maxQuery {
+		return record.Page{}, huma.Error400BadRequest("q must be text in UTF-8, of at most 256 bytes")
+	}
+	return record.Page{After: after, Prefix: p.Q, Limit: p.limit() + 1}, nil
+}
+
+// limit returns the most entries of the page. Callers in process may leave it out.
+func (p PageIn) limit() int {
+	if p.Limit < 1 {
+		return defaultLimit
+	}
+	return min(p.Limit, maxLimit)
+}
+
+// pageOut returns the page of what was read. The key of an entry is what the list is sorted by.
+func pageOut[E, T any](a *API, path string, in PageIn, read []E, show func(E) T, key func(E) string) *PageOut[T] {
+	out := &PageOut[T]{Body: Page[T]{Items: []T{}}}
+	if n := in.limit(); len(read) > n {
+		read = read[:n]
+		out.Body.Next = EncodeCursor(key(read[n-1]))
+		query := url.Values{"after": {out.Body.Next}, "limit": {strconv.Itoa(n)}}
+		if in.Q != "" {
+			query.Set("q", in.Q)
+		}
+		out.Link = "<" + a.cfg.Issuer + Path + path + "?" + query.Encode() + `>; rel="next"`
+	}
+	for _, entry := range read {
+		out.Body.Items = append(out.Body.Items, show(entry))
+	}
+	return out
+}
