@@ -41,23 +41,41 @@ func (s *Service) List(ctx context.Context, f Filter, p Page) ([]Record, error) 
 // Export writes all records that a filter selects, oldest first. It reads a page at a time. The errors are those of
 // NewExporter, w and the store.
 func (s *Service) Export(ctx context.Context, f Filter, format Format, w io.Writer) error {
+	_, err := s.ExportPart(ctx, f, format, "", 0, w)
+	return err
+}
+
+// ExportPart is Export from after the record with an id, for at most so many pages of MaxPage records; 0 means all. It
+// returns the id of the last record if more may follow, and else nothing.
+func (s *Service) ExportPart(
+	ctx context.Context,
+	f Filter,
+	format Format,
+	after string,
+	pages int,
+	w io.Writer,
+) (last string, err error) {
 	out, err := NewExporter(w, format)
 	if err != nil {
-		return err
+		return "", err
 	}
-	for p := (Page{OldestFirst: true, Limit: MaxPage}); ; {
+	p := Page{After: after, OldestFirst: true, Limit: MaxPage}
+	for page := 1; ; page++ {
 		records, err := s.Store.AuditRecords(ctx, f, p)
 		if err != nil {
-			return err
+			return "", err
 		}
 		for _, r := range records {
 			if err := out.Write(r); err != nil {
-				return err
+				return "", err
 			}
 			p.After = r.ID
 		}
 		if err := out.Flush(); err != nil || len(records) < p.Limit {
-			return err
+			return "", err
+		}
+		if page == pages {
+			return p.After, nil
 		}
 	}
 }
