@@ -15,11 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
-
-	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
@@ -127,7 +126,9 @@ func startOn(t *testing.T, on *host, change ...func(*server.Settings)) *host {
 func (h *host) users(hasher *account.Hasher) {
 	hash, err := hasher.Hash(password)
 	h.must(err)
-	for name, groups := range map[string][]string{ada: {account.AdminGroup}, "bea": {account.AdminGroup}, "carl": {"staff"}} {
+	for name, groups := range map[string][]string{
+		ada: {account.AdminGroup}, "bea": {account.AdminGroup}, "carl": {"staff"},
+	} {
 		u, err := account.New(name, name, hash, h.now)
 		h.must(err)
 		u.Groups = groups

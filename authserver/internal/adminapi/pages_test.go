@@ -58,6 +58,14 @@ func (b browser) open(path string, form url.Values) (a answer, location string) 
 	return answer{resp, string(text)}, resp.Header.Get("Location")
 }
 
+// isRefused checks that the app is told an error.
+func (b browser) isRefused(what, query, code string) {
+	b.h.t.Helper()
+	if _, to := b.open("/authorize?"+query, nil); !strings.HasPrefix(to, callback+"?error="+code+"&") {
+		b.h.t.Errorf("%s: sent to %q, want %s", what, to, code)
+	}
+}
+
 // request returns the query of an authorization request for the admin API.
 func request(id string, more ...string) string {
 	q := url.Values{
@@ -88,9 +96,7 @@ func TestAuthorizeAsksEachTime(t *testing.T) {
 			t.Errorf("after consent: %q", to)
 		}
 	}
-	if _, to := b.open("/authorize?"+request(app, "prompt", "none"), nil); !strings.Contains(to, "error=consent_required") {
-		t.Errorf("prompt=none: %q", to)
-	}
+	b.isRefused("prompt=none", request(app, "prompt", "none"), "consent_required")
 	consents, err := h.data.Consents(t.Context(), b.userID)
 	if err != nil || len(consents) != 0 {
 		t.Errorf("remembered: %v, %v", consents, err)
@@ -106,23 +112,16 @@ func TestAuthorizeRefuses(t *testing.T) {
 		c.Name, c.Grants, c.CreatedAt, c.LastUsedAt = c.ID, []oauth.GrantType{oauth.GrantAuthorizationCode}, h.now, h.now
 		c.RedirectURIs, c.Scope = []string{callback}, oauth.Scope{"hallpass:admin"}
 		h.must(h.data.AddUnregistered(t.Context(), c))
-		_, to := h.browse(ada, twoFactors...).open("/authorize?"+request(c.ID), nil)
-		if !strings.Contains(to, "error=invalid_target") {
-			t.Errorf("%s: %q", c.ID, to)
-		}
-	}
-	if _, to := h.browse("carl", twoFactors...).open("/authorize?"+request(app), nil); !strings.Contains(to, "error=access_denied") {
-		t.Errorf("a user outside of the group: %q", to)
+		h.browse(ada, twoFactors...).isRefused(c.ID, request(c.ID), "invalid_target")
 	}
 	carl := h.browse("carl", twoFactors...)
+	carl.isRefused("a user outside of the group", request(app), "access_denied")
 	if _, to := carl.open("/consent", url.Values{
 		"continue": {request(app)}, "user": {carl.userID}, "decision": {"allow"},
 	}); strings.Contains(to, "code=") {
 		t.Errorf("the form of a user outside of the group: %q", to)
 	}
-	if _, to := h.browse(ada, twoFactors...).open("/authorize?"+request("plain-app"), nil); !strings.Contains(to, "error=invalid_scope") {
-		t.Errorf("an app without the scope: %q", to)
-	}
+	h.browse(ada, twoFactors...).isRefused("an app without the scope", request("plain-app"), "invalid_scope")
 	page, _ := h.browse(ada, grant.MethodPassword).open("/authorize?"+request(app), nil)
 	page.expect(t, "one factor", http.StatusOK, `name="password"`)
 	b := h.browse(ada, twoFactors...)
@@ -157,7 +156,5 @@ func TestDefaultClientAndExchange(t *testing.T) {
 	}
 
 	other := startOn(t, h, func(s *server.Settings) { s.DefaultClient = public.ID })
-	if _, to := other.browse(ada, twoFactors...).open("/authorize?"+request(public.ID), nil); !strings.Contains(to, "error=invalid_target") {
-		t.Errorf("the default client: %q", to)
-	}
+	other.browse(ada, twoFactors...).isRefused("the default client", request(public.ID), "invalid_target")
 }
