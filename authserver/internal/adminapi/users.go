@@ -40,11 +40,21 @@ func optional(t time.Time) *time.Time {
 	return &t
 }
 
-// ListUsers lists users whose username begins with q, sorted by username.
+// ListUsers lists users, sorted by username. With q it lists those whose username, email address or name begins with
+// it, in this order; letter case does not matter. A page of a search may be short, or empty, although there is a next.
 func (a *API) ListUsers(ctx context.Context, in *PageIn) (*PageOut[User], error) {
 	page, err := in.page()
 	if err != nil {
 		return nil, err
+	}
+	if in.Q != "" {
+		found, next, err := a.cfg.Admin.SearchUsers(ctx, in.Q, page.After, in.limit())
+		if err != nil {
+			return nil, err
+		}
+		out := pageOut(a, "/users", *in, found, showUser, func(u account.User) string { return u.Username })
+		setNext(a, out, "/users", *in, next)
+		return out, nil
 	}
 	read, err := a.cfg.Admin.Users(ctx, page)
 	if err != nil {
@@ -71,7 +81,7 @@ type NewUser struct {
 	Email         string   `json:"email,omitempty" maxLength:"254"`
 	EmailVerified bool     `json:"email_verified,omitempty" doc:"Somebody has checked that the address is the user's"`
 	Groups        []string `json:"groups,omitempty" nullable:"false" maxItems:"50"`
-	Password      string   `json:"password,omitempty" maxLength:"1024" doc:"Without one, the user gets a mail with a link to choose one, which needs a verified address"` //nolint:gosec // it is a field, no secret
+	Password      string   `json:"password,omitempty" maxLength:"1024" doc:"Without one, the user gets a mail with a link to choose one, which needs a verified address"`
 }
 
 // CreateUserIn is the input of CreateUser.
@@ -185,7 +195,7 @@ func (a *API) UnlockUser(ctx context.Context, in *UserIn) (*None, error) {
 type ResetPasswordIn struct {
 	UserIn
 	Body struct {
-		Password string `json:"password,omitempty" maxLength:"1024" doc:"The new password. All logins of the user end. Without one, the user gets a mail with a link to choose one, and the present one works until then"` //nolint:gosec // it is a field, no secret
+		Password string `json:"password,omitempty" maxLength:"1024" doc:"The new password. All logins of the user end. Without one, the user gets a mail with a link to choose one, and the present one works until then"`
 	}
 }
 
