@@ -25,6 +25,7 @@ func (a *API) operations() []operation {
 		{remove, user + "/second-factors", "Remove all second factors of a user", handle(a.RemoveSecondFactors)},
 		{get, user + "/sessions", "List browser sessions of a user", handle(a.ListSessions)},
 		{remove, user + "/sessions/{id}", "End a browser session of a user", handle(a.EndSession)},
+		{get, user + "/logins", "Count logins of a user", handle(a.CountLogins)},
 		{get, user + "/grants", "List grants of a user", handle(a.ListGrants)},
 		{remove, user + "/grants/{number}", "End a grant of a user", handle(a.EndGrant)},
 		{get, user + "/consents", "List consents of a user", handle(a.ListConsents)},

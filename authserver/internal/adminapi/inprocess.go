@@ -1,0 +1,44 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/hallpass-auth/hallpass/shared/problem"
+)
+
+// ProblemOf returns the problem document that a client of the API would get for an error of an operation. For those who
+// call operations in process, such as the console: its status says what to do, and its detail is fit to be shown.
+func ProblemOf(err error) *Problem {
+	var p *Problem
+	if errors.As(asProblem(err), &p) {
+		return p
+	}
+	status := http.StatusInternalServerError
+	var known huma.StatusError
+	if errors.As(err, &known) {
+		status = known.GetStatus()
+	}
+	return &Problem{Document: problem.New(status, http.StatusText(status)), cause: err}
+}
+
+// Logins counts active logins.
+type Logins struct {
+	Grants   int64 `json:"grants" doc:"Logins at clients"`
+	Browsers int64 `json:"browsers" doc:"Browser sessions"`
+}
+
+// LoginsOut is the response with the number of logins.
+type LoginsOut struct{ Body Logins }
+
+// CountLogins counts the logins of a user that would end if the user were disabled or deleted.
+func (a *API) CountLogins(ctx context.Context, in *UserIn) (*LoginsOut, error) {
+	n, err := a.cfg.Admin.Logins(ctx, in.Username)
+	if err != nil {
+		return nil, err
+	}
+	return &LoginsOut{Body: Logins(n)}, nil
+}

@@ -1,0 +1,4 @@
+package console
+
+// chart is a picture of the last day.
+type chart struct{}

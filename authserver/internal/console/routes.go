@@ -1,0 +1,65 @@
+package console
+
+import "net/http"
+
+// Paths of the pages. What a page is about is a parameter of its address: a username, and more so the audience of an
+// API, may have characters that do not survive in a path.
+const (
+	usersPath       = Path + "/users"
+	newUserPath     = usersPath + "/new"
+	userPath        = Path + "/user"
+	groupsPath      = Path + "/groups"
+	invitationsPath = Path + "/invitations"
+	clientsPath     = Path + "/clients"
+	clientPath      = Path + "/client"
+	apisPath        = Path + "/apis"
+	scopesPath      = Path + "/scopes"
+	keysPath        = Path + "/keys"
+	auditPath       = Path + "/audit"
+	webhooksPath    = Path + "/webhooks"
+)
+
+// sections are the pages of the menu that other pages belong to.
+var sections = map[string]string{}
+
+// route is a page.
+type route struct {
+	// show returns the page.
+	show func(*visit) (page, error)
+	// save does what the form of the page says, and returns the page to show then; nil if the page has no form.
+	save func(*visit) (page, error)
+}
+
+// allow returns the methods of the page.
+func (r route) allow() string {
+	if r.save == nil {
+		return http.MethodGet + ", " + http.MethodHead
+	}
+	return http.MethodGet + ", " + http.MethodHead + ", " + http.MethodPost
+}
+
+// newRoutes returns the pages by their paths.
+func (c *Console) newRoutes() map[string]route {
+	return map[string]route{
+		Path: {c.overview, nil},
+
+		usersPath:                    {c.listUsers, nil},
+		newUserPath:                  {c.showNewUser, c.addUser},
+		userPath:                     {c.showUser, c.changeUser},
+		userPath + "/disable":        confirm(c.disabling),
+		userPath + "/enable":         confirm(c.enabling),
+		userPath + "/unlock":         confirm(c.unlocking),
+		userPath + "/delete":         confirm(c.deletingUser),
+		userPath + "/logout":         confirm(c.loggingOut),
+		userPath + "/second-factors": confirm(c.removingFactors),
+		userPath + "/session":        confirm(c.endingSession),
+		userPath + "/grant":          confirm(c.endingGrant),
+		userPath + "/consent":        confirm(c.revokingConsent),
+		userPath + "/password":       {c.showReset, c.resetPassword},
+
+		groupsPath: {c.listGroups, nil},
+
+		invitationsPath:               {c.listInvitations, c.invite},
+		invitationsPath + "/withdraw": confirm(c.withdrawing),
+	}
+}
