@@ -27,7 +27,7 @@ func confirm(about func(*visit) (deed, error)) route {
 			}
 			return page{Title: d.title, Trail: d.trail, Sections: []section{{
 				Text: d.says, Warning: d.warns,
-				Form: &form{Fields: d.fields, Button: d.button, Bad: d.bad, Back: link{d.back, "Cancel"}},
+				Form: &form{Fields: d.fields, Button: d.button, Bad: d.bad, Back: to(d.back, "Cancel")},
 			}}}, nil
 		},
 		save: func(v *visit) (page, error) {

@@ -51,7 +51,7 @@ func (c *Console) invite(v *visit) (page, error) {
 func (c *Console) withdrawing(v *visit) (deed, error) {
 	email := v.query("email")
 	return deed{
-		title: "Withdraw the invitation?", trail: []link{{invitationsPath, "Invitations"}},
+		title: "Withdraw the invitation?", trail: []link{to(invitationsPath, "Invitations")},
 		says:   []string{"The link in the mail to " + email + " will not work any longer."},
 		button: "Withdraw", bad: true, back: invitationsPath, next: address(invitationsPath, "done", "withdrawn"),
 		do: func(ctx context.Context, _ *visit) error {

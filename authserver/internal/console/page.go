@@ -33,7 +33,13 @@ type page struct {
 func goTo(path string) page { return page{location: path} }
 
 // link is a link to a page.
-type link struct{ Path, Text string }
+type link struct {
+	Path, Text string
+	Bad        bool // what the page is for destroys something
+}
+
+// to returns a link.
+func to(path, text string) link { return link{Path: path, Text: text} }
 
 // section is a part of a page. The parts come in the order of the fields.
 type section struct {
@@ -158,9 +164,9 @@ func address(path string, pairs ...string) string {
 
 // menu are the pages that every page links to.
 var menu = []link{
-	{Path, "Overview"}, {usersPath, "Users"}, {groupsPath, "Groups"}, {invitationsPath, "Invitations"},
-	{clientsPath, "Clients"}, {apisPath, "APIs"}, {scopesPath, "Scopes"}, {keysPath, "Keys"},
-	{auditPath, "Audit log"}, {webhooksPath, "Webhooks"},
+	to(Path, "Overview"), to(usersPath, "Users"), to(groupsPath, "Groups"), to(invitationsPath, "Invitations"),
+	to(clientsPath, "Clients"), to(apisPath, "APIs"), to(scopesPath, "Scopes"), to(keysPath, "Keys"),
+	to(auditPath, "Audit log"), to(webhooksPath, "Webhooks"),
 }
 
 // frame is the data of the template.
@@ -222,10 +228,10 @@ func (c *Console) render(v *visit, p page) {
 func menuFor(path string) (links []menuLink) {
 	for _, l := range menu {
 		current := ""
-		switch {
+		switch one := strings.TrimSuffix(l.Path, "s"); { // the pages about a user are below /admin/user
 		case l.Path == path:
 			current = "page"
-		case l.Path != Path && (strings.HasPrefix(path, l.Path+"/") || sections[path] == l.Path):
+		case l.Path != Path && (path == one || strings.HasPrefix(path, one+"/") || strings.HasPrefix(path, l.Path+"/")):
 			current = "true"
 		}
 		links = append(links, menuLink{l, current})

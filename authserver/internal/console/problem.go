@@ -88,7 +88,7 @@ func notAdministratorPage(u account.User) page {
 	p := messagePage("You are not an administrator",
 		fmt.Sprintf("You are logged in as %s, who is not in the group %s.", u.Username, AdminGroup))
 	p.outside = true
-	p.Sections[0].Links = []link{{"/logout", "Log out"}, {"/account", "Your account"}}
+	p.Sections[0].Links = []link{to("/logout", "Log out"), to("/account", "Your account")}
 	return p
 }
 
@@ -101,7 +101,7 @@ func noFactorPage(u account.User) page {
 	s := &p.Sections[0]
 	s.Copies = []copyText{{Label: "Command", Text: "authserver user set " + shellQuote(u.Username) + " --enrol-link"}}
 	s.After = "It prints a link that works once, for 30 minutes. Open it in this browser, and then come back to this page."
-	s.Links = []link{{Path, "Try again"}, {"/logout", "Log out"}}
+	s.Links = []link{to(Path, "Try again"), to("/logout", "Log out")}
 	return p
 }
 

@@ -19,9 +19,6 @@ const (
 	webhooksPath    = Path + "/webhooks"
 )
 
-// sections are the pages of the menu that other pages belong to.
-var sections = map[string]string{}
-
 // route is a page.
 type route struct {
 	// show returns the page.

@@ -53,16 +53,16 @@ func aboutUser(v *visit, u adminapi.User, failures []adminapi.Failures) section 
 		facts = append(facts, fact{"Changed", at(*u.UpdatedAt)})
 	}
 	facts = append(facts, fact{"ID (sub)", code(u.ID)})
-	links := []link{{v.userLink("/password"), "Reset password"}}
+	links := []link{to(v.userLink("/password"), "Reset password")}
 	if len(failures) > 0 {
-		links = append(links, link{v.userLink("/unlock"), "Unlock"})
+		links = append(links, to(v.userLink("/unlock"), "Unlock"))
 	}
 	if u.DisabledAt == nil {
-		links = append(links, link{v.userLink("/disable"), "Disable"})
+		links = append(links, to(v.userLink("/disable"), "Disable"))
 	} else {
-		links = append(links, link{v.userLink("/enable"), "Enable"})
+		links = append(links, to(v.userLink("/enable"), "Enable"))
 	}
-	links = append(links, link{v.userLink("/delete"), "Delete"})
+	links = append(links, link{Path: v.userLink("/delete"), Text: "Delete", Bad: true})
 	s := section{Facts: facts, Links: links}
 	if u.Demo {
 		s.Warning = "This user belongs to the demo: everybody knows the password."
@@ -138,7 +138,7 @@ func (c *Console) factorsOf(v *visit) (section, error) {
 	}
 	if len(out.Body.Items) > 0 {
 		s.Text = []string{count(int64(out.Body.RecoveryCodes), "recovery code") + " left."}
-		s.Links = []link{{v.userLink("/second-factors"), "Remove all second factors"}}
+		s.Links = []link{to(v.userLink("/second-factors"), "Remove all second factors")}
 	}
 	return s, nil
 }
@@ -170,7 +170,7 @@ func (c *Console) sessionsOf(v *visit) (section, error) {
 		})
 	}
 	if len(out.Body.Items) > 0 {
-		s.Links = []link{{v.userLink("/logout"), "Log out everywhere"}}
+		s.Links = []link{to(v.userLink("/logout"), "Log out everywhere")}
 	}
 	return s, nil
 }
@@ -202,7 +202,7 @@ func (c *Console) grantsOf(v *visit) (section, error) {
 		})
 	}
 	if len(out.Body.Items) > 0 {
-		s.Links = []link{{v.userLink("/logout"), "Log out of all apps and browsers"}}
+		s.Links = []link{to(v.userLink("/logout"), "Log out of all apps and browsers")}
 	}
 	return s, nil
 }

@@ -34,10 +34,10 @@ func (c *Console) userDeed(v *visit, title, button, doneKey string) (deed, strin
 	}
 	back := v.userLink("")
 	d := deed{
-		title: fmt.Sprintf(title, in.Username), trail: append(usersTrail[:1:1], link{back, in.Username}),
+		title: fmt.Sprintf(title, in.Username), trail: append(usersTrail[:1:1], to(back, in.Username)),
 		button: button, bad: true, back: back, next: v.userLink("", "done", doneKey),
 	}
-	return d, count(n.Body.Grants, "login at apps") + " and " + count(n.Body.Browsers, "browser session"), nil
+	return d, count(n.Body.Grants, "login") + " at apps and " + count(n.Body.Browsers, "browser session"), nil
 }
 
 // disabling serves /admin/user/disable.
@@ -171,7 +171,7 @@ func (c *Console) showReset(v *visit) (page, error) {
 				Kind: kindPassword, Name: "password", Label: "New password", Complete: "new-password", Max: 1024,
 				Hint: "Tell it to the user in person, who should change it then.",
 			}},
-			Button: "Reset the password", Back: link{d.back, "Cancel"},
+			Button: "Reset the password", Back: to(d.back, "Cancel"),
 		},
 	}}}, nil
 }

@@ -5,7 +5,7 @@ import (
 )
 
 // usersTrail leads to the list of users.
-var usersTrail = []link{{usersPath, "Users"}}
+var usersTrail = []link{to(usersPath, "Users")}
 
 // listUsers serves GET /admin/users.
 func (c *Console) listUsers(v *visit) (page, error) {
@@ -31,7 +31,7 @@ func (c *Console) listUsers(v *visit) (page, error) {
 			Kind: "search", Name: "q", Label: "Beginning of username, name or email address", Value: q, Max: 256,
 			Complete: "search",
 		}}},
-		Links: []link{{newUserPath, "New user"}, {invitationsPath, "Invite somebody"}},
+		Links: []link{to(newUserPath, "New user"), to(invitationsPath, "Invite somebody")},
 		Table: t,
 	}
 	s.Next, s.First = paging(v, usersPath, out.Body.Next)
@@ -113,7 +113,7 @@ func (c *Console) showNewUser(v *visit) (page, error) {
 					Hint: "Leave it empty to send a mail, which needs a verified address.",
 				},
 			},
-			Button: "Add the user", Back: link{usersPath, "Cancel"},
+			Button: "Add the user", Back: to(usersPath, "Cancel"),
 		},
 	}}}, nil
 }
