@@ -36,8 +36,14 @@ build authserver/internal/jwkset FuzzParse
 build authserver/internal/outbound FuzzCheckURL
 build authserver/internal/passkey FuzzRegister
 build authserver/internal/passkey FuzzSecondStep
+build authserver/internal/passwordhash FuzzParse
 build authserver/internal/record FuzzCheckName
 build authserver/internal/theme FuzzSVG
+build authserver/internal/userimport FuzzAuth0
+build authserver/internal/userimport FuzzCSV
+build authserver/internal/userimport FuzzJSONL
+build authserver/internal/userimport FuzzKeycloak
+build authserver/internal/userimport FuzzSupabase
 build authserver/internal/web FuzzAuthorize
 build authserver/internal/web FuzzEndSession
 build authserver/internal/web FuzzPages

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -112,8 +113,31 @@ func (l progressLine) show(p store.CopyProgress) {
 	}
 }
 
+// bar shows how much of a total is done, with a text. A total of zero is not known.
+func (l progressLine) bar(done, total int64, text string) {
+	const width = 30
+	switch {
+	case l.terminal == nil:
+	case total <= 0:
+		fmt.Fprint(l.terminal, clearLine, text)
+	default:
+		part := min(done, total)
+		full := int(width * part / total)
+		fmt.Fprintf(l.terminal, clearLine+"[%s%s] %3d %%  %s",
+			strings.Repeat("#", full), strings.Repeat(".", width-full), 100*part/total, text)
+	}
+}
+
 func (l progressLine) clear() {
 	if l.terminal != nil {
 		fmt.Fprint(l.terminal, clearLine)
 	}
+}
+
+// clearing returns the text that clears the line.
+func (l progressLine) clearing() string {
+	if l.terminal == nil {
+		return ""
+	}
+	return clearLine
 }

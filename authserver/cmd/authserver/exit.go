@@ -14,6 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/userimport"
 )
 
 // errFileExists means that a file that a command would create exists. It follows the path.
@@ -32,6 +33,7 @@ var exitCodes = []struct {
 	{errFileExists, program.ExitConflict},
 	{store.ErrNotEmpty, program.ExitConflict},
 
+	{userimport.ErrFormat, program.ExitUsage},
 	{account.ErrBadName, program.ExitUsage},
 	{account.ErrBadIdentity, program.ExitUsage},
 	{account.ErrWeakPassword, program.ExitUsage},

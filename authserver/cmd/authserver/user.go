@@ -27,6 +27,7 @@ type userCommands struct {
 	Disable     userDisableCommand  `cmd:"" help:"Prevent a user from logging in and end the user's sessions."`
 	Enable      userEnableCommand   `cmd:"" help:"Let a disabled user log in again."`
 	Delete      userDeleteCommand   `cmd:"" help:"Delete a user and end the user's sessions."`
+	Import      userImportCommand   `cmd:"" help:"Import users from a file, or from an export of Keycloak, Supabase or Auth0, with their passwords."`
 	Invite      userInviteCommand   `cmd:"" help:"Invite somebody to make an account, by a mail with a link."`
 	Invitations invitationsCommand  `cmd:"" help:"List the invitations that nobody has used yet."`
 }

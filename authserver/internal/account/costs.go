@@ -4,31 +4,15 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/crypto/bcrypt"
 )
 
-// CostCount is how many stored hashes have a bcrypt cost.
+// CostCount is how many stored hashes have a cost, as passwordhash.Hash.Cost returns it, such as "$2a$12$".
 type CostCount struct {
-	Cost  int
+	Cost  string
 	Count int64
-}
-
-// CostOfPrefix returns the cost in the first seven characters of a bcrypt hash, such as
-// "$2a$12$", or zero if it is not the beginning of one.
-func CostOfPrefix(prefix string) int {
-	if len(prefix) != 7 || !strings.HasPrefix(prefix, "$2") || prefix[3] != '$' || prefix[6] != '$' {
-		return 0
-	}
-	cost, err := strconv.Atoi(prefix[4:6])
-	if err != nil || cost < bcrypt.MinCost || cost > bcrypt.MaxCost {
-		return 0
-	}
-	return cost
 }
 
 // costsAge is how long the counts of the stored costs are used before they are read again.
@@ -54,7 +38,7 @@ func (s *storedCosts) current(ctx context.Context, store LoginStore, now time.Ti
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(counts, func(a, b CostCount) int { return a.Cost - b.Cost })
+	slices.SortFunc(counts, func(a, b CostCount) int { return strings.Compare(a.Cost, b.Cost) })
 	s.counts, s.readAt = counts, now
 	return counts, nil
 }
@@ -62,7 +46,7 @@ func (s *storedCosts) current(ctx context.Context, store LoginStore, now time.Ti
 // costOf returns the cost of the hash that an unknown user would have. The digest chooses it
 // in proportion to the counts, so that a name has the same one each time, and that nobody
 // without the key of the digest can tell which. It returns none without counts.
-func costOf(digest []byte, counts []CostCount, none int) int {
+func costOf(digest []byte, counts []CostCount, none string) string {
 	var total, below float64
 	for _, c := range counts {
 		total += float64(c.Count)

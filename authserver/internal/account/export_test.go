@@ -1,16 +1,16 @@
 package account
 
-import "golang.org/x/crypto/bcrypt"
+import "github.com/hallpass-auth/hallpass/authserver/internal/passwordhash"
 
 // KeyFrom returns the key of a login from an address that is not known.
 func KeyFrom(account, address string) FailureKey {
 	return NewFailureKey(account, address).from(account, address)
 }
 
-// CountWork makes the Hasher call count with the cost of each bcrypt computation. A hash
+// CountWork makes the Hasher call count with the cost of each bcrypt computation, or zero for another hash. A hash
 // and a comparison at the same cost do the same work.
 func (h *Hasher) CountWork(count func(cost int)) {
-	generate, compare := h.generate, h.compare
+	generate := h.generate
 	h.generate = func(password []byte, cost int) ([]byte, error) {
 		hash, err := generate(password, cost)
 		if err == nil {
@@ -18,10 +18,14 @@ func (h *Hasher) CountWork(count func(cost int)) {
 		}
 		return hash, err
 	}
-	h.compare = func(hash, password []byte) error {
-		if cost, err := bcrypt.Cost(hash); err == nil {
-			count(cost)
-		}
+	h.CountComparisons(func(hash passwordhash.Hash) { count(hash.BcryptCost()) })
+}
+
+// CountComparisons makes the Hasher call count with each hash that it compares a password with.
+func (h *Hasher) CountComparisons(count func(passwordhash.Hash)) {
+	compare := h.compare
+	h.compare = func(hash passwordhash.Hash, password string) bool {
+		count(hash)
 		return compare(hash, password)
 	}
 }

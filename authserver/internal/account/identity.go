@@ -85,13 +85,16 @@ func IsDomain(text string) bool { return len(text) <= maxEmail && domainPattern.
 
 // FoldEmail returns an email address, or what a person has typed for one, in the form in which addresses are
 // compared: as PrepareEmail returns it, with A to Z in lower case.
-func FoldEmail(text string) string {
+func FoldEmail(text string) string { return FoldASCII(norm.NFC.String(strings.TrimSpace(text))) }
+
+// FoldASCII returns the text with A to Z in lower case, as the function lower of the database does.
+func FoldASCII(text string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
 			return r - 'A' + 'a'
 		}
 		return r
-	}, norm.NFC.String(strings.TrimSpace(text)))
+	}, text)
 }
 
 // PrepareGroups returns the names of groups, sorted and without duplicates. A name has the characters of a

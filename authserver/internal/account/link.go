@@ -22,6 +22,9 @@ var (
 	ErrEmailTaken = errors.New("another user has this email address")
 )
 
+// EnrolPath is the path of the page of an EnrolLink.
+const EnrolPath = "/enrol"
+
 // LinkKind says what a link of a user is for.
 type LinkKind string
 
@@ -33,6 +36,8 @@ const (
 	VerifyLink LinkKind = "verify_email"
 	// ChangeLink gives the user a new email address, which is verified.
 	ChangeLink LinkKind = "change_email"
+	// EnrolLink lets an administrator who has no second factor add the first one. It is in no mail: a command prints it.
+	EnrolLink LinkKind = "enrol_second_factor"
 )
 
 // Link is a link in a mail to a user. It works once.

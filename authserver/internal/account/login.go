@@ -277,13 +277,13 @@ func (l *Login) compare(ctx context.Context, t *try) error {
 		return err
 	}
 	hash := t.user.PasswordHash
-	spend := 0
+	spend := ""
 	if !l.Hasher.usable(hash) {
 		counts, err := l.costs.current(ctx, l.Store, l.Now())
 		if err != nil {
 			return err
 		}
-		spend = costOf(t.digest, counts, l.Hasher.cost)
+		spend = costOf(t.digest, counts, l.Hasher.usual())
 	}
 	var matched, raw bool
 	l.Workers.Do(func() { matched, raw = l.Hasher.matches(hash, t.Password, spend) })
@@ -312,8 +312,9 @@ func (l *Login) Hash(ctx context.Context, password, address string) (hash string
 // barred reports whether the user may not log in even with the right password.
 func (l *Login) barred(user User) bool { return !user.Active() || (user.Demo && !l.Demo) }
 
-// rehash replaces a hash of lower cost, or of a password that was not prepared, now that the
-// password is known. The login succeeds even if this fails; the next one tries again.
+// rehash replaces a hash of lower cost, of another system, or of a password that was not prepared, now that the
+// password is known. The login succeeds even if this fails; the next one tries again. A hash of a password that is too
+// long for bcrypt stays.
 func (l *Login) rehash(ctx context.Context, user User, password string, raw bool) {
 	if !raw && !l.Hasher.outdated(user.PasswordHash) {
 		return
@@ -321,7 +322,7 @@ func (l *Login) rehash(ctx context.Context, user User, password string, raw bool
 	var hash string
 	var err error
 	l.Workers.Do(func() { hash, err = l.Hasher.Hash(password) })
-	if raw && errors.Is(err, ErrWeakPassword) { // it is longer when prepared
+	if errors.Is(err, ErrWeakPassword) { // it was set elsewhere, or is longer when prepared
 		return
 	}
 	if err == nil {

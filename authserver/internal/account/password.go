@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
+	"github.com/hallpass-auth/hallpass/authserver/internal/passwordhash"
 )
 
 // Bcrypt costs that the server accepts, and the default.
@@ -93,15 +94,14 @@ func repeats(s string) bool {
 	return false
 }
 
-// Hasher hashes and compares passwords with bcrypt. It is safe for concurrent use. At cost
-// 12 each call takes about a quarter of a second of CPU time, so calls belong behind a
-// Gate.
+// Hasher hashes passwords with bcrypt, and compares them with the hashes that passwordhash.Parse accepts. It is safe for
+// concurrent use. At cost 12 each call takes about a quarter of a second of CPU time, so calls belong behind a Gate.
 type Hasher struct {
 	cost int
 
-	// bcrypt's functions; a test counts the calls.
+	// Functions that compute a hash; a test counts the calls.
 	generate func(password []byte, cost int) ([]byte, error)
-	compare  func(hash, password []byte) error
+	compare  func(hash passwordhash.Hash, password string) bool
 }
 
 // NewHasher returns a Hasher that hashes at the given cost. It fails if bcrypt does not
@@ -113,7 +113,7 @@ func NewHasher(cost int) (*Hasher, error) {
 	return &Hasher{
 		cost:     cost,
 		generate: bcrypt.GenerateFromPassword,
-		compare:  bcrypt.CompareHashAndPassword,
+		compare:  passwordhash.Hash.Matches,
 	}, nil
 }
 
@@ -130,47 +130,39 @@ func (h *Hasher) Hash(password string) (string, error) {
 	return string(hash), nil
 }
 
+// usual returns the cost of the hashes that the Hasher makes, as passwordhash.Hash.Cost does.
+func (h *Hasher) usual() string { return fmt.Sprintf("$2a$%02d$", h.cost) }
+
 // usable reports whether a password can match the hash. That of an unknown user is empty.
 func (h *Hasher) usable(hash string) bool {
-	_, err := bcrypt.Cost([]byte(hash))
+	_, err := passwordhash.Parse(hash)
 	return err == nil
 }
 
 // matches reports whether the password matches the hash, as PreparePassword returns it or, for
-// hashes of previous versions, raw. Each of the two that differ costs a comparison. A hash
+// hashes of previous versions and other systems, raw. Each of the two that differ costs a comparison. A hash
 // that is not usable matches nothing and costs as much as one of the cost spend.
 //
 // What a mismatch costs depends on the username and the password, and not on whether the user
 // exists or is disabled.
-func (h *Hasher) matches(hash, password string, spend int) (matched, raw bool) {
-	if cost, err := bcrypt.Cost([]byte(hash)); err == nil {
-		spend = cost
-	} else {
-		hash = ""
+func (h *Hasher) matches(hash, password, spend string) (matched, raw bool) {
+	parsed, err := passwordhash.Parse(hash)
+	if err != nil {
+		parsed = passwordhash.OfNobody(spend)
 	}
 	prepared := PreparePassword(password)
-	if h.matchesOne(hash, prepared, spend) {
-		return true, false
+	if h.compare(parsed, prepared) {
+		return err == nil, false
 	}
 	if prepared == password {
 		return false, false
 	}
-	matched = h.matchesOne(hash, password, spend)
+	matched = h.compare(parsed, password) && err == nil
 	return matched, matched
 }
 
-// matchesOne does one computation of the cost spend, which is that of the hash unless the hash
-// is empty.
-func (h *Hasher) matchesOne(hash, password string, spend int) bool {
-	if hash == "" || len(password) > maxPassword {
-		_, _ = h.generate([]byte("the password of nobody"), spend)
-		return false
-	}
-	return h.compare([]byte(hash), []byte(password)) == nil
-}
-
-// outdated reports whether the hash has a lower cost than the configured one.
+// outdated reports whether the hash has a lower cost than the configured one, or comes from another system.
 func (h *Hasher) outdated(hash string) bool {
-	cost, err := bcrypt.Cost([]byte(hash))
-	return err == nil && cost < h.cost
+	parsed, err := passwordhash.Parse(hash)
+	return err == nil && (!parsed.Own() || parsed.BcryptCost() < h.cost)
 }

@@ -1,7 +1,7 @@
 // Package account holds the users of the server and checks their passwords.
 //
 // A login passes these steps in order: the throttle, which limits failures of an account, at
-// one address and in all; the gate, which limits how many bcrypt computations run at once and
+// one address and in all; the gate, which limits how many hash computations run at once and
 // shares them fairly between addresses; and the comparison with the hash of the user of that
 // name, or work that costs as much. All failures look the same from outside (RFC 6749
 // section 5.2).
@@ -52,7 +52,7 @@ type User struct {
 	UpdatedAt time.Time
 	// Language is the language in which the user has last logged in, by its BCP 47 tag; empty if it is not known.
 	Language string
-	// PasswordHash is the bcrypt hash in its standard text form.
+	// PasswordHash is a hash that passwordhash.Parse accepts. A user without one cannot log in with a password.
 	PasswordHash string
 	// PasswordVersion is the number of times the password was changed.
 	PasswordVersion int64

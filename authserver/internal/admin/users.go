@@ -176,7 +176,7 @@ func (s *Service) ChangeUser(
 // DisableUser prevents a user from logging in, and ends all logins of the user. The errors are those of ChangeUser.
 func (s *Service) DisableUser(ctx context.Context, username string, match func(account.User) bool) error {
 	return s.with(ctx, username, match, func(u account.User) error {
-		return s.Store.DisableUser(ctx, u.Username, s.Now(), s.conditions()...)
+		return s.Store.DisableUserIf(ctx, u.Username, s.Now(), s.conditions()...)
 	})
 }
 
@@ -188,7 +188,7 @@ func (s *Service) EnableUser(ctx context.Context, username string, match func(ac
 // DeleteUser deletes a user, and ends all logins of the user. The errors are those of ChangeUser.
 func (s *Service) DeleteUser(ctx context.Context, username string, match func(account.User) bool) error {
 	return s.with(ctx, username, match, func(u account.User) error {
-		return s.Store.DeleteUser(ctx, u.Username, s.Now(), s.conditions()...)
+		return s.Store.DeleteUserIf(ctx, u.Username, s.Now(), s.conditions()...)
 	})
 }
 

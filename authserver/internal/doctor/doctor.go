@@ -22,7 +22,6 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // Verdict is the result of a check.
@@ -52,7 +51,7 @@ type Finding struct {
 // Store is the database of the authorization server. *store.Store is one.
 type Store interface {
 	CreateUser(ctx context.Context, u account.User) error
-	DeleteUser(ctx context.Context, username string, now time.Time, conditions ...store.Condition) error
+	DeleteUser(ctx context.Context, username string, now time.Time) error
 	CreateClient(ctx context.Context, c client.Client) error
 	DeleteClient(ctx context.Context, id string, now time.Time) error
 	ClientByID(ctx context.Context, id string) (client.Client, error)

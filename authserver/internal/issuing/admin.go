@@ -79,7 +79,7 @@ func (s *Service) checkAdmin(api resource.API, c client.Client, user account.Use
 		}
 		return nil
 	}
-	if err := s.checkAdminClient(api, c, by); err != nil {
+	if err := s.CheckAdminClient(api, c, by); err != nil {
 		return err
 	}
 	if !user.Administers() {
@@ -88,8 +88,9 @@ func (s *Service) checkAdmin(api resource.API, c client.Client, user account.Use
 	return nil
 }
 
-// checkAdminClient is the part of checkAdmin that needs no user.
-func (s *Service) checkAdminClient(api resource.API, c client.Client, by oauth.GrantType) error {
+// CheckAdminClient returns an *oauth.Error unless a client may have a token for an API by a grant type whose user is not
+// known yet: see checkAdmin.
+func (s *Service) CheckAdminClient(api resource.API, c client.Client, by oauth.GrantType) error {
 	switch {
 	case !api.Admin:
 		return nil

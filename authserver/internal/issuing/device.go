@@ -49,7 +49,7 @@ func (s *Service) AuthorizeDevice(ctx context.Context, r Request) (oauth.DeviceA
 	if err != nil {
 		return oauth.DeviceAuthorization{}, err
 	}
-	if err := s.checkAdminClient(api, r.Client, oauth.GrantDeviceCode); err != nil {
+	if err := s.CheckAdminClient(api, r.Client, oauth.GrantDeviceCode); err != nil {
 		return oauth.DeviceAuthorization{}, err
 	}
 	scope, err := s.UserScope(r.Client, api, requested)
@@ -144,7 +144,11 @@ func (s *Service) WaitingDevice(ctx context.Context, u UserCode) (Device, error)
 	if err := s.cfg.Store.GiveBackTry(ctx, tries); err != nil {
 		return Device{}, err
 	}
-	return s.describe(ctx, code)
+	d, err := s.describe(ctx, code)
+	if err == nil && s.checkAdmin(d.API, d.Client, u.User, oauth.GrantDeviceCode) != nil {
+		return Device{}, grant.ErrCodeUnknown
+	}
+	return d, err
 }
 
 // throttled returns the error for a try that was not counted because there were too many.

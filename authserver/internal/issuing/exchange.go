@@ -147,7 +147,7 @@ func (s *Service) exchangeTarget(ctx context.Context, r Request) (resource.API, 
 		err = errNotTarget
 	}
 	if err == nil {
-		err = s.checkAdminClient(api, r.Client, oauth.GrantTokenExchange)
+		err = s.CheckAdminClient(api, r.Client, oauth.GrantTokenExchange)
 	}
 	return api, err
 }

@@ -28,7 +28,7 @@ func (s *Service) password(ctx context.Context, r Request) (oauth.TokenResponse,
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
-	if err := s.checkAdminClient(api, r.Client, oauth.GrantPassword); err != nil {
+	if err := s.CheckAdminClient(api, r.Client, oauth.GrantPassword); err != nil {
 		return oauth.TokenResponse{}, err
 	}
 	var user account.User

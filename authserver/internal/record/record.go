@@ -16,6 +16,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrExists means that there is already a record with the same name or id.
 	ErrExists = errors.New("already exists")
+	// ErrCursor means that a cursor is not one that was returned for the same search.
+	ErrCursor = errors.New("cursor not usable")
 )
 
 // Fault is what is wrong with a name.

@@ -27,9 +27,9 @@ import (
 
 // Administration is the settings of the console and the admin API.
 type Administration struct {
-	AdminConsole             bool     `group:"Administration" env:"HALLPASS_ADMIN_CONSOLE" help:"Serve the console at /admin and the admin API at /admin/api/v1, for users in the group admins and for services that 'client set --admin' has allowed. Off by default."`
+	AdminConsole             bool     `group:"Administration" env:"HALLPASS_ADMIN_CONSOLE" default:"false" help:"Serve the console at /admin and the admin API at /admin/api/v1, for users in the group admins and for services that 'client set --admin' has allowed (${default})."`
 	AdminNetworks            []string `group:"Administration" env:"HALLPASS_ADMIN_NETWORKS" placeholder:"CIDR" help:"Networks from which the console and the admin API can be reached, such as 192.0.2.0/24. All other addresses get 404. By default all networks."`
-	AdminWithoutSecondFactor bool     `group:"Administration" env:"HALLPASS_ADMIN_WITHOUT_SECOND_FACTOR" help:"Let administrators work without a second factor: their password alone opens the console and the admin API."`
+	AdminWithoutSecondFactor bool     `group:"Administration" env:"HALLPASS_ADMIN_WITHOUT_SECOND_FACTOR" default:"false" help:"Let administrators work without a second factor: their password alone opens the console and the admin API (${default})."`
 }
 
 // networks returns the networks of the administrators; none means all. The error names the setting.

@@ -30,26 +30,31 @@ var (
 // the user's row, which DeleteUser may be about to delete.
 func (s *Store) CreateLink(ctx context.Context, l account.Link) error {
 	return s.inTx(ctx, "create link", func(ctx context.Context, tx transaction) error {
-		_, err := changed(ctx, tx, "create link",
-			"INSERT INTO links (digest, kind, user_id, email, new_email, password_version, created_at, expires_at) "+
-				"SELECT $1, $7, id, $3, $8, $4, $5, $6 FROM users WHERE id = $2 "+s.dialect.keyShare,
-			l.Digest,
-			l.User.ID,
-			l.User.Email,
-			l.User.PasswordVersion,
-			seconds(l.CreatedAt),
-			seconds(l.ExpiresAt),
-			l.Kind,
-			l.NewEmail,
-		)
-		if err != nil {
-			return err
-		}
-		_, err = sweep(ctx, tx, "links",
-			"DELETE FROM links WHERE digest IN (SELECT digest FROM links WHERE expires_at < $1 "+
-				"ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")", seconds(l.CreatedAt), sweepSize)
-		return err
+		return s.createLink(ctx, tx, l)
 	})
+}
+
+// createLink is CreateLink in a transaction.
+func (s *Store) createLink(ctx context.Context, tx transaction, l account.Link) error {
+	_, err := changed(ctx, tx, "create link",
+		"INSERT INTO links (digest, kind, user_id, email, new_email, password_version, created_at, expires_at) "+
+			"SELECT $1, $7, id, $3, $8, $4, $5, $6 FROM users WHERE id = $2 "+s.dialect.keyShare,
+		l.Digest,
+		l.User.ID,
+		l.User.Email,
+		l.User.PasswordVersion,
+		seconds(l.CreatedAt),
+		seconds(l.ExpiresAt),
+		l.Kind,
+		l.NewEmail,
+	)
+	if err != nil {
+		return err
+	}
+	_, err = sweep(ctx, tx, "links",
+		"DELETE FROM links WHERE digest IN (SELECT digest FROM links WHERE expires_at < $1 "+
+			"ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")", seconds(l.CreatedAt), sweepSize)
+	return err
 }
 
 // ResetLinkUser returns the user who can choose a new password by the link with this digest, or

@@ -17,11 +17,11 @@ import (
 func (s *Store) CreatePendingLogin(ctx context.Context, p secondfactor.PendingLogin, key account.FailureKey) error {
 	err := s.inTx(ctx, "create pending login", func(ctx context.Context, tx transaction) error {
 		n, err := changed(ctx, tx, "create pending login", "INSERT INTO pending_logins "+
-			"(digest, user_id, password_version, client_id, grant_type, continue_at, challenge, created_at, expires_at) "+
-			"SELECT $1, id, password_version, $4, $5, $6, $7, $8, $9 FROM users "+
+			"(digest, user_id, password_version, client_id, grant_type, continue_at, challenge, created_at, expires_at, "+
+			"enrol_link) SELECT $1, id, password_version, $4, $5, $6, $7, $8, $9, $10 FROM users "+
 			"WHERE id = $2 AND password_version = $3 AND disabled_at IS NULL "+s.dialect.keyShare,
 			p.Digest, p.UserID, p.PasswordVersion, p.ClientID, string(p.GrantType), p.ContinueAt, p.Challenge,
-			seconds(p.CreatedAt), seconds(p.ExpiresAt))
+			seconds(p.CreatedAt), seconds(p.ExpiresAt), p.EnrolLink)
 		if err == nil && n == 0 {
 			err = grant.ErrInactive
 		}
@@ -49,9 +49,10 @@ func (s *Store) PendingLogin(
 	p := secondfactor.PendingLogin{Digest: digest}
 	var created, expires sql.NullInt64
 	err := s.read.scanRow(ctx, "SELECT user_id, password_version, client_id, grant_type, continue_at, challenge, "+
-		"created_at, expires_at FROM pending_logins WHERE digest = $1 AND expires_at > $2 AND created_at <= $3",
+		"created_at, expires_at, enrol_link FROM pending_logins WHERE digest = $1 AND expires_at > $2 AND created_at <= $3",
 		[]any{digest, seconds(now), seconds(now.Add(account.ClockMargin))},
-		&p.UserID, &p.PasswordVersion, &p.ClientID, &p.GrantType, &p.ContinueAt, &p.Challenge, &created, &expires)
+		&p.UserID, &p.PasswordVersion, &p.ClientID, &p.GrantType, &p.ContinueAt, &p.Challenge, &created, &expires,
+		&p.EnrolLink)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, account.User{}, secondfactor.ErrPendingUnknown
 	}

@@ -391,6 +391,9 @@ func (s *Store) addFirstFactor(ctx context.Context, tx transaction, c secondfact
 	if has {
 		return secondfactor.ErrPendingUnknown
 	}
+	if err := useEnrolLink(ctx, tx, c); err != nil {
+		return err
+	}
 	if err := s.addFactor(ctx, tx, c, now); err != nil {
 		return err
 	}

@@ -5,12 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
+	"github.com/hallpass-auth/hallpass/authserver/internal/passwordhash"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
@@ -38,6 +38,16 @@ func createUser(ctx context.Context, tx transaction, u account.User) error {
 		"INSERT INTO users ("+userColumns+", skeleton) "+
 			"SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 "+
 			"WHERE NOT EXISTS (SELECT 1 FROM users WHERE skeleton = $15) ON CONFLICT DO NOTHING",
+		userValues(u, skeleton)...)
+	if err == nil && n == 0 {
+		return whyUserExists(ctx, tx, u.Username, skeleton)
+	}
+	return err
+}
+
+// userValues returns the values of userColumns and of the skeleton.
+func userValues(u account.User, skeleton string) []any {
+	return []any{
 		u.ID,
 		u.Username,
 		u.Name,
@@ -53,11 +63,7 @@ func createUser(ctx context.Context, tx transaction, u account.User) error {
 		seconds(u.UpdatedAt),
 		u.Language,
 		skeleton,
-	)
-	if err == nil && n == 0 {
-		return whyUserExists(ctx, tx, u.Username, skeleton)
 	}
-	return err
 }
 
 // whyUserExists returns errUserExists. If only a username that looks the same exists, the error
@@ -126,7 +132,12 @@ func (s *Store) setPassword(ctx context.Context, tx transaction, username, hash 
 // DisableUser prevents a user from logging in, deletes the user's sessions and revokes all grants
 // of the user. It returns record.ErrNotFound if there is no such user. The time at which a user was
 // first disabled is kept.
-func (s *Store) DisableUser(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
+func (s *Store) DisableUser(ctx context.Context, username string, now time.Time) error {
+	return s.DisableUserIf(ctx, username, now)
+}
+
+// DisableUserIf is DisableUser if the conditions hold, or returns the error of one of them.
+func (s *Store) DisableUserIf(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
 	return s.inTx(ctx, "disable user", func(ctx context.Context, tx transaction) error {
 		if err := s.check(ctx, tx, username, conditions); err != nil {
 			return err
@@ -162,7 +173,12 @@ func (s *Store) EnableUser(ctx context.Context, username string) error {
 
 // DeleteUser deletes a user and the user's sessions, and revokes all grants of the user. It
 // returns record.ErrNotFound if there is no such user.
-func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
+func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) error {
+	return s.DeleteUserIf(ctx, username, now)
+}
+
+// DeleteUserIf is DeleteUser if the conditions hold, or returns the error of one of them.
+func (s *Store) DeleteUserIf(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
 	user, err := s.UserByUsername(ctx, username)
 	if err != nil {
 		return err
@@ -272,19 +288,28 @@ func (s *Store) ReplaceHash(ctx context.Context, userID, old, new string) error 
 // costSample is how many users PasswordCosts looks at.
 const costSample = 1000
 
-// PasswordCosts returns how many users have a password hash of each bcrypt cost, of the first thousand by id. Ids are
-// random, so the costs of all users are in nearly the same proportion. Counting all takes 20 seconds for 100 million.
+// PasswordCosts returns how many users have a password hash of each cost, of the first thousand by id. Ids are random,
+// so the costs of all users are in nearly the same proportion. Counting all takes 20 seconds for 100 million.
 func (s *Store) PasswordCosts(ctx context.Context) ([]account.CostCount, error) {
 	rows, err := list(ctx, s.read, "read password costs", func(r row) (account.CostCount, error) {
-		var prefix string
+		var beginning string
 		var c account.CostCount
-		err := r.Scan(&prefix, &c.Count)
-		c.Cost = account.CostOfPrefix(prefix)
+		err := r.Scan(&beginning, &c.Count)
+		c.Cost = passwordhash.CostOf(beginning)
 		return c, unavailable("read password costs", err)
-	}, "SELECT substr(password_hash, 1, 7), COUNT(*) "+
-		"FROM (SELECT password_hash FROM users ORDER BY id LIMIT $1) AS sample "+
-		"GROUP BY substr(password_hash, 1, 7)", costSample)
-	return slices.DeleteFunc(rows, func(c account.CostCount) bool { return c.Cost == 0 }), err
+	}, "SELECT beginning, COUNT(*) FROM (SELECT CASE WHEN substr(password_hash, 1, 2) = '$2' "+
+		"THEN substr(password_hash, 1, 7) ELSE password_hash END AS beginning FROM users ORDER BY id LIMIT $1) AS sample "+
+		"GROUP BY beginning", costSample)
+	counts := map[string]int64{}
+	for _, c := range rows {
+		counts[c.Cost] += c.Count
+	}
+	delete(counts, "") // users without a usable hash
+	costs := make([]account.CostCount, 0, len(counts))
+	for cost, count := range counts {
+		costs = append(costs, account.CostCount{Cost: cost, Count: count})
+	}
+	return costs, err
 }
 
 // userRow holds the columns of a user, in the order of userColumns. All are NULL where a join finds

@@ -44,14 +44,22 @@ func (e *endpoints) accountFactorRoutes() []route {
 	get := func(path string, show func(http.ResponseWriter, *http.Request, session) error) http.Handler {
 		return e.pageHandler("account", e.withLogin(path, e.confirmed(path, show)))
 	}
+	add := func(path string, show func(http.ResponseWriter, *http.Request, session) error) http.Handler {
+		return get(path, func(w http.ResponseWriter, r *http.Request, s session) error {
+			if err := e.checkAnotherFactor(r, s); err != nil {
+				return err
+			}
+			return show(w, r, s)
+		})
+	}
 	post := func(serve accountForm) http.Handler {
 		return e.pageHandler("account", e.withForm(accountFactorsPath, e.confirmedForm(serve)))
 	}
 	return []route{
 		{accountFactorsPath, page, nobody, methods{"GET": get(accountFactorsPath, e.showFactors)}},
-		{accountNewAppPath, page, nobody, methods{"GET": get(accountNewAppPath, e.showNewApp), "POST": post(e.addApp)}},
+		{accountNewAppPath, page, nobody, methods{"GET": add(accountNewAppPath, e.showNewApp), "POST": post(e.mayAddFactor(e.addApp))}},
 		{accountNewPasskeyPath, page, nobody, methods{
-			"GET": get(accountNewPasskeyPath, e.showNewPasskey), "POST": post(e.addPasskey),
+			"GET": add(accountNewPasskeyPath, e.showNewPasskey), "POST": post(e.mayAddFactor(e.addPasskey)),
 		}},
 		{accountRemovePath, page, nobody, methods{"POST": post(e.removeFactor)}},
 		{accountCodesPath, page, nobody, methods{"POST": post(e.newRecoveryCodes)}},

@@ -82,6 +82,8 @@ func (e *endpoints) authorize(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	case a.problem != nil:
 		return e.refuse(w, a, a.problem)
+	case administers(a.scope) && !s.user.Administers():
+		return e.refuse(w, a, issuing.ErrNotAdministrator)
 	}
 	asks, err := e.needsConsent(r, a, s)
 	switch {
@@ -153,6 +155,7 @@ func (e *endpoints) readRequest(r *http.Request, query string) (*authorization, 
 	if a.problem = a.check(); a.problem == nil {
 		a.problem, err = e.checkTarget(r, a)
 	}
+	e.raiseForAdmin(a)
 	if a.problem == nil && err == nil {
 		a.problem = e.checkOpenID(a)
 	}
@@ -254,6 +257,9 @@ func (e *endpoints) checkTarget(r *http.Request, a *authorization) (*oauth.Error
 	if err == nil {
 		a.scope, err = e.cfg.Tokens.UserScope(a.client, a.api, asked)
 	}
+	if err == nil {
+		err = e.cfg.Tokens.CheckAdminClient(a.api, a.client, oauth.GrantAuthorizationCode)
+	}
 	var wrong *oauth.Error
 	if errors.As(err, &wrong) {
 		return wrong, nil
@@ -288,10 +294,11 @@ func (e *endpoints) lacksFactor(s session, needed bool) bool {
 
 // needsConsent reports whether the user must be asked. Users of a first-party app are asked only
 // if the app wants that. Users of an app that another program can pretend to be are asked each
-// time (RFC 8252 section 8.6), and those of an app that nobody has registered: see client.AsksEachTime.
+// time (RFC 8252 section 8.6), and those of an app that nobody has registered: see client.AsksEachTime. So are
+// administrators by an app that wants to administer the server.
 func (e *endpoints) needsConsent(r *http.Request, a *authorization, s session) (bool, error) {
 	err := e.readRevocations(r, a, s)
-	if err != nil || slices.Contains(a.prompt, "consent") || a.client.AsksEachTime(a.redirectURI) {
+	if err != nil || slices.Contains(a.prompt, "consent") || a.asksEachTime() {
 		return true, err
 	}
 	if a.client.FirstParty {

@@ -27,7 +27,7 @@ func (e *endpoints) showConsent(w http.ResponseWriter, r *http.Request, a *autho
 	e.render(w, r, http.StatusOK, "consent", page{
 		Title:  say("Allow access?"),
 		Client: a.client.Name, API: a.api.Name, Scopes: scopes, Native: a.client.Impersonable(a.redirectURI),
-		AsksEachTime: a.client.AsksEachTime(a.redirectURI), Unregistered: a.client.Source != client.SourceAdministrator,
+		AsksEachTime: a.asksEachTime(), Unregistered: a.client.Source != client.SourceAdministrator,
 		ClientHost: a.client.DocumentHost(), Returns: returnTarget(a.redirectURI),
 		User: s.user.Name, UserID: s.user.ID,
 		Continue: r.URL.RawQuery, LoginAgain: again,
@@ -74,6 +74,10 @@ func (e *endpoints) consent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if administers(a.scope) && !s.user.Administers() {
+		redirect(w, "/authorize?"+query) // which says why
+		return nil
+	}
 	asked := s.digest != "" && s.user.ID == form.Get("user") && a.problem == nil
 	if asked && form.Get("decision") != "allow" {
 		return e.refuse(w, a, errAccessDenied)
@@ -82,7 +86,7 @@ func (e *endpoints) consent(w http.ResponseWriter, r *http.Request) error {
 		redirect(w, "/authorize?"+query)
 		return nil
 	}
-	if a.isPushed() || a.client.AsksEachTime(a.redirectURI) {
+	if a.isPushed() || a.asksEachTime() {
 		return e.allowNow(w, r, query, a, s)
 	}
 	if err := e.rememberConsent(r, a, s); err != nil {
@@ -103,7 +107,7 @@ func (e *endpoints) allowNow(w http.ResponseWriter, r *http.Request, query strin
 	if err := e.readRevocations(r, a, s); err != nil {
 		return err
 	}
-	if a.client.AsksEachTime(a.redirectURI) {
+	if a.asksEachTime() {
 		e.logConsent(r, a, s)
 	} else if err := e.rememberConsent(r, a, s); err != nil {
 		return err

@@ -69,8 +69,8 @@ func (e *endpoints) device(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return e.failDevice(w, r, s, typed, err)
 	}
-	if e.lacksFactor(s, d.Client.RequireSecondFactor) {
-		e.showDeviceLogin(w, r, http.StatusOK, page{Username: s.user.Username, Continue: code, NeedsFactor: true})
+	if e.needsLoginFor(s, d) {
+		e.showDeviceLogin(w, r, http.StatusOK, page{Username: s.user.Username, Continue: code, NeedsFactor: e.deviceNeedsFactor(d)})
 		return nil
 	}
 	return e.showDevice(w, r, s, code, d)
@@ -161,7 +161,7 @@ func (e *endpoints) decideDevice(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	_, d, err := e.waitingDevice(r, s, typed)
-	if err == nil && e.lacksFactor(s, d.Client.RequireSecondFactor) { // this page is older than that
+	if err == nil && e.needsLoginFor(s, d) { // this page is older than that
 		redirect(w, devicePage(typed))
 		return nil
 	}

@@ -16,6 +16,9 @@ func (e *endpoints) showFirstApp(w http.ResponseWriter, r *http.Request, s secon
 		redirect(w, secondStepPath)
 		return nil
 	}
+	if err := e.checkEnrolment(s.user, false, s.pending.EnrolLink); err != nil {
+		return err
+	}
 	begun, err := e.cfg.SecondFactors.Begin(r.Context(), s.user)
 	if err != nil {
 		return err
@@ -67,6 +70,9 @@ func (e *endpoints) addFirstApp(w http.ResponseWriter, r *http.Request) error {
 	if form.Get("login") != s.pending.PublicID() || len(s.factors) > 0 {
 		return errStartAgain
 	}
+	if err := e.checkEnrolment(s.user, false, s.pending.EnrolLink); err != nil {
+		return err
+	}
 	begun, err := e.cfg.SecondFactors.Resume(r.Context(), s.user, form.Get("enrolment"))
 	if err != nil {
 		return err
@@ -74,6 +80,7 @@ func (e *endpoints) addFirstApp(w http.ResponseWriter, r *http.Request) error {
 	var codes []string
 	err = e.completeSecondStep(w, r, s, func(ctx context.Context) (done secondfactor.Completion, err error) {
 		done, codes, err = e.confirmApp(ctx, s.user, form)
+		done.EnrolLink = s.pending.EnrolLink
 		return done, err
 	})
 	if err != nil {

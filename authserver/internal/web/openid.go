@@ -18,6 +18,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 // maxNonce bounds the nonce of an authorization request, in bytes. The database stores it for a while.
@@ -35,6 +36,7 @@ var identityTexts = map[string]*catalog.Message{
 	issuing.ScopeOpenID: say("Log you in"),
 	"email":             say("See your email address"),
 	"groups":            say("See which groups you are in"),
+	resource.AdminScope: say("Administer this service: all users, apps and keys"),
 }
 
 // claimsRequest is the claims parameter (OpenID Connect Core section 5.5).

@@ -142,6 +142,9 @@ func New(cfg Config) http.Handler {
 	e := newEndpoints(cfg)
 	routes := slices.Concat(e.apiRoutes(), e.pageRoutes(), e.secondStepRoutes(), e.accountRoutes(),
 		e.accountFactorRoutes())
+	if cfg.AdminAPI != nil {
+		routes = append(routes, e.enrolRoutes()...)
+	}
 	if cfg.Registration.On() {
 		routes = append(routes, e.registrationRoutes()...)
 	}

@@ -111,6 +111,8 @@ type firstStep struct {
 	grantType oauth.GrantType
 	// needsFactor says that what the login is for needs a second factor.
 	needsFactor bool
+	// enrolLink is the digest of the link by which the user adds the first second factor; empty if there is none.
+	enrolLink string
 }
 
 // afterPassword goes on with a login whose password was right: it logs the browser in, or begins the second step. The
@@ -142,7 +144,7 @@ func (e *endpoints) beginSecondStep(w http.ResponseWriter, r *http.Request, f fi
 	err = e.cfg.Sessions.CreatePendingLogin(r.Context(), secondfactor.PendingLogin{
 		Digest: secret.Digest(value), UserID: f.user.ID, PasswordVersion: f.user.PasswordVersion,
 		ClientID: f.clientID, GrantType: f.grantType, ContinueAt: f.continueAt,
-		CreatedAt: now, ExpiresAt: now.Add(secondfactor.PendingLifetime),
+		EnrolLink: f.enrolLink, CreatedAt: now, ExpiresAt: now.Add(secondfactor.PendingLifetime),
 	}, f.user.Login)
 	if errors.Is(err, grant.ErrInactive) {
 		return account.ErrIncorrect

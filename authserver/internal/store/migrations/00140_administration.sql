@@ -8,3 +8,7 @@ CREATE INDEX administrators ON users (id)
     WHERE replace(' ' || group_names || ' ', ' admins ', '') <> ' ' || group_names || ' ';
 CREATE INDEX users_by_groups ON users (group_names) WHERE group_names <> '' AND length(group_names) <= 1000;
 CREATE INDEX users_in_many_groups ON users (id) WHERE length(group_names) > 1000;
+
+-- The digest of the link by which an administrator without a second factor has begun a login that adds one; empty for
+-- all other logins.
+ALTER TABLE pending_logins ADD COLUMN enrol_link {{text}} NOT NULL DEFAULT '';

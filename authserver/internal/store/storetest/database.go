@@ -64,8 +64,12 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		_, err := s.UserByUsername(ctx, "x")
 		return err
 	},
-	"UserByID":     func(ctx context.Context, s *store.Store) error { _, err := s.UserByID(ctx, "x"); return err },
-	"Users":        func(ctx context.Context, s *store.Store) error { _, err := s.Users(ctx, record.Page{}); return err },
+	"UserByID": func(ctx context.Context, s *store.Store) error { _, err := s.UserByID(ctx, "x"); return err },
+	"Users":    func(ctx context.Context, s *store.Store) error { _, err := s.Users(ctx, record.Page{}); return err },
+	"SearchUsers": func(ctx context.Context, s *store.Store) error {
+		_, _, err := s.SearchUsers(ctx, "x", "", 1)
+		return err
+	},
 	"SetPassword":  func(ctx context.Context, s *store.Store) error { return s.SetPassword(ctx, "x", "hash", start) },
 	"DisableUser":  func(ctx context.Context, s *store.Store) error { return s.DisableUser(ctx, "x", start) },
 	"EnableUser":   func(ctx context.Context, s *store.Store) error { return s.EnableUser(ctx, "x") },

@@ -233,18 +233,25 @@ func testNameKey(t *testing.T, s *store.Store) {
 }
 
 func testPasswordCosts(t *testing.T, s *store.Store) {
-	for i, hash := range []string{"$2a$12$x", "$2b$12$x", "$2a$10$x", "", "not a hash", "$2a$99$x"} {
+	const end = "$MDEyMzQ1Njc4OWFiY2RlZg$ST+AOqQNYyzjhyCcXYjtCRPvCtGjxprm9zU7k7FwvT0"
+	for i, hash := range []string{
+		"$2a$12$x", "$2b$12$x", "$2a$12$y", "$2a$10$x", "", "not a hash", "$2a$99$x", "$2a$31$x",
+		"$argon2id$v=19$m=7168,t=5,p=1" + end, "$argon2id$v=19$m=7168,t=5,p=1$AAAA" + end[5:],
+		"$pbkdf2-sha256$i=27500" + end, "$argon2id$v=19$m=99999999,t=5,p=1" + end,
+	} {
 		u := newUser("user " + strconv.Itoa(i+2))
 		u.PasswordHash = hash
 		must(t, s.CreateUser(t.Context(), u))
 	}
 	counts, err := s.PasswordCosts(t.Context())
 	must(t, err)
-	got := map[int]int64{}
+	got := map[string]int64{}
 	for _, c := range counts {
 		got[c.Cost] += c.Count
 	}
-	same(t, "costs", map[int]int64{10: 1, 12: 2}, got)
+	same(t, "costs", map[string]int64{
+		"$2a$10$": 1, "$2a$12$": 2, "$2b$12$": 1, "$argon2id$v=19$m=7168,t=5,p=1$": 2, "$pbkdf2-sha256$i=27500$": 1,
+	}, got)
 }
 
 func testOddUsernames(t *testing.T, s *store.Store) {

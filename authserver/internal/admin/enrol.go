@@ -1,0 +1,49 @@
+package admin
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
+)
+
+// ErrNoEnrolment is returned for a link for a user who does not need one.
+var ErrNoEnrolment = errors.New("only an administrator without a second factor gets a link")
+
+// NeedsEnrolLink reports whether a user administers the server and has no second factor.
+func (s *Service) NeedsEnrolLink(ctx context.Context, u account.User) (bool, error) {
+	if !u.Administers() {
+		return false, nil
+	}
+	has, err := s.Store.HasSecondFactor(ctx, u.ID)
+	return !has, err
+}
+
+// EnrolLink makes the link by which an administrator adds the first second factor, and returns its secret, for
+// mail.LinkURL with account.EnrolPath. It works once, for account.LinkLifetime, and replaces the previous one. It
+// returns ErrNoEnrolment. Only commands call it: who can make such a link for an administrator whose password they know
+// is an administrator too.
+func (s *Service) EnrolLink(ctx context.Context, username string) (link string, err error) {
+	err = s.with(ctx, username, nil, func(u account.User) error {
+		needs, err := s.NeedsEnrolLink(ctx, u)
+		if err == nil && !needs {
+			err = fmt.Errorf("%w: %s is not in the group %s, is disabled or of the demo, or has a second factor",
+				ErrNoEnrolment, u.Username, account.AdminGroup)
+		}
+		if err != nil {
+			return err
+		}
+		if link, err = secret.New(rand.Reader, ""); err != nil {
+			return err
+		}
+		now := s.Now()
+		return s.Store.CreateEnrolLink(ctx, account.Link{
+			Digest: secret.Digest(link), Kind: account.EnrolLink, User: u,
+			CreatedAt: now, ExpiresAt: now.Add(account.LinkLifetime),
+		})
+	})
+	return link, err
+}
