@@ -72,7 +72,7 @@ func TestDependenciesOfOnePackage(t *testing.T) {
 		"database/sql":               "internal/store",
 		"golang.org/x/crypto/bcrypt": "internal/account",
 		"github.com/gorilla/mux":     "internal/web internal/adminapi",
-		"html/template":              "internal/web",
+		"html/template":              "internal/web internal/console",
 
 		"github.com/go-webauthn/webauthn": "internal/passkey",
 		"github.com/danielgtaylor/huma":   "internal/adminapi",
