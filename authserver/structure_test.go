@@ -129,6 +129,8 @@ func TestImportsGoOneWay(t *testing.T) {
 		"internal/store":      {"internal/issuing", "internal/web", "internal/server", "net/http"},
 		"internal/issuing":    {"internal/web", "internal/server"},
 		"internal/revocation": {"internal/store", "internal/issuing", "internal/web", "internal/server", "net/http"},
+		"internal/keyfile":    {"internal/store", "internal/admin", "internal/web", "internal/server", "net/http"},
+		"internal/admin":      {"internal/issuing", "internal/web", "internal/server", "net/http"},
 		"internal/web":        {"internal/server"},
 		"internal/doctor":     {"internal/server", "internal/store"},
 		"internal/server":     {"cmd", "authtest"},

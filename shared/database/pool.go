@@ -67,6 +67,27 @@ func List[T any](
 	if err != nil {
 		return nil, Unavailable(doing, err)
 	}
+	return scanAll(doing, scan, rows)
+}
+
+// ListTx is List in a transaction.
+func ListTx[T any](
+	ctx context.Context,
+	tx Tx,
+	doing string,
+	scan func(Row) (T, error),
+	query string,
+	args ...any,
+) ([]T, error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, Unavailable(doing, err)
+	}
+	return scanAll(doing, scan, rows)
+}
+
+// scanAll returns what scan makes of each row, and closes the rows.
+func scanAll[T any](doing string, scan func(Row) (T, error), rows *sql.Rows) ([]T, error) {
 	defer rows.Close()
 	items := []T{}
 	for rows.Next() {

@@ -9,6 +9,7 @@ import (
 type Tx interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // InTx runs steps in a transaction. If steps returns an error, it undoes what steps has written and
@@ -19,6 +20,19 @@ type Tx interface {
 // writes: that would deadlock.
 func (d *DB) InTx(ctx context.Context, doing string, steps func(context.Context, Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, d.Write.CallTimeout)
+	defer cancel()
+	if d.committer != nil {
+		return d.committer.commit(ctx, doing, steps)
+	}
+	return d.Write.inTx(ctx, doing, steps)
+}
+
+// longTx is how many times as long as InTx a call of InLongTx may take.
+const longTx = 10
+
+// InLongTx is InTx for many statements: it may take ten times as long.
+func (d *DB) InLongTx(ctx context.Context, doing string, steps func(context.Context, Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, longTx*d.Write.CallTimeout)
 	defer cancel()
 	if d.committer != nil {
 		return d.committer.commit(ctx, doing, steps)

@@ -13,11 +13,12 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // apiCommands are the commands that manage the APIs that tokens can be for.
@@ -40,7 +41,7 @@ type apiAddCommand struct {
 
 // Run registers the API.
 func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error {
-	a, err := c.api(time.Now())
+	a, err := c.api()
 	if err != nil {
 		return exitError(c.Audience, err)
 	}
@@ -48,7 +49,7 @@ func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error 
 		err := errors.New("--secret-to needs --keys-file (HALLPASS_KEYS_FILE): the file that the secret is added to")
 		return program.WithCode(program.ExitUsage, err)
 	}
-	err = changeRecords(ctx, c.Database, func(s *store.Store) error { return c.add(ctx, s, a) })
+	err = changeRecords(ctx, c.Database, func(s *admin.Service) error { return c.add(ctx, s, a) })
 	if c.IfMissing && errors.Is(err, record.ErrExists) {
 		fmt.Fprintf(streams.Out, "API %s: registered already\n", c.Audience)
 		return nil
@@ -62,23 +63,24 @@ func (c *apiAddCommand) Run(ctx context.Context, streams program.Streams) error 
 }
 
 // api returns the API that the command line describes.
-func (c *apiAddCommand) api(now time.Time) (resource.API, error) {
+func (c *apiAddCommand) api() (resource.API, error) {
 	scope, err := oauth.ParseScope(c.Scope)
 	if err != nil {
 		return resource.API{}, err
 	}
-	a := resource.API{Audience: c.Audience, Name: cmp.Or(c.Name, c.Audience), Scope: scope, CreatedAt: now}
+	a := resource.API{Audience: c.Audience, Name: cmp.Or(c.Name, c.Audience), Scope: scope}
 	return a, a.Validate()
 }
 
 // add registers the API and then creates its secret. Until then no token for the API is issued. If
 // the secret cannot be created, add deletes the API again.
-func (c *apiAddCommand) add(ctx context.Context, s *store.Store, a resource.API) error {
-	if err := s.CreateAPI(ctx, a); err != nil || c.SecretTo == "" {
+func (c *apiAddCommand) add(ctx context.Context, s *admin.Service, a resource.API) error {
+	if _, err := s.RegisterAPI(ctx, a); err != nil || c.SecretTo == "" {
 		return err
 	}
 	if err := c.addSecret(); err != nil {
-		return errors.Join(err, s.DeleteAPI(ctx, a.Audience, time.Now()))
+		_, deleting := s.DeleteAPI(ctx, a.Audience, nil)
+		return errors.Join(err, deleting)
 	}
 	return nil
 }
@@ -86,19 +88,19 @@ func (c *apiAddCommand) add(ctx context.Context, s *store.Store, a resource.API)
 // addSecret creates the API's secret. It writes the API's file first, so that the API knows the
 // secret before it signs tokens.
 func (c *apiAddCommand) addSecret() error {
-	keys, err := startReplacement(c.KeysFile)
+	keys, err := keyfile.Replace(c.KeysFile)
 	if err != nil {
 		return err
 	}
-	defer keys.discard()
-	ring, single, err := keyring.Add(keys.content, keyring.HS256, c.Audience, time.Now(), rand.Reader)
+	defer keys.Discard()
+	ring, single, err := keyring.Add(keys.Content(), keyring.HS256, c.Audience, time.Now(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.KeysFile, err)
 	}
-	if err := writeNew(c.SecretTo, single); err != nil {
+	if err := keyfile.Create(c.SecretTo, single); err != nil {
 		return err
 	}
-	if err := keys.replace(ring); err != nil {
+	if err := keys.Write(ring); err != nil {
 		return errors.Join(err, os.Remove(c.SecretTo))
 	}
 	return nil
@@ -114,9 +116,12 @@ type apiDeleteCommand struct {
 // signs the API's status list with it. Run also retires the secret of an API that is already deleted,
 // so that the command can be repeated.
 func (c *apiDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
-	of := store.LoginsOf{Audience: c.Audience}
-	err := endLogins(ctx, streams, c.Database, of, func(s *store.Store) error {
-		return s.DeleteAPI(ctx, c.Audience, time.Now())
+	err := changeRecords(ctx, c.Database, func(s *admin.Service) error {
+		ended, err := s.DeleteAPI(ctx, c.Audience, nil)
+		if err == nil {
+			printEnded(streams.Err, ended)
+		}
+		return err
 	})
 	if err != nil && !errors.Is(err, record.ErrNotFound) {
 		return exitError(c.Audience, err)
@@ -153,21 +158,21 @@ func (c *apiDeleteCommand) retireSecret(streams program.Streams) (bool, error) {
 	if c.KeysFile == "" {
 		return false, nil
 	}
-	keys, err := startReplacement(c.KeysFile)
+	keys, err := keyfile.Replace(c.KeysFile)
 	if err != nil {
 		return false, err
 	}
-	defer keys.discard()
+	defer keys.Discard()
 	now := time.Now()
 	end := now.Add(grant.MaxTokenLifetime)
-	retired, changed, err := keyring.Retire(keys.content, c.Audience, now, end)
+	retired, changed, err := keyring.Retire(keys.Content(), c.Audience, now, end)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", c.KeysFile, err)
 	}
 	if !changed {
 		return false, nil
 	}
-	if err := keys.replace(retired); err != nil {
+	if err := keys.Write(retired); err != nil {
 		return false, err
 	}
 	fmt.Fprintf(streams.Out, "%s: the API's secret expires at %s\n", c.KeysFile, end.UTC().Format(time.RFC3339))
@@ -203,7 +208,7 @@ type apiListCommand struct {
 
 // Run lists the APIs.
 func (c *apiListCommand) Run(ctx context.Context, streams program.Streams) error {
-	return withStore(ctx, c.Database, func(s *store.Store) error {
+	return withAdmin(ctx, c.Database, func(s *admin.Service) error {
 		apis, err := s.APIs(ctx)
 		if err != nil {
 			return err

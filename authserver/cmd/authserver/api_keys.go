@@ -2,15 +2,14 @@ package main
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/program"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 )
 
 // apiKeys is the flag of the commands that write the keys file of the default API, which has no private
@@ -24,14 +23,14 @@ func (f apiKeys) path(server string) string {
 	if f.APIKeysFile != "" || server == "" {
 		return f.APIKeysFile
 	}
-	return filepath.Join(filepath.Dir(server), "api-"+filepath.Base(server))
+	return keyfile.APIPath(server)
 }
 
 // create creates the two files of a new authorization server: its own, and that of the default API if the
 // key is a shared secret. It returns the paths that it has created.
 func (f apiKeys) create(server, algorithm string) (created []string, err error) {
 	if server == "" {
-		return nil, errEmpty("the path of a file")
+		return nil, keyfile.ErrNoPath
 	}
 	if algorithm == keyring.HS256 {
 		if err := missing(server, f.path(server)); err != nil {
@@ -42,7 +41,7 @@ func (f apiKeys) create(server, algorithm string) (created []string, err error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := writeNew(server, set); err != nil {
+	if err := keyfile.Create(server, set); err != nil {
 		return nil, err
 	}
 	created = []string{server}
@@ -64,21 +63,21 @@ func newServerKeys(algorithm string, now time.Time) ([]byte, error) {
 	return set, err
 }
 
-// missing returns errFileExists for the first path that exists.
+// missing returns keyfile.ErrExists for the first path that exists.
 func missing(paths ...string) error {
 	for _, path := range paths {
 		if _, err := os.Lstat(path); err == nil {
-			return fmt.Errorf("%s %w", path, errFileExists)
+			return fmt.Errorf("%s %w", path, keyfile.ErrExists)
 		}
 	}
 	return nil
 }
 
 // export creates the file of the default API, and returns its path. It returns "" if the API needs no file,
-// because it reads public keys, and errFileExists if it has one.
+// because it reads public keys, and keyfile.ErrExists if it has one.
 func (f apiKeys) export(server string) (path string, err error) {
-	ring, err := readRing(server)
-	if err != nil || !hasSharedSecret(ring) {
+	ring, err := keyfile.ReadRing(server)
+	if err != nil || !keyfile.HasSharedSecret(ring) {
 		return "", err
 	}
 	set, err := os.ReadFile(server)
@@ -90,23 +89,7 @@ func (f apiKeys) export(server string) (path string, err error) {
 		return "", err
 	}
 	path = f.path(server)
-	if err := writeNew(path, exported); err != nil {
-		return "", err
-	}
-	return path, nil
-}
-
-// existing returns the path of the API's file, or "" if no command has made one.
-func (f apiKeys) existing(server string) (string, error) {
-	path := f.path(server)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if _, err := regularFile(path); err != nil {
-		return "", err
-	}
-	set, err := os.ReadFile(path)
-	if err != nil || !keyring.IsExport(set) {
+	if err := keyfile.Create(path, exported); err != nil {
 		return "", err
 	}
 	return path, nil

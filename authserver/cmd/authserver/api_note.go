@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 )
 
 // note returns what the operator still has to do, or wait for, before there are tokens for the API;
@@ -18,7 +18,7 @@ func (c *apiAddCommand) note(now time.Time) string {
 			"for the API. With an asymmetric key there are tokens at once. Otherwise no token for this API is issued until " +
 			"it has a secret: run 'authserver api delete " + c.Audience + "' and add it again with --secret-to\n"
 	}
-	ring, err := readRing(c.KeysFile)
+	ring, err := keyfile.ReadRing(c.KeysFile)
 	if err != nil {
 		return fmt.Sprintf("note: no token for this API is issued until the server has a key for it: %v\n", err)
 	}
@@ -44,18 +44,12 @@ func (c *apiAddCommand) note(now time.Time) string {
 func (c *apiAddCommand) secretNote(ring *keyring.Ring) string {
 	note := fmt.Sprintf("note: wait a few seconds: the authorization server reads %s again and then issues tokens "+
 		"for the API, without a restart. Start the API with --keys-file %s (HALLPASS_KEYS_FILE)\n", c.KeysFile, c.SecretTo)
-	if own, err := (apiKeys{}).existing(c.KeysFile); !hasSharedSecret(ring) || own != "" && err == nil {
+	own, err := keyfile.ExistingAPIPath(keyfile.APIPath(c.KeysFile))
+	if !keyfile.HasSharedSecret(ring) || own != "" && err == nil {
 		return note // the default API reads public keys, or a file of its own
 	}
 	return note + fmt.Sprintf("note: %s now has the secrets of several APIs: give it to the authorization server only. "+
 		"A running default API that reads it goes on with the keys it has and does not follow the next rotation: "+
 		"run 'authserver key export %s NEW', and restart that API with --keys-file NEW (HALLPASS_KEYS_FILE)\n",
 		c.KeysFile, c.KeysFile)
-}
-
-// hasSharedSecret reports whether the ring has a secret of no particular API, which the default API needs.
-func hasSharedSecret(ring *keyring.Ring) bool {
-	return slices.ContainsFunc(ring.Keys(), func(k *keyring.Key) bool {
-		return k.Audience == "" && k.Algorithm == keyring.HS256
-	})
 }

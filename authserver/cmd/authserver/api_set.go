@@ -8,9 +8,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // apiSetCommand changes the fields that are not nil.
@@ -36,8 +35,12 @@ func (c *apiSetCommand) Run(ctx context.Context, streams program.Streams) error 
 	if c.Name == nil && c.Scope == nil && !c.AnyScope {
 		return program.WithCode(program.ExitUsage, errors.New("nothing to change: give --name, --scope or --any-scope"))
 	}
-	err := changeRecords(ctx, c.Database, func(s *store.Store) error {
-		_, err := s.UpdateAPI(ctx, c.Audience, c.change)
+	p, err := c.patch()
+	if err != nil {
+		return exitError(c.Audience, err)
+	}
+	err = changeRecords(ctx, c.Database, func(s *admin.Service) error {
+		_, err := s.ChangeAPI(ctx, c.Audience, p, nil)
 		return err
 	})
 	if err == nil {
@@ -46,20 +49,13 @@ func (c *apiSetCommand) Run(ctx context.Context, streams program.Streams) error 
 	return exitError(c.Audience, err)
 }
 
-// change returns the changed API, or why it is not valid.
-func (c *apiSetCommand) change(changed resource.API) (resource.API, error) {
-	if c.Name != nil {
-		changed.Name = *c.Name
+// patch returns what the command line changes.
+func (c *apiSetCommand) patch() (admin.APIPatch, error) {
+	p := admin.APIPatch{Name: c.Name, AnyScope: c.AnyScope}
+	if c.Scope == nil {
+		return p, nil
 	}
-	if c.Scope != nil {
-		scope, err := oauth.ParseScope(*c.Scope)
-		if err != nil {
-			return resource.API{}, err
-		}
-		changed.Scope, changed.AnyScope = scope, false
-	}
-	if c.AnyScope {
-		changed.Scope, changed.AnyScope = nil, true
-	}
-	return changed, changed.Validate()
+	scope, err := oauth.ParseScope(*c.Scope)
+	p.Scope = append(oauth.Scope{}, scope...) // not nil, which would keep the current one
+	return p, err
 }

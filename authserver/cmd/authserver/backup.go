@@ -10,6 +10,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/program"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -55,7 +56,7 @@ func (c *backupCommand) Run(ctx context.Context, streams program.Streams) error 
 
 // createWhole creates a file that only its owner can read. It calls write with the path of an empty file
 // beside it, and gives that file its name when it is on the disk: a cut leaves no half file of that name. It returns
-// errFileExists if there is such a file, which it does not change.
+// keyfile.ErrExists if there is such a file, which it does not change.
 func createWhole(path string, write func(path string) error) error {
 	if err := missing(path); err != nil {
 		return err
@@ -77,7 +78,7 @@ func createWhole(path string, write func(path string) error) error {
 	err = os.Link(next.Name(), path) // unlike Rename, it does not replace a file that was made meanwhile
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("%s %w", path, errFileExists)
+		return fmt.Errorf("%s %w", path, keyfile.ErrExists)
 	case err != nil: // a file system without hard links
 		if err := missing(path); err != nil {
 			return err
@@ -86,14 +87,5 @@ func createWhole(path string, write func(path string) error) error {
 			return err
 		}
 	}
-	return syncFolder(path)
-}
-
-// syncFolder syncs the folder of a file to the disk, so that a new name in it survives a power failure.
-func syncFolder(path string) error {
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return keyfile.SyncFolder(path)
 }

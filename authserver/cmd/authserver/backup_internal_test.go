@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 )
 
 // names returns the names in a folder.
@@ -37,7 +39,7 @@ func TestCreateWhole(t *testing.T) {
 		}, full, ""},
 		{"other program", func(path, part string) error {
 			return errors.Join(os.WriteFile(part, []byte("all"), 0o600), os.WriteFile(path, []byte("other"), 0o600))
-		}, errFileExists, "other"},
+		}, keyfile.ErrExists, "other"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,11 +11,11 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // clientCommands are the commands that manage clients.
@@ -97,30 +96,23 @@ const passwordNote = "note: with the password grant this client sees its users' 
 
 // Run registers the client. It prints only the secret to standard output, for scripts.
 func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) error {
-	registered, err := c.client(time.Now())
+	described, err := c.client()
+	if err == nil {
+		err = described.Validate()
+	}
 	if err != nil {
 		return exitError(c.ID, err)
 	}
-	secret := ""
-	if !c.Public && !c.given() {
-		if secret, registered.SecretDigest, err = client.GenerateSecret(rand.Reader); err != nil {
-			return err
-		}
-	}
-	if err := registered.Validate(); err != nil {
-		return exitError(c.ID, err)
-	}
-	note := ""
-	err = withStore(ctx, c.Database, func(s *store.Store) error {
-		if err := checkAPIs(ctx, s, slices.Concat(c.IntrospectsFor, c.ExchangeFrom, c.ExchangeTo)); err != nil {
-			return err
-		}
-		apis, err := s.APIs(ctx)
+	var registered client.Client
+	secret, note := "", ""
+	err = withAdmin(ctx, c.Database, func(s *admin.Service) error {
+		elsewhere, err := s.ScopesElsewhere(ctx, described.Scope)
 		if err != nil {
 			return err
 		}
-		note = scopeNote(s, apis, registered.Scope)
-		return s.CreateClient(ctx, registered)
+		note = scopeNote(elsewhere, described.Scope)
+		registered, secret, err = s.RegisterClient(ctx, described)
+		return err
 	})
 	if err != nil {
 		return exitError(c.ID, err)
@@ -130,32 +122,24 @@ func (c *clientAddCommand) Run(ctx context.Context, streams program.Streams) err
 	return printSecret(streams, secret)
 }
 
-// client returns the client that the command line describes, without its secret.
-func (c *clientAddCommand) client(now time.Time) (client.Client, error) {
+// client returns the client that the command line describes.
+func (c *clientAddCommand) client() (admin.NewClient, error) {
 	scope, err := oauth.ParseScope(c.Scope)
 	if err != nil {
-		return client.Client{}, err
+		return admin.NewClient{}, err
 	}
 	assertion, err := c.assertion()
 	if err != nil {
-		return client.Client{}, err
+		return admin.NewClient{}, err
 	}
-	digest := ""
-	if c.given() && !c.Public {
-		digest = client.NoSecret
-	}
-	introspectsFor := c.IntrospectsFor
-	if c.Introspects && len(introspectsFor) == 0 {
-		introspectsFor = []string{client.DefaultAPI}
-	}
-	return c.Logout.change(client.Client{
+	described := c.Logout.change(client.Client{
 		ID:             c.ID,
-		Name:           cmp.Or(c.Name, c.ID),
+		Name:           c.Name,
 		Grants:         grantTypes(c.Grant),
 		Scope:          scope,
 		RedirectURIs:   c.RedirectURI,
-		Introspects:    c.Introspects || len(introspectsFor) > 0,
-		IntrospectsFor: introspectsFor,
+		Introspects:    c.Introspects,
+		IntrospectsFor: c.IntrospectsFor,
 		FirstParty:     c.FirstParty,
 		WithoutPKCE:    c.WithoutPKCE,
 		RequirePAR:     c.RequirePAR,
@@ -165,26 +149,11 @@ func (c *clientAddCommand) client(now time.Time) (client.Client, error) {
 
 		ExchangeFrom: c.ExchangeFrom,
 		ExchangeTo:   c.ExchangeTo,
-		SecretDigest: digest,
 		Assertion:    assertion,
 
 		IDTokenAlgorithm: c.IDTokenAlg,
-
-		CreatedAt: now,
-	}), nil
-}
-
-// checkAPIs returns record.ErrNotFound unless all audiences but client.DefaultAPI are registered.
-func checkAPIs(ctx context.Context, s *store.Store, audiences []string) error {
-	for _, audience := range audiences {
-		if audience == client.DefaultAPI {
-			continue
-		}
-		if _, err := s.APIByAudience(ctx, audience); err != nil {
-			return fmt.Errorf("%s: %w", audience, err)
-		}
-	}
-	return nil
+	})
+	return admin.NewClient{Client: described, Public: c.Public}, nil
 }
 
 // grantTypes returns the grant types of these names, which are known, without duplicates.
@@ -213,8 +182,12 @@ type clientDeleteCommand struct {
 
 // Run deletes the client.
 func (c *clientDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
-	err := endLogins(ctx, streams, c.Database, store.LoginsOf{ClientID: c.ID}, func(s *store.Store) error {
-		return s.DeleteClient(ctx, c.ID, time.Now())
+	err := changeRecords(ctx, c.Database, func(s *admin.Service) error {
+		ended, err := s.DeleteClient(ctx, c.ID, nil)
+		if err == nil {
+			printEnded(streams.Err, ended)
+		}
+		return err
 	})
 	if err == nil {
 		fmt.Fprintf(streams.Out, "client %s: deleted\n", c.ID)
@@ -356,7 +329,7 @@ func (c *clientListCommand) Validate() error {
 
 // Run lists the clients.
 func (c *clientListCommand) Run(ctx context.Context, streams program.Streams) error {
-	return withStore(ctx, c.Database, func(s *store.Store) error {
+	return withAdmin(ctx, c.Database, func(s *admin.Service) error {
 		out := newListPrinter(streams.Out, c.JSON, []any{"ID", "NAME", "KIND", "GRANTS", "SCOPE"})
 		return printPages(c.pageFlags, out, func(page record.Page) ([]client.Client, error) { return s.Clients(ctx, page) },
 			func(registered client.Client) (key string, shown any, row []any) {
@@ -373,8 +346,8 @@ type clientShowCommand struct {
 
 // Run shows the client.
 func (c *clientShowCommand) Run(ctx context.Context, streams program.Streams) error {
-	err := withStore(ctx, c.Database, func(s *store.Store) error {
-		registered, err := s.ClientByID(ctx, c.ID)
+	err := withAdmin(ctx, c.Database, func(s *admin.Service) error {
+		registered, err := s.Client(ctx, c.ID)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/jwkset"
+	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 )
 
 // clientKeys are the flags for clients that authenticate by assertions.
@@ -44,7 +45,7 @@ func (k clientKeys) assertion() (client.Assertion, error) {
 
 // readJWKS reads a file that is not larger than a JWK Set may be.
 func readJWKS(path string) ([]byte, error) {
-	if _, err := regularFile(path); err != nil {
+	if _, err := keyfile.Regular(path); err != nil {
 		return nil, err
 	}
 	file, err := os.Open(path)

@@ -10,8 +10,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // clientSetCommand changes the fields that are not nil.
@@ -62,31 +62,20 @@ func (c *clientSetCommand) Run(ctx context.Context, streams program.Streams) err
 	if err := c.checkFlags(); err != nil {
 		return program.WithCode(program.ExitUsage, err)
 	}
-	assertion, err := c.assertion()
+	p, err := c.patch()
 	if err != nil {
 		return exitError(c.ID, err)
 	}
 	note := ""
 	var changed client.Client
-	err = changeRecords(ctx, c.Database, func(s *store.Store) error {
-		if err := checkAPIs(ctx, s, c.apis()); err != nil {
-			return err
-		}
-		apis, err := s.APIs(ctx)
+	err = changeRecords(ctx, c.Database, func(s *admin.Service) error {
+		elsewhere, err := s.ScopesElsewhere(ctx, slices.Concat(p.Scope, p.AddScope))
 		if err != nil {
 			return err
 		}
-		var had oauth.Scope
-		changed, err = s.UpdateClient(ctx, c.ID, func(registered client.Client) (client.Client, error) {
-			had = registered.Scope
-			if registered, err = c.changeAuthentication(registered, assertion); err != nil {
-				return client.Client{}, err
-			}
-			return c.change(registered)
-		})
-		if err == nil {
-			note = scopeNote(s, apis, without(changed.Scope, had))
-		}
+		var had client.Client
+		had, changed, err = s.ChangeClient(ctx, c.ID, p, nil)
+		note = scopeNote(elsewhere, admin.Without(changed.Scope, had.Scope))
 		return err
 	})
 	if err != nil {
@@ -123,24 +112,6 @@ func (c *clientSetCommand) checkFlags() error {
 	return nil
 }
 
-// changeAuthentication returns the client with the keys or the trusted issuer of the command line,
-// and without what the command line removes.
-func (c *clientSetCommand) changeAuthentication(
-	changed client.Client,
-	given client.Assertion,
-) (client.Client, error) {
-	if c.NoSecret && changed.Public() {
-		return client.Client{}, fmt.Errorf("%w: %s is public and has no secret", client.ErrBad, c.ID)
-	}
-	if c.given() || c.NoKeys {
-		changed.Assertion = given
-	}
-	if c.NoSecret {
-		changed.SecretDigest = client.NoSecret
-	}
-	return changed, nil
-}
-
 // empty reports whether no setting is given.
 func (c *clientSetCommand) empty() bool {
 	return c.Name == nil && c.Grant == nil && c.Scope == nil && c.AddScope == nil && c.RemoveScope == nil &&
@@ -151,96 +122,65 @@ func (c *clientSetCommand) empty() bool {
 		!c.NoKeys && !c.NoSecret && !c.Logout.given()
 }
 
-// change returns the changed client, or why it is not valid.
-func (c *clientSetCommand) change(changed client.Client) (client.Client, error) {
-	if c.Name != nil {
-		changed.Name = *c.Name
+// patch returns what the command line changes.
+func (c *clientSetCommand) patch() (p admin.ClientPatch, err error) {
+	p = admin.ClientPatch{
+		Name:                   c.Name,
+		RedirectURIs:           replaced(c.RedirectURI),
+		PostLogoutRedirectURIs: replaced(c.Logout.PostLogoutRedirectURI),
+		BackchannelLogoutURI:   c.Logout.BackchannelLogoutURI,
+		Introspects:            c.Introspects,
+		IntrospectsFor:         c.IntrospectsFor,
+		ExchangeFrom:           replaced(c.ExchangeFrom),
+		ExchangeTo:             replaced(c.ExchangeTo),
+		FirstParty:             c.FirstParty,
+		WithoutPKCE:            c.WithoutPKCE,
+		RequirePAR:             c.RequirePAR,
+		RequireDPoP:            c.DPoP,
+		RequireSecondFactor:    c.SecondFactor,
+		Admin:                  c.Admin,
+		IDTokenAlgorithm:       c.IDTokenAlg,
+		NoSecret:               c.NoSecret,
 	}
 	if c.Grant != nil {
-		changed.Grants = grantTypes(c.Grant)
+		p.Grants = append([]oauth.GrantType{}, grantTypes(c.Grant)...) // not nil, which would keep the current ones
 	}
-	var err error
-	if changed.Scope, err = c.scope(changed.Scope); err != nil {
-		return client.Client{}, err
-	}
-	changed.RedirectURIs = replaced(c.RedirectURI, changed.RedirectURIs)
-	if c.Introspects != nil {
-		changed.Introspects = *c.Introspects
-		if !changed.Introspects {
-			changed.IntrospectsFor = nil
-		} else if len(changed.IntrospectsFor) == 0 {
-			changed.IntrospectsFor = []string{client.DefaultAPI}
+	if c.given() || c.NoKeys {
+		assertion, err := c.assertion()
+		if err != nil {
+			return p, err
 		}
+		p.Assertion = &assertion
 	}
-	if c.IntrospectsFor != nil {
-		changed.Introspects, changed.IntrospectsFor = true, c.IntrospectsFor
-	}
-	changed.ExchangeFrom = replaced(c.ExchangeFrom, changed.ExchangeFrom)
-	changed.ExchangeTo = replaced(c.ExchangeTo, changed.ExchangeTo)
-	if c.WithoutPKCE != nil {
-		changed.WithoutPKCE = *c.WithoutPKCE
-	}
-	if c.RequirePAR != nil {
-		changed.RequirePAR = *c.RequirePAR
-	}
-	if c.DPoP != nil {
-		changed.RequireDPoP = *c.DPoP
-	}
-	if c.SecondFactor != nil {
-		changed.RequireSecondFactor = *c.SecondFactor
-	}
-	if c.Admin != nil {
-		changed.Admin = *c.Admin
-	}
-	if c.IDTokenAlg != nil {
-		changed.IDTokenAlgorithm = *c.IDTokenAlg
-	}
-	if c.FirstParty != nil {
-		changed.FirstParty = *c.FirstParty
-	}
-	changed = c.Logout.change(changed)
-	return changed, changed.Validate()
+	return p, c.setScope(&p)
 }
 
-// apis returns the APIs that the command line names.
-func (c *clientSetCommand) apis() []string {
-	return slices.Concat(c.IntrospectsFor, replaced(c.ExchangeFrom, nil), replaced(c.ExchangeTo, nil))
-}
-
-// replaced returns a list that a flag replaces: the current one if the flag is not given, and nothing if it is given
+// replaced returns the list of a flag that replaces one: nil if the flag is not given, and an empty list if it is given
 // once, empty.
-func replaced(flag, current []string) []string {
-	switch {
-	case flag == nil:
-		return current
-	case slices.Equal(flag, []string{""}):
-		return nil
+func replaced(flag []string) []string {
+	if slices.Equal(flag, []string{""}) {
+		return []string{}
 	}
 	return flag
 }
 
-// scope returns the scope of a client that has the current one.
-func (c *clientSetCommand) scope(current oauth.Scope) (oauth.Scope, error) {
+// setScope sets what the command line changes of the scope.
+func (c *clientSetCommand) setScope(p *admin.ClientPatch) (err error) {
 	if c.Scope != nil {
-		return oauth.ParseScope(*c.Scope)
+		scope, err := oauth.ParseScope(*c.Scope)
+		p.Scope = append(oauth.Scope{}, scope...) // not nil, which would keep the current one
+		return err
 	}
-	added, err := scopesOf("--add-scope", c.AddScope)
-	if err != nil {
-		return nil, err
+	if p.AddScope, err = scopesOf("--add-scope", c.AddScope); err != nil {
+		return err
 	}
-	removed, err := scopesOf("--remove-scope", c.RemoveScope)
-	if err != nil {
-		return nil, err
+	if p.RemoveScope, err = scopesOf("--remove-scope", c.RemoveScope); err != nil {
+		return err
 	}
-	if both := added.Common(removed); len(both) > 0 {
-		return nil, program.WithCode(program.ExitUsage, fmt.Errorf("%s is both added and removed", both))
+	if both := p.AddScope.Common(p.RemoveScope); len(both) > 0 {
+		return program.WithCode(program.ExitUsage, fmt.Errorf("%s is both added and removed", both))
 	}
-	if name, missing := current.Missing(removed...); missing {
-		return nil, program.WithCode(program.ExitUsage, fmt.Errorf("the client does not have the scope %s: it has %s",
-			name, current))
-	}
-	all := append(slices.Clone(current), added...)
-	return oauth.ParseScope(without(all, removed).String())
+	return nil
 }
 
 // scopesOf returns the scopes in all values of a flag.
@@ -253,9 +193,4 @@ func scopesOf(flag string, values []string) (oauth.Scope, error) {
 		err = errEmpty(flag)
 	}
 	return scope, err
-}
-
-// without returns the scopes that are not among others.
-func without(scope, others oauth.Scope) oauth.Scope {
-	return slices.DeleteFunc(slices.Clone(scope), func(name string) bool { return slices.Contains(others, name) })
 }

@@ -3,13 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/program"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -43,7 +41,7 @@ func (c *consentListCommand) Run(ctx context.Context, streams program.Streams) e
 		if err != nil {
 			return err
 		}
-		consents, err := s.Consents(ctx, user.ID)
+		consents, err := administration(s).Consents(ctx, user.Username)
 		if err != nil {
 			return err
 		}
@@ -62,14 +60,10 @@ type consentRevokeCommand struct {
 
 // Run revokes the consent.
 func (c *consentRevokeCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.end(ctx, streams, "consent to "+c.ClientID+" revoked", c.ClientID, func(s *store.Store) error {
-		user, err := s.UserByUsername(ctx, c.Username)
-		if err != nil {
-			return err
-		}
-		err = s.RevokeConsent(ctx, user.ID, c.ClientID, time.Now())
-		if errors.Is(err, record.ErrNotFound) {
-			return fmt.Errorf("%s: %w", c.ClientID, err)
+	return c.do(ctx, streams, "consent to "+c.ClientID+" revoked", func(s *admin.Service) error {
+		ended, err := s.RevokeConsent(ctx, c.Username, c.ClientID)
+		if err == nil {
+			printEnded(streams.Err, ended)
 		}
 		return err
 	})

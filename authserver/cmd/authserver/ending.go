@@ -8,25 +8,15 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/program"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/server"
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// endLogins opens the database, runs work, which ends logins by deleting a client or an API, and prints
-// on standard error how many there were. It counts them right before.
-func endLogins(
-	ctx context.Context,
-	streams program.Streams,
-	d server.Database,
-	of store.LoginsOf,
-	work func(*store.Store) error,
-) error {
-	return changeRecords(ctx, d, func(s *store.Store) error {
-		return endLoginsIn(ctx, streams.Err, s, of, func() error { return work(s) })
-	})
-}
+// printEnded prints on standard error how many logins a command has ended.
+func printEnded(out io.Writer, n store.Logins) { fmt.Fprintf(out, "ended %s\n", describeLogins(n)) }
 
-// endLoginsIn is endLogins in an open database.
+// endLoginsIn runs work, which ends logins, and prints on standard error how many there were. It counts them right
+// before.
 func endLoginsIn(ctx context.Context, out io.Writer, s *store.Store, of store.LoginsOf, work func() error) error {
 	n, err := s.CountLogins(ctx, of, time.Now())
 	if err != nil {
@@ -35,7 +25,7 @@ func endLoginsIn(ctx context.Context, out io.Writer, s *store.Store, of store.Lo
 	if err := work(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "ended %s\n", describeLogins(n))
+	printEnded(out, n)
 	return nil
 }
 
@@ -79,12 +69,7 @@ func (c *userLogoutCommand) Run(ctx context.Context, streams program.Streams) er
 			return errEmpty("--client")
 		}
 	}
-	return c.end(ctx, streams, done, clientID, func(s *store.Store) error {
-		if clientID != "" {
-			if _, err := s.ClientByID(ctx, clientID); err != nil {
-				return fmt.Errorf("%s: %w", clientID, err)
-			}
-		}
-		return s.LogOut(ctx, c.Username, clientID, time.Now())
+	return c.end(ctx, streams, done, clientID, func(s *admin.Service) error {
+		return s.LogOut(ctx, c.Username, clientID)
 	})
 }

@@ -9,16 +9,15 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
+	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/userimport"
 )
-
-// errFileExists means that a file that a command would create exists. It follows the path.
-var errFileExists = errors.New("already exists and was not changed")
 
 // exitCodes maps errors to the exit codes that operators' scripts rely on.
 var exitCodes = []struct {
@@ -30,7 +29,8 @@ var exitCodes = []struct {
 	{record.ErrExists, program.ExitConflict},
 	{account.ErrEmailTaken, program.ExitConflict},
 	{resource.ErrDefault, program.ExitConflict},
-	{errFileExists, program.ExitConflict},
+	{keyfile.ErrExists, program.ExitConflict},
+	{keyfile.ErrBusy, program.ExitConflict},
 	{store.ErrNotEmpty, program.ExitConflict},
 
 	{userimport.ErrFormat, program.ExitUsage},
@@ -41,9 +41,16 @@ var exitCodes = []struct {
 	{client.ErrBad, program.ExitUsage},
 	{resource.ErrBad, program.ExitUsage},
 	{oauth.ErrInvalidScope, program.ExitUsage},
+	{admin.ErrLacksScope, program.ExitUsage},
 	{keyring.ErrBadRing, program.ExitUsage},
 	{keyring.ErrWeakKey, program.ExitUsage},
 	{keyring.ErrNoKey, program.ExitUsage},
+	{keyfile.ErrNoPath, program.ExitUsage},
+	{keyfile.ErrSeveralAPIs, program.ExitUsage},
+	{keyfile.ErrOwnFile, program.ExitUsage},
+	{keyfile.ErrExport, program.ExitUsage},
+	{keyfile.ErrPublicOnly, program.ExitUsage},
+	{keyfile.ErrTwice, program.ExitUsage},
 }
 
 // errEmpty means that a flag or argument has no value.
@@ -52,13 +59,13 @@ func errEmpty(name string) error {
 }
 
 // exitError adds the exit code to an error. It also adds the subject, unless that is empty, to
-// errors about something that is missing or already exists: their text does not name it.
+// errors about something that is missing or already exists, unless their text names it.
 func exitError(subject string, err error) error {
 	for _, known := range exitCodes {
 		if !errors.Is(err, known.err) {
 			continue
 		}
-		if subject != "" && known.code != program.ExitUsage {
+		if subject != "" && known.code != program.ExitUsage && !errors.Is(err, keyfile.ErrBusy) {
 			err = fmt.Errorf("%s: %w", subject, err)
 		}
 		return program.WithCode(known.code, err)

@@ -4,13 +4,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/program"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
 // keyCommands are the commands that manage signing keys.
@@ -54,8 +55,8 @@ type keyExportCommand struct {
 
 // Run writes the file. It never overwrites one.
 func (c *keyExportCommand) Run(streams program.Streams) error {
-	if _, err := regularFile(c.From); err != nil {
-		return err
+	if _, err := keyfile.Regular(c.From); err != nil {
+		return exitError("", err)
 	}
 	set, err := os.ReadFile(c.From)
 	if err != nil {
@@ -63,9 +64,9 @@ func (c *keyExportCommand) Run(streams program.Streams) error {
 	}
 	data, err := keyring.ForAPI(set, c.API)
 	if err != nil {
-		return exitError("", inFile(c.From, err))
+		return exitError("", keyfile.InFile(c.From, err))
 	}
-	if err := writeNew(c.To, data); err != nil {
+	if err := keyfile.Create(c.To, data); err != nil {
 		return exitError("", err)
 	}
 	fmt.Fprintf(streams.Out, "created %s\n", c.To)
@@ -110,7 +111,7 @@ func (c *initCommand) Run(streams program.Streams) error {
 		case errors.Is(err, errNotNeeded):
 		case err == nil:
 			fmt.Fprintf(streams.Out, "created %s\n", secret.path)
-		case errors.Is(err, errFileExists):
+		case errors.Is(err, keyfile.ErrExists):
 			if err := os.Chmod(secret.path, 0o600); err != nil { // earlier versions made passwords readable
 				return err
 			}
@@ -140,7 +141,7 @@ func writeKeys(path string) error {
 	if err != nil {
 		return err
 	}
-	return writeNew(path, set)
+	return keyfile.Create(path, set)
 }
 
 // writePassword creates a file with a random password.
@@ -149,24 +150,5 @@ func writePassword(path string) error {
 	if err != nil {
 		return err
 	}
-	return writeNew(path, []byte(password+"\n"))
-}
-
-// writeNew creates a file that only its owner can read. It returns errFileExists if it exists.
-func writeNew(path string, data []byte) error {
-	if path == "" {
-		return errEmpty("the path of a file")
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s %w", path, errFileExists)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(path)) // do not leave half a secret
-	}
-	return nil
+	return keyfile.Create(path, []byte(password+"\n"))
 }

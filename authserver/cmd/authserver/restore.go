@@ -10,6 +10,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -57,7 +58,7 @@ func (c *restoreCommand) Run(ctx context.Context, streams program.Streams) error
 		return unchanged(err)
 	}
 	if keys != nil {
-		defer keys.discard()
+		defer keys.Discard()
 	}
 	if c.File != "" {
 		err = c.putBack(ctx, streams)
@@ -71,11 +72,16 @@ func (c *restoreCommand) Run(ctx context.Context, streams program.Streams) error
 }
 
 // prepareKeys prepares the rotation of the keys. It returns nil if no keys file is set.
-func (c *restoreCommand) prepareKeys() (*preparedRotation, error) {
+func (c *restoreCommand) prepareKeys() (*keyfile.Prepared, error) {
 	if c.KeysFile == "" {
 		return nil, nil
 	}
-	return (&keyRotateCommand{apiKeys: c.apiKeys, Path: c.KeysFile, Also: c.Also, Compromised: true}).prepare()
+	return c.rotation().rotation().Prepare(time.Now())
+}
+
+// rotation is the command that replaces the keys.
+func (c *restoreCommand) rotation() *keyRotateCommand {
+	return &keyRotateCommand{apiKeys: c.apiKeys, Path: c.KeysFile, Also: c.Also, Compromised: true}
 }
 
 // begin begins an epoch in a database that is a copy.
@@ -95,7 +101,7 @@ func (c *restoreCommand) begin(ctx context.Context, streams program.Streams, d s
 }
 
 // finish replaces the keys and says what is left to do.
-func (c *restoreCommand) finish(ctx context.Context, streams program.Streams, keys *preparedRotation) error {
+func (c *restoreCommand) finish(ctx context.Context, streams program.Streams, keys *keyfile.Prepared) error {
 	if keys == nil {
 		fmt.Fprint(streams.Err, "note: run 'authserver key rotate --compromised KEYS' before the servers start, or change "+
 			"HALLPASS_TOKEN_SECRET: it also ends tokens of an epoch that this copy does not know\n")
@@ -110,12 +116,12 @@ func (c *restoreCommand) finish(ctx context.Context, streams program.Streams, ke
 }
 
 // replaceKeys replaces the keys. It seals the key of second factors with the new ones first, so that they can be read.
-func (c *restoreCommand) replaceKeys(ctx context.Context, streams program.Streams, keys *preparedRotation) error {
-	before, err := readRing(c.KeysFile)
+func (c *restoreCommand) replaceKeys(ctx context.Context, streams program.Streams, keys *keyfile.Prepared) error {
+	before, err := keyfile.ReadRing(c.KeysFile)
 	if err != nil {
 		return err
 	}
-	after, err := keyring.Parse(keys.contents[len(keys.contents)-1]) // the last file is that of the authorization server
+	after, err := keyring.Parse(keys.Content())
 	if err != nil {
 		return err
 	}
@@ -130,7 +136,7 @@ func (c *restoreCommand) replaceKeys(ctx context.Context, streams program.Stream
 	if err != nil {
 		return err
 	}
-	return keys.write(streams)
+	return c.rotation().write(streams, keys)
 }
 
 // startEpoch begins the epoch and returns how many logins that ended.

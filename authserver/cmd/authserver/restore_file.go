@@ -13,6 +13,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/database"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -60,7 +61,7 @@ func (c *restoreCommand) putBack(ctx context.Context, streams program.Streams) e
 // checkTarget resolves the path of the database and returns what is there, or nil. It fails if that must
 // not be replaced, or if the copy is incomplete.
 func (c *restoreCommand) checkTarget(path string) (target string, previous fs.FileInfo, err error) {
-	file, err := regularFile(c.File)
+	file, err := keyfile.Regular(c.File)
 	if err != nil {
 		return "", nil, err
 	}
@@ -83,7 +84,7 @@ func (c *restoreCommand) checkTarget(path string) (target string, previous fs.Fi
 	case !previous.Mode().IsRegular():
 		return "", nil, fmt.Errorf("%s is not a regular file", path)
 	case !c.Overwrite:
-		return "", nil, fmt.Errorf("%s %w: write --overwrite to replace it", path, errFileExists)
+		return "", nil, fmt.Errorf("%s %w: write --overwrite to replace it", path, keyfile.ErrExists)
 	}
 	target, err = filepath.EvalSymlinks(path)
 	return target, previous, err
@@ -106,7 +107,7 @@ func resolveMissing(path string) (string, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			return path, nil
 		case errors.Is(err, syscall.EINVAL): // a file was made meanwhile
-			return "", fmt.Errorf("%s %w", path, errFileExists)
+			return "", fmt.Errorf("%s %w", path, keyfile.ErrExists)
 		case err != nil:
 			return "", err
 		case !filepath.IsAbs(next):
@@ -215,7 +216,7 @@ func (n *nextDatabase) keep(previous fs.FileInfo) error {
 	return n.file.Sync()
 }
 
-// install puts the closed copy in its place. If it overwrites nothing, it returns errFileExists if a database was
+// install puts the closed copy in its place. If it overwrites nothing, it returns keyfile.ErrExists if a database was
 // made there meanwhile.
 func (n *nextDatabase) install(overwrite bool) error {
 	if _, err := n.parent.Lstat(n.name + "-wal"); !errors.Is(err, fs.ErrNotExist) {
@@ -239,17 +240,17 @@ func (n *nextDatabase) install(overwrite bool) error {
 		if err := n.parent.Rename(n.name, base); err != nil {
 			return err
 		}
-		return syncFolder(n.target)
+		return keyfile.SyncFolder(n.target)
 	}
 	err := n.parent.Link(n.name, base) // unlike Rename, it does not replace a file that was made meanwhile
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s %w", n.target, errFileExists)
+		return fmt.Errorf("%s %w", n.target, keyfile.ErrExists)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: if the file system has no hard links, make an empty file %s with mode 600, "+
 			"and write --overwrite", err, n.target)
 	}
-	return errors.Join(n.parent.Remove(n.name), syncFolder(n.target))
+	return errors.Join(n.parent.Remove(n.name), keyfile.SyncFolder(n.target))
 }
 
 // checkSame fails if another user has put another file in the place of the copy.

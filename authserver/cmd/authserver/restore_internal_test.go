@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 )
 
 // startCopy makes a copy beside a database of a folder, and returns it with the path of that.
@@ -77,8 +79,8 @@ func TestRestoreMadeMeanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := next.install(false); !errors.Is(err, errFileExists) {
-		t.Errorf("error %v, want errFileExists", err)
+	if err := next.install(false); !errors.Is(err, keyfile.ErrExists) {
+		t.Errorf("error %v, want keyfile.ErrExists", err)
 	}
 	for _, path := range []string{target, target + "-wal"} {
 		if text, err := os.ReadFile(path); string(text) != "server" {

@@ -6,9 +6,9 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/program"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // scopeCommands are the commands that manage the descriptions of scopes. The consent page shows the
@@ -31,7 +31,7 @@ func (c *scopeDescribeCommand) Run(ctx context.Context, streams program.Streams)
 	if err := d.Validate(); err != nil {
 		return exitError(c.Scope, err)
 	}
-	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.DescribeScope(ctx, d) })
+	err := withAdmin(ctx, c.Database, func(s *admin.Service) error { return s.DescribeScope(ctx, d) })
 	if err == nil {
 		fmt.Fprintf(streams.Out, "scope %s: described\n", c.Scope)
 	}
@@ -45,7 +45,7 @@ type scopeForgetCommand struct {
 
 // Run removes the description.
 func (c *scopeForgetCommand) Run(ctx context.Context, streams program.Streams) error {
-	err := withStore(ctx, c.Database, func(s *store.Store) error { return s.ForgetScope(ctx, c.Scope) })
+	err := withAdmin(ctx, c.Database, func(s *admin.Service) error { return s.ForgetScope(ctx, c.Scope) })
 	if err == nil {
 		fmt.Fprintf(streams.Out, "scope %s: forgotten\n", c.Scope)
 	}
@@ -69,8 +69,8 @@ type scopeListCommand struct {
 
 // Run lists the descriptions.
 func (c *scopeListCommand) Run(ctx context.Context, streams program.Streams) error {
-	return withStore(ctx, c.Database, func(s *store.Store) error {
-		described, err := s.ScopeDescriptions(ctx)
+	return withAdmin(ctx, c.Database, func(s *admin.Service) error {
+		described, err := s.Scopes(ctx)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -21,10 +22,10 @@ var waitForServers = func(ctx context.Context) {
 	}
 }
 
-// changeRecords is withStore for work that changes a client or an API. It returns when the change is in
+// changeRecords is withAdmin for work that changes a client or an API. It returns when the change is in
 // force on every server.
-func changeRecords(ctx context.Context, d server.Database, work func(*store.Store) error) error {
-	err := withStore(ctx, d, work)
+func changeRecords(ctx context.Context, d server.Database, work func(*admin.Service) error) error {
+	err := withAdmin(ctx, d, work)
 	if err == nil {
 		waitForServers(ctx)
 	}

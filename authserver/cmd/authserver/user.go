@@ -11,6 +11,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -52,7 +53,7 @@ func (t *userTarget) do(
 	ctx context.Context,
 	streams program.Streams,
 	done string,
-	work func(*store.Store) error,
+	work func(*admin.Service) error,
 ) error {
 	if t.Username == "" {
 		return errEmpty("the username")
@@ -61,7 +62,7 @@ func (t *userTarget) do(
 		if _, err := t.find(ctx, s); err != nil && !errors.Is(err, record.ErrNotFound) {
 			return err
 		}
-		return work(s)
+		return warnOfLockout(ctx, streams, s, func() error { return work(administration(s)) })
 	})
 	if err == nil {
 		fmt.Fprintf(streams.Out, "user %s: %s\n", t.Username, done)
@@ -74,12 +75,29 @@ func (t *userTarget) end(
 	ctx context.Context,
 	streams program.Streams,
 	done, clientID string,
-	work func(*store.Store) error,
+	work func(*admin.Service) error,
 ) error {
-	return t.do(ctx, streams, done, func(s *store.Store) error {
+	return t.do(ctx, streams, done, func(s *admin.Service) error {
 		of := store.LoginsOf{Username: t.Username, ClientID: clientID}
-		return endLoginsIn(ctx, streams.Err, s, of, func() error { return work(s) })
+		return endLoginsIn(ctx, streams.Err, s.Store, of, func() error { return work(s) })
 	})
+}
+
+// warnOfLockout runs work, and warns if nobody administers the server after it, but somebody did before.
+func warnOfLockout(ctx context.Context, streams program.Streams, s *store.Store, work func() error) error {
+	before, err := s.Administrators(ctx)
+	if err == nil {
+		err = work()
+	}
+	if err != nil || before == 0 {
+		return err
+	}
+	after, err := s.Administrators(ctx)
+	if err == nil && after == 0 {
+		fmt.Fprintf(streams.Err, "warning: nobody administers the server now; 'authserver user set NAME --add-group %s' "+
+			"makes an administrator\n", account.AdminGroup)
+	}
+	return err
 }
 
 // newPassword are the flags of the commands that set a password.
@@ -101,13 +119,9 @@ func (c newPassword) Validate() error {
 	return nil
 }
 
-// newHash reads a new password for the user and returns its hash.
-func (c newPassword) newHash(ctx context.Context, streams program.Streams, username string) (string, error) {
-	password, err := readPassword(ctx, streams)
-	if err != nil {
-		return "", err
-	}
-	if err := account.CheckPassword(username, password, c.PasswordMinLength); err != nil {
+// hash checks a new password of a user and returns its hash.
+func (c newPassword) hash(_ context.Context, user account.User, password string) (string, error) {
+	if err := account.CheckPassword(user.Username, password, c.PasswordMinLength); err != nil {
 		return "", err
 	}
 	hasher, err := account.NewHasher(c.BcryptCost)
@@ -133,20 +147,19 @@ func (c *userAddCommand) Validate() error {
 
 // Run adds the user. It checks everything else before it asks for the password.
 func (c *userAddCommand) Run(ctx context.Context, streams program.Streams) error {
-	user, err := account.New(c.Username, cmp.Or(c.Name, strings.TrimSpace(c.Username)), "", time.Now())
-	if err == nil {
-		user.Email, user.EmailVerified, user.Groups = c.Email, c.Verified, c.Group
-		user, err = user.PrepareIdentity()
-	}
+	n := admin.NewUser{Username: c.Username, Name: c.Name, Email: c.Email, EmailVerified: c.Verified, Groups: c.Group}
+	user, err := n.Prepare(time.Now())
 	if err != nil {
 		return exitError(c.Username, err)
 	}
 	c.Username = user.Username
-	return c.do(ctx, streams, "added", func(s *store.Store) error {
-		if user.PasswordHash, err = c.newHash(ctx, streams, c.Username); err != nil {
+	return c.do(ctx, streams, "added", func(s *admin.Service) error {
+		if n.Password, err = readPassword(ctx, streams); err != nil {
 			return err
 		}
-		return s.CreateUser(ctx, user)
+		s.Hash = c.hash
+		_, err = s.CreateUser(ctx, n)
+		return err
 	})
 }
 
@@ -162,12 +175,13 @@ func (c *userPasswordCommand) Validate() error {
 
 // Run sets the password.
 func (c *userPasswordCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.end(ctx, streams, "password set", "", func(s *store.Store) error {
-		hash, err := c.newHash(ctx, streams, c.Username)
+	return c.end(ctx, streams, "password set", "", func(s *admin.Service) error {
+		password, err := readPassword(ctx, streams)
 		if err != nil {
 			return err
 		}
-		return s.SetPassword(ctx, c.Username, hash, time.Now())
+		s.Hash = c.hash
+		return s.SetPassword(ctx, c.Username, password)
 	})
 }
 
@@ -177,8 +191,8 @@ type userDisableCommand struct {
 
 // Run disables the user.
 func (c *userDisableCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.end(ctx, streams, "disabled", "", func(s *store.Store) error {
-		return s.DisableUser(ctx, c.Username, time.Now())
+	return c.end(ctx, streams, "disabled", "", func(s *admin.Service) error {
+		return s.DisableUser(ctx, c.Username, nil)
 	})
 }
 
@@ -188,7 +202,7 @@ type userEnableCommand struct {
 
 // Run enables the user.
 func (c *userEnableCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, streams, "enabled", func(s *store.Store) error { return s.EnableUser(ctx, c.Username) })
+	return c.do(ctx, streams, "enabled", func(s *admin.Service) error { return s.EnableUser(ctx, c.Username, nil) })
 }
 
 type userDeleteCommand struct {
@@ -197,8 +211,8 @@ type userDeleteCommand struct {
 
 // Run deletes the user.
 func (c *userDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.end(ctx, streams, "deleted", "", func(s *store.Store) error {
-		return s.DeleteUser(ctx, c.Username, time.Now())
+	return c.end(ctx, streams, "deleted", "", func(s *admin.Service) error {
+		return s.DeleteUser(ctx, c.Username, nil)
 	})
 }
 
@@ -251,7 +265,7 @@ func (c *userListCommand) Validate() error {
 
 // Run lists the users.
 func (c *userListCommand) Run(ctx context.Context, streams program.Streams) error {
-	return withStore(ctx, c.Database, func(s *store.Store) error {
+	return withAdmin(ctx, c.Database, func(s *admin.Service) error {
 		out := newListPrinter(streams.Out, c.JSON, []any{"USERNAME", "NAME", "ID", "LAST LOGIN", "DISABLED"})
 		return printPages(c.pageFlags, out, func(page record.Page) ([]account.User, error) { return s.Users(ctx, page) },
 			func(u account.User) (key string, shown any, row []any) {
@@ -274,7 +288,7 @@ func (c *userShowCommand) Run(ctx context.Context, streams program.Streams) erro
 			return err
 		}
 		v := showUser(u)
-		factors, err := s.SecondFactors(ctx, u.ID)
+		factors, _, err := administration(s).SecondFactors(ctx, u.Username)
 		if err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,11 +11,10 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
-	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // userInviteCommand invites somebody.
@@ -46,56 +44,30 @@ func (c *userInviteCommand) Validate() error {
 
 // Run makes or withdraws the invitation.
 func (c *userInviteCommand) Run(ctx context.Context, streams program.Streams) error {
-	i, err := c.invitation(time.Now())
+	n := admin.NewInvitation{Email: c.Email, Name: c.Name, Groups: c.Group}
+	i, err := n.Prepare(time.Now())
 	if err != nil {
 		return exitError(c.Email, err)
 	}
 	done := i.Email + ": invited: a server with a mail server sends a mail with a link"
-	err = withStore(ctx, c.Database, func(s *store.Store) error {
+	err = withAdmin(ctx, c.Database, func(s *admin.Service) (err error) {
 		switch {
 		case c.Withdraw:
 			done = i.Email + ": invitation withdrawn"
-			return s.Withdraw(ctx, i.Email, i.CreatedAt)
+			return s.Withdraw(ctx, i.Email)
 		case c.Print:
-			done, err = c.printed(ctx, s, i)
+			var link string
+			link, err = s.InviteByLink(ctx, n)
+			done = mail.LinkURL(strings.TrimSuffix(c.Issuer, "/"), mail.SignUpPath, link)
 			return err
 		}
-		return s.Invite(ctx, i, &mail.Request{Kind: mail.Invitation, Typed: i.Email, CreatedAt: i.CreatedAt})
+		_, err = s.Invite(ctx, n)
+		return err
 	})
 	if err == nil {
 		fmt.Fprintln(streams.Out, done)
 	}
 	return exitError(i.Email, err)
-}
-
-// invitation returns the invitation that the flags describe, or why they are not valid.
-func (c *userInviteCommand) invitation(now time.Time) (account.Invitation, error) {
-	email, err := account.PrepareOwnEmail(c.Email)
-	if err != nil {
-		return account.Invitation{}, err
-	}
-	user, err := account.User{Name: cmp.Or(c.Name, "nobody yet"), Email: email, Groups: c.Group}.PrepareIdentity()
-	if err != nil {
-		return account.Invitation{}, err
-	}
-	return account.Invitation{
-		Email: email, Name: c.Name, Groups: user.Groups, CreatedAt: now, ExpiresAt: now.Add(account.InvitationLifetime),
-	}, nil
-}
-
-// printed stores the invitation with a link, and returns the link.
-func (c *userInviteCommand) printed(ctx context.Context, s *store.Store, i account.Invitation) (string, error) {
-	text, err := secret.New(rand.Reader, "")
-	if err != nil {
-		return "", err
-	}
-	if err := s.Invite(ctx, i, nil); err != nil {
-		return "", err
-	}
-	err = s.CreateSignUpLink(ctx, account.SignUpLink{
-		Digest: secret.Digest(text), Email: i.Email, CreatedAt: i.CreatedAt, ExpiresAt: i.ExpiresAt,
-	})
-	return mail.LinkURL(strings.TrimSuffix(c.Issuer, "/"), mail.SignUpPath, text), err
 }
 
 // invitationsCommand lists the invitations.
@@ -120,9 +92,8 @@ type shownInvitation struct {
 
 // Run lists the invitations.
 func (c *invitationsCommand) Run(ctx context.Context, streams program.Streams) error {
-	return withStore(ctx, c.Database, func(s *store.Store) error {
-		now := time.Now()
-		read := func(page record.Page) ([]account.Invitation, error) { return s.Invitations(ctx, now, page) }
+	return withAdmin(ctx, c.Database, func(s *admin.Service) error {
+		read := func(page record.Page) ([]account.Invitation, error) { return s.Invitations(ctx, page) }
 		out := newListPrinter(streams.Out, c.JSON, []any{"EMAIL", "NAME", "GROUPS", "EXPIRES"})
 		return printPages(c.pageFlags, out, read, func(i account.Invitation) (key string, shown any, row []any) {
 			return i.Email, shownInvitation(i), []any{i.Email, i.Name, strings.Join(i.Groups, " "), formatTime(&i.ExpiresAt)}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +11,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
-	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // userSetCommand changes the fields that are not nil.
@@ -27,6 +25,8 @@ type userSetCommand struct {
 	Group               []string `placeholder:"NAME" sep:"none" help:"Group that the user is in, in place of all current ones. Repeat for more; a single empty one removes all."`
 	AddGroup            []string `placeholder:"NAME" sep:"none" help:"Group to add to the current ones. Repeat for more."`
 	RemoveSecondFactors bool     `help:"Remove all second factors and recovery codes of the user, who has lost them. All logins of the user end, and the user gets a mail."`
+	EnrolLink           bool     `help:"Print a new link by which the user, an administrator without a second factor, adds the first one."`
+	Issuer              string   `env:"HALLPASS_ISSUER" default:"${issuer}" placeholder:"URL" help:"The authorization server, for the link (${default})."`
 	RemoveGroup         []string `placeholder:"NAME" sep:"none" help:"Group to remove from the current ones. Repeat for more."`
 }
 
@@ -34,7 +34,10 @@ type userSetCommand struct {
 func (c *userSetCommand) Help() string {
 	return `Settings that are not given keep their value, and so do the password and, unless second factors are removed,
 all logins. Clients see a change in the next token and at the userinfo endpoint. Access tokens keep their groups until
-they expire.`
+they expire.
+
+Users in the group admins administer the server, if it runs with --admin-console. One who has no second factor adds the
+first one by a link, which the command prints.`
 }
 
 // Validate checks the flags. kong calls it before Run.
@@ -45,9 +48,9 @@ func (c *userSetCommand) Validate() error {
 	if c.VerifyEmail && c.Verified != nil && *c.Verified {
 		return errors.New("--verify-email sends a mail about an address that is not verified: leave out --email-verified")
 	}
-	if !c.changes() && !c.VerifyEmail && !c.RemoveSecondFactors {
+	if !c.changes() && !c.VerifyEmail && !c.RemoveSecondFactors && !c.EnrolLink {
 		return errors.New("nothing to change: give --name, --email, --[no-]email-verified, --verify-email, --group, " +
-			"--add-group, --remove-group or --remove-second-factors")
+			"--add-group, --remove-group, --remove-second-factors or --enrol-link")
 	}
 	return c.Database.Validate()
 }
@@ -61,26 +64,33 @@ func (c *userSetCommand) changes() bool {
 // Run changes the user.
 func (c *userSetCommand) Run(ctx context.Context, streams program.Streams) error {
 	if c.RemoveSecondFactors {
-		if err := c.removeSecondFactors(ctx, streams); err != nil || !c.changes() && !c.VerifyEmail {
+		if err := c.removeSecondFactors(ctx, streams); err != nil || !c.changes() && !c.VerifyEmail && !c.EnrolLink {
 			return err
 		}
 	}
-	if !c.VerifyEmail {
-		return c.do(ctx, streams, "changed", func(s *store.Store) error {
-			_, err := s.UpdateUser(ctx, c.Username, time.Now(), c.change)
-			return err
-		})
+	done := "changed"
+	switch {
+	case c.VerifyEmail:
+		done = "a server with a mail server sends a mail with a link"
+	case !c.changes():
+		done = "gets a new link"
 	}
-	return c.do(ctx, streams, "a server with a mail server sends a mail with a link", func(s *store.Store) error {
-		return c.verify(ctx, s)
+	link := ""
+	err := c.do(ctx, streams, done, func(s *admin.Service) (err error) {
+		link, err = c.change(ctx, s)
+		return err
 	})
+	if link != "" {
+		printEnrolLink(streams, c.Issuer, c.Username, link)
+	}
+	return err
 }
 
 // removeSecondFactors removes the user's second factors. It says so if there was none.
 func (c *userSetCommand) removeSecondFactors(ctx context.Context, streams program.Streams) error {
 	removed := int64(0)
-	err := c.do(ctx, streams, "has no second factor now; all logins have ended", func(s *store.Store) (err error) {
-		removed, err = s.RemoveSecondFactors(ctx, c.Username, time.Now())
+	err := c.do(ctx, streams, "has no second factor now; all logins have ended", func(s *admin.Service) (err error) {
+		removed, err = s.RemoveSecondFactors(ctx, c.Username)
 		return err
 	})
 	if err == nil && removed == 0 {
@@ -89,60 +99,49 @@ func (c *userSetCommand) removeSecondFactors(ctx context.Context, streams progra
 	return err
 }
 
-// verify changes the user and asks for a mail with a link. It changes nothing if there is no address to verify.
-func (c *userSetCommand) verify(ctx context.Context, s *store.Store) error {
-	var m mail.Request
-	change := func(u account.User) (account.User, error) {
-		u, err := c.change(u)
-		if err == nil {
-			m, err = emailcheck.VerifyRequest(u, time.Now())
+// change changes the user. It returns the secret of a link if the user needs one: a new administrator without a second
+// factor.
+func (c *userSetCommand) change(ctx context.Context, s *admin.Service) (link string, err error) {
+	if c.changes() || c.VerifyEmail {
+		u, err := s.ChangeUser(ctx, c.Username, c.patch(), nil)
+		if errors.Is(err, admin.ErrNotInGroup) {
+			return "", program.WithCode(program.ExitUsage, err)
 		}
-		return u, err
+		if err != nil || !c.EnrolLink && !c.promotes() {
+			return "", err
+		}
+		if needs, err := s.NeedsEnrolLink(ctx, u); err != nil || !needs && !c.EnrolLink {
+			return "", err
+		}
 	}
-	u, err := s.UserByUsername(ctx, c.Username)
-	if err == nil && c.changes() {
-		_, err = s.UpdateUser(ctx, c.Username, time.Now(), change)
-	} else if err == nil {
-		_, err = change(u)
+	link, err = s.EnrolLink(ctx, c.Username)
+	if errors.Is(err, admin.ErrNoEnrolment) {
+		err = program.WithCode(program.ExitUsage, err)
 	}
-	if err != nil {
-		return err
-	}
-	return s.AddMails(ctx, m)
+	return link, err
 }
 
-// change returns the changed user, or why it is not valid.
-func (c *userSetCommand) change(u account.User) (account.User, error) {
-	if c.Name != nil {
-		u.Name = *c.Name
-	}
-	if c.Email != nil {
-		u.Email, u.EmailVerified = *c.Email, false
-	}
-	if c.Verified != nil {
-		u.EmailVerified = *c.Verified
-	}
-	var err error
-	if u.Groups, err = c.groups(u.Groups); err != nil {
-		return account.User{}, err
-	}
-	return u.PrepareIdentity()
+// promotes reports whether the command line makes the user an administrator.
+func (c *userSetCommand) promotes() bool {
+	return slices.Contains(c.Group, account.AdminGroup) || slices.Contains(c.AddGroup, account.AdminGroup)
 }
 
-// groups returns the groups of a user who is in the current ones.
-func (c *userSetCommand) groups(current []string) ([]string, error) {
+// patch returns what the command line changes.
+func (c *userSetCommand) patch() admin.UserPatch {
+	p := admin.UserPatch{
+		Name: c.Name, Email: c.Email, EmailVerified: c.Verified, VerifyEmail: c.VerifyEmail,
+		AddGroups: c.AddGroup, RemoveGroups: c.RemoveGroup,
+	}
 	if c.Group != nil {
-		if slices.Equal(c.Group, []string{""}) {
-			return nil, nil
-		}
-		return c.Group, nil
+		groups := replaced(c.Group)
+		p.Groups = &groups
 	}
-	for _, name := range c.RemoveGroup {
-		if !slices.Contains(current, name) {
-			return nil, program.WithCode(program.ExitUsage, fmt.Errorf("the user is not in the group %s: the groups are %s",
-				name, cmp.Or(strings.Join(current, " "), "none")))
-		}
-	}
-	all := append(slices.Clone(current), c.AddGroup...)
-	return slices.DeleteFunc(all, func(name string) bool { return slices.Contains(c.RemoveGroup, name) }), nil
+	return p
+}
+
+// printEnrolLink prints the link by which an administrator adds the first second factor.
+func printEnrolLink(streams program.Streams, issuer, username, link string) {
+	fmt.Fprintf(streams.Err, "note: administrators need a second factor. %s adds it by this link, which works once, within "+
+		"%d minutes, at a server with --admin-console:\n", username, account.LinkLifetime/time.Minute)
+	fmt.Fprintln(streams.Out, mail.LinkURL(strings.TrimSuffix(issuer, "/"), account.EnrolPath, link))
 }

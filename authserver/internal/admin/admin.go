@@ -26,17 +26,20 @@ var (
 	ErrNoMail = errors.New("no mail can be sent")
 )
 
-// Service changes and reads what administrators manage. Store and Now are required. It is safe for concurrent use.
+// Service changes and reads what administrators manage. It is safe for concurrent use.
 type Service struct {
-	// Store is the database.
+	// Store is the database. It is required.
 	Store *store.Store
-	// Now is the clock.
+	// Now is the clock. It is required.
 	Now func() time.Time
 	// Hash checks a new password of a user and returns its hash, or account.ErrWeakPassword. It may be nil at doors
 	// where no password is set.
 	Hash func(ctx context.Context, user account.User, password string) (string, error)
 	// Mails says that the servers of the database send mails, or may do so.
 	Mails bool
+	// Keys are the files with the signing keys. Without them no operation on keys works; commands need none, because
+	// their arguments name the files.
+	Keys KeyFiles
 	// AllowLockout lets the last administrator be removed. Only commands set it, as they can make another one.
 	AllowLockout bool
 }
@@ -47,4 +50,12 @@ func (s *Service) conditions() []store.Condition {
 		return nil
 	}
 	return []store.Condition{store.KeepAdministrator}
+}
+
+// check returns ErrChanged unless the precondition holds for what is stored now. A nil one always holds.
+func check[T any](match func(current T) bool, current T) error {
+	if match != nil && !match(current) {
+		return ErrChanged
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
@@ -23,7 +24,7 @@ type NewInvitation struct {
 }
 
 // Prepare returns the invitation as it would be stored, or why it is not valid.
-func (n NewInvitation) Prepare(s *Service) (account.Invitation, error) {
+func (n NewInvitation) Prepare(now time.Time) (account.Invitation, error) {
 	email, err := account.PrepareOwnEmail(n.Email)
 	if err != nil {
 		return account.Invitation{}, err
@@ -32,7 +33,6 @@ func (n NewInvitation) Prepare(s *Service) (account.Invitation, error) {
 	if err != nil {
 		return account.Invitation{}, err
 	}
-	now := s.Now()
 	return account.Invitation{
 		Email: email, Name: n.Name, Groups: user.Groups, CreatedAt: now, ExpiresAt: now.Add(account.InvitationLifetime),
 	}, nil
@@ -41,7 +41,7 @@ func (n NewInvitation) Prepare(s *Service) (account.Invitation, error) {
 // Invite invites somebody to make an account, by a mail with a link. A second invitation of an address replaces the
 // first. It returns ErrNoMail.
 func (s *Service) Invite(ctx context.Context, n NewInvitation) (account.Invitation, error) {
-	i, err := n.Prepare(s)
+	i, err := n.Prepare(s.Now())
 	if err != nil {
 		return account.Invitation{}, err
 	}
@@ -53,7 +53,7 @@ func (s *Service) Invite(ctx context.Context, n NewInvitation) (account.Invitati
 
 // InviteByLink is Invite without a mail. It returns the secret of the link, for mail.LinkURL with mail.SignUpPath.
 func (s *Service) InviteByLink(ctx context.Context, n NewInvitation) (link string, err error) {
-	i, err := n.Prepare(s)
+	i, err := n.Prepare(s.Now())
 	if err != nil {
 		return "", err
 	}

@@ -82,23 +82,6 @@ func (s *Service) Logins(ctx context.Context, username string) (n store.Logins, 
 	return n, err
 }
 
-// Consents returns what a user has allowed clients.
-func (s *Service) Consents(ctx context.Context, username string) (all []store.Consent, err error) {
-	err = s.with(ctx, username, nil, func(u account.User) error {
-		all, err = s.Store.Consents(ctx, u.ID)
-		return err
-	})
-	return all, err
-}
-
-// RevokeConsent deletes what a user has allowed a client, and ends the user's logins there. It returns
-// record.ErrNotFound.
-func (s *Service) RevokeConsent(ctx context.Context, username, clientID string) error {
-	return s.with(ctx, username, nil, func(u account.User) error {
-		return s.Store.RevokeConsent(ctx, u.ID, clientID, s.Now())
-	})
-}
-
 // SecondFactors returns the second factors of a user, and how many recovery codes are left.
 func (s *Service) SecondFactors(
 	ctx context.Context,

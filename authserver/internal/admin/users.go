@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
@@ -45,8 +46,8 @@ type NewUser struct {
 }
 
 // Prepare returns the user as it would be stored, without a password, or why it is not valid.
-func (n NewUser) Prepare(s *Service) (account.User, error) {
-	user, err := account.New(n.Username, cmp.Or(n.Name, strings.TrimSpace(n.Username)), "", s.Now())
+func (n NewUser) Prepare(now time.Time) (account.User, error) {
+	user, err := account.New(n.Username, cmp.Or(n.Name, strings.TrimSpace(n.Username)), "", now)
 	if err != nil {
 		return account.User{}, err
 	}
@@ -57,7 +58,7 @@ func (n NewUser) Prepare(s *Service) (account.User, error) {
 // CreateUser adds a user and returns it. It returns record.ErrExists if there is one with the username, or with one
 // that looks the same.
 func (s *Service) CreateUser(ctx context.Context, n NewUser) (account.User, error) {
-	user, err := n.Prepare(s)
+	user, err := n.Prepare(s.Now())
 	if err != nil {
 		return account.User{}, err
 	}
@@ -149,8 +150,8 @@ func (s *Service) ChangeUser(
 ) (account.User, error) {
 	var m mail.Request
 	change := func(u account.User) (account.User, error) {
-		if match != nil && !match(u) {
-			return account.User{}, ErrChanged
+		if err := check(match, u); err != nil {
+			return account.User{}, err
 		}
 		u, err := p.apply(u)
 		if err == nil && p.VerifyEmail {
@@ -249,8 +250,8 @@ func (s *Service) with(
 	if err != nil {
 		return err
 	}
-	if match != nil && !match(u) {
-		return ErrChanged
+	if err := check(match, u); err != nil {
+		return err
 	}
 	return work(u)
 }

@@ -158,5 +158,6 @@ type RevokeConsentIn struct {
 
 // RevokeConsent deletes what a user has allowed a client, and ends the user's logins there.
 func (a *API) RevokeConsent(ctx context.Context, in *RevokeConsentIn) (*None, error) {
-	return nothing(a.cfg.Admin.RevokeConsent(ctx, in.Username, in.ClientID))
+	_, err := a.cfg.Admin.RevokeConsent(ctx, in.Username, in.ClientID)
+	return nothing(err)
 }

@@ -57,6 +57,11 @@ func (s *Store) APIByAudience(ctx context.Context, audience string) (resource.AP
 
 const apiByAudience = "SELECT " + apiColumns + " FROM apis WHERE audience = $1 AND deleted_at IS NULL"
 
+// LockAPI is APIByAudience in the transaction of Together, until whose end nobody else can change the API.
+func (s *Store) LockAPI(ctx context.Context, audience string) (resource.API, error) {
+	return one(ctx, s.write, scanAPI, apiByAudience+" "+s.dialect.forUpdate, audience)
+}
+
 // APIs returns all registered APIs, sorted by audience.
 func (s *Store) APIs(ctx context.Context) ([]resource.API, error) {
 	return list(ctx, s.read, "list APIs", scanAPI,

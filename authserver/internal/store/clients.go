@@ -61,6 +61,11 @@ func (s *Store) ClientByID(ctx context.Context, id string) (client.Client, error
 
 var clientByID = "SELECT " + clientColumns + " FROM clients WHERE id = $1"
 
+// LockClient is ClientByID in the transaction of Together, until whose end nobody else can change the client.
+func (s *Store) LockClient(ctx context.Context, id string) (client.Client, error) {
+	return one(ctx, s.write, scanClient, clientByID+" "+s.dialect.forUpdate, id)
+}
+
 // Clients returns a page of the clients, sorted by id.
 func (s *Store) Clients(ctx context.Context, page record.Page) ([]client.Client, error) {
 	where, args := pageSQL(page, "id")

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/database"
 )
@@ -13,13 +14,51 @@ type (
 	pool        struct{ *database.Conns }
 )
 
+// txKey is the key of the transaction of Together in a context.
+type txKey struct{}
+
+// txOf returns the transaction of Together, if the context is of one.
+func txOf(ctx context.Context) (tx transaction, ok bool) {
+	tx, ok = ctx.Value(txKey{}).(transaction)
+	return tx, ok
+}
+
+// Together runs steps in one transaction: everything that they read and write by this store with the context that
+// they get. If steps returns an error, nothing is written, and it must return every error of a call that writes. Steps
+// may be called more than once; they must assign their results, and must not use the context after they return.
+//
+// A name that is not empty is locked: of calls of Together with the same name, one runs at a time, also of other
+// processes. The time now says when the lock was taken.
+func (s *Store) Together(ctx context.Context, name string, now time.Time, steps func(context.Context) error) error {
+	run := func(ctx context.Context, tx transaction) error {
+		if name != "" {
+			if err := s.lock(ctx, tx, "together "+name, now); err != nil {
+				return err
+			}
+		}
+		return steps(context.WithValue(ctx, txKey{}, tx))
+	}
+	if tx, ok := txOf(ctx); ok {
+		return run(ctx, tx)
+	}
+	return s.counted(func(steps func(context.Context, transaction) error) error {
+		return s.db.InLongTx(ctx, "commit changes", steps)
+	}, run)
+}
+
 // scanRow runs a query for one row and scans it into variables.
 func (p pool) scanRow(ctx context.Context, query string, args []any, into ...any) error {
+	if tx, ok := txOf(ctx); ok {
+		return tx.QueryRowContext(ctx, query, args...).Scan(into...)
+	}
 	return p.ScanRow(ctx, query, args, into...)
 }
 
 // one runs a query for one row and returns what scan makes of it.
 func one[T any](ctx context.Context, p pool, scan func(row) (T, error), query string, args ...any) (T, error) {
+	if tx, ok := txOf(ctx); ok {
+		return scan(tx.QueryRowContext(ctx, query, args...))
+	}
 	return database.One(ctx, p.Conns, scan, query, args...)
 }
 
@@ -32,13 +71,29 @@ func list[T any](
 	query string,
 	args ...any,
 ) ([]T, error) {
+	if tx, ok := txOf(ctx); ok {
+		return database.ListTx(ctx, tx, doing, scan, query, args...)
+	}
 	return database.List(ctx, p.Conns, doing, scan, query, args...)
 }
 
-// inTx runs steps in a transaction: see [database.DB.InTx].
+// inTx runs steps in a transaction: that of Together, or one of their own. See [database.DB.InTx].
 func (s *Store) inTx(ctx context.Context, doing string, steps func(context.Context, transaction) error) error {
+	if tx, ok := txOf(ctx); ok {
+		return steps(ctx, tx)
+	}
+	return s.counted(func(steps func(context.Context, transaction) error) error {
+		return s.db.InTx(ctx, doing, steps)
+	}, steps)
+}
+
+// counted runs steps in a transaction that run begins, and counts the expired rows that they delete.
+func (s *Store) counted(
+	run func(func(context.Context, transaction) error) error,
+	steps func(context.Context, transaction) error,
+) error {
 	var last *countedTx // steps may be called more than once: the last time counts
-	err := s.db.InTx(ctx, doing, func(ctx context.Context, tx transaction) error {
+	err := run(func(ctx context.Context, tx transaction) error {
 		last = &countedTx{transaction: tx}
 		return steps(ctx, last)
 	})
@@ -50,6 +105,9 @@ func (s *Store) inTx(ctx context.Context, doing string, steps func(context.Conte
 
 // exec runs one statement in a transaction and returns how many rows it changed.
 func (s *Store) exec(ctx context.Context, doing, query string, args ...any) (int64, error) {
+	if tx, ok := txOf(ctx); ok {
+		return changed(ctx, tx, doing, query, args...)
+	}
 	return s.db.Exec(ctx, doing, query, args...)
 }
 

@@ -1,0 +1,200 @@
+package admin_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
+)
+
+// start is the time at which the tests take place.
+var start = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+
+// newService returns a service on an empty SQLite database.
+func newService(t *testing.T) *admin.Service {
+	t.Helper()
+	s, err := store.Open(t.Context(), "sqlite:"+storetest.SQLite(t), databasetest.Pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return &admin.Service{Store: s, Now: func() time.Time { return start }}
+}
+
+// web is a client that gets a secret.
+var web = admin.NewClient{Client: client.Client{
+	ID:           "web",
+	Grants:       []oauth.GrantType{oauth.GrantAuthorizationCode},
+	Scope:        oauth.Scope{"profile"},
+	RedirectURIs: []string{"https://web.example/cb"},
+}}
+
+func TestRegisterClient(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	c, secret, err := s.RegisterClient(t.Context(), web)
+	if err != nil || c.Name != "web" || !c.CreatedAt.Equal(start) || !c.VerifySecret(secret, start) {
+		t.Fatalf("got %+v (%v)", c, err)
+	}
+	if _, _, err := s.RegisterClient(t.Context(), web); !errors.Is(err, record.ErrExists) {
+		t.Errorf("registered twice: %v", err)
+	}
+	public := web
+	public.ID, public.Public = "spa", true
+	if c, secret, err := s.RegisterClient(t.Context(), public); err != nil || secret != "" || !c.Public() {
+		t.Errorf("public: %+v, secret %t (%v)", c, secret != "", err)
+	}
+	introspects := web
+	introspects.ID, introspects.Introspects = "api", true
+	if c, _, err := s.RegisterClient(t.Context(), introspects); err != nil ||
+		!cmp.Equal(c.IntrospectsFor, []string{client.DefaultAPI}) {
+		t.Errorf("introspects for %v (%v)", c.IntrospectsFor, err)
+	}
+	introspects.ID, introspects.IntrospectsFor = "api2", []string{"https://nowhere.example"}
+	if _, _, err := s.RegisterClient(t.Context(), introspects); !errors.Is(err, record.ErrNotFound) {
+		t.Errorf("an API that is not there: %v", err)
+	}
+}
+
+// A change or deletion with a precondition that does not hold changes nothing.
+func TestPreconditions(t *testing.T) {
+	t.Parallel()
+	s, ctx := newService(t), t.Context()
+	before, _, err := s.RegisterClient(ctx, web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := resource.API{Audience: "https://api.example", Scope: oauth.Scope{"a"}}
+	if _, err := s.RegisterAPI(ctx, api); err != nil {
+		t.Fatal(err)
+	}
+	never := func(client.Client) bool { return false }
+	name := "Other"
+	_, _, errChange := s.ChangeClient(ctx, "web", admin.ClientPatch{Name: &name}, never)
+	_, errDelete := s.DeleteClient(ctx, "web", never)
+	_, errRotate := s.RotateClientSecret(ctx, "web", admin.RotateSecret{Revoke: true}, never)
+	_, errAPI := s.ChangeAPI(ctx, api.Audience, admin.APIPatch{Name: &name}, func(resource.API) bool { return false })
+	_, errDeleteAPI := s.DeleteAPI(ctx, api.Audience, func(resource.API) bool { return false })
+	for what, err := range map[string]error{
+		"change": errChange, "delete": errDelete, "rotate": errRotate, "change API": errAPI, "delete API": errDeleteAPI,
+	} {
+		if !errors.Is(err, admin.ErrChanged) {
+			t.Errorf("%s: got error %v, want ErrChanged", what, err)
+		}
+	}
+	after, err := s.Client(ctx, "web")
+	if err != nil || !cmp.Equal(before, after) {
+		t.Errorf("changed all the same (%v): %s", err, cmp.Diff(before, after))
+	}
+	sameAs := func(c client.Client) bool { return cmp.Equal(c, before) }
+	if _, _, err := s.ChangeClient(ctx, "web", admin.ClientPatch{Name: &name}, sameAs); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.DeleteClient(ctx, "web", sameAs); !errors.Is(err, admin.ErrChanged) {
+		t.Errorf("deleted what has changed: %v", err)
+	}
+	if _, err := s.DeleteClient(ctx, "web", nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// Rotating a secret keeps the old one as long as asked, and not at all if it has leaked.
+func TestRotateClientSecret(t *testing.T) {
+	t.Parallel()
+	s, ctx := newService(t), t.Context()
+	_, first, err := s.RegisterClient(ctx, web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.RotateClientSecret(ctx, "web", admin.RotateSecret{KeepOld: time.Hour}, nil)
+	if err != nil || !r.OldUntil.Equal(start.Add(time.Hour)) {
+		t.Fatalf("old until %v (%v)", r.OldUntil, err)
+	}
+	c, err := s.Client(ctx, "web")
+	if err != nil || !c.VerifySecret(first, start) || !c.VerifySecret(r.Secret, start) {
+		t.Errorf("the old or the new secret does not work (%v)", err)
+	}
+	for _, how := range []admin.RotateSecret{
+		{KeepOld: time.Second}, {KeepOld: 1000 * time.Hour}, {KeepOld: time.Hour, Revoke: true}, {KeepOld: -time.Hour},
+	} {
+		if _, err := s.RotateClientSecret(ctx, "web", how, nil); !errors.Is(err, admin.ErrBadKeepOld) {
+			t.Errorf("%+v: got error %v", how, err)
+		}
+	}
+	if _, err := s.RotateClientSecret(ctx, "web", admin.RotateSecret{Revoke: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = s.Client(ctx, "web"); err != nil || c.VerifySecret(first, start) || c.VerifySecret(r.Secret, start) {
+		t.Errorf("a secret that has leaked works (%v)", err)
+	}
+}
+
+// keys creates a file with the keys of a server, which needs no file of an API.
+func keys(t *testing.T) admin.KeyFiles {
+	t.Helper()
+	set, err := keyring.Generate(keyring.EdDSA, start, strings.NewReader(strings.Repeat("x", 1000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.WriteFile(path, set, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return admin.KeyFiles{Path: path, Lifetime: time.Hour}
+}
+
+func TestRotateSigningKeys(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.Keys = keys(t)
+	added, err := s.RotateSigningKeys(t.Context(), admin.RotateKey{})
+	if err != nil || len(added) != 2 { // the key for access tokens, and the first for ID tokens
+		t.Fatalf("%d new keys (%v)", len(added), err)
+	}
+	listed, err := s.SigningKeys(t.Context())
+	if err != nil || len(listed) != 3 || listed[1].State != keyring.Waiting && listed[0].State != keyring.Waiting {
+		t.Errorf("keys are %+v (%v)", listed, err)
+	}
+}
+
+// A server that must not change its keys says which command does.
+func TestKeysElsewhere(t *testing.T) {
+	t.Parallel()
+	copied, kubernetes := keys(t), keys(t)
+	copied.Copied = true
+	folder := filepath.Dir(kubernetes.Path)
+	if err := os.Symlink(folder, filepath.Join(folder, "..data")); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		files admin.KeyFiles
+		want  error
+		says  string
+	}{
+		"copies":     {copied, admin.ErrKeysElsewhere, "'authserver key rotate " + copied.Path + " --compromised'"},
+		"Kubernetes": {kubernetes, admin.ErrKeysElsewhere, "'authserver key rotate-secret SECRET'"},
+		"no file":    {admin.KeyFiles{}, admin.ErrNoKeysFile, "HALLPASS_TOKEN_SECRET"},
+	} {
+		s := newService(t)
+		s.Keys = tt.files
+		_, err := s.RotateSigningKeys(t.Context(), admin.RotateKey{Compromised: true})
+		if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: got error %v, want %v that says %s", name, err, tt.want, tt.says)
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+// APIs returns the registered APIs, sorted by audience.
+func (s *Service) APIs(ctx context.Context) ([]resource.API, error) { return s.Store.APIs(ctx) }
+
+// API returns an API, or record.ErrNotFound.
+func (s *Service) API(ctx context.Context, audience string) (resource.API, error) {
+	return s.Store.APIByAudience(ctx, audience)
+}
+
+// IsDefaultAPI reports whether the audience is that of the default API.
+func (s *Service) IsDefaultAPI(audience string) bool { return s.Store.IsDefaultAPI(audience) }
+
+// RegisterAPI registers an API and returns it. Its name is by default its audience. It returns resource.ErrBad or
+// record.ErrExists.
+func (s *Service) RegisterAPI(ctx context.Context, a resource.API) (resource.API, error) {
+	a.Name = cmp.Or(a.Name, a.Audience)
+	a.CreatedAt = s.Now()
+	if err := a.Validate(); err != nil {
+		return resource.API{}, err
+	}
+	return a, s.Store.CreateAPI(ctx, a)
+}
+
+// APIPatch says what is changed of an API; nil keeps a setting.
+type APIPatch struct {
+	Name *string
+	// Scope replaces the scopes, and ends AnyScope.
+	Scope oauth.Scope
+	// AnyScope lets tokens for the API have every scope of the client. Scope must be nil.
+	AnyScope bool
+}
+
+// ChangeAPI changes an API if the precondition match holds; nil always holds. It returns record.ErrNotFound,
+// resource.ErrBad or ErrChanged.
+func (s *Service) ChangeAPI(
+	ctx context.Context,
+	audience string,
+	p APIPatch,
+	match func(resource.API) bool,
+) (resource.API, error) {
+	return s.Store.UpdateAPI(ctx, audience, func(a resource.API) (resource.API, error) {
+		if err := check(match, a); err != nil {
+			return resource.API{}, err
+		}
+		set(&a.Name, p.Name)
+		if p.Scope != nil {
+			a.Scope, a.AnyScope = slices.Clone(p.Scope), false
+		}
+		if p.AnyScope {
+			a.Scope, a.AnyScope = nil, true
+		}
+		return a, a.Validate()
+	})
+}
+
+// DeleteAPI deletes an API if the precondition match holds, and revokes the grants for it. It returns how many logins
+// there were right before. The error is record.ErrNotFound, resource.ErrDefault or ErrChanged.
+func (s *Service) DeleteAPI(
+	ctx context.Context,
+	audience string,
+	match func(resource.API) bool,
+) (ended store.Logins, err error) {
+	now := s.Now()
+	if ended, err = s.Store.CountLogins(ctx, store.LoginsOf{Audience: audience}, now); err != nil {
+		return ended, err
+	}
+	return ended, s.Store.Together(ctx, "", now, func(ctx context.Context) error {
+		current, err := s.Store.LockAPI(ctx, audience)
+		if err == nil {
+			err = check(match, current)
+		}
+		if err != nil {
+			return err
+		}
+		return s.Store.DeleteAPI(ctx, audience, now)
+	})
+}

@@ -1,0 +1,270 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+// Bounds of RotateSecret.KeepOld.
+const (
+	MinKeepOld = time.Minute
+	MaxKeepOld = 30 * 24 * time.Hour
+)
+
+// Errors about clients.
+var (
+	// ErrLacksScope means that a scope that a change removes is not there. The name of the scope follows.
+	ErrLacksScope = errors.New("the client does not have the scope")
+	// ErrBadKeepOld means that an old secret would be kept for too short or too long.
+	ErrBadKeepOld = fmt.Errorf("an old secret can be kept from %v to %v, and not if it has leaked", MinKeepOld, MaxKeepOld)
+)
+
+// Clients returns a page of the clients, sorted by id.
+func (s *Service) Clients(ctx context.Context, page record.Page) ([]client.Client, error) {
+	return s.Store.Clients(ctx, page)
+}
+
+// Client returns a client, or record.ErrNotFound.
+func (s *Service) Client(ctx context.Context, id string) (client.Client, error) {
+	return s.Store.ClientByID(ctx, id)
+}
+
+// NewClient is a client that is registered. Its SecretDigest and CreatedAt are set by RegisterClient.
+type NewClient struct {
+	client.Client
+	// Public says that the client cannot keep a secret, so it gets none. A client that authenticates by assertions gets
+	// none, too.
+	Public bool
+}
+
+// NeedsSecret reports whether the client gets a secret.
+func (n NewClient) NeedsSecret() bool { return !n.Public && !n.Assertion.Enabled() }
+
+// completed returns the client with what follows from the rest. Its digest is that of no secret if it gets one.
+func (n NewClient) completed() client.Client {
+	c := n.Client
+	c.Name = cmp.Or(c.Name, c.ID)
+	c.Introspects = c.Introspects || len(c.IntrospectsFor) > 0
+	if c.Introspects && len(c.IntrospectsFor) == 0 {
+		c.IntrospectsFor = []string{client.DefaultAPI}
+	}
+	switch {
+	case n.Public:
+		c.SecretDigest = ""
+	case n.NeedsSecret():
+		c.SecretDigest = "-" // until it has one
+	default:
+		c.SecretDigest = client.NoSecret
+	}
+	return c
+}
+
+// Validate returns client.ErrBad if the client cannot be registered.
+func (n NewClient) Validate() error { return n.completed().Validate() }
+
+// RegisterClient registers a client and returns it with its new secret, which is not stored; empty if the client
+// gets none. It returns client.ErrBad, record.ErrExists, or record.ErrNotFound for an API that the client names.
+func (s *Service) RegisterClient(ctx context.Context, n NewClient) (c client.Client, secret string, err error) {
+	c = n.completed()
+	c.CreatedAt = s.Now()
+	if err := c.Validate(); err != nil {
+		return client.Client{}, "", err
+	}
+	if n.NeedsSecret() {
+		if secret, c.SecretDigest, err = client.GenerateSecret(rand.Reader); err != nil {
+			return client.Client{}, "", err
+		}
+	}
+	if err := s.checkAPIs(ctx, c.IntrospectsFor, c.ExchangeFrom, c.ExchangeTo); err != nil {
+		return client.Client{}, "", err
+	}
+	return c, secret, s.Store.CreateClient(ctx, c)
+}
+
+// checkAPIs returns record.ErrNotFound unless all audiences but client.DefaultAPI are registered.
+func (s *Service) checkAPIs(ctx context.Context, lists ...[]string) error {
+	for _, audience := range slices.Concat(lists...) {
+		if audience == client.DefaultAPI {
+			continue
+		}
+		if _, err := s.Store.APIByAudience(ctx, audience); err != nil {
+			return fmt.Errorf("%s: %w", audience, err)
+		}
+	}
+	return nil
+}
+
+// ClientPatch says what is changed of a client; nil keeps a setting. An empty list removes all its entries.
+type ClientPatch struct {
+	Name                   *string
+	Grants                 []oauth.GrantType
+	Scope                  oauth.Scope
+	AddScope               oauth.Scope
+	RemoveScope            oauth.Scope
+	RedirectURIs           []string
+	PostLogoutRedirectURIs []string
+	BackchannelLogoutURI   *string
+	// Introspects sets IntrospectsFor, too, if that is nil: to the default API, or to none.
+	Introspects         *bool
+	IntrospectsFor      []string
+	ExchangeFrom        []string
+	ExchangeTo          []string
+	FirstParty          *bool
+	WithoutPKCE         *bool
+	RequirePAR          *bool
+	RequireDPoP         *bool
+	RequireSecondFactor *bool
+	// Admin lets the client, a service, have tokens of the admin API for itself.
+	Admin            *bool
+	IDTokenAlgorithm *string
+	// Assertion says what the client's assertions must be; the zero value ends that it authenticates by them.
+	Assertion *client.Assertion
+	// NoSecret ends that the client has a secret.
+	NoSecret bool
+}
+
+// ChangeClient changes a client if the precondition match holds; nil always holds. It returns the client before and
+// after. The error is record.ErrNotFound for the client or for an API that the change names, client.ErrBad,
+// ErrLacksScope, or ErrChanged.
+func (s *Service) ChangeClient(
+	ctx context.Context,
+	id string,
+	p ClientPatch,
+	match func(client.Client) bool,
+) (was, is client.Client, err error) {
+	if err := s.checkAPIs(ctx, p.IntrospectsFor, p.ExchangeFrom, p.ExchangeTo); err != nil {
+		return was, is, err
+	}
+	is, err = s.Store.UpdateClient(ctx, id, func(current client.Client) (client.Client, error) {
+		if err := check(match, current); err != nil {
+			return client.Client{}, err
+		}
+		was = current
+		return p.apply(current)
+	})
+	return was, is, err
+}
+
+// apply returns the changed client, or why it is not valid.
+func (p ClientPatch) apply(c client.Client) (client.Client, error) {
+	if p.NoSecret && c.Public() {
+		return client.Client{}, fmt.Errorf("%w: %s is public and has no secret", client.ErrBad, c.ID)
+	}
+	if p.NoSecret {
+		c.SecretDigest = client.NoSecret
+	}
+	scope, err := p.scope(c.Scope)
+	if err != nil {
+		return client.Client{}, err
+	}
+	c.Scope = scope
+	set(&c.Assertion, p.Assertion)
+	set(&c.Name, p.Name)
+	setList(&c.Grants, p.Grants)
+	setList(&c.RedirectURIs, p.RedirectURIs)
+	setList(&c.PostLogoutRedirectURIs, p.PostLogoutRedirectURIs)
+	set(&c.BackchannelLogoutURI, p.BackchannelLogoutURI)
+	p.setIntrospection(&c)
+	setList(&c.ExchangeFrom, p.ExchangeFrom)
+	setList(&c.ExchangeTo, p.ExchangeTo)
+	set(&c.FirstParty, p.FirstParty)
+	set(&c.WithoutPKCE, p.WithoutPKCE)
+	set(&c.RequirePAR, p.RequirePAR)
+	set(&c.RequireDPoP, p.RequireDPoP)
+	set(&c.RequireSecondFactor, p.RequireSecondFactor)
+	set(&c.Admin, p.Admin)
+	set(&c.IDTokenAlgorithm, p.IDTokenAlgorithm)
+	return c, c.Validate()
+}
+
+// set sets a value unless the new one is nil.
+func set[T any](value, to *T) {
+	if to != nil {
+		*value = *to
+	}
+}
+
+// setList sets a list unless the new one is nil. An empty one is stored as nil, as it is read.
+func setList[S ~[]E, E any](list *S, to S) {
+	if to != nil {
+		*list = slices.Clone(to)
+	}
+	if len(*list) == 0 {
+		*list = nil
+	}
+}
+
+// setIntrospection sets whether the client may introspect tokens, and those of which APIs.
+func (p ClientPatch) setIntrospection(c *client.Client) {
+	set(&c.Introspects, p.Introspects)
+	switch {
+	case p.IntrospectsFor != nil:
+		setList(&c.IntrospectsFor, p.IntrospectsFor)
+		c.Introspects = len(p.IntrospectsFor) > 0
+	case !c.Introspects:
+		c.IntrospectsFor = nil
+	case len(c.IntrospectsFor) == 0:
+		c.IntrospectsFor = []string{client.DefaultAPI}
+	}
+}
+
+// scope returns the scope of a client that has the current one.
+func (p ClientPatch) scope(current oauth.Scope) (oauth.Scope, error) {
+	if p.Scope != nil {
+		current = p.Scope
+	}
+	if name, missing := current.Missing(p.RemoveScope...); missing {
+		return nil, fmt.Errorf("%w %s: it has %s", ErrLacksScope, name, current)
+	}
+	all := append(slices.Clone(current), p.AddScope...)
+	return oauth.ParseScope(Without(all, p.RemoveScope).String())
+}
+
+// Without returns the scopes that are not among others.
+func Without(scope, others oauth.Scope) oauth.Scope {
+	return slices.DeleteFunc(slices.Clone(scope), func(name string) bool { return slices.Contains(others, name) })
+}
+
+// DeleteClient deletes a client if the precondition match holds, and revokes its grants. It returns how many logins
+// there were right before. The error is record.ErrNotFound or ErrChanged.
+func (s *Service) DeleteClient(
+	ctx context.Context,
+	id string,
+	match func(client.Client) bool,
+) (ended store.Logins, err error) {
+	now := s.Now()
+	if ended, err = s.Store.CountLogins(ctx, store.LoginsOf{ClientID: id}, now); err != nil {
+		return ended, err
+	}
+	return ended, s.Store.Together(ctx, "", now, func(ctx context.Context) error {
+		current, err := s.Store.LockClient(ctx, id)
+		if err == nil {
+			err = check(match, current)
+		}
+		if err != nil {
+			return err
+		}
+		return s.Store.DeleteClient(ctx, id, now)
+	})
+}
+
+// ScopesElsewhere returns the APIs, other than the default one, at which a client with the scope can use some of it: it
+// must request tokens for them by the resource parameter (RFC 8707).
+func (s *Service) ScopesElsewhere(ctx context.Context, scope oauth.Scope) ([]resource.API, error) {
+	apis, err := s.Store.APIs(ctx)
+	return slices.DeleteFunc(apis, func(a resource.API) bool {
+		return s.Store.IsDefaultAPI(a.Audience) || len(scope.Common(a.Scope)) == 0
+	}), err
+}

@@ -1,0 +1,185 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/keyring"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
+)
+
+// KeyFiles are the files with the signing keys of this server.
+type KeyFiles struct {
+	// Path is the JWK Set of the authorization server; empty if its key is a secret in a setting.
+	Path string
+	// APIPath is the JWK Set of the default API; by default it is the one beside Path.
+	APIPath string
+	// Copied says that other machines may have copies of the files, which a rotation on this one does not change.
+	Copied bool
+	// Lifetime is that of access tokens.
+	Lifetime time.Duration
+}
+
+// Errors about signing keys.
+var (
+	// ErrNoKeysFile means that the key is a secret in a setting, so there is no file.
+	ErrNoKeysFile = errors.New("the key is the secret of HALLPASS_TOKEN_SECRET: there is no file with keys")
+	// ErrKeysElsewhere means that this server cannot change the keys. The text says which command does.
+	ErrKeysElsewhere = errors.New("this server cannot rotate its keys")
+)
+
+// Key is a signing key, without its secret.
+type Key struct {
+	ID        string
+	Algorithm string
+	// Audience is the API that the key is for; empty for all others, and for ID tokens.
+	Audience string
+	// IDTokens says that the key signs ID tokens.
+	IDTokens bool
+	// State is what the key does now.
+	State keyring.State
+	// SignsFrom is when it begins to sign; zero if it always has.
+	SignsFrom time.Time
+	// VerifiesUntil is when its last token has expired; zero if it was not replaced.
+	VerifiesUntil time.Time
+}
+
+// KeysIn returns the keys of a JWK Set with their schedule at now. Its errors name the file.
+func KeysIn(path string, now time.Time) ([]Key, error) {
+	ring, err := keyfile.ReadRing(path)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]Key, 0, ring.Len())
+	for _, k := range ring.Keys() {
+		key := Key{
+			ID:            k.ID,
+			Algorithm:     k.Algorithm,
+			Audience:      k.Audience,
+			IDTokens:      k.ForIDTokens(),
+			State:         ring.StateOf(k, now),
+			SignsFrom:     k.SignsFrom,
+			VerifiesUntil: k.VerifiesUntil,
+		}
+		if key.IDTokens {
+			key.Audience = ""
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// SigningKeys returns the keys of this server. It returns ErrNoKeysFile if they are in no file.
+func (s *Service) SigningKeys(context.Context) ([]Key, error) {
+	if s.Keys.Path == "" {
+		return nil, ErrNoKeysFile
+	}
+	return KeysIn(s.Keys.Path, s.Now())
+}
+
+// RotateKey says which key is replaced. The zero value replaces the key of all APIs without a secret of their own.
+type RotateKey struct {
+	// API is the API whose own secret is replaced.
+	API string
+	// IDTokens replaces the key that signs ID tokens: that of Algorithm, by default RS256. API must be empty.
+	IDTokens bool
+	// Algorithm is that of the new key; empty for that of the current one.
+	Algorithm string
+	// Compromised makes the new keys sign at once, and all tokens of the previous ones invalid. Without API and
+	// IDTokens, all keys are replaced.
+	Compromised bool
+}
+
+// RotateSigningKeys adds keys that replace those of this server, and returns them. Running servers read the files again
+// within seconds. It returns ErrNoKeysFile, ErrKeysElsewhere if the files cannot be changed here, keyfile.ErrBusy, or
+// an error of keyfile.Rotation.Prepare.
+func (s *Service) RotateSigningKeys(_ context.Context, r RotateKey) ([]*keyring.Successor, error) {
+	switch k := s.Keys; {
+	case k.Path == "":
+		return nil, ErrNoKeysFile
+	case inKubernetes(k.Path):
+		return nil, fmt.Errorf("%w: they are in a Kubernetes Secret: run 'authserver key rotate-secret SECRET%s' in a pod "+
+			"whose service account may patch it", ErrKeysElsewhere, r.flags("rotate-secret"))
+	case k.Copied:
+		return nil, fmt.Errorf("%w: other machines may have copies of %s: run '%s' on the machine where the file is made, "+
+			"and copy it", ErrKeysElsewhere, k.Path, r.command(k.Path))
+	}
+	apiPath := s.Keys.APIPath
+	if apiPath == "" {
+		apiPath = keyfile.APIPath(s.Keys.Path)
+	}
+	p, err := keyfile.Rotation{
+		Path:        s.Keys.Path,
+		APIPath:     apiPath,
+		API:         r.API,
+		IDTokens:    r.IDTokens,
+		Algorithm:   r.Algorithm,
+		Lifetime:    s.Keys.Lifetime,
+		Compromised: r.Compromised,
+	}.Prepare(s.Now())
+	if err != nil {
+		return nil, s.explain(r, err)
+	}
+	defer p.Discard()
+	if _, err := p.Create(); err != nil {
+		return nil, s.explain(r, err)
+	}
+	if err := p.Write(func(string) {}); err != nil {
+		return nil, s.explain(r, err)
+	}
+	return p.Keys(), nil
+}
+
+// explain returns ErrKeysElsewhere for an error that the command can avoid on another machine, or as another user.
+func (s *Service) explain(r RotateKey, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w: it may not write %s: run '%s' as a user who may", ErrKeysElsewhere, s.Keys.Path,
+			r.command(s.Keys.Path))
+	case errors.Is(err, keyfile.ErrSeveralAPIs), errors.Is(err, keyfile.ErrOwnFile):
+		return fmt.Errorf("%w: an API has a file of its own, which this server does not know: run '%s --also FILE'",
+			ErrKeysElsewhere, r.command(s.Keys.Path))
+	}
+	return err
+}
+
+// command returns the command that does the same.
+func (r RotateKey) command(path string) string {
+	return "authserver key rotate " + path + r.flags("rotate")
+}
+
+// flags returns the flags of 'key rotate' or another command, which has fewer.
+func (r RotateKey) flags(command string) string {
+	var b strings.Builder
+	if r.IDTokens {
+		b.WriteString(" --id-tokens")
+	}
+	if command != "rotate" {
+		return b.String()
+	}
+	if r.API != "" {
+		b.WriteString(" --api " + r.API)
+	}
+	if r.Algorithm != "" {
+		b.WriteString(" --algorithm " + r.Algorithm)
+	}
+	if r.Compromised {
+		b.WriteString(" --compromised")
+	}
+	return b.String()
+}
+
+// inKubernetes reports whether the file is in the volume of a Kubernetes Secret, whose files are links into a folder
+// that ..data names.
+func inKubernetes(path string) bool {
+	_, err := os.Lstat(filepath.Join(filepath.Dir(path), "..data"))
+	return err == nil
+}
