@@ -70,6 +70,7 @@ func TestDependenciesOfOnePackage(t *testing.T) {
 	for path, only := range map[string]string{
 		library:                      "internal/issuing",
 		"database/sql":               "internal/store",
+		"go.yaml.in/yaml/v3":         "internal/configfile",
 		"golang.org/x/crypto/bcrypt": "internal/account",
 		"github.com/gorilla/mux":     "internal/web internal/adminapi",
 		"html/template":              "internal/web internal/console",
@@ -130,7 +131,8 @@ func TestImportsGoOneWay(t *testing.T) {
 		"internal/issuing":    {"internal/web", "internal/server"},
 		"internal/revocation": {"internal/store", "internal/issuing", "internal/web", "internal/server", "net/http"},
 		"internal/keyfile":    {"internal/store", "internal/admin", "internal/web", "internal/server", "net/http"},
-		"internal/admin":      {"internal/issuing", "internal/web", "internal/server", "net/http"},
+		"internal/configfile": {"internal/store", "internal/web", "internal/server", "net/http"},
+		"internal/admin":      {"internal/configfile", "internal/issuing", "internal/web", "internal/server", "net/http"},
 		"internal/web":        {"internal/server"},
 		"internal/doctor":     {"internal/server", "internal/store"},
 		"internal/server":     {"cmd", "authtest"},

@@ -26,6 +26,7 @@ build authserver/internal/client FuzzAllowsRedirect
 build authserver/internal/client FuzzRegisteredRedirectURI
 build authserver/internal/clientmeta FuzzDocumentID
 build authserver/internal/clientmeta FuzzParse
+build authserver/internal/configfile FuzzParse
 build authserver/internal/grant FuzzNumberOf
 build authserver/internal/grant FuzzNumberOfStatus
 build authserver/internal/grant FuzzParseRefreshToken

@@ -304,18 +304,8 @@ func (c shownClient) kind() string {
 	return kind
 }
 
-// grants returns the client's grant types as the command line has them. A newer server may have added
-// one that this program does not know.
-func (c shownClient) grants() string {
-	names := make([]string, len(c.Grants))
-	for i, name := range c.Grants {
-		names[i] = string(name)
-		if t, known := grant.TypeOf(name); known {
-			names[i] = t.String()
-		}
-	}
-	return strings.Join(names, " ")
-}
+// grants returns the client's grant types as the command line has them.
+func (c shownClient) grants() string { return strings.Join(admin.GrantNames(c.Grants), " ") }
 
 type clientListCommand struct {
 	server.Database `embed:""`

@@ -11,6 +11,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/configfile"
 	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
 	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
@@ -42,6 +43,7 @@ var exitCodes = []struct {
 	{resource.ErrBad, program.ExitUsage},
 	{oauth.ErrInvalidScope, program.ExitUsage},
 	{admin.ErrLacksScope, program.ExitUsage},
+	{configfile.ErrBad, program.ExitUsage},
 	{keyring.ErrBadRing, program.ExitUsage},
 	{keyring.ErrWeakKey, program.ExitUsage},
 	{keyring.ErrNoKey, program.ExitUsage},

@@ -24,6 +24,8 @@ type commands struct {
 	API         apiCommands                `cmd:"" name:"api" help:"Manage the APIs that tokens are for."`
 	Scope       scopeCommands              `cmd:"" help:"Manage the descriptions of scopes on the consent page."`
 	Consent     consentCommands            `cmd:"" help:"List and revoke what users have allowed clients."`
+	Apply       applyCommand               `cmd:"" help:"Bring clients, APIs and scopes to what files say."`
+	Export      exportCommand              `cmd:"" help:"Print clients, APIs and scopes as a file for apply."`
 	Mail        mailCommands               `cmd:"" help:"Show mails that were not sent."`
 	Key         keyCommands                `cmd:"" help:"Manage signing keys."`
 	Init        initCommand                `cmd:"" help:"Create the secrets for a first start, unless they exist."`

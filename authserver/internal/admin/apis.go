@@ -3,6 +3,8 @@ package admin
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -10,6 +12,13 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
+
+// ErrAdminAPI means that an API is the admin API, which the server registers and nobody else may change: it would lock
+// administrators out. Commands may delete it.
+var ErrAdminAPI = errors.New("it is the admin API, which the server manages")
+
+// isAdminAPI reports whether an API is the admin API of a server. No other has its scope.
+func isAdminAPI(a resource.API) bool { return a.Scope.Has(resource.AdminScope) }
 
 // APIs returns the registered APIs, sorted by audience.
 func (s *Service) APIs(ctx context.Context) ([]resource.API, error) { return s.Store.APIs(ctx) }
@@ -27,6 +36,9 @@ func (s *Service) IsDefaultAPI(audience string) bool { return s.Store.IsDefaultA
 func (s *Service) RegisterAPI(ctx context.Context, a resource.API) (resource.API, error) {
 	a.Name = cmp.Or(a.Name, a.Audience)
 	a.CreatedAt = s.Now()
+	if isAdminAPI(a) {
+		return resource.API{}, fmt.Errorf("%w: the scope %s is for the admin API only", resource.ErrBad, resource.AdminScope)
+	}
 	if err := a.Validate(); err != nil {
 		return resource.API{}, err
 	}
@@ -43,7 +55,7 @@ type APIPatch struct {
 }
 
 // ChangeAPI changes an API if the precondition match holds; nil always holds. It returns record.ErrNotFound,
-// resource.ErrBad or ErrChanged.
+// resource.ErrBad, ErrAdminAPI or ErrChanged.
 func (s *Service) ChangeAPI(
 	ctx context.Context,
 	audience string,
@@ -54,6 +66,9 @@ func (s *Service) ChangeAPI(
 		if err := check(match, a); err != nil {
 			return resource.API{}, err
 		}
+		if isAdminAPI(a) {
+			return resource.API{}, ErrAdminAPI
+		}
 		set(&a.Name, p.Name)
 		if p.Scope != nil {
 			a.Scope, a.AnyScope = slices.Clone(p.Scope), false
@@ -61,12 +76,16 @@ func (s *Service) ChangeAPI(
 		if p.AnyScope {
 			a.Scope, a.AnyScope = nil, true
 		}
+		if isAdminAPI(a) {
+			return resource.API{}, fmt.Errorf("%w: the scope %s is for the admin API only", resource.ErrBad, resource.AdminScope)
+		}
 		return a, a.Validate()
 	})
 }
 
 // DeleteAPI deletes an API if the precondition match holds, and revokes the grants for it. It returns how many logins
-// there were right before. The error is record.ErrNotFound, resource.ErrDefault or ErrChanged.
+// there were right before. The error is record.ErrNotFound, resource.ErrDefault, ErrAdminAPI or
+// ErrChanged.
 func (s *Service) DeleteAPI(
 	ctx context.Context,
 	audience string,
@@ -80,6 +99,9 @@ func (s *Service) DeleteAPI(
 		current, err := s.Store.LockAPI(ctx, audience)
 		if err == nil {
 			err = check(match, current)
+		}
+		if err == nil && isAdminAPI(current) && !s.AllowLockout {
+			err = ErrAdminAPI
 		}
 		if err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -47,10 +48,12 @@ type NewClient struct {
 	// Public says that the client cannot keep a secret, so it gets none. A client that authenticates by assertions gets
 	// none, too.
 	Public bool
+	// Secret is the secret of the client if somebody else has made it; empty for a new one.
+	Secret string
 }
 
 // NeedsSecret reports whether the client gets a secret.
-func (n NewClient) NeedsSecret() bool { return !n.Public && !n.Assertion.Enabled() }
+func (n NewClient) NeedsSecret() bool { return n.Secret != "" || !n.Public && !n.Assertion.Enabled() }
 
 // completed returns the client with what follows from the rest. Its digest is that of no secret if it gets one.
 func (n NewClient) completed() client.Client {
@@ -63,6 +66,8 @@ func (n NewClient) completed() client.Client {
 	switch {
 	case n.Public:
 		c.SecretDigest = ""
+	case n.Secret != "":
+		c.SecretDigest = secret.Digest(n.Secret)
 	case n.NeedsSecret():
 		c.SecretDigest = "-" // until it has one
 	default:
@@ -72,25 +77,35 @@ func (n NewClient) completed() client.Client {
 }
 
 // Validate returns client.ErrBad if the client cannot be registered.
-func (n NewClient) Validate() error { return n.completed().Validate() }
+func (n NewClient) Validate() error {
+	if n.Secret != "" {
+		if n.Public {
+			return fmt.Errorf("%w: a public client has no secret", client.ErrBad)
+		}
+		if err := client.CheckSecret(n.Secret); err != nil {
+			return err
+		}
+	}
+	return n.completed().Validate()
+}
 
-// RegisterClient registers a client and returns it with its new secret, which is not stored; empty if the client
-// gets none. It returns client.ErrBad, record.ErrExists, or record.ErrNotFound for an API that the client names.
-func (s *Service) RegisterClient(ctx context.Context, n NewClient) (c client.Client, secret string, err error) {
+// RegisterClient registers a client and returns it with its new secret, which is not stored; empty if no secret was
+// made. It returns client.ErrBad, record.ErrExists, or record.ErrNotFound for an API that the client names.
+func (s *Service) RegisterClient(ctx context.Context, n NewClient) (c client.Client, made string, err error) {
 	c = n.completed()
 	c.CreatedAt = s.Now()
-	if err := c.Validate(); err != nil {
+	if err := n.Validate(); err != nil {
 		return client.Client{}, "", err
 	}
-	if n.NeedsSecret() {
-		if secret, c.SecretDigest, err = client.GenerateSecret(rand.Reader); err != nil {
+	if n.NeedsSecret() && n.Secret == "" {
+		if made, c.SecretDigest, err = client.GenerateSecret(rand.Reader); err != nil {
 			return client.Client{}, "", err
 		}
 	}
 	if err := s.checkAPIs(ctx, c.IntrospectsFor, c.ExchangeFrom, c.ExchangeTo); err != nil {
 		return client.Client{}, "", err
 	}
-	return c, secret, s.Store.CreateClient(ctx, c)
+	return c, made, s.Store.CreateClient(ctx, c)
 }
 
 // checkAPIs returns record.ErrNotFound unless all audiences but client.DefaultAPI are registered.

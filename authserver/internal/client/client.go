@@ -242,3 +242,27 @@ func (c Client) VerifySecret(text string, now time.Time) bool {
 	old := subtle.ConstantTimeCompare(digest, []byte(c.OldSecret.Digest))
 	return current == 1 || (old == 1 && c.KeepsOldSecret(now))
 }
+
+// Bounds of a secret that somebody else than this server has made.
+const (
+	minSecret  = 32
+	maxSecret  = 256
+	minLetters = 8 // different ones
+)
+
+// CheckSecret returns ErrBad unless a secret that this server has not made is long, and looks random: only its SHA-256
+// is stored, so it must not be guessable. The error does not contain it.
+func CheckSecret(text string) error {
+	different := map[rune]bool{}
+	for _, r := range text {
+		if r <= ' ' || r > '~' {
+			return fmt.Errorf("%w: a secret has ASCII characters only, and no spaces", ErrBad)
+		}
+		different[r] = true
+	}
+	if len(text) < minSecret || len(text) > maxSecret || len(different) < minLetters {
+		return fmt.Errorf("%w: a secret has %d to %d random characters, as 'openssl rand -hex 32' makes them",
+			ErrBad, minSecret, maxSecret)
+	}
+	return nil
+}

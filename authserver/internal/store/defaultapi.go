@@ -45,6 +45,9 @@ func (s *Store) LoadDefaultAPI(ctx context.Context) (err error) {
 	return err
 }
 
+// DefaultAPI returns the audience of the default API; empty if no server has set one yet.
+func (s *Store) DefaultAPI() string { return s.defaultAudience }
+
 // IsDefaultAPI reports whether the audience is that of the default API.
 func (s *Store) IsDefaultAPI(audience string) bool { return audience == s.defaultAudience }
 

@@ -1,0 +1,368 @@
+package admin
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+)
+
+// Desired is what configuration files say that there should be. Its entries are valid, and no two have the same key.
+type Desired struct {
+	// APIs are the APIs. The audience client.DefaultAPI stands for the default one.
+	APIs    []resource.API
+	Scopes  []resource.ScopeDescription
+	Clients []DesiredClient
+}
+
+// DesiredClient is a client that should be there, with exactly these settings.
+type DesiredClient struct {
+	// Client has the settings. How it authenticates is said by Public, Secret, KeepSecret and Assertion.
+	client.Client
+	// Public says that the client has no secret and no assertion.
+	Public bool
+	// Secret is the secret that the client should have; empty if it has none, or with KeepSecret.
+	Secret string
+	// KeepSecret says that the client keeps the secret that it has.
+	KeepSecret bool
+}
+
+// Action is what is done with a record.
+type Action string
+
+// The actions, as a list of changes shows them.
+const (
+	Add    Action = "+"
+	Alter  Action = "~"
+	Delete Action = "-"
+)
+
+// Change is a difference between what there is and what is desired.
+type Change struct {
+	Action Action
+	// Kind is client, API or scope.
+	Kind string
+	// Key is the client's id, the audience or the name of the scope.
+	Key string
+	// Settings are the settings that differ; nil if the record is deleted.
+	Settings []Setting
+	// Ended are the logins that the deletion ends.
+	Ended store.Logins
+}
+
+// Setting is a setting of a record before and after a change, for people. No secret is in it.
+type Setting struct{ Name, Was, Is string }
+
+// state is what there is.
+type state struct {
+	apis    map[string]resource.API
+	scopes  map[string]resource.ScopeDescription
+	clients map[string]client.Client
+	// adminAPIs are the audiences of the admin APIs of servers, which no file manages.
+	adminAPIs []string
+}
+
+// newState returns a state without anything.
+func newState() state {
+	return state{
+		apis:    map[string]resource.API{},
+		scopes:  map[string]resource.ScopeDescription{},
+		clients: map[string]client.Client{},
+	}
+}
+
+// current reads what there is.
+func (s *Service) current(ctx context.Context) (state, error) {
+	now := newState()
+	apis, err := s.Store.APIs(ctx)
+	if err != nil {
+		return now, err
+	}
+	for _, a := range apis {
+		if isAdminAPI(a) {
+			now.adminAPIs = append(now.adminAPIs, a.Audience)
+			continue
+		}
+		now.apis[s.apiKey(a.Audience)] = a
+	}
+	scopes, err := s.Store.ScopeDescriptions(ctx)
+	if err != nil {
+		return now, err
+	}
+	for _, d := range scopes {
+		now.scopes[d.Scope] = d
+	}
+	clients, err := s.Store.Clients(ctx, record.Page{})
+	for _, c := range clients {
+		now.clients[c.ID] = c
+	}
+	return now, err
+}
+
+// apiKey returns what files call an API.
+func (s *Service) apiKey(audience string) string {
+	if s.Store.IsDefaultAPI(audience) {
+		return client.DefaultAPI
+	}
+	return audience
+}
+
+// Export returns what there is, sorted. It has no clients that have registered themselves, and the default API only if
+// it is not as the server has made it.
+func (s *Service) Export(ctx context.Context) (d Desired, err error) {
+	now, err := s.current(ctx)
+	if err != nil {
+		return Desired{}, err
+	}
+	for _, key := range slices.Sorted(maps.Keys(now.apis)) {
+		a := now.apis[key]
+		if key == client.DefaultAPI && a.AnyScope && a.Name == a.Audience {
+			continue
+		}
+		a.Audience = key
+		d.APIs = append(d.APIs, a)
+	}
+	for _, name := range slices.Sorted(maps.Keys(now.scopes)) {
+		d.Scopes = append(d.Scopes, now.scopes[name])
+	}
+	for _, id := range slices.Sorted(maps.Keys(now.clients)) {
+		if c := now.clients[id]; c.Source == client.SourceAdministrator {
+			d.Clients = append(d.Clients, DesiredClient{Client: c, Public: c.Public(), KeepSecret: c.HasSecret()})
+		}
+	}
+	return d, nil
+}
+
+// Plan is what Apply does.
+type Plan struct {
+	desired Desired
+	prune   bool
+	// Changes are in the order in which they are made; none if everything is as desired.
+	Changes []Change
+}
+
+// Plan compares what there is with what is desired. With prune, records that are not desired are deleted, but not the
+// default API and clients that have registered themselves. It returns client.ErrBad or record.ErrNotFound for what
+// cannot be: the text says why.
+func (s *Service) Plan(ctx context.Context, d Desired, prune bool) (Plan, error) {
+	now, err := s.current(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{desired: d, prune: prune}
+	if p.Changes, err = now.changes(d, prune); err != nil {
+		return Plan{}, err
+	}
+	for i, c := range p.Changes {
+		of := store.LoginsOf{ClientID: c.Key}
+		if c.Kind == kindAPI {
+			of = store.LoginsOf{Audience: c.Key}
+		}
+		if c.Action != Delete || c.Kind == kindScope {
+			continue
+		}
+		if p.Changes[i].Ended, err = s.Store.CountLogins(ctx, of, s.Now()); err != nil {
+			return Plan{}, err
+		}
+	}
+	return p, nil
+}
+
+// The kinds of records.
+const (
+	kindAPI    = "API"
+	kindScope  = "scope"
+	kindClient = "client"
+)
+
+// changes returns what must be changed, in this order: what clients need, clients, and what nobody needs.
+func (now state) changes(d Desired, prune bool) ([]Change, error) {
+	var all []Change
+	desired := newState()
+	for _, a := range d.APIs {
+		desired.apis[a.Audience] = a
+		was, exists := now.apis[a.Audience]
+		if !exists && a.Audience == client.DefaultAPI {
+			return nil, fmt.Errorf("%w: there is no default API yet: start a server first", resource.ErrBad)
+		}
+		all = compare(all, kindAPI, a.Audience, exists, apiSettings(was), apiSettings(a))
+	}
+	for _, scope := range d.Scopes {
+		desired.scopes[scope.Scope] = scope
+		was, exists := now.scopes[scope.Scope]
+		all = compare(all, kindScope, scope.Scope, exists,
+			[]Setting{{Name: "description", Is: was.Text}}, []Setting{{Name: "description", Is: scope.Text}})
+	}
+	for _, c := range d.Clients {
+		desired.clients[c.ID] = c.Client
+		was, exists := now.clients[c.ID]
+		if err := c.check(was, exists); err != nil {
+			return nil, err
+		}
+		all = compare(all, kindClient, c.ID, exists, clientSettings(was, was.HasSecret(), was.Public()), c.settings(was))
+	}
+	if prune {
+		all = append(all, now.deletions(desired)...)
+	}
+	return all, now.checkAudiences(d, prune)
+}
+
+// deletions returns the changes that delete what is not desired.
+func (now state) deletions(desired state) (all []Change) {
+	for _, id := range slices.Sorted(maps.Keys(now.clients)) {
+		if _, ok := desired.clients[id]; !ok && now.clients[id].Source == client.SourceAdministrator {
+			all = append(all, Change{Action: Delete, Kind: kindClient, Key: id})
+		}
+	}
+	for _, audience := range slices.Sorted(maps.Keys(now.apis)) {
+		if _, ok := desired.apis[audience]; !ok && audience != client.DefaultAPI {
+			all = append(all, Change{Action: Delete, Kind: kindAPI, Key: audience})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(now.scopes)) {
+		if _, ok := desired.scopes[name]; !ok {
+			all = append(all, Change{Action: Delete, Kind: kindScope, Key: name})
+		}
+	}
+	return all
+}
+
+// checkAudiences checks that the APIs that clients name exist afterwards.
+func (now state) checkAudiences(d Desired, prune bool) error {
+	exists := map[string]bool{client.DefaultAPI: true}
+	for key, a := range now.apis {
+		if key == client.DefaultAPI || !prune {
+			exists[a.Audience] = true
+		}
+	}
+	for _, audience := range now.adminAPIs {
+		exists[audience] = true
+	}
+	for _, a := range d.APIs {
+		exists[a.Audience] = true
+	}
+	for _, c := range d.Clients {
+		for _, audience := range slices.Concat(c.IntrospectsFor, c.ExchangeFrom, c.ExchangeTo) {
+			if !exists[audience] {
+				return fmt.Errorf("client %s: API %s %w", c.ID, audience, record.ErrNotFound)
+			}
+		}
+	}
+	return nil
+}
+
+// compare appends the change from one list of settings, which have the same names, to another; none if they are the
+// same.
+func compare(all []Change, kind, key string, exists bool, was, is []Setting) []Change {
+	c := Change{Action: Add, Kind: kind, Key: key}
+	if exists {
+		c.Action = Alter
+	}
+	for i, setting := range is {
+		if exists {
+			setting.Was = was[i].Is
+		}
+		if setting.Was != setting.Is {
+			c.Settings = append(c.Settings, setting)
+		}
+	}
+	if exists && c.Settings == nil {
+		return all
+	}
+	return append(all, c)
+}
+
+// check returns client.ErrBad if the client cannot become as desired.
+func (c DesiredClient) check(was client.Client, exists bool) error {
+	switch {
+	case !exists && c.KeepSecret:
+		return fmt.Errorf("%w: client %s does not exist, so it has no secret to keep: say where its secret is",
+			client.ErrBad, c.ID)
+	case !exists:
+		return nil
+	case was.Source != client.SourceAdministrator:
+		return fmt.Errorf("%w: client %s has registered itself, so no file can manage it", client.ErrBad, c.ID)
+	case c.Public != was.Public():
+		return fmt.Errorf("%w: client %s cannot be changed from public to confidential, or back: delete it first, "+
+			"or choose another id", client.ErrBad, c.ID)
+	case c.KeepSecret && !was.HasSecret():
+		return fmt.Errorf("%w: client %s has no secret to keep: say where its secret is", client.ErrBad, c.ID)
+	}
+	return nil
+}
+
+// replacesSecret reports whether the client, which was like that, gets another secret.
+func (c DesiredClient) replacesSecret(was client.Client) bool {
+	digest := secret.Digest(c.Secret)
+	return c.Secret != "" && subtle.ConstantTimeCompare([]byte(digest), []byte(was.SecretDigest)) != 1
+}
+
+// settings returns the settings that are desired of a client that was like that.
+func (c DesiredClient) settings(was client.Client) []Setting {
+	all := clientSettings(c.Client, c.Secret != "" || c.KeepSecret, c.Public)
+	if c.replacesSecret(was) && was.HasSecret() {
+		i := slices.IndexFunc(all, func(s Setting) bool { return s.Name == "secret" })
+		all[i].Is = "replaced"
+	}
+	return all
+}
+
+// apiSettings returns the settings of an API, for people.
+func apiSettings(a resource.API) []Setting {
+	return []Setting{
+		{Name: "name", Is: a.Name},
+		{Name: "scopes", Is: a.Scope.String()},
+		flag("any_scope", a.AnyScope),
+	}
+}
+
+// clientSettings returns the settings of a client, for people, by the names that they have in files.
+func clientSettings(c client.Client, hasSecret, public bool) []Setting {
+	algorithm := ""
+	if c.ID != "" {
+		algorithm = c.SignsIDTokensWith()
+	}
+	return []Setting{
+		{Name: "name", Is: c.Name},
+		flag("public", public && c.ID != ""),
+		flag("secret", hasSecret),
+		{Name: "assertion.jwks", Is: c.Assertion.JWKS},
+		{Name: "assertion.jwks_uri", Is: c.Assertion.JWKSURI},
+		{Name: "assertion.issuer", Is: c.Assertion.Issuer},
+		{Name: "assertion.subject", Is: c.Assertion.Subject},
+		{Name: "assertion.audience", Is: c.Assertion.Audience},
+		{Name: "grant_types", Is: strings.Join(GrantNames(c.Grants), " ")},
+		{Name: "scopes", Is: c.Scope.String()},
+		{Name: "redirect_uris", Is: strings.Join(c.RedirectURIs, " ")},
+		{Name: "post_logout_redirect_uris", Is: strings.Join(c.PostLogoutRedirectURIs, " ")},
+		{Name: "backchannel_logout_uri", Is: c.BackchannelLogoutURI},
+		flag("introspects", c.Introspects),
+		{Name: "introspects_for", Is: strings.Join(c.IntrospectsFor, " ")},
+		{Name: "exchange_from", Is: strings.Join(c.ExchangeFrom, " ")},
+		{Name: "exchange_to", Is: strings.Join(c.ExchangeTo, " ")},
+		flag("first_party", c.FirstParty),
+		flag("without_pkce", c.WithoutPKCE),
+		flag("require_par", c.RequirePAR),
+		flag("require_dpop", c.RequireDPoP),
+		flag("require_second_factor", c.RequireSecondFactor),
+		flag("admin", c.Admin),
+		{Name: "id_token_alg", Is: algorithm},
+	}
+}
+
+// flag returns a setting that is yes or no; no is empty, as what is not there.
+func flag(name string, is bool) Setting {
+	if !is {
+		return Setting{Name: name}
+	}
+	return Setting{Name: name, Is: strconv.FormatBool(is)}
+}
