@@ -123,6 +123,7 @@ func TestCommands(t *testing.T) {
 			"token":  token,
 			"issue":  issue,
 			"active": active,
+			"admin":  adminAPI,
 
 			"becomes-inactive": becomesInactive,
 

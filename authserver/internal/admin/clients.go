@@ -275,6 +275,14 @@ func (s *Service) DeleteClient(
 	})
 }
 
+// ClientLogins counts the logins that deleting a client would end. It returns record.ErrNotFound.
+func (s *Service) ClientLogins(ctx context.Context, id string) (store.Logins, error) {
+	if _, err := s.Store.ClientByID(ctx, id); err != nil {
+		return store.Logins{}, err
+	}
+	return s.Store.CountLogins(ctx, store.LoginsOf{ClientID: id}, s.Now())
+}
+
 // ScopesElsewhere returns the APIs, other than the default one, at which a client with the scope can use some of it: it
 // must request tokens for them by the resource parameter (RFC 8707).
 func (s *Service) ScopesElsewhere(ctx context.Context, scope oauth.Scope) ([]resource.API, error) {

@@ -28,6 +28,8 @@ func (r RotateSecret) Validate() error {
 
 // Rotated is what came of replacing a secret.
 type Rotated struct {
+	// Client is the client with its new secret.
+	Client client.Client
 	// Secret is the new secret, which is not stored.
 	Secret string
 	// OldUntil is when the old secret ends; zero if it has ended.
@@ -68,7 +70,11 @@ func (s *Service) RotateClientSecret(
 		if err != nil {
 			return err
 		}
-		return s.setSecret(ctx, current, digest, how, now)
+		if err := s.setSecret(ctx, current, digest, how, now); err != nil {
+			return err
+		}
+		r.Client, err = s.Store.LockClient(ctx, id)
+		return err
 	})
 	if err != nil {
 		return Rotated{}, err

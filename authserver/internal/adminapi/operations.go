@@ -7,7 +7,11 @@ func (a *API) operations() []operation {
 	const (
 		get, post, patch, remove = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
 
-		user = "/users/{username}"
+		put = http.MethodPut
+
+		user      = "/users/{username}"
+		oneClient = "/clients/{id}"
+		oneAPI    = "/apis/{audience}"
 	)
 	return []operation{
 		{get, "/users", "List users", handle(a.ListUsers)},
@@ -30,6 +34,28 @@ func (a *API) operations() []operation {
 		{remove, user + "/grants/{number}", "End a grant of a user", handle(a.EndGrant)},
 		{get, user + "/consents", "List consents of a user", handle(a.ListConsents)},
 		{remove, user + "/consents/{client_id}", "Revoke a consent of a user", handle(a.RevokeConsent)},
+
+		{get, "/clients", "List clients", handle(a.ListClients)},
+		{post, "/clients", "Register a client", handle(a.RegisterClient, creates, shownOnce)},
+		{get, oneClient, "Show a client", handle(a.GetClient)},
+		{patch, oneClient, "Change a client", handle(a.ChangeClient)},
+		{remove, oneClient, "Delete a client", handle(a.DeleteClient)},
+		{get, oneClient + "/logins", "Count logins at a client", handle(a.CountClientLogins)},
+		{post, oneClient + "/secret", "Rotate the secret of a client", handle(a.RotateSecret, shownOnce)},
+		{remove, oneClient + "/old-secret", "End the old secret of a client", handle(a.EndOldSecret)},
+
+		{get, "/apis", "List APIs", handle(a.ListAPIs)},
+		{post, "/apis", "Register an API", handle(a.RegisterAPI, creates)},
+		{get, oneAPI, "Show an API", handle(a.GetAPI)},
+		{patch, oneAPI, "Change an API", handle(a.ChangeAPI)},
+		{remove, oneAPI, "Delete an API", handle(a.DeleteAPI)},
+
+		{get, "/scopes", "List descriptions of scopes", handle(a.ListScopes)},
+		{put, "/scopes/{scope}", "Describe a scope", handle(a.DescribeScope)},
+		{remove, "/scopes/{scope}", "Forget the description of a scope", handle(a.ForgetScope)},
+
+		{get, "/keys", "List signing keys", handle(a.ListKeys)},
+		{post, "/keys/rotate", "Rotate signing keys", handle(a.RotateKeys)},
 
 		{get, "/groups", "List groups", handle(a.ListGroups)},
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/problem"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
+	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -101,6 +103,13 @@ var problems = []struct {
 	{client.ErrBad, http.StatusUnprocessableEntity, ""},
 	{resource.ErrBad, http.StatusUnprocessableEntity, ""},
 	{resource.ErrDefault, http.StatusConflict, ""},
+	{admin.ErrAdminAPI, http.StatusConflict, ""},
+	{admin.ErrLacksScope, http.StatusUnprocessableEntity, ""},
+	{admin.ErrBadKeepOld, http.StatusUnprocessableEntity, ""},
+	{admin.ErrNoKeysFile, http.StatusConflict, ""},
+	{admin.ErrKeysElsewhere, http.StatusConflict, ""},
+	{keyfile.ErrBusy, http.StatusConflict, ""},
+	{keyring.ErrNoKey, http.StatusUnprocessableEntity, ""},
 	{oauth.ErrInvalidScope, http.StatusUnprocessableEntity, ""},
 	{store.ErrUnavailable, http.StatusServiceUnavailable, "The database cannot be reached right now."},
 	{context.Canceled, http.StatusServiceUnavailable, "The request was canceled."},

@@ -131,6 +131,12 @@ func (s *Settings) setAdminAPI(cfg *web.Config, data *store.Store, login *accoun
 	return nil
 }
 
+// onSeveralMachines reports whether servers on other machines may use the database.
+func (s *Settings) onSeveralMachines() bool {
+	_, sqlite := store.SQLitePath(s.Database.DatabaseURL)
+	return !sqlite
+}
+
 // newAdmin returns what administers the database for requests.
 func (s *Settings) newAdmin(data *store.Store, login *account.Login) *admin.Service {
 	return &admin.Service{
@@ -143,5 +149,10 @@ func (s *Settings) newAdmin(data *store.Store, login *account.Login) *admin.Serv
 			return login.Hash(ctx, password, audit.ActorFrom(ctx).Address)
 		},
 		Mails: s.Mail.SMTPURL != "" || s.inboxOn(),
+		Keys: admin.KeyFiles{
+			Path:     s.Keys.KeysFile,
+			Copied:   s.onSeveralMachines(),
+			Lifetime: s.AccessTokenLifetime,
+		},
 	}
 }
