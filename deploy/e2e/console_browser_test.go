@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,22 +21,26 @@ type administrator struct {
 	used int64  // last time step whose code was typed
 }
 
-// newAdministrator starts a browser in which ada, who is an administrator with a second factor, is logged in to the
-// console.
+// newAdministrator makes ada the first administrator, as the documentation says, and starts a browser in which she is
+// logged in to the console.
 func newAdministrator(t *testing.T, s *system) *administrator {
 	t.Helper()
 	s.admin(t, "SeveralWordsInARow\n", "user", "add", "ada", "--name", "Ada Lovelace")
+	printed := s.admin(t, "", "user", "set", "ada", "--group", "admins", "--issuer", s.authURL)
+	link := printed[strings.Index(printed, s.authURL):]
 	a := &administrator{guest: newGuest(t, s, nil)}
-	a.do("opening the page", chromedp.Navigate(a.base+"/account/second-factors"))
+	a.do("opening the console", chromedp.Navigate(a.base+"/admin"))
 	a.login("ada", "SeveralWordsInARow")
-	a.sees("Second factor")
-	a.presses("Add an authenticator app")
+	a.sees("You need a second factor")
+	a.inspect("console-needs-factor")
+	a.do("opening the link", chromedp.Navigate(strings.TrimSpace(link)))
+	a.sees("Set up your second factor")
+	a.types("SeveralWordsInARow" + kb.Enter)
 	a.sees("Add an authenticator app")
 	a.key = a.eval(`document.querySelector(".key").innerText`)
 	a.do("typing", chromedp.SendKeys(chromedp.CSS("#code"), a.code()+kb.Tab+"Phone"+kb.Enter))
 	a.sees("Keep your recovery codes")
-	s.admin(t, "", "user", "set", "ada", "--group", "admins")
-	a.do("opening the console", chromedp.Navigate(a.base+"/admin"))
+	a.presses("I have kept them: continue")
 	a.sees("Overview")
 	return a
 }
@@ -91,6 +97,19 @@ var consolePages = []struct{ name, path, heading string }{
 	{"user-password", "/admin/user/password?name=grace", "Reset the password of grace"},
 	{"groups", "/admin/groups", "Groups"},
 	{"invitations", "/admin/invitations", "Invitations"},
+	{"invitation-withdraw", "/admin/invitations/withdraw?email=joan%40example.com", "Withdraw the invitation?"},
+	{"clients", "/admin/clients", "Clients"},
+	{"client-new", "/admin/clients/new", "Register a client"},
+	{"client", "/admin/client?id=backend", "Reports <b>"},
+	{"client-secret", "/admin/client/secret?id=backend", "Make a new secret?"},
+	{"client-delete", "/admin/client/delete?id=backend", "Delete this client?"},
+	{"apis", "/admin/apis", "APIs"},
+	{"api", "/admin/api?audience=https%3A%2F%2Fphotos.example", "Photos"},
+	{"api-delete", "/admin/api/delete?audience=https%3A%2F%2Fphotos.example", "Delete this API?"},
+	{"scopes", "/admin/scopes?scope=profile", "Scopes"},
+	{"scope-forget", "/admin/scopes/forget?scope=profile", "Forget this description?"},
+	{"keys", "/admin/keys", "Keys"},
+	{"key-rotate", "/admin/keys/rotate", "Rotate a key"},
 }
 
 // An administrator opens every page of the console in a real browser, on a phone's width and on a desktop, and axe-core
@@ -104,7 +123,7 @@ func TestConsoleInBrowser(t *testing.T) {
 	s := newSystem(t)
 	s.startAuthserver(t, "--admin-console", "--demo", "--mail-inbox=on")
 	s.admin(t, "SeveralWordsInARow\n", "user", "add", "grace", "--name", graceName, "--email", "grace@example.com")
-	s.register(t, "album", "https://album.example/callback", "--public", "--first-party", "--name", "Photo Album")
+	s.fillConsole(t)
 	a := newAdministrator(t, s)
 	for _, p := range consolePages {
 		t.Run(p.name, func(t *testing.T) {
@@ -115,6 +134,23 @@ func TestConsoleInBrowser(t *testing.T) {
 		})
 	}
 	t.Run("forms", func(t *testing.T) { a.usesForms(t) })
+}
+
+// fillConsole adds what the pages show.
+func (s *system) fillConsole(t *testing.T) {
+	t.Helper()
+	s.register(t, "album", "https://album.example/callback", "--public", "--first-party", "--name", "Photo Album")
+	s.admin(t, "", "client", "add", "backend", "--name", "Reports <b>", "--grant", "client_credentials",
+		"--scope", "items:read")
+	s.admin(t, "", "api", "add", "https://photos.example", "--name", "Photos", "--scope", "photos:read photos:write")
+	s.admin(t, "", "user", "invite", "joan@example.com", "--group", "staff")
+	s.logInElsewhere(t, "john.doe", demoPassword, "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Firefox/145.0")
+	for range 3 {
+		got := send(t, s.authURL, form("username", "grace", "password", "wrong"))
+		if got.status != http.StatusBadRequest {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+	}
 }
 
 // usesForms adds a user, changes her, and deletes her.

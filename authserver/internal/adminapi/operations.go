@@ -49,6 +49,7 @@ func (a *API) operations() []operation {
 		{get, oneAPI, "Show an API", handle(a.GetAPI)},
 		{patch, oneAPI, "Change an API", handle(a.ChangeAPI)},
 		{remove, oneAPI, "Delete an API", handle(a.DeleteAPI)},
+		{get, oneAPI + "/logins", "Count logins for an API", handle(a.CountAPILogins)},
 
 		{get, "/scopes", "List descriptions of scopes", handle(a.ListScopes)},
 		{put, "/scopes/{scope}", "Describe a scope", handle(a.DescribeScope)},

@@ -11,8 +11,10 @@ const (
 	groupsPath      = Path + "/groups"
 	invitationsPath = Path + "/invitations"
 	clientsPath     = Path + "/clients"
+	newClientPath   = clientsPath + "/new"
 	clientPath      = Path + "/client"
 	apisPath        = Path + "/apis"
+	apiPath         = Path + "/api"
 	scopesPath      = Path + "/scopes"
 	keysPath        = Path + "/keys"
 	auditPath       = Path + "/audit"
@@ -58,5 +60,21 @@ func (c *Console) newRoutes() map[string]route {
 
 		invitationsPath:               {c.listInvitations, c.invite},
 		invitationsPath + "/withdraw": confirm(c.withdrawing),
+
+		clientsPath:            {c.listClients, nil},
+		newClientPath:          {c.showNewClient, c.registerClient},
+		clientPath:             {c.showClient, c.changeClient},
+		clientPath + "/secret": {c.showSecret, c.rotateSecret},
+		clientPath + "/delete": confirm(c.deletingClient),
+
+		apisPath:            {c.listAPIs, c.registerAPI},
+		apiPath:             {c.showAPI, c.changeAPI},
+		apiPath + "/delete": confirm(c.deletingAPI),
+
+		scopesPath:             {c.listScopes, c.describeScope},
+		scopesPath + "/forget": confirm(c.forgettingScope),
+
+		keysPath:             {c.listKeys, nil},
+		keysPath + "/rotate": {c.showRotate, c.rotateKey},
 	}
 }

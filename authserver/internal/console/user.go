@@ -226,11 +226,3 @@ func (c *Console) consentsOf(v *visit) (section, error) {
 	}
 	return s, nil
 }
-
-// clientCell returns a link to the page of a client.
-func clientCell(id, name string) cell {
-	if name == "" {
-		name = id
-	}
-	return cell{Text: name, Href: address(clientPath, "id", id)}
-}
