@@ -26,6 +26,16 @@ func (s *Service) Users(ctx context.Context, page record.Page) ([]account.User, 
 	return s.Store.Users(ctx, page)
 }
 
+// SearchUsers returns a page of the users whose username, email address or name begins with a text, and the cursor of
+// the next page: see store.SearchUsers.
+func (s *Service) SearchUsers(
+	ctx context.Context,
+	prefix, after string,
+	limit int,
+) (users []account.User, next string, err error) {
+	return s.Store.SearchUsers(ctx, prefix, after, limit)
+}
+
 // User returns the user with a username, however it is spelled, or record.ErrNotFound.
 func (s *Service) User(ctx context.Context, username string) (account.User, error) {
 	return account.Find(ctx, username, s.Store.UserByUsername)

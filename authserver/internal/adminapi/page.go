@@ -95,15 +95,23 @@ func pageOut[E, T any](a *API, path string, in PageIn, read []E, show func(E) T,
 	out := &PageOut[T]{Body: Page[T]{Items: []T{}}}
 	if n := in.limit(); len(read) > n {
 		read = read[:n]
-		out.Body.Next = EncodeCursor(key(read[n-1]))
-		query := url.Values{"after": {out.Body.Next}, "limit": {strconv.Itoa(n)}}
-		if in.Q != "" {
-			query.Set("q", in.Q)
-		}
-		out.Link = "<" + a.cfg.Issuer + Path + path + "?" + query.Encode() + `>; rel="next"`
+		setNext(a, out, path, in, key(read[n-1]))
 	}
 	for _, entry := range read {
 		out.Body.Items = append(out.Body.Items, show(entry))
 	}
 	return out
+}
+
+// setNext says that the next page begins after a key; there is none if it is empty.
+func setNext[T any](a *API, out *PageOut[T], path string, in PageIn, key string) {
+	if key == "" {
+		return
+	}
+	out.Body.Next = EncodeCursor(key)
+	query := url.Values{"after": {out.Body.Next}, "limit": {strconv.Itoa(in.limit())}}
+	if in.Q != "" {
+		query.Set("q", in.Q)
+	}
+	out.Link = "<" + a.cfg.Issuer + Path + path + "?" + query.Encode() + `>; rel="next"`
 }

@@ -40,11 +40,21 @@ func optional(t time.Time) *time.Time {
 	return &t
 }
 
-// ListUsers lists users whose username begins with q, sorted by username.
+// ListUsers lists users, sorted by username. With q it lists those whose username, email address or name begins with
+// it, in this order; letter case does not matter. A page of a search may be short, or empty, although there is a next.
 func (a *API) ListUsers(ctx context.Context, in *PageIn) (*PageOut[User], error) {
 	page, err := in.page()
 	if err != nil {
 		return nil, err
+	}
+	if in.Q != "" {
+		found, next, err := a.cfg.Admin.SearchUsers(ctx, in.Q, page.After, in.limit())
+		if err != nil {
+			return nil, err
+		}
+		out := pageOut(a, "/users", *in, found, showUser, func(u account.User) string { return u.Username })
+		setNext(a, out, "/users", *in, next)
+		return out, nil
 	}
 	read, err := a.cfg.Admin.Users(ctx, page)
 	if err != nil {

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(testing.TB) *store.Store) {
 		raceTests, deviceTests, redemptionTests, pushedTests, exchangeTests, noticeTests, unregisteredTests, mailTests,
 		bindingTests, accountTests, emailTests, signUpTests, secondFactorTests,
 		passkeyTests, userSearchTests, importTests, togetherTests,
+		administratorTests,
 	} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) {

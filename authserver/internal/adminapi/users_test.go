@@ -1,0 +1,155 @@
+package adminapi_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
+)
+
+// A user is created, found, changed, disabled and deleted.
+func TestUsers(t *testing.T) {
+	h := start(t)
+	token := h.robotToken()
+	made := h.call(http.MethodPost, "/users", token,
+		`{"username":"o'brien/x","name":"Dara O'Brien","email":"dara@example.com","groups":["staff"],"password":"`+password+`"}`)
+	made.expect(t, "create", http.StatusCreated, `"groups":["staff"]`)
+	if strings.Contains(made.body, password) {
+		t.Error("the response has the password")
+	}
+	path := strings.TrimPrefix(made.Header.Get("Location"), issuer+adminapi.Path)
+	h.call(http.MethodPost, "/users", token, `{"username":"o'brien/x","password":"`+password+`"}`).
+		expect(t, "create again", http.StatusConflict, "already exists")
+	got := h.call(http.MethodGet, path, token, "")
+	got.expect(t, "show", http.StatusOK, "Dara")
+	etag := got.Header.Get("ETag")
+	if etag == "" || etag != made.Header.Get("ETag") {
+		t.Errorf("ETag %q after %q", etag, made.Header.Get("ETag"))
+	}
+	h.call(http.MethodPatch, path, token, `{"name":"Dara"}`, "If-Match", etag).expect(t, "change", 200, `"name":"Dara"`)
+	for _, method := range []string{http.MethodPatch, http.MethodDelete} {
+		body := map[string]string{http.MethodPatch: `{"name":"x"}`}[method]
+		h.call(method, path, token, body, "If-Match", etag).expect(t, method, http.StatusPreconditionFailed, "ETag")
+	}
+	h.call(http.MethodPatch, path, token, `{"add_groups":["b"],"remove_groups":["staff"]}`).
+		expect(t, "groups", 200, `"groups":["b"]`)
+	h.call(http.MethodPost, path+"/disable", token, "").expect(t, "disable", http.StatusNoContent, "")
+	h.call(http.MethodGet, path, token, "").expect(t, "disabled", 200, "disabled_at")
+	h.call(http.MethodPost, path+"/enable", token, "").expect(t, "enable", http.StatusNoContent, "")
+	for _, part := range []string{"failures", "second-factors", "sessions", "grants", "consents"} {
+		h.call(http.MethodGet, path+"/"+part, token, "").expect(t, part, 200, `"items":[]`)
+	}
+	h.call(http.MethodPost, path+"/unlock", token, "").expect(t, "unlock", http.StatusNoContent, "")
+	h.call(http.MethodPost, path+"/logout", token, "").expect(t, "logout", http.StatusNoContent, "")
+	h.call(http.MethodPost, path+"/password", token, `{}`).expect(t, "mail", 422, "no mail server")
+	h.call(http.MethodPost, path+"/password", token, `{"password":"short"}`).expect(t, "weak", 422, "password")
+	h.call(http.MethodPost, path+"/password", token, `{"password":"`+password+` 2"}`).expect(t, "set", 204, "")
+	h.call(http.MethodDelete, path, token, "").expect(t, "delete", http.StatusNoContent, "")
+	h.call(http.MethodGet, path, token, "").expect(t, "deleted", http.StatusNotFound, "user not found")
+	h.call(http.MethodGet, "/groups", token, "").expect(t, "groups", 200, `{"name":"admins","members":2}`)
+}
+
+// What is not valid is refused with a problem document that says which field (RFC 9457).
+func TestBadInput(t *testing.T) {
+	h := start(t)
+	token := h.robotToken()
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+		says               string
+	}{
+		{"POST", "/users", `{"username":"x\u200by","password":"` + password + `"}`, 422, "username"},
+		{"POST", "/users", `{"username":"x","username":"y"}`, 400, ""},
+		{"POST", "/users", `{"username":"x","admin":true}`, 422, "body.admin"},
+		{"POST", "/users", `{"username":5}`, 422, "body.username"},
+		{"POST", "/users", `{`, 400, ""},
+		{"POST", "/users", `{"username":"` + strings.Repeat("x", 70_000) + `"}`, 413, ""},
+		{"PATCH", "/users/carl", `{"groups":["a b"]}`, 422, "group"},
+		{"PATCH", "/users/carl", `{"email":"nobody"}`, 422, "email"},
+		{"PATCH", "/users/carl", `{"remove_groups":["x"]}`, 422, "not in the group"},
+		{"GET", "/users?limit=0", "", 422, "limit"},
+		{"GET", "/users?limit=201", "", 422, "limit"},
+		{"GET", "/users?after=%21", "", 400, "cursor"},
+		{"GET", "/users?q=a&after=MWFkYQ", "", 400, "cursor"},
+		{"GET", "/users/%ff", "", 400, ""},
+		{"PUT", "/users", "", 405, ""},
+		{"DELETE", "/users/carl/sessions/x", "", 404, "session"},
+		{"DELETE", "/users/carl/grants/7", "", 404, "grant"},
+		{"POST", "/invitations", `{"email":"x"}`, 422, "email"},
+	} {
+		got := h.call(tt.method, tt.path, token, tt.body)
+		got.expect(t, tt.method+" "+tt.path, tt.status, tt.says)
+		if got.Header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s %s: Content-Type %q", tt.method, tt.path, got.Header.Get("Content-Type"))
+		}
+	}
+}
+
+// All pages together have each user once, with and without a search.
+func TestPages(t *testing.T) {
+	h := start(t)
+	token := h.robotToken()
+	for i := range 5 {
+		h.call(http.MethodPost, "/users", token, fmt.Sprintf(`{"username":"pat%d","password":"%s"}`, i, password)).
+			expect(t, "create", http.StatusCreated, "")
+	}
+	for query, want := range map[string]string{
+		"limit=3": "ada bea carl pat0 pat1 pat2 pat3 pat4", "limit=2&q=Pat": "pat0 pat1 pat2 pat3 pat4", "q=nobody": "",
+	} {
+		var names []string
+		for path := "/users?" + query; path != ""; {
+			got := h.call(http.MethodGet, path, token, "")
+			var page adminapi.Page[adminapi.User]
+			if err := json.Unmarshal([]byte(got.body), &page); err != nil {
+				t.Fatal(err, got.body)
+			}
+			for _, u := range page.Items {
+				names = append(names, u.Username)
+			}
+			link, _, _ := strings.Cut(got.Header.Get("Link"), ">")
+			path = strings.TrimPrefix(link, "<"+issuer+adminapi.Path)
+			if (path == "") != (page.Next == "") {
+				t.Fatalf("Link %q, next %q", got.Header.Get("Link"), page.Next)
+			}
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+}
+
+// Of two administrators who remove each other at once, exactly one stays.
+func TestLastAdministrator(t *testing.T) {
+	h := start(t)
+	tokens := map[string]string{"bea": h.token(ada), ada: h.token("bea")}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var refused []string
+	for victim, token := range tokens {
+		wg.Go(func() {
+			got := h.call(http.MethodPatch, "/users/"+victim, token, `{"remove_groups":["admins"]}`)
+			mu.Lock()
+			defer mu.Unlock()
+			if got.StatusCode != http.StatusOK {
+				refused = append(refused, fmt.Sprint(got.StatusCode, got.body))
+			}
+		})
+	}
+	wg.Wait()
+	if n, err := h.data.Administrators(t.Context()); err != nil || n != 1 || len(refused) != 1 {
+		t.Errorf("%d administrators are left (%v); refused: %v", n, err, refused)
+	}
+	for _, name := range []string{ada, "bea"} {
+		got := h.call(http.MethodDelete, "/users/"+name, h.robotToken(), "")
+		if got.StatusCode != http.StatusNoContent {
+			got.expect(t, "the last one", http.StatusConflict, "last administrator")
+		}
+	}
+	if n, err := h.data.Administrators(t.Context()); err != nil || n != 1 {
+		t.Errorf("%d administrators are left (%v)", n, err)
+	}
+}
