@@ -38,6 +38,7 @@ func TestTakePictures(t *testing.T) {
 	t.Run("theme", takeThemePictures)
 	t.Run("admin", takeAdminPictures)
 	t.Run("spa", takeSPAPictures)
+	t.Run("console", takeConsolePictures)
 }
 
 func takeLoginPictures(t *testing.T) {
@@ -125,9 +126,37 @@ func takeSPAPictures(t *testing.T) {
 	g.keep("single-page-app")
 }
 
+// takeConsolePictures takes those of the administrators' console.
+func takeConsolePictures(t *testing.T) {
+	s := newSystem(t)
+	s.startAuthserver(t, "--admin-console", "--demo", "--mail-inbox=on")
+	s.fillConsole(t)
+	s.admin(t, "", "user", "set", "grace", "--name", "Grace Hopper", "--group", "staff", "--email-verified")
+	a := newAdministrator(t, s)
+	a.goes("/admin", "Overview")
+	a.keepAt("console", 1080, 640)
+	a.goes("/admin/user?name=grace", "grace")
+	a.keepAt("console-user", 1080, 640)
+	a.goes("/admin/clients/new", "Register a client")
+	a.do("typing",
+		chromedp.SendKeys(chromedp.CSS("#f-name"), "Reports"),
+		chromedp.SetValue(chromedp.CSS("#f-id"), "reports"),
+		chromedp.SendKeys(chromedp.CSS("#f-redirect_uris"), "https://reports.example/callback"),
+		chromedp.SendKeys(chromedp.CSS("#f-scope"), "openid profile email"+kb.Enter),
+	)
+	a.sees("Reports")
+	a.keepAt("console-client", 1080, 640)
+}
+
 // keep writes a picture of the page, with two pixels for each of CSS. The authorization server has its address of
 // `make run` there.
 func (g *guest) keep(name string) {
+	g.t.Helper()
+	g.keepAt(name, 760, 480)
+}
+
+// keepAt is keep for a screen of a size, in pixels of CSS. The picture has what is below the screen, too.
+func (g *guest) keepAt(name string, width, height int64) {
 	g.t.Helper()
 	ctx, cancel := context.WithTimeout(g.ctx, timeout)
 	defer cancel()
@@ -137,7 +166,7 @@ func (g *guest) keep(name string) {
 	})()`, strings.TrimPrefix(g.base, "http://")))
 	g.show(390, 844, "light")
 	g.picture(name + "-phone")
-	g.do("setting the screen up", chromedp.EmulateViewport(760, 480, chromedp.EmulateScale(2)))
+	g.do("setting the screen up", chromedp.EmulateViewport(width, height, chromedp.EmulateScale(2)))
 	taken, err := chromedp.Run(ctx, chromedp.FullScreenshot(100)) // 100 makes it a PNG
 	if err != nil {
 		g.t.Fatal(err)

@@ -77,9 +77,13 @@ func (c *Console) showAPI(v *visit) (page, error) {
 	}
 	a := out.Body
 	about := section{Facts: []fact{{"Audience", code(a.Audience)}, {"Scopes", scopesCell(a)}, {"Registered", at(a.CreatedAt)}}}
-	if a.Default {
+	switch {
+	case a.Audience == c.cfg.Issuer+adminapi.Path:
+		about.Text = []string{"This is the API that this console uses too. It belongs to the server, and cannot be changed."}
+		return page{Title: a.Name, Trail: apisTrail, Sections: []section{about}}, nil
+	case a.Default:
 		about.Text = []string{"This is the default API, the one of the server's --audience."}
-	} else {
+	default:
 		about.Links = []link{{Path: address(apiPath+"/delete", "audience", a.Audience), Text: "Delete", Bad: true}}
 	}
 	return page{Title: a.Name, Trail: apisTrail, Done: done(v), Sections: []section{about, {

@@ -178,7 +178,7 @@ func settingsOf(k adminapi.ClientDetail) section {
 	s.Copies = []copyText{{"As environment variables", variables(k)}}
 	if slices.Contains(k.GrantTypes, string(oauth.GrantClientCredentials)) && k.Secrets > 0 {
 		s.Copies = append(s.Copies, copyText{"To try it: a token for the service", "curl -sS " + k.Connect.TokenEndpoint +
-			" -u " + shellQuote(k.ID+":"+either(k.Secret, "SECRET")) + " -d grant_type=client_credentials -d scope=" +
+			" -u " + shellQuote(k.ID+":"+either(k.Secret, "SECRET")) + " \\\n  -d grant_type=client_credentials -d scope=" +
 			shellQuote(strings.ReplaceAll(k.Scope, " ", "+"))})
 	}
 	return s
