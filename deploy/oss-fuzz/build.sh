@@ -21,6 +21,7 @@ build authserver/internal/account FuzzPrepareOwnEmail
 build authserver/internal/account FuzzPrepareUsername
 build authserver/internal/assertion FuzzVerify
 build authserver/internal/assertion FuzzVerifySigned
+build authserver/internal/audit FuzzNeutral
 build authserver/internal/catalog FuzzWith
 build authserver/internal/client FuzzAllowsRedirect
 build authserver/internal/client FuzzRegisteredRedirectURI

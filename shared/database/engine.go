@@ -47,6 +47,8 @@ type dialect struct {
 	text string
 	// onPostgreSQL begins a line that SQLite reads as a comment.
 	onPostgreSQL string
+	// onSQLite begins a line that PostgreSQL reads as a comment.
+	onSQLite string
 	// versions counts the tables that hold the schema version.
 	versions string
 	// longTransaction is what LongTransaction returns.
@@ -79,6 +81,7 @@ var postgresDialect = dialect{
 	// no index.
 	text:            `TEXT COLLATE "C"`,
 	versions:        "SELECT COUNT(to_regclass('" + goose.DefaultTablename + "'))",
+	onSQLite:        "-- ",
 	longTransaction: []string{"SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = '5s'"},
 	// Released with the transaction, so that it also works through PgBouncer, which gives each transaction
 	// a session. Earlier versions take the same lock for a session.

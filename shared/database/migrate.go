@@ -25,7 +25,8 @@ var errMigrated = errors.New("another process has done this migration")
 //
 // files are the migrations: NUMBER_NAME.sql, each of which runs in one transaction. In their text,
 // {{serial}} stands for the type of a primary key that numbers rows and never reuses a number, and
-// {{text}} for text that sorts by its bytes. A line that begins with {{postgresql}} is left out on SQLite.
+// {{text}} for text that sorts by its bytes. A line that begins with {{postgresql}} is left out on SQLite, and one that
+// begins with {{sqlite}} on PostgreSQL.
 func (d *DB) Migrate(ctx context.Context, files fs.FS) (version int64, err error) {
 	return d.MigrateTo(ctx, files, math.MaxInt64)
 }
@@ -128,7 +129,7 @@ func (d *DB) migration(files fs.FS, name string) (*goose.Migration, error) {
 	}
 	dialect := d.Engine.dialect()
 	query := strings.NewReplacer("{{serial}}", dialect.serial, "{{text}}", dialect.text,
-		"{{postgresql}}", dialect.onPostgreSQL).Replace(string(text))
+		"{{postgresql}}", dialect.onPostgreSQL, "{{sqlite}}", dialect.onSQLite).Replace(string(text))
 	run := func(ctx context.Context, tx *sql.Tx) error {
 		if err := dialect.beginMigration(ctx, tx, version); err != nil {
 			return err

@@ -70,6 +70,8 @@ type Program struct {
 	// may take a context.Context, Streams and Misspellings. Error messages never show the
 	// value of a flag with the tag secret:"".
 	Commands any
+	// Context, unless nil, returns the context of the command, which it derives from the given one.
+	Context func(context.Context) context.Context
 	// Vars are kong variables for the help and the defaults of the settings.
 	Vars map[string]string
 }
@@ -119,6 +121,9 @@ func (p Program) run(ctx context.Context, args []string, streams Streams) (code 
 			code = int(status)
 		}
 	}()
+	if p.Context != nil {
+		ctx = p.Context(ctx)
+	}
 	parser, err := kong.New(p.Commands,
 		kong.Name(p.Name),
 		kong.Description(p.Description),

@@ -27,6 +27,7 @@ type commands struct {
 	Apply       applyCommand               `cmd:"" help:"Bring clients, APIs and scopes to what files say."`
 	Export      exportCommand              `cmd:"" help:"Print clients, APIs and scopes as a file for apply."`
 	Mail        mailCommands               `cmd:"" help:"Show mails that were not sent."`
+	Audit       auditCommands              `cmd:"" help:"Read and verify the audit log: what people and administrators have done."`
 	Key         keyCommands                `cmd:"" help:"Manage signing keys."`
 	Init        initCommand                `cmd:"" help:"Create the secrets for a first start, unless they exist."`
 	Backup      backupCommand              `cmd:"" help:"Copy the SQLite database to a file, also while servers run."`
@@ -39,6 +40,8 @@ type commands struct {
 }
 
 func main() {
-	p := program.Program{Name: "authserver", Description: description, Commands: &commands{}, Vars: server.Defaults}
+	p := program.Program{
+		Name: "authserver", Description: description, Commands: &commands{}, Vars: server.Defaults, Context: asCommand,
+	}
 	os.Exit(p.Main(os.Args[1:], program.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -26,6 +27,7 @@ func (c *serveCommand) Run(ctx context.Context, streams program.Streams, misspel
 	log := httpserver.NewLogger(streams.Err, c.Settings.HTTP)
 	slog.SetDefault(log)
 	misspelt.Warn(ctx, log)
+	ctx = audit.WithActor(ctx, audit.Actor{Kind: audit.Server})
 	return server.Run(ctx, c.Settings, program.Version, log)
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/lowpriority"
 	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
@@ -50,6 +51,12 @@ type LoginStore interface {
 	TellPasswordOnly(ctx context.Context, userID string, now time.Time) error
 }
 
+// FailureRecorder records failed logins in the audit log; *audit.Failures does. It is safe for concurrent use.
+type FailureRecorder interface {
+	// Failed records or counts a failed login to an account from a network.
+	Failed(ctx context.Context, e audit.Event, account, network string)
+}
+
 // Attempt is one attempt to log in.
 type Attempt struct {
 	// Username and Password are as the user typed them. Username can also be the user's verified email address. The
@@ -68,13 +75,13 @@ type Attempt struct {
 	// PasswordOnly says that there is no second step: the login of a user who needs a second factor fails, as with a
 	// wrong password. The user is told by mail.
 	PasswordOnly bool
-	// ClientID and GrantType say what the login is for. They are only logged.
+	// ClientID and GrantType say what the login is for. They are only logged and recorded.
 	ClientID  string
 	GrantType oauth.GrantType
 }
 
 // Login checks usernames and passwords. It is safe for concurrent use. All fields but
-// Workers, MinPassword, SecondFactors, Demo, Hold and Observe are required.
+// Workers, MinPassword, SecondFactors, Demo, Hold, Failures and Observe are required.
 type Login struct {
 	Store  LoginStore
 	Hasher *Hasher
@@ -97,6 +104,8 @@ type Login struct {
 	// wait, is held back. Without it, clients that try again at once keep the CPU from the
 	// passwords that are being checked.
 	Hold time.Duration
+	// Failures, unless nil, records failed logins in the audit log.
+	Failures FailureRecorder
 	// Observe, unless nil, is called with the result of each login: one of LoginResults.
 	Observe func(result string)
 	Now     func() time.Time
@@ -355,7 +364,27 @@ func (l *Login) logResult(ctx context.Context, t try, err error) {
 	}
 	if reason, ok := l.failureReason(t.user, err); ok {
 		l.Log.WarnContext(ctx, "login failed", append([]any{"event", "login_failed", "reason", reason}, fields...)...)
+		l.recordFailure(ctx, t, reason)
 	}
+}
+
+// recordFailure records in the audit log why a login failed. An unknown username is a digest there, too.
+func (l *Login) recordFailure(ctx context.Context, t try, reason string) {
+	if l.Failures == nil {
+		return
+	}
+	digest := ""
+	if t.user.ID == "" && t.Method == "" {
+		digest = base64.RawURLEncoding.EncodeToString(t.digest[:16])
+	}
+	a := audit.ActorFrom(ctx)
+	a.Kind, a.Address = audit.User, cmp.Or(t.Address, a.Address)
+	l.Failures.Failed(audit.WithActor(ctx, a), audit.Event{
+		Name: audit.LoginFailed, ClientID: t.ClientID,
+		Subject: audit.Subject{Kind: audit.SubjectUser, ID: t.user.ID},
+		Details: audit.Details("reason", reason, "method", t.Method, "grant_type", string(t.GrantType),
+			"username_digest", digest),
+	}, cmp.Or(t.user.ID, digest), ratelimit.Network(t.Address))
 }
 
 // failureReason returns the reason for the log. It returns false if neither the username nor

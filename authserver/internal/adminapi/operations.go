@@ -63,6 +63,12 @@ func (a *API) operations() []operation {
 		{get, "/invitations", "List invitations", handle(a.ListInvitations)},
 		{post, "/invitations", "Invite somebody", handle(a.Invite, creates)},
 		{remove, "/invitations/{email}", "Withdraw an invitation", handle(a.WithdrawInvitation)},
+
+		{get, "/audit", "List the audit log", handle(a.ListAudit)},
+		{get, "/audit/export", "Export the audit log", handle(a.ExportAudit)},
+		{get, "/audit/head", "Show the end of the chain", handle(a.GetAuditHead)},
+		{get, "/audit/last-day", "Count the logins of the last day", handle(a.GetAuditDay)},
+		{get, "/audit/{id}", "Show a record of the audit log", handle(a.GetAudit)},
 	}
 }
 

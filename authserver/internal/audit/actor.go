@@ -27,7 +27,7 @@ type Actor struct {
 	Name string
 	// Address is the IP address that the request came from; empty for commands and the server itself.
 	Address string
-	// ClientID is the client whose token or page the user has used; empty if there is none.
+	// ClientID is the client whose token or page the user has used, or empty.
 	ClientID string
 	// RequestID is the id of the request in the log; empty outside of requests.
 	RequestID string
@@ -46,4 +46,11 @@ func ActorFrom(ctx context.Context) Actor {
 		return a
 	}
 	return Actor{Kind: Server}
+}
+
+// WithClientID returns a context in which the actor uses a client.
+func WithClientID(ctx context.Context, id string) context.Context {
+	a := ActorFrom(ctx)
+	a.ClientID = id
+	return WithActor(ctx, a)
 }

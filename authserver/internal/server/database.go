@@ -29,6 +29,9 @@ type Database struct {
 	DatabaseConnectTimeout   time.Duration `group:"Data" env:"HALLPASS_DATABASE_CONNECT_TIMEOUT" default:"5s" help:"How long connecting to PostgreSQL may take (${default})."`
 	DatabaseStatementTimeout time.Duration `group:"Data" env:"HALLPASS_DATABASE_STATEMENT_TIMEOUT" default:"5s" help:"How long one statement may take in PostgreSQL, and how long SQLite waits for the lock of another program (${default})."`
 
+	MigrateDatabaseURL          string `group:"Data" env:"HALLPASS_MIGRATE_DATABASE_URL" secret:"" placeholder:"URL" help:"The same PostgreSQL database with the role that owns its tables and updates the schema. That of --database-url can then add to the audit log, but neither change it nor delete from it."`
+	MigrateDatabasePasswordFile string `group:"Data" env:"HALLPASS_MIGRATE_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password for --migrate-database-url, in place of one in the URL."`
+
 	// Wrap, unless nil, wraps the driver of all connections.
 	Wrap store.Wrap `kong:"-"`
 	// Setting is the name of the URL's setting in errors, by default --database-url.
@@ -44,6 +47,9 @@ func (d *Database) setting() string {
 func (d *Database) Validate() error {
 	if err := store.CheckURL(d.DatabaseURL); err != nil {
 		return fmt.Errorf("%s: %w", d.setting(), err)
+	}
+	if err := d.checkMigrateURL(); err != nil {
+		return err
 	}
 	switch {
 	case d.DatabaseConnections < 1 || d.DatabaseConnections > 1000:
@@ -62,6 +68,9 @@ func (d *Database) Validate() error {
 // OpenStore opens the database of the settings, which it creates if it does not exist, and
 // migrates its schema. Errors name the setting.
 func OpenStore(ctx context.Context, d Database) (*store.Store, error) {
+	if d.MigrateDatabaseURL != "" {
+		return d.openOwned(ctx)
+	}
 	return d.open(ctx, store.Open, (*store.Store).Migrate)
 }
 

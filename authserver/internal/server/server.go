@@ -127,6 +127,7 @@ func Handler(ctx context.Context, s Settings, p Parts) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.Audit.start(ctx, p.Data, login, p.Registry, p.Log)
 	return handler(ctx, s, p.Keys, p.Data, login, p.Traces, p.Registry, p.Log)
 }
 
@@ -193,7 +194,7 @@ func handler(
 		Lists:       lists,
 		Verifier:    verifier,
 		Keys:        keys, Registry: registry,
-		Now: s.Now,
+		Failures: login.Failures, Now: s.Now,
 		Log: log,
 	}
 	if cfg.Passkeys, err = newPasskeys(s, data, login); err != nil {

@@ -69,6 +69,7 @@ type Settings struct {
 	SignUp       SignUp              `embed:""`
 	SecondFactor SecondFactor        `embed:""`
 	Look         Look                `embed:""`
+	Audit        Audit               `embed:""`
 	Admin        Administration      `embed:""`
 	Traces       tracing.Settings    `embed:""`
 
@@ -133,7 +134,7 @@ func (s *Settings) Validate() error {
 	if err := cmp.Or(s.checkMail(), s.checkSignUp()); err != nil {
 		return err
 	}
-	if err := s.SecondFactor.check(); err != nil {
+	if err := cmp.Or(s.SecondFactor.check(), s.Audit.check()); err != nil {
 		return err
 	}
 	if _, err := s.Look.theme(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -16,8 +17,17 @@ import (
 
 // ChangeName sets the display name of a user. It returns record.ErrNotFound if the user is disabled or deleted.
 func (s *Store) ChangeName(ctx context.Context, userID, name string, now time.Time) error {
-	return s.execOne(ctx, "change name", errNoUser,
-		"UPDATE users SET name = $2, updated_at = $3 WHERE id = $1 AND disabled_at IS NULL", userID, name, seconds(now))
+	return s.inTx(ctx, "change name", func(ctx context.Context, tx transaction) error {
+		n, err := changed(ctx, tx, "change name",
+			"UPDATE users SET name = $2, updated_at = $3 WHERE id = $1 AND disabled_at IS NULL", userID, name, seconds(now))
+		if err == nil && n == 0 {
+			err = errNoUser
+		}
+		if err != nil {
+			return err
+		}
+		return recordOf(ctx, tx, "account_name_changed", userID, now)
+	})
 }
 
 // ChangePassword sets the password hash of a user, who is no demo user from then on, and asks for a mail to the user.
@@ -37,6 +47,9 @@ func (s *Store) ChangePassword(ctx context.Context, user account.User, hash, kee
 		if err == nil {
 			err = forgetPlaces(ctx, tx, user.ID)
 		}
+		if err == nil {
+			err = recordOf(ctx, tx, "account_password_changed", user.ID, now)
+		}
 		if err != nil {
 			return err
 		}
@@ -54,6 +67,9 @@ func (s *Store) EndOtherLogins(ctx context.Context, userID, keep string, now tim
 			err = errNoUser
 		}
 		if err != nil {
+			return err
+		}
+		if err := recordOf(ctx, tx, "account_logins_ended", userID, now); err != nil {
 			return err
 		}
 		return endOthers(ctx, tx, userID, keep, now)
@@ -105,7 +121,10 @@ func (s *Store) EndLogin(ctx context.Context, userID string, number int64, now t
 		if err == nil && n == 0 {
 			err = errNoGrant
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return recordOf(ctx, tx, "account_login_ended", userID, now, "grant", strconv.FormatInt(number, 10))
 	})
 }
 
@@ -123,6 +142,9 @@ func (s *Store) DeleteAccount(ctx context.Context, user account.User, now time.T
 			"UPDATE admin_events SET subject = $3 WHERE subject = $1 AND event LIKE 'user_%' "+
 				"OR subject = $2 AND event LIKE 'invitation_%'", user.Username, user.Email, user.ID)
 		if err != nil {
+			return err
+		}
+		if err := recordOf(ctx, tx, "account_deleted", user.ID, now); err != nil {
 			return err
 		}
 		return deleteUser(ctx, tx, user.Username)
@@ -153,7 +175,7 @@ func (s *Store) forgetEmail(ctx context.Context, user account.User, now time.Tim
 				return err
 			}
 		}
-		return nil
+		return forgetPseudonym(ctx, tx, user.Email)
 	})
 }
 

@@ -21,13 +21,6 @@ type AdminEvent struct {
 	id int64
 }
 
-// recordEvent stores an event in the transaction of the change.
-func recordEvent(ctx context.Context, tx transaction, event, subject string, at time.Time) error {
-	_, err := changed(ctx, tx, "record event",
-		"INSERT INTO admin_events (event, subject, at) VALUES ($1, $2, $3)", event, subject, seconds(at))
-	return err
-}
-
 // TakeAdminEvents deletes up to limit events and returns them, oldest first. Each event is
 // returned once, whichever server asks first.
 func (s *Store) TakeAdminEvents(ctx context.Context, limit int) ([]AdminEvent, error) {

@@ -31,7 +31,10 @@ func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
 		if err == nil && n == 0 {
 			err = errAPIExists
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return recordThing(ctx, tx, "api_added", a.Audience, a.CreatedAt)
 	})
 }
 
@@ -86,12 +89,19 @@ func (s *Store) UpdateAPI(
 			return resource.API{}, err
 		}
 		is.Audience, is.CreatedAt = was.Audience, was.CreatedAt
-		n, err := s.exec(ctx, "update API",
-			"UPDATE apis SET name = $2, scope = $3, any_scope = $4 "+
-				"WHERE audience = $1 AND name = $5 AND scope = $6 AND any_scope = $7 AND deleted_at IS NULL",
-			audience, is.Name, is.Scope.String(), number(is.AnyScope),
-			was.Name, was.Scope.String(), number(was.AnyScope))
-		if err != nil || n == 1 {
+		done := false
+		err = s.inTx(ctx, "update API", func(ctx context.Context, tx transaction) error {
+			n, err := changed(ctx, tx, "update API",
+				"UPDATE apis SET name = $2, scope = $3, any_scope = $4 "+
+					"WHERE audience = $1 AND name = $5 AND scope = $6 AND any_scope = $7 AND deleted_at IS NULL",
+				audience, is.Name, is.Scope.String(), number(is.AnyScope),
+				was.Name, was.Scope.String(), number(was.AnyScope))
+			if done = n == 1; err != nil || !done {
+				return err
+			}
+			return recordThing(ctx, tx, "api_changed", audience, time.Time{})
+		})
+		if err != nil || done {
 			return is, err
 		}
 	}
@@ -131,6 +141,9 @@ func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) e
 			return err
 		}
 		if _, err := revokeGrants(ctx, tx, now, "audience = $3 AND audience <> ''", audience); err != nil {
+			return err
+		}
+		if err := recordThing(ctx, tx, "api_deleted", audience, now); err != nil {
 			return err
 		}
 		return s.sweepAPIs(ctx, tx, now)

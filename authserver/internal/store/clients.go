@@ -36,7 +36,16 @@ var insertClient = "INSERT INTO clients (" + newClientColumns + ") " +
 
 // CreateClient registers a client. It returns record.ErrExists if the id is registered.
 func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
-	return s.execOne(ctx, "create client", errClientExists, insertClient, newClientValues(c)...)
+	return s.inTx(ctx, "create client", func(ctx context.Context, tx transaction) error {
+		n, err := changed(ctx, tx, "create client", insertClient, newClientValues(c)...)
+		if err == nil && n == 0 {
+			err = errClientExists
+		}
+		if err != nil {
+			return err
+		}
+		return recordThing(ctx, tx, "client_added", c.ID, c.CreatedAt)
+	})
 }
 
 // newClientValues returns the values of newClientColumns.
@@ -97,13 +106,34 @@ func (s *Store) UpdateClient(
 		} else {
 			is.OldSecret = client.OldSecret{}
 		}
-		n, err := s.exec(ctx, "update client",
-			updateClient,
-			slices.Concat([]any{id, was.SecretDigest, is.SecretDigest}, clientSettings(is), clientSettings(was))...)
-		if err != nil || n == 1 {
+		done := false
+		err = s.inTx(ctx, "update client", func(ctx context.Context, tx transaction) error {
+			n, err := changed(ctx, tx, "update client", updateClient,
+				slices.Concat([]any{id, was.SecretDigest, is.SecretDigest}, clientSettings(is), clientSettings(was))...)
+			if done = n == 1; err != nil || !done {
+				return err
+			}
+			return recordThing(ctx, tx, "client_changed", id, time.Time{}, "changed", changedSettings(was, is))
+		})
+		if err != nil || done {
 			return is, err
 		}
 	}
+}
+
+// changedSettings names the settings in which two versions of a client differ.
+func changedSettings(was, is client.Client) string {
+	var names []string
+	if was.SecretDigest != is.SecretDigest {
+		names = append(names, "secret")
+	}
+	before, after := clientSettings(was), clientSettings(is)
+	for i, column := range settingColumns {
+		if before[i] != after[i] {
+			names = append(names, column)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 // updateClient changes the client with the id $1 and the secret $2, if no other setting has changed. Its arguments

@@ -54,7 +54,10 @@ func (s *Store) AddConsent(
 			`INSERT INTO api_consents (user_id, client_id, audience, scope, updated_at) VALUES ($1, $2, $3, $4, $5)
 		 ON CONFLICT (user_id, client_id, audience) DO UPDATE SET scope = $4, updated_at = $5`,
 			userID, clientID, stored, scope.String(), seconds(now))
-		return err
+		if err != nil {
+			return err
+		}
+		return recordAt(ctx, tx, "consent", userID, clientID, now, "scope", scope.String(), "audience", audience)
 	})
 }
 
@@ -135,6 +138,9 @@ func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now 
 			err = errNoConsent
 		}
 		if err != nil {
+			return err
+		}
+		if err := recordAt(ctx, tx, "consent_revoked", userID, clientID, now); err != nil {
 			return err
 		}
 		return countRevocations(ctx, tx, "users.id = $1 AND clients.id = $2", userID, clientID)

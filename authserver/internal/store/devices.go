@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
@@ -140,7 +141,10 @@ func (s *Store) ApproveDevice(ctx context.Context, userCode, session string, g g
 		}
 		_, err = changed(ctx, tx, "record grant of device",
 			"UPDATE device_codes SET grant_number = $2 WHERE digest = $1", digest, number)
-		return err
+		if err != nil {
+			return err
+		}
+		return recordAt(ctx, tx, "device_approved", g.UserID, g.ClientID, g.CreatedAt)
 	})
 }
 
@@ -149,8 +153,10 @@ func (s *Store) ApproveDevice(ctx context.Context, userCode, session string, g g
 // time, one succeeds.
 func (s *Store) DenyDevice(ctx context.Context, userCode, clientID string, now time.Time) error {
 	return s.inTx(ctx, "deny device", func(ctx context.Context, tx transaction) error {
-		_, err := decideDevice(ctx, tx, userCode, clientID, now)
-		return err
+		if _, err := decideDevice(ctx, tx, userCode, clientID, now); err != nil {
+			return err
+		}
+		return recordAt(ctx, tx, "device_denied", audit.ActorFrom(ctx).ID, clientID, now)
 	})
 }
 

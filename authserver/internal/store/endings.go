@@ -80,7 +80,7 @@ func (s *Store) LogOut(ctx context.Context, username, clientID string, now time.
 		if err := s.logOutOf(ctx, tx, username, clientID, now); err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "user_logged_out", username, now)
+		return recordEvent(ctx, tx, "user_logged_out", username, now, "client", clientID)
 	})
 }
 

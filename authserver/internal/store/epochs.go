@@ -52,5 +52,8 @@ func startEpoch(ctx context.Context, tx transaction, name string, now time.Time)
 	}
 	_, err = changed(ctx, tx, "start epoch",
 		"INSERT INTO epochs (name, started_at) VALUES ($1, $2)", name, seconds(now))
-	return revoked, err
+	if err != nil {
+		return 0, err
+	}
+	return revoked, recordThing(ctx, tx, "database_restored", name, now)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
@@ -30,10 +31,23 @@ func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, er
 		if err := s.finishLogin(ctx, tx, g.UserID, g.Login, g.CreatedAt); err != nil {
 			return err
 		}
-		number, err = s.insertGrant(ctx, tx, g)
-		return err
+		if number, err = s.insertGrant(ctx, tx, g); err != nil {
+			return err
+		}
+		return recordAt(fromPlace(ctx, g.Place), tx, audit.Login, g.UserID, g.ClientID, g.CreatedAt,
+			"methods", grant.MethodPassword, "grant_type", string(g.Type))
 	})
 	return number, err
+}
+
+// fromPlace returns a context whose actor is at a place, if that is known: a service may log users in for others.
+func fromPlace(ctx context.Context, p account.Place) context.Context {
+	a := audit.ActorFrom(ctx)
+	if p.Address == "" {
+		return ctx
+	}
+	a.Address = p.Address
+	return audit.WithActor(ctx, a)
 }
 
 // recordPasswordLogin sets the time of the user's last login and locks the user's row. It returns

@@ -80,7 +80,10 @@ func (s *Store) UseResetLink(ctx context.Context, digest, hash string, now time.
 		if err := useLink(ctx, tx, linkWorks, digest, u.ID, now); err != nil {
 			return err
 		}
-		return s.setPassword(ctx, tx, u.Username, hash, now)
+		if err := s.setPassword(ctx, tx, u.Username, hash, now); err != nil {
+			return err
+		}
+		return recordOf(ctx, tx, "password_reset", u.ID, now)
 	})
 }
 
@@ -134,6 +137,9 @@ func (s *Store) UseEmailLink(ctx context.Context, digest string, now time.Time) 
 		_, err := changed(ctx, tx, "set email",
 			"UPDATE users SET email = $2, email_verified = 1, updated_at = $3 WHERE id = $1",
 			l.User.ID, l.Email(), seconds(now))
+		if err == nil {
+			err = recordOf(ctx, tx, "email_confirmed", l.User.ID, now, "kind", string(l.Kind))
+		}
 		if err != nil || l.Kind != account.ChangeLink || !l.User.EmailVerified {
 			return err
 		}

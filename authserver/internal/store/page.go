@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -49,3 +50,6 @@ func afterPrefix(prefix string) string {
 	}
 	return ""
 }
+
+// placeholder returns the number of the last argument of a query.
+func placeholder(args []any) string { return strconv.Itoa(len(args)) }

@@ -25,6 +25,9 @@ func (s *Store) CreatePendingLogin(ctx context.Context, p secondfactor.PendingLo
 		if err == nil && n == 0 {
 			err = grant.ErrInactive
 		}
+		if err == nil {
+			err = recordAt(ctx, tx, "second_step_needed", p.UserID, p.ClientID, p.CreatedAt)
+		}
 		if err != nil {
 			return err
 		}

@@ -2,16 +2,22 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
 // DescribeScope stores the description of a scope. It replaces the previous one.
 func (s *Store) DescribeScope(ctx context.Context, d resource.ScopeDescription) error {
-	_, err := s.exec(ctx, "describe scope",
-		"INSERT INTO scopes (name, description) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET description = $2",
-		d.Scope, d.Text)
-	return err
+	return s.inTx(ctx, "describe scope", func(ctx context.Context, tx transaction) error {
+		_, err := changed(ctx, tx, "describe scope",
+			"INSERT INTO scopes (name, description) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET description = $2",
+			d.Scope, d.Text)
+		if err != nil {
+			return err
+		}
+		return recordThing(ctx, tx, "scope_described", d.Scope, time.Time{})
+	})
 }
 
 // ScopeDescriptions returns all descriptions, sorted by scope.
@@ -26,5 +32,14 @@ func (s *Store) ScopeDescriptions(ctx context.Context) ([]resource.ScopeDescript
 // ForgetScope deletes the description of a scope. It returns record.ErrNotFound if there is
 // none. Clients and APIs keep the scope.
 func (s *Store) ForgetScope(ctx context.Context, scope string) error {
-	return s.execOne(ctx, "forget scope", errNoDescription, "DELETE FROM scopes WHERE name = $1", scope)
+	return s.inTx(ctx, "forget scope", func(ctx context.Context, tx transaction) error {
+		n, err := changed(ctx, tx, "forget scope", "DELETE FROM scopes WHERE name = $1", scope)
+		if err == nil && n == 0 {
+			err = errNoDescription
+		}
+		if err != nil {
+			return err
+		}
+		return recordThing(ctx, tx, "scope_forgotten", scope, time.Time{})
+	})
 }

@@ -64,6 +64,9 @@ func (s *Store) AddSecondFactor(
 		if err := endAll(ctx, tx, user.ID, keep, now); err != nil {
 			return err
 		}
+		if err := recordOf(ctx, tx, "second_factor_added", user.ID, now, "kind", string(c.Added.Kind)); err != nil {
+			return err
+		}
 		_, err := changed(ctx, tx, "mark session", "UPDATE sessions SET methods = $2 WHERE digest = $1",
 			keep, strings.Join(c.Methods, " "))
 		return err
@@ -197,6 +200,9 @@ func (s *Store) RemoveSecondFactor(
 		if err == nil {
 			err = s.factorsRemoved(ctx, tx, user.ID, now)
 		}
+		if err == nil {
+			err = recordOf(ctx, tx, "second_factor_removed", user.ID, now)
+		}
 		if err != nil {
 			return err
 		}
@@ -266,6 +272,9 @@ func (s *Store) ReplaceRecoveryCodes(
 			return secondfactor.ErrUnknown
 		}
 		if err := replaceCodes(ctx, tx, user.ID, digests, now); err != nil {
+			return err
+		}
+		if err := recordOf(ctx, tx, "recovery_codes_replaced", user.ID, now); err != nil {
 			return err
 		}
 		return s.addMail(ctx, tx, mail.Request{Kind: mail.RecoveryCodesReplaced, UserID: user.ID, CreatedAt: now})
@@ -395,6 +404,10 @@ func (s *Store) addFirstFactor(ctx context.Context, tx transaction, c secondfact
 		return err
 	}
 	if err := s.addFactor(ctx, tx, c, now); err != nil {
+		return err
+	}
+	err := recordOf(ctx, tx, "second_factor_added", c.Added.UserID, now, "kind", string(c.Added.Kind))
+	if err != nil {
 		return err
 	}
 	return endAll(ctx, tx, c.Added.UserID, "", now)

@@ -5,10 +5,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
@@ -70,6 +72,9 @@ func (s *Store) createSession(ctx context.Context, n NewSession) error {
 		if err := s.finishLogin(ctx, tx, n.User.ID, n.User.Login, n.CreatedAt); err != nil {
 			return err
 		}
+		if err := recordLoggedIn(ctx, tx, n); err != nil {
+			return err
+		}
 		_, err := changed(ctx, tx, "create session",
 			"INSERT INTO sessions (digest, user_id, created_at, expires_at, address, agent, methods, auth_time) "+
 				"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -84,6 +89,19 @@ func (s *Store) createSession(ctx context.Context, n NewSession) error {
 		"DELETE FROM sessions WHERE digest IN "+
 			"(SELECT digest FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
 		seconds(n.CreatedAt), sweepSize)
+}
+
+// recordLoggedIn adds a login in a browser to the audit log, unless the user has logged in before.
+func recordLoggedIn(ctx context.Context, tx transaction, n NewSession) error {
+	if !n.Login.At.IsZero() { // the session goes on under another cookie
+		return nil
+	}
+	recovery := ""
+	if n.Second != nil && n.Second.RecoveryCode != "" {
+		recovery = "used"
+	}
+	return recordOf(ctx, tx, audit.Login, n.User.ID, n.CreatedAt,
+		"methods", strings.Join(n.Login.Methods, " "), "recovery_code", recovery)
 }
 
 // setLanguage sets the language of a user, unless it is not known or the same.
@@ -163,17 +181,21 @@ func (s *Store) DeleteSession(ctx context.Context, digest string, revoke bool, n
 	return s.inTx(ctx, "delete session", func(ctx context.Context, tx transaction) error {
 		// Lock the user first: a code that is being redeemed either has started its grant by then,
 		// or will find no session.
-		_, err := changed(ctx, tx, "lock user",
-			"UPDATE users SET last_login_at = last_login_at WHERE id = (SELECT user_id FROM sessions WHERE digest = $1)", digest)
-		if err != nil {
-			return err
+		var userID string
+		err := tx.QueryRowContext(ctx, "UPDATE users SET last_login_at = last_login_at "+
+			"WHERE id = (SELECT user_id FROM sessions WHERE digest = $1) RETURNING id", digest).Scan(&userID)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return unavailable("lock user", err)
 		}
 		if revoke {
 			if err := addNotices(ctx, tx, now, ofSession, digest); err != nil {
 				return err
 			}
 		}
-		_, err = changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", digest)
+		n, err := changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", digest)
+		if err == nil && n > 0 {
+			err = recordOf(ctx, tx, "logout", userID, now, "apps_too", strconv.FormatBool(revoke))
+		}
 		if err != nil || !revoke {
 			return err
 		}

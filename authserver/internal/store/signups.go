@@ -82,8 +82,23 @@ func (s *Store) SignUp(ctx context.Context, digest string, u account.User, invit
 		if _, err := changed(ctx, tx, "use sign-up", "DELETE FROM sign_ups WHERE address = $1", address); err != nil {
 			return err
 		}
-		return createUser(ctx, tx, u)
+		if err := createUser(ctx, tx, u); err != nil {
+			return err
+		}
+		return recordSignUp(ctx, tx, u, hasInvitation, now)
 	})
+}
+
+// recordSignUp adds a sign-up to the audit log. If it has used an invitation, it says which.
+func recordSignUp(ctx context.Context, tx transaction, u account.User, hasInvitation bool, now time.Time) error {
+	invitation := ""
+	if hasInvitation {
+		var err error
+		if invitation, err = pseudonymOf(ctx, tx, u.Email); err != nil {
+			return err
+		}
+	}
+	return recordOf(ctx, tx, "signed_up", u.ID, now, "invitation", invitation)
 }
 
 // Invite stores an invitation in place of an earlier one for the address, and deletes a few expired ones. If m is not

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,10 +193,10 @@ func (s *Store) DeleteUserIf(ctx context.Context, username string, now time.Time
 		if err != nil {
 			return err
 		}
-		if err := deleteUser(ctx, tx, username); err != nil {
+		if err := recordEvent(ctx, tx, "user_deleted", username, now); err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "user_deleted", username, now)
+		return deleteUser(ctx, tx, username)
 	})
 	if err != nil {
 		return err
@@ -269,12 +270,31 @@ func (s *Store) UpdateUser(
 			if done = n == 1; err != nil || !done {
 				return err
 			}
-			return recordEvent(ctx, tx, "user_changed", username, now)
+			return recordEvent(ctx, tx, "user_changed", username, now, "changed", changedFields(was, is))
 		})
 		if err != nil || done {
 			return is, err
 		}
 	}
+}
+
+// changedFields names what an administrator has changed of a user, but not to what: these are data of a person.
+func changedFields(was, is account.User) string {
+	var names []string
+	for _, f := range []struct {
+		name    string
+		changed bool
+	}{
+		{"name", was.Name != is.Name},
+		{"email", was.Email != is.Email},
+		{"email_verified", was.EmailVerified != is.EmailVerified},
+		{"groups", !slices.Equal(was.Groups, is.Groups)},
+	} {
+		if f.changed {
+			names = append(names, f.name)
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 // ReplaceHash sets the user's password hash to new if it is still old. It does nothing if the

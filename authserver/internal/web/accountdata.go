@@ -139,7 +139,7 @@ func (e *endpoints) copyData(w http.ResponseWriter, r *http.Request, _ url.Value
 	if err != nil {
 		return err
 	}
-	e.logAccount(r, "account_data_copied", s)
+	e.recordAccount(r, "account_data_copied", s)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Disposition", `attachment; filename="account.json"`)

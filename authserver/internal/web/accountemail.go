@@ -45,7 +45,7 @@ func (e *endpoints) changeEmail(w http.ResponseWriter, r *http.Request, form url
 			e.showNewEmailForm(w, r, status, s, page{Email: form.Get("email"), Error: text, Wrong: wrong})
 		})
 	}
-	e.logAccount(r, "account_email_requested", s)
+	e.recordAccount(r, "account_email_requested", s)
 	redirect(w, accountPath+"?done=email")
 	return nil
 }
@@ -60,7 +60,7 @@ func (e *endpoints) verifyEmail(w http.ResponseWriter, r *http.Request, _ url.Va
 	if err != nil {
 		return err
 	}
-	e.logAccount(r, "account_email_requested", s)
+	e.recordAccount(r, "account_email_requested", s)
 	redirect(w, accountPath+"?done=verify")
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/clientmeta"
@@ -268,4 +269,15 @@ func (e *endpoints) endApp(w http.ResponseWriter, r *http.Request, form url.Valu
 func (e *endpoints) logAccount(r *http.Request, event string, s session, more ...any) {
 	fields := append([]any{"event", event, "user", s.user.ID, "address", host(r.RemoteAddr)}, more...)
 	e.cfg.Log.InfoContext(r.Context(), "account page used", fields...)
+}
+
+// recordAccount logs and records what a user has done on the account page that does not change the account yet.
+func (e *endpoints) recordAccount(r *http.Request, event string, s session) {
+	e.logAccount(r, event, s)
+	err := e.cfg.Sessions.Record(context.WithoutCancel(r.Context()), audit.Event{
+		Name: event, At: e.cfg.Now(), Subject: audit.Subject{Kind: audit.SubjectUser, ID: s.user.ID},
+	})
+	if err != nil {
+		e.cfg.Log.WarnContext(r.Context(), "cannot record what a user has done", "event", event, "error", err)
+	}
 }

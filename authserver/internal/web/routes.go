@@ -23,6 +23,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/assertion"
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/clientmeta"
 	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
@@ -58,7 +59,7 @@ type Passwords interface {
 }
 
 // Config configures the endpoints. All fields but DefaultClient, AllowedOrigins, Documents, Registration,
-// UnregisteredScope, Passkeys, Recovery, Emails, SignUp, Language and Theme are required.
+// UnregisteredScope, Passkeys, Recovery, Emails, SignUp, Failures, Language and Theme are required.
 type Config struct {
 	// IssuerURL is the authorization server's identifier.
 	IssuerURL string
@@ -115,6 +116,8 @@ type Config struct {
 	Proofs *dpop.Verifier
 	// Keys has the public keys.
 	Keys keyring.Source
+	// Failures, unless nil, records failed logins in the audit log.
+	Failures account.FailureRecorder
 	// Now is the clock.
 	Now func() time.Time
 	// Log gets unexpected errors and security events.
@@ -178,7 +181,7 @@ func New(cfg Config) http.Handler {
 		router.Path(consolePath).Handler(console)
 		router.PathPrefix(consolePath + "/").Handler(console)
 	}
-	router.Use(nameRoute)
+	router.Use(nameRoute, nameActor)
 	// Every origin may read that there is nothing: a script that asks is told so, not of CORS.
 	router.NotFoundHandler = httpserver.CORS(everybody, http.MethodGet, http.MethodHead, http.MethodPost)(
 		http.HandlerFunc(e.notFound))
@@ -253,6 +256,28 @@ func nameRoute(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// nameActor says in the context who acts, for the audit log: a person at an address. Who that is, the change itself
+// says.
+func nameActor(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(audit.WithActor(r.Context(), audit.Actor{
+			Kind: audit.User, Address: host(r.RemoteAddr), RequestID: httpserver.RequestID(r.Context()),
+		})))
+	})
+}
+
+// withUser returns the context with the user who is logged in.
+func withUser(ctx context.Context, userID string) context.Context {
+	a := audit.ActorFrom(ctx)
+	a.ID = userID
+	return audit.WithActor(ctx, a)
+}
+
+// withClient returns the request with the client that the actor uses.
+func withClient(r *http.Request, clientID string) *http.Request {
+	return r.WithContext(audit.WithClientID(r.Context(), clientID))
 }
 
 // names returns the methods in order. HEAD comes with GET (RFC 9110 section 9.1).

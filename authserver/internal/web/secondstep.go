@@ -120,7 +120,7 @@ type firstStep struct {
 // the browser goes next, or the errors of logIn and logInByPasskey.
 func (e *endpoints) afterPassword(w http.ResponseWriter, r *http.Request, f firstStep) (next string, err error) {
 	if f.passkey != nil {
-		return f.continueAt, e.logInByPasskey(w, r, f)
+		return f.continueAt, e.logInByPasskey(w, withClient(r, f.clientID), f)
 	}
 	has, err := e.cfg.Sessions.HasSecondFactor(r.Context(), f.user.ID)
 	switch {
@@ -129,7 +129,7 @@ func (e *endpoints) afterPassword(w http.ResponseWriter, r *http.Request, f firs
 	case has || f.needsFactor || e.cfg.SecondFactors.Policy.Requires(f.user):
 		return secondStepPath, e.beginSecondStep(w, r, f)
 	default:
-		err = e.logIn(w, r, f.user)
+		err = e.logIn(w, withClient(r, f.clientID), f.user)
 	}
 	return f.continueAt, err
 }

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
+	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
@@ -85,7 +87,7 @@ func (e *endpoints) completeSecondStep(
 	if err == nil {
 		done.Pending = s.pending.Digest
 		login := grant.Authentication{Methods: done.Methods}
-		err = e.startSession(w, r, s.user, login, &done)
+		err = e.startSession(w, withClient(r, s.pending.ClientID), s.user, login, &done)
 	}
 	e.logSecondStep(r, s, done, err)
 	e.tellWrongCodes(r, s, err)
@@ -148,4 +150,10 @@ func (e *endpoints) logSecondStep(r *http.Request, s secondStep, done secondfact
 	}
 	fields = append([]any{"event", "second_step_failed", "reason", reason}, fields...)
 	e.cfg.Log.WarnContext(r.Context(), "second step of a login failed", fields...)
+	if e.cfg.Failures != nil {
+		e.cfg.Failures.Failed(r.Context(), audit.Event{
+			Name: audit.SecondStepFailed, ClientID: s.pending.ClientID,
+			Subject: audit.Subject{Kind: audit.SubjectUser, ID: s.user.ID}, Details: audit.Details("reason", reason),
+		}, s.user.ID, ratelimit.Network(host(r.RemoteAddr)))
+	}
 }

@@ -1,0 +1,156 @@
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// How many failed logins get a record of their own in a minute, at one server. Strangers must not fill the disk: the
+// rest is counted, and one record has the count.
+const (
+	// perPlace is how many are recorded of one account from one network.
+	perPlace = 3
+	// ofUsers is how many are recorded of users who exist, and ofNobody of names that nobody has, which are easy to make
+	// up.
+	ofUsers  = 300
+	ofNobody = 60
+)
+
+// Recorder adds events to the audit log. It is safe for concurrent use.
+type Recorder interface {
+	// Record adds an event, whose actor comes with the context.
+	Record(ctx context.Context, e Event) error
+}
+
+// Failures records failed logins, but of those in one minute only so many that a flood of them stays small: at most 360
+// records of single ones, as many of accounts whose further ones were counted, and one of what is left. It is safe for
+// concurrent use.
+type Failures struct {
+	records Recorder
+	now     func() time.Time
+	log     *slog.Logger
+
+	mu     sync.Mutex
+	minute time.Time
+	places map[place]*failures // of this minute
+	users  int                 // that have a record of their own
+	nobody int
+	rest   int64 // that belong to no place
+	over   []finished
+}
+
+// finished is a record of counts that waits to be written, with its actor.
+type finished struct {
+	event Event
+	actor Actor
+}
+
+// place is where failures are counted together.
+type place struct{ event, account, network string }
+
+// failures are those of one place in one minute.
+type failures struct {
+	recorded int
+	counted  int64
+	last     Event
+	actor    Actor
+}
+
+// NewFailures returns a Failures that adds its records to records.
+func NewFailures(records Recorder, now func() time.Time, log *slog.Logger) *Failures {
+	return &Failures{records: records, now: now, log: log, places: map[place]*failures{}}
+}
+
+// Failed records a failed login, or counts it. The account is the id of the user, or another text by which tries with
+// the same unknown name are counted together; network is where it came from. The event has its subject and its reason;
+// Failed sets its time and outcome. A login fails in the same way whether it can be recorded or not: an error is
+// logged.
+func (f *Failures) Failed(ctx context.Context, e Event, account, network string) {
+	e.At, e.Outcome = f.now(), Failure
+	if !f.counts(ctx, e, place{e.Name, account, network}) {
+		f.record(context.WithoutCancel(ctx), e)
+	}
+}
+
+// counts counts a failure unless it gets a record of its own, and reports whether it did.
+func (f *Failures) counts(ctx context.Context, e Event, at place) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.endMinute()
+	n, most := &f.nobody, ofNobody
+	if e.Subject.ID != "" {
+		n, most = &f.users, ofUsers
+	}
+	here := f.places[at]
+	if here == nil {
+		if *n >= most {
+			f.rest++
+			return true
+		}
+		here = &failures{}
+		f.places[at] = here
+	}
+	if here.recorded == perPlace || *n >= most {
+		here.counted++
+		here.last, here.actor = e, ActorFrom(ctx)
+		return true
+	}
+	here.recorded++
+	*n++
+	return false
+}
+
+// endMinute keeps the counts of a minute that is over for Flush. f.mu is locked.
+func (f *Failures) endMinute() {
+	minute := f.now().Truncate(time.Minute)
+	if minute.Equal(f.minute) {
+		return
+	}
+	for _, here := range f.places {
+		if here.counted > 0 {
+			here.last.Count = here.counted
+			f.over = append(f.over, finished{here.last, here.actor})
+		}
+	}
+	if f.rest > 0 {
+		f.over = append(f.over, finished{Event{
+			Name: LoginFailed, At: f.minute, Outcome: Failure, Count: f.rest, Subject: Subject{Kind: SubjectUser},
+			Details: Details("reason", "too many to list"),
+		}, Actor{Kind: User}})
+	}
+	f.minute, f.places, f.users, f.nobody, f.rest = minute, map[place]*failures{}, 0, 0, 0
+}
+
+// Flush records the counts of minutes that are over.
+func (f *Failures) Flush(ctx context.Context) {
+	f.mu.Lock()
+	f.endMinute()
+	over := f.over
+	f.over = nil
+	f.mu.Unlock()
+	for _, o := range over {
+		f.record(WithActor(ctx, o.actor), o.event)
+	}
+}
+
+func (f *Failures) record(ctx context.Context, e Event) {
+	if err := f.records.Record(ctx, e); err != nil {
+		f.log.WarnContext(ctx, "cannot record a failed login", "error", err)
+	}
+}
+
+// Run records the counts of each minute that is over, until ctx ends. Those of the last minute are lost then.
+func (f *Failures) Run(ctx context.Context) {
+	ticker := time.NewTicker(time.Minute / 6)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			f.Flush(ctx)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// How often a server seals, how many records at once, and how often it drops old ones.
+const (
+	sealEvery = time.Second
+	sealBatch = 200
+	dropEvery = time.Hour
+	dropBatch = 1000
+)
+
+// MinRetention is the shortest time for which records are kept. The database drops none that is younger, so that
+// somebody who has taken over a server cannot shorten the log of how they came.
+const MinRetention = 30 * 24 * time.Hour
+
+// SealStore is the storage that Sealer needs. Its methods are safe for concurrent use.
+type SealStore interface {
+	// SealAudit adds up to limit records that wait to the chain, and returns how many. If another server does so at the
+	// same time, one of them succeeds and the other returns 0.
+	SealAudit(ctx context.Context, limit int) (int, error)
+	// CutAudit marks the oldest part of the chain, all of which is older than a time, to be dropped.
+	CutAudit(ctx context.Context, before, now time.Time) error
+	// DropAudit deletes up to limit records that are marked, and returns how many.
+	DropAudit(ctx context.Context, limit int) (int64, error)
+}
+
+// Sealer chains records, and drops those that are too old. It is safe for concurrent use. Store, Now and Log are
+// required.
+type Sealer struct {
+	Store SealStore
+	// Retention is how long records are kept; 0 means for ever.
+	Retention time.Duration
+	Now       func() time.Time
+	Log       *slog.Logger
+
+	sealed, dropped, errors atomic.Int64
+}
+
+// Sealed returns how many records this server has chained.
+func (s *Sealer) Sealed() int64 { return s.sealed.Load() }
+
+// Dropped returns how many records this server has dropped.
+func (s *Sealer) Dropped() int64 { return s.dropped.Load() }
+
+// Errors returns how often this server could not seal or drop.
+func (s *Sealer) Errors() int64 { return s.errors.Load() }
+
+// Run seals once a second, and drops old records once an hour, until ctx ends.
+func (s *Sealer) Run(ctx context.Context) {
+	seal, drop := time.NewTicker(sealEvery), time.NewTicker(dropEvery)
+	defer seal.Stop()
+	defer drop.Stop()
+	s.logged(ctx, "drop old records", s.Drop(ctx))
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-seal.C:
+			s.logged(ctx, "seal records", s.Seal(ctx))
+		case <-drop.C:
+			s.logged(ctx, "drop old records", s.Drop(ctx))
+		}
+	}
+}
+
+func (s *Sealer) logged(ctx context.Context, doing string, err error) {
+	if err != nil && ctx.Err() == nil {
+		s.errors.Add(1)
+		s.Log.WarnContext(ctx, "the audit log cannot be kept in order", "doing", doing, "error", err)
+	}
+}
+
+// Seal chains all records that wait. The error is the store's.
+func (s *Sealer) Seal(ctx context.Context) error {
+	for {
+		n, err := s.Store.SealAudit(ctx, sealBatch)
+		s.sealed.Add(int64(n))
+		if err != nil || n < sealBatch {
+			return err
+		}
+	}
+}
+
+// Drop deletes the records of whole days that are older than the retention. The error is the store's.
+func (s *Sealer) Drop(ctx context.Context) error {
+	if s.Retention == 0 {
+		return nil
+	}
+	now := s.Now()
+	before := now.Add(-s.Retention).UTC().Truncate(24 * time.Hour)
+	if err := s.Store.CutAudit(ctx, before, now); err != nil {
+		return err
+	}
+	for {
+		n, err := s.Store.DropAudit(ctx, dropBatch)
+		s.dropped.Add(n)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}
