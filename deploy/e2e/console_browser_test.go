@@ -110,6 +110,8 @@ var consolePages = []struct{ name, path, heading string }{
 	{"scope-forget", "/admin/scopes/forget?scope=profile", "Forget this description?"},
 	{"keys", "/admin/keys", "Keys"},
 	{"key-rotate", "/admin/keys/rotate", "Rotate a key"},
+	{"audit", "/admin/audit", "Audit log"},
+	{"audit-filtered", "/admin/audit?event=login*&outcome=failure", "Audit log"},
 }
 
 // An administrator opens every page of the console in a real browser, on a phone's width and on a desktop, and axe-core

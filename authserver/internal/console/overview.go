@@ -1,6 +1,121 @@
 package console
 
-// overview serves GET /admin.
+import (
+	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
+)
+
+// Bounds of what the overview shows.
+const (
+	failingSince = time.Hour
+	maxFailing   = 10
+	maxLatest    = 10
+)
+
+// overview serves GET /admin: the last day, what fails now, and what needs somebody's attention.
 func (c *Console) overview(v *visit) (page, error) {
-	return page{Title: "Overview", Done: done(v)}, nil
+	p := page{Title: "Overview", Done: done(v)}
+	for _, part := range []func(*visit) (section, error){c.attention, c.lastDay, c.failing, c.latest} {
+		s, err := part(v)
+		if err != nil {
+			return page{}, err
+		}
+		if s.Title != "" {
+			p.Sections = append(p.Sections, s)
+		}
+	}
+	return p, nil
+}
+
+// attention returns what somebody should do; an empty section if there is nothing.
+func (c *Console) attention(v *visit) (section, error) {
+	t := &table{Caption: "What needs your attention", Columns: []string{"What", "Where"}}
+	add := func(what, path, where string) {
+		t.Rows = append(t.Rows, []cell{text(what), {Text: where, Href: path}})
+	}
+	if c.cfg.WithoutSecondFactor {
+		add("A password alone opens this console.", auditPath, "Audit log")
+	}
+	keys, err := c.api.ListKeys(v.ctx(), &struct{}{})
+	switch {
+	case err == nil:
+		if warning := keyWarning(keys.Body.Items, c.cfg.Now()); warning != "" {
+			add(warning, keysPath, "Keys")
+		}
+	case adminapi.ProblemOf(err).Status >= 500:
+		return section{}, err
+	}
+	if len(t.Rows) == 0 {
+		return section{}, nil
+	}
+	return section{Title: "Needs attention", Table: t}, nil
+}
+
+// lastDay returns the picture of the last day.
+func (c *Console) lastDay(v *visit) (section, error) {
+	out, err := c.api.GetAuditDay(v.ctx(), &struct{}{})
+	if err != nil {
+		return section{}, err
+	}
+	var hours []hour
+	var logins, failed int64
+	for _, h := range out.Body.Hours {
+		hours = append(hours, hour{h.Begins, h.Logins, h.Failed})
+		logins, failed = logins+h.Logins, failed+h.Failed
+	}
+	return section{
+		Title: "The last 24 hours", Facts: []fact{{"Logins", number(logins)}, {"Failed logins", number(failed)}},
+		Chart: newChart(hours),
+	}, nil
+}
+
+// failing returns what has failed in the last hour.
+func (c *Console) failing(v *visit) (section, error) {
+	in := &adminapi.ListAuditIn{Limit: maxFailing}
+	in.Outcome, in.Since = string(audit.Failure), c.cfg.Now().Add(-failingSince)
+	out, err := c.api.ListAudit(v.ctx(), in)
+	if err != nil {
+		return section{}, err
+	}
+	t := auditTable("What has failed in the last hour, newest first", out.Body.Items)
+	t.Empty = "Nothing has failed in the last hour."
+	return section{
+		Title: "What fails now", Table: t,
+		Links: []link{to(address(auditPath, "outcome", string(audit.Failure)), "All failures")},
+	}, nil
+}
+
+// latest returns what administrators and users have done lately.
+func (c *Console) latest(v *visit) (section, error) {
+	out, err := c.api.ListAudit(v.ctx(), &adminapi.ListAuditIn{Limit: maxLatest})
+	if err != nil {
+		return section{}, err
+	}
+	return section{
+		Title: "Latest events", Table: auditTable("The latest events, newest first", out.Body.Items),
+		Links: []link{to(auditPath, "Audit log")},
+	}, nil
+}
+
+// eventsOf returns the latest events about the user of the page.
+func (c *Console) eventsOf(v *visit) (section, error) {
+	in := v.userIn()
+	user, err := c.api.GetUser(v.ctx(), &in)
+	if err != nil {
+		return section{}, err
+	}
+	list := &adminapi.ListAuditIn{Limit: maxLatest}
+	list.About = user.Body.ID
+	out, err := c.api.ListAudit(v.ctx(), list)
+	if err != nil {
+		return section{}, err
+	}
+	t := auditTable("The latest events about the user, newest first", out.Body.Items)
+	t.Empty = "There are no events about the user."
+	return section{
+		Title: "Events", Table: t,
+		Links: []link{to(address(auditPath, "about", user.Body.ID), "All events")},
+	}, nil
 }

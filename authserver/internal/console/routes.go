@@ -76,5 +76,9 @@ func (c *Console) newRoutes() map[string]route {
 
 		keysPath:             {c.listKeys, nil},
 		keysPath + "/rotate": {c.showRotate, c.rotateKey},
+
+		auditPath:             {c.listAudit, nil},
+		auditPath + "/record": {c.showRecord, nil},
+		auditPath + "/export": {c.exportAudit, nil},
 	}
 }

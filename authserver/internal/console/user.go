@@ -28,7 +28,7 @@ func (c *Console) showUser(v *visit) (page, error) {
 	}
 	p.Sections = []section{aboutUser(v, out.Body, failures.Body.Items), userForm(out)}
 	for _, part := range []func(*visit) (section, error){
-		c.factorsOf, c.sessionsOf, c.grantsOf, c.consentsOf,
+		c.factorsOf, c.sessionsOf, c.grantsOf, c.consentsOf, c.eventsOf,
 	} {
 		s, err := part(v)
 		if err != nil {
