@@ -66,6 +66,9 @@ func (c *Console) exportAudit(v *visit) (page, error) {
 		return page{}, err
 	}
 	in := &adminapi.ExportAuditIn{AuditFilterIn: filter, Format: v.query("format")}
+	if f := audit.Format(in.Format); f != audit.JSONLines && f != audit.CSV {
+		return page{}, &refusal{http.StatusBadRequest, "There is no such format", "The formats are jsonl and csv."}
+	}
 	for first := true; first || in.After != ""; first = false {
 		out, err := c.api.ExportAudit(v.ctx(), in)
 		switch {

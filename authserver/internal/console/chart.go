@@ -58,8 +58,8 @@ func newChart(hours []hour) *chart {
 		logins, failed = logins+h.logins, failed+h.failed
 	}
 	c.Most = roundUp(c.Most)
-	c.Label = fmt.Sprintf("Logins of the last 24 hours by hour: %d logins and %d failed logins. The table below has the numbers.",
-		logins, failed)
+	c.Label = "Logins of the last 24 hours by hour: " + count(logins, "login") + " and " + count(failed, "failed login") +
+		". The table below has the numbers."
 	slot := 100 / float64(max(len(hours), 1))
 	for i, h := range hours {
 		left, begins := float64(i)*slot, h.begins.UTC()
