@@ -125,7 +125,7 @@ func auditTable(caption string, records []audit.Shown) *table {
 		Caption: caption, Columns: []string{"Time", "Event", "Who", "About", "From", "Details"}, Empty: "There is no such event.",
 	}
 	for _, r := range records {
-		event := cell{Text: r.Event, Code: true}
+		event := cell{Text: r.Event, Whole: true}
 		if r.Outcome == audit.Failure {
 			event.Badge, event.Bad = "failure", true
 		}
@@ -133,8 +133,8 @@ func auditTable(caption string, records []audit.Shown) *table {
 			event.Badge = count(r.Count, "time")
 		}
 		t.Rows = append(t.Rows, []cell{
-			{At: r.At, Href: address(auditPath+"/record", "id", r.ID)}, event, partyCell(r.Actor), partyCell(r.Subject),
-			orNone(r.Address), detailsCell(r.Details),
+			{At: r.At, Href: address(auditPath+"/record", "id", r.ID)}, event, partyCell(r.Actor), aboutCell(r),
+			{Text: r.Address, Whole: true}, detailsCell(r.Details),
 		})
 	}
 	return t
@@ -154,8 +154,16 @@ func partyCell(p audit.Party) cell {
 	return cell{Text: p.Kind + " " + name}
 }
 
+// aboutCell returns a link to whom or what an event is about.
+func aboutCell(r audit.Shown) cell {
+	if r.Subject.Kind == r.Actor.Kind && r.Subject.ID == r.Actor.ID {
+		return cell{Text: "the same", Soft: true}
+	}
+	return partyCell(r.Subject)
+}
+
 func detailsCell(details map[string]string) cell {
-	var texts []string
+	var texts []string // of one cell
 	for _, name := range slices.Sorted(maps.Keys(details)) {
 		texts = append(texts, name+": "+details[name])
 	}

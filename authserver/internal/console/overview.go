@@ -11,7 +11,7 @@ import (
 const (
 	failingSince = time.Hour
 	maxFailing   = 10
-	maxLatest    = 10
+	maxLatest    = 8
 )
 
 // overview serves GET /admin: the last day, what fails now, and what needs somebody's attention.

@@ -46,8 +46,8 @@ type section struct {
 	Title   string // of its own heading; may be empty
 	Text    []string
 	Warning string
-	Chart   *chart
 	Facts   []fact
+	Chart   *chart
 	Search  *search
 	Links   []link // to pages that are about this
 	Table   *table
@@ -96,6 +96,7 @@ type cell struct {
 	Badge  string    // what is special, after the text
 	Bad    bool      // the badge is about something bad
 	Soft   bool      // the text is less important
+	Whole  bool      // the text is short and stays on one line
 	Act    *act      // a button or a link that does something about the row
 }
 
