@@ -1,18 +1,23 @@
 package e2e_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
 
 // graceName is a name that would run as a script where a page forgets to escape it.
 const graceName = `Grace <script>document.title="broken"</script>`
+
+// firefox is the User-Agent of a browser.
+const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 
 // administrator is somebody at a browser who administers the server.
 type administrator struct {
@@ -124,8 +129,8 @@ func TestConsoleInBrowser(t *testing.T) {
 	}
 	s := newSystem(t)
 	s.startAuthserver(t, "--admin-console", "--demo", "--mail-inbox=on")
-	s.admin(t, "SeveralWordsInARow\n", "user", "add", "grace", "--name", graceName, "--email", "grace@example.com")
 	s.fillConsole(t)
+	s.admin(t, "", "user", "set", "grace", "--name", graceName)
 	a := newAdministrator(t, s)
 	for _, p := range consolePages {
 		t.Run(p.name, func(t *testing.T) {
@@ -141,12 +146,17 @@ func TestConsoleInBrowser(t *testing.T) {
 // fillConsole adds what the pages show.
 func (s *system) fillConsole(t *testing.T) {
 	t.Helper()
+	s.admin(t, "SeveralWordsInARow\n", "user", "add", "grace", "--name", "Grace Hopper", "--group", "staff",
+		"--email", "grace@example.com", "--email-verified")
 	s.register(t, "album", "https://album.example/callback", "--public", "--first-party", "--name", "Photo Album")
 	s.admin(t, "", "client", "add", "backend", "--name", "Reports <b>", "--grant", "client_credentials",
 		"--scope", "items:read")
 	s.admin(t, "", "api", "add", "https://photos.example", "--name", "Photos", "--scope", "photos:read photos:write")
 	s.admin(t, "", "user", "invite", "joan@example.com", "--group", "staff")
-	s.logInElsewhere(t, "john.doe", demoPassword, "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Firefox/145.0")
+	s.logInElsewhere(t, "john.doe", demoPassword, firefox)
+	for range 4 {
+		s.logInElsewhere(t, "grace", "SeveralWordsInARow", firefox)
+	}
 	for range 3 {
 		got := send(t, s.authURL, form("username", "grace", "password", "wrong"))
 		if got.status != http.StatusBadRequest {
@@ -155,9 +165,14 @@ func (s *system) fillConsole(t *testing.T) {
 	}
 }
 
-// usesForms adds a user, changes her, and deletes her.
+// usesForms adds a user, changes her, and deletes her, in a browser that runs no scripts of pages.
 func (a *administrator) usesForms(t *testing.T) {
 	t.Helper()
+	a.do("turning scripts off", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled,
+			emulation.SetScriptExecutionDisabledParams{Value: true})
+		return err
+	}))
 	a.goes("/admin/users/new", "New user")
 	a.do("typing", chromedp.SendKeys(chromedp.CSS("#f-username"), "joan"+kb.Tab+"Joan Clarke"))
 	a.do("typing", chromedp.SendKeys(chromedp.CSS("#f-password"), "AnotherFewWords"+kb.Enter))

@@ -131,7 +131,6 @@ func takeConsolePictures(t *testing.T) {
 	s := newSystem(t)
 	s.startAuthserver(t, "--admin-console", "--demo", "--mail-inbox=on")
 	s.fillConsole(t)
-	s.admin(t, "", "user", "set", "grace", "--name", "Grace Hopper", "--group", "staff", "--email-verified")
 	a := newAdministrator(t, s)
 	a.goes("/admin", "Overview")
 	a.keepAt("console", 1080, 640)

@@ -140,18 +140,23 @@ func auditTable(caption string, records []audit.Shown) *table {
 	return t
 }
 
+// maxWhole is the length of a name that stays on one line, in bytes.
+const maxWhole = 20
+
 // partyCell returns a link to who or what took part.
 func partyCell(p audit.Party) cell {
 	name := either(p.Name, p.ID)
+	c := cell{Text: p.Kind + " " + name}
 	switch {
 	case name == "":
-		return cell{Text: p.Kind, Soft: true}
+		c = cell{Text: p.Kind, Soft: true}
 	case p.Kind == audit.SubjectUser && p.Name != "":
-		return cell{Text: name, Href: address(userPath, "name", p.Name)}
+		c = cell{Text: name, Href: address(userPath, "name", p.Name)}
 	case p.Kind == audit.SubjectClient:
-		return clientCell(p.ID, "")
+		c = clientCell(p.ID, "")
 	}
-	return cell{Text: p.Kind + " " + name}
+	c.Whole = len(c.Text) <= maxWhole
+	return c
 }
 
 // aboutCell returns a link to whom or what an event is about.

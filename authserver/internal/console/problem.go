@@ -101,7 +101,7 @@ func noFactorPage(u account.User) page {
 	s := &p.Sections[0]
 	s.Copies = []copyText{{Label: "Command", Text: "authserver user set " + shellQuote(u.Username) + " --enrol-link"}}
 	s.After = "It prints a link that works once, for 30 minutes. Open it in this browser, and then come back to this page."
-	s.Links = []link{to(Path, "Try again"), to("/logout", "Log out")}
+	p.Sections = append(p.Sections, section{Links: []link{to(Path, "Try again"), to("/logout", "Log out")}})
 	return p
 }
 
