@@ -17,7 +17,8 @@ func (c *Console) listAPIs(v *visit) (page, error) {
 		return page{}, err
 	}
 	t := &table{
-		Caption: "APIs, by audience", Columns: []string{"Name", "Audience", "Scopes", "Registered"}, Empty: "No API is registered.",
+		Caption: "APIs, by audience", Columns: []string{"Name", "Audience", "Scopes", "Registered"},
+		Empty: "No API is registered.",
 	}
 	for _, a := range out.Body.Items {
 		name := cell{Text: a.Name, Href: address(apiPath, "audience", a.Audience)}
@@ -27,13 +28,15 @@ func (c *Console) listAPIs(v *visit) (page, error) {
 		t.Rows = append(t.Rows, []cell{name, code(a.Audience), scopesCell(a), at(a.CreatedAt)})
 	}
 	return page{Title: "APIs", Done: done(v), Sections: []section{{
-		Text:  []string{"A token is for one API, its audience. A client names it by the parameter resource; without it, the token is for the default API."},
+		Text: []string{"A token is for one API, its audience. A client names it by the parameter resource; without " +
+			"it, the token is for the default API."},
 		Table: t,
 	}, {
 		Title: "Register an API",
 		Form: &form{
 			Fields: append([]*field{{
-				Kind: kindText, Name: "audience", Label: "Audience", Hint: "The URL of the API, such as https://api.example.", Required: true,
+				Kind: kindText, Name: "audience", Label: "Audience",
+				Hint: "The URL of the API, such as https://api.example.", Required: true,
 			}}, apiFields(adminapi.ResourceAPI{})[:2]...),
 			Button: "Register",
 		},
@@ -50,17 +53,21 @@ func scopesCell(a adminapi.ResourceAPI) cell {
 // apiFields returns the fields of an API that can be changed.
 func apiFields(a adminapi.ResourceAPI) []*field {
 	return []*field{
-		{Kind: kindText, Name: "name", Label: "Name", Value: a.Name, Hint: "Users see it when an app asks for access.", Max: 128},
-		{Kind: kindText, Name: "scope", Label: "Scopes", Value: a.Scope, Hint: "Those that tokens for the API may have, with spaces between them."},
+		{Kind: kindText, Name: "name", Label: "Name", Value: a.Name, Hint: "Users see it when an app asks for access.",
+			Max: 128},
+		{Kind: kindText, Name: "scope", Label: "Scopes", Value: a.Scope,
+			Hint: "Those that tokens for the API may have, with spaces between them."},
 		// A new API has scopes of its own: this one is left out of its form.
-		check("any_scope", "All scopes of the client", "Tokens for the API may have every scope that the client has.", a.AnyScope),
+		check("any_scope", "All scopes of the client", "Tokens for the API may have every scope that the client has.",
+			a.AnyScope),
 	}
 }
 
 // registerAPI serves POST /admin/apis.
 func (c *Console) registerAPI(v *visit) (page, error) {
 	in := adminapi.RegisterAPIIn{}
-	in.Body.Audience, in.Body.Name, in.Body.Scope = v.typed("audience"), v.typed("name"), strings.Join(v.words("scope"), " ")
+	in.Body.Audience, in.Body.Name, in.Body.Scope = v.typed("audience"), v.typed("name"),
+		strings.Join(v.words("scope"), " ")
 	_, err := c.api.RegisterAPI(v.ctx(), &in)
 	return goTo(address(apisPath, "done", "created")), err
 }
@@ -76,7 +83,9 @@ func (c *Console) showAPI(v *visit) (page, error) {
 		return page{}, err
 	}
 	a := out.Body
-	about := section{Facts: []fact{{"Audience", code(a.Audience)}, {"Scopes", scopesCell(a)}, {"Registered", at(a.CreatedAt)}}}
+	about := section{Facts: []fact{
+		{"Audience", code(a.Audience)}, {"Scopes", scopesCell(a)}, {"Registered", at(a.CreatedAt)},
+	}}
 	switch {
 	case a.Audience == c.cfg.Issuer+adminapi.Path:
 		about.Text = []string{"This is the API that this console uses too. It belongs to the server, and cannot be changed."}
@@ -119,7 +128,8 @@ func (c *Console) deletingAPI(v *visit) (deed, error) {
 	back := address(apiPath, "audience", in.Audience)
 	return deed{
 		title: "Delete this API?", trail: append(apisTrail[:1:1], to(back, out.Body.Name)),
-		says:  []string{"This ends " + count(n.Body.Logins, "login") + " for " + in.Audience + ". Clients get no tokens for it any longer."},
+		says: []string{"This ends " + count(n.Body.Logins, "login") + " for " + in.Audience +
+			". Clients get no tokens for it any longer."},
 		warns: "Logins that end do not come back when the API is registered again.", button: "Delete the API", bad: true,
 		back: back, next: address(apisPath, "done", "deleted"),
 		do: func(ctx context.Context, v *visit) error {

@@ -51,15 +51,18 @@ func (c *Console) listAudit(v *visit) (page, error) {
 	}
 	s := section{
 		Search: &search{auditPath, auditFields(v)},
-		Links:  []link{to(auditAddress(v, "format", "jsonl"), "Export as JSON lines"), to(auditAddress(v, "format", "csv"), "Export as CSV")},
-		Table:  auditTable("Events, newest first", out.Body.Items),
+		Links: []link{
+			to(auditAddress(v, "format", string(audit.JSONLines)), "Export as JSON lines"),
+			to(auditAddress(v, "format", string(audit.CSV)), "Export as CSV"),
+		},
+		Table: auditTable("Events, newest first", out.Body.Items),
 	}
 	s.Next, s.First = paging(v, auditPath, out.Body.Next)
 	return page{Title: "Audit log", Sections: []section{s}}, nil
 }
 
-// exportAudit serves GET /admin/audit/export. It reads a part at a time. If reading fails, the connection breaks, so that
-// nobody takes the file for whole.
+// exportAudit serves GET /admin/audit/export. It reads a part at a time. If reading fails, the connection breaks, so
+// that nobody takes the file for whole.
 func (c *Console) exportAudit(v *visit) (page, error) {
 	filter, err := auditFilter(v)
 	if err != nil {
@@ -105,7 +108,8 @@ func auditAddress(v *visit, pairs ...string) string {
 // auditFields returns the fields of the filters.
 func auditFields(v *visit) []*field {
 	text := func(name, label, hint string) *field {
-		return &field{Kind: kindText, Name: name, Label: label, Hint: hint, Value: v.query(name), Max: 256, Complete: "search"}
+		return &field{Kind: kindText, Name: name, Label: label, Hint: hint, Value: v.query(name), Max: 256,
+			Complete: "search"}
 	}
 	return []*field{
 		text("event", "Event", "Such as login, or user_* for all that begin so"),
@@ -122,7 +126,8 @@ func auditFields(v *visit) []*field {
 // auditTable returns a table of events.
 func auditTable(caption string, records []audit.Shown) *table {
 	t := &table{
-		Caption: caption, Columns: []string{"Time", "Event", "Who", "About", "From", "Details"}, Empty: "There is no such event.",
+		Caption: caption, Columns: []string{"Time", "Event", "Who", "About", "From", "Details"},
+		Empty: "There is no such event.",
 	}
 	for _, r := range records {
 		event := cell{Text: r.Event, Whole: true}
@@ -183,7 +188,8 @@ func (c *Console) showRecord(v *visit) (page, error) {
 	}
 	r := out.Body
 	facts := []fact{
-		{"Time", at(r.At)}, {"Outcome", text(string(r.Outcome))}, {"Who", partyCell(r.Actor)}, {"About", partyCell(r.Subject)},
+		{"Time", at(r.At)}, {"Outcome", text(string(r.Outcome))},
+		{"Who", partyCell(r.Actor)}, {"About", partyCell(r.Subject)},
 		{"IP address", orNone(r.Address)}, {"Client", orNone(r.ClientID)}, {"Request", orNone(r.RequestID)},
 		{"Times", number(r.Count)},
 	}

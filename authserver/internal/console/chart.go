@@ -11,8 +11,8 @@ type hour struct {
 	logins, failed int64
 }
 
-// Measures of the picture. Heights are in CSS pixels; widths are a part of the screen's, so that the texts in the picture
-// have the size of other texts on every screen.
+// Measures of the picture. Heights are in CSS pixels; widths are a part of the screen's, so that the texts in the
+// picture have the size of other texts on every screen.
 const (
 	chartTop    = 24.0  // of the highest bar
 	chartHeight = 150.0 // of the highest bar

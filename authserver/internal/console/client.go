@@ -45,12 +45,15 @@ func clientForm(out *adminapi.ClientOut) section {
 	return section{Title: "Change the client", Form: &form{
 		Fields: []*field{
 			hidden("etag", out.ETag),
-			{Kind: kindText, Name: "name", Label: "Name", Value: k.Name, Hint: "Users see it when they log in.", Required: true, Max: 128},
-			{Kind: kindText, Name: "scope", Label: "Scope", Value: k.Scope, Required: true, Hint: "All scopes that it may request."},
+			{Kind: kindText, Name: "name", Label: "Name", Value: k.Name, Hint: "Users see it when they log in.",
+				Required: true, Max: 128},
+			{Kind: kindText, Name: "scope", Label: "Scope", Value: k.Scope, Required: true,
+				Hint: "All scopes that it may request."},
 			{Kind: kindText, Name: "grants", Label: "Grant types", Value: strings.Join(k.GrantTypes, " "), Required: true,
 				Hint: "Such as " + string(oauth.GrantAuthorizationCode) + " " + string(oauth.GrantRefreshToken) + "."},
 			{Kind: kindLines, Name: "redirect_uris", Label: "Redirect URIs", Value: lines(k.RedirectURIs), Hint: "One a line."},
-			{Kind: kindLines, Name: "post_logout_uris", Label: "Redirect URIs after a logout", Value: lines(k.PostLogoutRedirectURIs), Hint: "One a line."},
+			{Kind: kindLines, Name: "post_logout_uris", Label: "Redirect URIs after a logout",
+				Value: lines(k.PostLogoutRedirectURIs), Hint: "One a line."},
 			{Kind: kindText, Name: "backchannel", Label: "Back-channel logout URI", Value: k.BackchannelLogoutURI,
 				Hint: "The client is told there that a session has ended."},
 			check("first_party", "It is our own", "Users are not asked for consent.", k.FirstParty),
@@ -120,7 +123,8 @@ func (c *Console) showSecret(v *visit) (page, error) {
 
 // rotateSecret serves POST /admin/client/secret.
 func (c *Console) rotateSecret(v *visit) (page, error) {
-	in := adminapi.RotateSecretIn{ChangedClientIn: adminapi.ChangedClientIn{ClientIn: v.clientIn(), IfMatch: v.form.Get("etag")}}
+	in := adminapi.RotateSecretIn{}
+	in.ClientIn, in.IfMatch = v.clientIn(), v.form.Get("etag")
 	switch v.form.Get("old") {
 	case oldDay:
 		in.Body.KeepOld = int64((24 * time.Hour).Seconds())

@@ -35,7 +35,7 @@ func (c *Console) listClients(v *visit) (page, error) {
 	}
 	s := section{
 		Search: &search{clientsPath, []*field{{
-			Kind: "search", Name: "q", Label: "Beginning of the id", Value: q, Max: 256, Complete: "search",
+			Kind: "search", Name: "q", Label: "ID begins with", Value: q, Max: 256, Complete: "search",
 		}}},
 		Links: []link{to(newClientPath, "Register a client")},
 		Table: t,
@@ -74,11 +74,15 @@ type clientType struct {
 	grants     []oauth.GrantType
 }
 
+// withCode are the grant types of a client that users log in to with a browser.
+var withCode = []oauth.GrantType{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}
+
 var clientTypes = []clientType{
-	{"web", "A web application with a server", false, []oauth.GrantType{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}},
-	{"spa", "A single-page application, which runs in the browser", true, []oauth.GrantType{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}},
-	{"native", "A program or a mobile app", true, []oauth.GrantType{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}},
-	{"device", "A device without a browser, such as a TV", true, []oauth.GrantType{oauth.GrantDeviceCode, oauth.GrantRefreshToken}},
+	{"web", "A web application with a server", false, withCode},
+	{"spa", "A single-page application, which runs in the browser", true, withCode},
+	{"native", "A program or a mobile app", true, withCode},
+	{"device", "A device without a browser, such as a TV", true,
+		[]oauth.GrantType{oauth.GrantDeviceCode, oauth.GrantRefreshToken}},
 	{"service", "A service that acts for itself, without a user", false, []oauth.GrantType{oauth.GrantClientCredentials}},
 }
 
@@ -105,12 +109,14 @@ func (c *Console) showNewClient(*visit) (page, error) {
 				{Kind: kindChoice, Name: "type", Label: "What is it?", Options: options, Value: clientTypes[0].name},
 				{Kind: kindText, Name: "name", Label: "Name", Hint: "Users see it when they log in.", Required: true, Max: 128},
 				{
-					Kind: kindText, Name: "id", Label: "Client ID", Required: true, Max: 64, Value: "app-" + strings.ToLower(rand.Text()[:10]),
-					Hint: "It is public and cannot be changed. Letters, digits, dots, dashes and underscores.",
+					Kind: kindText, Name: "id", Label: "Client ID", Required: true, Max: 64,
+					Value: "app-" + strings.ToLower(rand.Text()[:10]),
+					Hint:  "It is public and cannot be changed. Letters, digits, dots, dashes and underscores.",
 				},
 				{
 					Kind: kindLines, Name: "redirect_uris", Label: "Redirect URIs",
-					Hint: "One a line, such as https://app.example/callback. They are compared exactly. Services and devices need none.",
+					Hint: "One a line, such as https://app.example/callback. They are compared exactly. Services and devices " +
+						"need none.",
 				},
 				{
 					Kind: kindText, Name: "scope", Label: "Scope", Required: true,
@@ -210,7 +216,8 @@ func either(a, b string) string {
 func (c *Console) deletingClient(v *visit) (deed, error) {
 	d, ends, err := c.clientDeed(v, "Delete this client?", "Delete the client", "")
 	d.says = []string{"This ends " + ends + ". Users cannot log in to the client any longer, and its tokens end."}
-	d.warns, d.next = "This cannot be undone: a client that is registered again has another secret.", address(clientsPath, "done", "deleted")
+	d.warns, d.next = "This cannot be undone: a client that is registered again has another secret.",
+		address(clientsPath, "done", "deleted")
 	d.do = func(ctx context.Context, v *visit) error {
 		_, err := c.api.DeleteClient(ctx, &adminapi.ChangedClientIn{ClientIn: v.clientIn()})
 		return err

@@ -116,7 +116,8 @@ func TestChangeClient(t *testing.T) {
 	if k, err = s.data.ClientByID(t.Context(), "job"); err != nil || k.RequireDPoP {
 		t.Errorf("stored as %+v, %v", k, err)
 	}
-	change(b.get("/admin/client?id=job").field("etag"), "grants", "none_such").refused(t, http.StatusUnprocessableEntity, "none_such")
+	change(b.get("/admin/client?id=job").field("etag"), "grants", "none_such").
+		refused(t, http.StatusUnprocessableEntity, "none_such")
 	if got := b.get("/admin/client?id=unknown"); got.status != http.StatusNotFound {
 		t.Errorf("an unknown client: %d", got.status)
 	}

@@ -53,7 +53,8 @@ func TestGate(t *testing.T) {
 		{"nobody", nobody, http.StatusOK, "Log in"},
 		{"a user", s.logIn("grace"), http.StatusForbidden, "You are not an administrator"},
 		{"an administrator", s.logIn("ada"), http.StatusOK, "Overview"},
-		{"one factor, and has none", s.logInBy("ada", grant.MethodPassword), http.StatusForbidden, "You need a second factor"},
+		{"one factor, and has none", s.logInBy("ada", grant.MethodPassword), http.StatusForbidden,
+			"You need a second factor"},
 	} {
 		got := tt.b.get("/admin")
 		if got.status != tt.status || got.heading() != tt.heading {

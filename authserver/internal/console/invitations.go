@@ -20,7 +20,8 @@ func (c *Console) listInvitations(v *visit) (page, error) {
 	for _, i := range out.Body.Items {
 		t.Rows = append(t.Rows, []cell{
 			text(i.Email), orNone(i.Name), list(i.Groups), at(i.CreatedAt), at(i.ExpiresAt),
-			{Act: &act{Href: address(invitationsPath+"/withdraw", "email", i.Email), Text: "Withdraw", About: "the invitation of " + i.Email}},
+			{Act: &act{Href: address(invitationsPath+"/withdraw", "email", i.Email), Text: "Withdraw",
+				About: "the invitation of " + i.Email}},
 		})
 	}
 	open := section{Title: "Open invitations", Table: t}

@@ -19,7 +19,8 @@ func (c *Console) listKeys(v *visit) (page, error) {
 		return page{}, err
 	}
 	t := &table{
-		Caption: "Signing keys of this server", Columns: []string{"Key", "Algorithm", "For", "State", "Signs from", "Verifies until"},
+		Caption: "Signing keys of this server", Columns: []string{"Key", "Algorithm", "For", "State", "Signs from",
+			"Verifies until"},
 		Empty: "There is no key.",
 	}
 	for _, k := range out.Body.Items {
@@ -28,8 +29,8 @@ func (c *Console) listKeys(v *visit) (page, error) {
 		})
 	}
 	s := section{
-		Text: []string{"A new key signs only after everybody who verifies tokens had time to fetch it; the old one verifies " +
-			"until its last token has expired. So a rotation logs nobody out."},
+		Text: []string{"A new key signs only after everybody who verifies tokens had time to fetch it; the old one " +
+			"verifies until its last token has expired. So a rotation logs nobody out."},
 		Links: []link{to(keysPath+"/rotate", "Rotate a key")},
 		Table: t,
 	}
@@ -81,15 +82,16 @@ const (
 // showRotate serves GET /admin/keys/rotate.
 func (c *Console) showRotate(*visit) (page, error) {
 	return page{Title: "Rotate a key", Trail: []link{to(keysPath, "Keys")}, Sections: []section{{
-		Text: []string{"The new key is added now and signs later, when everybody has it. Nobody is logged out, unless the key " +
-			"is compromised."},
+		Text: []string{"The new key is added now and signs later, when everybody has it. Nobody is logged out, unless " +
+			"the key is compromised."},
 		Form: &form{
 			Fields: []*field{
 				{Kind: kindChoice, Name: "what", Label: "Which key", Value: rotateAccess, Options: []option{
 					{rotateAccess, "The key of access tokens"}, {rotateID, "The key of ID tokens"},
 				}},
 				check("compromised", "The old key is compromised",
-					"The new key signs at once, and all tokens of the old one are refused. With the key of access tokens, all keys are replaced.", false),
+					"The new key signs at once, and all tokens of the old one are refused. With the key of access tokens, all "+
+						"keys are replaced.", false),
 			},
 			Button: "Rotate", Bad: true, Back: to(keysPath, "Cancel"),
 		},

@@ -141,14 +141,6 @@ func orNone(s string) cell {
 	return cell{Text: s}
 }
 
-// yesNo returns a cell for a setting.
-func yesNo(yes bool) cell {
-	if yes {
-		return cell{Text: "yes"}
-	}
-	return cell{Text: "no"}
-}
-
 // address returns a path with parameters, given as alternating names and values. Empty values are left out.
 func address(path string, pairs ...string) string {
 	query := url.Values{}

@@ -18,7 +18,8 @@ func (c *Console) listScopes(v *visit) (page, error) {
 	}
 	form := &form{Fields: []*field{
 		{Kind: kindText, Name: "scope", Label: "Scope", Required: true, Hint: "Such as items:read."},
-		{Kind: kindText, Name: "description", Label: "Description", Required: true, Hint: "What it allows, as users read it: “See your items”."},
+		{Kind: kindText, Name: "description", Label: "Description", Required: true,
+			Hint: "What it allows, as users read it: “See your items”."},
 	}, Button: "Save"}
 	for _, s := range out.Body.Items {
 		if s.Scope == v.query("scope") {
@@ -31,8 +32,8 @@ func (c *Console) listScopes(v *visit) (page, error) {
 		})
 	}
 	return page{Title: "Scopes", Done: done(v), Sections: []section{{
-		Text: []string{"A scope exists where a client or an API has it. Its description is what users read when an app asks " +
-			"for access."},
+		Text: []string{"A scope exists where a client or an API has it. Its description is what users read when an app " +
+			"asks for access."},
 		Table: t,
 	}, {Title: "Describe a scope", Form: form}}}, nil
 }
@@ -50,8 +51,8 @@ func (c *Console) forgettingScope(v *visit) (deed, error) {
 	scope := v.query("scope")
 	return deed{
 		title: "Forget this description?", trail: []link{to(scopesPath, "Scopes")},
-		says: []string{"Users read the name " + scope + " then, in place of a description. Clients and APIs keep the scope: " +
-			"nobody is logged out."},
+		says: []string{"Users read the name " + scope + " then, in place of a description. Clients and APIs keep the " +
+			"scope: nobody is logged out."},
 		button: "Forget it", bad: true, back: scopesPath, next: address(scopesPath, "done", "deleted"),
 		do: func(ctx context.Context, _ *visit) error {
 			_, err := c.api.ForgetScope(ctx, &adminapi.ScopeIn{Scope: scope})

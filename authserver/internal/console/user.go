@@ -134,7 +134,8 @@ func (c *Console) factorsOf(v *visit) (section, error) {
 		Empty: "The user has no second factor.",
 	}}
 	for _, f := range out.Body.Items {
-		s.Table.Rows = append(s.Table.Rows, []cell{text(f.Name), text(factorKind(f.Kind)), at(f.CreatedAt), atOptional(f.LastUsedAt)})
+		s.Table.Rows = append(s.Table.Rows, []cell{text(f.Name), text(factorKind(f.Kind)), at(f.CreatedAt),
+			atOptional(f.LastUsedAt)})
 	}
 	if len(out.Body.Items) > 0 {
 		s.Text = []string{count(int64(out.Body.RecoveryCodes), "recovery code") + " left."}

@@ -28,7 +28,7 @@ func (c *Console) listUsers(v *visit) (page, error) {
 	}
 	s := section{
 		Search: &search{usersPath, []*field{{
-			Kind: "search", Name: "q", Label: "Beginning of username, name or email address", Value: q, Max: 256,
+			Kind: "search", Name: "q", Label: "Username, name or email begins with", Value: q, Max: 256,
 			Complete: "search",
 		}}},
 		Links: []link{to(newUserPath, "New user"), to(invitationsPath, "Invite somebody")},
@@ -98,13 +98,14 @@ var doneTexts = map[string]string{
 }
 
 // showNewUser serves GET /admin/users/new.
-func (c *Console) showNewUser(v *visit) (page, error) {
+func (c *Console) showNewUser(*visit) (page, error) {
 	return page{Title: "New user", Trail: usersTrail, Sections: []section{{
 		Text: []string{"You choose the first password, or the user gets a mail with a link to choose one."},
 		Form: &form{
 			Fields: []*field{
 				{Kind: kindText, Name: "username", Label: "Username", Required: true, Max: 128},
-				{Kind: kindText, Name: "name", Label: "Name", Hint: "As apps and pages show it. The username by default.", Max: 128},
+				{Kind: kindText, Name: "name", Label: "Name", Hint: "As apps and pages show it. The username by default.",
+					Max: 128},
 				{Kind: kindEmail, Name: "email", Label: "Email address", Max: 254},
 				check("verified", "The address is verified", "Somebody has checked that it is the user's.", false),
 				{Kind: kindText, Name: "groups", Label: "Groups", Hint: "Names with spaces between them."},
@@ -151,8 +152,8 @@ func (c *Console) listGroups(v *visit) (page, error) {
 		t.Rows = append(t.Rows, []cell{name, number(g.Members)})
 	}
 	return page{Title: "Groups", Sections: []section{{
-		Text: []string{"A group exists while somebody is in it, or is invited to it. Put users into groups on their own pages; " +
-			"APIs find the groups in tokens."},
+		Text: []string{"A group exists while somebody is in it, or is invited to it. Put users into groups on their " +
+			"own pages; APIs find the groups in tokens."},
 		Table: t,
 	}}}, nil
 }

@@ -20,7 +20,8 @@ func TestTextsAreEscaped(t *testing.T) {
 	b := s.logIn("ada")
 	page := b.get("/admin/user?name=grace")
 	b.post("/admin/user?name=grace", "name", evil, "groups", "x<script>", "etag", page.field("etag"))
-	for _, path := range []string{"/admin/users", "/admin/user?name=grace", "/admin/groups", "/admin/users?q=%22%3E%3Cscript%3E"} {
+	for _, path := range []string{"/admin/users", "/admin/user?name=grace", "/admin/groups",
+		"/admin/users?q=%22%3E%3Cscript%3E"} {
 		got := b.get(path)
 		if got.status != http.StatusOK || strings.Contains(strings.ToLower(got.body), "<script") {
 			t.Errorf("%s: %d\n%s", path, got.status, got.body)
@@ -50,7 +51,8 @@ func TestNewUser(t *testing.T) {
 	if !got.has("joan@example.com") || got.has("SeveralWordsInARow") {
 		t.Errorf("what was typed is not kept, or the password is:\n%s", got.body)
 	}
-	b.post("/admin/users/new", "username", "kay", "password", "short").refused(t, http.StatusUnprocessableEntity, "password")
+	b.post("/admin/users/new", "username", "kay", "password", "short").
+		refused(t, http.StatusUnprocessableEntity, "password")
 	b.post("/admin/users/new", "username", "kay").refused(t, http.StatusUnprocessableEntity, "mail")
 }
 
@@ -80,7 +82,8 @@ func TestLastAdministrator(t *testing.T) {
 	s := newSite(t)
 	b := s.logIn("ada")
 	etag := b.get("/admin/user?name=ada").field("etag")
-	b.post("/admin/user?name=ada", "name", "ada", "groups", "", "etag", etag).refused(t, http.StatusConflict, "last administrator")
+	b.post("/admin/user?name=ada", "name", "ada", "groups", "", "etag", etag).
+		refused(t, http.StatusConflict, "last administrator")
 	b.post("/admin/user/disable?name=ada").refused(t, http.StatusConflict, "last administrator")
 	b.post("/admin/user/delete?name=ada").refused(t, http.StatusConflict, "last administrator")
 	if u := s.user("ada"); !u.Administers() {
@@ -95,7 +98,8 @@ func TestDeleteAsksFirst(t *testing.T) {
 	s.logIn("grace")
 	b := s.logIn("ada")
 	got := b.get("/admin/user/delete?name=grace")
-	if got.heading() != "Delete grace?" || !got.has("0 logins at apps and 1 browser session") || !got.has("cannot be undone") {
+	ends := "0 logins at apps and 1 browser session"
+	if got.heading() != "Delete grace?" || !got.has(ends) || !got.has("cannot be undone") {
 		t.Errorf("%q:\n%s", got.heading(), got.body)
 	}
 	s.user("grace")
@@ -138,7 +142,8 @@ func TestUserButtons(t *testing.T) {
 	b.post("/admin/user/grant?number=no-number&name=grace").refused(t, http.StatusNotFound, "does not exist any longer")
 	b.post("/admin/user/consent?client=unknown&name=grace").refused(t, http.StatusNotFound, "does not exist any longer")
 	b.post("/admin/user/password?name=grace", "password", "short").refused(t, http.StatusUnprocessableEntity, "password")
-	b.post("/admin/user/password?name=grace", "password", "SeveralWordsInARow").went(t, "/admin/user?done=password&name=grace")
+	b.post("/admin/user/password?name=grace", "password", "SeveralWordsInARow").
+		went(t, "/admin/user?done=password&name=grace")
 	b.post("/admin/user/password?name=grace").refused(t, http.StatusUnprocessableEntity, "mail")
 }
 

@@ -42,8 +42,8 @@ func (s Site) Brand() (name string, hasLogo bool) {
 	return s.e.theme.Name, len(s.e.theme.Logo.Content) > 0
 }
 
-// isConsole reports whether a path and query, which a form has sent, lead to a page of the console. Then it is on our own
-// origin, whatever follows.
+// isConsole reports whether a path and query, which a form has sent, lead to a page of the console. Then it is on our
+// own origin, whatever follows.
 func (e *endpoints) isConsole(next string) bool {
 	path, _, _ := strings.Cut(next, "?")
 	return e.cfg.Console != nil && (path == consolePath || strings.HasPrefix(path, consolePath+"/"))
