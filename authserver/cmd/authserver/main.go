@@ -28,6 +28,7 @@ type commands struct {
 	Export      exportCommand              `cmd:"" help:"Print clients, APIs and scopes as a file for apply."`
 	Mail        mailCommands               `cmd:"" help:"Show mails that were not sent."`
 	Audit       auditCommands              `cmd:"" help:"Read and verify the audit log: what people and administrators have done."`
+	Webhook     webhookCommands            `cmd:"" help:"Manage webhooks: programs that are told of what the audit log records."`
 	Key         keyCommands                `cmd:"" help:"Manage signing keys."`
 	Init        initCommand                `cmd:"" help:"Create the secrets for a first start, unless they exist."`
 	Backup      backupCommand              `cmd:"" help:"Copy the SQLite database to a file, also while servers run."`

@@ -56,6 +56,8 @@ type Kind struct {
 	MediaTypes []string
 	// MaxEntries bounds how many documents and failures are cached.
 	MaxEntries int
+	// SecretURLs says that URLs may have secrets: errors and the log have only their scheme and host.
+	SecretURLs bool
 }
 
 // The kinds of documents and notifications.
@@ -224,9 +226,13 @@ func (k *kindState) fetchAndStore(ctx context.Context, rawURL string) (Document,
 // Post sends a notification. It returns an error unless the status of the response is a success (2xx). The
 // error says what is wrong, for an administrator; it has been logged, unless it is ErrBusy.
 func (g *Guard) Post(ctx context.Context, kind *Kind, rawURL, contentType string, body []byte) error {
+	return g.PostSigned(ctx, kind, rawURL, http.Header{"Content-Type": {contentType}}, body)
+}
+
+// PostSigned is Post with a header, such as one with a signature of the body. It must not be changed meanwhile.
+func (g *Guard) PostSigned(ctx context.Context, kind *Kind, rawURL string, header http.Header, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
-	header := http.Header{"Content-Type": {contentType}}
 	k := g.state(kind)
 	_, _, err := k.send(ctx, http.MethodPost, rawURL, header, body)
 	if err != nil && !errors.Is(err, ErrBusy) {
@@ -241,9 +247,21 @@ func (k *kindState) failed(ctx context.Context, rawURL string, err error) error 
 		err = fmt.Errorf("no complete response within %v: %w", k.guard.timeout, err)
 	}
 	shown := rawURL[:min(len(rawURL), maxURL)]
+	if k.SecretURLs {
+		shown = originOf(rawURL)
+	}
 	k.guard.log.WarnContext(ctx, "request to a URL of a client failed",
 		"event", "outbound_request_failed", "kind", k.Name, "url", shown, "reason", err)
 	return fmt.Errorf("%s at %s: %w", k.Name, shown, err)
+}
+
+// originOf returns the scheme and the host of a URL.
+func originOf(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "a URL"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
 }
 
 // state returns what the guard has for a kind.

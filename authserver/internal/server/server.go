@@ -209,6 +209,7 @@ func handler(
 	if err := s.setUnregistered(&cfg, guard, log); err != nil {
 		return nil, program.WithCode(program.ExitUsage, err)
 	}
+	s.startWebhooks(ctx, data, cfg.SecondFactors.Vault, guard, registry, log)
 	if err := s.startMail(ctx, &cfg, data, login); err != nil {
 		return nil, err
 	}

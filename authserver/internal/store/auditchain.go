@@ -17,7 +17,8 @@ var errNoAuditRecord = fmt.Errorf("audit record %w", record.ErrNotFound)
 // errOvertaken rolls back what another server has sealed meanwhile.
 var errOvertaken = errors.New("another server seals")
 
-// SealAudit adds up to limit records that wait to the chain, and returns how many. Records do not change, so they are
+// SealAudit adds up to limit records that wait to the chain, and for each a delivery to the webhooks that want it. It
+// returns how many. Records do not change, so they are
 // read before. If another server seals at the same time, one of them adds the next number, and the other returns 0.
 func (s *Store) SealAudit(ctx context.Context, limit int) (sealed int, err error) {
 	records, err := list(ctx, s.read, "read queue", func(r row) (audit.Record, error) {
@@ -29,13 +30,19 @@ func (s *Store) SealAudit(ctx context.Context, limit int) (sealed int, err error
 	if err != nil || len(records) == 0 {
 		return 0, err
 	}
+	hooks, err := s.Webhooks(ctx)
+	if err != nil {
+		return 0, err
+	}
 	err = s.inTx(ctx, "seal", func(ctx context.Context, tx transaction) error {
 		last, err := auditHead(ctx, tx)
 		for _, r := range records {
 			if err != nil {
 				return err
 			}
-			last, err = sealRecord(ctx, tx, last, r)
+			if last, err = sealRecord(ctx, tx, last, r); err == nil {
+				err = addDeliveries(ctx, tx, hooks, r)
+			}
 		}
 		return err
 	})

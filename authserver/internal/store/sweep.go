@@ -12,7 +12,7 @@ var sweptTables = []string{
 	"apis", "clients", "codes", "device_codes", "grants", "inbox_mails", "invitations",
 	"known_addresses", "links", "locks", "login_failures", "mail_requests", "pending_logins", "pushed_requests",
 	"sessions",
-	"sign_ups", "used_assertions",
+	"sign_ups", "used_assertions", "webhook_deliveries",
 }
 
 // sweep runs a statement of a transaction that deletes expired rows of a table, and returns how many there were.

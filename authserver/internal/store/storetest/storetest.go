@@ -33,7 +33,7 @@ func Run(t *testing.T, open func(testing.TB) *store.Store) {
 		sessionTests, consentTests, apiTests, defaultAPITests, scopeTests, loginTests, epochTests, endingTests,
 		raceTests, deviceTests, redemptionTests, pushedTests, exchangeTests, noticeTests, unregisteredTests, mailTests,
 		bindingTests, accountTests, emailTests, signUpTests, secondFactorTests,
-		passkeyTests, auditTests, userSearchTests, importTests, togetherTests,
+		passkeyTests, auditTests, webhookTests, userSearchTests, importTests, togetherTests,
 		administratorTests,
 	} {
 		for _, tt := range group {

@@ -1,0 +1,201 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
+	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+)
+
+// Notification is the kind of the requests.
+var Notification = &outbound.Kind{Name: "webhook", SecretURLs: true}
+
+const (
+	// every is how often a server looks for deliveries.
+	every = time.Second
+	// atOnce is how many deliveries of a webhook a server leases. It sends them one after the other.
+	atOnce = 10
+	// lease is how long that may take. The guard gives each request three seconds.
+	lease = time.Minute
+	// sweepEvery is how often dead deliveries are deleted that are too old or too many.
+	sweepEvery = time.Hour
+	// maxReason is how many bytes of the reason of a failure are kept.
+	maxReason = 300
+)
+
+// pauses are how long after each failed attempt the next one follows. A delivery is dead after one more.
+var pauses = []time.Duration{
+	10 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour,
+}
+
+// Queue has the deliveries. It is safe for concurrent use.
+type Queue interface {
+	// DueWebhooks returns the webhooks that have a delivery that is due.
+	DueWebhooks(ctx context.Context, now time.Time) ([]Webhook, error)
+	// TakeDeliveries leases deliveries of a webhook that are due, until a time.
+	TakeDeliveries(ctx context.Context, webhook string, now, until time.Time, limit int) ([]Delivery, error)
+	// FinishDelivery deletes a delivery that was made.
+	FinishDelivery(ctx context.Context, d Delivery) error
+	// PostponeDelivery makes a delivery due again at a time, or dead if that is zero, and records the reason. uncounted
+	// says that the attempt does not count.
+	PostponeDelivery(ctx context.Context, d Delivery, until time.Time, uncounted bool) error
+	// ForgetDeliveries deletes dead deliveries that are older than a time, or more than most of a webhook.
+	ForgetDeliveries(ctx context.Context, before time.Time, most int) error
+	// AuditRecord returns a record, or record.ErrNotFound.
+	AuditRecord(ctx context.Context, id string) (audit.Record, error)
+}
+
+// Sender makes deliveries. All fields but Observe are required. It is safe for concurrent use.
+type Sender struct {
+	Queue  Queue
+	Sealer Sealer
+	// Guard sends the requests.
+	Guard *outbound.Guard
+	Now   func() time.Time
+	Log   *slog.Logger
+	// Observe, unless nil, is called with the result of each attempt: one of Results.
+	Observe func(result string)
+
+	busy  sync.Map // ids of webhooks that this server is sending to
+	sends sync.WaitGroup
+}
+
+// Results are the results of attempts: sent, failed with another attempt to follow, or dead after the last one.
+var Results = []string{"sent", "failed", "dead"}
+
+// Run makes deliveries as they become due, until ctx ends.
+func (s *Sender) Run(ctx context.Context) {
+	ticker, sweep := time.NewTicker(every), time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	defer sweep.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			s.sends.Wait()
+			return
+		case <-ticker.C:
+			err = s.Start(ctx)
+		case <-sweep.C:
+			err = s.Queue.ForgetDeliveries(ctx, s.Now().Add(-DeadMemory), MaxDead)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.Log.DebugContext(ctx, "cannot read which webhooks to call", "error", err)
+		}
+	}
+}
+
+// Start begins the deliveries that are due, each webhook on its own: one that is slow delays no other. It leaves out
+// those that this server is still sending to.
+func (s *Sender) Start(ctx context.Context) error {
+	due, err := s.Queue.DueWebhooks(ctx, s.Now())
+	if err != nil {
+		return err
+	}
+	for _, w := range due {
+		if _, sending := s.busy.LoadOrStore(w.ID, true); sending {
+			continue
+		}
+		s.sends.Go(func() {
+			defer s.busy.Delete(w.ID)
+			if err := s.sendTo(ctx, w); err != nil && ctx.Err() == nil {
+				s.Log.WarnContext(ctx, "cannot call a webhook", "webhook", w.ID, "error", err)
+			}
+		})
+	}
+	return nil
+}
+
+// Wait waits for the deliveries that have begun.
+func (s *Sender) Wait() { s.sends.Wait() }
+
+// sendTo makes the deliveries of a webhook that are due. The error is the database's or the sealer's.
+func (s *Sender) sendTo(ctx context.Context, w Webhook) error {
+	secret, err := s.Sealer.Open(ctx, w.Secret, purpose(w.ID))
+	if err != nil {
+		return err
+	}
+	now := s.Now()
+	taken, err := s.Queue.TakeDeliveries(ctx, w.ID, now, now.Add(lease), atOnce)
+	if err != nil {
+		return err
+	}
+	for _, d := range taken {
+		if err := s.send(ctx, w, secret, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send makes a delivery, and deletes or postpones it.
+func (s *Sender) send(ctx context.Context, w Webhook, secret string, d Delivery) error {
+	r, err := s.Queue.AuditRecord(ctx, d.RecordID)
+	if errors.Is(err, record.ErrNotFound) { // it was dropped because it is old
+		return s.Queue.FinishDelivery(ctx, d)
+	}
+	if err != nil {
+		return err
+	}
+	switch err := s.post(ctx, w, secret, r); {
+	case errors.Is(err, outbound.ErrBusy): // others share the host: this one has not failed
+		return s.Queue.PostponeDelivery(ctx, d, s.Now().Add(every), true)
+	case err != nil:
+		return s.failed(ctx, w, d, err)
+	}
+	s.observe("sent")
+	return s.Queue.FinishDelivery(ctx, d)
+}
+
+// post sends a signed request about a record.
+func (s *Sender) post(ctx context.Context, w Webhook, secret string, r audit.Record) error {
+	body, err := bodyOf(r)
+	if err != nil {
+		return err
+	}
+	now := s.Now()
+	signature, err := Sign(secret, r.ID, now, body)
+	if err != nil {
+		return err
+	}
+	return s.Guard.PostSigned(ctx, Notification, w.URL, http.Header{
+		"Content-Type":      {"application/json"},
+		"Webhook-Id":        {r.ID},
+		"Webhook-Timestamp": {strconv.FormatInt(now.Unix(), 10)},
+		"Webhook-Signature": {signature},
+	}, body)
+}
+
+// failed logs a failed attempt, and makes the delivery due again or dead.
+func (s *Sender) failed(ctx context.Context, w Webhook, d Delivery, reason error) error {
+	if ctx.Err() != nil {
+		return ctx.Err() // the server stops: another one sends it when the lease has ended
+	}
+	d.Reason = reason.Error()
+	d.Reason = d.Reason[:min(len(d.Reason), maxReason)]
+	fields := []any{"webhook", w.ID, "record", d.RecordID, "attempt", d.Attempts, "reason", reason}
+	if d.Attempts > int64(len(pauses)) {
+		s.observe("dead")
+		s.Log.ErrorContext(ctx, "a webhook could not be called, and no attempt follows: 'authserver webhook retry' makes one",
+			append([]any{"event", "webhook_dead"}, fields...)...)
+		return s.Queue.PostponeDelivery(ctx, d, time.Time{}, false)
+	}
+	s.observe("failed")
+	pause := pauses[max(d.Attempts, 1)-1]
+	s.Log.WarnContext(ctx, "a webhook could not be called: another attempt follows",
+		append([]any{"event", "webhook_failed", "again_in", pause.String()}, fields...)...)
+	return s.Queue.PostponeDelivery(ctx, d, s.Now().Add(pause), false)
+}
+
+func (s *Sender) observe(result string) {
+	if s.Observe != nil {
+		s.Observe(result)
+	}
+}
