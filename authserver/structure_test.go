@@ -71,7 +71,7 @@ func TestDependenciesOfOnePackage(t *testing.T) {
 		library:                      "internal/issuing",
 		"database/sql":               "internal/store",
 		"go.yaml.in/yaml/v3":         "internal/configfile",
-		"golang.org/x/crypto/bcrypt": "internal/account",
+		"golang.org/x/crypto/bcrypt": "internal/account internal/passwordhash",
 		"github.com/gorilla/mux":     "internal/web internal/adminapi",
 		"html/template":              "internal/web internal/console",
 

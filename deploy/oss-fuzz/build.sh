@@ -19,6 +19,7 @@ build authserver/internal/account FuzzAcceptedPasswordsCanBeUsed
 build authserver/internal/account FuzzBrowser
 build authserver/internal/account FuzzPrepareOwnEmail
 build authserver/internal/account FuzzPrepareUsername
+build authserver/internal/adminapi FuzzDecodeCursor
 build authserver/internal/assertion FuzzVerify
 build authserver/internal/assertion FuzzVerifySigned
 build authserver/internal/audit FuzzNeutral

@@ -15,11 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
-
-	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
@@ -80,15 +79,27 @@ func (h *host) must(err error) {
 func start(t *testing.T, change ...func(*server.Settings)) *host {
 	t.Helper()
 	h := &host{t: t, secrets: map[string]string{}, now: time.Now().Truncate(time.Second)}
+	var err error
+	h.data, err = store.Open(t.Context(), "sqlite:"+storetest.SQLite(t), databasetest.Pool)
+	h.must(err)
+	t.Cleanup(func() { _ = h.data.Close() })
+	hasher, err := account.NewHasher(account.MinCost)
+	h.must(err)
+	h.users(hasher)
+	h.clients()
+	return startOn(t, h, change...)
+}
+
+// startOn starts a server on the database of a host.
+func startOn(t *testing.T, on *host, change ...func(*server.Settings)) *host {
+	t.Helper()
+	h := &host{t: t, secrets: on.secrets, now: on.clock(), data: on.data}
 	set, err := keyring.Generate(keyring.HS256, h.now.Add(-time.Hour), rand.Reader)
 	h.must(err)
 	set, _, err = keyring.AddIDTokenKey(set, keyring.ES256, h.now.Add(-time.Hour), rand.Reader)
 	h.must(err)
 	keys, err := keyring.Parse(set)
 	h.must(err)
-	h.data, err = store.Open(t.Context(), "sqlite:"+storetest.SQLite(t), databasetest.Pool)
-	h.must(err)
-	t.Cleanup(func() { _ = h.data.Close() })
 	hasher, err := account.NewHasher(account.MinCost)
 	h.must(err)
 	settings := server.Settings{
@@ -101,8 +112,6 @@ func start(t *testing.T, change ...func(*server.Settings)) *host {
 	for _, f := range change {
 		f(&settings)
 	}
-	h.users(hasher)
-	h.clients()
 	handler, err := server.Handler(t.Context(), settings, server.Parts{
 		Keys: keys, Data: h.data, Hasher: hasher, Registry: httpserver.NewRegistry("test"),
 		Log: slog.New(slog.DiscardHandler),
@@ -117,7 +126,9 @@ func start(t *testing.T, change ...func(*server.Settings)) *host {
 func (h *host) users(hasher *account.Hasher) {
 	hash, err := hasher.Hash(password)
 	h.must(err)
-	for name, groups := range map[string][]string{ada: {account.AdminGroup}, "bea": {account.AdminGroup}, "carl": {"staff"}} {
+	for name, groups := range map[string][]string{
+		ada: {account.AdminGroup}, "bea": {account.AdminGroup}, "carl": {"staff"},
+	} {
 		u, err := account.New(name, name, hash, h.now)
 		h.must(err)
 		u.Groups = groups

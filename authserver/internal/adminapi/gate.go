@@ -34,8 +34,8 @@ const (
 	detailError  = "The access token cannot be checked right now"
 )
 
-// gate lets administrators through. It asks the database about each request: what ends a login, or takes somebody out of
-// the group, has its effect at once.
+// gate lets administrators through. It asks the database about each request: what ends a login, or takes somebody out
+// of the group, has its effect at once.
 type gate struct {
 	cfg   Config
 	guard *bearer.Guard

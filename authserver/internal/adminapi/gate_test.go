@@ -20,7 +20,9 @@ import (
 // administrator's token, and changes something.
 func TestGate(t *testing.T) {
 	change := func(h *host, username string, f func(account.User) account.User) {
-		_, err := h.data.UpdateUser(t.Context(), username, h.now, func(u account.User) (account.User, error) { return f(u), nil })
+		_, err := h.data.UpdateUser(t.Context(), username, h.now, func(u account.User) (account.User, error) {
+			return f(u), nil
+		})
 		h.must(err)
 	}
 	for _, tt := range []struct {

@@ -103,7 +103,7 @@ func pageOut[E, T any](a *API, path string, in PageIn, read []E, show func(E) T,
 	return out
 }
 
-// setNext says that the next page begins after a key; there is none if it is empty.
+// setNext says that the next page begins after a key; none if it is empty.
 func setNext[T any](a *API, out *PageOut[T], path string, in PageIn, key string) {
 	if key == "" {
 		return

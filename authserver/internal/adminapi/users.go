@@ -81,7 +81,7 @@ type NewUser struct {
 	Email         string   `json:"email,omitempty" maxLength:"254"`
 	EmailVerified bool     `json:"email_verified,omitempty" doc:"Somebody has checked that the address is the user's"`
 	Groups        []string `json:"groups,omitempty" nullable:"false" maxItems:"50"`
-	Password      string   `json:"password,omitempty" maxLength:"1024" doc:"Without one, the user gets a mail with a link to choose one, which needs a verified address"` //nolint:gosec // it is a field, no secret
+	Password      string   `json:"password,omitempty" maxLength:"1024" doc:"Without one, the user gets a mail with a link to choose one, which needs a verified address"`
 }
 
 // CreateUserIn is the input of CreateUser.
@@ -195,7 +195,7 @@ func (a *API) UnlockUser(ctx context.Context, in *UserIn) (*None, error) {
 type ResetPasswordIn struct {
 	UserIn
 	Body struct {
-		Password string `json:"password,omitempty" maxLength:"1024" doc:"The new password. All logins of the user end. Without one, the user gets a mail with a link to choose one, and the present one works until then"` //nolint:gosec // it is a field, no secret
+		Password string `json:"password,omitempty" maxLength:"1024" doc:"The new password. All logins of the user end. Without one, the user gets a mail with a link to choose one, and the present one works until then"`
 	}
 }
 

@@ -16,7 +16,8 @@ func TestUsers(t *testing.T) {
 	h := start(t)
 	token := h.robotToken()
 	made := h.call(http.MethodPost, "/users", token,
-		`{"username":"o'brien/x","name":"Dara O'Brien","email":"dara@example.com","groups":["staff"],"password":"`+password+`"}`)
+		`{"username":"o'brien/x","name":"Dara O'Brien","email":"dara@example.com","groups":["staff"],`+
+			`"password":"`+password+`"}`)
 	made.expect(t, "create", http.StatusCreated, `"groups":["staff"]`)
 	if strings.Contains(made.body, password) {
 		t.Error("the response has the password")

@@ -88,8 +88,8 @@ func (s *Service) checkAdmin(api resource.API, c client.Client, user account.Use
 	return nil
 }
 
-// CheckAdminClient returns an *oauth.Error unless a client may have a token for an API by a grant type whose user is not
-// known yet: see checkAdmin.
+// CheckAdminClient returns an *oauth.Error unless a client may have a token for an API by a grant type whose user is
+// not known yet: see checkAdmin.
 func (s *Service) CheckAdminClient(api resource.API, c client.Client, by oauth.GrantType) error {
 	switch {
 	case !api.Admin:
@@ -102,8 +102,8 @@ func (s *Service) CheckAdminClient(api resource.API, c client.Client, by oauth.G
 	return nil
 }
 
-// stillAdmin returns ErrNotActiveAdministrator for a token of the admin API that checkAdmin would not allow now. Servers
-// of the previous version, on the same database, check less when they issue one.
+// stillAdmin returns ErrNotActiveAdministrator for a token of the admin API that checkAdmin would not allow now.
+// Servers of the previous version, on the same database, check less when they issue one.
 func (s *Service) stillAdmin(ctx context.Context, found foundToken) error {
 	audience := found.grant.Audience
 	if found.claims != nil {

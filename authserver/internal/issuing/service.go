@@ -56,7 +56,7 @@ type Config struct {
 	Passwords Passwords
 	// SecondFactors says which users must have a second factor; the zero value means none.
 	SecondFactors account.SecondFactorPolicy
-	// DefaultClient is the id of the client assumed when a request omits client_id; empty if there is none.
+	// DefaultClient is the id of the client assumed when a request omits client_id; empty for none.
 	DefaultClient string
 	// AdminAPI says that the admin API, at AdminPath below the issuer, is served.
 	AdminAPI bool

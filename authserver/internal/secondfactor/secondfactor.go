@@ -97,7 +97,7 @@ type PendingLogin struct {
 	ContinueAt string
 	// Challenge is what a kind of second factor has asked the browser for and must remember; empty if there is nothing.
 	Challenge string
-	// EnrolLink is the digest of the account.EnrolLink by which the user adds the first factor; empty if there is none.
+	// EnrolLink is the digest of the account.EnrolLink by which the user adds the first factor; empty for none.
 	EnrolLink string
 	// CreatedAt and ExpiresAt bound its life.
 	CreatedAt, ExpiresAt time.Time
@@ -138,7 +138,7 @@ type Completion struct {
 	// Added is a new factor, and AddedCodes are the digests of the recovery codes that come with it.
 	Added      *Factor
 	AddedCodes []string
-	// EnrolLink is the digest of the link by which Added is added. It works once. Empty if there is none.
+	// EnrolLink is the digest of the link by which Added is added. It works once. Empty for none.
 	EnrolLink string
 	// Methods are the authentication methods of the login (amr, RFC 8176).
 	Methods []string
