@@ -85,7 +85,7 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 		flag, text))
 }
 
-// userID returns the id of the user with a name, or the text itself if there is none.
+// userID returns the id of the user with a name, or the text itself if nobody has it.
 func userID(ctx context.Context, s *store.Store, text string) (string, error) {
 	if text == "" || strings.HasPrefix(text, account.IDPrefix) {
 		return text, nil

@@ -22,6 +22,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/webhook"
 )
 
 // Path is the path of the API.
@@ -35,6 +36,8 @@ type Config struct {
 	Version string
 	// Admin does the work.
 	Admin *admin.Service
+	// Webhooks adds webhooks.
+	Webhooks *webhook.Service
 	// Tokens knows which tokens are active.
 	Tokens *issuing.Service
 	// Verifier accepts access tokens whose audience is Issuer and Path.

@@ -69,6 +69,12 @@ func (a *API) operations() []operation {
 		{get, "/audit/head", "Show the end of the chain", handle(a.GetAuditHead)},
 		{get, "/audit/last-day", "Count the logins of the last day", handle(a.GetAuditDay)},
 		{get, "/audit/{id}", "Show a record of the audit log", handle(a.GetAudit)},
+
+		{get, "/webhooks", "List webhooks", handle(a.ListWebhooks)},
+		{post, "/webhooks", "Add a webhook", handle(a.AddWebhook, creates)},
+		{remove, "/webhooks/{id}", "Delete a webhook", handle(a.DeleteWebhook)},
+		{get, "/webhooks/{id}/dead", "List dead deliveries of a webhook", handle(a.ListDead)},
+		{post, "/webhooks/{id}/retry", "Make dead deliveries of a webhook again", handle(a.Retry)},
 	}
 }
 

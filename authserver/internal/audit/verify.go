@@ -74,7 +74,7 @@ type Verified struct {
 // Verify computes all hashes again. It returns a *BrokenError that names the first record that was changed, moved or
 // removed.
 //
-// Whoever owns the database can write a new chain, or remove its last records: then all hashes are right. Only a hash
+// The owner of the database can write a new chain, or remove its last records: then all hashes are right. Only a hash
 // that was written down elsewhere, earlier, shows that. Verify says whether the chain still contains the hash head; an
 // empty one is not looked for.
 func Verify(ctx context.Context, s ChainStore, head string) (Verified, error) {

@@ -19,6 +19,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/console"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -90,7 +91,7 @@ func (a *Administration) prepare(
 func (s *Settings) adminAudience() string { return s.Issuer + adminapi.Path }
 
 // setAdminAPI sets what the endpoints need for the admin API, if it is on.
-func (s *Settings) setAdminAPI(cfg *web.Config, data *store.Store, login *account.Login) error {
+func (s *Settings) setAdminAPI(cfg *web.Config, data *store.Store, login *account.Login, guard *outbound.Guard) error {
 	if !s.Admin.AdminConsole {
 		return nil
 	}
@@ -108,6 +109,7 @@ func (s *Settings) setAdminAPI(cfg *web.Config, data *store.Store, login *accoun
 		Issuer:   s.Issuer,
 		Version:  program.Version,
 		Admin:    s.newAdmin(data, login),
+		Webhooks: s.newWebhooks(cfg, data, guard),
 		Tokens:   cfg.Tokens,
 		Verifier: verifier,
 		Proofs:   cfg.Proofs,

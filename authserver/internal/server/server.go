@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -20,7 +21,6 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/assertion"
-	"github.com/hallpass-auth/hallpass/authserver/internal/backchannel"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
@@ -178,7 +178,6 @@ func handler(
 	if err != nil {
 		return nil, err
 	}
-	go backchannel.New(backchannel.Config{Store: data, Tokens: tokens, Guard: guard, Now: s.Now, Log: log}).Run(ctx)
 	lists := grant.Lists{Issuer: s.Issuer, Default: s.Audience}
 	cfg := web.Config{
 		SecondFactors:  newSecondFactors(ctx, s, keys, data, login, log),
@@ -209,11 +208,9 @@ func handler(
 	if err := s.setUnregistered(&cfg, guard, log); err != nil {
 		return nil, program.WithCode(program.ExitUsage, err)
 	}
-	s.startWebhooks(ctx, data, cfg.SecondFactors.Vault, guard, registry, log)
-	if err := s.startMail(ctx, &cfg, data, login); err != nil {
-		return nil, err
-	}
-	if err := s.setAdminAPI(&cfg, data, login); err != nil {
+	s.startWebhooks(ctx, data, &cfg, guard, registry)
+	err = cmp.Or(s.startMail(ctx, &cfg, data, login), s.setAdminAPI(&cfg, data, login, guard))
+	if err != nil {
 		return nil, err
 	}
 	return web.New(cfg), nil

@@ -2,25 +2,27 @@ package server
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/backchannel"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
-	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 	"github.com/hallpass-auth/hallpass/authserver/internal/webhook"
 )
 
-// startWebhooks starts what calls webhooks, until ctx ends.
+// startWebhooks starts what tells clients of logouts and calls webhooks, until ctx ends.
 func (s *Settings) startWebhooks(
 	ctx context.Context,
 	data *store.Store,
-	vault *secondfactor.Vault,
+	cfg *web.Config,
 	guard *outbound.Guard,
 	registry prometheus.Registerer,
-	log *slog.Logger,
 ) {
+	go backchannel.New(backchannel.Config{
+		Store: data, Tokens: cfg.Tokens, Guard: guard, Now: s.Now, Log: cfg.Log,
+	}).Run(ctx)
 	attempts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hallpass_webhook_attempts_total",
 		Help: "Requests to webhooks by result: sent, failed with another attempt to follow, or dead after the last one.",
@@ -30,8 +32,13 @@ func (s *Settings) startWebhooks(
 	}
 	registry.MustRegister(attempts)
 	sender := &webhook.Sender{
-		Queue: data, Sealer: vault, Guard: guard, Now: s.Now, Log: log,
+		Queue: data, Sealer: cfg.SecondFactors.Vault, Guard: guard, Now: s.Now, Log: cfg.Log,
 		Observe: func(result string) { attempts.WithLabelValues(result).Inc() },
 	}
 	go sender.Run(ctx)
+}
+
+// newWebhooks returns what adds webhooks.
+func (s *Settings) newWebhooks(cfg *web.Config, data *store.Store, guard *outbound.Guard) *webhook.Service {
+	return &webhook.Service{Store: data, Sealer: cfg.SecondFactors.Vault, URLs: guard, Now: s.Now}
 }

@@ -104,7 +104,7 @@ func recordEvent(
 	return recordThing(ctx, tx, event, id, at, details...)
 }
 
-// userIDOf returns the id of a user; empty if there is none.
+// userIDOf returns the id of a user, or nothing if nobody has the name.
 func userIDOf(ctx context.Context, tx transaction, username string) (id string, err error) {
 	err = tx.QueryRowContext(ctx, "SELECT id FROM users WHERE username = $1", username).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {

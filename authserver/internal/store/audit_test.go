@@ -75,7 +75,7 @@ func newPostgres(t testing.TB) *store.Store {
 	return s
 }
 
-// Whoever changes any column of a record, removes records or moves them is found out, and the first of them is named.
+// A change of any column of a record, and records that are removed or moved, are found, and the first one is named.
 func TestTamperingIsFound(t *testing.T) {
 	t.Parallel()
 	for name, engine := range ofTheOwner {

@@ -41,7 +41,8 @@ func (s *Store) storeFirstKeys(
 		}
 		var stored, used bool
 		err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM sealing_keys), "+
-			"EXISTS (SELECT 1 FROM second_factors WHERE kind = $1) OR EXISTS (SELECT 1 FROM webhooks)", string(secondfactor.KindTOTP)).Scan(&stored, &used)
+			"EXISTS (SELECT 1 FROM second_factors WHERE kind = $1) OR EXISTS (SELECT 1 FROM webhooks)",
+			string(secondfactor.KindTOTP)).Scan(&stored, &used)
 		if err != nil {
 			return unavailable("read sealed keys", err)
 		}

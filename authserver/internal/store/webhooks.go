@@ -56,7 +56,7 @@ func (s *Store) DueWebhooks(ctx context.Context, now time.Time) ([]webhook.Webho
 		"(SELECT 1 FROM webhook_deliveries WHERE webhook = webhooks.id AND due_at <= $1) ORDER BY id", seconds(now))
 }
 
-// DeleteWebhook deletes a webhook with its deliveries. It returns record.ErrNotFound if there is none.
+// DeleteWebhook deletes a webhook with its deliveries. It returns record.ErrNotFound for an unknown one.
 func (s *Store) DeleteWebhook(ctx context.Context, id string, now time.Time) error {
 	return s.inTx(ctx, "delete webhook", func(ctx context.Context, tx transaction) error {
 		n, err := changed(ctx, tx, "delete webhook", "DELETE FROM webhooks WHERE id = $1", id)
@@ -85,8 +85,8 @@ func addDeliveries(ctx context.Context, tx transaction, hooks []webhook.Webhook,
 	return nil
 }
 
-// TakeDeliveries returns up to limit deliveries of a webhook that are due at now, oldest first. It leases them until the
-// given time: until then no server takes them again.
+// TakeDeliveries returns up to limit deliveries of a webhook that are due at now, oldest first. It leases them until
+// the given time: until then no server takes them again.
 func (s *Store) TakeDeliveries(
 	ctx context.Context,
 	id string,
@@ -114,8 +114,8 @@ func (s *Store) FinishDelivery(ctx context.Context, d webhook.Delivery) error {
 	return err
 }
 
-// PostponeDelivery makes a delivery due again at a time, or dead if that is zero, and records the reason. uncounted says
-// that the attempt does not count. It does nothing if another server has taken the delivery since.
+// PostponeDelivery makes a delivery due again at a time, or dead if that is zero, and records the reason. uncounted
+// says that the attempt does not count. It does nothing if another server has taken the delivery since.
 func (s *Store) PostponeDelivery(ctx context.Context, d webhook.Delivery, until time.Time, uncounted bool) error {
 	_, err := s.exec(ctx, "postpone delivery", "UPDATE webhook_deliveries SET due_at = $4, reason = $5, "+
 		"attempts = attempts - $6 WHERE webhook = $1 AND record = $2 AND attempts = $3",
@@ -130,8 +130,8 @@ func (s *Store) DeadDeliveries(ctx context.Context, id string, limit int) ([]web
 			"WHERE webhook = $1 AND due_at IS NULL ORDER BY record DESC LIMIT $2", id, limit)
 }
 
-// RetryDeliveries makes dead deliveries of a webhook due again: that of a record, or all if recordID is empty. It returns
-// how many.
+// RetryDeliveries makes dead deliveries of a webhook due again: that of a record, or all if recordID is empty. It
+// returns how many.
 func (s *Store) RetryDeliveries(ctx context.Context, id, recordID string, now time.Time) (int64, error) {
 	return s.exec(ctx, "retry deliveries", "UPDATE webhook_deliveries SET due_at = $3, attempts = 0 "+
 		"WHERE webhook = $1 AND due_at IS NULL AND (record = $2 OR $2 = '')", id, recordID, seconds(now))

@@ -120,8 +120,8 @@ type Service struct {
 // secretPrefix begins secrets, as Standard Webhooks says.
 const secretPrefix = "whsec_"
 
-// Add adds a webhook for events that match one of the patterns, or for all. It returns the webhook and its secret, which
-// nobody can read later. It returns ErrBad, ErrTooMany, or an error of the sealer or the store.
+// Add adds a webhook for events that match one of the patterns, or for all. It returns the webhook and its secret,
+// which nobody can read later. It returns ErrBad, ErrTooMany, or an error of the sealer or the store.
 func (s *Service) Add(ctx context.Context, url string, events []string) (w Webhook, secret string, err error) {
 	if err := s.URLs.Check(url); err != nil {
 		return w, "", fmt.Errorf("the URL is %w: %w", ErrBad, err)

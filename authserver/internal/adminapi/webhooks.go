@@ -1,0 +1,132 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+	"github.com/hallpass-auth/hallpass/authserver/internal/webhook"
+)
+
+// Webhook is a webhook without its secret.
+type Webhook struct {
+	ID        string    `json:"id"`
+	URL       string    `json:"url"`
+	Events    []string  `json:"events" nullable:"false" doc:"Names of events, in which * stands for any text; none means all events"`
+	CreatedAt time.Time `json:"created_at"`
+	Waiting   int64     `json:"waiting" doc:"Deliveries that are not made yet"`
+	Dead      int64     `json:"dead" doc:"Deliveries whose last attempt has failed"`
+}
+
+func showWebhook(w webhook.Webhook) Webhook {
+	return Webhook{w.ID, w.URL, append([]string{}, w.Events...), w.CreatedAt, w.Waiting, w.Dead}
+}
+
+// ListWebhooksOut is the response with all webhooks.
+type ListWebhooksOut struct {
+	Body struct {
+		Items []Webhook `json:"items" nullable:"false" doc:"The webhooks, oldest first"`
+	}
+}
+
+// ListWebhooks lists the webhooks.
+func (a *API) ListWebhooks(ctx context.Context, _ *struct{}) (*ListWebhooksOut, error) {
+	hooks, err := a.cfg.Admin.Store.Webhooks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &ListWebhooksOut{}
+	out.Body.Items = []Webhook{}
+	for _, w := range hooks {
+		out.Body.Items = append(out.Body.Items, showWebhook(w))
+	}
+	return out, nil
+}
+
+// AddWebhookIn is the input of AddWebhook.
+type AddWebhookIn struct {
+	Body struct {
+		URL    string   `json:"url" maxLength:"2000" doc:"https URL of a public address"`
+		Events []string `json:"events,omitempty" nullable:"false" maxItems:"50" doc:"Names of events, in which * stands for any text; none means all events"`
+	}
+}
+
+// AddWebhookOut is the response with a new webhook.
+type AddWebhookOut struct {
+	Body struct {
+		Webhook
+		Secret string `json:"secret" doc:"Secret of the signatures. Nobody can read it later."`
+	}
+}
+
+// AddWebhook adds a webhook. The response has its secret.
+func (a *API) AddWebhook(ctx context.Context, in *AddWebhookIn) (*AddWebhookOut, error) {
+	w, secret, err := a.cfg.Webhooks.Add(ctx, in.Body.URL, in.Body.Events)
+	switch {
+	case errors.Is(err, webhook.ErrBad):
+		return nil, huma.Error422UnprocessableEntity(err.Error())
+	case errors.Is(err, webhook.ErrTooMany):
+		return nil, huma.Error409Conflict(err.Error())
+	case err != nil:
+		return nil, err
+	}
+	out := &AddWebhookOut{}
+	out.Body.Webhook, out.Body.Secret = showWebhook(w), secret
+	return out, nil
+}
+
+// WebhookIn names a webhook.
+type WebhookIn struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
+// DeleteWebhook deletes a webhook with its deliveries.
+func (a *API) DeleteWebhook(ctx context.Context, in *WebhookIn) (*None, error) {
+	return nothing(a.cfg.Admin.Store.DeleteWebhook(ctx, in.ID, a.cfg.Now()))
+}
+
+// DeadDelivery is a delivery whose last attempt has failed.
+type DeadDelivery struct {
+	Record    string    `json:"record" doc:"Id of the record of the audit log"`
+	CreatedAt time.Time `json:"created_at"`
+	Reason    string    `json:"reason" doc:"Why the last attempt has failed"`
+}
+
+// ListDeadOut is the response with dead deliveries.
+type ListDeadOut struct {
+	Body struct {
+		Items []DeadDelivery `json:"items" nullable:"false" doc:"The deliveries, newest first"`
+	}
+}
+
+// ListDead lists the dead deliveries of a webhook.
+func (a *API) ListDead(ctx context.Context, in *WebhookIn) (*ListDeadOut, error) {
+	dead, err := a.cfg.Admin.Store.DeadDeliveries(ctx, in.ID, webhook.MaxDead)
+	if err != nil {
+		return nil, err
+	}
+	out := &ListDeadOut{}
+	out.Body.Items = []DeadDelivery{}
+	for _, d := range dead {
+		out.Body.Items = append(out.Body.Items, DeadDelivery{d.RecordID, d.CreatedAt, d.Reason})
+	}
+	return out, nil
+}
+
+// RetryIn says what to make again.
+type RetryIn struct {
+	WebhookIn
+	Record string `query:"record" maxLength:"36" doc:"Record of the delivery; by default all dead ones of the webhook"`
+}
+
+// Retry makes dead deliveries of a webhook due again.
+func (a *API) Retry(ctx context.Context, in *RetryIn) (*None, error) {
+	n, err := a.cfg.Admin.Store.RetryDeliveries(ctx, in.ID, in.Record, a.cfg.Now())
+	if err == nil && n == 0 {
+		err = record.ErrNotFound
+	}
+	return nothing(err)
+}
