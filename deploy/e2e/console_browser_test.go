@@ -116,6 +116,7 @@ var consolePages = []struct{ name, path, heading string }{
 	{"keys", "/admin/keys", "Keys"},
 	{"key-rotate", "/admin/keys/rotate", "Rotate a key"},
 	{"audit", "/admin/audit", "Audit log"},
+	{"webhooks", "/admin/webhooks", "Webhooks"},
 	{"audit-filtered", "/admin/audit?event=login*&outcome=failure", "Audit log"},
 }
 

@@ -133,9 +133,9 @@ func takeConsolePictures(t *testing.T) {
 	s.fillConsole(t)
 	a := newAdministrator(t, s)
 	a.goes("/admin", "Overview")
-	a.keepAt("console", 1080, 640)
+	a.keepWide("console")
 	a.goes("/admin/user?name=grace", "grace")
-	a.keepAt("console-user", 1080, 640)
+	a.keepWide("console-user")
 	a.goes("/admin/clients/new", "Register a client")
 	a.do("typing",
 		chromedp.SendKeys(chromedp.CSS("#f-name"), "Reports"),
@@ -144,18 +144,25 @@ func takeConsolePictures(t *testing.T) {
 		chromedp.SendKeys(chromedp.CSS("#f-scope"), "openid profile email"+kb.Enter),
 	)
 	a.sees("Reports")
-	a.keepAt("console-client", 1080, 640)
+	a.keepWide("console-client")
 }
 
 // keep writes a picture of the page, with two pixels for each of CSS. The authorization server has its address of
 // `make run` there.
 func (g *guest) keep(name string) {
 	g.t.Helper()
-	g.keepAt(name, 760, 480)
+	g.keepAt(name, 760, 480, 2, chromedp.FullScreenshot(100)) // 100 makes it a PNG
 }
 
-// keepAt is keep for a screen of a size, in pixels of CSS. The picture has what is below the screen, too.
-func (g *guest) keepAt(name string, width, height int64) {
+// keepWide is keep for a page that is made for a wide screen. The picture ends at the bottom of the screen, and has one
+// pixel for each of CSS.
+func (g *guest) keepWide(name string) {
+	g.t.Helper()
+	g.keepAt(name, 1080, 760, 1, chromedp.CaptureScreenshot())
+}
+
+// keepAt writes a picture of the page on a screen with a width and a height in pixels of CSS, and scale pixels for each.
+func (g *guest) keepAt(name string, width, height int64, scale float64, take chromedp.Action[[]byte]) {
 	g.t.Helper()
 	ctx, cancel := context.WithTimeout(g.ctx, timeout)
 	defer cancel()
@@ -165,8 +172,8 @@ func (g *guest) keepAt(name string, width, height int64) {
 	})()`, strings.TrimPrefix(g.base, "http://")))
 	g.show(390, 844, "light")
 	g.picture(name + "-phone")
-	g.do("setting the screen up", chromedp.EmulateViewport(width, height, chromedp.EmulateScale(2)))
-	taken, err := chromedp.Run(ctx, chromedp.FullScreenshot(100)) // 100 makes it a PNG
+	g.do("setting the screen up", chromedp.EmulateViewport(width, height, chromedp.EmulateScale(scale)))
+	taken, err := chromedp.Run(ctx, take)
 	if err != nil {
 		g.t.Fatal(err)
 	}

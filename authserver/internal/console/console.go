@@ -193,15 +193,15 @@ func (c *Console) submit(v *visit, found route) (page, error) {
 	if err == nil || errors.Is(err, errWritten) {
 		return next, err
 	}
-	refusal := adminapi.ProblemOf(err)
-	if refusal.Status >= http.StatusInternalServerError {
+	status, text := formProblem(err)
+	if status >= http.StatusInternalServerError {
 		return page{}, err
 	}
 	p, showErr := found.show(v)
 	if showErr != nil {
 		return page{}, showErr
 	}
-	p.status = refusal.Status
-	p.fill(form, problemText(refusal))
+	p.status = status
+	p.fill(form, text)
 	return p, nil
 }

@@ -47,6 +47,15 @@ func (c *Console) attention(v *visit) (section, error) {
 	case adminapi.ProblemOf(err).Status >= 500:
 		return section{}, err
 	}
+	hooks, err := c.api.ListWebhooks(v.ctx(), &struct{}{})
+	if err != nil {
+		return section{}, err
+	}
+	for _, w := range hooks.Body.Items {
+		if w.Dead > 0 {
+			add(count(w.Dead, "request")+" to "+w.URL+" could not be delivered.", address(webhookPath, "id", w.ID), "Webhook")
+		}
+	}
 	if len(t.Rows) == 0 {
 		return section{}, nil
 	}

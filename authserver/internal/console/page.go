@@ -159,7 +159,7 @@ func address(path string, pairs ...string) string {
 var menu = []link{
 	to(Path, "Overview"), to(usersPath, "Users"), to(groupsPath, "Groups"), to(invitationsPath, "Invitations"),
 	to(clientsPath, "Clients"), to(apisPath, "APIs"), to(scopesPath, "Scopes"), to(keysPath, "Keys"),
-	to(auditPath, "Audit log"),
+	to(auditPath, "Audit log"), to(webhooksPath, "Webhooks"),
 }
 
 // frame is the data of the template.

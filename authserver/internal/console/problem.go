@@ -48,16 +48,22 @@ type refusal struct {
 // Error returns the text.
 func (r *refusal) Error() string { return r.text }
 
-// problemText returns what a form says about an error of an operation.
-func problemText(p *adminapi.Problem) string {
+// formProblem returns the status of an error, and what the form says about it.
+func formProblem(err error) (status int, text string) {
+	var own *refusal
+	if errors.As(err, &own) {
+		return own.status, own.text
+	}
+	p := adminapi.ProblemOf(err)
 	switch p.Status {
 	case http.StatusPreconditionFailed:
-		return "It was changed after you opened this page. This page has what it is now; your text is still in the form. " +
+		return p.Status, "It was changed after you opened this page. This page has what it is now; your text is still " +
+			"in the form. " +
 			"Look again before you save."
 	case http.StatusNotFound:
-		return "It does not exist any longer. " + sentence(p.Detail)
+		return p.Status, "It does not exist any longer. " + sentence(p.Detail)
 	}
-	return sentence(p.Detail)
+	return p.Status, sentence(p.Detail)
 }
 
 // sentence returns the text of an error as a sentence.

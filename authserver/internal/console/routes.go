@@ -19,6 +19,7 @@ const (
 	keysPath        = Path + "/keys"
 	auditPath       = Path + "/audit"
 	webhooksPath    = Path + "/webhooks"
+	webhookPath     = Path + "/webhook"
 )
 
 // route is a page.
@@ -80,5 +81,10 @@ func (c *Console) newRoutes() map[string]route {
 		auditPath:             {c.listAudit, nil},
 		auditPath + "/record": {c.showRecord, nil},
 		auditPath + "/export": {c.exportAudit, nil},
+
+		webhooksPath:            {c.listWebhooks, c.addWebhook},
+		webhookPath:             {c.showWebhook, nil},
+		webhookPath + "/retry":  confirm(c.retrying),
+		webhookPath + "/delete": confirm(c.deletingWebhook),
 	}
 }
