@@ -1,6 +1,7 @@
 package console
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
@@ -12,7 +13,7 @@ const oldKey = 90 * 24 * time.Hour
 // listKeys serves GET /admin/keys.
 func (c *Console) listKeys(v *visit) (page, error) {
 	out, err := c.api.ListKeys(v.ctx(), &struct{}{})
-	if p := adminapi.ProblemOf(err); err != nil && p.Status < 500 {
+	if p := adminapi.ProblemOf(err); err != nil && p.Status < http.StatusInternalServerError {
 		return page{Title: "Keys", Sections: []section{{Text: []string{sentence(p.Detail)}}}}, nil
 	}
 	if err != nil {
@@ -79,13 +80,35 @@ const (
 	rotateID     = "id"
 )
 
+// keysTag changes with the keys. With it, a form that is sent twice rotates once. It is empty if the keys cannot be
+// listed.
+func (c *Console) keysTag(v *visit) (string, error) {
+	out, err := c.api.ListKeys(v.ctx(), &struct{}{})
+	if err != nil {
+		if adminapi.ProblemOf(err).Status < http.StatusInternalServerError {
+			err = nil
+		}
+		return "", err
+	}
+	var ids []string
+	for _, k := range out.Body.Items {
+		ids = append(ids, k.ID)
+	}
+	return adminapi.ETag(ids), nil
+}
+
 // showRotate serves GET /admin/keys/rotate.
-func (c *Console) showRotate(*visit) (page, error) {
+func (c *Console) showRotate(v *visit) (page, error) {
+	seen, err := c.keysTag(v)
+	if err != nil {
+		return page{}, err
+	}
 	return page{Title: "Rotate a key", Trail: []link{to(keysPath, "Keys")}, Sections: []section{{
 		Text: []string{"The new key is added now and signs later, when everybody has it. Nobody is logged out, unless " +
 			"the key is compromised."},
 		Form: &form{
 			Fields: []*field{
+				hidden("seen", seen),
 				{Kind: kindChoice, Name: "what", Label: "Which key", Value: rotateAccess, Options: []option{
 					{rotateAccess, "The key of access tokens"}, {rotateID, "The key of ID tokens"},
 				}},
@@ -100,8 +123,16 @@ func (c *Console) showRotate(*visit) (page, error) {
 
 // rotateKey serves POST /admin/keys/rotate. If this server cannot, the page has the command to run.
 func (c *Console) rotateKey(v *visit) (page, error) {
+	seen, err := c.keysTag(v)
+	if err != nil {
+		return page{}, err
+	}
+	if seen != v.form.Get("seen") {
+		return page{}, &refusal{http.StatusPreconditionFailed, "The keys have changed",
+			"The keys were changed after you opened this page. Look at them, and send the form again if you still want to."}
+	}
 	in := adminapi.RotateKeysIn{}
 	in.Body.IDTokens, in.Body.Compromised = v.form.Get("what") == rotateID, v.checked("compromised")
-	_, err := c.api.RotateKeys(v.ctx(), &in)
+	_, err = c.api.RotateKeys(v.ctx(), &in)
 	return goTo(address(keysPath, "done", "rotated")), err
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
@@ -44,7 +45,7 @@ func (c *Console) attention(v *visit) (section, error) {
 		if warning := keyWarning(keys.Body.Items, c.cfg.Now()); warning != "" {
 			add(warning, keysPath, "Keys")
 		}
-	case adminapi.ProblemOf(err).Status >= 500:
+	case adminapi.ProblemOf(err).Status >= http.StatusInternalServerError:
 		return section{}, err
 	}
 	hooks, err := c.api.ListWebhooks(v.ctx(), &struct{}{})

@@ -58,8 +58,7 @@ func formProblem(err error) (status int, text string) {
 	switch p.Status {
 	case http.StatusPreconditionFailed:
 		return p.Status, "It was changed after you opened this page. This page has what it is now; your text is still " +
-			"in the form. " +
-			"Look again before you save."
+			"in the form. Look again before you save."
 	case http.StatusNotFound:
 		return p.Status, "It does not exist any longer. " + sentence(p.Detail)
 	}

@@ -44,7 +44,8 @@ func newSite(t *testing.T, change ...func(*server.Settings)) *site {
 	t.Helper()
 	s := &site{t: t, now: time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)}
 	var err error
-	if s.data, err = store.Open(t.Context(), "sqlite:"+storetest.SQLite(t), databasetest.Pool); err != nil {
+	database := "sqlite:" + storetest.SQLite(t)
+	if s.data, err = store.Open(t.Context(), database, databasetest.Pool); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.data.Close() })
@@ -65,6 +66,7 @@ func newSite(t *testing.T, change ...func(*server.Settings)) *site {
 		PasswordWorkers: 2, PasswordQueue: 64, PasswordWait: time.Minute,
 		Admin: server.Administration{AdminConsole: true},
 	}
+	settings.Database.DatabaseURL = database
 	for _, c := range change {
 		c(&settings)
 	}

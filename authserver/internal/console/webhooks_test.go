@@ -18,7 +18,8 @@ func TestWebhooks(t *testing.T) {
 	add := func(url, events string) shown {
 		return b.post("/admin/webhooks", "seen", seen, "url", url, "events", events)
 	}
-	for _, inside := range []string{"https://127.0.0.1/hook", "https://10.0.0.1/hook", "http://hooks.example", "no url", ""} {
+	for _, inside := range []string{"https://127.0.0.1/hook", "https://10.0.0.1/hook", "http://hooks.example",
+		"no url", ""} {
 		add(inside, "").refused(t, http.StatusUnprocessableEntity, "URL")
 	}
 	add("https://hooks.example/x", "[").refused(t, http.StatusUnprocessableEntity, "event")
@@ -27,7 +28,8 @@ func TestWebhooks(t *testing.T) {
 	if got.status != http.StatusOK || !secret.MatchString(got.body) || strings.Contains(got.body, "<script") {
 		t.Fatalf("%d\n%s", got.status, got.body)
 	}
-	add("https://hooks.example/<script>", "user_*").refused(t, http.StatusPreconditionFailed, "list of webhooks was changed")
+	add("https://hooks.example/<script>", "user_*").refused(t, http.StatusPreconditionFailed,
+		"list of webhooks was changed")
 	list := b.get("/admin/webhooks")
 	id := regexp.MustCompile(`/admin/webhook\?id=(wh_[0-9a-f]+)`).FindAllStringSubmatch(list.body, -1)
 	if len(id) != 1 || secret.MatchString(list.body) || strings.Contains(list.body, "<script") {
