@@ -109,23 +109,38 @@ func (c *Console) latest(v *visit) (section, error) {
 	}, nil
 }
 
+// loginsOf returns the last logins of the user of the page, and those that have failed.
+func (c *Console) loginsOf(v *visit) (section, error) {
+	return c.eventsAbout(v, section{Title: "Last logins and failures", Table: &table{
+		Caption: "The last logins of the user and those that have failed, newest first", Empty: "Nobody has tried to log in.",
+	}}, audit.Login+"*")
+}
+
 // eventsOf returns the latest events about the user of the page.
 func (c *Console) eventsOf(v *visit) (section, error) {
+	return c.eventsAbout(v, section{Title: "Events", Table: &table{
+		Caption: "The latest events about the user, newest first", Empty: "There are no events about the user.",
+	}}, "")
+}
+
+// eventsAbout fills the table of a section with the latest events about the user of the page.
+func (c *Console) eventsAbout(v *visit, s section, event string) (section, error) {
 	in := v.userIn()
 	user, err := c.api.GetUser(v.ctx(), &in)
 	if err != nil {
 		return section{}, err
 	}
 	list := &adminapi.ListAuditIn{Limit: maxLatest}
-	list.About = user.Body.ID
+	list.About, list.Event = user.Body.ID, event
 	out, err := c.api.ListAudit(v.ctx(), list)
 	if err != nil {
 		return section{}, err
 	}
-	t := auditTable("The latest events about the user, newest first", out.Body.Items)
-	t.Empty = "There are no events about the user."
-	return section{
-		Title: "Events", Table: t,
-		Links: []link{to(address(auditPath, "about", user.Body.ID), "All events")},
-	}, nil
+	empty := s.Table.Empty
+	s.Table = auditTable(s.Table.Caption, out.Body.Items)
+	s.Table.Empty = empty
+	if out.Body.Next != "" {
+		s.Links = []link{to(address(auditPath, "about", user.Body.ID, "event", event), "All of them")}
+	}
+	return s, nil
 }

@@ -28,7 +28,7 @@ func (c *Console) showUser(v *visit) (page, error) {
 	}
 	p.Sections = []section{aboutUser(v, out.Body, failures.Body.Items), userForm(out)}
 	for _, part := range []func(*visit) (section, error){
-		c.factorsOf, c.sessionsOf, c.grantsOf, c.consentsOf, c.eventsOf,
+		c.loginsOf, c.sessionsOf, c.grantsOf, c.consentsOf, c.factorsOf, c.eventsOf,
 	} {
 		s, err := part(v)
 		if err != nil {
@@ -47,7 +47,8 @@ func aboutUser(v *visit, u adminapi.User, failures []adminapi.Failures) section 
 	}
 	facts := []fact{
 		{"Name", text(u.Name)}, {"Email", emailCell(u)}, {"Groups", list(u.Groups)}, {"State", state},
-		{"Last login", atOptional(u.LastLoginAt)}, {"Failed logins", failuresCell(failures)}, {"Created", at(u.CreatedAt)},
+		{"Last login at an app", atOptional(u.LastLoginAt)}, {"Failed logins", failuresCell(failures)}, {"Created",
+			at(u.CreatedAt)},
 	}
 	if u.UpdatedAt != nil {
 		facts = append(facts, fact{"Changed", at(*u.UpdatedAt)})

@@ -15,7 +15,7 @@ func (c *Console) listUsers(v *visit) (page, error) {
 		return page{}, err
 	}
 	t := &table{
-		Caption: "Users, by username", Columns: []string{"Username", "Name", "Email", "Groups", "Last login"},
+		Caption: "Users, by username", Columns: []string{"Username", "Name", "Email", "Groups", "Last login at an app"},
 		Empty: "There are no users yet.",
 	}
 	if q != "" {
