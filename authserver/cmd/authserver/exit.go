@@ -18,6 +18,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/userimport"
+	"github.com/hallpass-auth/hallpass/authserver/internal/webhook"
 )
 
 // exitCodes maps errors to the exit codes that operators' scripts rely on.
@@ -41,6 +42,7 @@ var exitCodes = []struct {
 	{emailcheck.ErrNothingToVerify, program.ExitUsage},
 	{client.ErrBad, program.ExitUsage},
 	{resource.ErrBad, program.ExitUsage},
+	{webhook.ErrBad, program.ExitUsage},
 	{oauth.ErrInvalidScope, program.ExitUsage},
 	{admin.ErrLacksScope, program.ExitUsage},
 	{configfile.ErrBad, program.ExitUsage},

@@ -64,6 +64,10 @@ func TestNewRecord(t *testing.T) {
 		!r.At.Equal(at) {
 		t.Errorf("got %+v", r)
 	}
+	e.Outcome = audit.Failure
+	if r, err := audit.NewRecord(e, audit.Actor{Kind: audit.User}); err != nil || r.Actor.ID != "" {
+		t.Errorf("who failed to log in as somebody is recorded as %q, %v", r.Actor.ID, err)
+	}
 	if len(r.Details["long"]) > 1000 || r.Details["bad"] != "a\uFFFD\uFFFD" || len(r.Details) != 2 {
 		t.Errorf("details %q", r.Details)
 	}
