@@ -142,8 +142,8 @@ type exportCommand struct {
 
 // Help says what is missing.
 func (c *exportCommand) Help() string {
-	return `It prints the clients, APIs and descriptions of scopes as a file for 'authserver apply', always in the same order.
-The database has no secrets, only digests of them, so each client with a secret has 'secret: {keep: true}', which
+	return `It prints the clients, APIs and descriptions of scopes as a file for 'authserver apply', always in the same
+order. The database has no secrets, only digests of them, so each client with a secret has 'secret: {keep: true}', which
 means that it keeps its secret. Clients that have registered themselves are left out.`
 }
 

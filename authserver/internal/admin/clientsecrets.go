@@ -26,7 +26,7 @@ func (r RotateSecret) Validate() error {
 	return nil
 }
 
-// Rotated is what came of replacing a secret.
+// Rotated is the result of replacing a secret.
 type Rotated struct {
 	// Client is the client with its new secret.
 	Client client.Client

@@ -30,7 +30,7 @@ var placeholders = Sources{
 }
 
 // placeholderSecret passes client.CheckSecret.
-const placeholderSecret = "0123456789abcdef0123456789abcdef" //nolint:gosec // no secret: everybody knows it
+const placeholderSecret = "0123456789abcdef0123456789abcdef"
 
 // check returns ErrBad unless everything that is described can be.
 func (c Config) check() error {
@@ -88,7 +88,8 @@ func (a API) api() (resource.API, error) {
 		return resource.API{}, a.at.errorf("scopes: %w", err)
 	}
 	if scope.Has(resource.AdminScope) {
-		return resource.API{}, a.at.errorf("the scope %s is for the admin API only, which no file manages", resource.AdminScope)
+		return resource.API{}, a.at.errorf("the scope %s is for the admin API only, which no file manages",
+			resource.AdminScope)
 	}
 	if a.AnyScope && len(scope) > 0 {
 		return resource.API{}, a.at.errorf("an API with any_scope has no scopes of its own: leave one of them out")

@@ -11,8 +11,8 @@ import (
 const maxFiles = 10_000
 
 // Load reads files and folders and returns what they say together. Of a folder, the files whose names end in .yaml or
-// .yml are read, without those of folders in it; the path "-" is stdin. It returns ErrBad for what is not valid, such as
-// a client that is described twice.
+// .yml are read, without those of folders in it; the path "-" is stdin. It returns ErrBad for what is not valid, such
+// as a client that is described twice.
 func Load(paths []string, stdin io.Reader) (Config, error) {
 	var all Config
 	for _, path := range paths {
