@@ -77,7 +77,7 @@ func TestAuditFilters(t *testing.T) {
 		}
 	}
 	if got := b.get("/admin/audit?since=yesterday"); got.status != http.StatusBadRequest {
-		t.Errorf("a day that is none: %d", got.status)
+		t.Errorf("not a day: %d", got.status)
 	}
 	if got := b.get("/admin/audit?event=%3Cscript%3E"); strings.Contains(got.body, "<script") {
 		t.Errorf("%s", got.body)

@@ -104,7 +104,7 @@ type visit struct {
 // ctx returns the context of the request, with the administrator as the actor.
 func (v *visit) ctx() context.Context { return v.r.Context() }
 
-// query returns a parameter of the address; empty if there is none.
+// query returns a parameter of the address; empty if it is missing.
 func (v *visit) query(name string) string { return v.r.URL.Query().Get(name) }
 
 // admit reports whether a request comes from an administrator whose login is good enough. If not, it has responded.

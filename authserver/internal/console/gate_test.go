@@ -23,7 +23,7 @@ func TestConsoleIsOffByDefault(t *testing.T) {
 	}
 }
 
-// From other networks the console does not exist, whoever asks.
+// From other networks the console does not exist, not even for administrators.
 func TestConsoleInItsNetworksOnly(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(c *server.Settings) { c.Admin.AdminNetworks = []string{"192.0.2.0/24"} })
@@ -97,6 +97,31 @@ func TestOldLogin(t *testing.T) {
 		t.Errorf("a form: %q, continues at %q", got.heading(), got.field("continue"))
 	}
 	s.user("grace")
+}
+
+// The login page comes back to the page of the console that was asked for, and to nowhere else.
+func TestLoginComesBack(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		on         bool
+		next, want string
+	}{
+		{true, "/admin/users?q=gr", "/admin/users?q=gr"}, {true, "/admin", "/admin"}, {true, "/administrators", "/account"},
+		{true, "//evil.example/admin", "/account"}, {true, "https://evil.example/admin/", "/account"},
+		{false, "/admin/users", "/account"},
+	} {
+		s := newSite(t, func(c *server.Settings) { c.Admin.AdminConsole = tt.on })
+		s.setPassword("grace", "SeveralWordsInARow")
+		nobody := &browser{s: s}
+		got := nobody.post("/account/login", "username", "grace", "password", "SeveralWordsInARow", "continue", tt.next)
+		if got.status != http.StatusSeeOther || got.location != tt.want {
+			t.Errorf("%q leads to %d %q, want %q", tt.next, got.status, got.location, tt.want)
+		}
+		if got := nobody.post("/account/login", "username", "grace", "password", "wrong", "continue", tt.next); tt.on &&
+			tt.next == tt.want && (got.field("continue") != tt.want || !got.has("to administer this server")) {
+			t.Errorf("%q after a wrong password:\n%s", tt.next, got.body)
+		}
+	}
 }
 
 // The setting lets one factor be enough, and every page says so.

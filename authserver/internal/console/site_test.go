@@ -120,6 +120,22 @@ func (s *site) user(username string) account.User {
 	return user
 }
 
+// setPassword gives a user a password.
+func (s *site) setPassword(username, password string) {
+	s.t.Helper()
+	hasher, err := account.NewHasher(4)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	hash, err := hasher.Hash(password)
+	if err == nil {
+		err = s.data.SetPassword(s.t.Context(), username, hash, s.clock())
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // addFactor gives a user an authenticator app.
 func (s *site) addFactor(username string) {
 	s.t.Helper()

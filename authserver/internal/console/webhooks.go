@@ -124,7 +124,7 @@ func (c *Console) showWebhook(v *visit) (page, error) {
 	}
 	letters := section{Title: "Dead letters", Table: &table{
 		Caption: "Requests that were tried for the last time, newest first",
-		Columns: []string{"Time", "Record", "Why", "Try again"}, Empty: "There is none.",
+		Columns: []string{"Time", "Record", "Why", "Try again"}, Empty: "All requests were delivered.",
 	}}
 	for _, d := range dead.Body.Items {
 		letters.Table.Rows = append(letters.Table.Rows, []cell{
