@@ -73,7 +73,7 @@ func TestDependenciesOfOnePackage(t *testing.T) {
 		"go.yaml.in/yaml/v3":         "internal/configfile",
 		"golang.org/x/crypto/bcrypt": "internal/account internal/passwordhash",
 		"github.com/gorilla/mux":     "internal/web internal/adminapi",
-		"html/template":              "internal/web",
+		"html/template":              "internal/web internal/console",
 
 		"github.com/go-webauthn/webauthn": "internal/passkey",
 		"github.com/danielgtaylor/huma":   "internal/adminapi",

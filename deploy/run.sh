@@ -195,15 +195,21 @@ show_warnings() {
 
 # greet says where the servers are and how to try them.
 greet() {
-	local login call database=''
+	local login call database='' issuer=''
 	login="$(url "$AUTH_LISTEN")/token"
 	call="$(url "$API_LISTEN")"
+	[ "$HALLPASS_ISSUER" = http://127.0.0.1:9000 ] || issuer=" --issuer $(printf %q "$HALLPASS_ISSUER")" # for the link
 	# The URL of another database may hold a password.
 	case $HALLPASS_DATABASE_URL in sqlite:*)
 		database="
 Commands such as $BIN_DIR/authserver user list find the database, in another terminal, after:
 
   export HALLPASS_DATABASE_URL=$(printf %q "$HALLPASS_DATABASE_URL")
+
+Become an administrator, with any username; the last command prints a link:
+
+  $BIN_DIR/authserver user add ada
+  $BIN_DIR/authserver user set ada --group admins${issuer}
 " ;;
 	esac
 	cat <<END

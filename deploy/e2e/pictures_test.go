@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"flag"
@@ -38,6 +39,7 @@ func TestTakePictures(t *testing.T) {
 	t.Run("theme", takeThemePictures)
 	t.Run("admin", takeAdminPictures)
 	t.Run("spa", takeSPAPictures)
+	t.Run("console", takeConsolePictures)
 }
 
 func takeLoginPictures(t *testing.T) {
@@ -125,9 +127,43 @@ func takeSPAPictures(t *testing.T) {
 	g.keep("single-page-app")
 }
 
+// takeConsolePictures takes those of the administrators' console.
+func takeConsolePictures(t *testing.T) {
+	s := newSystem(t)
+	s.startAuthserver(t, "--admin-console", "--demo", "--mail-inbox=on")
+	s.fillConsole(t)
+	a := newAdministrator(t, s)
+	a.goes("/admin", "Overview")
+	a.keepWide("console")
+	a.goes("/admin/user?name=grace", "grace")
+	a.keepWide("console-user")
+	a.goes("/admin/clients/new", "Register a client")
+	a.do("typing",
+		chromedp.SendKeys(chromedp.CSS("#f-name"), "Reports"),
+		chromedp.SetValue(chromedp.CSS("#f-id"), "reports"),
+		chromedp.SendKeys(chromedp.CSS("#f-redirect_uris"), "https://reports.example/callback"),
+		chromedp.SendKeys(chromedp.CSS("#f-scope"), "openid profile email"+kb.Enter),
+	)
+	a.sees("Reports")
+	a.keepWide("console-client")
+}
+
 // keep writes a picture of the page, with two pixels for each of CSS. Both servers have their addresses of `make run`
 // there.
 func (g *guest) keep(name string) {
+	g.t.Helper()
+	g.keepAt(name, 760, 480, 2, chromedp.FullScreenshot(100)) // 100 makes it a PNG
+}
+
+// keepWide is keep for a page that is made for a wide screen. The picture ends at the bottom of the screen, and has one
+// pixel for each of CSS.
+func (g *guest) keepWide(name string) {
+	g.t.Helper()
+	g.keepAt(name, 1080, 760, 1, chromedp.CaptureScreenshot())
+}
+
+// keepAt writes a picture of the page on a screen with a width and a height in pixels of CSS, and scale pixels for each.
+func (g *guest) keepAt(name string, width, height int64, scale float64, take chromedp.Action[[]byte]) {
 	g.t.Helper()
 	ctx, cancel := context.WithTimeout(g.ctx, timeout)
 	defer cancel()
@@ -135,11 +171,11 @@ func (g *guest) keep(name string) {
 		const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 		while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data
 			.replaceAll(%q, "127.0.0.1:9000").replaceAll(%q, "127.0.0.1:8000");
-	})()`, strings.TrimPrefix(g.base, "http://"), strings.TrimPrefix(g.api, "http://")))
+	})()`, strings.TrimPrefix(g.base, "http://"), strings.TrimPrefix(cmp.Or(g.api, g.base), "http://")))
 	g.show(390, 844, "light")
 	g.picture(name + "-phone")
-	g.do("setting the screen up", chromedp.EmulateViewport(760, 480, chromedp.EmulateScale(2)))
-	taken, err := chromedp.Run(ctx, chromedp.FullScreenshot(100)) // 100 makes it a PNG
+	g.do("setting the screen up", chromedp.EmulateViewport(width, height, chromedp.EmulateScale(scale)))
+	taken, err := chromedp.Run(ctx, take)
 	if err != nil {
 		g.t.Fatal(err)
 	}

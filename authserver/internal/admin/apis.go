@@ -83,6 +83,11 @@ func (s *Service) ChangeAPI(
 	})
 }
 
+// APILogins counts the logins that deleting an API would end.
+func (s *Service) APILogins(ctx context.Context, audience string) (store.Logins, error) {
+	return s.Store.CountLogins(ctx, store.LoginsOf{Audience: audience}, s.Now())
+}
+
 // DeleteAPI deletes an API if the precondition match holds, and revokes the grants for it. It returns how many logins
 // there were right before. The error is record.ErrNotFound, resource.ErrDefault, ErrAdminAPI or
 // ErrChanged.

@@ -29,6 +29,7 @@ func (a *API) operations() []operation {
 		{remove, user + "/second-factors", "Remove all second factors of a user", handle(a.RemoveSecondFactors)},
 		{get, user + "/sessions", "List browser sessions of a user", handle(a.ListSessions)},
 		{remove, user + "/sessions/{id}", "End a browser session of a user", handle(a.EndSession)},
+		{get, user + "/logins", "Count logins of a user", handle(a.CountLogins)},
 		{get, user + "/grants", "List grants of a user", handle(a.ListGrants)},
 		{remove, user + "/grants/{number}", "End a grant of a user", handle(a.EndGrant)},
 		{get, user + "/consents", "List consents of a user", handle(a.ListConsents)},
@@ -48,6 +49,7 @@ func (a *API) operations() []operation {
 		{get, oneAPI, "Show an API", handle(a.GetAPI)},
 		{patch, oneAPI, "Change an API", handle(a.ChangeAPI)},
 		{remove, oneAPI, "Delete an API", handle(a.DeleteAPI)},
+		{get, oneAPI + "/logins", "Count logins for an API", handle(a.CountAPILogins)},
 
 		{get, "/scopes", "List descriptions of scopes", handle(a.ListScopes)},
 		{put, "/scopes/{scope}", "Describe a scope", handle(a.DescribeScope)},

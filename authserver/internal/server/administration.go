@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
 	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
+	"github.com/hallpass-auth/hallpass/authserver/internal/console"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
@@ -121,6 +123,13 @@ func (s *Settings) setAdminAPI(cfg *web.Config, data *store.Store, login *accoun
 		return err
 	}
 	cfg.AdminAPI, cfg.AdminWithoutSecondFactor = api, s.Admin.AdminWithoutSecondFactor
+	cfg.Console = func(site web.Site) http.Handler {
+		return console.New(console.Config{
+			Site: site, API: api, Issuer: s.Issuer, Networks: networks, Now: s.Now, Log: cfg.Log,
+
+			WithoutSecondFactor: s.Admin.AdminWithoutSecondFactor,
+		})
+	}
 	return nil
 }
 

@@ -135,7 +135,8 @@ func (e *endpoints) accountLogin(w http.ResponseWriter, r *http.Request) error {
 	}
 	next := form.Get("continue")
 	link := linkIn(next)
-	if link == "" && !slices.Contains(accountPages, next) {
+	console := e.isConsole(next)
+	if link == "" && !console && !slices.Contains(accountPages, next) {
 		next = accountPath
 	}
 	first, err := e.checkFirst(r, "", "", form)
@@ -151,7 +152,7 @@ func (e *endpoints) accountLogin(w http.ResponseWriter, r *http.Request) error {
 	return e.failForm(w, err, func(status int, text *catalog.Message) {
 		e.showAccountLogin(w, r, status, page{
 			Username: form.Get("username"), Error: text, Continue: next, Link: link, Confirms: form.Has("confirms"),
-			Wrong: wrongInLogin(form),
+			Wrong: wrongInLogin(form), Console: console,
 		})
 	})
 }

@@ -113,6 +113,14 @@ func (e *endpoints) showEnrolForm(
 	})
 }
 
+// afterEnrolment returns the path where the browser goes after the enrolment: to the console, if there is one.
+func (e *endpoints) afterEnrolment() string {
+	if e.cfg.Console != nil {
+		return consolePath
+	}
+	return accountPath
+}
+
 // enrol serves POST /enrol: the password begins a login, whose second step adds the first factor and uses the link up.
 func (e *endpoints) enrol(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r, urlencodedOnly)
@@ -130,7 +138,7 @@ func (e *endpoints) enrol(w http.ResponseWriter, r *http.Request) error {
 		err = errors.Join(account.ErrIncorrect, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), first.user))
 	}
 	if err == nil {
-		first.continueAt, first.enrolLink = accountPath, secret.Digest(link)
+		first.continueAt, first.enrolLink = e.afterEnrolment(), secret.Digest(link)
 		err = e.beginSecondStep(w, r, first)
 	}
 	if err == nil {

@@ -62,6 +62,7 @@ type page struct {
 	AsksPassword bool // the form takes the current password too
 
 	Account  bool        // the login page is for the account
+	Console  bool        // the login page is for the administrators' console
 	Confirms bool        // the user is logged in and types the password again
 	Wide     bool        // the page has more than a form
 	View     accountView // what the account page shows

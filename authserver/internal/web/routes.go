@@ -105,6 +105,8 @@ type Config struct {
 	AdminAPI http.Handler
 	// AdminWithoutSecondFactor lets users have tokens of the admin API who have logged in with one factor.
 	AdminWithoutSecondFactor bool
+	// Console returns the administrators' console, whose paths are /admin and below; nil means that there is none.
+	Console func(Site) http.Handler
 	// Revocations publishes status lists, and Lists knows where.
 	Revocations *revocation.Provider
 	Lists       grant.Lists
@@ -173,6 +175,11 @@ func New(cfg Config) http.Handler {
 	if cfg.AdminAPI != nil {
 		router.PathPrefix(issuing.AdminPath).Handler(cfg.AdminAPI)
 		router.Path(adminMetadataPath).Handler(cfg.AdminAPI)
+	}
+	if cfg.Console != nil {
+		console := e.negotiate(e.sameOrigin(cfg.Console(Site{e})))
+		router.Path(consolePath).Handler(console)
+		router.PathPrefix(consolePath + "/").Handler(console)
 	}
 	router.Use(nameRoute, nameActor)
 	// Every origin may read that there is nothing: a script that asks is told so, not of CORS.

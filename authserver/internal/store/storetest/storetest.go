@@ -33,7 +33,8 @@ func Run(t *testing.T, open func(testing.TB) *store.Store) {
 		sessionTests, consentTests, apiTests, defaultAPITests, scopeTests, loginTests, epochTests, endingTests,
 		raceTests, deviceTests, redemptionTests, pushedTests, exchangeTests, noticeTests, unregisteredTests, mailTests,
 		bindingTests, accountTests, emailTests, signUpTests, secondFactorTests,
-		passkeyTests, userSearchTests, importTests, togetherTests, auditTests, webhookTests, administratorTests,
+		passkeyTests, auditTests, webhookTests, userSearchTests, importTests, togetherTests,
+		administratorTests,
 	} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) {

@@ -1,0 +1,139 @@
+package console
+
+import (
+	"strings"
+	"time"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
+)
+
+// showClient serves GET /admin/client.
+func (c *Console) showClient(v *visit) (page, error) {
+	in := v.clientIn()
+	out, err := c.api.GetClient(v.ctx(), &in)
+	if err != nil {
+		return page{}, err
+	}
+	n, err := c.api.CountClientLogins(v.ctx(), &in)
+	if err != nil {
+		return page{}, err
+	}
+	k := out.Body
+	about := section{Facts: []fact{
+		{"ID", code(k.ID)}, {"Kind", text(clientKind(k.Client))}, {"Grant types", list(k.GrantTypes)},
+		{"Logins", number(n.Body.Logins)}, {"Registered", at(k.CreatedAt)},
+	}}
+	link := func(below, text string) {
+		about.Links = append(about.Links, to(address(clientPath+below, "id", k.ID), text))
+	}
+	if !k.Public {
+		link("/secret", "New secret")
+	}
+	link("/delete", "Delete")
+	about.Links[len(about.Links)-1].Bad = true
+	return page{Title: k.Name, Trail: clientsTrail, Done: done(v), Sections: []section{
+		about, settingsOf(k), clientForm(out),
+	}}, nil
+}
+
+// clientForm returns the form by which a client is changed.
+func clientForm(out *adminapi.ClientOut) section {
+	k := out.Body
+	lines := func(uris []string) string { return strings.Join(uris, "\n") }
+	return section{Title: "Change the client", Form: &form{
+		Fields: []*field{
+			hidden("etag", out.ETag),
+			{Kind: kindText, Name: "name", Label: "Name", Value: k.Name, Hint: "Users see it when they log in.",
+				Required: true, Max: 128},
+			{Kind: kindText, Name: "scope", Label: "Scope", Value: k.Scope, Required: true,
+				Hint: "All scopes that it may request."},
+			{Kind: kindText, Name: "grants", Label: "Grant types", Value: strings.Join(k.GrantTypes, " "), Required: true,
+				Hint: "Such as " + string(oauth.GrantAuthorizationCode) + " " + string(oauth.GrantRefreshToken) + "."},
+			{Kind: kindLines, Name: "redirect_uris", Label: "Redirect URIs", Value: lines(k.RedirectURIs), Hint: "One a line."},
+			{Kind: kindLines, Name: "post_logout_uris", Label: "Redirect URIs after a logout",
+				Value: lines(k.PostLogoutRedirectURIs), Hint: "One a line."},
+			{Kind: kindText, Name: "backchannel", Label: "Back-channel logout URI", Value: k.BackchannelLogoutURI,
+				Hint: "The client is told there that a session has ended."},
+			check("first_party", "It is our own", "Users are not asked for consent.", k.FirstParty),
+			check("second_factor", "Users need a second factor", "", k.SecondFactor),
+			check("par", "It must push its authorization requests", "RFC 9126", k.RequirePAR),
+			check("dpop", "Its tokens are bound to its key by DPoP", "RFC 9449", k.RequireDPoP),
+		},
+		Button: "Save",
+	}}
+}
+
+// changeClient serves POST /admin/client.
+func (c *Console) changeClient(v *visit) (page, error) {
+	name, scope, backchannel := v.typed("name"), strings.Join(v.words("scope"), " "), v.typed("backchannel")
+	first, second, par, dpop := v.checked("first_party"), v.checked("second_factor"), v.checked("par"), v.checked("dpop")
+	_, err := c.api.ChangeClient(v.ctx(), &adminapi.ChangeClientIn{
+		ChangedClientIn: adminapi.ChangedClientIn{ClientIn: v.clientIn(), IfMatch: v.form.Get("etag")},
+		Body: adminapi.ClientPatch{
+			Name: &name, Scope: &scope, GrantTypes: all(v.words("grants")), RedirectURIs: all(v.words("redirect_uris")),
+			PostLogoutRedirectURIs: all(v.words("post_logout_uris")), BackchannelLogoutURI: &backchannel,
+			FirstParty: &first, SecondFactor: &second, RequirePAR: &par, RequireDPoP: &dpop,
+		},
+	})
+	return goTo(address(clientPath, "id", v.query("id"), "done", "saved")), err
+}
+
+// all returns a list that replaces another one, also if it is empty.
+func all(words []string) []string {
+	if words == nil {
+		return []string{}
+	}
+	return words
+}
+
+// The ways in which a new secret replaces the old one.
+const (
+	oldEnds   = "end"
+	oldDay    = "day"
+	oldRevoke = "revoke"
+)
+
+// showSecret serves GET /admin/client/secret.
+func (c *Console) showSecret(v *visit) (page, error) {
+	d, ends, err := c.clientDeed(v, "Make a new secret?", "", "")
+	if err != nil {
+		return page{}, err
+	}
+	in := v.clientIn()
+	out, err := c.api.GetClient(v.ctx(), &in)
+	if err != nil {
+		return page{}, err
+	}
+	return page{Title: d.title, Trail: d.trail, Sections: []section{{
+		Text: []string{"The next page shows the new secret, once. The client needs it in its settings."},
+		Form: &form{
+			Fields: []*field{hidden("etag", out.ETag), {
+				Kind: kindChoice, Name: "old", Label: "The old secret", Value: oldDay, Options: []option{
+					{oldDay, "works for one more day: time to change the settings"},
+					{oldEnds, "ends now, logins go on"},
+					{oldRevoke, "has leaked: ends now, with " + ends + " and all tokens"},
+				},
+			}},
+			Button: "Make a new secret", Bad: true, Back: to(d.back, "Cancel"),
+		},
+	}}}, nil
+}
+
+// rotateSecret serves POST /admin/client/secret.
+func (c *Console) rotateSecret(v *visit) (page, error) {
+	in := adminapi.RotateSecretIn{}
+	in.ClientIn, in.IfMatch = v.clientIn(), v.form.Get("etag")
+	switch v.form.Get("old") {
+	case oldDay:
+		in.Body.KeepOld = int64((24 * time.Hour).Seconds())
+	case oldRevoke:
+		in.Body.Revoke = true
+	}
+	out, err := c.api.RotateSecret(v.ctx(), &in)
+	if err != nil {
+		return page{}, err
+	}
+	return newSecretPage(out.Body, "The client has a new secret."), nil
+}

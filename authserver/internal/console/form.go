@@ -1,0 +1,126 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+)
+
+// form is a form, which is sent to the address of its page unless it has an Action.
+type form struct {
+	Action string
+	Fields []*field
+	Button string
+	Bad    bool // the button destroys something
+	Back   link // to the page that the administrator came from; may be empty
+
+	Problem string // why the form was refused
+}
+
+// The kinds of fields.
+const (
+	kindText     = "text"
+	kindEmail    = "email"
+	kindPassword = "password"
+	kindLines    = "lines"
+	kindCheck    = "check"
+	kindChoice   = "choice"
+	kindHidden   = "hidden"
+	kindDate     = "date"
+)
+
+// field is a field of a form.
+type field struct {
+	Kind     string
+	Name     string
+	Label    string
+	Hint     string
+	Value    string
+	Checked  bool     // of a check box
+	Options  []option // of a choice
+	Required bool
+	Max      int // bytes; 0 means that the browser does not check it
+	// Complete is what the browser may fill in (autocomplete); empty means nothing.
+	Complete string
+}
+
+// option is an option of a choice.
+type option struct{ Value, Text string }
+
+// fill keeps in the form of the page what was typed, and says why it was refused. Secrets and hidden fields are not
+// kept: the page has the present ones.
+func (p *page) fill(typed url.Values, problem string) {
+	for i := range p.Sections {
+		f := p.Sections[i].Form
+		if f == nil {
+			continue
+		}
+		f.Problem = problem
+		for _, field := range f.Fields {
+			switch field.Kind {
+			case kindHidden, kindPassword:
+			case kindCheck:
+				field.Checked = typed.Get(field.Name) == field.Value
+			default:
+				field.Value = typed.Get(field.Name)
+			}
+		}
+		return
+	}
+	p.Sections = append([]section{{Warning: problem}}, p.Sections...)
+}
+
+// problem returns why the form of the page was refused; empty if it was not.
+func (p *page) problem() string {
+	for _, s := range p.Sections {
+		if s.Form != nil && s.Form.Problem != "" {
+			return s.Form.Problem
+		}
+	}
+	return ""
+}
+
+// maxForm bounds the body of a form, in bytes.
+const maxForm = 64 << 10
+
+// readForm returns the fields of a form. Each occurs once, in UTF-8 without NUL.
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	httpserver.LimitBody(w, r, maxForm)
+	unreadable := &refusal{http.StatusBadRequest, "This form could not be read", "Open the page again, and try once more."}
+	if r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.ParseForm() != nil {
+		return nil, unreadable
+	}
+	for name, values := range r.PostForm {
+		if len(values) != 1 || !usable(name) || !usable(values[0]) {
+			return nil, unreadable
+		}
+	}
+	return r.PostForm, nil
+}
+
+// usable reports whether every database can store a text.
+func usable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+
+// checked reports whether a check box of the form is set.
+func (v *visit) checked(name string) bool { return v.form.Get(name) != "" }
+
+// typed returns a field of the form without outer space.
+func (v *visit) typed(name string) string { return strings.TrimSpace(v.form.Get(name)) }
+
+// words returns the words of a field. Commas and new lines separate them too.
+func (v *visit) words(name string) []string {
+	return strings.FieldsFunc(v.form.Get(name), func(r rune) bool {
+		return r == ',' || r == ' ' || r == '\n' || r == '\r' || r == '\t'
+	})
+}
+
+// check returns a check box.
+func check(name, label, hint string, checked bool) *field {
+	return &field{Kind: kindCheck, Name: name, Label: label, Hint: hint, Value: "yes", Checked: checked}
+}
+
+// hidden returns a hidden field.
+func hidden(name, value string) *field { return &field{Kind: kindHidden, Name: name, Value: value} }
