@@ -121,16 +121,17 @@ func (c *Console) showNewUser(*visit) (page, error) {
 
 // addUser serves POST /admin/users/new.
 func (c *Console) addUser(v *visit) (page, error) {
-	out, err := c.api.CreateUser(v.ctx(), &adminapi.CreateUserIn{Body: adminapi.NewUser{
+	user := adminapi.NewUser{
 		Username: v.typed("username"), Name: v.typed("name"), Email: v.typed("email"),
-		EmailVerified: v.checked("verified"), Groups: v.words("groups"), Password: v.form.Get("password"),
-	}})
+		EmailVerified: v.checked("verified"), Groups: v.words("groups"),
+	}
+	what := "mailed"
+	if password := v.form.Get("password"); password != "" {
+		user.Password, what = &password, "created"
+	}
+	out, err := c.api.CreateUser(v.ctx(), &adminapi.CreateUserIn{Body: user})
 	if err != nil {
 		return page{}, err
-	}
-	what := "created"
-	if v.form.Get("password") == "" {
-		what = "mailed"
 	}
 	return goTo(address(userPath, "name", out.Body.Username, "done", what)), nil
 }
