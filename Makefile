@@ -6,7 +6,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/hallpass-auth/hallpass/shared/program.Version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-mcp run-admin run-spa test test-all test-compose test-hostile test-fleet soak pictures \
+.PHONY: help build run run-mcp run-admin run-spa test test-all test-compose test-hostile test-fleet test-kubernetes soak pictures \
 	test-deps lint bench bench-peers fuzz guard guard-update release clean
 
 help: ## List these targets
@@ -50,6 +50,13 @@ test-fleet: build ## Let PostgreSQL fail over under load, with Patroni (needs ro
 soak: build ## Let servers, keys and PostgreSQL change under mixed load: 10 minutes, or SOAK=2h (needs root)
 	cd deploy/e2e && HALLPASS_BIN='$(CURDIR)/bin' $(GO) test -v -count=1 -timeout 0 -run 'TestSoak$$' . -soak '$(or $(SOAK),10m)'
 
+test-kubernetes: build bin/kube-apiserver ## Try the chart on a Kubernetes API server, with etcd (needs root; builds 20 minutes once)
+	cd deploy/kubernetes && HALLPASS_BIN='$(CURDIR)/bin' $(GO) test -v -count=1 -timeout 1h -run 'OnAPIServer$$' . \
+		-apiserver '$(CURDIR)/bin/kube-apiserver'
+
+bin/kube-apiserver: deploy/kubernetes/build-apiserver.sh
+	deploy/kubernetes/build-apiserver.sh
+
 pictures: build ## Take the pictures of deploy/docs/pictures again (needs Chromium)
 	cd deploy/e2e && HALLPASS_BIN='$(CURDIR)/bin' $(GO) test -count=1 -run TestTakePictures . -pictures
 
@@ -59,7 +66,7 @@ test-deps: ## Install what the tests need beyond Go: Debian packages and npm mod
 lint: bin/lint/golangci-lint ## Check the code: gofmt, go vet, golangci-lint, staticcheck, govulncheck
 	@deploy/lint/lint.sh
 
-bench: build ## Measure the servers against bare ones (needs wrk; takes 12 minutes)
+bench: build ## Measure the servers against bare ones (needs wrk; takes 14 minutes)
 	cd deploy/bench && HALLPASS_BIN='$(CURDIR)/bin' $(GO) run . $(BENCH)
 
 bench-peers: build ## Measure the servers against others: deploy/docs/measurements.md says what to install

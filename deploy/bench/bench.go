@@ -119,9 +119,13 @@ func (b *bench) serve(ctx context.Context, part share, name string, args ...stri
 }
 
 // serveAuth starts the authorization server with the demo's user and client. The grace
-// period is zero, so that grants do not store the refresh tokens of the last seconds.
-func (b *bench) serveAuth(ctx context.Context, part share, database string, cost int) (*server, error) {
-	args := []string{"--demo", "--database-url", database, "--bcrypt-cost", strconv.Itoa(cost), "--refresh-grace", "0s"}
+// period is zero, so that grants do not store the refresh tokens of the last seconds. More arguments may follow.
+func (b *bench) serveAuth(
+	ctx context.Context, part share, database string, cost int, more ...string,
+) (*server, error) {
+	args := append([]string{
+		"--demo", "--database-url", database, "--bcrypt-cost", strconv.Itoa(cost), "--refresh-grace", "0s",
+	}, more...)
 	if part.procs > 0 {
 		args = append(args, "--password-nice", "0") // such threads are not counted in GOMAXPROCS
 	}

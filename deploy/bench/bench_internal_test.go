@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -170,6 +171,24 @@ func TestFloors(t *testing.T) {
 		if err != nil || got[perSecond] <= 0 || got[cpu] <= 0 || got[p99] < got[p50] {
 			t.Errorf("%s: %v (%v)", name, got, err)
 		}
+	}
+}
+
+// The floor of a page sends its bytes.
+func TestSameBytes(t *testing.T) {
+	b := testBench(t)
+	page := filepath.Join(b.dir, "page.html")
+	if err := os.WriteFile(page, []byte("<h1>Page</h1>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := b.serveFloor(t.Context(), share{}, sameBytes, page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.stop()
+	body, err := get("/account", "").send(t.Context(), s, http.StatusOK)
+	if string(body) != "<h1>Page</h1>" || err != nil {
+		t.Errorf("%s (%v)", body, err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 type load struct {
 	method, path  string
 	authorization string
+	cookie        string
 	bodies        []string // forms, sent in turns; one empty body for GET
 	proof         string   // of fetch: the header DPoP
 	proofs        []string // of wrk: the header DPoP of each request, in turns
@@ -47,6 +49,9 @@ func (l load) header() http.Header {
 	}
 	if l.authorization != "" {
 		h.Set("Authorization", l.authorization)
+	}
+	if l.cookie != "" {
+		h.Set("Cookie", l.cookie)
 	}
 	if l.proof != "" {
 		h.Set("DPoP", l.proof)
@@ -135,15 +140,29 @@ func parseReport(output []byte, refused bool) (s sample, requests float64, err e
 	return sample{perSecond: r.Requests / r.Microseconds * 1e6, p50: r.P50, p99: r.P99}, r.Requests, nil
 }
 
-// browser is the client of requests that wrk does not send. Its connections stay open.
-var browser = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+// browser is the client of requests that wrk does not send. Its connections stay open. It follows no redirect.
+var browser = &http.Client{
+	Transport:     &http.Transport{MaxIdleConnsPerHost: 100},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
 
 // response is a response whose body has been read.
 type response struct {
 	status     int
 	retryAfter string
 	nonce      string
+	cookie     string // the header Cookie of the next request
 	body       []byte
+}
+
+// wait waits for as long as a server that was too busy asks clients to wait.
+func (r response) wait(ctx context.Context) error {
+	seconds, err := strconv.Atoi(r.retryAfter)
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Duration(seconds) * time.Second):
+	}
+	return err
 }
 
 // fetch sends the first request of the load.
@@ -159,7 +178,13 @@ func (l load) fetch(ctx context.Context, address string) (response, error) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	return response{resp.StatusCode, resp.Header.Get("Retry-After"), resp.Header.Get("DPoP-Nonce"), body}, err
+	var cookies []string
+	for _, c := range resp.Cookies() {
+		cookies = append(cookies, c.Name+"="+c.Value)
+	}
+	return response{
+		resp.StatusCode, resp.Header.Get("Retry-After"), resp.Header.Get("DPoP-Nonce"), strings.Join(cookies, "; "), body,
+	}, err
 }
 
 // send sends the first request of the load and returns the body of the response. It fails if
@@ -180,11 +205,13 @@ func post(path, authorization string, form url.Values) load {
 	}
 }
 
-// get returns the load of GET requests with an access token.
+// get returns the load of GET requests with an access token, or without one if it is empty.
 func get(path, token string) load {
-	return load{
-		method: http.MethodGet, path: path, authorization: "Bearer " + token, bodies: []string{""}, connections: few,
+	l := load{method: http.MethodGet, path: path, bodies: []string{""}, connections: few}
+	if token != "" {
+		l.authorization = "Bearer " + token
 	}
+	return l
 }
 
 // on returns a loader of the load with another number of connections.

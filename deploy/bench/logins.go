@@ -104,12 +104,7 @@ func tryLogIn(ctx context.Context, auth *server) (bool, error) {
 	case r.status != http.StatusServiceUnavailable:
 		return false, fmt.Errorf("login: status %d: %s", r.status, r.body)
 	}
-	seconds, err := strconv.Atoi(r.retryAfter)
-	select {
-	case <-ctx.Done():
-	case <-time.After(time.Duration(seconds) * time.Second):
-	}
-	return false, err
+	return false, r.wait(ctx)
 }
 
 // measureRefusals compares the times to refuse a wrong password and an unknown user.

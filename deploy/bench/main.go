@@ -30,16 +30,18 @@ var parts = []struct {
 	{"dpop", measureDPoP},
 	{"endpoints", measureEndpoints},
 	{"logins", measureLogins},
+	{"accounts", measureAccounts},
 	{"storms", measureStorms},
 	{"tokens", measureTokens},
 	{"cores", measureCores},
 	{"start", measureStart},
+	{"import", measureImport},
 	{"growth", measureGrowth},
 	{"growth-sqlite", measureGrowthOnSQLite},
 	{"peers", measurePeers},
 }
 
-const byDefault = "requests,dpop,endpoints,logins,storms,tokens,cores,start"
+const byDefault = "requests,dpop,endpoints,logins,accounts,storms,tokens,cores,start"
 
 func main() {
 	names := flag.String("parts", byDefault, "what to measure, separated by commas")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"runtime/debug"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -60,7 +61,7 @@ var paths = []struct{ route, request, body string }{
 }
 
 // serveFloor serves a floor on an address until ctx ends. The secret is that of the service
-// client.
+// client; for sameBytes it is the path of the page.
 func serveFloor(ctx context.Context, name, address, secret string) error {
 	debug.SetGCPercent(gcPercent)
 	s := &http.Server{Addr: address, Handler: floorHandler(name, secret)}
@@ -76,6 +77,9 @@ func floorHandler(name, secret string) http.Handler {
 	switch name {
 	case inMemory:
 		return newMemory(secret)
+	case sameBytes:
+		page, _ := os.ReadFile(secret) // empty if it fails: then the server is not ready
+		return sendAs("text/html; charset=utf-8", page)
 	case verifiesES256:
 		return verifySignature(floorHandler(bare, ""))
 	case withMux:
@@ -98,11 +102,13 @@ func floorHandler(name, secret string) http.Handler {
 }
 
 // send returns a handler that sends the body.
-func send(body string) http.HandlerFunc {
-	text := []byte(body)
+func send(body string) http.HandlerFunc { return sendAs("application/json", []byte(body)) }
+
+// sendAs returns a handler that sends the body as a media type.
+func sendAs(kind string, body []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(text) // fails if the client is gone
+		w.Header().Set("Content-Type", kind)
+		_, _ = w.Write(body) // fails if the client is gone
 	}
 }
 
@@ -130,8 +136,15 @@ func (b *bench) serveFloor(ctx context.Context, part share, name, secret string)
 		path: b.self,
 		args: func(s *server) []string { return []string{floorMode, name, s.address, secret} },
 		ready: func(s *server) error {
-			if name == inMemory {
+			switch name {
+			case inMemory:
 				_, err := logIn(ctx, s)
+				return err
+			case sameBytes:
+				body, err := get("/", "").send(ctx, s, http.StatusOK)
+				if err == nil && len(body) == 0 {
+					err = errors.New("the floor has no page")
+				}
 				return err
 			}
 			return sendsBodies(ctx, s)

@@ -69,14 +69,15 @@ func (w *website) last() (url.Values, int) {
 // guest is a user at a browser.
 type guest struct {
 	*page
-	base string
+	base string // of the authorization server
+	api  string // the address of the API
 	site *website
 }
 
 // in returns the guest for a subtest, with a browser without cookies.
 func (g *guest) in(t *testing.T) *guest {
 	t.Helper()
-	fresh := &guest{page: &page{t: t, ctx: g.ctx}, base: g.base, site: g.site}
+	fresh := &guest{page: &page{t: t, ctx: g.ctx}, base: g.base, api: g.api, site: g.site}
 	fresh.do("clearing cookies", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		_, err := chromedp.Call(ctx, network.ClearBrowserCookies, struct{}{})
 		return err
@@ -88,7 +89,7 @@ func (g *guest) in(t *testing.T) *guest {
 // newGuest starts a browser. A violation of a page's content security policy fails the test.
 func newGuest(t *testing.T, s *system, site *website) *guest {
 	t.Helper()
-	g := &guest{page: newPage(t), base: s.authURL, site: site}
+	g := &guest{page: newPage(t), base: s.authURL, api: s.apiURL, site: site}
 	g.watch(t)
 	return g
 }

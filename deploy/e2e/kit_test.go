@@ -209,8 +209,26 @@ func testKitContract(t *testing.T, kit kitAPI) {
 				t.Errorf("GET /items/abc without a token: %d, want 401", got.status)
 			}
 			k.checkMetadata(t)
+			k.checkLogin(t, token)
 			k.authserver.stop(t)
 		})
+	}
+}
+
+// checkLogin checks that the kit reads how the user has logged in, with a password, and asks for more where that is
+// needed (RFC 9470 section 3).
+func (k *kitSystem) checkLogin(t *testing.T, token string) {
+	t.Helper()
+	recent := send(t, k.apiURL, get("/recent", "Bearer "+token))
+	if recent.status != http.StatusOK || recent.text(t, "acr") != "1" {
+		t.Errorf("GET /recent: %d %s", recent.status, recent.body)
+	}
+	strong := send(t, k.apiURL, get("/strong", "Bearer "+token))
+	challenge := strong.header.Get("WWW-Authenticate")
+	if strong.status != http.StatusUnauthorized ||
+		!strings.Contains(challenge, `error="insufficient_user_authentication"`) ||
+		!strings.Contains(challenge, `acr_values="2", max_age="600"`) {
+		t.Errorf("GET /strong: %d %s", strong.status, challenge)
 	}
 }
 

@@ -113,7 +113,8 @@ func TestPasskeysInBrowser(t *testing.T) {
 	g.sees("Add a passkey")
 	g.inspect("passkey-new")
 	key.touch(true)
-	g.do("naming it", chromedp.SendKeys(chromedp.CSS("#name"), "Laptop"))
+	g.do("naming it", chromedp.SendKeys(chromedp.CSS("#name"), "Laptop"),
+		chromedp.SendKeys(chromedp.CSS("#password"), "SeveralWordsInARow"))
 	g.do("adding it", chromedp.Click(chromedp.CSS("form[data-passkey] button")))
 	g.sees("Keep your recovery codes")
 	g.presses("I have kept them: continue")
@@ -162,5 +163,19 @@ func TestPasskeysInBrowser(t *testing.T) {
 	g.do("waiting for the message", chromedp.WaitVisible(chromedp.CSS("#error")))
 	g.inspect("passkey-login-refused")
 	g.login("ada", "SeveralWordsInARow")
+	cameBack()
+
+	// A user who needs a second factor and has none adds a passkey in the login.
+	key.touch(false)
+	g.open(album, "prompt", "login", "acr_values", "2")
+	g.login("john.doe", demoPassword)
+	g.sees("Add an authenticator app")
+	g.presses("Add a passkey")
+	g.sees("Add a passkey")
+	g.inspect("passkey-first")
+	key.touch(true)
+	g.do("adding it", chromedp.Click(chromedp.CSS("form[data-passkey] button")))
+	g.sees("Keep your recovery codes")
+	g.presses("I have kept them: continue")
 	cameBack()
 }

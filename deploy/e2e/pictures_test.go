@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"flag"
@@ -147,8 +148,8 @@ func takeConsolePictures(t *testing.T) {
 	a.keepWide("console-client")
 }
 
-// keep writes a picture of the page, with two pixels for each of CSS. The authorization server has its address of
-// `make run` there.
+// keep writes a picture of the page, with two pixels for each of CSS. Both servers have their addresses of `make run`
+// there.
 func (g *guest) keep(name string) {
 	g.t.Helper()
 	g.keepAt(name, 760, 480, 2, chromedp.FullScreenshot(100)) // 100 makes it a PNG
@@ -168,8 +169,9 @@ func (g *guest) keepAt(name string, width, height int64, scale float64, take chr
 	defer cancel()
 	g.eval(fmt.Sprintf(`(() => {
 		const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-		while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(%q, "127.0.0.1:9000");
-	})()`, strings.TrimPrefix(g.base, "http://")))
+		while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data
+			.replaceAll(%q, "127.0.0.1:9000").replaceAll(%q, "127.0.0.1:8000");
+	})()`, strings.TrimPrefix(g.base, "http://"), strings.TrimPrefix(cmp.Or(g.api, g.base), "http://")))
 	g.show(390, 844, "light")
 	g.picture(name + "-phone")
 	g.do("setting the screen up", chromedp.EmulateViewport(width, height, chromedp.EmulateScale(scale)))

@@ -18,7 +18,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/dpop"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
@@ -99,76 +98,30 @@ func (g *Guard) Delays() statuslist.Delays {
 //	403  a scope is missing
 //	503  the token cannot be checked now; Retry-After is set
 func (g *Guard) Require(scopes ...string) func(http.Handler) http.Handler {
-	return g.protect(scopes, func(*token.Claims) bool { return true })
+	return g.protect(scopes, func(*token.Claims) *Refusal { return nil })
 }
 
 // RequireUser is like Require, and also refuses, as invalid, a token that a client got for itself with
 // the client credentials grant. The claims have the user's names only if the scopes include profile;
 // Subject is always the user's id.
 func (g *Guard) RequireUser(scopes ...string) func(http.Handler) http.Handler {
-	return g.protect(scopes, (*token.Claims).IsUser)
-}
-
-// UserLogin says how and when a user must have logged in (RFC 9470).
-type UserLogin struct {
-	// ACRValues are the authentication context classes that the token may have (acr): a login with two factors is "2" at
-	// Hallpass. Empty means any. If there are several, name the best one first.
-	ACRValues []string
-	// MaxAge is how long ago the login may be (auth_time), in whole seconds; zero means any time.
-	MaxAge time.Duration
-}
-
-// RequireLogin is like RequireUser, and also refuses a token of a login that is not good enough. The client is told
-// which one is, and asks the user to log in again (RFC 9470 section 3):
-//
-//	401  the login had too few factors, or was too long ago
-func (g *Guard) RequireLogin(login UserLogin, scopes ...string) func(http.Handler) http.Handler {
-	enough := func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			claims, _ := FromContext(r.Context())
-			if login.accepts(claims, g.verifier.Now()) {
-				next.ServeHTTP(w, r)
-				return
-			}
-			refusal := &Refusal{
-				Status: http.StatusUnauthorized, Code: oauth.CodeInsufficientLogin, Detail: detailLogin,
-				Scope: scopes, Audience: g.Audience(), Metadata: g.metadataURL(),
-				ACRValues: login.ACRValues, MaxAge: login.MaxAge,
-			}
-			g.describe(refusal, schemeOf(claims))
-			refusal.Write(w)
-		})
-	}
-	protected := g.RequireUser(scopes...)
-	return func(next http.Handler) http.Handler { return protected(enough(next)) }
-}
-
-// accepts reports whether the login of a token is good enough at now. A login in the future, beyond the difference
-// between clocks, counts as too old: nobody knows when it was.
-func (l UserLogin) accepts(c *token.Claims, now time.Time) bool {
-	if len(l.ACRValues) > 0 && !slices.Contains(l.ACRValues, c.ACR) {
-		return false
-	}
-	age := now.Sub(c.AuthTime)
-	return l.MaxAge == 0 || !c.AuthTime.IsZero() && age <= l.MaxAge && age >= -token.DefaultLeeway
+	return g.RequireLogin(UserLogin{}, scopes...)
 }
 
 // protect returns middleware that writes the refusal of a request, or calls the next handler with the
-// claims in the context.
-func (g *Guard) protect(scopes []string, accepts func(*token.Claims) bool) func(http.Handler) http.Handler {
+// claims in the context. check may refuse a token that is valid and has the scopes.
+func (g *Guard) protect(scopes []string, check func(*token.Claims) *Refusal) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			claims, nonce, refusal := g.authenticate(r, scopes)
-			if refusal == nil && !accepts(claims) {
-				refusal = g.InvalidToken()
-				refusal.Scope = scopes
-				g.describe(refusal, schemeOf(claims))
+			setNonce(w, nonce)
+			if refusal == nil {
+				refusal = check(claims)
 			}
 			if refusal != nil {
 				refusal.Write(w)
 				return
 			}
-			setNonce(w, nonce)
 			ctx := NewContext(r.Context(), claims)
 			if claims.KeyThumbprint != "" {
 				ctx = context.WithValue(ctx, provenKey{g}, provenBy(r))

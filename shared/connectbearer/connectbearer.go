@@ -13,7 +13,8 @@
 //
 // A call that is refused ends with Unauthenticated, PermissionDenied, InvalidArgument (more than one token) or
 // Unavailable (the token cannot be checked now). The error has a google.rpc.ErrorInfo. Its reason is that of
-// rpcbearer.Reason, and its metadata has the scope that the method needs and the challenge (RFC 6750 section 3).
+// rpcbearer.Reason, and its metadata is that of rpcbearer.Details: the scope and the login that the method needs, and
+// the challenge (RFC 6750 section 3).
 // With the Connect protocol, the header WWW-Authenticate has the challenge too.
 //
 // The package is a separate module, so that an API without Connect does not depend on it.
@@ -130,13 +131,7 @@ func (i *interceptor) errorOf(refusal *bearer.Refusal) *connect.Error {
 	info := &errdetails.ErrorInfo{
 		Reason:   rpcbearer.Reason(refusal),
 		Domain:   i.guard.Audience(),
-		Metadata: map[string]string{},
-	}
-	if len(refusal.Scope) > 0 {
-		info.Metadata["scope"] = refusal.Scope.String()
-	}
-	if challenge := refusal.Challenge(); challenge != "" {
-		info.Metadata["www_authenticate"] = challenge
+		Metadata: rpcbearer.Details(refusal),
 	}
 	addDetail(err, info)
 	if refusal.Status == http.StatusServiceUnavailable {

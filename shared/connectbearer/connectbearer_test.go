@@ -24,6 +24,7 @@ import (
 const (
 	unary    = "/test.v1.Echo/Unary"
 	stream   = "/test.v1.Echo/Stream"
+	stepUp   = "/test.v1.Echo/StepUp"
 	unlisted = "/test.v1.Echo/Unlisted"
 )
 
@@ -51,9 +52,10 @@ func newAPI(t *testing.T) *api {
 	protect := connect.WithInterceptors(connectbearer.New(guard, rpcbearer.Methods{
 		unary:  rpcbearer.Scopes("items:read"),
 		stream: rpcbearer.UserScopes("items:read"),
+		stepUp: rpcbearer.LoginScopes(bearer.UserLogin{ACRValues: []string{"2"}, MaxAge: 5 * time.Minute}, "items:read"),
 	}))
 	mux := http.NewServeMux()
-	for _, method := range []string{unary, unlisted} {
+	for _, method := range []string{unary, stepUp, unlisted} {
 		mux.Handle(method, connect.NewUnaryHandler(method, whoAmI, protect))
 	}
 	mux.Handle(stream, connect.NewBidiStreamHandler(stream, whoAmIStream, protect))
@@ -62,6 +64,13 @@ func newAPI(t *testing.T) *api {
 	a.server.StartTLS()
 	t.Cleanup(a.server.Close)
 	return a
+}
+
+// twoFactors returns a token of a login with two factors.
+func (a *api) twoFactors() string {
+	claims := a.issuer.Claims("items:read")
+	claims.ACR, claims.AuthTime = "2", time.Now()
+	return a.issuer.Sign(claims)
 }
 
 func whoAmI(ctx context.Context, _ *connect.Request[text]) (*connect.Response[text], error) {
@@ -137,6 +146,12 @@ func TestUnary(t *testing.T) {
 				`error="insufficient_scope"`)
 			_, err = call(unary, "Bearer "+token, "Bearer "+token)
 			checkRefused(t, options == nil, err, connect.CodeInvalidArgument, "INVALID_REQUEST", `error="invalid_request"`)
+			_, err = call(stepUp, "Bearer "+token)
+			checkRefused(t, options == nil, err, connect.CodeUnauthenticated, "INSUFFICIENT_USER_AUTHENTICATION",
+				`acr_values="2", max_age="300"`)
+			if name, err := call(stepUp, "Bearer "+a.twoFactors()); err != nil || name != bearertest.Username {
+				t.Errorf("after a login with two factors: %s, %v", name, err)
+			}
 			_, err = call(unlisted, "Bearer "+token)
 			checkRefused(t, options == nil, err, connect.CodePermissionDenied, "METHOD_NOT_LISTED", "Bearer")
 		})

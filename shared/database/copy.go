@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 )
@@ -20,6 +21,9 @@ var (
 	ErrNotEmpty = errors.New("the database is not empty")
 	// ErrCopyDiffers means that a copy is not the same as the original.
 	ErrCopyDiffers = errors.New("the copy differs from the original")
+	// ErrCopyUnknown means that the connection was lost while a copy was committed: it is complete, or nothing was
+	// copied.
+	ErrCopyUnknown = errors.New("the database did not confirm the copy")
 )
 
 // progressRows is how many rows are copied between two calls of a progress function.
@@ -41,7 +45,8 @@ type CopyProgress struct {
 
 // CopyTo copies all rows to a PostgreSQL database with the same schema, reads them back and compares them. What
 // migrations have inserted there is replaced. It returns ErrNotEmpty if one of the tables in empty has
-// rows, and ErrCopyDiffers if what it reads back is not what it has written; the database is then as before.
+// rows, and ErrCopyDiffers if what it reads back is not what it has written. After an error the database is as before,
+// except after ErrCopyUnknown, which leaves all rows or none.
 //
 // Columns must be text or BIGINT. Rows that are inserted later get numbers as they would have in
 // the original.
@@ -68,10 +73,8 @@ func (l *SQLiteLock) CopyTo(
 		if !ok {
 			return errors.New("the connection is wrapped")
 		}
-		return pgx.BeginFunc(ctx, direct.Conn(), func(tx pgx.Tx) error {
-			c := &copying{from: l, to: tx, tables: tables, progress: progress}
-			return c.run(ctx, empty)
-		})
+		c := &copying{from: l, tables: tables, progress: progress}
+		return c.in(ctx, direct.Conn(), empty)
 	})
 	if err != nil {
 		return nil, canceled(ctx, err)
@@ -80,6 +83,27 @@ func (l *SQLiteLock) CopyTo(
 		copied = append(copied, CopiedTable{t.name, t.rows})
 	}
 	return copied, nil
+}
+
+// in copies in a transaction of its own.
+func (c *copying) in(ctx context.Context, conn *pgx.Conn, empty []string) (err error) {
+	if c.to, err = conn.Begin(ctx); err != nil {
+		return Unavailable("begin", err)
+	}
+	if err := c.run(ctx, empty); err != nil {
+		_ = c.to.Rollback(ctx) // without a connection, PostgreSQL rolls back by itself
+		return err
+	}
+	err = c.to.Commit(ctx)
+	var refused *pgconn.PgError
+	switch {
+	case err == nil:
+		return nil
+	// A FATAL error may come while PostgreSQL waits for a standby: the copy is stored then.
+	case errors.As(err, &refused) && refused.Severity == "ERROR", errors.Is(err, pgx.ErrTxCommitRollback):
+		return Unavailable("commit", err)
+	}
+	return fmt.Errorf("%w: %w", ErrCopyUnknown, err)
 }
 
 // canceled adds the reason to an error that a canceled context may have caused: pgx returns that of the

@@ -15,7 +15,8 @@
 //
 // A call that is refused ends with Unauthenticated, PermissionDenied, InvalidArgument (more than one token) or
 // Unavailable (the token cannot be checked now). The status has a google.rpc.ErrorInfo. Its reason is that of
-// rpcbearer.Reason, and its metadata has the scope that the method needs and the challenge (RFC 6750 section 3).
+// rpcbearer.Reason, and its metadata is that of rpcbearer.Details: the scope and the login that the method needs, and
+// the challenge (RFC 6750 section 3).
 // The header www-authenticate has the challenge too. (RFC 9110 section 6.5.1 forbids it in a trailer.)
 //
 // The package is a separate module, so that an API without gRPC does not depend on grpc-go.
@@ -145,13 +146,7 @@ func (p *Protector) errorOf(refusal *bearer.Refusal) error {
 	info := &errdetails.ErrorInfo{
 		Reason:   rpcbearer.Reason(refusal),
 		Domain:   p.guard.Audience(),
-		Metadata: map[string]string{},
-	}
-	if challenge := refusal.Challenge(); challenge != "" {
-		info.Metadata["www_authenticate"] = challenge
-	}
-	if len(refusal.Scope) > 0 {
-		info.Metadata["scope"] = refusal.Scope.String()
+		Metadata: rpcbearer.Details(refusal),
 	}
 	details := []protoadapt.MessageV1{info}
 	if refusal.Status == http.StatusServiceUnavailable {

@@ -31,6 +31,8 @@ type api struct {
 	server  *grpc.Server
 	protect *grpcbearer.Protector
 	ahead   atomic.Int64 // nanoseconds
+
+	received chan struct{} // gets a value for each message of StreamingInputCall
 }
 
 // methods are those of the service that the tests use. The others are missing.
@@ -38,11 +40,14 @@ var methods = rpcbearer.Methods{
 	"/grpc.testing.TestService/EmptyCall":      rpcbearer.Public(),
 	"/grpc.testing.TestService/UnaryCall":      rpcbearer.Scopes("items:read"),
 	"/grpc.testing.TestService/FullDuplexCall": rpcbearer.UserScopes("items:read"),
+	"/grpc.testing.TestService/StreamingInputCall": rpcbearer.LoginScopes(
+		bearer.UserLogin{ACRValues: []string{"2"}, MaxAge: 5 * time.Minute}, "items:read"),
 }
 
 // service responds with the name of the caller.
 type service struct {
 	testpb.UnimplementedTestServiceServer
+	received chan<- struct{}
 }
 
 func (service) EmptyCall(context.Context, *testpb.Empty) (*testpb.Empty, error) {
@@ -67,10 +72,23 @@ func (service) FullDuplexCall(stream testpb.TestService_FullDuplexCallServer) er
 	}
 }
 
+// StreamingInputCall receives messages, and says so.
+func (s service) StreamingInputCall(stream testpb.TestService_StreamingInputCallServer) error {
+	for {
+		switch _, err := stream.Recv(); {
+		case errors.Is(err, io.EOF):
+			return stream.SendAndClose(&testpb.StreamingInputCallResponse{})
+		case err != nil:
+			return err
+		}
+		s.received <- struct{}{}
+	}
+}
+
 // newAPI starts the server and connects to it. The test ends both.
 func newAPI(t *testing.T) *api {
 	t.Helper()
-	a := &api{issuer: bearertest.New(t)}
+	a := &api{issuer: bearertest.New(t), received: make(chan struct{}, 1)}
 	guard, err := bearer.Open(t.Context(), bearer.Config{
 		Issuer: bearertest.IssuerURL, Audience: bearertest.Audience, Keys: a.issuer.Ring(), AllowMissingStatus: true,
 		Now: func() time.Time { return time.Now().Add(time.Duration(a.ahead.Load())) },
@@ -81,7 +99,7 @@ func newAPI(t *testing.T) *api {
 	a.protect = grpcbearer.New(guard, methods)
 	a.server = grpc.NewServer(
 		grpc.ChainUnaryInterceptor(a.protect.Unary), grpc.ChainStreamInterceptor(a.protect.Stream))
-	testpb.RegisterTestServiceServer(a.server, service{})
+	testpb.RegisterTestServiceServer(a.server, service{received: a.received})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -205,6 +223,47 @@ func TestStream(t *testing.T) {
 	a.ahead.Store(int64(time.Hour))
 	_, err = say()
 	checkRefused(t, err, codes.Unauthenticated, "INVALID_TOKEN", "items:read")
+}
+
+// RFC 9470: the error says which login a method needs, and a stream ends when the login has become too old.
+func TestStepUp(t *testing.T) {
+	a := newAPI(t)
+	claims := a.issuer.Claims("items:read")
+	claims.ACR, claims.AuthTime, claims.ExpiresAt = "1", time.Now(), time.Now().Add(2*time.Hour)
+	call := func() testpb.TestService_StreamingInputCallClient {
+		stream, err := a.StreamingInputCall(with(t, "Bearer "+a.issuer.Sign(claims)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stream
+	}
+	checkStepUp := func(stream testpb.TestService_StreamingInputCallClient) {
+		t.Helper()
+		_, err := stream.CloseAndRecv()
+		checkRefused(t, err, codes.Unauthenticated, "INSUFFICIENT_USER_AUTHENTICATION", "items:read")
+		info := status.Convert(err).Details()[0].(*errdetails.ErrorInfo).GetMetadata()
+		if info["acr_values"] != "2" || info["max_age"] != "300" ||
+			!strings.Contains(info["www_authenticate"], `acr_values="2", max_age="300"`) {
+			t.Errorf("metadata %v", info)
+		}
+	}
+	refused := call()
+	checkStepUp(refused)
+	if header, _ := refused.Header(); !strings.Contains(strings.Join(header["www-authenticate"], ""), `acr_values="2"`) {
+		t.Errorf("header %v", header)
+	}
+
+	claims.ACR = "2"
+	if _, err := call().CloseAndRecv(); err != nil {
+		t.Fatal(err)
+	}
+	stream := call()
+	if err := stream.Send(&testpb.StreamingInputCallRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	<-a.received
+	a.ahead.Store(int64(time.Hour))
+	checkStepUp(stream)
 }
 
 // Check names the methods of the server that the table lacks.

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
 
@@ -120,6 +121,47 @@ func TestRequireForTools(t *testing.T) {
 			strings.Contains(challenge, `scope="notes:read notes:write"`) &&
 			strings.Contains(challenge, bearer.MetadataURL(bearertest.Audience)); named != (w.Code == http.StatusForbidden) {
 			t.Errorf("%s: challenge %s", name, challenge)
+		}
+	}
+}
+
+// RFC 9470: a call of a tool whose user must log in again is refused with what to ask for. Other tools work.
+func TestRequireLoginForTools(t *testing.T) {
+	tokens := bearertest.New(t)
+	guard := tokens.Guard()
+	guard.ServeMetadata(func(string, http.Handler) {})
+	login := bearer.UserLogin{ACRValues: []string{"2"}, MaxAge: 5 * time.Minute}
+	tools := map[string][]string{"write": {"notes:write"}, "burn": nil}
+	handler := mcpbearer.RequireLoginForTools(guard, login, tools)(http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	const burn = `{"method":"tools/call","params":{"name":"burn"}}`
+	write := strings.Replace(burn, "burn", "write", 1)
+	const stepUp = `error="insufficient_user_authentication"`
+	for name, tt := range map[string]struct {
+		body, acr, scope string
+		age              time.Duration
+		status           int
+		challenge        string
+	}{
+		"two factors":           {burn, "2", "notes:read", 0, 204, ""},
+		"one factor":            {burn, "1", "notes:read", 0, 401, stepUp},
+		"an hour ago":           {burn, "2", "notes:read", time.Hour, 401, stepUp},
+		"with a scope":          {write, "1", "notes:write", 0, 401, `scope="notes:write"`},
+		"without the scope":     {write, "2", "notes:read", 0, 403, "insufficient_scope"},
+		"another tool":          {strings.Replace(burn, "burn", "read", 1), "1", "notes:read", time.Hour, 204, ""},
+		"batch":                 {`[{"method":"ping"},` + burn + `]`, "1", "notes:read", 0, 401, stepUp},
+		"two names of the tool": {strings.Replace(burn, `"burn"`, `"burn","name":"x"`, 1), "2", "notes:read", 0, 400, ""},
+	} {
+		claims := tokens.Claims(strings.Fields(tt.scope)...)
+		claims.ACR, claims.AuthTime = tt.acr, time.Now().Add(-tt.age)
+		r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(tt.body))
+		r.Header.Set("Authorization", "Bearer "+tokens.Sign(claims))
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		challenge := w.Header().Get("WWW-Authenticate")
+		asked := strings.Contains(challenge, `acr_values="2", max_age="300"`)
+		if w.Code != tt.status || !strings.Contains(challenge, tt.challenge) || asked != (tt.status == 401) {
+			t.Errorf("%s: %d %s, want %d %s", name, w.Code, challenge, tt.status, tt.challenge)
 		}
 	}
 }

@@ -20,6 +20,35 @@ const maxCall = 4 << 20
 // responds to a request without a token, and the handler. It looks into batches, which the protocol had in
 // 2025-03-26 only. A body that is not JSON, or repeats a member, gets 400.
 func RequireForTools(guard *bearer.Guard, scopes map[string][]string) func(http.Handler) http.Handler {
+	return checkTools(func(r *http.Request, tool string) *bearer.Refusal {
+		needed := scopes[tool]
+		if len(needed) == 0 {
+			return nil
+		}
+		_, refusal := guard.Authenticate(r, needed...)
+		return refusal
+	})
+}
+
+// RequireLoginForTools is like RequireForTools, and also refuses a call of one of these tools with a token that is not
+// of a user, or of a login that is not good enough: 401 with what is needed in the challenge (RFC 9470 section 3), so
+// that a client can have its user log in again. A tool may need no scope. For all requests to a server, use
+// guard.RequireLogin instead.
+func RequireLoginForTools(
+	guard *bearer.Guard, login bearer.UserLogin, scopes map[string][]string,
+) func(http.Handler) http.Handler {
+	return checkTools(func(r *http.Request, tool string) *bearer.Refusal {
+		needed, listed := scopes[tool]
+		if !listed {
+			return nil
+		}
+		_, refusal := guard.AuthenticateLogin(r, login, needed...)
+		return refusal
+	})
+}
+
+// checkTools returns middleware that refuses a request if check refuses a tool that it calls.
+func checkTools(check func(r *http.Request, tool string) *bearer.Refusal) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCall))
@@ -34,11 +63,9 @@ func RequireForTools(guard *bearer.Guard, scopes map[string][]string) func(http.
 				return
 			}
 			for _, tool := range tools {
-				if needed := scopes[tool]; len(needed) > 0 {
-					if _, refusal := guard.Authenticate(r, needed...); refusal != nil {
-						refusal.Write(w)
-						return
-					}
+				if refusal := check(r, tool); refusal != nil {
+					refusal.Write(w)
+					return
 				}
 			}
 			next.ServeHTTP(w, r)

@@ -5,6 +5,7 @@
 //	var methods = rpcbearer.Methods{
 //		"/stock.v1.Stock/Get":          rpcbearer.Scopes("items:read"),
 //		"/stock.v1.Stock/Set":          rpcbearer.UserScopes("items:write"),
+//		"/stock.v1.Stock/Order":        rpcbearer.LoginScopes(bearer.UserLogin{ACRValues: []string{"2"}}, "items:order"),
 //		"/grpc.health.v1.Health/Check": rpcbearer.Public(),
 //	}
 package rpcbearer
@@ -16,16 +17,20 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
 // Access is what a method requires. The zero value requires a valid token without any scope.
 type Access struct {
 	scopes []string
 	user   bool
+	login  bearer.UserLogin // of the user
 	public bool
 }
 
@@ -34,6 +39,12 @@ func Scopes(scopes ...string) Access { return Access{scopes: scopes} }
 
 // UserScopes is like Scopes, and also refuses a token that a client got for itself.
 func UserScopes(scopes ...string) Access { return Access{scopes: scopes, user: true} }
+
+// LoginScopes is like UserScopes, and also refuses a token of a login that is not good enough (RFC 9470). The token of
+// a stream is checked at each message, so the stream ends when the login is older than MaxAge.
+func LoginScopes(login bearer.UserLogin, scopes ...string) Access {
+	return Access{scopes: scopes, user: true, login: login}
+}
 
 // Public requires nothing: the method ignores tokens.
 func Public() Access { return Access{public: true} }
@@ -63,15 +74,19 @@ func (m Methods) Authenticate(
 	if len(authorization) > 0 {
 		r.Header["Authorization"] = authorization
 	}
-	claims, refusal := guard.Authenticate(r.WithContext(ctx), access.scopes...)
-	if refusal == nil && access.user && !claims.IsUser() {
-		refusal = guard.InvalidToken()
-		refusal.Scope = access.scopes
-	}
+	claims, refusal := access.authenticate(guard, r.WithContext(ctx))
 	if refusal != nil {
 		return nil, refusal
 	}
 	return bearer.NewContext(ctx, claims), nil
+}
+
+// authenticate returns the claims of a request's token, or the refusal to respond with.
+func (a Access) authenticate(guard *bearer.Guard, r *http.Request) (*token.Claims, *bearer.Refusal) {
+	if a.user {
+		return guard.AuthenticateLogin(r, a.login, a.scopes...)
+	}
+	return guard.Authenticate(r, a.scopes...)
 }
 
 // Check returns an error that names the server's methods that are missing from the table, and the methods in the
@@ -95,8 +110,8 @@ func (m Methods) Check(served []string) error {
 }
 
 // Reason returns why a call was refused, as a constant for programs: INVALID_TOKEN, INSUFFICIENT_SCOPE,
-// INVALID_REQUEST, NOT_AUTHENTICATED (no token was sent), UNAVAILABLE (the token cannot be checked now) or
-// METHOD_NOT_LISTED.
+// INSUFFICIENT_USER_AUTHENTICATION (the user must log in again, see Details), INVALID_REQUEST, NOT_AUTHENTICATED (no
+// token was sent), UNAVAILABLE (the token cannot be checked now) or METHOD_NOT_LISTED.
 func Reason(refusal *bearer.Refusal) string {
 	switch {
 	case refusal.Code != oauth.ErrorCode(""):
@@ -107,4 +122,20 @@ func Reason(refusal *bearer.Refusal) string {
 		return "METHOD_NOT_LISTED"
 	}
 	return "NOT_AUTHENTICATED"
+}
+
+// Details returns what a caller needs in order to get a better token, for the metadata of google.rpc.ErrorInfo: scope,
+// acr_values and max_age, as in an authorization request, and www_authenticate, the challenge with all of them (RFC
+// 6750 section 3). What the refusal does not have is left out.
+func Details(refusal *bearer.Refusal) map[string]string {
+	details := map[string]string{
+		"www_authenticate": refusal.Challenge(),
+		"scope":            refusal.Scope.String(),
+		"acr_values":       strings.Join(refusal.ACRValues, " "),
+	}
+	if refusal.MaxAge > 0 {
+		details["max_age"] = strconv.FormatInt(int64(refusal.MaxAge/time.Second), 10)
+	}
+	maps.DeleteFunc(details, func(_, value string) bool { return value == "" })
+	return details
 }

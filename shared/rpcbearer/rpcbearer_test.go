@@ -1,12 +1,15 @@
 package rpcbearer_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/bearertest"
 	"github.com/hallpass-auth/hallpass/shared/rpcbearer"
+	"github.com/hallpass-auth/hallpass/shared/token"
 )
 
 var methods = rpcbearer.Methods{
@@ -14,6 +17,8 @@ var methods = rpcbearer.Methods{
 	"/stock.v1.Stock/Set":  rpcbearer.UserScopes("items:read", "items:write"),
 	"/stock.v1.Stock/Ping": rpcbearer.Public(),
 	"/stock.v1.Stock/Who":  {},
+	"/stock.v1.Stock/Order": rpcbearer.LoginScopes(
+		bearer.UserLogin{ACRValues: []string{"2", "phr"}, MaxAge: 5 * time.Minute}, "items:write"),
 }
 
 // The table decides who may call a method, and a method that is not in it is refused.
@@ -60,9 +65,59 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
+// RFC 9470: a method may need a login with more factors, or a recent one, and a refusal says which.
+func TestLoginScopes(t *testing.T) {
+	issuer := bearertest.New(t)
+	guard := issuer.Guard()
+	sign := func(acr string, age time.Duration, change func(*token.Claims)) string {
+		claims := issuer.Claims("items:write")
+		claims.ACR, claims.AuthTime = acr, time.Now().Add(-age)
+		if change != nil {
+			change(claims)
+		}
+		return issuer.Sign(claims)
+	}
+	const better = "INSUFFICIENT_USER_AUTHENTICATION"
+	for name, tt := range map[string]struct {
+		token  string
+		reason string // empty if the call is allowed
+	}{
+		"two factors, now":  {sign("2", 0, nil), ""},
+		"the other class":   {sign("phr", 0, nil), ""},
+		"one factor":        {sign("1", 0, nil), better},
+		"an hour ago":       {sign("2", time.Hour, nil), better},
+		"in an hour":        {sign("2", -time.Hour, nil), better},
+		"without auth_time": {sign("2", 0, func(c *token.Claims) { c.AuthTime = time.Time{} }), better},
+		"service":           {sign("2", 0, func(c *token.Claims) { c.Subject = "reporter" }), "INVALID_TOKEN"},
+		"without the scope": {sign("1", 0, func(c *token.Claims) { c.Scope = nil }), "INSUFFICIENT_SCOPE"},
+	} {
+		_, refusal := methods.Authenticate(t.Context(), guard, "/stock.v1.Stock/Order", []string{"Bearer " + tt.token})
+		if refusal == nil {
+			if tt.reason != "" {
+				t.Errorf("%s: allowed, want %s", name, tt.reason)
+			}
+			continue
+		}
+		if got := rpcbearer.Reason(refusal); got != tt.reason {
+			t.Errorf("%s: refused with %s, want %q", name, got, tt.reason)
+		}
+		details := rpcbearer.Details(refusal)
+		delete(details, "www_authenticate")
+		want := map[string]string{"scope": "items:write"}
+		if tt.reason == better {
+			want["acr_values"], want["max_age"] = "2 phr", "300"
+		}
+		if !maps.Equal(details, want) {
+			t.Errorf("%s: details %v, want %v", name, details, want)
+		}
+	}
+}
+
 // Check names the methods that differ.
 func TestCheck(t *testing.T) {
-	served := []string{"/stock.v1.Stock/Get", "/stock.v1.Stock/Set", "/stock.v1.Stock/Ping", "/stock.v1.Stock/Who"}
+	served := []string{
+		"/stock.v1.Stock/Get", "/stock.v1.Stock/Set", "/stock.v1.Stock/Ping", "/stock.v1.Stock/Who", "/stock.v1.Stock/Order",
+	}
 	if err := methods.Check(served); err != nil {
 		t.Error(err)
 	}

@@ -64,7 +64,9 @@ type Config struct {
 // Client knows which tokens are revoked; it implements token.Revocations. It fetches a list when a token
 // first refers to it, and again in the background as the list's ttl and exp say; HTTP caching headers
 // are ignored. Once a list is known, no request waits for a fetch. While the authorization server is
-// down, a list is used until it or its key expires. A Client is safe for concurrent use.
+// down, a list is used until it or its key expires. A fetch may take 30 seconds while the server goes on
+// sending, so that long lists arrive on slow links. It is given up when the server is silent for 5
+// seconds. A Client is safe for concurrent use.
 type Client struct {
 	cfg   Config
 	http  *http.Client
@@ -103,7 +105,6 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	c := &Client{cfg: cfg, lists: map[string]*trackedList{}, delays: newDelays(), http: &http.Client{
 		Transport:     cfg.Transport,
-		Timeout:       fetchTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	c.start = func(l *trackedList) { go c.track(ctx, l) }

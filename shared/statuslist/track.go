@@ -2,32 +2,28 @@ package statuslist
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // How lists are fetched.
 const (
-	fetchTimeout     = 2 * time.Second
-	fetchFirstTime   = 2 * time.Second        // how long the first requests for a list wait
+	fetchSilence     = 5 * time.Second        // how long a server may send nothing, from the connection to the last byte
+	fetchLimit       = 30 * time.Second       // of a whole fetch: a long list on a slow link
+	fetchFirstTime   = 2 * time.Second        // how long a list that was never fetched is tried without a pause
+	fetchFirstWait   = 4 * time.Second        // how long the first requests for a list wait
 	fetchRetry       = time.Second / 2        // after a failure
 	fetchInterval    = time.Minute            // for a list without a ttl
 	fetchMinInterval = 100 * time.Millisecond // between two fetches, whatever the ttl, and between first attempts
 )
-
-// maxResponse bounds the signed form, in bytes. It is twice the size of a list of MaxSize random bits.
-const maxResponse = 512 << 10
 
 // trackedList is a list that is fetched periodically.
 type trackedList struct {
 	uri, address string
 	began        time.Time                  // when the list was first used
 	copy         atomic.Pointer[cachedList] // nil before the first success
-	tried        chan struct{}              // closed when copy is set or the first attempts have failed
+	tried        chan struct{}              // closed when the first requests no longer wait
 	used         atomic.Int64               // when the list was last used, in seconds since 1970
 	wake         chan struct{}              // holds a value if the list should be fetched now
 }
@@ -61,8 +57,8 @@ func (l *trackedList) confirmed() time.Time {
 	return l.began
 }
 
-// wait returns the copy. Without a copy, it waits until the first attempts to fetch one are over or
-// ctx ends, because a server that has just started may need a moment.
+// wait returns the copy. Without a copy, it waits until the first attempts to fetch one are over, fetchFirstWait has
+// passed or ctx ends, because a server that has just started may need a moment.
 func (l *trackedList) wait(ctx context.Context) (*cachedList, error) {
 	if cached := l.copy.Load(); cached != nil {
 		return cached, nil
@@ -80,8 +76,11 @@ func (l *trackedList) wait(ctx context.Context) (*cachedList, error) {
 
 // track fetches a list periodically until ctx ends or the list is idle.
 func (c *Client) track(ctx context.Context, l *trackedList) {
+	tried := sync.OnceFunc(func() { close(l.tried) })
+	late := time.AfterFunc(fetchFirstWait, tried)
 	err := c.fetchFirst(ctx, l)
-	close(l.tried)
+	late.Stop()
+	tried()
 	for state := fresh; ctx.Err() == nil; err = c.fetch(ctx, l) {
 		now, cached := c.cfg.Now(), l.copy.Load()
 		if l.idle(now) && (err == nil || cached == nil || c.checkUsable(cached.latest(), now) != nil) {
@@ -97,7 +96,7 @@ func (c *Client) track(ctx context.Context, l *trackedList) {
 	}
 }
 
-// fetchFirst tries to fetch a list for as long as the first requests wait for it.
+// fetchFirst tries to fetch a list without a pause for fetchFirstTime, while the first requests wait for it.
 func (c *Client) fetchFirst(ctx context.Context, l *trackedList) (err error) {
 	for began := time.Now(); ctx.Err() == nil && time.Since(began) < fetchFirstTime; sleep(ctx, fetchMinInterval, nil) {
 		if err = c.fetch(ctx, l); err == nil {
@@ -149,71 +148,4 @@ func (c *Client) report(ctx context.Context, l *trackedList, before state, err e
 		c.cfg.Log.InfoContext(ctx, "status list fetched again", "uri", l.uri)
 	}
 	return now
-}
-
-// fetch replaces the copy with the published list, and counts failures.
-func (c *Client) fetch(ctx context.Context, l *trackedList) error {
-	err := c.tryFetch(ctx, l)
-	if err != nil {
-		c.failures.Add(1)
-	}
-	return err
-}
-
-// tryFetch makes one request for the list.
-func (c *Client) tryFetch(ctx context.Context, l *trackedList) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, l.address, nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Accept", MediaType)
-	before := l.copy.Load()
-	if before != nil && before.latest().etag != "" && c.checkUsable(before.latest(), c.cfg.Now()) == nil {
-		req.Header.Set("If-None-Match", before.latest().etag)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotModified && req.Header.Get("If-None-Match") != "" {
-		now := c.cfg.Now()
-		if err := c.checkUsable(before.latest(), now); err != nil {
-			return err // it has expired since the request was sent, and a 304 is not signed
-		}
-		l.copy.Store(&cachedList{lists: before.lists, confirmed: now})
-		return nil
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the response is %s", resp.Status)
-	}
-	cached, err := c.read(resp, l, before)
-	if errors.Is(err, errOlder) && c.cfg.Now().Sub(before.confirmed) < olderTimeout {
-		return nil // but do not update confirmed
-	}
-	if err == nil {
-		l.copy.Store(cached)
-	}
-	return err
-}
-
-// read verifies the list in the response and merges it into the previous copy.
-func (c *Client) read(resp *http.Response, l *trackedList, before *cachedList) (*cachedList, error) {
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(raw) > maxResponse {
-		return nil, errors.New("the response is too large")
-	}
-	now := c.cfg.Now()
-	t, err := Verify(string(raw), Expected{URI: l.uri, Keys: c.cfg.Keys, Audience: c.cfg.Audience, Now: now})
-	if err != nil {
-		return nil, err
-	}
-	merged, err := c.merge(before, newPublishedList(t, resp.Header.Get("ETag"), now), now)
-	if err == nil {
-		c.lookForRevocations(before, t, now)
-	}
-	return merged, err
 }

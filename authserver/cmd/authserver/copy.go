@@ -29,7 +29,8 @@ func (c *copyCommand) Help() string {
 	return `Stop the servers, copy, and start them with the new HALLPASS_DATABASE_URL and the same keys file. Nobody is
 logged out: grants keep their numbers, and tokens stay valid.
 
-All rows are read back and compared. If something fails, the PostgreSQL database is as before. The SQLite file
+All rows are read back and compared. If something fails, the PostgreSQL database is as before; the command says so
+if it cannot know. The SQLite file
 is not changed; do not start a server on it again.`
 }
 
@@ -62,7 +63,11 @@ func (c *copyCommand) Run(ctx context.Context, streams program.Streams) error {
 	line := newProgressLine(streams.Err)
 	copied, err := store.CopyFile(ctx, lock, target, line.show)
 	line.clear()
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrCopyUnknown):
+		return exitError("", fmt.Errorf("%w: everything was copied, or nothing. Run the command again: "+
+			"if it says that the database is not empty, the copy is complete", err))
+	case err != nil:
 		return exitError("", fmt.Errorf("nothing was copied: %w", err))
 	}
 	return c.report(streams, copied)

@@ -18,7 +18,7 @@ const maxShownRefused = 100
 type refusedList struct {
 	shown io.Writer
 	count int
-	file  *os.File // nil if there is none
+	file  *os.File // nil without a path
 	lines *bufio.Writer
 }
 

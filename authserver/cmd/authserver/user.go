@@ -154,9 +154,11 @@ func (c *userAddCommand) Run(ctx context.Context, streams program.Streams) error
 	}
 	c.Username = user.Username
 	return c.do(ctx, streams, "added", func(s *admin.Service) error {
-		if n.Password, err = readPassword(ctx, streams); err != nil {
+		password, err := readPassword(ctx, streams)
+		if err != nil {
 			return err
 		}
+		n.Password = &password
 		s.Hash = c.hash
 		_, err = s.CreateUser(ctx, n)
 		return err

@@ -70,14 +70,14 @@ func TestKilledImport(t *testing.T) {
 // importFile returns a CSV file of users, every second with an id.
 func importFile(users int) string {
 	var b strings.Builder
+	const hash = "$2b$10$abcdefghijklmnopqrstuuQTcV9kCwwwv.Fh5SAxuTf4up4QkyRqC"
 	b.WriteString("username,email,email_verified,id,password_hash\n")
 	for i := range users {
 		id := ""
 		if i%2 == 0 {
 			id = fmt.Sprint(i)
 		}
-		fmt.Fprintf(&b, "user%05d,user%05d@example.com,true,%s,$2b$10$abcdefghijklmnopqrstuuQTcV9kCwwwv.Fh5SAxuTf4up4QkyRqC\n",
-			i, i, id)
+		fmt.Fprintf(&b, "user%05d,user%05d@example.com,true,%s,%s\n", i, i, id, hash)
 	}
 	return b.String()
 }

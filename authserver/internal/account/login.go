@@ -46,9 +46,9 @@ type LoginStore interface {
 	GiveBackTries(ctx context.Context, key FailureKey) error
 	// HasSecondFactor reports whether the user has a second factor.
 	HasSecondFactor(ctx context.Context, userID string) (bool, error)
-	// TellPasswordOnly asks for a mail to the user that a login by the right password alone was refused, at most once an
+	// NotifyPasswordOnly asks for a mail to the user that a login by the right password alone was refused, at most once an
 	// hour.
-	TellPasswordOnly(ctx context.Context, userID string, now time.Time) error
+	NotifyPasswordOnly(ctx context.Context, userID string, now time.Time) error
 }
 
 // FailureRecorder records failed logins in the audit log; *audit.Failures does. It is safe for concurrent use.
@@ -163,7 +163,7 @@ func (l *Login) newTry(ctx context.Context, a Attempt) (try, error) {
 	names := spellings(a.Username)
 	t := try{Attempt: a, digest: l.nameDigest(names[len(names)-1])}
 	var err error
-	if t.user, err = l.find(ctx, a.Username); err != nil && !errors.Is(err, record.ErrNotFound) {
+	if t.user, err = l.find(ctx, a.Username); err != nil {
 		return t, err
 	}
 	account := t.user.ID
@@ -174,22 +174,27 @@ func (l *Login) newTry(ctx context.Context, a Attempt) (try, error) {
 	return t, err
 }
 
-// find returns the user whose username or verified email address was typed. The username comes first: those of earlier
-// versions can have an @. An address that two users have verified finds nobody. The error is record.ErrNotFound or the
-// store's.
-func (l *Login) find(ctx context.Context, typed string) (User, error) {
-	user, err := Find(ctx, typed, l.Store.UserByUsername)
-	if !errors.Is(err, record.ErrNotFound) || !strings.Contains(typed, "@") {
-		return user, err
+// find returns the user whose username or verified email address was typed, or the zero User if nobody has it. The
+// username comes first: those of earlier versions can have an @. An address that two users have verified finds nobody.
+// It asks the same of the store whatever it finds, so that the time does not tell who has an account.
+func (l *Login) find(ctx context.Context, typed string) (found User, err error) {
+	for _, name := range spellings(typed) {
+		user, err := l.Store.UserByUsername(ctx, name)
+		if err != nil && !errors.Is(err, record.ErrNotFound) {
+			return User{}, err
+		}
+		if err == nil && found.ID == "" {
+			found = user
+		}
+	}
+	if !strings.Contains(typed, "@") {
+		return found, nil
 	}
 	owners, err := l.Store.UsersByEmail(ctx, FoldEmail(typed), 2)
-	if err != nil {
-		return User{}, err
+	if err == nil && found.ID == "" && len(owners) == 1 {
+		found = owners[0]
 	}
-	if len(owners) != 1 {
-		return User{}, record.ErrNotFound
-	}
-	return owners[0], nil
+	return found, err
 }
 
 // keyOf returns what the failures of an attempt are counted under. It does the same work for an unknown account.
@@ -300,7 +305,7 @@ func (l *Login) compare(ctx context.Context, t *try) error {
 		return ErrIncorrect
 	}
 	if needsMore {
-		l.tellPasswordOnly(ctx, t.user)
+		l.notifyPasswordOnly(ctx, t.user)
 		return errNeedsSecondFactor
 	}
 	l.rehash(ctx, t.user, t.Password, raw)

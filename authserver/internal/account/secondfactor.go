@@ -38,12 +38,12 @@ func (l *Login) needsSecondFactor(ctx context.Context, t try) (bool, error) {
 	return has || l.SecondFactors.Requires(t.user), err
 }
 
-// tellPasswordOnly asks for a mail to a user whose right password was not enough. It does so after the response, which
-// would otherwise come later than that to a wrong password.
-func (l *Login) tellPasswordOnly(ctx context.Context, user User) {
+// notifyPasswordOnly asks for a mail to a user whose right password was not enough. It does so after the response,
+// which would otherwise come later than that to a wrong password.
+func (l *Login) notifyPasswordOnly(ctx context.Context, user User) {
 	ctx = context.WithoutCancel(ctx)
 	go func() {
-		if err := l.Store.TellPasswordOnly(ctx, user.ID, l.Now()); err != nil {
+		if err := l.Store.NotifyPasswordOnly(ctx, user.ID, l.Now()); err != nil {
 			l.Log.WarnContext(ctx, "cannot ask for a mail about a refused login", "user", user.ID, "error", err)
 		}
 	}()

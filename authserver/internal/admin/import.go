@@ -33,7 +33,7 @@ var (
 
 // ImportedUser is a user of another system.
 type ImportedUser struct {
-	// Source is the kind of system, such as keycloak. SourceID is the id there; empty if there is none.
+	// Source is the kind of system, such as keycloak. SourceID is the id there; it may be empty.
 	Source, SourceID string
 	// Username may be empty or an email address: see Username.
 	Username string
@@ -69,8 +69,8 @@ func (s *Service) NewImport(o ImportOptions) *Import {
 	return &Import{service: s, importer: s.Store.NewImporter(o.DryRun), allowAdmins: o.AllowAdmins}
 }
 
-// Add adds up to ImportBatch users in one transaction. It returns for each why the user was not added, or nil. err is an
-// error of ctx or the database: nobody of the batch was added.
+// Add adds up to ImportBatch users in one transaction. It returns for each why the user was not added, or nil. err is
+// an error of ctx or the database: nobody of the batch was added.
 func (i *Import) Add(ctx context.Context, users []ImportedUser) (why []error, err error) {
 	now := i.service.Now()
 	why = make([]error, len(users))
@@ -133,8 +133,8 @@ func (i *Import) prepare(u ImportedUser, now time.Time) (account.User, error) {
 	return user, nil
 }
 
-// Username returns the username of an imported user: the one there, or the email address if there is none. Usernames
-// have no @, since people log in with their email address too, so that ada@example.com becomes ada.example.com.
+// Username returns the username of an imported user: the one there or, without one, the email address. Usernames have
+// no @, since people log in with their email address too, so that ada@example.com becomes ada.example.com.
 func Username(username, email string) string {
 	name := strings.TrimSpace(username)
 	if name == "" {

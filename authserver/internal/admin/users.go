@@ -50,9 +50,9 @@ type NewUser struct {
 	EmailVerified bool
 	// Groups are the groups that the user is in.
 	Groups []string
-	// Password is the first password. Empty means that the user gets a mail with a link to choose one, which needs a
-	// verified address.
-	Password string
+	// Password is the first password. Without one, the user gets a mail with a link to choose one, which needs a verified
+	// address.
+	Password *string
 }
 
 // Prepare returns the user as it would be stored, without a password, or why it is not valid.
@@ -72,10 +72,10 @@ func (s *Service) CreateUser(ctx context.Context, n NewUser) (account.User, erro
 	if err != nil {
 		return account.User{}, err
 	}
-	if n.Password == "" {
+	if n.Password == nil {
 		return s.createByMail(ctx, user)
 	}
-	if user.PasswordHash, err = s.Hash(ctx, user, n.Password); err != nil {
+	if user.PasswordHash, err = s.Hash(ctx, user, *n.Password); err != nil {
 		return account.User{}, err
 	}
 	return user, s.Store.CreateUser(ctx, user)

@@ -81,7 +81,7 @@ type NewUser struct {
 	Email         string   `json:"email,omitempty" maxLength:"254"`
 	EmailVerified bool     `json:"email_verified,omitempty" doc:"Somebody has checked that the address is the user's"`
 	Groups        []string `json:"groups,omitempty" nullable:"false" maxItems:"50"`
-	Password      string   `json:"password,omitempty" maxLength:"1024" doc:"Without one, the user gets a mail with a link to choose one, which needs a verified address"`
+	Password      *string  `json:"password,omitempty" maxLength:"1024" doc:"Without one, the user gets a mail with a link to choose one, which needs a verified address"`
 }
 
 // CreateUserIn is the input of CreateUser.

@@ -40,7 +40,7 @@ func WithActor(ctx context.Context, a Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, a)
 }
 
-// ActorFrom returns who acts in the context: the server itself if nobody else was set.
+// ActorFrom returns who acts in the context: [Server] if nobody was set.
 func ActorFrom(ctx context.Context) Actor {
 	if a, ok := ctx.Value(actorKey{}).(Actor); ok {
 		return a

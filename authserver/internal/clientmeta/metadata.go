@@ -44,6 +44,7 @@ type Metadata struct {
 	FrontLogout   string            `json:"frontchannel_logout_uri,omitempty"`
 	AfterLogout   []string          `json:"post_logout_redirect_uris,omitempty"`
 	BoundTokens   bool              `json:"dpop_bound_access_tokens,omitempty"` // RFC 9449 section 5.2
+	SecondFactor  bool              `json:"require_second_factor,omitempty"`    // an extension: see client.Client
 }
 
 // Errors of RFC 7591 section 3.2.2. Describe adds what is wrong.
@@ -73,6 +74,8 @@ func jsonType(t reflect.Type) string {
 		return "string"
 	case reflect.Slice:
 		return "array"
+	case reflect.Bool:
+		return "boolean"
 	default:
 		return "object"
 	}
@@ -94,7 +97,7 @@ func (m Metadata) Client(fallbackName string, allowed oauth.Scope) (client.Clien
 	c := client.Client{
 		Name:        m.Name,
 		Grants:      []oauth.GrantType{oauth.GrantAuthorizationCode},
-		RequireDPoP: m.BoundTokens,
+		RequireDPoP: m.BoundTokens, RequireSecondFactor: m.SecondFactor,
 	}
 	if c.Name == "" {
 		c.Name = fallbackName

@@ -58,9 +58,9 @@ func VerifyRequest(user account.User, now time.Time) (mail.Request, error) {
 }
 
 // RequestVerification sends a logged-in user a mail with a link that verifies the email address. It returns
-// ErrNothingToVerify, mail.ErrTooMany, or an error of ctx or the store. More than mail.MaxRequestsOfName requests for
-// an address in an hour are accepted and dropped. The address is the client's IP address. The language is
-// that of the page.
+// ErrNothingToVerify, mail.ErrTooMany, or an error of ctx or the store. Requests that
+// exceed mail.MaxRequestsOfName or mail.MaxRequestsOfNameByNetwork are accepted and dropped. The address is the
+// client's IP address. The language is that of the page.
 func (s *Service) RequestVerification(ctx context.Context, user account.User, address, language string) error {
 	m, err := VerifyRequest(user, s.Now())
 	if err != nil {
@@ -73,9 +73,9 @@ func (s *Service) RequestVerification(ctx context.Context, user account.User, ad
 // RequestChange sends a mail with a link to the new email address of a logged-in user, who has just given the
 // password. The address is the user's once the link is used. A note goes to the present address, if that is
 // verified. If the new address is that of another user, this user gets a mail instead, and nobody else learns it. It
-// returns ErrEmail, ErrSame, mail.ErrTooMany, or an error of ctx or the store. More than mail.MaxRequestsOfName
-// requests for an address in an hour are accepted and dropped. The address is the client's IP address. The language is
-// that of the page.
+// returns ErrEmail, ErrSame, mail.ErrTooMany, or an error of ctx or the store. Requests that exceed
+// mail.MaxRequestsOfName or mail.MaxRequestsOfNameByNetwork are accepted and dropped. The address is the client's IP
+// address. The language is that of the page.
 func (s *Service) RequestChange(ctx context.Context, user account.User, email, address, language string) error {
 	email, err := account.PrepareOwnEmail(email)
 	if err != nil {

@@ -34,6 +34,8 @@ func (s *Sender) letters(ctx context.Context, m Request) ([]letter, error) {
 	case PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, RecoveryCodesReplaced,
 		PasskeyCopied, PasswordOnly, WrongCodes, NewDevice, VerifyEmail, ChangeEmail, EmailChanging, EmailChanged:
 		return s.userLetters(ctx, m)
+	case AccountDeleted: // there is no user any longer
+		return lettersIf(m.Typed != "", letter{kind: m.Kind, to: m.Typed}), nil
 	case HaveAccount: // only in place of others
 	}
 	return nil, nil
@@ -187,7 +189,7 @@ func (s *Sender) newLink(ctx context.Context, l letter) (string, error) {
 	case HaveAccount:
 		return s.cfg.IssuerURL + ForgotPath, nil
 	case PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, RecoveryCodesReplaced,
-		PasskeyCopied, PasswordOnly, WrongCodes, NewDevice, EmailChanging, EmailChanged:
+		PasskeyCopied, PasswordOnly, WrongCodes, NewDevice, EmailChanging, EmailChanged, AccountDeleted:
 		return "", nil
 	}
 	text, err := secret.New(rand.Reader, "")

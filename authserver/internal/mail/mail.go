@@ -11,6 +11,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
 // Kind says what a mail is about. It is the name of a template.
@@ -45,6 +47,8 @@ const (
 	EmailChanging Kind = "email_changing"
 	// EmailChanged tells users at their previous email address that they have another one.
 	EmailChanged Kind = "email_changed"
+	// AccountDeleted tells people that their account was deleted, by themselves or by an administrator.
+	AccountDeleted Kind = "account_deleted"
 	// SignUp has a link for making an account. A user who has the address already gets HaveAccount instead.
 	SignUp Kind = "sign_up"
 	// Invitation is SignUp for somebody whom an administrator has invited.
@@ -54,16 +58,24 @@ const (
 	HaveAccount Kind = "have_account"
 )
 
-// Limits of requests that strangers make, in an hour. All servers of a database count together.
+// Limits of requests that strangers make. All servers of a database count together.
 const (
-	// LimitPeriod is how long a request counts.
+	// LimitPeriod is how long a request counts for MaxRequests and MaxRequestsOfNetwork.
 	LimitPeriod = time.Hour
-	// MaxRequests is how many may be made in all.
+	// MaxRequests is how many may be made in all, without those from known places.
 	MaxRequests = 20_000
-	// MaxRequestsOfNetwork is how many one network (ratelimit.SiteNetwork) may make.
+	// MaxRequestsOfNetwork is how many one network (ratelimit.SiteNetwork) or known place may make.
 	MaxRequestsOfNetwork = 30
-	// MaxRequestsOfName is how many may be made for one name. More are accepted and dropped.
+
+	// NamePeriod is how long a request counts for its name. It is the lifetime of the links in the mails: whenever a
+	// request is dropped because of MaxRequestsOfName, the mailbox has as many mails whose links still work.
+	NamePeriod = account.LinkLifetime
+	// MaxRequestsOfName is how many may be made for one name, by all networks together. More are accepted and dropped.
+	// Those from a known place count by themselves, so that nobody else can use them up.
 	MaxRequestsOfName = 5
+	// MaxRequestsOfNameByNetwork is how many one network or known place may make for one name: one stranger cannot use up
+	// those of all. More are accepted and dropped.
+	MaxRequestsOfNameByNetwork = 3
 )
 
 // ErrTooMany is returned for a request that exceeds MaxRequests or MaxRequestsOfNetwork.
@@ -77,12 +89,16 @@ type Request struct {
 	Kind Kind
 	// Typed is what somebody typed: for ResetPassword a username or an email address, for the kinds about another
 	// email address or a new account the address that gets the mail. It may be a mistake, such as a password, so it is
-	// deleted when the mail is sent, and never logged.
+	// deleted when the mail is sent, and never logged. For AccountDeleted it is the address that the user had.
 	Typed string
 	// TypedDigest is the keyed digest under which requests for the same name are counted.
 	TypedDigest string
-	// Network is the digest of the network that the request came from; empty for one that no stranger made.
+	// Network is the digest of the network or the known place that the request came from; empty for one that no stranger
+	// made.
 	Network string
+	// FromKnownPlace says that the user with this name has logged in from there before. It is not stored: only
+	// RequestMail looks at it.
+	FromKnownPlace bool
 	// UserID is the user whom the mail is about; empty if only Typed says who gets it.
 	UserID string
 	// Language is that of the page where the mail was asked for, by its BCP 47 tag; empty for that of the user.

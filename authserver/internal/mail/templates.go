@@ -20,7 +20,7 @@ var embedded embed.FS
 var kinds = []Kind{
 	ResetPassword, PasswordChanged, SecondFactorAdded, SecondFactorRemoved, RecoveryCodeUsed, RecoveryCodesReplaced,
 	PasskeyCopied, PasswordOnly, WrongCodes, NewDevice, VerifyEmail, ChangeEmail, EmailChanging, EmailChanged,
-	SignUp, Invitation, HaveAccount,
+	AccountDeleted, SignUp, Invitation, HaveAccount,
 }
 
 // maxTemplate is the maximum size of a template, in bytes.

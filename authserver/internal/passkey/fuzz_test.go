@@ -52,7 +52,7 @@ func newFixture(t testing.TB) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.factor = *done.Added
+	f.factor = *done.NewFactor
 	if options, err = f.service.BeginSecondStep(f.user, []secondfactor.Factor{f.factor}, "browser"); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func FuzzSecondStep(f *testing.F) {
 		f.Fatal(err)
 	}
 	accepted, err := x.service.SecondStep(f.Context(), x.user, []secondfactor.Factor{x.factor}, "browser", x.assertion)
-	if err != nil || accepted.Used.LastStep != 2 {
+	if err != nil || accepted.UsedFactor.LastStep != 2 {
 		f.Fatalf("the seed is not accepted: %+v, %v", accepted, err)
 	}
 	f.Fuzz(func(t *testing.T, answer string) {
@@ -91,7 +91,7 @@ func FuzzSecondStep(f *testing.F) {
 			return
 		}
 		if !bytes.Contains([]byte(answer), []byte(want.Response.ClientDataJSON)) || done.Challenge != accepted.Challenge ||
-			done.Used.Secret != accepted.Used.Secret || done.Used.LastStep != 2 {
+			done.UsedFactor.Secret != accepted.UsedFactor.Secret || done.UsedFactor.LastStep != 2 {
 			t.Errorf("accepted %q: %+v", answer, done)
 		}
 	})
@@ -111,11 +111,11 @@ func FuzzRegister(f *testing.F) {
 			}
 			return
 		}
-		if done.Added.UserID != x.user.ID || done.Challenge.Digest == "" || len(done.Added.Secret) > 8<<10 ||
-			done.Added.LastStep < 0 || done.Added.Name != strings.TrimSpace(done.Added.Name) {
+		if done.NewFactor.UserID != x.user.ID || done.Challenge.Digest == "" || len(done.NewFactor.Secret) > 8<<10 ||
+			done.NewFactor.LastStep < 0 || done.NewFactor.Name != strings.TrimSpace(done.NewFactor.Name) {
 			t.Errorf("accepted %q: %+v", answer, done)
 		}
-		if _, err := x.service.BeginSecondStep(x.user, []secondfactor.Factor{*done.Added}, "browser"); err != nil {
+		if _, err := x.service.BeginSecondStep(x.user, []secondfactor.Factor{*done.NewFactor}, "browser"); err != nil {
 			t.Errorf("it cannot be used: %v", err)
 		}
 	})

@@ -32,12 +32,12 @@ func (s *Service) BeginLogin(browser string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	assertion, _, err := s.party.BeginDiscoverableLogin(
+	options, _, err := s.party.BeginDiscoverableLogin(
 		webauthn.WithChallenge(challenge), webauthn.WithUserVerification(protocol.VerificationRequired))
 	if err != nil {
 		return "", err
 	}
-	text, err := json.Marshal(assertion.Response)
+	text, err := json.Marshal(options.Response)
 	return string(text), err
 }
 
@@ -51,11 +51,11 @@ func (s *Service) BeginSecondStep(user account.User, factors []secondfactor.Fact
 	if err != nil {
 		return "", err
 	}
-	assertion, _, err := s.party.BeginLogin(o, webauthn.WithChallenge(challenge))
+	options, _, err := s.party.BeginLogin(o, webauthn.WithChallenge(challenge))
 	if err != nil {
 		return "", err
 	}
-	text, err := json.Marshal(assertion.Response)
+	text, err := json.Marshal(options.Response)
 	return string(text), err
 }
 
@@ -68,14 +68,14 @@ func (s *Service) Login(
 	a account.Attempt,
 	browser, answer string,
 ) (account.User, secondfactor.Completion, error) {
-	t := try{Attempt: a, purpose: loginWithout(browser)}
+	t := assertion{Attempt: a, purpose: loginWithout(browser)}
 	err := s.parse(&t, answer)
 	if err == nil {
 		err = s.findOwner(ctx, &t)
 	}
 	var done secondfactor.Completion
 	if err == nil {
-		done, err = s.counted(ctx, &t)
+		done, err = s.verifyCounted(ctx, &t)
 	}
 	s.cfg.Login.LogPasskey(ctx, t.user, a, err)
 	return t.user, done, err
@@ -89,7 +89,7 @@ func (s *Service) SecondStep(
 	factors []secondfactor.Factor,
 	browser, answer string,
 ) (done secondfactor.Completion, err error) {
-	t := try{purpose: secondStep(user, browser), user: user, afterPassword: true}
+	t := assertion{purpose: secondStep(user, browser), user: user, afterPassword: true}
 	if err = s.parse(&t, answer); err != nil {
 		return done, err
 	}
@@ -99,23 +99,23 @@ func (s *Service) SecondStep(
 	return s.verify(ctx, &t)
 }
 
-// try is an answer in progress.
-type try struct {
+// assertion is an answer that is being checked.
+type assertion struct {
 	account.Attempt
 	purpose       purpose
 	afterPassword bool
 	answer        *protocol.ParsedCredentialAssertionData
-	used          secondfactor.Challenge
+	challenge     secondfactor.Challenge
 	user          account.User // zero if nobody has the passkey
 	owner         *owner
 }
 
 // parse reads an answer and checks that it is to a challenge of the purpose.
-func (s *Service) parse(t *try, answer string) (err error) {
+func (s *Service) parse(t *assertion, answer string) (err error) {
 	if t.answer, err = protocol.ParseCredentialRequestResponseBytes([]byte(answer)); err != nil {
 		return refused(err)
 	}
-	t.used, err = s.challenges.check(t.answer.Response.CollectedClientData.Challenge, t.purpose)
+	t.challenge, err = s.challenges.check(t.answer.Response.CollectedClientData.Challenge, t.purpose)
 	return err
 }
 
@@ -125,7 +125,7 @@ func isUserHandle(text string) bool {
 }
 
 // findOwner finds the user of the user handle, if the user has the passkey.
-func (s *Service) findOwner(ctx context.Context, t *try) error {
+func (s *Service) findOwner(ctx context.Context, t *assertion) error {
 	t.owner = &owner{}
 	handle := string(t.answer.Response.UserHandle)
 	if !isUserHandle(handle) {
@@ -149,9 +149,9 @@ func (s *Service) findOwner(ctx context.Context, t *try) error {
 	return err
 }
 
-// counted counts a try of a login without a password before it verifies the answer, and gives it back if that is right.
+// verifyCounted counts a try of a login without a password, verifies the answer, and gives the try back if it is right.
 // Answers with a passkey that the user does not have do not count against the user, whose id is no secret.
-func (s *Service) counted(ctx context.Context, t *try) (done secondfactor.Completion, err error) {
+func (s *Service) verifyCounted(ctx context.Context, t *assertion) (done secondfactor.Completion, err error) {
 	of := t.user
 	if of.ID == "" {
 		of.ID = "unknown " + s.cfg.Login.NameDigest(t.answer.ID)
@@ -173,7 +173,7 @@ func (s *Service) counted(ctx context.Context, t *try) (done secondfactor.Comple
 }
 
 // verify verifies the answer of a user's passkey (section 7.2).
-func (s *Service) verify(ctx context.Context, t *try) (done secondfactor.Completion, err error) {
+func (s *Service) verify(ctx context.Context, t *assertion) (done secondfactor.Completion, err error) {
 	i := t.owner.find(t.answer.RawID)
 	if i < 0 {
 		return done, account.ErrPasskey
@@ -193,13 +193,13 @@ func (s *Service) verify(ctx context.Context, t *try) (done secondfactor.Complet
 	case key.Copied:
 		return done, ErrCopied
 	case proved.Authenticator.CloneWarning:
-		return done, s.mark(ctx, f, key, t.used)
+		return done, s.markCopied(ctx, f, key, t.challenge)
 	case !t.afterPassword && !key.Verified:
 		return done, ErrUnverified // somebody who has found a key without a PIN can set one (section 7.2 step 25)
 	}
 	key.BackedUp, key.Verified = proved.Flags.BackupState, proved.Flags.UserVerified
 	f.Secret, f.LastStep, f.LastUsedAt = key.text(), int64(proved.Authenticator.SignCount), s.cfg.Now()
-	done = secondfactor.Completion{Used: &f, Challenge: t.used}
+	done = secondfactor.Completion{UsedFactor: &f, Challenge: t.challenge}
 	if t.afterPassword {
 		done.Methods = secondfactor.WithSecondFactor(methodsOf(key)...)
 	} else {
@@ -208,9 +208,14 @@ func (s *Service) verify(ctx context.Context, t *try) (done secondfactor.Complet
 	return done, nil
 }
 
-// mark records that a passkey was copied, so that it no longer logs anybody in, and returns ErrCopied. It returns
+// markCopied records that a passkey was copied, so that it no longer logs anybody in, and returns ErrCopied. It returns
 // ErrExpired for a repeated answer, whose counter is not new either.
-func (s *Service) mark(ctx context.Context, f secondfactor.Factor, key credential, used secondfactor.Challenge) error {
+func (s *Service) markCopied(
+	ctx context.Context,
+	f secondfactor.Factor,
+	key credential,
+	used secondfactor.Challenge,
+) error {
 	old := f.Secret
 	key.Copied = true
 	f.Secret = key.text()

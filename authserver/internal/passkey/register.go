@@ -58,7 +58,7 @@ func (s *Service) BeginRegistration(user account.User, factors []secondfactor.Fa
 }
 
 // Register returns the new factor of a registration that the browser has answered, and its completion, which adds it;
-// that of a first factor also needs recovery codes: see secondfactor.Service.Adding. The answer is a
+// that of a first factor also needs recovery codes: see secondfactor.Service.WithRecoveryCodes. The answer is a
 // RegistrationResponseJSON. It returns account.ErrPasskey, ErrExpired, ErrRegistered or account.ErrBadName.
 func (s *Service) Register(
 	user account.User,
@@ -96,7 +96,7 @@ func (s *Service) Register(
 	}
 	f := s.newFactor(user, made, name)
 	return secondfactor.Completion{
-		Added: &f, Challenge: used, Methods: secondfactor.WithSecondFactor(methodsOf(newCredential(made))...),
+		NewFactor: &f, Challenge: used, Methods: secondfactor.WithSecondFactor(methodsOf(newCredential(made))...),
 	}, nil
 }
 

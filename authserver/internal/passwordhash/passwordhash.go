@@ -1,8 +1,8 @@
 // Package passwordhash verifies password hashes: those of this server, which are bcrypt, and those that users bring
 // along from other systems, which are bcrypt, argon2id, scrypt or PBKDF2.
 //
-// All costs have limits, so that nobody can stop a server by a hash that takes gigabytes or hours. They hold when a hash
-// is imported and again when a password is compared with it. At most one hash that needs much memory is computed at a
+// All costs have limits, so that nobody can stop a server by a hash that takes gigabytes or hours. They hold when a
+// hash is imported and again when a password is compared with it. At most one hash that needs much memory is computed at a
 // time in a process.
 package passwordhash
 
@@ -47,8 +47,8 @@ type scheme interface {
 	derive(password string, salt, key []byte) []byte
 }
 
-// collectFrom is how much memory of a hash is freed at once, in bytes. Otherwise the memory of several hashes would wait
-// for the garbage collector, which servers let run seldom.
+// collectFrom is how much memory of a hash is freed at once, in bytes. Otherwise the memory of several hashes would
+// wait for the garbage collector, which servers let run seldom.
 const collectFrom = 16 << 20
 
 // memory is held while a hash that needs much memory is computed.
@@ -122,8 +122,8 @@ func (h Hash) check() error {
 }
 
 // Foreign parses a hash that was made by another system and returns it as it is stored here. A bcrypt hash can have
-// cost 4 to 15. It is stored as $2b$ or $2y$ even if it was $2a$, which computes the same: $2a$ are those of this server.
-// The error wraps ErrHash.
+// cost 4 to 15. It is stored as $2b$ or $2y$ even if it was $2a$, which computes the same: $2a$ are those of this
+// server. The error wraps ErrHash.
 func Foreign(text string) (Hash, error) {
 	h, err := Parse(text)
 	if err != nil {

@@ -36,28 +36,47 @@ type Store interface {
 // Service serves users who have forgotten their password. It is safe for concurrent use. All fields are required.
 type Service struct {
 	Store Store
-	// Login hashes passwords, behind the same gate as logins.
+	// Login hashes passwords, behind the same gate as logins, and knows where users have logged in.
 	Login *account.Login
 	Now   func() time.Time
 	Log   *slog.Logger
 }
 
-// Request asks for a mail with a link, for what somebody has typed: a username or an email address. It does the
-// same work whether or not a user has it, since the user is looked up when the mail is written. It returns ErrTyped,
-// mail.ErrTooMany, or an error of ctx or the store. The address is the client's IP address. The language is
-// that of the page.
-func (s *Service) Request(ctx context.Context, typed, address, language string) error {
+// From is where somebody asks for a mail.
+type From struct {
+	// Address is the IP address that the request comes from, without the port.
+	Address string
+	// Browser is what the browser knows about logins in it.
+	Browser account.Browser
+	// Language is that of the page, by its BCP 47 tag.
+	Language string
+}
+
+// Request asks for a mail with a link, for what somebody has typed: a username or an email address. It does the same
+// work whether or not a user has it, since the mail is written later. Requests from a browser or an address that the
+// user has logged in from count by themselves, so that strangers cannot use them up. It returns ErrTyped,
+// mail.ErrTooMany, or an error of ctx or the store.
+func (s *Service) Request(ctx context.Context, typed string, from From) error {
 	typed = strings.TrimSpace(typed)
 	if typed == "" || len(typed) > maxTyped {
 		return ErrTyped
 	}
+	place, err := s.Login.KnownPlace(ctx, typed, from.Address, from.Browser)
+	if err != nil {
+		return err
+	}
+	key, network := account.NameKey(typed), ratelimit.SiteNetwork(from.Address)
+	if place != "" {
+		key, network = key+"\x00"+place, place
+	}
 	return s.Store.RequestMail(ctx, mail.Request{
-		Kind:        mail.ResetPassword,
-		Typed:       typed,
-		TypedDigest: s.Login.NameDigest(account.NameKey(typed)),
-		Network:     secret.Digest(ratelimit.SiteNetwork(address)),
-		Language:    language,
-		CreatedAt:   s.Now(),
+		Kind:           mail.ResetPassword,
+		Typed:          typed,
+		TypedDigest:    s.Login.NameDigest(key),
+		Network:        secret.Digest(network),
+		FromKnownPlace: place != "",
+		Language:       from.Language,
+		CreatedAt:      s.Now(),
 	})
 }
 

@@ -1,10 +1,10 @@
 // Package secondfactor checks what users log in with besides their password: an app that shows codes (TOTP, RFC 6238),
-// passkeys (package passkey), and recovery codes that take their place.
+// passkeys (package passkey), and recovery codes that replace either.
 //
-// A login of a user who has a second factor, or must have one, takes two steps. The first one, the password, stores a
-// [PendingLogin], which belongs to one browser. The second one uses a factor, or adds the first one, and only then the
-// session exists: one transaction of the store does both, so that a code works once however many servers get it. Every
-// kind of second factor ends in a [Completion], which the store carries out.
+// A login of a user who has a second factor, or must have one, takes two steps. The first step, the password, stores a
+// [PendingLogin], which belongs to one browser. The second step uses a factor, or adds the user's first one, and
+// creates the session: one transaction of the store does both, so that a code works once even if several servers get
+// it. Each kind of second factor results in a [Completion], which the store carries out.
 package secondfactor
 
 import (
@@ -15,14 +15,13 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 )
 
-// Kind says what a second factor is.
+// Kind is a kind of second factor.
 type Kind string
 
 // KindTOTP is an app that shows a code that changes every 30 seconds (RFC 6238).
 const KindTOTP Kind = "totp"
 
-// KindPasskey is a key that a device keeps and that signs challenges (Web Authentication). It also logs in without a
-// password.
+// KindPasskey is a key on a device that signs challenges (Web Authentication). It can also replace the password.
 const KindPasskey Kind = "passkey"
 
 // Bounds.
@@ -43,47 +42,46 @@ const (
 var (
 	// ErrIncorrect is returned for a code that is wrong, expired or was used. Callers cannot tell which.
 	ErrIncorrect = errors.New("incorrect code")
-	// ErrPendingUnknown is returned for a login that does not wait for its second step, or no longer does: it has
-	// expired or was completed, was tried too often, is another browser's, or the password or the second factors of its
-	// user have changed.
-	ErrPendingUnknown = errors.New("no login waits for its second step")
+	// ErrPendingUnknown is returned for a login that is not waiting for its second step: it has expired, was completed,
+	// was tried too often, or belongs to another browser, or its user's password or second factors have changed.
+	ErrPendingUnknown = errors.New("no login is waiting for its second step")
 	// ErrUnknown is returned for a second factor that the user does not have.
 	ErrUnknown = errors.New("no such second factor")
-	// ErrTooMany is returned if a user has as many factors of a kind as Max allows.
+	// ErrTooMany is returned if a user already has Max factors of a kind.
 	ErrTooMany = errors.New("too many second factors")
-	// ErrTaken is returned for a new factor whose ID belongs to a factor of the same or another user.
-	ErrTaken = errors.New("the second factor exists already")
-	// ErrRequired is returned for the removal of the last second factor of a user who must have one.
+	// ErrTaken is returned for a new factor whose ID is in use, by the same or another user.
+	ErrTaken = errors.New("the second factor already exists")
+	// ErrRequired is returned when a user who must have a second factor removes the last one.
 	ErrRequired = errors.New("the user must have a second factor")
-	// ErrEnrolment is returned for an enrolment that this server has not begun for the user, or too long ago.
+	// ErrEnrolment is returned for an enrolment that has expired, or that was not begun for this user.
 	ErrEnrolment = errors.New("no such enrolment")
-	// ErrSealed is returned if secrets of second factors cannot be read, because the keys that encrypt them are not in
+	// ErrSealed is returned if the secrets of second factors cannot be read, because the keys that decrypt them are not in
 	// the keys file.
 	ErrSealed = errors.New("the secrets of second factors cannot be read")
 )
 
 // Factor is a second factor of a user.
 type Factor struct {
-	// ID identifies the factor. It is random and no secret.
+	// ID identifies the factor. It is random, and not secret.
 	ID string
 	// UserID is whose factor it is.
 	UserID string
-	// Kind is what it is.
+	// Kind is its kind.
 	Kind Kind
-	// Name is what the user calls it.
+	// Name is the user's name for it.
 	Name string
-	// Secret is what the kind stores: for KindTOTP the encrypted secret, for KindPasskey the public key in JSON.
+	// Secret depends on the kind: for KindTOTP it is the encrypted secret, for KindPasskey the public key in JSON.
 	Secret string
 	// CreatedAt is when it was added.
 	CreatedAt time.Time
-	// LastUsedAt is when it was last used; zero if never.
+	// LastUsedAt is when it was last used; zero means never.
 	LastUsedAt time.Time
-	// LastStep grows with each use: for KindTOTP it is the latest time step of which a code was accepted (RFC 6238
-	// section 5.2), for KindPasskey the signature counter, which stays 0 if the device has none.
+	// LastStep grows with each use: for KindTOTP it is the latest time step whose code was accepted (RFC 6238 section
+	// 5.2), for KindPasskey the signature counter, which stays 0 if the device has none.
 	LastStep int64
 }
 
-// PendingLogin is a login whose password was right and that waits for its second step.
+// PendingLogin is a login whose password was right and that is waiting for its second step.
 type PendingLogin struct {
 	// Digest is the digest of the secret in the browser's cookie.
 	Digest string
@@ -95,16 +93,14 @@ type PendingLogin struct {
 	GrantType oauth.GrantType
 	// ContinueAt is the path and query where the browser goes after the login.
 	ContinueAt string
-	// Challenge is what a kind of second factor has asked the browser for and must remember; empty if there is nothing.
-	Challenge string
 	// EnrolLink is the digest of the account.EnrolLink by which the user adds the first factor; empty for none.
 	EnrolLink string
 	// CreatedAt and ExpiresAt bound its life.
 	CreatedAt, ExpiresAt time.Time
 }
 
-// PublicID identifies the login in the forms of its pages, so that a page of another login in the same browser is
-// noticed. The digest cannot be computed from it.
+// PublicID identifies the login in the forms of its pages, to detect a page of another login in the same browser. The
+// digest cannot be computed from it.
 func (p PendingLogin) PublicID() string { return publicID(p.Digest) }
 
 // Max returns how many factors of a kind a user can have.
@@ -115,34 +111,35 @@ func Max(kind Kind) int {
 	return MaxFactors
 }
 
-// Challenge is what a passkey has signed. Each can be used once. The zero value means that no passkey was used.
+// Challenge is a challenge that a passkey has signed. It can be used once. The zero value means that no passkey was
+// used.
 type Challenge struct {
 	// Digest identifies it.
 	Digest string
-	// ExpiresAt is until when its use is remembered.
+	// ExpiresAt is when its use can be forgotten.
 	ExpiresAt time.Time
 }
 
-// Completion is what the store does together with the end of a login, in one transaction: it uses a factor or a
-// recovery code, or adds the first factor of the user. One of Used, RecoveryCode and Added is set.
+// Completion is what the store does in the transaction that ends a login: it uses a factor or a recovery code, or adds
+// the user's first factor. One of UsedFactor, UsedCode and NewFactor is set.
 type Completion struct {
-	// Pending is the digest of the PendingLogin, which ends. It is empty when a user who is logged in does the same, and
-	// in a login by a passkey alone: then Challenge is set.
+	// Pending is the digest of the PendingLogin, which ends. It is empty for a new factor of a user who is logged in, and
+	// for a login by a passkey alone: that has a Challenge.
 	Pending string
-	// Challenge is the challenge that Used or Added has answered, of KindPasskey.
+	// Challenge is the challenge that a passkey, UsedFactor or NewFactor, has signed.
 	Challenge Challenge
-	// Used is the factor whose code or answer was right, with the new LastStep and Secret.
-	Used *Factor
-	// RecoveryCode is the digest of the recovery code.
-	RecoveryCode string
-	// Added is a new factor, and AddedCodes are the digests of the recovery codes that come with it.
-	Added      *Factor
-	AddedCodes []string
-	// EnrolLink is the digest of the link by which Added is added. It works once. Empty for none.
+	// UsedFactor is the factor that was used, with its new LastStep and Secret.
+	UsedFactor *Factor
+	// UsedCode is the digest of the recovery code that was used.
+	UsedCode string
+	// NewFactor is a factor to add, and NewCodes are the digests of the recovery codes that come with it.
+	NewFactor *Factor
+	NewCodes  []string
+	// EnrolLink is the digest of the link by which NewFactor is added. It works once. Empty for none.
 	EnrolLink string
 	// Methods are the authentication methods of the login (amr, RFC 8176).
 	Methods []string
 }
 
-// Policy says who must have a second factor. The zero value requires it of nobody.
+// Policy says which users must have a second factor. The zero value requires it of none.
 type Policy = account.SecondFactorPolicy

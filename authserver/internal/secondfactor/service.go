@@ -17,13 +17,13 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
-// enrolmentLifetime is how long a user has to type the first code of a new app.
+// enrolmentLifetime is how long a user has to type the first code of a new app after Begin.
 const enrolmentLifetime = time.Hour
 
 // maxName is the maximum length of a factor's name, in bytes.
 const maxName = 64
 
-// DefaultName is the name of an app whose user has given it none.
+// DefaultName is the name of an app that its user has not named.
 const DefaultName = "Authenticator app"
 
 // Store is the storage that Service needs. Its methods are safe for concurrent use.
@@ -58,28 +58,28 @@ type Service struct {
 	Log  *slog.Logger
 }
 
-// Enrolment is an app that is about to become a second factor.
+// Enrolment is an app that is being added as a second factor.
 type Enrolment struct {
-	// Secret is the secret, for people to type.
+	// Secret is the app's secret, in groups for people to type.
 	Secret string
-	// URI is the same for an app, in a QR code.
+	// URI is an otpauth URI with the same secret, for the QR code.
 	URI string
-	// Sealed is the secret for Confirm, encrypted.
+	// Sealed is the encrypted secret, which Resume and Confirm take.
 	Sealed string
 }
 
-// Begin begins an enrolment of a user. It stores nothing. It returns ErrSealed, or an error of ctx or the store.
+// Begin begins to add an app for a user. It stores nothing. It returns ErrSealed, or an error of ctx or the store.
 func (s *Service) Begin(ctx context.Context, user account.User) (Enrolment, error) {
 	text, err := newTOTPSecret(rand.Reader)
 	if err != nil {
 		return Enrolment{}, err
 	}
 	until := strconv.FormatInt(s.Now().Add(enrolmentLifetime).Unix(), 10)
-	sealed, err := s.Vault.Seal(ctx, until+" "+text, enrolmentOf(user))
+	sealed, err := s.Vault.Seal(ctx, until+" "+text, enrolmentPurpose(user))
 	return s.enrolment(user, text, sealed), err
 }
 
-// Resume returns an enrolment that Begin has returned, given what was sealed. It returns ErrEnrolment, ErrSealed, or an
+// Resume returns the enrolment that Begin returned, given its Sealed. It returns ErrEnrolment, ErrSealed, or an
 // error of ctx or the store.
 func (s *Service) Resume(ctx context.Context, user account.User, sealed string) (Enrolment, error) {
 	text, err := s.secretOf(ctx, user, sealed)
@@ -90,12 +90,12 @@ func (s *Service) enrolment(user account.User, text, sealed string) Enrolment {
 	return Enrolment{Secret: grouped(text), URI: keyURI(s.Name, user.Username, text), Sealed: sealed}
 }
 
-// enrolmentOf is the purpose of what Begin seals.
-func enrolmentOf(user account.User) string { return "enrolment of " + user.ID }
+// enrolmentPurpose is the purpose that Begin seals for: see Vault.
+func enrolmentPurpose(user account.User) string { return "enrolment of " + user.ID }
 
 // secretOf returns the secret of an enrolment.
 func (s *Service) secretOf(ctx context.Context, user account.User, sealed string) (string, error) {
-	opened, err := s.Vault.Open(ctx, sealed, enrolmentOf(user))
+	opened, err := s.Vault.Open(ctx, sealed, enrolmentPurpose(user))
 	if errors.Is(err, errForged) {
 		return "", ErrEnrolment
 	}
@@ -110,12 +110,13 @@ func (s *Service) secretOf(ctx context.Context, user account.User, sealed string
 	return text, nil
 }
 
-// Confirm returns the completion that adds the app of an enrolment, whose code somebody has typed, and the recovery
-// codes to show if it is the user's first factor. It returns ErrIncorrect, account.ErrBadName, ErrEnrolment, ErrSealed,
-// or an error of ctx or the store. Nothing is stored yet: Add, or the end of the login, does that.
+// Confirm returns the completion that adds an enrolled app to a user who has the given factors, and the recovery codes
+// to show if it is the first one. The code is one that the app shows. It returns ErrIncorrect, account.ErrBadName,
+// ErrEnrolment, ErrSealed, or an error of ctx or the store. It stores nothing: Add, or the end of the login, does.
 func (s *Service) Confirm(
 	ctx context.Context,
 	user account.User,
+	factors []Factor,
 	sealed, name, code string,
 ) (Completion, []string, error) {
 	fail := func(err error) (Completion, []string, error) { return Completion{}, nil, err }
@@ -137,37 +138,33 @@ func (s *Service) Confirm(
 		ID: uuid.NewString(), UserID: user.ID, Kind: KindTOTP, Name: name, CreatedAt: s.Now(), LastUsedAt: s.Now(),
 		LastStep: step,
 	}
-	if f.Secret, err = s.Vault.Seal(ctx, text, purposeOf(f)); err != nil {
+	if f.Secret, err = s.Vault.Seal(ctx, text, secretPurpose(f)); err != nil {
 		return fail(err)
 	}
-	factors, err := s.Store.SecondFactors(ctx, user.ID)
-	if err == nil {
-		err = s.checkNew(ctx, factors, text)
-	}
-	if err != nil {
+	if err = s.checkNotAdded(ctx, factors, text); err != nil {
 		return fail(err)
 	}
-	return s.Adding(Completion{Added: &f, Methods: WithSecondFactor(grant.MethodOTP)}, factors)
+	return s.WithRecoveryCodes(Completion{NewFactor: &f, Methods: WithSecondFactor(grant.MethodOTP)}, factors)
 }
 
-// Adding returns the completion that adds a factor to a user who has these factors, and the recovery codes to show if
-// it is the first one. The error is that of the source of randomness.
-func (s *Service) Adding(c Completion, factors []Factor) (Completion, []string, error) {
+// WithRecoveryCodes adds recovery codes to a completion that adds a factor to a user who has the given ones, if it is
+// the first factor, and returns them to show. The error is that of the source of randomness.
+func (s *Service) WithRecoveryCodes(c Completion, factors []Factor) (Completion, []string, error) {
 	if len(factors) > 0 {
 		return c, nil, nil
 	}
-	codes, digests, err := newRecoveryCodes(rand.Reader, c.Added.UserID)
-	c.AddedCodes = digests
+	codes, digests, err := newRecoveryCodes(rand.Reader, c.NewFactor.UserID)
+	c.NewCodes = digests
 	return c, codes, err
 }
 
-// checkNew returns ErrEnrolment if one of the factors has the secret already: the form was sent twice.
-func (s *Service) checkNew(ctx context.Context, factors []Factor, text string) error {
+// checkNotAdded returns ErrEnrolment if one of the factors already has the secret: the form was sent twice.
+func (s *Service) checkNotAdded(ctx context.Context, factors []Factor, text string) error {
 	for _, f := range factors {
 		if f.Kind != KindTOTP {
 			continue
 		}
-		stored, err := s.Vault.Open(ctx, f.Secret, purposeOf(f))
+		stored, err := s.Vault.Open(ctx, f.Secret, secretPurpose(f))
 		if err == nil && stored == text {
 			return ErrEnrolment
 		}
@@ -178,24 +175,24 @@ func (s *Service) checkNew(ctx context.Context, factors []Factor, text string) e
 	return nil
 }
 
-// WithSecondFactor returns the authentication methods of a login by a password and others (RFC 8176).
+// WithSecondFactor returns the authentication methods of a login by a password and other methods (RFC 8176).
 func WithSecondFactor(methods ...string) []string {
 	return slices.Concat([]string{grant.MethodPassword}, methods, []string{grant.MethodMultiFactor})
 }
 
-// purposeOf is the purpose of the sealed secret of a factor.
-func purposeOf(f Factor) string { return "secret of " + f.ID + " of " + f.UserID }
+// secretPurpose is the purpose that the secret of a factor is sealed for: see Vault.
+func secretPurpose(f Factor) string { return "secret of " + f.ID + " of " + f.UserID }
 
-// Check returns the completion of a login by the code of an app, or by a recovery code if recovery is set. Tries are
-// counted before the code is compared. It returns ErrIncorrect, an *account.ThrottledError, ErrSealed, or an error of
-// ctx or the store.
-func (s *Service) Check(ctx context.Context, t Try) (Completion, error) {
+// Check returns the completion of a login by the code of an app or by a recovery code. The caller counts tries. It
+// returns ErrIncorrect, ErrSealed, or an error of ctx or the store. Whether a recovery code is right, the store says at
+// the end of the login.
+func (s *Service) Check(ctx context.Context, t TypedCode) (Completion, error) {
 	if t.Code == "" || len(t.Code) > maxTypedCode {
 		return Completion{}, ErrIncorrect
 	}
 	if t.Recovery {
 		return Completion{
-			RecoveryCode: recoveryDigest(t.User.ID, t.Code), Methods: WithSecondFactor(grant.MethodOTP),
+			UsedCode: recoveryDigest(t.User.ID, t.Code), Methods: WithSecondFactor(grant.MethodOTP),
 		}, nil
 	}
 	factors, err := s.Store.SecondFactors(ctx, t.User.ID)
@@ -206,7 +203,7 @@ func (s *Service) Check(ctx context.Context, t Try) (Completion, error) {
 		if f.Kind != KindTOTP {
 			continue
 		}
-		text, err := s.Vault.Open(ctx, f.Secret, purposeOf(f))
+		text, err := s.Vault.Open(ctx, f.Secret, secretPurpose(f))
 		if errors.Is(err, errForged) {
 			err = ErrSealed
 		}
@@ -215,19 +212,19 @@ func (s *Service) Check(ctx context.Context, t Try) (Completion, error) {
 		}
 		if step, ok := totpStep(text, digitsOf(t.Code), s.Now(), f.LastStep); ok {
 			f.LastStep, f.LastUsedAt = step, s.Now()
-			return Completion{Used: &f, Methods: WithSecondFactor(grant.MethodOTP)}, nil
+			return Completion{UsedFactor: &f, Methods: WithSecondFactor(grant.MethodOTP)}, nil
 		}
 	}
 	return Completion{}, ErrIncorrect
 }
 
-// Try is a code that somebody has typed in the second step of a login.
-type Try struct {
-	// User is whose login it is.
+// TypedCode is a code that somebody has typed in the second step of a login.
+type TypedCode struct {
+	// User is the user whose login it is.
 	User account.User
-	// Code is what was typed.
+	// Code is the text that was typed.
 	Code string
-	// Recovery says that it is a recovery code.
+	// Recovery says that it is a recovery code, and not the code of an app.
 	Recovery bool
 }
 
@@ -236,7 +233,7 @@ type Try struct {
 func (s *Service) Add(ctx context.Context, user account.User, c Completion, keep, address string) error {
 	err := s.Store.AddSecondFactor(ctx, user, c, keep, s.Now())
 	if err == nil {
-		s.LogAdded(ctx, user, *c.Added, address)
+		s.LogAdded(ctx, user, *c.NewFactor, address)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/database"
 	"github.com/hallpass-auth/hallpass/shared/program"
@@ -91,8 +92,8 @@ func (s *Settings) startMail(ctx context.Context, cfg *web.Config, data *store.S
 		return program.WithCode(program.ExitUsage, err)
 	}
 	if transport == nil {
-		_, err := data.ForgetMailRequests(ctx, s.Now().Add(-mail.LimitPeriod))
-		return err
+		go forgetMails(ctx, data, s.Now)
+		return nil
 	}
 	templates, err := mail.LoadTemplates(s.Mail.MailTemplates)
 	if err != nil {
@@ -124,6 +125,19 @@ func (s *Settings) startMail(ctx context.Context, cfg *web.Config, data *store.S
 	}
 	go mail.New(sender).Run(ctx)
 	return nil
+}
+
+// forgetMails deletes the addresses in requests for mails that nobody has sent in time, until ctx ends.
+func forgetMails(ctx context.Context, data *store.Store, now func() time.Time) {
+	ticker := time.NewTicker(time.Minute)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		_, _ = data.ForgetMailRequests(ctx, now().Add(-mail.LimitPeriod)) // the next one repeats it
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
 }
 
 // adminPages returns the pages of the admin listener by path. data returns the database.

@@ -55,8 +55,8 @@ func (m *tokenMetrics) Refresh(result string) { m.refreshes.WithLabelValues(resu
 func observeLogins(reg prometheus.Registerer, login *account.Login) {
 	logins := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hallpass_logins_total",
-		Help: "Logins with a password by result: ok, wrong_password, unknown_user, disabled_user, demo_off, throttled, " +
-			"overloaded, or error.",
+		Help: "Logins with a password, or a passkey instead, by result: ok, wrong_password, wrong_passkey, " +
+			"unknown_passkey, second_factor_needed, unknown_user, disabled_user, demo_off, throttled, overloaded, or error.",
 	}, []string{"result"})
 	for _, result := range account.LoginResults() {
 		logins.WithLabelValues(result)

@@ -69,8 +69,8 @@ type Settings struct {
 	SignUp       SignUp              `embed:""`
 	SecondFactor SecondFactor        `embed:""`
 	Look         Look                `embed:""`
-	Audit        Audit               `embed:""`
 	Admin        Administration      `embed:""`
+	Audit        Audit               `embed:""`
 	Traces       tracing.Settings    `embed:""`
 
 	DatabaseReplicaURL string `group:"Data" env:"HALLPASS_DATABASE_REPLICA_URL" secret:"" placeholder:"URL" help:"Replica of the PostgreSQL database, for reads that may be half a second old: clients, APIs and new revocations. The primary is read while the replica is down or lags. It has one host; the password is that of the database."`

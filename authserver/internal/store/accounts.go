@@ -147,7 +147,7 @@ func (s *Store) DeleteAccount(ctx context.Context, user account.User, now time.T
 		if err := recordOf(ctx, tx, "account_deleted", user.ID, now); err != nil {
 			return err
 		}
-		return deleteUser(ctx, tx, user.Username)
+		return s.deleteUser(ctx, tx, user.Username, now)
 	})
 	if err == nil {
 		err = s.forgetEmail(ctx, user, now)
@@ -181,9 +181,11 @@ func (s *Store) forgetEmail(ctx context.Context, user account.User, now time.Tim
 
 // deleteUser deletes a user, who is locked, and what other tables than those that refer to the user have of the user.
 // The revoked grants stay, without the user, until their last token has expired.
-func deleteUser(ctx context.Context, tx transaction, username string) error {
-	var id, email string
-	err := tx.QueryRowContext(ctx, "SELECT id, email FROM users WHERE username = $1", username).Scan(&id, &email)
+func (s *Store) deleteUser(ctx context.Context, tx transaction, username string, now time.Time) error {
+	var id, email, language string
+	var verified bool
+	err := tx.QueryRowContext(ctx, "SELECT id, email, email_verified, language FROM users WHERE username = $1", username).
+		Scan(&id, &email, &verified, &language)
 	if err != nil {
 		return unavailable("delete user", err)
 	}
@@ -205,7 +207,12 @@ func deleteUser(ctx context.Context, tx transaction, username string) error {
 			return err
 		}
 	}
-	return nil
+	if !verified {
+		return nil
+	}
+	return s.addMail(ctx, tx, mail.Request{
+		Kind: mail.AccountDeleted, Typed: email, Language: language, CreatedAt: now,
+	})
 }
 
 // BrowserSession is a browser that a user is logged in with.

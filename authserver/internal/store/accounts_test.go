@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,8 +110,9 @@ func (p *person) addressesInLogOnly() {
 	}
 }
 
-// Nothing of a user is left in the database once the account is deleted. Events that a server has still to log have
-// the user's id in place of the username. The audit log, which nobody can change, has only ids and addresses.
+// Nothing of a user is left in the database once the account is deleted and the mail about that is sent. Events that a
+// server has still to log have the user's id in place of the username. The audit log, which nobody can change, has only
+// ids and addresses.
 func TestNothingIsLeftOfADeletedAccount(t *testing.T) {
 	t.Parallel()
 	for engine, open := range map[string]func(testing.TB) *store.Store{
@@ -128,6 +130,14 @@ func TestNothingIsLeftOfADeletedAccount(t *testing.T) {
 			}
 			p.must(p.s.DeleteAccount(t.Context(), p.user, now))
 			p.addressesInLogOnly()
+			if left := p.left(); !slices.Equal(left, []string{p.user.Email}) {
+				t.Errorf("before the mail, the database has %q", left)
+			}
+			requests, err := p.s.TakeMailRequests(t.Context(), now, now.Add(time.Minute), 10)
+			p.must(err)
+			for _, m := range requests {
+				p.must(p.s.FinishMailRequest(t.Context(), m))
+			}
 			if left := p.left(); len(left) > 0 {
 				t.Errorf("the database still has %q", left)
 			}

@@ -50,7 +50,7 @@ func useEnrolLink(ctx context.Context, tx transaction, c secondfactor.Completion
 		return nil
 	}
 	n, err := changed(ctx, tx, "use link", "DELETE FROM links WHERE digest = $1 AND user_id = $2 AND kind = $3",
-		c.EnrolLink, c.Added.UserID, string(account.EnrolLink))
+		c.EnrolLink, c.NewFactor.UserID, string(account.EnrolLink))
 	if err == nil && n == 0 {
 		err = secondfactor.ErrPendingUnknown
 	}

@@ -12,24 +12,28 @@ import (
 // inboxSize is how many mails the inbox keeps.
 const inboxSize = 100
 
-// RequestMail stores a request that a stranger has made. It returns mail.ErrTooMany if a limit is reached. A request
-// for a name that has reached mail.MaxRequestsOfName is dropped, which the caller cannot notice. The notes are other
-// mails that follow from the request, unless it is dropped. Calls at the same time may exceed mail.MaxRequests by as
-// many as they are, but not the other limits.
+// RequestMail stores a request that a stranger has made. It returns mail.ErrTooMany if mail.MaxRequests or
+// mail.MaxRequestsOfNetwork is reached. A request for a name that has reached one of the other limits is dropped, which
+// the caller cannot notice. The notes are other mails that follow from the request, unless it is dropped. Calls at the
+// same time may exceed mail.MaxRequests by as many as they are, but not the other limits.
 func (s *Store) RequestMail(ctx context.Context, m mail.Request, notes ...mail.Request) error {
 	// It counts before the transaction too: a transaction that is refused would make others wait.
-	var all, ofNetwork, ofName int64
-	since, until := seconds(m.CreatedAt.Add(-mail.LimitPeriod)), seconds(m.CreatedAt.Add(account.ClockMargin))
-	counted := []any{m.Network, m.TypedDigest, since, until}
-	if err := s.read.scanRow(ctx, countMails, counted, &ofNetwork, &ofName); err != nil {
-		return unavailable("count mails", err)
-	}
+	until := seconds(m.CreatedAt.Add(account.ClockMargin))
+	var all int64
 	err := s.read.scanRow(ctx, "SELECT COUNT(*) FROM mail_requests "+
-		"WHERE created_at > $1 AND created_at <= $2 AND network <> ''", []any{since, until}, &all)
+		"WHERE created_at > $1 AND created_at <= $2 AND network <> ''",
+		[]any{seconds(m.CreatedAt.Add(-mail.LimitPeriod)), until}, &all)
 	if err != nil {
 		return unavailable("count mails", err)
 	}
-	if all >= mail.MaxRequests || ofNetwork >= mail.MaxRequestsOfNetwork {
+	if all >= mail.MaxRequests && !m.FromKnownPlace {
+		return mail.ErrTooMany
+	}
+	var before mailCounts
+	if err := s.read.scanRow(ctx, countMails, before.args(m), before.columns()...); err != nil {
+		return unavailable("count mails", err)
+	}
+	if before.ofNetwork >= mail.MaxRequestsOfNetwork {
 		return mail.ErrTooMany
 	}
 	return s.inTx(ctx, "request mail", func(ctx context.Context, tx transaction) error {
@@ -38,25 +42,41 @@ func (s *Store) RequestMail(ctx context.Context, m mail.Request, notes ...mail.R
 				return err
 			}
 		}
-		if err := tx.QueryRowContext(ctx, countMails, counted...).Scan(&ofNetwork, &ofName); err != nil {
+		var counts mailCounts
+		if err := tx.QueryRowContext(ctx, countMails, counts.args(m)...).Scan(counts.columns()...); err != nil {
 			return unavailable("count mails", err)
 		}
 		requests := append([]mail.Request{m}, notes...)
 		switch {
-		case ofNetwork >= mail.MaxRequestsOfNetwork:
+		case counts.ofNetwork >= mail.MaxRequestsOfNetwork:
 			return mail.ErrTooMany
-		case ofName >= mail.MaxRequestsOfName:
+		case counts.ofName >= mail.MaxRequestsOfName, counts.ofBoth >= mail.MaxRequestsOfNameByNetwork:
 			requests = requests[:1]
-			requests[0].Typed = "" // nobody
+			requests[0].Typed, requests[0].TypedDigest = "", "" // of nobody: one network must not use up the limit of all
 		}
 		return s.addMails(ctx, tx, requests)
 	})
 }
 
-// countMails counts the requests from a network and for a name.
+// mailCounts are how many requests were made by a network, and how many for a name, by all and by the network, were not
+// dropped.
+type mailCounts struct{ ofNetwork, ofName, ofBoth int64 }
+
+// countMails counts requests. Its columns are mailCounts.columns, its arguments mailCounts.args.
 const countMails = "SELECT " +
-	"(SELECT COUNT(*) FROM mail_requests WHERE network = $1 AND created_at > $3 AND created_at <= $4), " +
-	"(SELECT COUNT(*) FROM mail_requests WHERE typed_digest = $2 AND created_at > $3 AND created_at <= $4)"
+	"(SELECT COUNT(*) FROM mail_requests WHERE network = $1 AND created_at > $3 AND created_at <= $5), " +
+	"(SELECT COUNT(*) FROM mail_requests WHERE typed_digest = $2 AND created_at > $4 AND created_at <= $5), " +
+	"(SELECT COUNT(*) FROM mail_requests WHERE typed_digest = $2 AND network = $1 AND created_at > $4 " +
+	"AND created_at <= $5)"
+
+func (c *mailCounts) columns() []any { return []any{&c.ofNetwork, &c.ofName, &c.ofBoth} }
+
+func (c *mailCounts) args(m mail.Request) []any {
+	return []any{
+		m.Network, m.TypedDigest, seconds(m.CreatedAt.Add(-mail.LimitPeriod)), seconds(m.CreatedAt.Add(-mail.NamePeriod)),
+		seconds(m.CreatedAt.Add(account.ClockMargin)),
+	}
+}
 
 // AddMails stores requests without looking at limits.
 func (s *Store) AddMails(ctx context.Context, requests ...mail.Request) error {

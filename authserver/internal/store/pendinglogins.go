@@ -17,10 +17,10 @@ import (
 func (s *Store) CreatePendingLogin(ctx context.Context, p secondfactor.PendingLogin, key account.FailureKey) error {
 	err := s.inTx(ctx, "create pending login", func(ctx context.Context, tx transaction) error {
 		n, err := changed(ctx, tx, "create pending login", "INSERT INTO pending_logins "+
-			"(digest, user_id, password_version, client_id, grant_type, continue_at, challenge, created_at, expires_at, "+
-			"enrol_link) SELECT $1, id, password_version, $4, $5, $6, $7, $8, $9, $10 FROM users "+
+			"(digest, user_id, password_version, client_id, grant_type, continue_at, created_at, expires_at, enrol_link) "+
+			"SELECT $1, id, password_version, $4, $5, $6, $7, $8, $9 FROM users "+
 			"WHERE id = $2 AND password_version = $3 AND disabled_at IS NULL "+s.dialect.keyShare,
-			p.Digest, p.UserID, p.PasswordVersion, p.ClientID, string(p.GrantType), p.ContinueAt, p.Challenge,
+			p.Digest, p.UserID, p.PasswordVersion, p.ClientID, string(p.GrantType), p.ContinueAt,
 			seconds(p.CreatedAt), seconds(p.ExpiresAt), p.EnrolLink)
 		if err == nil && n == 0 {
 			err = grant.ErrInactive
@@ -51,10 +51,10 @@ func (s *Store) PendingLogin(
 ) (secondfactor.PendingLogin, account.User, error) {
 	p := secondfactor.PendingLogin{Digest: digest}
 	var created, expires sql.NullInt64
-	err := s.read.scanRow(ctx, "SELECT user_id, password_version, client_id, grant_type, continue_at, challenge, "+
+	err := s.read.scanRow(ctx, "SELECT user_id, password_version, client_id, grant_type, continue_at, "+
 		"created_at, expires_at, enrol_link FROM pending_logins WHERE digest = $1 AND expires_at > $2 AND created_at <= $3",
 		[]any{digest, seconds(now), seconds(now.Add(account.ClockMargin))},
-		&p.UserID, &p.PasswordVersion, &p.ClientID, &p.GrantType, &p.ContinueAt, &p.Challenge, &created, &expires,
+		&p.UserID, &p.PasswordVersion, &p.ClientID, &p.GrantType, &p.ContinueAt, &created, &expires,
 		&p.EnrolLink)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, account.User{}, secondfactor.ErrPendingUnknown
@@ -75,17 +75,4 @@ func (s *Store) PendingLogin(
 func (s *Store) TryPendingLogin(ctx context.Context, digest string) error {
 	return s.execOne(ctx, "count try", secondfactor.ErrPendingUnknown,
 		"UPDATE pending_logins SET tries = tries + 1 WHERE digest = $1 AND tries < $2", digest, secondfactor.MaxTries)
-}
-
-// SetChallenge sets what a kind of second factor has asked the browser of a pending login for. It returns
-// secondfactor.ErrPendingUnknown if the login waits no longer.
-func (s *Store) SetChallenge(ctx context.Context, digest, challenge string) error {
-	return s.execOne(ctx, "set challenge", secondfactor.ErrPendingUnknown,
-		"UPDATE pending_logins SET challenge = $2 WHERE digest = $1", digest, challenge)
-}
-
-// DeletePendingLogin ends a login that waits for its second step. It does nothing if none does.
-func (s *Store) DeletePendingLogin(ctx context.Context, digest string) error {
-	_, err := s.exec(ctx, "delete pending login", "DELETE FROM pending_logins WHERE digest = $1", digest)
-	return err
 }

@@ -58,45 +58,42 @@ func (s *Store) ConfirmDevice(ctx context.Context, digest, attempt string) error
 
 // TakeBackCode makes an authorization code unused again that was redeemed by this attempt, and revokes its grant. It
 // changes nothing if the attempt was not committed. It may be repeated.
-//
-// It locks the code whatever its attempt is: a transaction whose outcome is not known holds this lock until it ends.
 func (s *Store) TakeBackCode(ctx context.Context, digest, attempt string, now time.Time) error {
 	return s.inTx(ctx, "take back code", func(ctx context.Context, tx transaction) error {
-		var found string
-		var number sql.NullInt64
-		err := tx.QueryRowContext(ctx,
-			"SELECT attempt, grant_number FROM codes WHERE digest = $1 "+s.dialect.forUpdate, digest).Scan(&found, &number)
-		if errors.Is(err, sql.ErrNoRows) || (err == nil && found != attempt) {
-			return nil
+		if is, err := s.lockAttempt(ctx, tx, "codes", digest, attempt); err != nil || !is {
+			return err
 		}
-		if err != nil {
-			return unavailable("take back code", err)
-		}
-		_, err = changed(ctx, tx, "take back code",
-			"UPDATE codes SET redeemed_at = NULL, grant_number = NULL, attempt = '' WHERE digest = $1", digest)
+		_, err := revokeGrants(ctx, tx, now, "number = (SELECT grant_number FROM codes WHERE digest = $3)", digest)
 		if err != nil {
 			return err
 		}
-		_, err = revokeGrants(ctx, tx, now, "number = $3", number)
+		_, err = changed(ctx, tx, "take back code",
+			"UPDATE codes SET redeemed_at = NULL, grant_number = NULL, attempt = '' WHERE digest = $1", digest)
 		return err
 	})
 }
 
 // TakeBackDevice makes a device code unused again that was redeemed by this attempt. Its grant stays, and gets other
-// tokens when the code is redeemed again. See TakeBackCode.
+// tokens when the code is redeemed again. It changes nothing if the attempt was not committed. It may be repeated.
 func (s *Store) TakeBackDevice(ctx context.Context, digest, attempt string) error {
 	return s.inTx(ctx, "take back device code", func(ctx context.Context, tx transaction) error {
-		var found string
-		err := tx.QueryRowContext(ctx,
-			"SELECT attempt FROM device_codes WHERE digest = $1 "+s.dialect.forUpdate, digest).Scan(&found)
-		if errors.Is(err, sql.ErrNoRows) || (err == nil && found != attempt) {
-			return nil
+		if is, err := s.lockAttempt(ctx, tx, "device_codes", digest, attempt); err != nil || !is {
+			return err
 		}
-		if err != nil {
-			return unavailable("take back device code", err)
-		}
-		_, err = changed(ctx, tx, "take back device code",
+		_, err := changed(ctx, tx, "take back device code",
 			"UPDATE device_codes SET redeemed_at = NULL, attempt = '' WHERE digest = $1", digest)
 		return err
 	})
+}
+
+// lockAttempt locks a code of a table and reports whether its attempt is the given one. It locks the code whatever its
+// attempt is: a transaction whose outcome is not known holds this lock until it ends.
+func (s *Store) lockAttempt(ctx context.Context, tx transaction, table, digest, attempt string) (is bool, err error) {
+	var found string
+	err = tx.QueryRowContext(ctx,
+		"SELECT attempt FROM "+table+" WHERE digest = $1 "+s.dialect.forUpdate, digest).Scan(&found)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return found == attempt, unavailable("lock attempt", err)
 }

@@ -97,7 +97,7 @@ func recordLoggedIn(ctx context.Context, tx transaction, n NewSession) error {
 		return nil
 	}
 	recovery := ""
-	if n.Second != nil && n.Second.RecoveryCode != "" {
+	if n.Second != nil && n.Second.UsedCode != "" {
 		recovery = "used"
 	}
 	return recordOf(ctx, tx, audit.Login, n.User.ID, n.CreatedAt,

@@ -32,14 +32,15 @@ func (s *Store) AddUnregistered(ctx context.Context, c client.Client) error {
 }
 
 // updateDocument replaces what the document of a client said before, and returns 0 if there is no such client. It does
-// not take back that the client must use DPoP: an administrator may have required it.
+// not take back that the client must use DPoP, or its users a second factor: an administrator may have required it.
 func updateDocument(ctx context.Context, tx transaction, c client.Client) (int64, error) {
 	return changed(ctx, tx, "update unregistered client",
 		"UPDATE clients SET name = $2, secret_digest = $3, grant_types = $4, scope = $5, redirect_uris = $6, "+
-			"assertion = $7, last_used_at = $8, require_dpop = CASE WHEN require_dpop = 1 THEN 1 ELSE $10 END "+
+			"assertion = $7, last_used_at = $8, require_dpop = CASE WHEN require_dpop = 1 THEN 1 ELSE $10 END, "+
+			"require_second_factor = CASE WHEN require_second_factor = 1 THEN 1 ELSE $11 END "+
 			"WHERE id = $1 AND source = 'document' AND source = $9",
 		c.ID, c.Name, c.SecretDigest, grantList(c.Grants), c.Scope.String(), joinURIs(c), assertionText(c.Assertion),
-		seconds(c.LastUsedAt), string(c.Source), number(c.RequireDPoP))
+		seconds(c.LastUsedAt), string(c.Source), number(c.RequireDPoP), number(c.RequireSecondFactor))
 }
 
 // makeRoom deletes a few clients of a source that have not been used for client.MaxUnused. If there are still too

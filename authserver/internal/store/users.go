@@ -196,7 +196,7 @@ func (s *Store) DeleteUserIf(ctx context.Context, username string, now time.Time
 		if err := recordEvent(ctx, tx, "user_deleted", username, now); err != nil {
 			return err
 		}
-		return deleteUser(ctx, tx, username)
+		return s.deleteUser(ctx, tx, username, now)
 	})
 	if err != nil {
 		return err

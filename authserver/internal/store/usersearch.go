@@ -105,7 +105,7 @@ type userRange struct {
 	prefix, end string // end comes after all that begin with the prefix; empty if nothing does
 }
 
-// newUserSearch returns the ranges of a search. There is none if no user can have the prefix.
+// newUserSearch returns the ranges of a search. It has no ranges if no user can have the prefix.
 func newUserSearch(prefix string) userSearch {
 	if prefix == "" {
 		return userSearch{[]userRange{{column: searchFields[0].column, of: searchFields[0].of}}}

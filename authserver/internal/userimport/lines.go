@@ -165,7 +165,7 @@ func (a *array) Next() (Entry, error) {
 	return e, nil
 }
 
-// enter reads until the array begins. It returns io.EOF if there is none any longer.
+// enter reads until the array begins. It returns io.EOF at the end of the file.
 func (a *array) enter() error {
 	if !a.opened {
 		a.opened = true

@@ -183,11 +183,13 @@ func fuzz(f *testing.F, format userimport.Format, seeds ...string) {
 }
 
 func FuzzCSV(f *testing.F) {
-	fuzz(f, userimport.CSV, "username,groups,email_verified\nada,a b,true\n\"x\ny\",,\n", "email\n\"", "\ufeffusername\r\n=1")
+	fuzz(f, userimport.CSV,
+		"username,groups,email_verified\nada,a b,true\n\"x\ny\",,\n", "email\n\"", "\ufeffusername\r\n=1")
 }
 
 func FuzzJSONL(f *testing.F) {
-	fuzz(f, userimport.JSONL, `{"username":"ada","groups":["a"],"created_at":"2020-01-02T03:04:05Z"}`, "{\n{}\n[]\nnull\n1")
+	fuzz(f, userimport.JSONL,
+		`{"username":"ada","groups":["a"],"created_at":"2020-01-02T03:04:05Z"}`, "{\n{}\n[]\nnull\n1")
 }
 
 func FuzzKeycloak(f *testing.F) {
@@ -195,7 +197,8 @@ func FuzzKeycloak(f *testing.F) {
 }
 
 func FuzzSupabase(f *testing.F) {
-	fuzz(f, userimport.Supabase, `[{"id":"1","email":"a@b","raw_user_meta_data":{"name":1}}]`, `{"banned_until":"infinity"}`,
+	fuzz(f, userimport.Supabase,
+		`[{"id":"1","email":"a@b","raw_user_meta_data":{"name":1}}]`, `{"banned_until":"infinity"}`,
 		"id,email,encrypted_password,raw_user_meta_data\n1,a@b,x,\"{\"\"name\"\":\"\"x\"\"}\"\n")
 }
 

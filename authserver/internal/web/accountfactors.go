@@ -128,41 +128,6 @@ func (e *endpoints) showFactors(w http.ResponseWriter, r *http.Request, s sessio
 	return nil
 }
 
-// showNewApp serves GET /account/second-factors/new-app.
-func (e *endpoints) showNewApp(w http.ResponseWriter, r *http.Request, s session) error {
-	begun, err := e.cfg.SecondFactors.Begin(r.Context(), s.user)
-	if err != nil {
-		return err
-	}
-	return e.showApp(w, r, http.StatusOK, begun, page{UserID: s.user.ID})
-}
-
-// addApp serves POST /account/second-factors/new-app. The session goes on under a new cookie, as one with a second
-// factor.
-func (e *endpoints) addApp(w http.ResponseWriter, r *http.Request, form url.Values, s session) error {
-	ctx, address := r.Context(), host(r.RemoteAddr)
-	begun, err := e.cfg.SecondFactors.Resume(ctx, s.user, form.Get("enrolment"))
-	if err != nil {
-		return err
-	}
-	done, codes, err := e.confirmApp(ctx, s.user, form)
-	if err == nil {
-		err = e.cfg.SecondFactors.Add(ctx, s.user, done, s.digest, address)
-	}
-	if err != nil {
-		return e.failSecondStep(err, func(f failure) error {
-			return e.showApp(w, r, f.status, begun, page{UserID: s.user.ID, Name: form.Get("name"), Error: f.userText})
-		})
-	}
-	e.renewSession(w, r, s.user, grant.Authentication{At: s.login.At, Methods: done.Methods})
-	if len(codes) == 0 {
-		redirect(w, accountFactorsPath+"?done=factor")
-		return nil
-	}
-	e.showCodes(w, r, codes, accountFactorsPath+"?done=factor")
-	return nil
-}
-
 // renewSession gives the session a new cookie, after something has ended all others of the user. The session goes on
 // even if that fails.
 func (e *endpoints) renewSession(w http.ResponseWriter, r *http.Request, u account.User, login grant.Authentication) {

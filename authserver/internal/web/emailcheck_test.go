@@ -289,8 +289,8 @@ func TestChangeEmailLimits(t *testing.T) {
 		s.must(s.emails.RequestChange(t.Context(), s.john(), "eve@example.com", from, "en"))
 		mails += len(s.sendMails())
 	}
-	if mails != 2*mail.MaxRequestsOfName {
-		t.Errorf("%d mails, want %d", mails, 2*mail.MaxRequestsOfName)
+	if mails != 2*mail.MaxRequestsOfNameByNetwork {
+		t.Errorf("%d mails, want %d", mails, 2*mail.MaxRequestsOfNameByNetwork)
 	}
 	var err error
 	for i := range mail.MaxRequestsOfNetwork {

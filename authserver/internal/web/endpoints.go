@@ -21,6 +21,7 @@ type endpoints struct {
 	// registrationsFull is until when no client is registered, because there are too many; Unix nanoseconds.
 	registrationsFull atomic.Int64
 	answers           *prometheus.CounterVec
+	secondSteps       *prometheus.CounterVec
 
 	languages  *catalog.Matcher
 	theme      *theme.Theme
@@ -39,10 +40,11 @@ func newEndpoints(cfg Config) *endpoints {
 			Help: "Requests to the OAuth endpoints by endpoint and result: ok, the error code that the client is told, " +
 				"no_token, not_found, or refused for a page that only the user is told of.",
 		}, []string{"endpoint", "result"}),
+		secondSteps: newSecondSteps(),
 	}
 	e.languages = mustMatcher(cmp.Or(cfg.Language, catalog.English))
 	e.theme, e.pages, e.styleSheet = look, translate(look.Texts), mustStyleSheet(look.StyleSheet())
-	cfg.Registry.MustRegister(e.answers)
+	cfg.Registry.MustRegister(e.answers, e.secondSteps)
 	return e
 }
 

@@ -142,7 +142,7 @@ func (e *endpoints) enrol(w http.ResponseWriter, r *http.Request) error {
 		err = e.beginSecondStep(w, r, first)
 	}
 	if err == nil {
-		redirect(w, firstAppPath)
+		redirect(w, secondStepPath)
 		return nil
 	}
 	f := failureOf(err)

@@ -40,8 +40,8 @@ func TestEnrolByLink(t *testing.T) {
 	page := s.visit(path)
 	s.form(page, "password", guess).says("a wrong password", http.StatusBadRequest, "Wrong username or password.")
 	other := s.newBrowser() // has begun too
-	otherApp := other.follow(other.form(other.visit(path), "password", password))
-	app := s.follow(s.form(page, "password", password))
+	otherApp := other.follow(other.follow(other.form(other.visit(path), "password", password)))
+	app := s.follow(s.follow(s.form(page, "password", password)))
 	s.keep(app)
 	s.keepCodes(s.form(app, "code", s.code(0)))
 	other.form(otherApp, "code", s.code(0)).says("the other browser", http.StatusBadRequest, "Please start again")
@@ -63,7 +63,7 @@ func TestEnrolmentNeedsLink(t *testing.T) {
 		s.visit(path).says(path, http.StatusBadRequest, "You need a link")
 	}
 	b := s.newBrowser()
-	b.follow(b.password("acr_values", "2", "scope", "profile")).says("a login", http.StatusSeeOther, "/login/new-app")
+	b.follow(b.password("acr_values", "2", "scope", "profile")).says("a login", http.StatusBadRequest, "You need a link")
 	b.visit("/login/new-app").says("a login", http.StatusBadRequest, "You need a link")
 }
 

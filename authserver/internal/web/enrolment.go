@@ -2,104 +2,74 @@ package web
 
 import (
 	"context"
-	"html/template"
+	"errors"
 	"net/http"
 	"net/url"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
-// showFirstApp serves GET /login/new-app: a user who must have a second factor adds an app in the login.
-func (e *endpoints) showFirstApp(w http.ResponseWriter, r *http.Request, s secondStep) error {
-	if len(s.factors) > 0 { // the password alone must not add another one
-		redirect(w, secondStepPath)
-		return nil
-	}
-	if err := e.checkEnrolment(s.user, false, s.pending.EnrolLink); err != nil {
-		return err
-	}
-	begun, err := e.cfg.SecondFactors.Begin(r.Context(), s.user)
-	if err != nil {
-		return err
-	}
-	return e.showFirstAppForm(w, r, http.StatusOK, s, begun, page{})
+// newFactorForm is the form of a page on which a user who is logged in adds a second factor.
+type newFactorForm struct {
+	// make returns the completion that adds the factor to those of the user, and the recovery codes to show.
+	make func([]secondfactor.Factor) (secondfactor.Completion, []string, error)
+	// show writes the page again.
+	show func(status int, p page) error
 }
 
-func (e *endpoints) showFirstAppForm(
+// askForPassword completes a page on which a user who is logged in adds a second factor. The first one takes the
+// password: somebody who has only the session could otherwise lock the user out. The later ones take a login with a
+// second factor.
+func (e *endpoints) askForPassword(ctx context.Context, s session, p *page) error {
+	has, err := e.cfg.Sessions.HasSecondFactor(ctx, s.user.ID)
+	p.UserID, p.Username, p.AsksPassword = s.user.ID, s.user.Username, !has
+	return err
+}
+
+// addFactor adds a second factor to a user who is logged in. The session goes on under a new cookie, as one with a
+// second factor.
+func (e *endpoints) addFactor(
 	w http.ResponseWriter,
 	r *http.Request,
-	status int,
-	s secondStep,
-	begun secondfactor.Enrolment,
-	p page,
+	form url.Values,
+	s session,
+	f newFactorForm,
 ) error {
-	p.Pending = s.pending.PublicID()
-	return e.showApp(w, r, status, begun, p, e.targetsOf(r, s.pending.ContinueAt)...)
-}
-
-// showApp writes the page for a new app.
-func (e *endpoints) showApp(
-	w http.ResponseWriter,
-	r *http.Request,
-	status int,
-	begun secondfactor.Enrolment,
-	p page,
-	targets ...string,
-) error {
-	var err error
-	if p.QR, err = newQRCode(begun.URI); err != nil {
-		return err
-	}
-	p.Title, p.Secret, p.Sealed = say("Add an authenticator app"), begun.Secret, begun.Sealed
-	p.URI = template.URL(begun.URI) //nolint:gosec // templates refuse schemes that they do not know, such as otpauth
-	e.render(w, r, status, "newapp", p, targets...)
-	return nil
-}
-
-// addFirstApp serves POST /login/new-app. It completes the login, and then shows the recovery codes.
-func (e *endpoints) addFirstApp(w http.ResponseWriter, r *http.Request) error {
-	form, err := readForm(w, r, urlencodedOnly)
-	if err != nil {
-		return badForm(say("Go back and type the code again."))
-	}
-	s, err := e.readSecondStep(r)
+	factors, err := e.cfg.Sessions.SecondFactors(r.Context(), s.user.ID)
 	if err != nil {
 		return err
 	}
-	if form.Get("login") != s.pending.PublicID() || len(s.factors) > 0 {
-		return errStartAgain
+	wrong := ""
+	if len(factors) == 0 { // see askForPassword
+		if err = notYourPassword(e.cfg.Accounts.Check(r.Context(), e.proof(r, form, s))); err != nil {
+			wrong = "password"
+		}
 	}
-	if err := e.checkEnrolment(s.user, false, s.pending.EnrolLink); err != nil {
-		return err
-	}
-	begun, err := e.cfg.SecondFactors.Resume(r.Context(), s.user, form.Get("enrolment"))
-	if err != nil {
-		return err
-	}
+	var done secondfactor.Completion
 	var codes []string
-	err = e.completeSecondStep(w, r, s, func(ctx context.Context) (done secondfactor.Completion, err error) {
-		done, codes, err = e.confirmApp(ctx, s.user, form)
-		done.EnrolLink = s.pending.EnrolLink
-		return done, err
-	})
+	if err == nil {
+		done, codes, err = f.make(factors)
+	}
+	if err == nil {
+		err = e.cfg.SecondFactors.Add(r.Context(), s.user, done, s.digest, host(r.RemoteAddr))
+		if errors.Is(err, secondfactor.ErrIncorrect) { // the challenge of a passkey was used: the form was sent twice
+			err = passkey.ErrExpired
+		}
+	}
 	if err != nil {
-		return e.failSecondStep(err, func(f failure) error {
-			f.setRetryAfter(w)
-			return e.showFirstAppForm(w, r, f.status, s, begun, page{Name: form.Get("name"), Error: f.userText})
+		return e.failFactorForm(w, err, func(problem failure) error {
+			return f.show(problem.status, page{Name: form.Get("name"), Error: problem.userText, Wrong: wrong})
 		})
 	}
-	e.showCodes(w, r, codes, s.pending.ContinueAt, e.targetsOf(r, s.pending.ContinueAt)...)
+	e.renewSession(w, r, s.user, grant.Authentication{At: s.login.At, Methods: done.Methods})
+	if len(codes) == 0 {
+		redirect(w, accountFactorsPath+"?done=factor")
+		return nil
+	}
+	e.showCodes(w, r, codes, accountFactorsPath+"?done=factor")
 	return nil
-}
-
-// confirmApp reads the form for a new app.
-func (e *endpoints) confirmApp(
-	ctx context.Context,
-	user account.User,
-	form url.Values,
-) (secondfactor.Completion, []string, error) {
-	return e.cfg.SecondFactors.Confirm(ctx, user, form.Get("enrolment"), form.Get("name"), form.Get("code"))
 }
 
 // showCodes writes the page with new recovery codes, which are shown once. Its link leads to a path and query.

@@ -1,12 +1,11 @@
 package web
 
 import (
-	"errors"
+	"context"
 	"net/http"
 	"net/url"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
-	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
+	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
@@ -22,6 +21,7 @@ func (e *endpoints) showNewPasskey(w http.ResponseWriter, r *http.Request, s ses
 	return e.showNewPasskeyForm(w, r, http.StatusOK, s, page{})
 }
 
+// showNewPasskeyForm writes the page for a new passkey, for a user who is logged in.
 func (e *endpoints) showNewPasskeyForm(
 	w http.ResponseWriter,
 	r *http.Request,
@@ -32,6 +32,10 @@ func (e *endpoints) showNewPasskeyForm(
 	if e.cfg.Passkeys == nil {
 		return errNoPasskeys
 	}
+	err := e.askForPassword(r.Context(), s, &p)
+	if err != nil {
+		return err
+	}
 	factors, err := e.cfg.Sessions.SecondFactors(r.Context(), s.user.ID)
 	if err == nil {
 		p.Passkey, err = e.cfg.Passkeys.BeginRegistration(s.user, factors, s.digest)
@@ -39,53 +43,73 @@ func (e *endpoints) showNewPasskeyForm(
 	if err != nil {
 		return err
 	}
-	p.Title, p.UserID = say("Add a passkey"), s.user.ID
+	p.Title = say("Add a passkey")
 	e.render(w, r, status, "newpasskey", p)
 	return nil
 }
 
-// addPasskey serves POST /account/second-factors/new-passkey. The session goes on as after a new app.
+// addPasskey serves POST /account/second-factors/new-passkey.
 func (e *endpoints) addPasskey(w http.ResponseWriter, r *http.Request, form url.Values, s session) error {
 	if e.cfg.Passkeys == nil {
 		return errNoPasskeys
 	}
-	done, codes, err := e.registerPasskey(r, form, s)
-	if err == nil {
-		err = e.cfg.SecondFactors.Add(r.Context(), s.user, done, s.digest, host(r.RemoteAddr))
-	}
-	if errors.Is(err, secondfactor.ErrIncorrect) { // the challenge was used: the form was sent twice
-		err = passkey.ErrExpired
-	}
-	if err != nil {
-		return e.failSecondStep(err, func(f failure) error {
-			return e.showNewPasskeyForm(w, r, f.status, s, page{Name: form.Get("name"), Error: f.userText})
-		})
-	}
-	e.renewSession(w, r, s.user, grant.Authentication{At: s.login.At, Methods: done.Methods})
-	if len(codes) == 0 {
-		redirect(w, accountFactorsPath+"?done=factor")
+	return e.addFactor(w, r, form, s, newFactorForm{
+		make: func(factors []secondfactor.Factor) (secondfactor.Completion, []string, error) {
+			done, err := e.cfg.Passkeys.Register(s.user, factors, s.digest, form.Get("passkey"), form.Get("name"))
+			if err != nil {
+				return done, nil, err
+			}
+			if s.login.TwoFactors() {
+				done.Methods = s.login.Methods
+			}
+			return e.cfg.SecondFactors.WithRecoveryCodes(done, factors)
+		},
+		show: func(status int, p page) error { return e.showNewPasskeyForm(w, r, status, s, p) },
+	})
+}
+
+// showFirstPasskey serves GET /login/new-passkey: a user who must have a second factor adds a passkey in the login.
+func (e *endpoints) showFirstPasskey(w http.ResponseWriter, r *http.Request, s secondStep) error {
+	return e.showFirstPasskeyForm(w, r, http.StatusOK, s, page{})
+}
+
+// showFirstPasskeyForm writes the page for a new passkey in a login.
+func (e *endpoints) showFirstPasskeyForm(
+	w http.ResponseWriter,
+	r *http.Request,
+	status int,
+	s secondStep,
+	p page,
+) (err error) {
+	if !s.mayAdd(secondfactor.KindPasskey) {
+		redirect(w, secondStepPath)
 		return nil
 	}
-	e.showCodes(w, r, codes, accountFactorsPath+"?done=factor")
+	if p.Passkey, err = e.cfg.Passkeys.BeginRegistration(s.user, s.factors, s.pending.Digest); err != nil {
+		return err
+	}
+	p.Title, p.Pending, p.Methods = say("Add a passkey"), s.pending.PublicID(), s.otherMethods(firstPasskeyPath)
+	e.render(w, r, status, "newpasskey", p, e.targetsOf(r, s.pending.ContinueAt)...)
 	return nil
 }
 
-// registerPasskey reads the form for a new passkey. A session that has had a second factor keeps its methods.
-func (e *endpoints) registerPasskey(
-	r *http.Request,
-	form url.Values,
-	s session,
-) (secondfactor.Completion, []string, error) {
-	factors, err := e.cfg.Sessions.SecondFactors(r.Context(), s.user.ID)
-	if err != nil {
-		return secondfactor.Completion{}, nil, err
+// firstPasskeyForm is the form of the page for a new passkey in a login.
+func (e *endpoints) firstPasskeyForm() secondStepForm {
+	return secondStepForm{
+		again:  say("Go back and use your passkey again."),
+		usable: func(s secondStep) bool { return s.mayAdd(secondfactor.KindPasskey) },
+		check: func(_ context.Context, s secondStep, form url.Values) (secondfactor.Completion, []string, error) {
+			done, err := e.cfg.Passkeys.Register(
+				s.user, s.factors, s.pending.Digest, form.Get("passkey"), form.Get("name"))
+			if err != nil {
+				return done, nil, err
+			}
+			return e.cfg.SecondFactors.WithRecoveryCodes(done, s.factors)
+		},
+		show: func(
+			w http.ResponseWriter, r *http.Request, status int, s secondStep, form url.Values, problem *catalog.Message,
+		) error {
+			return e.showFirstPasskeyForm(w, r, status, s, page{Name: form.Get("name"), Error: problem})
+		},
 	}
-	done, err := e.cfg.Passkeys.Register(s.user, factors, s.digest, form.Get("passkey"), form.Get("name"))
-	if err != nil {
-		return secondfactor.Completion{}, nil, err
-	}
-	if s.login.TwoFactors() {
-		done.Methods = s.login.Methods
-	}
-	return e.cfg.SecondFactors.Adding(done, factors)
 }

@@ -49,7 +49,7 @@ type page struct {
 	Name        string // display name, initial value of the field
 	Wrong       string // name of the field that Error is about; empty if it is not known
 
-	Pending string       // public id of the login that waits for its second step
+	Pending string       // public id of the login that is waiting for its second step, or empty
 	Methods []methodLink // other ways to take the second step
 	Secret  string       // of a new app, to type
 	Sealed  string       // the same, encrypted, for the form
@@ -58,7 +58,8 @@ type page struct {
 	Codes   []string     // new recovery codes
 	Passkey string       // options of a ceremony with a passkey, as JSON; empty if the page has none
 
-	NeedsFactor bool // the login needs a second factor
+	NeedsFactor  bool // the login needs a second factor
+	AsksPassword bool // the form takes the current password too
 
 	Account  bool        // the login page is for the account
 	Console  bool        // the login page is for the administrators' console

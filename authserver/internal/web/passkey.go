@@ -112,7 +112,7 @@ func (e *endpoints) showPasskeyForm(
 	s secondStep,
 	problem *catalog.Message,
 ) error {
-	if !s.passkeys || !s.has(secondfactor.KindPasskey) {
+	if !s.canUsePasskey() {
 		redirect(w, secondStepPath)
 		return nil
 	}
@@ -121,36 +121,27 @@ func (e *endpoints) showPasskeyForm(
 		return err
 	}
 	e.render(w, r, status, "passkey", page{
-		Title: say("Use your passkey"), User: s.user.Username, Pending: s.pending.PublicID(), Methods: s.others(passkeyPath),
-		Error: problem, Passkey: options,
+		Title: say("Use your passkey"), User: s.user.Username, Pending: s.pending.PublicID(),
+		Methods: s.otherMethods(passkeyPath), Error: problem, Passkey: options,
 	}, e.targetsOf(r, s.pending.ContinueAt)...)
 	return nil
 }
 
-// checkPasskey serves POST /login/passkey.
-func (e *endpoints) checkPasskey(w http.ResponseWriter, r *http.Request) error {
-	form, err := readForm(w, r, urlencodedOnly)
-	if err != nil {
-		return badForm(say("Go back and use your passkey again."))
+// passkeyForm is the form of the page for a passkey in the second step.
+func (e *endpoints) passkeyForm() secondStepForm {
+	return secondStepForm{
+		again:  say("Go back and use your passkey again."),
+		usable: func(s secondStep) bool { return s.passkeys },
+		check: func(ctx context.Context, s secondStep, form url.Values) (secondfactor.Completion, []string, error) {
+			done, err := e.cfg.Passkeys.SecondStep(ctx, s.user, s.factors, s.pending.Digest, form.Get("passkey"))
+			return done, nil, err
+		},
+		show: func(
+			w http.ResponseWriter, r *http.Request, status int, s secondStep, _ url.Values, problem *catalog.Message,
+		) error {
+			return e.showPasskeyForm(w, r, status, s, problem)
+		},
 	}
-	s, err := e.readSecondStep(r)
-	if err != nil {
-		return err
-	}
-	if form.Get("login") != s.pending.PublicID() || !s.passkeys {
-		return errStartAgain // the form is of another login
-	}
-	err = e.completeSecondStep(w, r, s, func(ctx context.Context) (secondfactor.Completion, error) {
-		return e.cfg.Passkeys.SecondStep(ctx, s.user, s.factors, s.pending.Digest, form.Get("passkey"))
-	})
-	if err != nil {
-		return e.failSecondStep(err, func(f failure) error {
-			f.setRetryAfter(w)
-			return e.showPasskeyForm(w, r, f.status, s, f.userText)
-		})
-	}
-	redirect(w, s.pending.ContinueAt)
-	return nil
 }
 
 // passkeyScript serves the script of the pages with passkeys. It is the only one.

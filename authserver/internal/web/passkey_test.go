@@ -59,8 +59,8 @@ func (s *site) optionsOf(page answer) string {
 	return unescaped(found[1])
 }
 
-// answers sends the form of a passkey with an answer.
-func (b *testBrowser) answers(page answer, text string) answer {
+// answers sends the form of a passkey with an answer, and values for its visible fields.
+func (b *testBrowser) answers(page answer, text string, fields ...string) answer {
 	b.s.t.Helper()
 	action := regexp.MustCompile(`<form method="post" action="([^"]+)" data-passkey`).FindStringSubmatch(page.text)
 	if action == nil {
@@ -71,6 +71,9 @@ func (b *testBrowser) answers(page answer, text string) answer {
 	for _, m := range hidden.FindAllStringSubmatch(page.text, -1) {
 		values.Set(m[1], unescaped(m[2]))
 	}
+	for i := 0; i < len(fields); i += 2 {
+		values.Set(fields[i], fields[i+1])
+	}
 	return b.do(pageForm(action[1], values))
 }
 
@@ -80,7 +83,7 @@ func (s *passkeySite) addPasskey() {
 	b := s.newBrowser()
 	b.form(b.visit("/account/second-factors/new-passkey"), "username", john, "password", password)
 	page := b.visit("/account/second-factors/new-passkey")
-	s.keepCodes(b.answers(page, s.device.Create(s.optionsOf(page))))
+	s.keepCodes(b.answers(page, s.device.Create(s.optionsOf(page)), "password", password))
 }
 
 // loginPage opens the login page for codeApp with a new browser.
@@ -132,14 +135,17 @@ func TestRegisterPasskey(t *testing.T) {
 		"empty": "", "no JSON": "{", "no answer": "{}", "a login": s.device.Get(options),
 		"cut off": answer[:len(answer)/2], "no CBOR": strings.Replace(answer, "o2NmbXRkbm9uZ", "o2NmbXRkbm9uA", 1),
 	} {
-		s.answers(page, wrong).says(what, http.StatusBadRequest, "This passkey was not accepted")
+		s.answers(page, wrong, "password", password).says(what, http.StatusBadRequest, "This passkey was not accepted")
 	}
 	s.do(pageForm("/account/second-factors/new-passkey", url.Values{
-		"user": {s.userID(john)}, "passkey": {answer + strings.Repeat(" ", 20<<10)},
+		"user": {s.userID(john)}, "password": {password}, "passkey": {answer + strings.Repeat(" ", 20<<10)},
 	})).says("too long", http.StatusBadRequest, "could not be read")
 	s.visit("/account/second-factors").says("nothing is added", http.StatusOK, "password only")
 
-	s.keepCodes(s.answers(page, answer))
+	wrong := s.answers(page, answer, "password", "another password")
+	wrong.says("a wrong password", http.StatusBadRequest, "The password is wrong.")
+	s.answers(page, answer).says("no password", http.StatusBadRequest, "The password is wrong.")
+	s.keepCodes(s.answers(wrong, s.device.Create(s.optionsOf(wrong)), "password", password))
 	s.visit("/account/second-factors").says("the page", http.StatusOK, "without the password")
 	other.visit("/account").says("another browser", http.StatusOK, `action="/account/login"`)
 	if got := s.methods(); got != "pwd hwk user mfa" {

@@ -7,6 +7,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
+	"github.com/hallpass-auth/hallpass/authserver/internal/recovery"
 )
 
 // recoveryRoutes returns the routes of the pages for a forgotten password.
@@ -38,7 +39,9 @@ func (e *endpoints) forgot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badForm(say("Open this page again."))
 	}
-	err = e.cfg.Recovery.Request(r.Context(), form.Get("username"), host(r.RemoteAddr), e.languageOf(r))
+	err = e.cfg.Recovery.Request(r.Context(), form.Get("username"), recovery.From{
+		Address: host(r.RemoteAddr), Browser: e.browser(r), Language: e.languageOf(r),
+	})
 	if f := failureOf(err); err != nil && f.userText != nil && !f.unexpected {
 		f.setRetryAfter(w)
 		e.render(w, r, f.status, "forgot", page{Title: say("Forgot your password?"), Error: f.userText})
@@ -50,7 +53,8 @@ func (e *endpoints) forgot(w http.ResponseWriter, r *http.Request) error {
 	e.message(w, r, http.StatusOK, say("Look at your mail"),
 		say("If there is an account with this username or email address, a mail with a link is on its way. "+
 			"The link works for {n} minutes.", linkMinutes),
-		say("No mail? Look in the spam folder, or ask your administrator whether your account has an email address."))
+		say("No mail? Look in the spam folder. After several requests, no more mails are sent for half an hour: use the "+
+			"latest one. If you get none, ask your administrator whether your account has an email address."))
 	return nil
 }
 

@@ -77,6 +77,7 @@ type registered struct {
 	ResponseTypes     []string          `json:"response_types"`
 	Scope             string            `json:"scope,omitempty"`
 	BoundTokens       bool              `json:"dpop_bound_access_tokens,omitempty"`
+	SecondFactor      bool              `json:"require_second_factor,omitempty"` // an extension
 }
 
 // registrationRoutes returns the endpoints of registration.
@@ -212,7 +213,7 @@ func (e *endpoints) describeRegistered(c client.Client, method string) registere
 		ClientID: c.ID, ClientIDIssuedAt: c.CreatedAt.Unix(), Name: c.Name, RedirectURIs: c.RedirectURIs,
 		RegistrationURI: e.cfg.IssuerURL + registrationPath + "/" + c.ID,
 		AuthMethod:      method, GrantTypes: c.Grants, ResponseTypes: []string{"code"}, Scope: c.Scope.String(),
-		BoundTokens: c.RequireDPoP,
+		BoundTokens: c.RequireDPoP, SecondFactor: c.RequireSecondFactor,
 	}
 	if !c.Public() {
 		r.SecretExpiresAt = new(int64)
@@ -278,7 +279,9 @@ func (e *endpoints) replaceRegistered(w http.ResponseWriter, r *http.Request) er
 	}
 	c, err = e.cfg.Sessions.UpdateClient(r.Context(), c.ID, func(was client.Client) (client.Client, error) {
 		was.Name, was.Grants, was.RedirectURIs = said.Name, said.Grants, said.RedirectURIs
-		was.RequireDPoP = was.RequireDPoP || said.RequireDPoP // an administrator may have required it
+		// An administrator may have required these.
+		was.RequireDPoP = was.RequireDPoP || said.RequireDPoP
+		was.RequireSecondFactor = was.RequireSecondFactor || said.RequireSecondFactor
 		return was, nil
 	})
 	if errors.Is(err, record.ErrNotFound) {

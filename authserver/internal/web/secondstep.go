@@ -23,9 +23,10 @@ const (
 	codePath         = "/login/code"
 	recoveryCodePath = "/login/recovery-code"
 	firstAppPath     = "/login/new-app"
+	firstPasskeyPath = "/login/new-passkey" //nolint:gosec // a path
 )
 
-// secondMethod is a way to take the second step of a login. Each has a page of its own, which links to the others.
+// secondMethod is a way to take the second step of a login. Each has its own page, which links to the others.
 type secondMethod struct {
 	path string
 	link *catalog.Message // text of the link to it
@@ -33,20 +34,22 @@ type secondMethod struct {
 	usable func(secondStep) bool
 }
 
-// secondMethods are all methods, in the order in which they are offered.
+// secondMethods are all methods, in the order in which they are offered. The last two add the user's first factor.
 var secondMethods = []secondMethod{
-	{passkeyPath, say("Use a passkey"), func(s secondStep) bool { return s.passkeys && s.has(secondfactor.KindPasskey) }},
+	{passkeyPath, say("Use a passkey"), secondStep.canUsePasskey},
 	{codePath, say("Use a code from an app"), func(s secondStep) bool { return s.has(secondfactor.KindTOTP) }},
-	{recoveryCodePath, say("Use a recovery code"), func(s secondStep) bool { return s.codes > 0 }},
+	{recoveryCodePath, say("Use a recovery code"), func(s secondStep) bool { return s.codes > 0 && len(s.factors) > 0 }},
+	{firstAppPath, say("Add an authenticator app"), func(s secondStep) bool { return s.mayAdd(secondfactor.KindTOTP) }},
+	{firstPasskeyPath, say("Add a passkey"), func(s secondStep) bool { return s.mayAdd(secondfactor.KindPasskey) }},
 }
 
-// secondStep is a login that waits for its second step.
+// secondStep is a login that is waiting for its second step.
 type secondStep struct {
 	pending secondfactor.PendingLogin
 	user    account.User
 	factors []secondfactor.Factor
-	codes   int // recovery codes that are left
-	// passkeys says that the server has passkeys.
+	codes   int // how many recovery codes are left
+	// passkeys says that passkeys work at this server.
 	passkeys bool
 }
 
@@ -55,14 +58,23 @@ func (s secondStep) has(kind secondfactor.Kind) bool {
 	return slices.ContainsFunc(s.factors, func(f secondfactor.Factor) bool { return f.Kind == kind })
 }
 
+// canUsePasskey reports whether the user has a passkey that works at this server.
+func (s secondStep) canUsePasskey() bool { return s.passkeys && s.has(secondfactor.KindPasskey) }
+
+// mayAdd reports whether the user may add a factor of a kind to complete the login. This is the only place that decides
+// it. A user who already has a factor may not: somebody who has the password alone could add one.
+func (s secondStep) mayAdd(kind secondfactor.Kind) bool {
+	return len(s.factors) == 0 && (kind != secondfactor.KindPasskey || s.passkeys)
+}
+
 // methodLink is a link to another method.
 type methodLink struct {
 	Path string
 	Text *catalog.Message
 }
 
-// others returns links to the usable methods, except the one whose page has the path.
-func (s secondStep) others(path string) (links []methodLink) {
+// otherMethods returns links to the usable methods, except the one whose page has the path.
+func (s secondStep) otherMethods(path string) (links []methodLink) {
 	for _, m := range secondMethods {
 		if m.path != path && m.usable(s) {
 			links = append(links, methodLink{m.path, m.link})
@@ -78,31 +90,36 @@ func (e *endpoints) secondStepRoutes() []route {
 	get := func(show func(http.ResponseWriter, *http.Request, secondStep) error) http.Handler {
 		return e.pageHandler("second_step", e.withSecondStep(show))
 	}
+	post := func(f secondStepForm) http.Handler { return e.pageHandler("second_step", e.serveSecondStep(f)) }
 	return []route{
 		{secondStepPath, page, nobody, methods{"GET": get(e.chooseSecondStep)}},
 		{codePath, page, nobody, methods{
 			"GET":  get(e.showCode),
-			"POST": e.pageHandler("second_step", e.checkCode),
+			"POST": post(e.codeForm(codePath)),
 		}},
 		{passkeyPath, page, nobody, methods{
 			"GET":  get(e.showPasskey),
-			"POST": e.pageHandler("second_step", e.checkPasskey),
+			"POST": post(e.passkeyForm()),
 		}},
 		{recoveryCodePath, page, nobody, methods{
 			"GET":  get(e.showRecoveryCode),
-			"POST": e.pageHandler("second_step", e.checkRecoveryCode),
+			"POST": post(e.codeForm(recoveryCodePath)),
 		}},
 		{firstAppPath, page, nobody, methods{
 			"GET":  get(e.showFirstApp),
-			"POST": e.pageHandler("second_step", e.addFirstApp),
+			"POST": post(e.firstAppForm()),
+		}},
+		{firstPasskeyPath, page, nobody, methods{
+			"GET":  get(e.showFirstPasskey),
+			"POST": post(e.firstPasskeyForm()),
 		}},
 	}
 }
 
-// firstStep is a login whose password, or the passkey in its place, was right.
+// firstStep is a login whose password, or passkey in place of the password, was right.
 type firstStep struct {
 	user account.User
-	// passkey completes a login by a passkey, which has no second step; nil if there was a password.
+	// passkey completes a login by a passkey, which has no second step; nil for a login by a password.
 	passkey *secondfactor.Completion
 	// continueAt is the path and query where the browser goes after the login.
 	continueAt string
@@ -115,8 +132,8 @@ type firstStep struct {
 	enrolLink string
 }
 
-// afterPassword goes on with a login whose password was right: it logs the browser in, or begins the second step. The
-// session does not exist before that is done. A passkey in place of the password counts as both steps. It returns where
+// afterPassword continues a login whose password was right: it logs the browser in, or begins the second step, which
+// must be completed before a session exists. A passkey in place of the password counts as both steps. It returns where
 // the browser goes next, or the errors of logIn and logInByPasskey.
 func (e *endpoints) afterPassword(w http.ResponseWriter, r *http.Request, f firstStep) (next string, err error) {
 	if f.passkey != nil {
@@ -134,7 +151,7 @@ func (e *endpoints) afterPassword(w http.ResponseWriter, r *http.Request, f firs
 	return f.continueAt, err
 }
 
-// beginSecondStep stores the login and gives the browser the cookie that it belongs to.
+// beginSecondStep stores the pending login and sets its cookie.
 func (e *endpoints) beginSecondStep(w http.ResponseWriter, r *http.Request, f firstStep) error {
 	value, err := secret.New(rand.Reader, "")
 	if err != nil {
@@ -155,18 +172,18 @@ func (e *endpoints) beginSecondStep(w http.ResponseWriter, r *http.Request, f fi
 	return err
 }
 
-// pendingCookieName returns the name of the cookie of a login that waits for its second step.
+// pendingCookieName returns the name of the cookie of a login that is waiting for its second step.
 func (e *endpoints) pendingCookieName() string { return e.cookieName() + "_login" }
 
-// errStartAgain is the response to a browser that has no login that waits for its second step.
+// errStartAgain is the response to a browser that has no login waiting for its second step.
 var errStartAgain = &pageError{
 	title:  say("Please start again"),
 	text:   say("This login has ended: it took too long, or there were too many wrong codes."),
 	advice: say("Go back to the app, or to the page where you wanted to go, and log in again."),
 }
 
-// readSecondStep returns the login that waits for its second step in the browser. Without such a login, the error is
-// errStartAgain.
+// readSecondStep returns the browser's login that is waiting for its second step. Without one, it returns
+// errStartAgain. An administrator who has to add a factor, and may not here, gets errEnrolByLink.
 func (e *endpoints) readSecondStep(r *http.Request) (s secondStep, err error) {
 	cookie, err := r.Cookie(e.pendingCookieName())
 	if err != nil {
@@ -184,10 +201,13 @@ func (e *endpoints) readSecondStep(r *http.Request) (s secondStep, err error) {
 	if err == nil {
 		s.codes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, s.user.ID)
 	}
+	if err == nil {
+		err = e.checkEnrolment(s.user, len(s.factors) > 0, s.pending.EnrolLink)
+	}
 	return s, err
 }
 
-// withSecondStep returns a handler that calls show with the login that waits for its second step.
+// withSecondStep returns a handler that calls show with the browser's login that is waiting for its second step.
 func (e *endpoints) withSecondStep(
 	show func(http.ResponseWriter, *http.Request, secondStep) error,
 ) func(http.ResponseWriter, *http.Request) error {
@@ -201,69 +221,28 @@ func (e *endpoints) withSecondStep(
 }
 
 // chooseSecondStep serves GET /login/second-step. It sends the browser to the page of the first method that the user
-// can use, or to that for the first app of a user who has no second factor yet.
+// can use.
 func (e *endpoints) chooseSecondStep(w http.ResponseWriter, _ *http.Request, s secondStep) error {
-	if len(s.factors) == 0 {
-		redirect(w, firstAppPath)
-		return nil
-	}
-	links := s.others("")
+	links := s.otherMethods("")
 	if len(links) == 0 && !s.passkeys && s.has(secondfactor.KindPasskey) {
 		return errNoPasskeyLogin
 	}
 	if len(links) == 0 {
-		return secondfactor.ErrSealed // no page can help: the log says why
+		return secondfactor.ErrSealed // no page can help; the log says why
 	}
 	redirect(w, links[0].Path)
 	return nil
 }
 
-// errNoPasskeyLogin is the response to a user who has nothing but passkeys, at a server whose issuer has become an IP
-// address.
+// errNoPasskeyLogin is the response to a user who has only passkeys, at a server whose issuer has become an IP address.
 var errNoPasskeyLogin = &pageError{
 	title:  say("Passkeys do not work here"),
 	text:   say("You have a passkey for this service, but the service is now reached by an IP address."),
 	advice: say("Tell your administrator, who can remove your second factors or set the address back."),
 }
 
-// showCode serves GET /login/code.
-func (e *endpoints) showCode(w http.ResponseWriter, r *http.Request, s secondStep) error {
-	return e.showCodeForm(w, r, http.StatusOK, s, codePath, nil)
-}
-
-// showRecoveryCode serves GET /login/recovery-code.
-func (e *endpoints) showRecoveryCode(w http.ResponseWriter, r *http.Request, s secondStep) error {
-	return e.showCodeForm(w, r, http.StatusOK, s, recoveryCodePath, nil)
-}
-
-// showCodeForm writes the page for the code of an app or a recovery code. It sends a user who has no second factor, or
-// no longer has one, to the first page of the step.
-func (e *endpoints) showCodeForm(
-	w http.ResponseWriter,
-	r *http.Request,
-	status int,
-	s secondStep,
-	path string,
-	problem *catalog.Message,
-) error {
-	if len(s.factors) == 0 {
-		redirect(w, secondStepPath)
-		return nil
-	}
-	p := page{
-		Title: say("Enter a code"), User: s.user.Username, Pending: s.pending.PublicID(), Methods: s.others(path),
-		Error: problem,
-	}
-	name := "code"
-	if path == recoveryCodePath {
-		p.Title, name = say("Enter a recovery code"), "recoverycode"
-	}
-	e.render(w, r, status, name, p, e.targetsOf(r, s.pending.ContinueAt)...)
-	return nil
-}
-
-// targetsOf returns the form targets that a page must allow besides its own origin: if the login continues at
-// /authorize, the redirect URI of that request.
+// targetsOf returns the form targets that a page must allow besides its own origin: the redirect URI of the request, if
+// the login continues at /authorize.
 func (e *endpoints) targetsOf(r *http.Request, continueAt string) []string {
 	query, ok := strings.CutPrefix(continueAt, "/authorize?")
 	if !ok {

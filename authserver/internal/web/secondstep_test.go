@@ -170,7 +170,7 @@ func (s *factorSite) addApp() {
 	b.form(b.visit("/account/second-factors/new-app"), "username", john, "password", password)
 	page := b.visit("/account/second-factors/new-app")
 	s.keep(page)
-	s.keepCodes(b.form(page, "code", s.code(0)))
+	s.keepCodes(b.form(page, "code", s.code(0), "password", password))
 	s.wait(time.Minute)
 }
 
@@ -310,6 +310,44 @@ func TestGuessedCodesAreThrottled(t *testing.T) {
 	s.form(page, "code", "000000").says("the count begins again", http.StatusBadRequest, "not valid")
 }
 
+// A guesser who begins again with the password before a login has no tries left does not escape the user's notice.
+func TestMailAboutThrottledCodes(t *testing.T) {
+	t.Parallel()
+	s := newFactorSite(t)
+	s.addApp()
+	for _, guesses := range []int{4, 4, 2} {
+		page := s.newLogin()
+		for range guesses {
+			s.form(page, "code", "000000").says("guessed", http.StatusBadRequest, "not valid")
+		}
+	}
+	s.waitForMail(mail.WrongCodes, 0)
+	page := s.newLogin()
+	s.form(page, "code", "000000").says("the eleventh", http.StatusTooManyRequests, "Too many failed attempts")
+	s.waitForMail(mail.WrongCodes, 1)
+	s.form(page, "code", s.code(0)).says("the twelfth", http.StatusTooManyRequests, "Too many failed attempts")
+	s.waitForMail(mail.WrongCodes, 1) // one an hour
+	s.expectSteps(map[string]float64{"wrong_code": 10, "throttled": 2})
+}
+
+// expectSteps checks how many second steps had which result.
+func (s *site) expectSteps(want map[string]float64) {
+	s.t.Helper()
+	families, err := s.registry.Gather()
+	s.must(err)
+	got := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if n := m.GetCounter().GetValue(); family.GetName() == "hallpass_second_steps_total" && n > 0 {
+				got[m.GetLabel()[0].GetValue()] = n
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.t.Errorf("second steps (-want +got):\n%s", diff)
+	}
+}
+
 // A client can require a second factor. A user who has none adds one in the login, before there is a session.
 func TestClientRequiresSecondFactor(t *testing.T) {
 	t.Parallel()
@@ -376,9 +414,13 @@ func TestAccountSecondFactors(t *testing.T) {
 	s.form(page, "username", john, "password", password).leadsTo("confirmed", "/account/second-factors/new-app")
 	page = s.visit("/account/second-factors/new-app")
 	s.keep(page)
-	s.form(page, "code", "000000").says("a wrong code", http.StatusBadRequest, "not valid")
+	s.form(page, "code", "000000", "password", password).says("a wrong code", http.StatusBadRequest, "not valid")
+	s.form(page, "code", s.code(0)).says("no password", http.StatusBadRequest, "The password is wrong.")
+	wrong := s.form(page, "code", s.code(0), "name", "Phone", "password", "another password")
+	wrong.says("a wrong password", http.StatusBadRequest, "The password is wrong.")
+	s.visit("/account/second-factors").says("nothing is added", http.StatusOK, "password only")
 	before := maps.Clone(s.cookies)
-	s.keepCodes(s.form(page, "code", s.code(0), "name", "Phone"))
+	s.keepCodes(s.form(wrong, "code", s.code(0), "name", "Phone", "password", password))
 	if cmp.Equal(before, s.cookies) {
 		t.Error("the session goes on under the same cookie")
 	}

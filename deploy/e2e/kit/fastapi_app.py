@@ -25,6 +25,16 @@ async def read_me(user: Caller = Security(hallpass.user, scopes=["profile"])):
     return {"username": user.username, "full_name": user.name}
 
 
+@app.get("/recent")
+async def read_recent(user: Caller = Security(hallpass.login(max_age=600), scopes=["profile"])):
+    return {"acr": user.acr, "methods": user.methods}
+
+
+@app.get("/strong")
+async def read_strong(user: Caller = Security(hallpass.login(acr_values=["2"], max_age=600), scopes=["profile"])):
+    return {"acr": user.acr, "methods": user.methods}
+
+
 @app.get("/items/{item_id}")
 def read_item(item_id: int, caller: Caller = Security(hallpass, scopes=["items:read"])):
     return {"item_id": item_id, "owner": caller.username}

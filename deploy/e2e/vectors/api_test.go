@@ -30,6 +30,7 @@ var reasons = map[string]*regexp.Regexp{
 	"two_tokens":         nil,
 	"insufficient_scope": nil,
 	"not_a_user":         nil,
+	"insufficient_login": nil,
 
 	"too_long":              regexp.MustCompile(`it is longer than`),
 	"malformed":             regexp.MustCompile(`it is not three parts`),
@@ -149,7 +150,11 @@ func newAPI(t *testing.T, v *vectors, c *testCase) *api {
 	}
 	waitFor(t, "the keys", func() bool { return guard.Ready() == nil })
 	require := guard.Require
-	if c.User {
+	switch {
+	case c.Login != nil:
+		needed := bearer.UserLogin{ACRValues: c.Login.ACRValues, MaxAge: time.Duration(c.Login.MaxAge) * time.Second}
+		require = func(scopes ...string) func(http.Handler) http.Handler { return guard.RequireLogin(needed, scopes...) }
+	case c.User:
 		require = guard.RequireUser
 	}
 	a.handler = require(c.Scopes...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -26,7 +26,7 @@ func usual(change func(*claims)) *claims {
 	c := &claims{
 		Issuer: issuer, Subject: "usr_1", Audience: []string{audience}, ClientID: "web", ID: "token 1",
 		IssuedAt: now - 60, ExpiresAt: now + 1740, Scope: []string{"profile", "items:read"},
-		Username: "john.doe", Name: "John Doe", Groups: []string{}, Actors: []string{}, IsUser: true,
+		Username: "john.doe", Name: "John Doe", Groups: []string{}, Actors: []string{}, Methods: []string{}, IsUser: true,
 		Status: &reference{1, listURI},
 	}
 	if change != nil {

@@ -64,9 +64,16 @@ type testCase struct {
 	Scopes        []string            `json:"scopes"`
 	ScopeIncludes map[string][]string `json:"scope_includes,omitempty"`
 	User          bool                `json:"user,omitempty"`
+	Login         *login              `json:"login,omitempty"`
 	Query         string              `json:"query,omitempty"`
 	Authorization []string            `json:"authorization"`
 	Want          want                `json:"want"`
+}
+
+// login is what a route asks of the login of the user (RFC 9470). MaxAge is in seconds.
+type login struct {
+	ACRValues []string `json:"acr_values,omitempty"`
+	MaxAge    int64    `json:"max_age,omitempty"`
 }
 
 // want is the response to a request.
@@ -93,6 +100,9 @@ type claims struct {
 	Name      string     `json:"name"`
 	Groups    []string   `json:"groups"`
 	Actors    []string   `json:"actors"`
+	ACR       string     `json:"acr,omitempty"`
+	Methods   []string   `json:"amr"`
+	AuthTime  int64      `json:"auth_time,omitempty"`
 	IsUser    bool       `json:"is_user"`
 	Status    *reference `json:"status"`
 }
@@ -107,6 +117,10 @@ func newClaims(c *token.Claims) *claims {
 		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, ClientID: c.ClientID, ID: c.ID,
 		IssuedAt: c.IssuedAt.Unix(), ExpiresAt: c.ExpiresAt.Unix(), Scope: nonNil(c.Scope),
 		Username: c.Username, Name: c.Name, Groups: nonNil(c.Groups), Actors: nonNil(c.Actors), IsUser: c.IsUser(),
+		ACR: c.ACR, Methods: nonNil(c.Methods),
+	}
+	if !c.AuthTime.IsZero() {
+		view.AuthTime = c.AuthTime.Unix()
 	}
 	if c.Status != nil {
 		view.Status = &reference{c.Status.Index, c.Status.URI}
@@ -138,8 +152,8 @@ type bitString struct {
 func TestVectors(t *testing.T) {
 	v := vectors{Issuer: issuer, Audience: audience, Keys: sources(t), Lists: lists(t), KeySets: keySets(t), Bits: bits(t)}
 	v.Metadata = metadata{Scopes: []string{"profile", "items:read", "items:write"}}
-	v.Cases = slices.Concat(validCases(t), requestCases(t), headerCases(t), claimCases(t), timeCases(t), keyCases(t),
-		listCases(t))
+	v.Cases = slices.Concat(validCases(t), requestCases(t), headerCases(t), claimCases(t), timeCases(t), loginCases(t),
+		keyCases(t), listCases(t))
 	v.Metadata = newAPI(t, &v, &v.Cases[0]).metadata
 	t.Run("cases", func(t *testing.T) {
 		names := map[string]bool{}

@@ -22,6 +22,7 @@ var accountTests = []test{
 	{"a user ends all other logins", testEndOtherLogins},
 	{"a user ends one login", testEndLogin},
 	{"a user deletes the account", testDeleteAccount},
+	{"a mail about an account that was deleted", testMailAboutDeletion},
 	{"where logins came from", testPlaces},
 	{"the grant of a device has the place of the device", testPlaceOfDevice},
 	{"places are forgotten", testForgetPlaces},
@@ -172,6 +173,37 @@ func testDeleteAccount(t *testing.T, s *store.Store) {
 	expectGrant(t, s, g)
 	expectGrant(t, s, hers)
 	expectUser(t, s, other)
+}
+
+// The request for the mail has the address and the language, until it is sent.
+func testMailAboutDeletion(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	addUser(t, s, "nobody") // without a verified address
+	must(t, s.DeleteUser(ctx, "nobody", start))
+	same(t, "mails", 0, len(takeMails(t, s, start)))
+
+	deletions := map[string]func(account.User) error{
+		"a user":           func(u account.User) error { return s.DeleteAccount(ctx, u, start) },
+		"an administrator": func(u account.User) error { return s.DeleteUser(ctx, u.Username, start) },
+	}
+	for by, remove := range deletions {
+		u := addReachable(t, s, "ada", "ada@example.com")
+		session := store.NewSession{Digest: "session of " + by, User: u, Language: "ko", CreatedAt: start,
+			ExpiresAt: start.Add(sessionLength)}
+		must(t, s.StartSession(ctx, session))
+		must(t, s.AddMails(ctx, mail.Request{Kind: mail.PasswordChanged, UserID: u.ID, CreatedAt: start}))
+		must(t, remove(u))
+		taken := takeMails(t, s, start)
+		if len(taken) != 1 {
+			t.Fatalf("%s: the mails %+v", by, taken)
+		}
+		same(t, by, mail.Request{
+			ID: taken[0].ID, Kind: mail.AccountDeleted, Typed: "ada@example.com", Language: "ko", CreatedAt: start,
+			Attempts: 1,
+		}, taken[0])
+		must(t, s.FinishMailRequest(ctx, taken[0]))
+		same(t, "mails that are left", 0, len(takeMails(t, s, start.Add(time.Hour))))
+	}
 }
 
 // A grant has the place of its session, or the place that the request came from.

@@ -188,7 +188,7 @@ func testNotes(t *testing.T, s *store.Store) {
 			notes++
 		}
 	}
-	same(t, "notes", mail.MaxRequestsOfName, notes)
+	same(t, "notes", mail.MaxRequestsOfNameByNetwork, notes)
 	_, err := s.UserByID(t.Context(), "u")
 	expect(t, "the user of the notes", err, record.ErrNotFound)
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -69,21 +70,34 @@ func testLeaseOfMail(t *testing.T, s *store.Store) {
 
 func testMailLimits(t *testing.T, s *store.Store) {
 	ctx := t.Context()
-	for range mail.MaxRequestsOfName + 2 {
-		must(t, s.RequestMail(ctx, newMail("john", "a")))
-	}
-	typed := 0
-	for _, m := range takeMails(t, s, start) {
-		if m.Typed == "john" {
-			typed++
+	requests := func(networks ...string) (kept int) {
+		for _, network := range networks {
+			must(t, s.RequestMail(ctx, newMail("john", network)))
 		}
+		for _, m := range takeMails(t, s, start) {
+			if m.Typed == "john" {
+				kept++
+			}
+			must(t, s.FinishMailRequest(ctx, m))
+		}
+		return kept
 	}
-	same(t, "requests for one name", mail.MaxRequestsOfName, typed)
+	same(t, "requests for one name by one network", mail.MaxRequestsOfNameByNetwork,
+		requests("x", "x", "x", "x", "x", "x", "x"))
+	same(t, "requests for one name by many networks", mail.MaxRequestsOfName-mail.MaxRequestsOfNameByNetwork,
+		requests("y", "z", "u", "v", "w"))
+	again := newMail("john", "x")
+	again.CreatedAt = start.Add(mail.NamePeriod)
+	must(t, s.RequestMail(ctx, again))
+	same(t, "requests after a while", "john", takeMails(t, s, again.CreatedAt)[0].Typed)
 
 	for i := range mail.MaxRequestsOfNetwork {
 		must(t, s.RequestMail(ctx, newMail("name"+strconv.Itoa(i), "b")))
 	}
 	expect(t, "one more from the network", s.RequestMail(ctx, newMail("other", "b")), mail.ErrTooMany)
+	known := newMail("other", "b")
+	known.FromKnownPlace = true
+	expect(t, "one more from a known place", s.RequestMail(ctx, known), mail.ErrTooMany)
 	must(t, s.RequestMail(ctx, newMail("other", "c")))
 	later := newMail("other", "b")
 	later.CreatedAt = start.Add(mail.LimitPeriod + time.Second)
@@ -92,12 +106,12 @@ func testMailLimits(t *testing.T, s *store.Store) {
 
 func testRaceForMails(t *testing.T, s *store.Store) {
 	for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, i int) error {
-		for range 4 {
+		for try := range 4 {
 			err := s.RequestMail(ctx, newMail("victim", "network "+strconv.Itoa(i)))
 			if err != nil {
 				return err
 			}
-			err = s.RequestMail(ctx, newMail("user "+strconv.Itoa(i), "one"))
+			err = s.RequestMail(ctx, newMail(fmt.Sprintf("user %d-%d", i, try), "one"))
 			if err != nil && !errors.Is(err, mail.ErrTooMany) {
 				return err
 			}

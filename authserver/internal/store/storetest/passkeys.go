@@ -35,7 +35,7 @@ func challengeOf(digest string) secondfactor.Challenge {
 func addPasskey(t testing.TB, s *store.Store, u account.User, f secondfactor.Factor) {
 	t.Helper()
 	must(t, s.AddSecondFactor(t.Context(), u, secondfactor.Completion{
-		Added: &f, Challenge: challengeOf("challenge of " + f.ID), Methods: twoFactors,
+		NewFactor: &f, Challenge: challengeOf("challenge of " + f.ID), Methods: twoFactors,
 	}, sessionOf(t, s, u), start))
 }
 
@@ -43,7 +43,7 @@ func addPasskey(t testing.TB, s *store.Store, u account.User, f secondfactor.Fac
 func byPasskey(u account.User, digest, challenge string, f secondfactor.Factor) store.NewSession {
 	return store.NewSession{
 		Digest: digest, User: u, Login: grant.Authentication{Methods: twoFactors},
-		Second:    &secondfactor.Completion{Used: &f, Challenge: challengeOf(challenge), Methods: twoFactors},
+		Second:    &secondfactor.Completion{UsedFactor: &f, Challenge: challengeOf(challenge), Methods: twoFactors},
 		CreatedAt: start, ExpiresAt: start.Add(sessionLength),
 	}
 }
@@ -57,7 +57,7 @@ func testPasskeys(t *testing.T, s *store.Store) {
 	add := func(of account.User, id, challenge string) error {
 		f := newPasskey(of, id, 0)
 		return s.AddSecondFactor(ctx, of, secondfactor.Completion{
-			Added: &f, Challenge: challengeOf(challenge), Methods: twoFactors,
+			NewFactor: &f, Challenge: challengeOf(challenge), Methods: twoFactors,
 		}, sessionOf(t, s, of), start)
 	}
 	wants(t, "one more", add(u, "more", "new"), secondfactor.ErrTooMany)

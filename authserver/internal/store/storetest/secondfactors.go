@@ -29,7 +29,7 @@ var secondFactorTests = []test{
 	{"a recovery code is used once", testRecoveryCodeIsUsedOnce},
 	{"a first factor is added once", testFirstFactorIsAddedOnce},
 	{"removing all second factors", testRemoveSecondFactors},
-	{"mails about refused logins", testTellPasswordOnly},
+	{"mails about refused logins", testNotifyPasswordOnly},
 	{"sealed keys", testSealedKeys},
 }
 
@@ -52,7 +52,7 @@ func addFactor(t testing.TB, s *store.Store, u account.User, id, session string)
 	}
 	f := newFactor(u, id)
 	must(t, s.AddSecondFactor(t.Context(), u, secondfactor.Completion{
-		Added: &f, AddedCodes: []string{"code 1 of " + id, "code 2 of " + id}, Methods: twoFactors,
+		NewFactor: &f, NewCodes: []string{"code 1 of " + id, "code 2 of " + id}, Methods: twoFactors,
 	}, session, start))
 }
 
@@ -101,7 +101,7 @@ func refusesOtherSessions(t *testing.T, s *store.Store, u account.User, another 
 	t.Helper()
 	ctx, f := t.Context(), newFactor(u, "stick")
 	for what, keep := range map[string]string{"ended": "elsewhere", "another user's": another} {
-		wants(t, what, s.AddSecondFactor(ctx, u, secondfactor.Completion{Added: &f}, keep, start), account.ErrChanged)
+		wants(t, what, s.AddSecondFactor(ctx, u, secondfactor.Completion{NewFactor: &f}, keep, start), account.ErrChanged)
 		wants(t, what, s.RemoveSecondFactor(ctx, u, "phone", keep, false, start), account.ErrChanged)
 		wants(t, what, s.ReplaceRecoveryCodes(ctx, u, keep, []string{"d"}, start), account.ErrChanged)
 	}
@@ -167,7 +167,7 @@ func testTooManySecondFactors(t *testing.T, s *store.Store) {
 		addFactor(t, s, u, strconv.Itoa(i), "")
 	}
 	f := newFactor(u, "one more")
-	done := secondfactor.Completion{Added: &f, Methods: twoFactors}
+	done := secondfactor.Completion{NewFactor: &f, Methods: twoFactors}
 	err := s.AddSecondFactor(t.Context(), u, done, sessionOf(t, s, u), start)
 	wants(t, "one more", err, secondfactor.ErrTooMany)
 }
@@ -213,8 +213,6 @@ func testPendingLogins(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	u := addUser(t, s, "john")
 	p := addPending(t, s, u, "pending")
-	must(t, s.SetChallenge(ctx, "pending", "sign this"))
-	p.Challenge = "sign this"
 	got, user, err := s.PendingLogin(ctx, "pending", start)
 	if err != nil || user.ID != u.ID {
 		t.Errorf("user %s, %v", user.ID, err)
@@ -239,8 +237,6 @@ func testPendingLogins(t *testing.T, s *store.Store) {
 	unknown("another password", "pending", start)
 	wants(t, "completing it", s.StartSession(ctx, completed(changed, "pending", secondfactor.Completion{})),
 		secondfactor.ErrPendingUnknown)
-	must(t, s.DeletePendingLogin(ctx, "pending"))
-	wants(t, "a deleted one", s.SetChallenge(ctx, "pending", "x"), secondfactor.ErrPendingUnknown)
 
 	addPending(t, s, changed, "disabled")
 	must(t, s.DisableUser(ctx, u.Username, start))
@@ -270,7 +266,7 @@ func testCodeIsUsedOnce(t *testing.T, s *store.Store) {
 	f := newFactor(u, "phone")
 	f.LastStep++
 	won := countWinners(t, logins, func(i int) error {
-		return s.StartSession(t.Context(), completed(u, strconv.Itoa(i), secondfactor.Completion{Used: &f}))
+		return s.StartSession(t.Context(), completed(u, strconv.Itoa(i), secondfactor.Completion{UsedFactor: &f}))
 	}, secondfactor.ErrIncorrect)
 	if won != 1 {
 		t.Errorf("%d logins succeed with one code", won)
@@ -278,8 +274,9 @@ func testCodeIsUsedOnce(t *testing.T, s *store.Store) {
 	f.LastStep += 2
 	f.LastUsedAt = start.Add(time.Minute)
 	addPending(t, s, u, "later")
-	must(t, s.StartSession(t.Context(), completed(u, "later", secondfactor.Completion{Used: &f})))
-	wants(t, "the login again", s.StartSession(t.Context(), completed(u, "later", secondfactor.Completion{Used: &f})),
+	must(t, s.StartSession(t.Context(), completed(u, "later", secondfactor.Completion{UsedFactor: &f})))
+	again := completed(u, "later", secondfactor.Completion{UsedFactor: &f})
+	wants(t, "the login again", s.StartSession(t.Context(), again),
 		secondfactor.ErrPendingUnknown)
 	factors, err := s.SecondFactors(t.Context(), u.ID)
 	must(t, err)
@@ -296,7 +293,7 @@ func testRecoveryCodeIsUsedOnce(t *testing.T, s *store.Store) {
 		addPending(t, s, u, strconv.Itoa(i))
 	}
 	won := countWinners(t, logins, func(i int) error {
-		c := secondfactor.Completion{RecoveryCode: "code 1 of phone"}
+		c := secondfactor.Completion{UsedCode: "code 1 of phone"}
 		return s.StartSession(t.Context(), completed(u, strconv.Itoa(i), c))
 	}, secondfactor.ErrIncorrect)
 	if won != 1 {
@@ -317,7 +314,7 @@ func testFirstFactorIsAddedOnce(t *testing.T, s *store.Store) {
 	}
 	won := countWinners(t, logins, func(i int) error {
 		f := newFactor(u, "phone "+strconv.Itoa(i))
-		return s.StartSession(ctx, completed(u, strconv.Itoa(i), secondfactor.Completion{Added: &f}))
+		return s.StartSession(ctx, completed(u, strconv.Itoa(i), secondfactor.Completion{NewFactor: &f}))
 	}, secondfactor.ErrPendingUnknown)
 	factors, err := s.SecondFactors(ctx, u.ID)
 	if won != 1 || err != nil || len(factors) != 1 {
@@ -347,10 +344,10 @@ func testRemoveSecondFactors(t *testing.T, s *store.Store) {
 }
 
 // A user gets one mail an hour about logins by the password alone.
-func testTellPasswordOnly(t *testing.T, s *store.Store) {
+func testNotifyPasswordOnly(t *testing.T, s *store.Store) {
 	u := addUser(t, s, "john")
 	for _, after := range []time.Duration{0, time.Second, 59 * time.Minute, time.Hour} {
-		must(t, s.TellPasswordOnly(t.Context(), u.ID, start.Add(after)))
+		must(t, s.NotifyPasswordOnly(t.Context(), u.ID, start.Add(after)))
 	}
 	data, err := s.RemainderOf(t.Context(), u.ID)
 	must(t, err)

@@ -35,11 +35,11 @@ func testDocumentClient(t *testing.T, s *store.Store) {
 	expectClient(t, s, c)
 	c.Name, c.RedirectURIs, c.Scope = "New", []string{"https://app.example/"}, oauth.Scope{"a", "b"}
 	c.SecretDigest, c.Assertion = client.NoSecret, client.Assertion{JWKSURI: "https://app.example/jwks"}
-	c.LastUsedAt, c.RequireDPoP = start.Add(time.Hour), true
+	c.LastUsedAt, c.RequireDPoP, c.RequireSecondFactor = start.Add(time.Hour), true, true
 	must(t, s.AddUnregistered(t.Context(), c))
 	expectClient(t, s, c)
-	later := c // an administrator may have required DPoP
-	later.RequireDPoP = false
+	later := c // an administrator may have required both
+	later.RequireDPoP, later.RequireSecondFactor = false, false
 	must(t, s.AddUnregistered(t.Context(), later))
 	expectClient(t, s, c)
 

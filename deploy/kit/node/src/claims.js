@@ -30,12 +30,16 @@ export function claimsFrom(members) {
     name: text(members, 'name'),
     groups: texts(members, 'groups'),
     actors: actors(members.act),
+    acr: text(members, 'acr'),
+    methods: texts(members, 'amr'),
+    authTime: time(members, 'auth_time'),
     status: status(members.status),
   };
   checkPresent(claims);
   // RFC 7800 section 3.1: a thief may send it as a bearer token. This kit verifies no proofs of possession.
   if (members.cnf !== undefined && members.cnf !== null) throw new InvalidToken('it is bound to a key (cnf)');
-  for (const list of [claims.audience, claims.scope, claims.groups, claims.actors, claims.status ?? {}]) {
+  const { audience: apis, scope, groups, actors: acting, methods, status: bit = {} } = claims;
+  for (const list of [apis, scope, groups, acting, methods, bit]) {
     Object.freeze(list); // claims are shared between requests
   }
   return /** @type {Claims} */ (Object.freeze({ ...claims, isUser: claims.subject.startsWith(userPrefix) }));
@@ -95,7 +99,7 @@ function time(members, name) {
   if (seconds === undefined || seconds === null) return undefined;
   if (typeof seconds !== 'number') return wrongType();
   if (seconds < 0 || seconds > maxSeconds) {
-    throw new InvalidToken('exp, nbf or iat is not a time between 1970 and 9999');
+    throw new InvalidToken('exp, nbf, iat or auth_time is not a time between 1970 and 9999');
   }
   return new Date(1000 * Math.trunc(seconds));
 }

@@ -1,8 +1,10 @@
 // Adapter for Express 4 and 5.
 import { fromNode } from './credentials.js';
+import { checkLogin } from './login.js';
 
 /** @typedef {import('../types/index.d.ts').Guard} Guard */
 /** @typedef {import('../types/index.d.ts').Claims} Claims */
+/** @typedef {import('../types/index.d.ts').Login} Login */
 
 /** Where a request has the claims of its token. */
 const claimsKey = Symbol('hallpass claims');
@@ -13,7 +15,7 @@ const claimsKey = Symbol('hallpass claims');
  * @returns {import('express').RequestHandler}
  */
 export function protect(guard, ...scopes) {
-  return handler(guard, scopes, false);
+  return handler(guard, scopes, {});
 }
 
 /**
@@ -22,18 +24,28 @@ export function protect(guard, ...scopes) {
  * @returns {import('express').RequestHandler}
  */
 export function protectUser(guard, ...scopes) {
-  return handler(guard, scopes, true);
+  return handler(guard, scopes, { onlyUsers: true });
+}
+
+/**
+ * @param {Guard} guard
+ * @param {Login} login
+ * @param {...string} scopes
+ * @returns {import('express').RequestHandler}
+ */
+export function protectLogin(guard, login, ...scopes) {
+  return handler(guard, scopes, { login: checkLogin(login) });
 }
 
 /**
  * @param {Guard} guard
  * @param {string[]} scopes
- * @param {boolean} onlyUsers
+ * @param {{onlyUsers?: boolean, login?: Login}} options
  * @returns {import('express').RequestHandler}
  */
-function handler(guard, scopes, onlyUsers) {
+function handler(guard, scopes, options) {
   return async (request, response, next) => {
-    const result = await guard.authenticate(fromNode(request, request.originalUrl), scopes, { onlyUsers });
+    const result = await guard.authenticate(fromNode(request, request.originalUrl), scopes, options);
     if (result.refusal) {
       response.status(result.refusal.status).set(result.refusal.headers).end(result.refusal.body);
       return;

@@ -1,8 +1,10 @@
 // Adapter for Fastify 4 and 5.
 import { fromNode } from './credentials.js';
+import { checkLogin } from './login.js';
 
 /** @typedef {import('../types/index.d.ts').Guard} Guard */
 /** @typedef {import('../types/index.d.ts').Claims} Claims */
+/** @typedef {import('../types/index.d.ts').Login} Login */
 /** @typedef {import('fastify').FastifyReply} Reply */
 
 /** Where a request has the claims of its token. */
@@ -14,7 +16,7 @@ const claimsKey = Symbol('hallpass claims');
  * @returns {import('fastify').onRequestAsyncHookHandler}
  */
 export function protect(guard, ...scopes) {
-  return hook(guard, scopes, false);
+  return hook(guard, scopes, {});
 }
 
 /**
@@ -23,18 +25,28 @@ export function protect(guard, ...scopes) {
  * @returns {import('fastify').onRequestAsyncHookHandler}
  */
 export function protectUser(guard, ...scopes) {
-  return hook(guard, scopes, true);
+  return hook(guard, scopes, { onlyUsers: true });
+}
+
+/**
+ * @param {Guard} guard
+ * @param {Login} login
+ * @param {...string} scopes
+ * @returns {import('fastify').onRequestAsyncHookHandler}
+ */
+export function protectLogin(guard, login, ...scopes) {
+  return hook(guard, scopes, { login: checkLogin(login) });
 }
 
 /**
  * @param {Guard} guard
  * @param {string[]} scopes
- * @param {boolean} onlyUsers
+ * @param {{onlyUsers?: boolean, login?: Login}} options
  * @returns {import('fastify').onRequestAsyncHookHandler}
  */
-function hook(guard, scopes, onlyUsers) {
+function hook(guard, scopes, options) {
   return async (request, reply) => {
-    const result = await guard.authenticate(fromNode(request.raw, request.originalUrl), scopes, { onlyUsers });
+    const result = await guard.authenticate(fromNode(request.raw, request.originalUrl), scopes, options);
     if (result.refusal) return send(reply, result.refusal);
     /** @type {any} */ (request)[claimsKey] = result.claims;
   };

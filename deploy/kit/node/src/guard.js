@@ -2,6 +2,7 @@ import { checkConfig, openKeys } from './config.js';
 import { tokenOf } from './credentials.js';
 import { Unavailable, messageOf, InvalidToken } from './errors.js';
 import { StatusLists } from './lists.js';
+import { isGoodEnough } from './login.js';
 import { quiet, refusalLog, stderrLog } from './log.js';
 import { metadataOf } from './metadata.js';
 import { reasons, refuse } from './refusal.js';
@@ -10,6 +11,7 @@ import { Verifier } from './verifier.js';
 
 /** @typedef {import('../types/index.d.ts').Config} Config */
 /** @typedef {import('../types/index.d.ts').Result} Result */
+/** @typedef {import('../types/index.d.ts').Login} Login */
 
 const endMargin = 60_000; // how long before the keys run out a source that cannot be read makes the API not ready
 
@@ -69,10 +71,10 @@ export class Guard {
   /**
    * @param {import('../types/index.d.ts').Credentials} credentials
    * @param {string[]} [scopes]
-   * @param {{onlyUsers?: boolean}} [options]
+   * @param {{onlyUsers?: boolean, login?: Login}} [options]
    * @returns {Promise<Result>}
    */
-  async authenticate(credentials, scopes = [], { onlyUsers = false } = {}) {
+  async authenticate(credentials, scopes = [], { onlyUsers = false, login } = {}) {
     const sent = tokenOf(credentials);
     if ('reason' in sent) return this.#refuse(sent.reason, scopes);
     let claims;
@@ -82,7 +84,8 @@ export class Guard {
       return this.#refuse(this.#reasonOf(error), scopes);
     }
     if (!scopes.every((scope) => this.#allows(claims.scope, scope))) return this.#refuse('scope', scopes);
-    if (onlyUsers && !claims.isUser) return this.#refuse('invalidToken', scopes);
+    if ((onlyUsers || login) && !claims.isUser) return this.#refuse('invalidToken', scopes);
+    if (login && !isGoodEnough(claims, login, this.#now())) return this.#refuse('login', scopes, login);
     return { claims };
   }
 
@@ -103,11 +106,12 @@ export class Guard {
   /**
    * @param {keyof typeof reasons} reason
    * @param {string[]} scopes
+   * @param {Login} [login] what the user must do again
    * @returns {Result}
    */
-  #refuse(reason, scopes) {
+  #refuse(reason, scopes, login) {
     const { audience } = this.#cfg;
-    return { refusal: refuse(reasons[reason], { audience, metadata: this.#metadata, scopes }) };
+    return { refusal: refuse(reasons[reason], { audience, metadata: this.#metadata, scopes, login }) };
   }
 
   /** @param {string[]} [scopes] */

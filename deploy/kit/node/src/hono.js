@@ -1,8 +1,10 @@
 // Adapter for Hono 4.
 import { fromFetch, fromNode } from './credentials.js';
+import { checkLogin } from './login.js';
 
 /** @typedef {import('../types/index.d.ts').Guard} Guard */
 /** @typedef {import('../types/index.d.ts').Claims} Claims */
+/** @typedef {import('../types/index.d.ts').Login} Login */
 /** @typedef {import('hono').Context} Context */
 
 /** The name of the variable of the context that has the claims of its token. */
@@ -14,7 +16,7 @@ const claimsKey = 'hallpass claims';
  * @returns {import('hono').MiddlewareHandler}
  */
 export function protect(guard, ...scopes) {
-  return middleware(guard, scopes, false);
+  return middleware(guard, scopes, {});
 }
 
 /**
@@ -23,18 +25,28 @@ export function protect(guard, ...scopes) {
  * @returns {import('hono').MiddlewareHandler}
  */
 export function protectUser(guard, ...scopes) {
-  return middleware(guard, scopes, true);
+  return middleware(guard, scopes, { onlyUsers: true });
+}
+
+/**
+ * @param {Guard} guard
+ * @param {Login} login
+ * @param {...string} scopes
+ * @returns {import('hono').MiddlewareHandler}
+ */
+export function protectLogin(guard, login, ...scopes) {
+  return middleware(guard, scopes, { login: checkLogin(login) });
 }
 
 /**
  * @param {Guard} guard
  * @param {string[]} scopes
- * @param {boolean} onlyUsers
+ * @param {{onlyUsers?: boolean, login?: Login}} options
  * @returns {import('hono').MiddlewareHandler}
  */
-function middleware(guard, scopes, onlyUsers) {
+function middleware(guard, scopes, options) {
   return async (context, next) => {
-    const result = await guard.authenticate(credentialsOf(context), scopes, { onlyUsers });
+    const result = await guard.authenticate(credentialsOf(context), scopes, options);
     if (result.refusal) return responseOf(result.refusal);
     context.set(claimsKey, result.claims);
     await next();

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 
 /** @typedef {import('../types/index.d.ts').Refusal} Refusal */
+/** @typedef {import('../types/index.d.ts').Login} Login */
 
 /**
  * What a client sees of a refusal. It does not say why a token is invalid.
@@ -15,6 +16,10 @@ export const reasons = {
     detail: 'The access token must be sent once, in one Authorization header',
   },
   scope: { status: 403, code: 'insufficient_scope', detail: 'The access token lacks a scope that this needs' },
+  login: {
+    status: 401, code: 'insufficient_user_authentication',
+    detail: 'The user must log in again, with more factors or more recently',
+  },
   unavailable: { status: 503, code: '', detail: 'The access token cannot be checked right now' },
 };
 
@@ -23,10 +28,11 @@ export const reasons = {
  * problem document (RFC 9457).
  *
  * @param {{status: 400 | 401 | 403 | 503, code: string, detail: string}} reason
- * @param {{audience: string, metadata: string, scopes: string[]}} api scopes are those that the request needs
+ * @param {{audience: string, metadata: string, scopes: string[], login?: Login}} api scopes are those that the request
+ *   needs, and login is what the user must do again (RFC 9470 section 3)
  * @returns {Refusal}
  */
-export function refuse({ status, code, detail }, { audience, metadata, scopes }) {
+export function refuse({ status, code, detail }, { audience, metadata, scopes, login }) {
   /** @type {Record<string, string>} */
   const headers = { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store' };
   if (status === 503) {
@@ -37,6 +43,8 @@ export function refuse({ status, code, detail }, { audience, metadata, scopes })
       ['error', code],
       ['error_description', code && detail],
       ['scope', status === 401 || status === 403 ? scopes.join(' ') : ''],
+      ['acr_values', login?.acrValues?.join(' ') ?? ''],
+      ['max_age', String(login?.maxAge ?? '')],
       ['resource_metadata', metadata],
     ]);
   }

@@ -5,8 +5,10 @@ import { merge, minInterval, pauseOf, unusable } from './copy.js';
 import { verifyList } from './statuslist.js';
 
 // In milliseconds.
-const fetchTimeout = 2_000;
-const firstTime = 2_000; // how long the first requests for a list wait
+const fetchSilence = 5_000; // how long a server may send nothing
+const fetchTimeout = 30_000; // of a whole fetch: a long list on a slow link
+const firstTime = 2_000; // how long a list that was never fetched is tried without a pause
+const firstWait = 4_000; // how long the first requests for a list wait
 const retry = 500; // after a failure
 const olderTimeout = 120_000; // how long responses older than the copy do not count as failures
 const idleTime = 3_600_000; // how long a list is kept after its last use
@@ -23,7 +25,7 @@ export class TrackedList {
   /** When the list was last used. */
   used;
   failures = 0;
-  /** Resolves when there is a copy or the first attempts have failed. @type {Promise<void>} */
+  /** Resolves when there is a copy, the first attempts have failed or take too long. @type {Promise<void>} */
   tried;
   #cfg;
   #uri;
@@ -44,7 +46,7 @@ export class TrackedList {
     this.#address = address;
     this.began = this.used = cfg.now();
     const first = this.#fetchFirst();
-    this.tried = first.then(() => {});
+    this.tried = Promise.race([first.then(() => {}), sleep(firstWait, true)]);
     void first.then((error) => this.#track(error)).then(forget);
   }
 
@@ -63,7 +65,7 @@ export class TrackedList {
   }
 
   /**
-   * Tries to fetch the list for as long as the first requests wait for it.
+   * Tries to fetch the list without a pause for a while, as the first requests wait for it.
    *
    * @returns {Promise<unknown>} the error of the last attempt
    */
@@ -137,6 +139,7 @@ export class TrackedList {
     const etag = before && this.#usable(this.#cfg.now()) ? before.lists[0].etag : '';
     const response = await this.#requests.get(this.#address, {
       headers: { accept: 'application/statuslist+jwt', ...(etag && { 'if-none-match': etag }) },
+      silence: fetchSilence,
       timeout: fetchTimeout,
       limit: maxResponse,
     });

@@ -12,6 +12,9 @@ import * as forFastify from '@hallpass-auth/kit/fastify';
 import * as forHono from '@hallpass-auth/kit/hono';
 import { startIssuer, until } from './issuer.js';
 
+/** What the route /pay needs (RFC 9470). */
+const login = { acrValues: ['2'], maxAge: 300 };
+
 /** Each starts an API with the same routes, and returns its port and what stops it. */
 const frameworks = {
   async Express(guard) {
@@ -20,6 +23,7 @@ const frameworks = {
     const sub = (req, res) => res.json({ sub: forExpress.claimsOf(req).subject });
     app.get('/items', forExpress.protect(guard, 'items:read'), sub);
     app.get('/me', forExpress.protectUser(guard), sub);
+    app.get('/pay', forExpress.protectLogin(guard, login, 'items:read'), sub);
     app.get('/open', sub);
     app.use((_error, _req, res, _next) => res.status(500).end());
     const server = app.listen(0, '127.0.0.1');
@@ -32,6 +36,7 @@ const frameworks = {
     const sub = async (request) => ({ sub: forFastify.claimsOf(request).subject });
     app.get('/items', { onRequest: forFastify.protect(guard, 'items:read') }, sub);
     app.get('/me', { onRequest: forFastify.protectUser(guard) }, sub);
+    app.get('/pay', { onRequest: forFastify.protectLogin(guard, login, 'items:read') }, sub);
     app.get('/open', sub);
     await app.listen({ port: 0, host: '127.0.0.1' });
     return { port: app.server.address().port, stop: () => app.close() };
@@ -42,6 +47,7 @@ const frameworks = {
     const sub = (c) => c.json({ sub: forHono.claimsOf(c).subject });
     app.get('/items', forHono.protect(guard, 'items:read'), sub);
     app.get('/me', forHono.protectUser(guard), sub);
+    app.get('/pay', forHono.protectLogin(guard, login, 'items:read'), sub);
     app.get('/open', sub);
     app.onError((_error, c) => c.body(null, 500));
     const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' });
@@ -61,6 +67,17 @@ function send(port, path, { method = 'GET', headers = {} } = {}) {
     sent.on('error', reject).end();
   });
 }
+
+test('a login that makes no sense', () => {
+  for (const { protectLogin } of [forExpress, forFastify, forHono]) {
+    for (const wrong of [{ acrValues: '2' }, { acrValues: ['1 2'] }, { acrValues: ['"'] }, { acrValues: [2] }]) {
+      assert.throws(() => protectLogin({}, wrong), { name: 'ConfigError', field: 'acrValues' });
+    }
+    for (const maxAge of [0, -1, 1.5, NaN, '300']) {
+      assert.throws(() => protectLogin({}, { maxAge }), { name: 'ConfigError', field: 'maxAge' });
+    }
+  }
+});
 
 for (const [name, start] of Object.entries(frameworks)) {
   test(name, async (t) => {
@@ -92,6 +109,12 @@ for (const [name, start] of Object.entries(frameworks)) {
     assert.deepEqual(JSON.parse(none.text), { title: 'Unauthorized', status: 401, detail: 'Not authenticated' });
     await is(403, '/items', await bearer({ scope: 'other' }), /insufficient_scope/);
     await is(400, '/items?access_token=x', await bearer(), /invalid_request/);
+    const seconds = Math.floor(issuer.now / 1000);
+    await is(200, '/pay', await bearer({ acr: '2', auth_time: seconds }));
+    const stepUp = /error="insufficient_user_authentication".* acr_values="2", max_age="300"/;
+    await is(401, '/pay', await bearer({ acr: '1', auth_time: seconds }), stepUp);
+    await is(401, '/pay', await bearer({ acr: '2', auth_time: seconds - 3600 }), stepUp);
+    await is(401, '/pay', await bearer({ sub: 'reporter' }), /invalid_token/);
     const { headers: { Authorization } } = await bearer();
     const twice = ['Host', 'x', 'Authorization', Authorization, 'authorization', Authorization];
     await is(400, '/items', { headers: twice }, /invalid_request/);

@@ -25,6 +25,11 @@ one.get('/items/:id', forExpress.protect(guard, 'items:read'), (request, respons
   response.json({ id: request.params.id, owner: forExpress.claimsOf(request).subject });
 });
 
+const login: kit.Login = { acrValues: ['2'], maxAge: 300 };
+one.post('/items', forExpress.protectLogin(guard, login, 'items:write'), (request, response) => {
+  response.json({ at: forExpress.claimsOf(request).authTime?.getTime() });
+});
+
 const two = Fastify();
 forFastify.serveMetadata(two, guard, 'items:read');
 two.get<{ Params: { id: string } }>('/items/:id', { onRequest: forFastify.protect(guard, 'items:read') },

@@ -63,9 +63,16 @@ function wireOf(claims) {
     iss: claims.issuer, sub: claims.subject, aud: claims.audience, client_id: claims.clientId, jti: claims.id,
     iat: seconds(claims.issuedAt), exp: seconds(claims.expiresAt),
     scope: claims.scope, preferred_username: claims.username, name: claims.name, groups: claims.groups,
-    actors: claims.actors, is_user: claims.isUser, status: claims.status && { idx: index, uri },
+    actors: claims.actors, acr: claims.acr || undefined, amr: claims.methods,
+    auth_time: claims.authTime && seconds(claims.authTime), is_user: claims.isUser,
+    status: claims.status && { idx: index, uri },
   };
   return JSON.parse(JSON.stringify(all)); // without the members that are undefined
+}
+
+/** Returns what a route needs of the login. */
+function loginOf({ login }) {
+  return login && { acrValues: login.acr_values, maxAge: login.max_age };
 }
 
 const concurrent = { concurrency: 16 };
@@ -84,7 +91,7 @@ describe('requests', concurrent, () => {
       assert.equal(served.path, metadata.path);
       assert.deepEqual(JSON.parse(served.respond('GET').body), JSON.parse(metadata.body));
       const request = { authorization: c.authorization ?? [], url: `/?${c.query ?? ''}` };
-      const ask = () => guard.authenticate(request, c.scopes ?? [], { onlyUsers: c.user });
+      const ask = () => guard.authenticate(request, c.scopes ?? [], { onlyUsers: c.user, login: loginOf(c) });
       let got = await ask();
       // On a busy machine, keys or a list may take longer than a request waits.
       if (c.want.status !== 503) await until(async () => (got = await ask()).refusal?.status !== 503);

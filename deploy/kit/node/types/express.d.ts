@@ -1,5 +1,5 @@
 import type { Application, Request, RequestHandler } from 'express';
-import type { Claims, Guard } from './index.js';
+import type { Claims, Guard, Login } from './index.js';
 
 /** Returns middleware that lets a request through if its token is valid and has all of the scopes. */
 export function protect(guard: Guard, ...scopes: string[]): RequestHandler;
@@ -7,7 +7,13 @@ export function protect(guard: Guard, ...scopes: string[]): RequestHandler;
 /** Like protect, and also refuses a token that a client got for itself. */
 export function protectUser(guard: Guard, ...scopes: string[]): RequestHandler;
 
-/** Returns the claims of the token of a request that protect or protectUser has let through. */
+/**
+ * Like protectUser, and also refuses a token of a login that is not good enough: 401 with what the client has to ask
+ * for (RFC 9470). It throws a ConfigError if login is wrong.
+ */
+export function protectLogin(guard: Guard, login: Login, ...scopes: string[]): RequestHandler;
+
+/** Returns the claims of the token of a request that protect, protectUser or protectLogin has let through. */
 export function claimsOf(request: Request<any, any, any, any, any>): Claims;
 
 /** Publishes the metadata of the API (RFC 9728), which names its scopes. Call it before other routes are added. */

@@ -69,9 +69,12 @@ export interface Guard {
   readonly audience: string;
   /**
    * Returns the claims of a request's token, or the refusal to respond with. It never throws. With onlyUsers, a token
-   * that a client got for itself is refused as invalid.
+   * that a client got for itself is refused as invalid. With login, so is one, and a token of a login that is not good
+   * enough is refused with what the client has to ask for.
    */
-  authenticate(credentials: Credentials, scopes?: string[], options?: { onlyUsers?: boolean }): Promise<Result>;
+  authenticate(
+    credentials: Credentials, scopes?: string[], options?: { onlyUsers?: boolean; login?: Login },
+  ): Promise<Result>;
   /** Returns the refusal of a valid token that cannot be accepted for a reason that only the caller knows. */
   invalidToken(scopes?: string[]): Refusal;
   /**
@@ -88,6 +91,17 @@ export interface Guard {
   stats(): { lists: ListStats; keys: KeyStats };
   /** Ends the work in the background. */
   close(): void;
+}
+
+/** How and when a user must have logged in (RFC 9470). */
+export interface Login {
+  /**
+   * The authentication context classes that the token may have: a login with two factors is '2' at Hallpass. By default
+   * any. If there are several, name the best one first.
+   */
+  acrValues?: readonly string[];
+  /** How long ago the login may be, in whole seconds. By default any time. */
+  maxAge?: number;
 }
 
 /** What a request says about its sender. */
@@ -132,6 +146,13 @@ export interface Claims {
    * the first one only.
    */
   readonly actors: readonly string[];
+  /**
+   * The class of the user's login: '1' for one factor, '2' for two. Empty for a client. methods are those of the login
+   * (amr, RFC 8176), and authTime is when it was.
+   */
+  readonly acr: string;
+  readonly methods: readonly string[];
+  readonly authTime?: Date;
   /** The bit that revokes the token. */
   readonly status?: { readonly uri: string; readonly index: number };
   /** Whether the token was issued for a user. */
@@ -141,7 +162,7 @@ export interface Claims {
 /** The response to a request that is not let through. */
 export interface Refusal {
   readonly status: 400 | 401 | 403 | 503;
-  /** Error code (RFC 6750 section 3.1); empty without credentials, and with 503. */
+  /** Error code (RFC 6750 section 3.1, RFC 9470 section 3); empty without credentials, and with 503. */
   readonly code: string;
   /** For the developer of the client. */
   readonly detail: string;

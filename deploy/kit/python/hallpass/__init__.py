@@ -8,8 +8,10 @@ No request waits for the authorization server: tokens are checked with keys and 
 threads keep fresh. Only the first request waits for them.
 """
 
+from ._login import Login
+from ._refusal import Refusal
 from ._tokens import Caller, Status
 from .errors import ConfigError, InvalidToken, TokenError, Unavailable
-from .guard import Guard, Refusal
+from .guard import Guard
 
-__all__ = ["Caller", "ConfigError", "Guard", "InvalidToken", "Refusal", "Status", "TokenError", "Unavailable"]
+__all__ = ["Caller", "ConfigError", "Guard", "InvalidToken", "Login", "Refusal", "Status", "TokenError", "Unavailable"]

@@ -23,9 +23,12 @@ class Response(NamedTuple):
 
 
 class Client:
-    """Requests one URL. It follows no redirect. It is not safe for concurrent use."""
+    """Requests one URL. It follows no redirect. It is not safe for concurrent use.
 
-    def __init__(self, url: str, timeout: float) -> None:
+    ``timeout`` is how long a whole response may take, and ``silence`` how long the server may send nothing, in seconds.
+    """
+
+    def __init__(self, url: str, timeout: float, silence: float) -> None:
         parts = urlsplit(url)
         self._timeout = timeout
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -33,9 +36,9 @@ class Client:
         self._connection: http.client.HTTPConnection
         if parts.scheme == "https":
             context = ssl.create_default_context()
-            self._connection = http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=context)
+            self._connection = http.client.HTTPSConnection(host, parts.port, timeout=silence, context=context)
         else:
-            self._connection = http.client.HTTPConnection(host, parts.port, timeout=timeout)
+            self._connection = http.client.HTTPConnection(host, parts.port, timeout=silence)
 
     def get(self, headers: Mapping[str, str], limit: int) -> Response:
         """Sends a GET request and reads at most limit bytes. The error is an OSError."""

@@ -118,7 +118,7 @@ class KeysURL(Worker):
     def __init__(self, url: str) -> None:
         super().__init__("hallpass keys")
         self._url = url
-        self._client = Client(url, FETCH_TIMEOUT)
+        self._client = Client(url, FETCH_TIMEOUT, FETCH_TIMEOUT)
         self._ring = Ring([])
         self._body = b""
         self._requested = float("-inf")  # when a fetch was last requested for an unknown kid

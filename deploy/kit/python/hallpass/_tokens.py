@@ -50,6 +50,11 @@ class Caller:
     audience: tuple[str, ...]
     #: Id of the token (jti).
     token_id: str
+    #: The class of the user's login: "1" for one factor, "2" for two. methods are those of the login (amr, RFC 8176),
+    #: and auth_time is when it was, in seconds since 1970. A token that a client got for itself has none of them.
+    acr: str
+    methods: tuple[str, ...]
+    auth_time: int | None
     #: Times in seconds since 1970. not_before is None if the claim is absent.
     issued_at: int
     expires_at: int
@@ -67,10 +72,11 @@ def parse_claims(payload: bytes) -> Caller:
     """Returns the claims of RFC 9068 section 2.2. The error is an InvalidToken."""
     try:
         claims = json_object(payload)
-        times = {name: number_member(claims, name) for name in ("iat", "exp", "nbf")}
+        times = {name: number_member(claims, name) for name in ("iat", "exp", "nbf", "auth_time")}
         texts = {name: text_member(claims, name) for name in ("iss", "sub", "client_id", "jti")}
         audience = _audience(claims)
         scope, username, name = (text_member(claims, key) for key in ("scope", "preferred_username", "name"))
+        acr, methods = text_member(claims, "acr"), text_list_member(claims, "amr")
         groups = text_list_member(claims, "groups")
         actors, status = _actors(claims), _status(claims)
     except ValueError as error:
@@ -84,13 +90,13 @@ def parse_claims(payload: bytes) -> Caller:
         raise InvalidToken("bound", "it is bound to a key (cnf)")
     try:
         scopes = parse_scope(scope)
-        issued, expires, begins = (_seconds(times[name]) for name in ("iat", "exp", "nbf"))
+        issued, expires, begins, login = (_seconds(times[name]) for name in ("iat", "exp", "nbf", "auth_time"))
     except ValueError as error:
         raise InvalidToken("bad_claims", str(error)) from None
     assert issued is not None and expires is not None
     return Caller(
         texts["sub"], texts["client_id"], scopes, username, name, tuple(groups), tuple(actors),
-        texts["iss"], tuple(audience), texts["jti"], issued, expires, begins, status,
+        texts["iss"], tuple(audience), texts["jti"], acr, tuple(methods), login, issued, expires, begins, status,
     )  # fmt: skip
 
 
@@ -106,7 +112,7 @@ def _seconds(at: float | None) -> int | None:
     if at is None:
         return None
     if not 0 <= at <= MAX_SECONDS:
-        raise ValueError("exp, nbf or iat is not a time between 1970 and 9999")
+        raise ValueError("exp, nbf, iat or auth_time is not a time between 1970 and 9999")
     return int(at)
 
 

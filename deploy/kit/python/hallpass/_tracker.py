@@ -15,8 +15,10 @@ from .errors import InvalidToken, TokenError, Unavailable
 
 log = logging.getLogger("hallpass")
 
-FETCH_TIMEOUT = 2.0
-FETCH_FIRST_TIME = 2.0  # how long the first requests for a list wait
+FETCH_SILENCE = 5.0  # how long a server may send nothing
+FETCH_TIMEOUT = 30.0  # of a whole fetch: a long list on a slow link
+FETCH_FIRST_TIME = 2.0  # how long a list that was never fetched is tried without a pause
+FETCH_FIRST_WAIT = 4.0  # how long the first requests for a list wait
 FETCH_RETRY = 0.5  # after a failure
 FETCH_INTERVAL = 60.0  # for a list without a ttl
 FETCH_MIN_INTERVAL = 0.1
@@ -176,7 +178,7 @@ class _Tracked(Worker):
         self._lists = lists
         self._uri = uri
         self._address = address
-        self._client = Client(address, FETCH_TIMEOUT)
+        self._client = Client(address, FETCH_TIMEOUT, FETCH_SILENCE)
         self._state = "fresh"
 
     def wake(self) -> None:
@@ -189,7 +191,11 @@ class _Tracked(Worker):
         return self.copy.confirmed if self.copy is not None else self._began
 
     def _run(self) -> None:
+        late = threading.Timer(FETCH_FIRST_WAIT, self.tried.set)
+        late.daemon = True
+        late.start()
         error = self._fetch_first()
+        late.cancel()
         self.tried.set()
         while not self._stopped:
             now, copy = self._lists.now(), self.copy
@@ -207,7 +213,7 @@ class _Tracked(Worker):
         self._client.close()
 
     def _fetch_first(self) -> str | None:
-        """Tries for as long as the first requests wait."""
+        """Tries without a pause for a while, as the first requests wait."""
         began = time.monotonic()
         while True:
             error = self._fetch()

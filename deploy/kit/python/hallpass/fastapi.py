@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
@@ -10,11 +10,13 @@ from fastapi.requests import HTTPConnection, Request
 from fastapi.responses import Response
 from fastapi.security import OAuth2, SecurityScopes
 
+from ._login import Login
+from ._refusal import Refusal
 from ._tokens import Caller
-from .guard import Guard, Refusal
+from .guard import Guard
 from .starlette import authenticate, metadata_routes, response
 
-__all__ = ["Caller", "Hallpass", "Refused"]
+__all__ = ["Caller", "Hallpass", "Login", "Refused"]
 
 
 class Refused(HTTPException):
@@ -28,7 +30,7 @@ class Refused(HTTPException):
 class _Dependency(OAuth2):
     """Is a dependency and, for the OpenAPI document, a security scheme."""
 
-    def __init__(self, guard: Guard, scopes: Mapping[str, str], user: bool) -> None:
+    def __init__(self, guard: Guard, scopes: Mapping[str, str], user: bool, login: Login | None = None) -> None:
         super().__init__(
             flows={"password": {"tokenUrl": guard.issuer + "/token", "scopes": dict(scopes)}},
             scheme_name="Hallpass",
@@ -36,13 +38,14 @@ class _Dependency(OAuth2):
         )
         self.guard = guard
         self._user = user
+        self._login = login
 
     async def __call__(  # type: ignore[override]
         self, request: HTTPConnection, security_scopes: SecurityScopes
     ) -> Caller:
         """Returns the caller, or raises Refused."""
         try:
-            return await authenticate(self.guard, request.scope, security_scopes.scopes, self._user)
+            return await authenticate(self.guard, request.scope, security_scopes.scopes, self._user, self._login)
         except Refusal as refusal:
             raise Refused(refusal) from None
 
@@ -51,8 +54,8 @@ class Hallpass(_Dependency):
     """Checks access tokens: ``Depends(hallpass)``, or ``Security(hallpass, scopes=["items:read"])`` with scopes.
 
     The dependency returns a Caller. ``hallpass.user`` is the same for users only: it refuses a token that a client got
-    for itself. ``scopes`` has the scopes of the API and what they allow, for the docs page and the metadata. The other
-    arguments are those of Guard.
+    for itself. ``hallpass.login(...)`` also refuses one of a login that is not good enough. ``scopes`` has the scopes
+    of the API and what they allow, for the docs page and the metadata. The other arguments are those of Guard.
     """
 
     def __init__(
@@ -83,6 +86,10 @@ class Hallpass(_Dependency):
         self._scopes = dict(scopes or {})
         super().__init__(guard, self._scopes, user=False)
         self.user = _Dependency(guard, self._scopes, user=True)
+
+    def login(self, acr_values: Sequence[str] = (), max_age: int | None = None) -> _Dependency:
+        """Returns a dependency for users whose login is good enough (RFC 9470). The arguments are those of Login."""
+        return _Dependency(self.guard, self._scopes, user=True, login=Login(acr_values, max_age))
 
     def install(self, app: FastAPI) -> None:
         """Serves the API's metadata (RFC 9728), and makes refusals problem documents (RFC 9457).

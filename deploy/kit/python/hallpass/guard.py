@@ -6,11 +6,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from . import _settings as settings
 from ._keys import BadKeysError, Fixed, Ring, Source, check_bindings, from_secret
+from ._login import Login
+from ._refusal import INVALID_TOKEN, LOGIN, NOT_AUTHENTICATED, SCOPE, TWO_TOKENS, UNAVAILABLE, Refusal
 from ._sources import KeysFile, KeysURL, Worker
 from ._tokens import Caller, Verifier
 from ._tracker import NotTriedYet, StatusLists
@@ -18,71 +19,9 @@ from .errors import ConfigError, InvalidToken, TokenError, Unavailable
 
 log = logging.getLogger("hallpass")
 
-PROBLEM_TYPE = "application/problem+json"
 MAX_WAIT = 4.0  # how long a request waits for keys or a list that were never fetched
 REFUSAL_INTERVAL = 60.0  # between two refusals that are logged as warnings
 END_MARGIN = 60.0
-
-NOT_AUTHENTICATED = "Not authenticated"
-INVALID_TOKEN = "Could not validate credentials"
-TWO_TOKENS = "The access token must be sent once, in one Authorization header"
-SCOPE = "The access token lacks a scope that this needs"
-UNAVAILABLE = "The access token cannot be checked right now"
-
-
-class Refusal(Exception):
-    """The response to a request that is not let through.
-
-    ``status`` is 400, 401, 403 or 503, ``code`` the error code (RFC 6750 section 3.1) and ``detail`` a text for the
-    developer of the client. ``reason`` says why, for the log: it is never sent.
-    """
-
-    def __init__(
-        self, status: int, code: str, detail: str, reason: str, scope: tuple[str, ...], audience: str, metadata: str
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.reason = reason
-        self.scope = scope
-        self.audience = audience
-        self.metadata = metadata
-
-    @property
-    def challenge(self) -> str:
-        """The value of WWW-Authenticate (RFC 6750 section 3, RFC 9728 section 5.1); empty with 503."""
-        if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            return ""
-        attributes = {
-            "realm": self.audience,
-            "error": self.code,
-            "error_description": self.detail if self.code else "",
-            "scope": " ".join(self.scope),
-            "resource_metadata": self.metadata,
-        }
-        return "Bearer " + ", ".join(f'{name}="{_quotable(value)}"' for name, value in attributes.items() if value)
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers of the response, without Content-Type."""
-        headers = {"Cache-Control": "no-store"}
-        if self.challenge:
-            headers["WWW-Authenticate"] = self.challenge
-        else:
-            headers["Retry-After"] = "1"
-        return headers
-
-    @property
-    def body(self) -> bytes:
-        """A problem document (RFC 9457), of the type PROBLEM_TYPE."""
-        document = {"title": HTTPStatus(self.status).phrase, "status": self.status, "detail": self.detail}
-        return json.dumps(document, separators=(",", ":")).encode()
-
-
-def _quotable(text: str) -> str:
-    """Replaces the characters that RFC 6750 section 3 does not allow in an attribute."""
-    return "".join("'" if c == '"' else c if " " <= c <= "~" and c != "\\" else "?" for c in text)
 
 
 class Guard:
@@ -210,27 +149,40 @@ class Guard:
         """Returns figures for metrics: the age of the stalest status list in seconds, and failed fetches."""
         return {"oldest_list_seconds": self._lists.oldest(), "failed_fetches": float(self._lists.failures)}
 
-    def verify(self, token: str, *scopes: str, user: bool = False) -> Caller:
+    def verify(self, token: str, *scopes: str, user: bool = False, login: Login | None = None) -> Caller:
         """Returns what a token says if it is valid and has all scopes, or raises a Refusal.
 
-        ``user`` also refuses a token that a client got for itself. The first token of a list waits for it, for up to
-        4 seconds, so coroutines must not call this.
+        ``user`` also refuses a token that a client got for itself. ``login`` does too, and refuses a token of a login
+        that is not good enough, with a challenge that says what the client has to ask for (RFC 9470). The first token
+        of a list waits for it, for up to 4 seconds, so coroutines must not call this.
         """
-        return self.authenticate([b"Bearer " + token.encode("utf-8", "replace")], b"", scopes, user)
+        return self.authenticate([b"Bearer " + token.encode("utf-8", "replace")], b"", scopes, user, login)
 
     def authenticate(
-        self, authorization: Sequence[bytes], query: bytes, scopes: Collection[str] = (), user: bool = False
+        self,
+        authorization: Sequence[bytes],
+        query: bytes,
+        scopes: Collection[str] = (),
+        user: bool = False,
+        login: Login | None = None,
     ) -> Caller:
         """Returns the caller of a request, from its headers Authorization and its query, or raises a Refusal."""
         deadline = time.monotonic() + MAX_WAIT
         while True:
             try:
-                return self.check(authorization, query, scopes, user)
+                return self.check(authorization, query, scopes, user, login)
             except NotTriedYet as waiting:
                 if not waiting.event.wait(max(0.0, deadline - time.monotonic())):
                     raise self.unavailable(waiting.error) from None
 
-    def check(self, authorization: Sequence[bytes], query: bytes, scopes: Collection[str], user: bool) -> Caller:
+    def check(
+        self,
+        authorization: Sequence[bytes],
+        query: bytes,
+        scopes: Collection[str],
+        user: bool,
+        login: Login | None = None,
+    ) -> Caller:
         """Is authenticate for coroutines: it never waits, and raises NotTriedYet where authenticate would."""
         if self._process != os.getpid():
             self.start()
@@ -246,8 +198,12 @@ class Guard:
             raise self.unavailable(error) from None
         if not verified.granted.issuperset(scopes):
             raise self._refusal(403, "insufficient_scope", SCOPE, "insufficient_scope", scopes)
-        if user and not verified.caller.is_user:
+        if (user or login is not None) and not verified.caller.is_user:
             raise self._invalid("not_a_user", scopes)
+        if login is not None and not login.accepts(verified.caller, self._now()):
+            refusal = self._refusal(401, "insufficient_user_authentication", LOGIN, "insufficient_login", scopes)
+            refusal.login = login
+            raise refusal
         return verified.caller
 
     def _credentials(self, authorization: Sequence[bytes], query: bytes, scopes: Collection[str]) -> bytes:

@@ -10,22 +10,26 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ._login import Login
+from ._refusal import PROBLEM_TYPE, Refusal
 from ._settings import metadata_path
 from ._tokens import Caller
 from ._tracker import NotTriedYet
-from .guard import MAX_WAIT, PROBLEM_TYPE, Guard, Refusal
+from .guard import MAX_WAIT, Guard
 
 POLL = 0.02  # seconds between two looks at whether the first fetch is over
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-async def authenticate(guard: Guard, scope: Scope, scopes: Collection[str] = (), user: bool = False) -> Caller:
+async def authenticate(
+    guard: Guard, scope: Scope, scopes: Collection[str] = (), user: bool = False, login: Login | None = None
+) -> Caller:
     """Returns the caller of an ASGI request, or raises a Refusal. It does not block the event loop."""
     authorization = [value for name, value in scope["headers"] if name == b"authorization"]
     query = scope["query_string"]
     try:
-        return guard.check(authorization, query, scopes, user)
+        return guard.check(authorization, query, scopes, user, login)
     except NotTriedYet as first:
         waiting = first
     deadline = time.monotonic() + MAX_WAIT
@@ -35,7 +39,7 @@ async def authenticate(guard: Guard, scope: Scope, scopes: Collection[str] = (),
                 raise guard.unavailable(waiting.error)
             await anyio.sleep(POLL)
         try:
-            return guard.check(authorization, query, scopes, user)
+            return guard.check(authorization, query, scopes, user, login)
         except NotTriedYet as more:
             waiting = more
 
@@ -54,7 +58,8 @@ def caller(request: HTTPConnection) -> Caller:
 class HallpassMiddleware:
     """Lets a request through if its token is valid and has all scopes. It protects an application or a Mount.
 
-    ``user`` also refuses a token that a client got for itself. Requests to the paths in ``public`` need no token, nor
+    ``user`` also refuses a token that a client got for itself, and ``login`` one of a login that is not good enough
+    (RFC 9470). Requests to the paths in ``public`` need no token, nor
     do those for the API's metadata.
     """
 
@@ -65,11 +70,13 @@ class HallpassMiddleware:
         scopes: Collection[str] = (),
         user: bool = False,
         public: Collection[str] = (),
+        login: Login | None = None,
     ) -> None:
         self.app = app
         self.guard = guard
         self.scopes = tuple(scopes)
         self.user = user
+        self.login = login
         # An identifier that is no http URL has no metadata, and an empty path must not be public.
         self.public = frozenset(path for path in (*public, metadata_path(guard.audience)) if path)
 
@@ -79,7 +86,7 @@ class HallpassMiddleware:
             await self.app(scope, receive, send)
             return
         try:
-            scope["hallpass.caller"] = await authenticate(self.guard, scope, self.scopes, self.user)
+            scope["hallpass.caller"] = await authenticate(self.guard, scope, self.scopes, self.user, self.login)
         except Refusal as refusal:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
@@ -89,14 +96,19 @@ class HallpassMiddleware:
         await self.app(scope, receive, send)
 
 
-def requires(guard: Guard, *scopes: str, user: bool = False) -> Callable[[Endpoint], Endpoint]:
-    """Returns a decorator that lets a request reach an endpoint if its token is valid and has all scopes."""
+def requires(
+    guard: Guard, *scopes: str, user: bool = False, login: Login | None = None
+) -> Callable[[Endpoint], Endpoint]:
+    """Returns a decorator that lets a request reach an endpoint if its token is valid and has all scopes.
+
+    ``user`` and ``login`` are those of HallpassMiddleware.
+    """
 
     def decorate(endpoint: Endpoint) -> Endpoint:
         @functools.wraps(endpoint)
         async def protected(request: Request) -> Response:
             try:
-                request.scope["hallpass.caller"] = await authenticate(guard, request.scope, scopes, user)
+                request.scope["hallpass.caller"] = await authenticate(guard, request.scope, scopes, user, login)
             except Refusal as refusal:
                 return response(refusal)
             return await endpoint(request)

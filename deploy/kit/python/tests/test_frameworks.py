@@ -1,6 +1,7 @@
 """The adapters for FastAPI and Starlette."""
 
 import asyncio
+import time
 from typing import Any
 
 from fastapi import Depends, FastAPI, Security, WebSocket
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from hallpass import Guard
+from hallpass import Guard, Login
 from hallpass.fastapi import Caller, Hallpass
 from hallpass.starlette import HallpassMiddleware, caller, metadata_routes, requires
 
@@ -50,6 +51,10 @@ class TestFastAPI(GuardTest):
         async def read_any(reader: Caller = Depends(hallpass)) -> Any:
             return {"subject": reader.subject}
 
+        @app.post("/pay")
+        async def pay(user: Caller = Security(hallpass.login(["2"], 300), scopes=["items:read"])) -> Any:
+            return {"acr": user.acr, "methods": user.methods}
+
         @app.websocket("/ws")
         async def socket(websocket: WebSocket, reader: Caller = Depends(hallpass)) -> None:
             await websocket.accept()
@@ -86,6 +91,21 @@ class TestFastAPI(GuardTest):
                 self.assertTrue(challenge.startswith(f'Bearer realm="{issuer.AUDIENCE}"'), challenge)
                 self.assertTrue(challenge.endswith(f'scope="{scope}", resource_metadata="{METADATA}"'), challenge)
                 self.assertEqual(f'error="{error}"' in challenge, bool(error))
+
+    def test_login(self) -> None:
+        """A login that is not good enough is refused with what the client has to ask for (RFC 9470)."""
+        now = int(time.time())
+        good = issuer.token(acr="2", amr=["pwd", "otp"], auth_time=now)
+        got = call(self.app, "/pay", "Bearer " + good, method="POST")
+        self.assertEqual(got.json(), {"acr": "2", "methods": ["pwd", "otp"]})
+        for token in issuer.token(), issuer.token(acr="1", auth_time=now), issuer.token(acr="2", auth_time=now - 3600):
+            got = call(self.app, "/pay", "Bearer " + token, method="POST")
+            self.assertEqual(got.status, 401)
+            self.assertIn('error="insufficient_user_authentication"', got.headers["www-authenticate"])
+            self.assertIn('scope="items:read", acr_values="2", max_age="300"', got.headers["www-authenticate"])
+        service = issuer.token(sub="worker", acr="2", auth_time=now)
+        got = call(self.app, "/pay", "Bearer " + service, method="POST")
+        self.assertIn('error="invalid_token"', got.headers["www-authenticate"])
 
     def test_refused_without_install(self) -> None:
         """Without install the body is FastAPI's. The challenge names no metadata."""
@@ -163,8 +183,12 @@ class TestStarlette(GuardTest):
         """Returns an application."""
         protected = Middleware(HallpassMiddleware, guard=guard, scopes=["items:read"])
         reports = requires(guard, "profile", user=True)(show)
+        pay = requires(guard, login=Login(["2"]))(show)
+        recent = Middleware(HallpassMiddleware, guard=guard, login=Login(max_age=300))
         return Starlette(
             routes=[
+                Route("/pay", pay),
+                Mount("/recent", routes=[Route("/42", show)], middleware=[recent]),
                 *metadata_routes(guard, ["profile", "items:read"]),
                 Route("/reports", reports),
                 Route("/health", health),
@@ -194,6 +218,21 @@ class TestStarlette(GuardTest):
                 if status != 200:
                     self.assertEqual(got.headers["content-type"], "application/problem+json")
                     self.assertIn(f'resource_metadata="{METADATA}"', got.headers["www-authenticate"])
+
+    def test_login(self) -> None:
+        """Routes and mounts ask for the login that they need (RFC 9470)."""
+        app, now = self.app(self.open()), int(time.time())
+        cases: tuple[tuple[str, dict[str, Any], str], ...] = (
+            ("/pay", {"acr": "2"}, ""),
+            ("/pay", {"acr": "1"}, 'acr_values="2"'),
+            ("/recent/42", {"auth_time": now}, ""),
+            ("/recent/42", {"auth_time": now - 3600}, 'max_age="300"'),
+        )
+        for path, claims, challenge in cases:
+            with self.subTest(path=path, claims=claims):
+                got = call(app, path, "Bearer " + issuer.token(**claims))
+                self.assertEqual(got.status, 401 if challenge else 200, got.body)
+                self.assertIn(challenge, got.headers.get("www-authenticate", ""))
 
     def test_whole_application(self) -> None:
         """The middleware protects a whole application, also its WebSockets, except public paths."""

@@ -37,10 +37,19 @@ class TestClient(unittest.TestCase):
         """The timeout is for the whole response, not for each byte of it."""
         for start in (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"):
             with self.subTest(start=start):
-                client = Client(self.serve(start), 0.3)
+                client = Client(self.serve(start), 0.3, 60)
                 self.addCleanup(client.close)
                 with self.assertRaises(OSError):
                     client.get({}, 1 << 20)
+
+    def test_silent_server(self) -> None:
+        """A server that goes silent is given up, although the whole response may take longer."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}/", 600, 0.3)
+        self.addCleanup(client.close)
+        with self.assertRaises(OSError):
+            client.get({}, 1 << 20)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import unittest
 from typing import Any
 from unittest import mock
 
-from hallpass import Guard, Refusal
+from hallpass import Guard, Login, Refusal
 from hallpass import _keys as keys
 from hallpass import _lists as lists
 
@@ -45,12 +45,22 @@ def open_guard(case: dict[str, Any], server: AuthorizationServer, folder: str) -
 def view(caller: Any) -> dict[str, Any]:
     """Returns a caller as the vectors show it."""
     status = caller.status and {"idx": caller.status.index, "uri": caller.status.uri}
+    login = {"acr": caller.acr} if caller.acr else {}
+    if caller.auth_time is not None:
+        login["auth_time"] = caller.auth_time
     return {
         "iss": caller.issuer, "sub": caller.subject, "aud": list(caller.audience), "client_id": caller.client_id,
         "jti": caller.token_id, "iat": caller.issued_at, "exp": caller.expires_at, "scope": list(caller.scope),
         "preferred_username": caller.username, "name": caller.name, "groups": list(caller.groups),
-        "actors": list(caller.actors), "is_user": caller.is_user, "status": status,
-    }  # fmt: skip
+        "actors": list(caller.actors), "amr": list(caller.methods), "is_user": caller.is_user, "status": status,
+    } | login  # fmt: skip
+
+
+def login_of(case: dict[str, Any]) -> Login | None:
+    """Returns what the route of a case needs of the login."""
+    if "login" not in case:
+        return None
+    return Login(case["login"].get("acr_values", ()), case["login"].get("max_age"))
 
 
 class TestVectors(unittest.TestCase):
@@ -84,7 +94,7 @@ class TestVectors(unittest.TestCase):
         try:
             caller = guard.authenticate(
                 [value.encode() for value in case["authorization"]],
-                case.get("query", "").encode(), case["scopes"], case.get("user", False),
+                case.get("query", "").encode(), case["scopes"], case.get("user", False), login_of(case),
             )  # fmt: skip
         except Refusal as refusal:
             self.compare(refusal, want)
