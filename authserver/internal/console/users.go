@@ -121,16 +121,17 @@ func (c *Console) showNewUser(*visit) (page, error) {
 
 // addUser serves POST /admin/users/new.
 func (c *Console) addUser(v *visit) (page, error) {
-	out, err := c.api.CreateUser(v.ctx(), &adminapi.CreateUserIn{Body: adminapi.NewUser{
+	in := adminapi.NewUser{
 		Username: v.typed("username"), Name: v.typed("name"), Email: v.typed("email"),
-		EmailVerified: v.checked("verified"), Groups: v.words("groups"), Password: v.form.Get("password"),
-	}})
-	if err != nil {
-		return page{}, err
+		EmailVerified: v.checked("verified"), Groups: v.words("groups"), Password: v.password(),
 	}
 	what := "created"
-	if v.form.Get("password") == "" {
+	if in.Password == nil {
 		what = "mailed"
+	}
+	out, err := c.api.CreateUser(v.ctx(), &adminapi.CreateUserIn{Body: in})
+	if err != nil {
+		return page{}, err
 	}
 	return goTo(address(userPath, "name", out.Body.Username, "done", what)), nil
 }
