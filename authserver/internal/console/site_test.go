@@ -140,7 +140,7 @@ func (s *site) setPassword(username, password string) {
 func (s *site) addFactor(username string) {
 	s.t.Helper()
 	user, keep := s.user(username), secret.Digest(s.logInBy(username, grant.MethodPassword).cookie)
-	err := s.data.AddSecondFactor(s.t.Context(), user, secondfactor.Completion{Added: &secondfactor.Factor{
+	err := s.data.AddSecondFactor(s.t.Context(), user, secondfactor.Completion{NewFactor: &secondfactor.Factor{
 		ID: "app of " + username, UserID: user.ID, Kind: secondfactor.KindTOTP, Name: "Phone", Secret: "sealed",
 		CreatedAt: s.clock(),
 	}}, keep, s.clock())
