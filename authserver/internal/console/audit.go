@@ -153,6 +153,8 @@ func partyCell(p audit.Party) cell {
 	name := either(p.Name, p.ID)
 	c := cell{Text: p.Kind + " " + name}
 	switch {
+	case name == "" && p.Kind == audit.SubjectUser:
+		c = cell{Text: "somebody", Soft: true}
 	case name == "":
 		c = cell{Text: p.Kind, Soft: true}
 	case p.Kind == audit.SubjectUser && p.Name != "":
@@ -167,7 +169,7 @@ func partyCell(p audit.Party) cell {
 // aboutCell returns a link to whom or what an event is about.
 func aboutCell(r audit.Shown) cell {
 	if r.Subject.Kind == r.Actor.Kind && r.Subject.ID == r.Actor.ID {
-		return cell{Text: "the same", Soft: true}
+		return cell{Text: "the same", Soft: true, Whole: true}
 	}
 	return partyCell(r.Subject)
 }

@@ -110,6 +110,15 @@ func (v *visit) checked(name string) bool { return v.form.Get(name) != "" }
 // typed returns a field of the form without outer space.
 func (v *visit) typed(name string) string { return strings.TrimSpace(v.form.Get(name)) }
 
+// password returns the field for a password; nil if nothing was typed.
+func (v *visit) password() *string {
+	typed := v.form.Get("password")
+	if typed == "" {
+		return nil
+	}
+	return &typed
+}
+
 // words returns the words of a field. Commas and new lines separate them too.
 func (v *visit) words(name string) []string {
 	return strings.FieldsFunc(v.form.Get(name), func(r rune) bool {

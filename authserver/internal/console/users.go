@@ -121,15 +121,15 @@ func (c *Console) showNewUser(*visit) (page, error) {
 
 // addUser serves POST /admin/users/new.
 func (c *Console) addUser(v *visit) (page, error) {
-	user := adminapi.NewUser{
+	in := adminapi.NewUser{
 		Username: v.typed("username"), Name: v.typed("name"), Email: v.typed("email"),
-		EmailVerified: v.checked("verified"), Groups: v.words("groups"),
+		EmailVerified: v.checked("verified"), Groups: v.words("groups"), Password: v.password(),
 	}
-	what := "mailed"
-	if password := v.form.Get("password"); password != "" {
-		user.Password, what = &password, "created"
+	what := "created"
+	if in.Password == nil {
+		what = "mailed"
 	}
-	out, err := c.api.CreateUser(v.ctx(), &adminapi.CreateUserIn{Body: user})
+	out, err := c.api.CreateUser(v.ctx(), &adminapi.CreateUserIn{Body: in})
 	if err != nil {
 		return page{}, err
 	}

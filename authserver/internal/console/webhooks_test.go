@@ -36,7 +36,8 @@ func TestWebhooks(t *testing.T) {
 		t.Fatalf("%v\n%s", id, list.body)
 	}
 	about := "?id=" + id[0][1]
-	if got := b.get("/admin/webhook" + about); !got.has("user_*, login_failed") || !got.has("All requests were delivered.") {
+	got = b.get("/admin/webhook" + about)
+	if !got.has("user_*, login_failed") || !got.has("All requests were delivered.") {
 		t.Errorf("%s", got.body)
 	}
 	b.post("/admin/webhook/retry"+about).refused(t, http.StatusNotFound, "does not exist any longer")
