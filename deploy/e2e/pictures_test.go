@@ -1,8 +1,8 @@
 package e2e_test
 
 import (
-	"cmp"
 	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
