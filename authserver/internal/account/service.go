@@ -16,6 +16,9 @@ var ErrDemo = errors.New("the demo needs this account")
 // checked.
 var ErrChanged = errors.New("the account has changed")
 
+// ErrLastAdministrator is returned for a change by which nobody would administer the server any longer.
+var ErrLastAdministrator = errors.New("it is the last administrator")
+
 // ServiceStore is the storage that Service needs. Its methods are safe for concurrent use.
 type ServiceStore interface {
 	// ChangeName sets the user's display name, or returns record.ErrNotFound.
@@ -23,7 +26,7 @@ type ServiceStore interface {
 	// ChangePassword sets the user's password hash and ends all logins but the session keep, or returns
 	// an error that wraps ErrChanged.
 	ChangePassword(ctx context.Context, user User, hash, keep string, now time.Time) error
-	// DeleteAccount deletes the user, or returns an error that wraps ErrChanged.
+	// DeleteAccount deletes the user, or returns an error that wraps ErrChanged or ErrLastAdministrator.
 	DeleteAccount(ctx context.Context, user User, now time.Time) error
 }
 
@@ -96,7 +99,8 @@ func (s *Service) Check(ctx context.Context, p Proof) error {
 	return err
 }
 
-// Delete deletes the account of a user. It returns ErrDemo, the errors of Login.Check, or an error of the store.
+// Delete deletes the account of a user. It returns ErrDemo, ErrLastAdministrator, the errors of Login.Check, or an error
+// of the store.
 func (s *Service) Delete(ctx context.Context, p Proof) error {
 	if p.User.Demo {
 		return ErrDemo

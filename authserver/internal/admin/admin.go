@@ -21,7 +21,7 @@ var (
 	// ErrChanged is returned if a record is no longer as the caller has seen it.
 	ErrChanged = errors.New("it has changed meanwhile")
 	// ErrLastAdministrator is returned for a change by which nobody would administer the server any longer.
-	ErrLastAdministrator = store.ErrLastAdministrator
+	ErrLastAdministrator = account.ErrLastAdministrator
 	// ErrNoMail is returned for a mail at a server that sends none, or to a user who cannot get any.
 	ErrNoMail = errors.New("no mail can be sent")
 )

@@ -7,12 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 )
 
@@ -101,7 +103,7 @@ type RotateKey struct {
 // RotateSigningKeys adds keys that replace those of this server, and returns them. Running servers read the files again
 // within seconds. It returns ErrNoKeysFile, ErrKeysElsewhere if the files cannot be changed here, keyfile.ErrBusy, or
 // an error of keyfile.Rotation.Prepare.
-func (s *Service) RotateSigningKeys(_ context.Context, r RotateKey) ([]*keyring.Successor, error) {
+func (s *Service) RotateSigningKeys(ctx context.Context, r RotateKey) ([]*keyring.Successor, error) {
 	switch k := s.Keys; {
 	case k.Path == "":
 		return nil, ErrNoKeysFile
@@ -132,10 +134,32 @@ func (s *Service) RotateSigningKeys(_ context.Context, r RotateKey) ([]*keyring.
 	if _, err := p.Create(); err != nil {
 		return nil, s.explain(r, err)
 	}
-	if err := p.Write(func(string) {}); err != nil {
+	// The files are written last: without its record, no key is replaced.
+	err = s.Store.Together(ctx, "", s.Now(), func(ctx context.Context) error {
+		if err := s.recordRotation(ctx, r, p.Keys()); err != nil {
+			return err
+		}
+		return p.Write(func(string) {})
+	})
+	if err != nil {
 		return nil, s.explain(r, err)
 	}
 	return p.Keys(), nil
+}
+
+// recordRotation records each new key.
+func (s *Service) recordRotation(ctx context.Context, r RotateKey, added []*keyring.Successor) error {
+	for _, k := range added {
+		err := s.Store.Record(ctx, audit.Event{
+			Name: "key_rotated", At: s.Now(), Subject: audit.Subject{Kind: "key", ID: k.ID},
+			Details: audit.Details("algorithm", k.Algorithm, "audience", k.Audience,
+				"id_tokens", strconv.FormatBool(k.ForIDTokens()), "compromised", strconv.FormatBool(r.Compromised)),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // explain returns ErrKeysElsewhere for an error that the command can avoid on another machine, or as another user.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
@@ -179,7 +180,7 @@ func (s *Service) ChangeUser(
 		_, err = change(u)
 	}
 	if err == nil && p.VerifyEmail {
-		err = s.Store.AddMails(ctx, m)
+		err = s.mail(ctx, u, m, "user_email_link_requested")
 	}
 	return u, err
 }
@@ -229,7 +230,20 @@ func (s *Service) mailPasswordLink(ctx context.Context, u account.User) error {
 	case !u.Active():
 		return fmt.Errorf("%w: the user is disabled", ErrNoMail)
 	}
-	return s.Store.AddMails(ctx, mail.Request{Kind: mail.ResetPassword, Typed: u.Username, CreatedAt: s.Now()})
+	m := mail.Request{Kind: mail.ResetPassword, Typed: u.Username, CreatedAt: s.Now()}
+	return s.mail(ctx, u, m, "user_password_link_requested")
+}
+
+// mail asks for a mail to a user, and records that as an event.
+func (s *Service) mail(ctx context.Context, u account.User, m mail.Request, event string) error {
+	return s.Store.Together(ctx, "", m.CreatedAt, func(ctx context.Context) error {
+		if err := s.Store.AddMails(ctx, m); err != nil {
+			return err
+		}
+		return s.Store.Record(ctx, audit.Event{
+			Name: event, At: m.CreatedAt, Subject: audit.Subject{Kind: audit.SubjectUser, ID: u.ID},
+		})
+	})
 }
 
 // Unlock forgets the failed logins of a user, who can try again at once.

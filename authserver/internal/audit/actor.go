@@ -33,6 +33,17 @@ type Actor struct {
 	RequestID string
 }
 
+// ActsOn reports whether a acts on the things of another user: an administrator does, and not the user.
+func (a Actor) ActsOn(userID string) bool {
+	switch a.Kind {
+	case Command, Client:
+		return true
+	case User:
+		return a.ID != "" && a.ID != userID
+	}
+	return false
+}
+
 type actorKey struct{}
 
 // WithActor returns a context in which a does everything that follows.

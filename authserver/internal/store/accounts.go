@@ -124,14 +124,19 @@ func (s *Store) EndLogin(ctx context.Context, userID string, number int64, now t
 		if err != nil {
 			return err
 		}
-		return recordOf(ctx, tx, "account_login_ended", userID, now, "grant", strconv.FormatInt(number, 10))
+		event := ended(ctx, userID, "account_login_ended", "user_login_ended")
+		return recordOf(ctx, tx, event, userID, now, "grant", strconv.FormatInt(number, 10))
 	})
 }
 
 // DeleteAccount deletes a user as DeleteUser does, but logs no username. It returns account.ErrChanged if the user is
-// disabled or deleted, or the password has been changed since user was read.
+// disabled or deleted, or the password has been changed since user was read, and account.ErrLastAdministrator for the
+// last administrator.
 func (s *Store) DeleteAccount(ctx context.Context, user account.User, now time.Time) error {
 	err := s.inTx(ctx, "delete account", func(ctx context.Context, tx transaction) error {
+		if err := KeepAdministrator(ctx, s, tx, user.Username); err != nil {
+			return err
+		}
 		err := endSessions(ctx, tx, "delete account", user.Username, now,
 			"UPDATE users SET disabled_at = $3 WHERE id = $1 AND password_version = $2 AND disabled_at IS NULL",
 			user.ID, user.PasswordVersion, seconds(now))

@@ -2,15 +2,11 @@ package store
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
-
-// ErrLastAdministrator is returned for a change by which nobody would administer the server any longer.
-var ErrLastAdministrator = errors.New("it is the last administrator")
 
 // A Condition must hold for a change of a user. It is checked in the transaction of the change.
 type Condition func(ctx context.Context, s *Store, tx transaction, username string) error
@@ -21,7 +17,7 @@ const isAdministrator = "replace(' ' || group_names || ' ', ' " + account.AdminG
 	"<> ' ' || group_names || ' ' AND disabled_at IS NULL AND (demo = 0 OR password_version > 0)"
 
 // KeepAdministrator is the Condition that a user who is about to administer the server no longer is not the last one
-// who does. The error is ErrLastAdministrator. It locks all administrators, always in the same order: of two who remove
+// who does. The error is account.ErrLastAdministrator. It locks all administrators, always in the same order: of two who remove
 // each other, the second one waits for the first, and then is the last one.
 func KeepAdministrator(ctx context.Context, s *Store, tx transaction, username string) error {
 	var all, others int
@@ -29,7 +25,7 @@ func KeepAdministrator(ctx context.Context, s *Store, tx transaction, username s
 		"FROM (SELECT username FROM users WHERE "+isAdministrator+" ORDER BY id "+s.dialect.forUpdate+") AS locked",
 		username).Scan(&all, &others)
 	if err == nil && all == 1 && others == 0 {
-		return ErrLastAdministrator
+		return account.ErrLastAdministrator
 	}
 	return unavailable("lock administrators", err)
 }

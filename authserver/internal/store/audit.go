@@ -66,6 +66,14 @@ func recordAt(
 	})
 }
 
+// ended returns the event of an end: that of the user who has ended something of their own, or that of an administrator.
+func ended(ctx context.Context, userID, byUser, byAdministrator string) string {
+	if audit.ActorFrom(ctx).ActsOn(userID) {
+		return byAdministrator
+	}
+	return byUser
+}
+
 // recordThing adds an event about something that is no person to the audit log, such as client_added. Its kind is the
 // first word of the event.
 func recordThing(ctx context.Context, tx transaction, event, id string, at time.Time, details ...string) error {

@@ -194,7 +194,8 @@ func (s *Store) DeleteSession(ctx context.Context, digest string, revoke bool, n
 		}
 		n, err := changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", digest)
 		if err == nil && n > 0 {
-			err = recordOf(ctx, tx, "logout", userID, now, "apps_too", strconv.FormatBool(revoke))
+			err = recordOf(ctx, tx, ended(ctx, userID, "logout", "user_session_ended"), userID, now,
+				"apps_too", strconv.FormatBool(revoke))
 		}
 		if err != nil || !revoke {
 			return err

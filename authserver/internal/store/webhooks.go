@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,9 +95,11 @@ func (s *Store) TakeDeliveries(
 	limit int,
 ) ([]webhook.Delivery, error) {
 	return list(ctx, s.write, "take deliveries", scanDelivery,
-		"UPDATE webhook_deliveries SET due_at = $3, attempts = attempts + 1 WHERE webhook = $1 AND record IN "+
-			"(SELECT record FROM webhook_deliveries WHERE webhook = $1 AND due_at <= $2 ORDER BY due_at, record LIMIT $4 "+
-			s.dialect.skipLocked+") RETURNING webhook, record, created_at, attempts, reason",
+		// PostgreSQL may run a subquery in WHERE more than once, and skip what the run before has locked.
+		"WITH due AS MATERIALIZED (SELECT record FROM webhook_deliveries WHERE webhook = $1 AND due_at <= $2 "+
+			"ORDER BY due_at, record LIMIT $4 "+s.dialect.skipLocked+") "+
+			"UPDATE webhook_deliveries SET due_at = $3, attempts = attempts + 1 WHERE webhook = $1 "+
+			"AND record IN (SELECT record FROM due) RETURNING webhook, record, created_at, attempts, reason",
 		id, seconds(now), seconds(until), limit)
 }
 
@@ -132,9 +135,17 @@ func (s *Store) DeadDeliveries(ctx context.Context, id string, limit int) ([]web
 
 // RetryDeliveries makes dead deliveries of a webhook due again: that of a record, or all if recordID is empty. It
 // returns how many.
-func (s *Store) RetryDeliveries(ctx context.Context, id, recordID string, now time.Time) (int64, error) {
-	return s.exec(ctx, "retry deliveries", "UPDATE webhook_deliveries SET due_at = $3, attempts = 0 "+
-		"WHERE webhook = $1 AND due_at IS NULL AND (record = $2 OR $2 = '')", id, recordID, seconds(now))
+func (s *Store) RetryDeliveries(ctx context.Context, id, recordID string, now time.Time) (n int64, err error) {
+	err = s.inTx(ctx, "retry deliveries", func(ctx context.Context, tx transaction) (err error) {
+		n, err = changed(ctx, tx, "retry deliveries", "UPDATE webhook_deliveries SET due_at = $3, attempts = 0 "+
+			"WHERE webhook = $1 AND due_at IS NULL AND (record = $2 OR $2 = '')", id, recordID, seconds(now))
+		if err != nil || n == 0 {
+			return err
+		}
+		return recordThing(ctx, tx, "webhook_retried", id, now,
+			"deliveries", strconv.FormatInt(n, 10), "record", recordID)
+	})
+	return n, err
 }
 
 // ForgetDeliveries deletes dead deliveries that are older than a time, and all but the newest most of each webhook.

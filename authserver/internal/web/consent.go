@@ -8,6 +8,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
@@ -108,11 +109,26 @@ func (e *endpoints) allowNow(w http.ResponseWriter, r *http.Request, query strin
 		return err
 	}
 	if a.asksEachTime() {
-		e.logConsent(r, a, s)
+		if err := e.recordConsent(r, a, s); err != nil {
+			return err
+		}
 	} else if err := e.rememberConsent(r, a, s); err != nil {
 		return err
 	}
 	return e.sendCode(w, r, a, s)
+}
+
+// recordConsent logs and records consent that is not remembered.
+func (e *endpoints) recordConsent(r *http.Request, a *authorization, s session) error {
+	err := e.cfg.Sessions.Record(r.Context(), audit.Event{
+		Name: "consent", At: e.cfg.Now(), ClientID: a.client.ID,
+		Subject: audit.Subject{Kind: audit.SubjectUser, ID: s.user.ID},
+		Details: audit.Details("scope", a.scope.String(), "audience", a.api.Audience),
+	})
+	if err == nil {
+		e.logConsent(r, a, s)
+	}
+	return err
 }
 
 func (e *endpoints) logConsent(r *http.Request, a *authorization, s session) {

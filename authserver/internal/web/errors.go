@@ -105,6 +105,9 @@ func accountFailureOf(err error) (f failure, ok bool) {
 	case errors.Is(err, account.ErrDemo):
 		f.title, f.userText = say("This account stays"), say("It belongs to the demo, and many people may know its password.")
 		f.advice = say("Choose another password first, or ask your administrator to delete it.")
+	case errors.Is(err, account.ErrLastAdministrator):
+		f.title, f.userText = say("This account stays"), say("Nobody else administers this server.")
+		f.advice = say("Make another user an administrator first.")
 	case errors.Is(err, account.ErrLinkUnknown):
 		f.title = say("This link does not work")
 		f.userText = say("It was used, has expired, or is not complete.")

@@ -143,7 +143,7 @@ func (e *endpoints) register(w http.ResponseWriter, r *http.Request) error {
 	}
 	c.ID, c.Source, c.RegistrationDigest = id[:registeredIDLength], client.SourceRegistration, secret.Digest(token)
 	c.CreatedAt, c.LastUsedAt = e.cfg.Now(), e.cfg.Now()
-	if err := e.cfg.Sessions.AddUnregistered(r.Context(), c); err != nil {
+	if err := e.cfg.Sessions.AddUnregistered(asClient(r.Context(), c.ID), c); err != nil {
 		if errors.Is(err, client.ErrTooMany) { // a flood of registrations must not keep the database busy
 			e.registrationsFull.Store(e.cfg.Now().Add(time.Second).UnixNano())
 		}
@@ -277,7 +277,7 @@ func (e *endpoints) replaceRegistered(w http.ResponseWriter, r *http.Request) er
 		return (&oauth.Error{Code: oauth.CodeInvalidClientMetadata}).
 			Describe("a client cannot get or lose its secret: register another one")
 	}
-	c, err = e.cfg.Sessions.UpdateClient(r.Context(), c.ID, func(was client.Client) (client.Client, error) {
+	c, err = e.cfg.Sessions.UpdateClient(asClient(r.Context(), c.ID), c.ID, func(was client.Client) (client.Client, error) {
 		was.Name, was.Grants, was.RedirectURIs = said.Name, said.Grants, said.RedirectURIs
 		// An administrator may have required these.
 		was.RequireDPoP = was.RequireDPoP || said.RequireDPoP
@@ -302,7 +302,7 @@ func (e *endpoints) deleteRegistered(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	if err := e.cfg.Sessions.DeleteClient(r.Context(), c.ID, e.cfg.Now()); err != nil {
+	if err := e.cfg.Sessions.DeleteClient(asClient(r.Context(), c.ID), c.ID, e.cfg.Now()); err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")

@@ -275,6 +275,13 @@ func withUser(ctx context.Context, userID string) context.Context {
 	return audit.WithActor(ctx, a)
 }
 
+// asClient returns the context with a client that acts by itself, in place of a person.
+func asClient(ctx context.Context, id string) context.Context {
+	a := audit.ActorFrom(ctx)
+	a.Kind, a.ID, a.ClientID = audit.Client, id, id
+	return audit.WithActor(ctx, a)
+}
+
 // withClient returns the request with the client that the actor uses.
 func withClient(r *http.Request, clientID string) *http.Request {
 	return r.WithContext(audit.WithClientID(r.Context(), clientID))

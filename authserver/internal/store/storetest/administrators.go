@@ -55,7 +55,7 @@ func lastAdministratorIsKept(t *testing.T, s *store.Store) {
 		kept := 0
 		for i, err := range results {
 			switch {
-			case errors.Is(err, store.ErrLastAdministrator):
+			case errors.Is(err, account.ErrLastAdministrator):
 				kept++
 			case err != nil:
 				t.Errorf("round %d: %s: %v", round, names[i], err)
@@ -86,7 +86,7 @@ func administratorLeaves(t *testing.T, s *store.Store) {
 		}, store.KeepAdministrator)
 		return err
 	}
-	if err := change("staff"); !errors.Is(err, store.ErrLastAdministrator) {
+	if err := change("staff"); !errors.Is(err, account.ErrLastAdministrator) {
 		t.Errorf("leave: %v, want ErrLastAdministrator", err)
 	}
 	if err := change("admins", "staff"); err != nil {

@@ -389,5 +389,5 @@ UPDATE users SET password_hash = $2, password_version = password_version + 1, de
 UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2;
 UPDATE users SET password_hash = $3, password_version = password_version + 1, demo = 0 WHERE id = $1 AND password_version = $2 AND disabled_at IS NULL;
 UPDATE webhook_deliveries SET due_at = $3, attempts = 0 WHERE webhook = $1 AND due_at IS NULL AND (record = $2 OR $2 = '');
-UPDATE webhook_deliveries SET due_at = $3, attempts = attempts + 1 WHERE webhook = $1 AND record IN (SELECT record FROM webhook_deliveries WHERE webhook = $1 AND due_at <= $2 ORDER BY due_at, record LIMIT $4 ) RETURNING webhook, record, created_at, attempts, reason;
 UPDATE webhook_deliveries SET due_at = $4, reason = $5, attempts = attempts - $6 WHERE webhook = $1 AND record = $2 AND attempts = $3;
+WITH due AS MATERIALIZED (SELECT record FROM webhook_deliveries WHERE webhook = $1 AND due_at <= $2 ORDER BY due_at, record LIMIT $4 ) UPDATE webhook_deliveries SET due_at = $3, attempts = attempts + 1 WHERE webhook = $1 AND record IN (SELECT record FROM due) RETURNING webhook, record, created_at, attempts, reason;
