@@ -3,6 +3,10 @@ package database
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Tx runs the statements of one write.
@@ -15,16 +19,16 @@ type Tx interface {
 // InTx runs steps in a transaction. If steps returns an error, it undoes what steps has written and
 // returns the error.
 //
-// On SQLite, other writes may share the transaction, and steps may be called more than once. So steps
-// must assign its results, not append to them or increment them. It must not call another method that
-// writes: that would deadlock.
+// Steps may be called more than once: on SQLite because other writes may share the transaction, and on PostgreSQL
+// because it ends one of the transactions that wait for each other. So steps must assign its results, not append to them
+// or increment them. It must not call another method that writes: that would deadlock.
 func (d *DB) InTx(ctx context.Context, doing string, steps func(context.Context, Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, d.Write.CallTimeout)
 	defer cancel()
 	if d.committer != nil {
 		return d.committer.commit(ctx, doing, steps)
 	}
-	return d.Write.inTx(ctx, doing, steps)
+	return d.Write.inTxAgain(ctx, doing, steps)
 }
 
 // longTx is how many times as long as InTx a call of InLongTx may take.
@@ -37,7 +41,7 @@ func (d *DB) InLongTx(ctx context.Context, doing string, steps func(context.Cont
 	if d.committer != nil {
 		return d.committer.commit(ctx, doing, steps)
 	}
-	return d.Write.inTx(ctx, doing, steps)
+	return d.Write.inTxAgain(ctx, doing, steps)
 }
 
 // Exec runs one statement in a transaction and returns how many rows it changed.
@@ -56,6 +60,35 @@ func (d *DB) Exec(ctx context.Context, doing, query string, args ...any) (n int6
 func Changed(ctx context.Context, tx Tx, doing, query string, args ...any) (int64, error) {
 	result, err := tx.ExecContext(ctx, query, args...)
 	return rowsAffected(doing, result, err)
+}
+
+// deadlockTries limits the tries of inTxAgain. It pauses after each, so that those who waited get their locks first.
+const (
+	deadlockTries = 5
+	deadlockPause = 20 * time.Millisecond
+)
+
+// inTxAgain is inTx, but runs steps again if PostgreSQL has ended the transaction because it and others waited for each
+// other's locks. Nothing of it is left then. Most transactions lock in the same order, but those that end the logins of
+// a user and those that end the logins at several clients cannot.
+func (c *Conns) inTxAgain(ctx context.Context, doing string, steps func(context.Context, Tx) error) (err error) {
+	for range deadlockTries {
+		if err = c.inTx(ctx, doing, steps); !isDeadlock(err) {
+			return err
+		}
+		select {
+		case <-time.After(deadlockPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+	return err
+}
+
+// isDeadlock reports whether an error is PostgreSQL's deadlock_detected.
+func isDeadlock(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "40P01"
 }
 
 // inTx runs steps in its own transaction. If steps returns an error, inTx rolls back and returns it.

@@ -234,7 +234,60 @@ func TestAuditTriggers(t *testing.T) {
 			if v, err := audit.Verify(t.Context(), s, ""); err != nil || v.Records != 2 {
 				t.Errorf("verified %+v, %v", v, err)
 			}
+			testMisplacedLinks(t, s)
 		})
+	}
+}
+
+// misplaced are statements by which a server that was taken over would drop a record that waits to be sealed, or stop the
+// sealing. They need not fail, but change nothing of the log.
+func misplaced(waiting, sealed string) []string {
+	link := func(number, record string) string {
+		return "INSERT INTO audit_chain (number, record, hash) VALUES (" + number + ", '" + record + "', 'x')"
+	}
+	return []string{
+		link("1", waiting), link("2", waiting), link("-1", waiting), link("9", waiting), link("9223372036854775807", "none"),
+		"INSERT INTO audit_queue (id) VALUES ('" + sealed + "')",
+	}
+}
+
+// A record that waits stays, and is sealed, whatever a server adds to the tables of the chain.
+func testMisplacedLinks(t *testing.T, s *store.Store, more ...string) {
+	t.Helper()
+	ctx := t.Context()
+	head, err := s.AuditHead(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Record(ctx, audit.Event{Name: "waiting", At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	records, err := s.AuditRecords(ctx, audit.Filter{Event: "waiting"}, audit.Page{})
+	if err != nil || len(records) != 1 {
+		t.Fatalf("%d records, %v", len(records), err)
+	}
+	last, err := s.AuditLinks(ctx, head.Number-1, 1)
+	if err != nil || len(last) != 1 {
+		t.Fatalf("%d links, %v", len(last), err)
+	}
+	for _, statement := range misplaced(records[0].ID, last[0].RecordID) {
+		_ = s.Exec(ctx, statement)
+		for _, before := range more {
+			_ = s.Exec(ctx, before+"; "+statement)
+		}
+	}
+	if n, err := s.DropAudit(ctx, 10); n != 0 || err != nil {
+		t.Errorf("dropped %d, %v, want none", n, err)
+	}
+	if n, err := s.SealAudit(ctx, 10); n != 1 || err != nil {
+		t.Errorf("sealed %d, %v, want the record that waits", n, err)
+	}
+	r, err := s.AuditRecord(ctx, records[0].ID)
+	if err != nil || r.Number != head.Number+1 {
+		t.Errorf("the record has number %d, %v, want %d", r.Number, err, head.Number+1)
+	}
+	if v, err := audit.Verify(ctx, s, head.Hash); err != nil || !v.HeadFound {
+		t.Errorf("verified %+v, %v", v, err)
 	}
 }
 
@@ -333,6 +386,8 @@ func TestServerRoleCannotChangeTheAuditLog(t *testing.T) {
 	if v, err := audit.Verify(ctx, s, ""); err != nil || v.Records != 3 {
 		t.Errorf("verified %+v, %v", v, err)
 	}
+	testMisplacedLinks(t, s, "CREATE TEMP TABLE audit_cuts (number BIGINT) ON COMMIT DROP",
+		"CREATE TEMP TABLE audit_cuts (number BIGINT) ON COMMIT DROP; INSERT INTO pg_temp.audit_cuts VALUES (8)")
 }
 
 // dropRoles deletes roles with what they own.

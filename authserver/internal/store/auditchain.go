@@ -18,15 +18,17 @@ var errNoAuditRecord = fmt.Errorf("audit record %w", record.ErrNotFound)
 var errOvertaken = errors.New("another server seals")
 
 // SealAudit adds up to limit records that wait to the chain, and for each a delivery to the webhooks that want it. It
-// returns how many. Records do not change, so they are
-// read before. If another server seals at the same time, one of them adds the next number, and the other returns 0.
+// returns how many. Records do not change, so they are read before. If another server seals at the same time, one of them
+// adds the next number, and the other returns 0. What is in the chain and waits all the same, which no server writes, is
+// left out: it would stop the sealing.
 func (s *Store) SealAudit(ctx context.Context, limit int) (sealed int, err error) {
 	records, err := list(ctx, s.read, "read queue", func(r row) (audit.Record, error) {
 		var columns auditRow
 		err := r.Scan(columns.columns()...)
 		return columns.record(), unavailable("read queue", err)
 	}, "SELECT "+auditColumns+" FROM audit_queue JOIN audit_records AS r ON r.id = audit_queue.id "+
-		"ORDER BY audit_queue.id LIMIT $1", limit)
+		"WHERE NOT EXISTS (SELECT 1 FROM audit_chain WHERE audit_chain.record = audit_queue.id) ORDER BY audit_queue.id "+
+		"LIMIT $1", limit)
 	if err != nil || len(records) == 0 {
 		return 0, err
 	}

@@ -55,7 +55,8 @@ CREATE TABLE audit_names (
 
 -- Nobody changes a record, a link of the chain or a cut, and nobody deletes what is not before a cut. On PostgreSQL, the
 -- servers need not have the privileges either: see audit_cut and audit_drop. REPLACE in SQLite deletes without a
--- trigger, so a row must not take the place of another.
+-- trigger, so a row must not take the place of another. The chain only grows at its end: a link before a cut would let
+-- its record be dropped. Only a copy of the database begins it elsewhere.
 {{sqlite}}CREATE TRIGGER audit_records_are_new BEFORE INSERT ON audit_records
 {{sqlite}}WHEN EXISTS (SELECT 1 FROM audit_records WHERE id = NEW.id)
 {{sqlite}}BEGIN SELECT RAISE(ABORT, 'audit records cannot be replaced'); END;
@@ -67,6 +68,11 @@ CREATE TABLE audit_names (
 {{sqlite}}BEGIN SELECT RAISE(ABORT, 'audit records cannot be deleted'); END;
 {{sqlite}}CREATE TRIGGER audit_chain_is_new BEFORE INSERT ON audit_chain
 {{sqlite}}WHEN EXISTS (SELECT 1 FROM audit_chain WHERE number = NEW.number OR record = NEW.record)
+{{sqlite}}BEGIN SELECT RAISE(IGNORE); END;
+{{sqlite}}CREATE TRIGGER audit_chain_continues BEFORE INSERT ON audit_chain
+{{sqlite}}WHEN NEW.number < 1 OR NEW.number <= (SELECT MAX(number) FROM audit_cuts)
+{{sqlite}}  OR NEW.number > 1 + (SELECT MAX(number) FROM audit_chain)
+{{sqlite}}  AND NEW.number > 1 + COALESCE((SELECT MAX(number) FROM audit_cuts), 0)
 {{sqlite}}BEGIN SELECT RAISE(IGNORE); END;
 {{sqlite}}CREATE TRIGGER audit_chain_stays BEFORE UPDATE ON audit_chain
 {{sqlite}}BEGIN SELECT RAISE(ABORT, 'the audit chain cannot be changed'); END;
@@ -92,6 +98,15 @@ CREATE TABLE audit_names (
 {{postgresql}}  END IF;
 {{postgresql}}  RAISE EXCEPTION 'the audit log cannot be changed: % of %', TG_OP, TG_TABLE_NAME;
 {{postgresql}}END $$;
+{{postgresql}}CREATE FUNCTION audit_continue() RETURNS trigger LANGUAGE plpgsql AS $$
+{{postgresql}}DECLARE cut BIGINT := COALESCE((SELECT MAX(number) FROM audit_cuts), 0);
+{{postgresql}}  last BIGINT := (SELECT MAX(number) FROM audit_chain);
+{{postgresql}}BEGIN
+{{postgresql}}  IF NEW.number <= cut OR NEW.number > 1 + last AND NEW.number > 1 + cut THEN RETURN NULL; END IF;
+{{postgresql}}  RETURN NEW;
+{{postgresql}}END $$;
+{{postgresql}}CREATE TRIGGER audit_chain_continues BEFORE INSERT ON audit_chain
+{{postgresql}}  FOR EACH ROW EXECUTE FUNCTION audit_continue();
 {{postgresql}}CREATE TRIGGER audit_records_stay BEFORE UPDATE ON audit_records
 {{postgresql}}  FOR EACH ROW EXECUTE FUNCTION audit_refuse();
 {{postgresql}}CREATE TRIGGER audit_records_are_kept BEFORE DELETE ON audit_records
@@ -135,6 +150,7 @@ CREATE TABLE audit_names (
 {{postgresql}}END $$;
 {{postgresql}}DO $$ BEGIN
 {{postgresql}}  EXECUTE format('ALTER FUNCTION audit_cut(BIGINT) SET search_path = %I, pg_temp', current_schema());
+{{postgresql}}  EXECUTE format('ALTER FUNCTION audit_continue() SET search_path = %I, pg_temp', current_schema());
 {{postgresql}}  EXECUTE format('ALTER FUNCTION audit_drop(BIGINT) SET search_path = %I, pg_temp', current_schema());
 {{postgresql}}END $$;
 {{postgresql}}REVOKE EXECUTE ON FUNCTION audit_cut(BIGINT), audit_drop(BIGINT) FROM PUBLIC;
