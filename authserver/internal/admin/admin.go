@@ -44,12 +44,12 @@ type Service struct {
 	AllowLockout bool
 }
 
-// conditions returns what must hold for a change by which a user may administer the server no longer.
-func (s *Service) conditions() []store.Condition {
+// conditions returns what must hold for a change by which a user may administer the server no longer, and more.
+func (s *Service) conditions(more ...store.Condition) []store.Condition {
 	if s.AllowLockout {
-		return nil
+		return more
 	}
-	return []store.Condition{store.KeepAdministrator}
+	return append([]store.Condition{store.KeepAdministrator}, more...)
 }
 
 // check returns ErrChanged unless the precondition holds for what is stored now. A nil one always holds.

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
@@ -195,6 +197,36 @@ func TestKeysElsewhere(t *testing.T) {
 		_, err := s.RotateSigningKeys(t.Context(), admin.RotateKey{Compromised: true})
 		if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: got error %v, want %v that says %s", name, err, tt.want, tt.says)
+		}
+	}
+}
+
+// A user who is changed between the reading and the change is not deleted, disabled or enabled.
+func TestPreconditionOfUserInTheChange(t *testing.T) {
+	t.Parallel()
+	s, ctx := newService(t), t.Context()
+	user, err := account.New("ada", "Ada", "hash", start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.CreateUser(ctx, user); err != nil {
+		t.Fatal(err)
+	}
+	for what, change := range map[string]func(context.Context, string, func(account.User) bool) error{
+		"delete": s.DeleteUser, "disable": s.DisableUser, "enable": s.EnableUser,
+	} {
+		seen, name := "", what
+		match := func(u account.User) bool {
+			if seen == "" {
+				seen = u.Name
+				if _, err := s.ChangeUser(ctx, "ada", admin.UserPatch{Name: &name}, nil); err != nil {
+					t.Error(err)
+				}
+			}
+			return u.Name == seen
+		}
+		if err := change(ctx, "ada", match); !errors.Is(err, admin.ErrChanged) {
+			t.Errorf("%s: got error %v, want ErrChanged", what, err)
 		}
 	}
 }

@@ -188,19 +188,21 @@ func (s *Service) ChangeUser(
 // DisableUser prevents a user from logging in, and ends all logins of the user. The errors are those of ChangeUser.
 func (s *Service) DisableUser(ctx context.Context, username string, match func(account.User) bool) error {
 	return s.with(ctx, username, match, func(u account.User) error {
-		return s.Store.DisableUserIf(ctx, u.Username, s.Now(), s.conditions()...)
+		return s.Store.DisableUserIf(ctx, u.Username, s.Now(), s.conditions(matches(match)...)...)
 	})
 }
 
 // EnableUser lets a disabled user log in again. The errors are those of ChangeUser.
 func (s *Service) EnableUser(ctx context.Context, username string, match func(account.User) bool) error {
-	return s.with(ctx, username, match, func(u account.User) error { return s.Store.EnableUser(ctx, u.Username) })
+	return s.with(ctx, username, match, func(u account.User) error {
+		return s.Store.EnableUser(ctx, u.Username, matches(match)...)
+	})
 }
 
 // DeleteUser deletes a user, and ends all logins of the user. The errors are those of ChangeUser.
 func (s *Service) DeleteUser(ctx context.Context, username string, match func(account.User) bool) error {
 	return s.with(ctx, username, match, func(u account.User) error {
-		return s.Store.DeleteUserIf(ctx, u.Username, s.Now(), s.conditions()...)
+		return s.Store.DeleteUserIf(ctx, u.Username, s.Now(), s.conditions(matches(match)...)...)
 	})
 }
 
@@ -262,6 +264,14 @@ func (s *Service) Failures(ctx context.Context, username string) (all []store.Us
 
 // Groups returns the groups that users are in, sorted by name.
 func (s *Service) Groups(ctx context.Context) ([]store.Group, error) { return s.Store.Groups(ctx) }
+
+// matches returns the condition that a user matches in the transaction of a change, as in ChangeUser; none for nil.
+func matches(match func(account.User) bool) []store.Condition {
+	if match == nil {
+		return nil
+	}
+	return []store.Condition{store.Unless(func(u account.User) error { return check(match, u) })}
+}
 
 // with calls work with a user, who must match as in ChangeUser.
 func (s *Service) with(

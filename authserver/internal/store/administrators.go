@@ -30,6 +30,18 @@ func KeepAdministrator(ctx context.Context, s *Store, tx transaction, username s
 	return unavailable("lock administrators", err)
 }
 
+// Unless returns the Condition that refuse returns no error for the user as it is now. It locks the user.
+func Unless(refuse func(account.User) error) Condition {
+	return func(ctx context.Context, s *Store, tx transaction, username string) error {
+		u, err := scanUser(tx.QueryRowContext(ctx,
+			"SELECT "+userColumns+" FROM users WHERE username = $1 "+s.dialect.forUpdate, username))
+		if err != nil {
+			return err
+		}
+		return refuse(u)
+	}
+}
+
 // check checks the conditions of a change of a user.
 func (s *Store) check(ctx context.Context, tx transaction, username string, conditions []Condition) error {
 	for _, holds := range conditions {

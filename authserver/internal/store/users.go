@@ -158,9 +158,12 @@ func (s *Store) DisableUserIf(ctx context.Context, username string, now time.Tim
 }
 
 // EnableUser lets a disabled user log in again. It returns record.ErrNotFound if there is no such
-// user.
-func (s *Store) EnableUser(ctx context.Context, username string) error {
+// user, or the error of a condition that does not hold.
+func (s *Store) EnableUser(ctx context.Context, username string, conditions ...Condition) error {
 	return s.inTx(ctx, "enable user", func(ctx context.Context, tx transaction) error {
+		if err := s.check(ctx, tx, username, conditions); err != nil {
+			return err
+		}
 		n, err := changed(ctx, tx, "enable user", "UPDATE users SET disabled_at = NULL WHERE username = $1", username)
 		if err != nil {
 			return err
@@ -237,7 +240,7 @@ func endSessions(
 // UpdateUser replaces the name, the email address and the groups of a user by those that change returns, and
 // returns the changed user. If the user is changed at the same time by another call, UpdateUser calls change
 // again. It returns record.ErrNotFound if there is no such user, or the error of change. The conditions must hold if the
-// user administers the server and will not any longer.
+// user leaves the group of administrators, also one who is disabled: somebody may be about to enable the user.
 func (s *Store) UpdateUser(
 	ctx context.Context,
 	username string,
@@ -257,7 +260,7 @@ func (s *Store) UpdateUser(
 		is.UpdatedAt = now
 		done := false
 		err = s.inTx(ctx, "update user", func(ctx context.Context, tx transaction) error {
-			if was.Administers() && !is.Administers() {
+			if slices.Contains(was.Groups, account.AdminGroup) && !slices.Contains(is.Groups, account.AdminGroup) {
 				if err := s.check(ctx, tx, username, conditions); err != nil {
 					return err
 				}

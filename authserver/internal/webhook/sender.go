@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -178,8 +179,7 @@ func (s *Sender) failed(ctx context.Context, w Webhook, d Delivery, reason error
 	if ctx.Err() != nil {
 		return ctx.Err() // the server stops: another one sends it when the lease has ended
 	}
-	d.Reason = reason.Error()
-	d.Reason = d.Reason[:min(len(d.Reason), maxReason)]
+	d.Reason = shorten(reason.Error())
 	fields := []any{"webhook", w.ID, "record", d.RecordID, "attempt", d.Attempts, "reason", reason}
 	if d.Attempts > int64(len(pauses)) {
 		s.observe("dead")
@@ -192,6 +192,13 @@ func (s *Sender) failed(ctx context.Context, w Webhook, d Delivery, reason error
 	s.Log.WarnContext(ctx, "a webhook could not be called: another attempt follows",
 		append([]any{"event", "webhook_failed", "again_in", pause.String()}, fields...)...)
 	return s.Queue.PostponeDelivery(ctx, d, s.Now().Add(pause), false)
+}
+
+// shorten returns the beginning of a reason, as every database stores it: valid UTF-8 without NUL. The receiver may have
+// chosen a part of the text.
+func shorten(reason string) string {
+	reason = reason[:min(len(reason), maxReason)]
+	return strings.ToValidUTF8(strings.ReplaceAll(reason, "\x00", ""), "")
 }
 
 func (s *Sender) observe(result string) {

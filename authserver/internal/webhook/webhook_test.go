@@ -18,6 +18,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 
@@ -243,6 +244,36 @@ func TestRetries(t *testing.T) {
 	}
 	if dead, err := f.store.DeadDeliveries(t.Context(), w.ID, 10); err != nil || len(dead) != 0 {
 		t.Errorf("old dead deliveries stay: %+v, %v", dead, err)
+	}
+}
+
+// A receiver that responds with something else than HTTP chooses a part of the reason. Whatever it is, and wherever the
+// reason is cut, PostgreSQL can store it: otherwise the delivery would never be dead.
+func TestReasonIsText(t *testing.T) {
+	t.Parallel()
+	for shift := range 4 {
+		f := start(t)
+		f.receiver.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack() //nolint:forcetypeassert // of HTTP/1.1
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(conn, strings.Repeat("x", shift)+strings.Repeat("\U0001F4A9", 200)+"\x00\r\n\r\n")
+			_ = conn.Close()
+		})
+		w, _ := f.add("login")
+		f.record("login")
+		for range 9 {
+			f.send(f.sender(), 12*time.Hour)
+		}
+		dead, err := f.store.DeadDeliveries(t.Context(), w.ID, 10)
+		if err != nil || len(dead) != 1 {
+			t.Fatalf("dead: %+v, %v", dead, err)
+		}
+		if r := dead[0].Reason; !utf8.ValidString(r) || strings.ContainsRune(r, 0) || !strings.Contains(r, "\U0001F4A9") {
+			t.Errorf("the reason is %q", r)
+		}
 	}
 }
 

@@ -9,12 +9,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 var administratorTests = []test{
 	{"two administrators delete each other", lastAdministratorIsKept},
 	{"administrator leaves the group", administratorLeaves},
+	{"disabled administrator leaves while somebody enables them", disabledAdministratorLeaves},
+	{"change of a user that must not have changed", changeUnlessChanged},
 	{"groups are counted", groupsAreCounted},
 }
 
@@ -100,6 +103,49 @@ func administratorLeaves(t *testing.T, s *store.Store) {
 	addAdministrators(t, s, "bea")
 	if err := change("staff"); err != nil {
 		t.Errorf("leave while there is another: %v", err)
+	}
+}
+
+// Between reading a disabled administrator and storing that they leave the group, they become the last one.
+func disabledAdministratorLeaves(t *testing.T, s *store.Store) {
+	addAdministrators(t, s, "ada")
+	off := member(t, "off", account.AdminGroup)
+	off.DisabledAt = start
+	must(t, s.CreateUser(t.Context(), off))
+	_, err := s.UpdateUser(t.Context(), "off", start, func(u account.User) (account.User, error) {
+		must(t, s.EnableUser(t.Context(), "off"))
+		must(t, s.DeleteUserIf(t.Context(), "ada", start, store.KeepAdministrator))
+		u.Groups = nil
+		return u, nil
+	}, store.KeepAdministrator)
+	if n, countErr := s.Administrators(t.Context()); n != 1 || !errors.Is(err, store.ErrLastAdministrator) {
+		t.Errorf("%d administrators are left (%v), error %v, want ErrLastAdministrator", n, countErr, err)
+	}
+}
+
+// A condition sees the user as the change does.
+func changeUnlessChanged(t *testing.T, s *store.Store) {
+	must(t, s.CreateUser(t.Context(), member(t, "ada", "staff")))
+	failure := errors.New("changed")
+	refuse := store.Unless(func(u account.User) error {
+		if len(u.Groups) == 1 && u.Groups[0] == "staff" {
+			return failure
+		}
+		return nil
+	})
+	for what, err := range map[string]error{
+		"delete":  s.DeleteUserIf(t.Context(), "ada", start, refuse),
+		"disable": s.DisableUserIf(t.Context(), "ada", start, refuse),
+		"enable":  s.EnableUser(t.Context(), "ada", refuse),
+	} {
+		if !errors.Is(err, failure) {
+			t.Errorf("%s: got error %v, want that of the condition", what, err)
+		}
+	}
+	allow := store.Unless(func(account.User) error { return nil })
+	must(t, s.DeleteUserIf(t.Context(), "ada", start, allow))
+	if err := s.DeleteUserIf(t.Context(), "ada", start, allow); !errors.Is(err, record.ErrNotFound) {
+		t.Errorf("a user who is gone: %v", err)
 	}
 }
 
