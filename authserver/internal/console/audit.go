@@ -145,6 +145,9 @@ func auditTable(caption string, records []audit.Shown) *table {
 	return t
 }
 
+// importedUsers is the kind of the subject of users_imported, whose id says how many.
+const importedUsers = "users"
+
 // maxWhole is the length of a name that stays on one line, in bytes.
 const maxWhole = 20
 
@@ -161,6 +164,8 @@ func partyCell(p audit.Party) cell {
 		c = cell{Text: name, Href: address(userPath, "name", p.Name)}
 	case p.Kind == audit.SubjectClient:
 		c = clientCell(p.ID, "")
+	case p.Kind == importedUsers:
+		c = cell{Text: name}
 	}
 	c.Whole = len(c.Text) <= maxWhole
 	return c
@@ -168,6 +173,9 @@ func partyCell(p audit.Party) cell {
 
 // aboutCell returns a link to whom or what an event is about.
 func aboutCell(r audit.Shown) cell {
+	if r.Subject.Kind == audit.SubjectUser && r.Subject.ID == "" {
+		return cell{Text: "unknown", Soft: true, Whole: true}
+	}
 	if r.Subject.Kind == r.Actor.Kind && r.Subject.ID == r.Actor.ID {
 		return cell{Text: "the same", Soft: true, Whole: true}
 	}

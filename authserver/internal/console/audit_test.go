@@ -134,6 +134,18 @@ func TestAuditPages(t *testing.T) {
 	}
 }
 
+// An event about nobody known says so, and an import says how many users came.
+func TestAuditSubjects(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.record(audit.Event{Name: audit.LoginFailed, Outcome: audit.Failure, Subject: audit.Subject{Kind: audit.SubjectUser}})
+	s.record(audit.Event{Name: "users_imported", Subject: audit.Subject{Kind: "users", ID: "100 users"}})
+	got := s.logIn("ada").get("/admin/audit")
+	if !got.has(">unknown<") || !got.has(">100 users<") || got.has("users 100 users") {
+		t.Errorf("%s", got.body)
+	}
+}
+
 // The overview has a picture of the last day, and the same numbers for those who do not see it.
 func TestOverview(t *testing.T) {
 	t.Parallel()

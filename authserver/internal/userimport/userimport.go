@@ -36,6 +36,9 @@ const maxUser = 1 << 20
 var (
 	// ErrFormat is returned for a file that is not of the format, so that none of its users can be read.
 	ErrFormat = errors.New("the file cannot be read")
+	// errUnclear means that the beginning of a file does not tell its format.
+	errUnclear = fmt.Errorf("%w: it is not clear which format it has: "+
+		"give --format csv, jsonl, keycloak, supabase or auth0", ErrFormat)
 	// errTooLong means that a line or a user is longer than maxUser.
 	errTooLong = fmt.Errorf("it is longer than %d KiB", maxUser>>10)
 )
@@ -140,7 +143,7 @@ func detect(beginning []byte) (Format, error) {
 	case strings.Contains(header, "username") || strings.Contains(header, "email"):
 		return CSV, nil
 	}
-	return "", fmt.Errorf("%w: it is not clear which format it has: give --format", ErrFormat)
+	return "", errUnclear
 }
 
 // detectJSON is detect for JSON, of which line is the first line.
@@ -167,5 +170,5 @@ func detectJSON(beginning, line []byte) (Format, error) {
 	case firstByte(beginning) == '{' && fields == nil && (contains("realm") || contains("users")):
 		return Keycloak, nil
 	}
-	return "", fmt.Errorf("%w: it is not clear which format it has: give --format", ErrFormat)
+	return "", errUnclear
 }
