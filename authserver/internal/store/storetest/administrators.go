@@ -118,7 +118,7 @@ func disabledAdministratorLeaves(t *testing.T, s *store.Store) {
 		u.Groups = nil
 		return u, nil
 	}, store.KeepAdministrator)
-	if n, countErr := s.Administrators(t.Context()); n != 1 || !errors.Is(err, store.ErrLastAdministrator) {
+	if n, countErr := s.Administrators(t.Context()); n != 1 || !errors.Is(err, account.ErrLastAdministrator) {
 		t.Errorf("%d administrators are left (%v), error %v, want ErrLastAdministrator", n, countErr, err)
 	}
 }
