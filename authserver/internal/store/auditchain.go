@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
@@ -18,8 +19,7 @@ var errNoAuditRecord = fmt.Errorf("audit record %w", record.ErrNotFound)
 var errOvertaken = errors.New("another server seals")
 
 // SealAudit adds up to limit records that wait to the chain, and for each a delivery to the webhooks that want it. It
-// returns how many. Records do not change, so they are
-// read before. If another server seals at the same time, one of them adds the next number, and the other returns 0.
+// returns how many. Records do not change, so they are read before. If another server seals at the same time, one of them adds the next number, and the other returns 0.
 func (s *Store) SealAudit(ctx context.Context, limit int) (sealed int, err error) {
 	records, err := list(ctx, s.read, "read queue", func(r row) (audit.Record, error) {
 		var columns auditRow
@@ -34,14 +34,19 @@ func (s *Store) SealAudit(ctx context.Context, limit int) (sealed int, err error
 	if err != nil {
 		return 0, err
 	}
+	var dropped int64
 	err = s.inTx(ctx, "seal", func(ctx context.Context, tx transaction) error {
+		dropped = 0
+		hooks := slices.Clone(hooks)
 		last, err := auditHead(ctx, tx)
 		for _, r := range records {
 			if err != nil {
 				return err
 			}
 			if last, err = sealRecord(ctx, tx, last, r); err == nil {
-				err = addDeliveries(ctx, tx, hooks, r)
+				var n int64
+				n, err = addDeliveries(ctx, tx, hooks, r)
+				dropped += n
 			}
 		}
 		return err
@@ -52,6 +57,7 @@ func (s *Store) SealAudit(ctx context.Context, limit int) (sealed int, err error
 	if err != nil {
 		return 0, err
 	}
+	s.droppedDeliveries.Add(dropped)
 	return len(records), nil
 }
 
