@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
@@ -81,6 +83,26 @@ func newPostgres(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], url)
 }
 
+// newRole makes a role that owns nothing and sets a variable to a URL of the same database with it: role NAME URL
+func newRole(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: role NAME URL")
+	}
+	config, err := pgx.ParseConfig(args[1])
+	ts.Check(err)
+	conn, err := pgx.ConnectConfig(context.Background(), config)
+	ts.Check(err)
+	name := "server_" + config.Database
+	_, err = conn.Exec(context.Background(), "CREATE ROLE "+pgx.Identifier{name}.Sanitize()+" LOGIN")
+	ts.Check(errors.Join(err, conn.Close(context.Background())))
+	u, err := url.Parse(args[1])
+	ts.Check(err)
+	query := u.Query()
+	query.Del("user")
+	u.User, u.RawQuery = url.User(name), query.Encode()
+	ts.Setenv(args[0], u.String())
+}
+
 // TestCommands runs the scripts in testdata. They check what operators' scripts rely on: messages,
 // output streams and exit codes. The scripts run in parallel.
 func TestCommands(t *testing.T) {
@@ -116,6 +138,7 @@ func TestCommands(t *testing.T) {
 			"sql":    runSQL,
 
 			"postgres": newPostgres,
+			"role":     newRole,
 
 			"serve":  serve,
 			"ready":  ready,

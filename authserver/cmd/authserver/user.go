@@ -138,6 +138,13 @@ type userAddCommand struct {
 	Email       string   `placeholder:"ADDRESS" help:"Email address, which clients with the scope email see."`
 	Verified    bool     `name:"email-verified" help:"Somebody has checked that the email address is the user's."`
 	Group       []string `placeholder:"NAME" sep:"none" help:"Group that the user is in, which clients with the scope groups see. Repeat for more."`
+	Issuer      string   `env:"HALLPASS_ISSUER" default:"${issuer}" placeholder:"URL" help:"The authorization server, for the link of an administrator (${default})."`
+}
+
+// Help explains what an administrator needs.
+func (c *userAddCommand) Help() string {
+	return `Users in the group admins administer the server, if it runs with --admin-console. They add a second factor by
+a link, which the command prints.`
 }
 
 // Validate checks the flags. kong calls it before Run.
@@ -153,16 +160,24 @@ func (c *userAddCommand) Run(ctx context.Context, streams program.Streams) error
 		return exitError(c.Username, err)
 	}
 	c.Username = user.Username
-	return c.do(ctx, streams, "added", func(s *admin.Service) error {
+	link := ""
+	err = c.do(ctx, streams, "added", func(s *admin.Service) error {
 		password, err := readPassword(ctx, streams)
 		if err != nil {
 			return err
 		}
 		n.Password = &password
 		s.Hash = c.hash
-		_, err = s.CreateUser(ctx, n)
+		if user, err = s.CreateUser(ctx, n); err != nil || !user.Administers() {
+			return err
+		}
+		link, err = s.EnrolLink(ctx, c.Username)
 		return err
 	})
+	if link != "" {
+		printEnrolLink(streams, c.Issuer, c.Username, link)
+	}
+	return err
 }
 
 type userPasswordCommand struct {

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -36,6 +38,31 @@ func (s *Settings) startWebhooks(
 		Observe: func(result string) { attempts.WithLabelValues(result).Inc() },
 	}
 	go sender.Run(ctx)
+	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "hallpass_webhook_dropped_total",
+		Help: "Deliveries to webhooks that this server has dropped because too many of the webhook waited.",
+	}, func() float64 { return float64(data.DroppedDeliveries()) }))
+	go logDropped(ctx, data.DroppedDeliveries, time.NewTicker(logDroppedEvery).C, cfg.Log)
+}
+
+// logDroppedEvery is how often a server logs that it drops deliveries.
+const logDroppedEvery = time.Minute
+
+// logDropped logs at each tick how many deliveries were dropped since the one before, if there are any, until ctx ends.
+func logDropped(ctx context.Context, count func() int64, ticks <-chan time.Time, log *slog.Logger) {
+	for before := int64(0); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks:
+			now := count()
+			if now > before {
+				log.WarnContext(ctx, "deliveries to a webhook are dropped: too many wait", "event", "webhook_dropped",
+					"count", now-before, "waiting_at_most", webhook.MaxWaiting)
+			}
+			before = now
+		}
+	}
 }
 
 // newWebhooks returns what adds webhooks.

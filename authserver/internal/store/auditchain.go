@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
@@ -36,14 +37,19 @@ func (s *Store) SealAudit(ctx context.Context, limit int) (sealed int, err error
 	if err != nil {
 		return 0, err
 	}
+	var dropped int64
 	err = s.inTx(ctx, "seal", func(ctx context.Context, tx transaction) error {
+		dropped = 0
+		hooks := slices.Clone(hooks)
 		last, err := auditHead(ctx, tx)
 		for _, r := range records {
 			if err != nil {
 				return err
 			}
 			if last, err = sealRecord(ctx, tx, last, r); err == nil {
-				err = addDeliveries(ctx, tx, hooks, r)
+				var n int64
+				n, err = addDeliveries(ctx, tx, hooks, r)
+				dropped += n
 			}
 		}
 		return err
@@ -54,6 +60,7 @@ func (s *Store) SealAudit(ctx context.Context, limit int) (sealed int, err error
 	if err != nil {
 		return 0, err
 	}
+	s.droppedDeliveries.Add(dropped)
 	return len(records), nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/database"
@@ -97,7 +98,10 @@ type Store struct {
 	// replica is nil unless UseReplica was called.
 	replica *database.Replica
 	swept   sweeps
-	search  search
+	// droppedDeliveries counts the deliveries to webhooks that were dropped.
+	droppedDeliveries atomic.Int64
+
+	search search
 }
 
 // Open opens the database at the URL: sqlite:PATH, which creates the file if it does not

@@ -71,19 +71,32 @@ func (s *Store) DeleteWebhook(ctx context.Context, id string, now time.Time) err
 	})
 }
 
-// addDeliveries stores a delivery of a record for each webhook that wants it. Those of which too many deliveries wait
-// get none.
-func addDeliveries(ctx context.Context, tx transaction, hooks []webhook.Webhook, r audit.Record) error {
+// DroppedDeliveries returns how many deliveries this process has dropped because webhook.MaxWaiting others waited.
+func (s *Store) DroppedDeliveries() int64 { return s.droppedDeliveries.Load() }
+
+// addDeliveries stores a delivery of a record for each webhook that wants it, and counts them as waiting. Those of which
+// too many deliveries wait get none: it returns how many these are.
+func addDeliveries(
+	ctx context.Context,
+	tx transaction,
+	hooks []webhook.Webhook,
+	r audit.Record,
+) (dropped int64, err error) {
 	for i := range hooks {
-		if w := &hooks[i]; w.Matches(r.Event) && w.Waiting < webhook.MaxWaiting {
+		switch w := &hooks[i]; {
+		case !w.Matches(r.Event):
+		case w.Waiting >= webhook.MaxWaiting:
+			dropped++
+		default:
+			w.Waiting++
 			_, err := changed(ctx, tx, "add delivery", "INSERT INTO webhook_deliveries (webhook, record, created_at, due_at) "+
 				"SELECT id, $2, $3, $3 FROM webhooks WHERE id = $1 ON CONFLICT DO NOTHING", w.ID, r.ID, seconds(r.At))
 			if err != nil {
-				return err
+				return 0, err
 			}
 		}
 	}
-	return nil
+	return dropped, nil
 }
 
 // TakeDeliveries returns up to limit deliveries of a webhook that are due at now, oldest first. It leases them until

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
 // The owner of a deleted account gets a mail, in the language of the account, after nothing else is left of it.
@@ -34,4 +36,22 @@ func TestMailAboutDeletionByCommand(t *testing.T) {
 	if sent := s.sendMails(); len(sent) != 1 || sent[0].To != johnsEmail {
 		t.Errorf("got the mails %+v", sent)
 	}
+}
+
+// The last administrator stays, so that somebody can administer the server; of two, one can go.
+func TestLastAdministratorIsNotDeleted(t *testing.T) {
+	t.Parallel()
+	s := newAccountSite(t)
+	for _, name := range []string{john, jane} {
+		_, err := s.data.UpdateUser(t.Context(), name, s.clock(), func(u account.User) (account.User, error) {
+			u.Groups = []string{account.AdminGroup}
+			return u, nil
+		})
+		s.must(err)
+	}
+	s.must(s.data.DisableUser(t.Context(), jane, s.clock()))
+	remove := func() answer { return s.submit("/account/delete", "username", john, "password", password) }
+	remove().says("the last one", http.StatusBadRequest, "Nobody else administers this server.")
+	s.must(s.data.EnableUser(t.Context(), jane))
+	remove().leadsTo("one of two", "/account/deleted")
 }

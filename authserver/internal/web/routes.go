@@ -101,7 +101,7 @@ type Config struct {
 	// Theme is how the pages look, and the texts that they do not take from the built-in catalog; nil for the built-in
 	// look and texts.
 	Theme *theme.Theme
-	// AdminAPI serves the admin API, whose paths are below issuing.AdminPath; nil means that there is none.
+	// AdminAPI serves the admin API, whose paths are below issuing.AdminPath; nil if it is off.
 	AdminAPI http.Handler
 	// AdminWithoutSecondFactor lets users have tokens of the admin API who have logged in with one factor.
 	AdminWithoutSecondFactor bool
