@@ -2,8 +2,11 @@ package account_test
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/crypto/bcrypt"
@@ -83,4 +86,45 @@ func TestKnownPlace(t *testing.T) {
 			t.Errorf("%s: queries (-want +got):\n%s", what, diff)
 		}
 	}
+}
+
+// The store gets only ids of users, also for names that nobody has: PostgreSQL refuses the bytes of a digest, so that
+// logins to these would fail in another way.
+func TestStoreGetsIDs(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.NameKey = []byte("key")
+	f.add("john.doe", bcrypt.MinCost)
+	ids := &askedIDs{LoginStore: f.store}
+	f.Store = ids
+	for _, name := range []string{"john.doe", "joan.dark", "x", "nobody@example.com", ""} {
+		_, err := f.Check(t.Context(), account.Attempt{Username: name, Password: wrong, Address: home})
+		if !errors.Is(err, account.ErrIncorrect) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if len(ids.asked) != 5 {
+		t.Errorf("asked for %d users, want 5", len(ids.asked))
+	}
+	for _, id := range ids.asked {
+		if !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
+			t.Errorf("asked for %q", id)
+		}
+	}
+}
+
+// askedIDs notes whose known addresses are looked up.
+type askedIDs struct {
+	account.LoginStore
+	asked []string
+}
+
+func (a *askedIDs) KnowsAddress(
+	ctx context.Context,
+	userID string,
+	key account.FailureKey,
+	now time.Time,
+) (bool, error) {
+	a.asked = append(a.asked, userID)
+	return a.LoginStore.KnowsAddress(ctx, userID, key, now)
 }

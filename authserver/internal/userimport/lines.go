@@ -73,6 +73,9 @@ type csvFile struct {
 	parse   func(row map[string]string, e *Entry)
 }
 
+// maxColumns is how many columns a CSV file has at most. The tables of other systems have fewer than 100.
+const maxColumns = 1000
+
 // newCSV reads the header. Its columns must be among known, unless that is nil.
 func newCSV(in io.Reader, known []string, parse func(map[string]string, *Entry)) (Reader, error) {
 	b := &budget{in: in, left: maxUser}
@@ -80,6 +83,9 @@ func newCSV(in io.Reader, known []string, parse func(map[string]string, *Entry))
 	header, err := f.in.Read()
 	if err != nil {
 		return nil, fmt.Errorf("%w: the header: %w", ErrFormat, err)
+	}
+	if len(header) > maxColumns {
+		return nil, fmt.Errorf("%w: the header has more than %d columns", ErrFormat, maxColumns)
 	}
 	for _, column := range header {
 		column = strings.ToLower(strings.TrimSpace(column))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,10 @@ func TestFormats(t *testing.T) {
 func TestBrokenFiles(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 3<<20)
+	columns := "email,encrypted_password"
+	for i := range 1000 {
+		columns += ",c" + strconv.Itoa(i)
+	}
 	for name, tt := range map[string]struct {
 		file string
 		read int
@@ -97,6 +102,7 @@ func TestBrokenFiles(t *testing.T) {
 		"an unknown column":               {"username,password\n", 0},
 		"a column twice":                  {"username,Username\n", 0},
 		"a quote that is not closed":      {"username\nada\n\"" + long, 1},
+		"too many columns":                {columns + "\n", 0},
 		"a header without an end":         {"username," + long, 0},
 		"Keycloak cut short":              {keycloak[:len(keycloak)-30], 2},
 		"Keycloak with a huge user":       {`{"realm":"x","users":[{"username":"ada"},{"username":"` + long + `"}]}`, 1},

@@ -194,8 +194,8 @@ func (s *Sender) failed(ctx context.Context, w Webhook, d Delivery, reason error
 	return s.Queue.PostponeDelivery(ctx, d, s.Now().Add(pause), false)
 }
 
-// shorten returns the beginning of a reason, as every database stores it: valid UTF-8 without NUL. The receiver may have
-// chosen a part of the text.
+// shorten returns the beginning of a reason, as every database stores it: valid UTF-8 without NUL. The receiver may
+// have chosen a part of the text.
 func shorten(reason string) string {
 	reason = reason[:min(len(reason), maxReason)]
 	return strings.ToValidUTF8(strings.ReplaceAll(reason, "\x00", ""), "")
