@@ -9,7 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 )
 
-// ErrLastAdministrator is returned for a change by which nobody would administer the server any longer.
+// ErrLastAdministrator is returned for a change that would leave the server without an administrator.
 var ErrLastAdministrator = errors.New("it is the last administrator")
 
 // A Condition must hold for a change of a user. It is checked in the transaction of the change.
