@@ -222,7 +222,8 @@ func (c *Console) deletingClient(v *visit) (confirmation, error) {
 // clientIn returns which client the page is about.
 func (v *visit) clientIn() adminapi.ClientIn { return adminapi.ClientIn{ID: v.query("id")} }
 
-// confirmForClient returns a confirmation about the client of the page, which must exist, and how many logins it can end.
+// confirmForClient returns a confirmation about the client of the page, which must exist, and how many logins it can
+// end.
 func (c *Console) confirmForClient(v *visit, title, button, doneKey string) (confirmation, string, error) {
 	in := v.clientIn()
 	out, err := c.api.GetClient(v.ctx(), &in)
