@@ -93,8 +93,8 @@ func (s *Sender) Run(ctx context.Context) {
 	}
 }
 
-// Start begins the deliveries that are due. Each webhook has a goroutine of its own, so that a slow one delays no other.
-// Start skips webhooks that this server is still sending to.
+// Start begins the deliveries that are due. Each webhook has a goroutine of its own, so that a slow one delays no
+// other. Start skips webhooks that this server is still sending to.
 func (s *Sender) Start(ctx context.Context) error {
 	due, err := s.Queue.DueWebhooks(ctx, s.Now())
 	if err != nil {
