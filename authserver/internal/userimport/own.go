@@ -97,7 +97,9 @@ func parseBool(name, text string) (bool, error) {
 }
 
 // timeFormats are those of RFC 3339 and of PostgreSQL.
-var timeFormats = []string{time.RFC3339, "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05Z07"}
+var timeFormats = []string{
+	time.RFC3339, "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05Z07",
+}
 
 // parseTime parses a time. An empty text is the zero time.
 func parseTime(name, text string) (time.Time, error) {

@@ -242,7 +242,9 @@ func (e *endpoints) changePassword(w http.ResponseWriter, r *http.Request, form 
 
 // proof returns what a form says to show that the user is still the one who has logged in.
 func (e *endpoints) proof(r *http.Request, form url.Values, s session) account.Proof {
-	return account.Proof{User: s.user, Password: form.Get("password"), Address: httpserver.Host(r.RemoteAddr), Browser: e.browser(r)}
+	return account.Proof{
+		User: s.user, Password: form.Get("password"), Address: httpserver.Host(r.RemoteAddr), Browser: e.browser(r),
+	}
 }
 
 // notYourPassword returns an error with the text for a user who is logged in, if the password was wrong.

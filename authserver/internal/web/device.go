@@ -39,7 +39,9 @@ func (e *endpoints) authorizeDevice(w http.ResponseWriter, r *http.Request) (any
 		return nil, oauth.ErrUnauthorizedClient.Describe("this client may not use the grant type " +
 			string(oauth.GrantDeviceCode))
 	}
-	return e.cfg.Tokens.AuthorizeDevice(r.Context(), issuing.Request{Client: c, Form: form, Address: httpserver.Host(r.RemoteAddr)})
+	return e.cfg.Tokens.AuthorizeDevice(r.Context(), issuing.Request{
+		Client: c, Form: form, Address: httpserver.Host(r.RemoteAddr),
+	})
 }
 
 // device serves GET /device (RFC 8628 section 3.3): login, then the code, then the question. A code
