@@ -7,6 +7,14 @@ import (
 	"strings"
 )
 
+// Host returns an address such as that of http.Request.RemoteAddr without its port.
+func Host(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}
+
 // ownAddress returns address, HOST:PORT, with HOST replaced by this machine's address in it if
 // HOST is a network such as 10.0.1.0/24. Containers do not know their addresses in advance.
 func ownAddress(setting, address string) (string, error) {

@@ -16,8 +16,8 @@ type Signer struct {
 	// Audience is the API that holds the shared secrets bound to no API. Tokens for any other API are
 	// signed with a key bound to that API or with a key pair. Empty means that there is only one API.
 	Audience string
-	// OwnAudience is an API that the authorization server itself is, such as its admin API; empty without one. Where
-	// no other key may sign its tokens, a key for ID tokens does, which no other API has.
+	// OwnAudience is an API that the authorization server itself serves, such as its admin API, or empty. Where no other
+	// key may sign its tokens, a key for ID tokens does, which no other API has.
 	OwnAudience string
 	// Now is the clock that selects the key; nil means time.Now.
 	Now func() time.Time

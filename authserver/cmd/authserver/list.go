@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
-	"unicode/utf8"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
@@ -26,16 +24,13 @@ func (f pageFlags) Validate() error {
 	switch {
 	case f.Limit < 0:
 		return fmt.Errorf("--limit must not be negative, but is %d", f.Limit)
-	case !isText(f.After):
+	case !record.IsText(f.After):
 		return errors.New("--after must be text in UTF-8")
-	case !isText(f.Prefix):
+	case !record.IsText(f.Prefix):
 		return errors.New("--prefix must be text in UTF-8")
 	}
 	return nil
 }
-
-// isText reports whether a database can compare s with a key.
-func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // pageSize is how many entries are read and printed at once. Memory does not grow with the list.
 const pageSize = 1000

@@ -25,7 +25,7 @@ type webhookCommands struct {
 	List   webhookListCommand   `cmd:"" help:"List the webhooks, and how many deliveries wait or are dead."`
 	Delete webhookDeleteCommand `cmd:"" help:"Delete a webhook and its deliveries."`
 	Dead   webhookDeadCommand   `cmd:"" help:"List the deliveries of a webhook whose last attempt has failed."`
-	Retry  webhookRetryCommand  `cmd:"" help:"Make dead deliveries of a webhook again."`
+	Retry  webhookRetryCommand  `cmd:"" help:"Retry dead deliveries of a webhook."`
 }
 
 type webhookAddCommand struct {

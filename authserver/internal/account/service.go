@@ -16,7 +16,7 @@ var ErrDemo = errors.New("the demo needs this account")
 // checked.
 var ErrChanged = errors.New("the account has changed")
 
-// ErrLastAdministrator is returned for a change by which nobody would administer the server any longer.
+// ErrLastAdministrator is returned for a change that would leave the server without an administrator.
 var ErrLastAdministrator = errors.New("it is the last administrator")
 
 // ServiceStore is the storage that Service needs. Its methods are safe for concurrent use.

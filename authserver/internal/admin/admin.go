@@ -1,10 +1,9 @@
-// Package admin is the administration of users, clients, APIs and keys. Commands, the admin API, the console and
-// configuration files are its four doors: each only reads its input, calls this package, and shows the result. Who
-// acts comes with the context, see audit.WithActor.
+// Package admin manages users, clients, APIs and keys. Commands, the admin API, the console and configuration files all
+// use it: each reads its input, calls this package, and shows the result. The actor comes with the context: see
+// audit.WithActor.
 //
-// Besides its own errors, methods return those of what they change: record.ErrNotFound and record.ErrExists,
-// account.ErrBadName, account.ErrBadIdentity and account.ErrWeakPassword for input that is not valid, and
-// store.ErrUnavailable.
+// Besides the errors of this package, methods return record.ErrNotFound, record.ErrExists, store.ErrUnavailable, and
+// for invalid input account.ErrBadName, account.ErrBadIdentity and account.ErrWeakPassword.
 package admin
 
 import (
@@ -18,9 +17,9 @@ import (
 
 // Errors of Service.
 var (
-	// ErrChanged is returned if a record is no longer as the caller has seen it.
+	// ErrChanged is returned if a record has changed since the caller read it.
 	ErrChanged = errors.New("it has changed meanwhile")
-	// ErrLastAdministrator is returned for a change by which nobody would administer the server any longer.
+	// ErrLastAdministrator is returned for a change that would leave the server without an administrator.
 	ErrLastAdministrator = account.ErrLastAdministrator
 	// ErrNoMail is returned for a mail at a server that sends none, or to a user who cannot get any.
 	ErrNoMail = errors.New("no mail can be sent")
@@ -32,10 +31,10 @@ type Service struct {
 	Store *store.Store
 	// Now is the clock. It is required.
 	Now func() time.Time
-	// Hash checks a new password of a user and returns its hash, or account.ErrWeakPassword. It may be nil at doors
-	// where no password is set.
+	// Hash checks a new password of a user and returns its hash, or account.ErrWeakPassword. It may be nil if no password
+	// is ever set.
 	Hash func(ctx context.Context, user account.User, password string) (string, error)
-	// Mails says that the servers of the database send mails, or may do so.
+	// Mails says that the servers of the database send mails, or may.
 	Mails bool
 	// Keys are the files with the signing keys. Without them no operation on keys works; commands need none, because
 	// their arguments name the files.
@@ -44,7 +43,7 @@ type Service struct {
 	AllowLockout bool
 }
 
-// conditions returns what must hold for a change by which a user may administer the server no longer, and more.
+// conditions returns the conditions of a change that may take administrator rights away from a user, and more ones.
 func (s *Service) conditions(more ...store.Condition) []store.Condition {
 	if s.AllowLockout {
 		return more

@@ -13,11 +13,11 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// ErrAdminAPI means that an API is the admin API, which the server registers and nobody else may change: it would lock
-// administrators out. Commands may delete it.
+// ErrAdminAPI means that an API is the admin API. The server registers it. Changing it could lock administrators out,
+// so it is refused. Commands may delete it.
 var ErrAdminAPI = errors.New("it is the admin API, which the server manages")
 
-// isAdminAPI reports whether an API is the admin API of a server. No other has its scope.
+// isAdminAPI reports whether an API is the admin API of a server. No other API has its scope.
 func isAdminAPI(a resource.API) bool { return a.Scope.Has(resource.AdminScope) }
 
 // APIs returns the registered APIs, sorted by audience.
@@ -45,7 +45,7 @@ func (s *Service) RegisterAPI(ctx context.Context, a resource.API) (resource.API
 	return a, s.Store.CreateAPI(ctx, a)
 }
 
-// APIPatch says what is changed of an API; nil keeps a setting.
+// APIPatch is a change of an API. Fields that are nil stay as they are.
 type APIPatch struct {
 	Name *string
 	// Scope replaces the scopes, and ends AnyScope.
@@ -89,8 +89,7 @@ func (s *Service) APILogins(ctx context.Context, audience string) (store.Logins,
 }
 
 // DeleteAPI deletes an API if the precondition match holds, and revokes the grants for it. It returns how many logins
-// there were right before. The error is record.ErrNotFound, resource.ErrDefault, ErrAdminAPI or
-// ErrChanged.
+// there were right before. The error is record.ErrNotFound, resource.ErrDefault, ErrAdminAPI or ErrChanged.
 func (s *Service) DeleteAPI(
 	ctx context.Context,
 	audience string,

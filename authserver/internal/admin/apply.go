@@ -13,8 +13,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
-// Apply makes the changes of a plan in one transaction: all or none. Of several calls one runs at a time. It returns
-// ErrChanged if by now other changes are needed: make a new plan then.
+// Apply makes the changes of a plan in one transaction: all or none. Calls run one at a time, also those of other
+// processes. It returns ErrChanged if the plan is out of date: make a new one then.
 func (s *Service) Apply(ctx context.Context, p Plan) error {
 	if len(p.Changes) == 0 {
 		return nil
@@ -40,7 +40,7 @@ func (s *Service) Apply(ctx context.Context, p Plan) error {
 	})
 }
 
-// sameChange reports whether two changes are the same. They may end another number of logins.
+// sameChange reports whether two changes are the same. The number of logins that they end may differ.
 func sameChange(a, b Change) bool {
 	return a.Action == b.Action && a.Kind == b.Kind && a.Key == b.Key && slices.Equal(a.Settings, b.Settings)
 }
@@ -85,7 +85,7 @@ func (s *Service) putAPI(ctx context.Context, a resource.API, action Action) err
 	return err
 }
 
-// putClient adds or changes a client. A client that gets a secret gets it first: without one, it may not lose its
+// putClient adds or changes a client. It sets a new secret first, since a client without a secret may not lose its
 // keys.
 func (s *Service) putClient(ctx context.Context, d DesiredClient, action Action) error {
 	if action == Add {
@@ -103,7 +103,7 @@ func (s *Service) putClient(ctx context.Context, d DesiredClient, action Action)
 	return err
 }
 
-// patch returns the change that makes a client as desired, but for its secret.
+// patch returns the change that makes a client as desired, except for its secret.
 func (d DesiredClient) patch() ClientPatch {
 	return ClientPatch{
 		Name:                   &d.Name,
@@ -128,7 +128,7 @@ func (d DesiredClient) patch() ClientPatch {
 	}
 }
 
-// notNil returns a list, which is empty in place of nil.
+// notNil returns a copy of a list, which is empty rather than nil.
 func notNil[S ~[]E, E any](list S) S { return append(S{}, list...) }
 
 // GrantNames returns grant types as people write them. A newer server may have added one that this program does not

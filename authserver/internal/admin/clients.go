@@ -26,9 +26,9 @@ const (
 
 // Errors about clients.
 var (
-	// ErrLacksScope means that a scope that a change removes is not there. The name of the scope follows.
+	// ErrLacksScope means that a change removes a scope that the client does not have. The wrapping error names it.
 	ErrLacksScope = errors.New("the client does not have the scope")
-	// ErrBadKeepOld means that an old secret would be kept for too short or too long.
+	// ErrBadKeepOld means that RotateSecret.KeepOld is out of bounds, or set although the secret has leaked.
 	ErrBadKeepOld = fmt.Errorf("an old secret can be kept from %v to %v, and not if it has leaked", MinKeepOld, MaxKeepOld)
 )
 
@@ -42,20 +42,20 @@ func (s *Service) Client(ctx context.Context, id string) (client.Client, error) 
 	return s.Store.ClientByID(ctx, id)
 }
 
-// NewClient is a client that is registered. Its SecretDigest and CreatedAt are set by RegisterClient.
+// NewClient is a client to register. RegisterClient sets its SecretDigest and CreatedAt.
 type NewClient struct {
 	client.Client
-	// Public says that the client cannot keep a secret, so it gets none. A client that authenticates by assertions gets
-	// none, too.
+	// Public says that the client cannot keep a secret, so it gets none. Neither does a client that authenticates by
+	// assertions.
 	Public bool
-	// Secret is the secret of the client if somebody else has made it; empty for a new one.
+	// Secret is a secret that the caller has chosen; empty to generate one.
 	Secret string
 }
 
 // NeedsSecret reports whether the client gets a secret.
 func (n NewClient) NeedsSecret() bool { return n.Secret != "" || !n.Public && !n.Assertion.Enabled() }
 
-// completed returns the client with what follows from the rest. Its digest is that of no secret if it gets one.
+// completed returns the client with its defaults. If its secret is yet to be generated, its digest is a placeholder.
 func (n NewClient) completed() client.Client {
 	c := n.Client
 	c.Name = cmp.Or(c.Name, c.ID)
@@ -69,7 +69,7 @@ func (n NewClient) completed() client.Client {
 	case n.Secret != "":
 		c.SecretDigest = secret.Digest(n.Secret)
 	case n.NeedsSecret():
-		c.SecretDigest = "-" // until it has one
+		c.SecretDigest = "-" // until the secret is generated
 	default:
 		c.SecretDigest = client.NoSecret
 	}
@@ -121,7 +121,7 @@ func (s *Service) checkAPIs(ctx context.Context, lists ...[]string) error {
 	return nil
 }
 
-// ClientPatch says what is changed of a client; nil keeps a setting. An empty list removes all its entries.
+// ClientPatch is a change of a client. Fields that are nil stay as they are. An empty list removes all entries.
 type ClientPatch struct {
 	Name                   *string
 	Grants                 []oauth.GrantType
@@ -131,7 +131,7 @@ type ClientPatch struct {
 	RedirectURIs           []string
 	PostLogoutRedirectURIs []string
 	BackchannelLogoutURI   *string
-	// Introspects sets IntrospectsFor, too, if that is nil: to the default API, or to none.
+	// Introspects also sets IntrospectsFor if that is nil: to the default API, or to none.
 	Introspects         *bool
 	IntrospectsFor      []string
 	ExchangeFrom        []string
@@ -144,9 +144,9 @@ type ClientPatch struct {
 	// Admin lets the client, a service, have tokens of the admin API for itself.
 	Admin            *bool
 	IDTokenAlgorithm *string
-	// Assertion says what the client's assertions must be; the zero value ends that it authenticates by them.
+	// Assertion says what the client's assertions must be. With the zero value, it no longer authenticates by them.
 	Assertion *client.Assertion
-	// NoSecret ends that the client has a secret.
+	// NoSecret removes the client's secret.
 	NoSecret bool
 }
 
@@ -221,7 +221,7 @@ func setList[S ~[]E, E any](list *S, to S) {
 	}
 }
 
-// setIntrospection sets whether the client may introspect tokens, and those of which APIs.
+// setIntrospection sets whether the client may introspect tokens, and of which APIs.
 func (p ClientPatch) setIntrospection(c *client.Client) {
 	set(&c.Introspects, p.Introspects)
 	switch {
@@ -235,7 +235,7 @@ func (p ClientPatch) setIntrospection(c *client.Client) {
 	}
 }
 
-// scope returns the scope of a client that has the current one.
+// scope returns the new scope of a client, given its current one.
 func (p ClientPatch) scope(current oauth.Scope) (oauth.Scope, error) {
 	if p.Scope != nil {
 		current = p.Scope

@@ -10,7 +10,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// RotateSecret says how a client's secret is replaced. The zero value ends the old secret at once, and no login.
+// RotateSecret says how a client's secret is replaced. The zero value ends the old secret at once and keeps all logins.
 type RotateSecret struct {
 	// KeepOld is how long the old secret works beside the new one: zero, or from MinKeepOld to MaxKeepOld.
 	KeepOld time.Duration
@@ -18,7 +18,7 @@ type RotateSecret struct {
 	Revoke bool
 }
 
-// Validate returns ErrBadKeepOld unless the bounds are kept.
+// Validate returns ErrBadKeepOld unless KeepOld is within its bounds.
 func (r RotateSecret) Validate() error {
 	if r.KeepOld != 0 && (r.Revoke || r.KeepOld < MinKeepOld || r.KeepOld > MaxKeepOld) {
 		return ErrBadKeepOld

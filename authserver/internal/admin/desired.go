@@ -14,7 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// Desired is what configuration files say that there should be. Its entries are valid, and no two have the same key.
+// Desired is the configuration that files describe. Its entries are valid, and no two have the same key.
 type Desired struct {
 	// APIs are the APIs. The audience client.DefaultAPI stands for the default one.
 	APIs    []resource.API
@@ -22,9 +22,9 @@ type Desired struct {
 	Clients []DesiredClient
 }
 
-// DesiredClient is a client that should be there, with exactly these settings.
+// DesiredClient is a client that should exist, with exactly these settings.
 type DesiredClient struct {
-	// Client has the settings. How it authenticates is said by Public, Secret, KeepSecret and Assertion.
+	// Client has the settings. Public, Secret, KeepSecret and Assertion say how it authenticates.
 	client.Client
 	// Public says that the client has no secret and no assertion.
 	Public bool
@@ -34,7 +34,7 @@ type DesiredClient struct {
 	KeepSecret bool
 }
 
-// Action is what is done with a record.
+// Action is what a change does with a record.
 type Action string
 
 // The actions, as a list of changes shows them.
@@ -44,7 +44,7 @@ const (
 	Delete Action = "-"
 )
 
-// Change is a difference between what there is and what is desired.
+// Change is a difference between the database and what is desired.
 type Change struct {
 	Action Action
 	// Kind is client, API or scope.
@@ -60,7 +60,7 @@ type Change struct {
 // Setting is a setting of a record before and after a change, for people. No secret is in it.
 type Setting struct{ Name, Was, Is string }
 
-// state is what there is.
+// state is the configuration in the database, or a desired one.
 type state struct {
 	apis    map[string]resource.API
 	scopes  map[string]resource.ScopeDescription
@@ -69,7 +69,7 @@ type state struct {
 	adminAPIs []string
 }
 
-// newState returns a state without anything.
+// newState returns an empty state.
 func newState() state {
 	return state{
 		apis:    map[string]resource.API{},
@@ -78,7 +78,7 @@ func newState() state {
 	}
 }
 
-// current reads what there is.
+// current reads the configuration in the database.
 func (s *Service) current(ctx context.Context) (state, error) {
 	now := newState()
 	apis, err := s.Store.APIs(ctx)
@@ -114,8 +114,8 @@ func (s *Service) apiKey(audience string) string {
 	return audience
 }
 
-// Export returns what there is, sorted. It has no clients that have registered themselves, and the default API only if
-// it is not as the server has made it.
+// Export returns the configuration in the database, sorted. It leaves out clients that have registered themselves, and
+// the default API if that is as the server has created it.
 func (s *Service) Export(ctx context.Context) (d Desired, err error) {
 	now, err := s.current(ctx)
 	if err != nil {
@@ -148,9 +148,9 @@ type Plan struct {
 	Changes []Change
 }
 
-// Plan compares what there is with what is desired. With prune, records that are not desired are deleted, but not the
-// default API and clients that have registered themselves. It returns client.ErrBad or record.ErrNotFound for what
-// cannot be: the text says why.
+// Plan compares the database with what is desired. With prune, records that are not desired are deleted, except the
+// default API and clients that have registered themselves. It returns client.ErrBad, resource.ErrBad or
+// record.ErrNotFound if the changes are not possible; the text says why.
 func (s *Service) Plan(ctx context.Context, d Desired, prune bool) (Plan, error) {
 	now, err := s.current(ctx)
 	if err != nil {
@@ -182,7 +182,7 @@ const (
 	kindClient = "client"
 )
 
-// changes returns what must be changed, in this order: what clients need, clients, and what nobody needs.
+// changes returns the changes to make, in this order: APIs and scopes, then clients, then deletions.
 func (now state) changes(d Desired, prune bool) ([]Change, error) {
 	var all []Change
 	desired := newState()
@@ -234,7 +234,7 @@ func (now state) deletions(desired state) (all []Change) {
 	return all
 }
 
-// checkAudiences checks that the APIs that clients name exist afterwards.
+// checkAudiences returns record.ErrNotFound unless all APIs that clients name will exist.
 func (now state) checkAudiences(d Desired, prune bool) error {
 	exists := map[string]bool{client.DefaultAPI: true}
 	for key, a := range now.apis {
@@ -277,7 +277,7 @@ func (c DesiredClient) check(was client.Client, exists bool) error {
 	return nil
 }
 
-// replacesSecret reports whether the client, which was like that, gets another secret.
+// replacesSecret reports whether the client, whose stored version is was, gets another secret.
 func (c DesiredClient) replacesSecret(was client.Client) bool {
 	digest := secret.Digest(c.Secret)
 	return c.Secret != "" && subtle.ConstantTimeCompare([]byte(digest), []byte(was.SecretDigest)) != 1

@@ -9,8 +9,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// compare appends the change from one list of settings, which have the same names, to another; none if they are the
-// same.
+// compare appends the change from the settings was to the settings is, unless they are equal. Both lists have the same
+// names in the same order.
 func compare(all []Change, kind, key string, exists bool, was, is []Setting) []Change {
 	c := Change{Action: Add, Kind: kind, Key: key}
 	if exists {
@@ -30,7 +30,7 @@ func compare(all []Change, kind, key string, exists bool, was, is []Setting) []C
 	return append(all, c)
 }
 
-// settings returns the settings that are desired of a client that was like that.
+// settings returns the desired settings of a client whose stored version is was.
 func (c DesiredClient) settings(was client.Client) []Setting {
 	all := clientSettings(c.Client, c.Secret != "" || c.KeepSecret, c.Public)
 	if c.replacesSecret(was) && was.HasSecret() {
@@ -83,7 +83,7 @@ func clientSettings(c client.Client, hasSecret, public bool) []Setting {
 	}
 }
 
-// flag returns a setting that is yes or no; no is empty, as what is not there.
+// flag returns a boolean setting. False is empty, like the settings of a record that does not exist.
 func flag(name string, is bool) Setting {
 	if !is {
 		return Setting{Name: name}

@@ -24,8 +24,8 @@ func (s *Service) NeedsEnrolLink(ctx context.Context, u account.User) (bool, err
 
 // EnrolLink makes the link by which an administrator adds the first second factor, and returns its secret, for
 // mail.LinkURL with account.EnrolPath. It works once, for account.LinkLifetime, and replaces the previous one. It
-// returns ErrNoEnrolment. Only commands call it: who can make such a link for an administrator whose password they know
-// is an administrator too.
+// returns ErrNoEnrolment. Only commands call it: anybody who has such a link and the password becomes that
+// administrator.
 func (s *Service) EnrolLink(ctx context.Context, username string) (link string, err error) {
 	err = s.with(ctx, username, nil, func(u account.User) error {
 		needs, err := s.NeedsEnrolLink(ctx, u)

@@ -22,7 +22,7 @@ const ImportBatch = store.ImportBatch
 // Results of single users of an import, besides record.ErrExists, account.ErrEmailTaken and the errors about what is
 // not valid: account.ErrBadName, account.ErrBadIdentity and passwordhash.ErrHash.
 var (
-	// ErrPresent means that the user is there from an earlier import.
+	// ErrPresent means that an earlier import has added the user.
 	ErrPresent = store.ErrPresent
 	// ErrNoName means that the user has neither a username nor an email address.
 	ErrNoName = errors.New("there is neither a username nor an email address")
@@ -69,8 +69,8 @@ func (s *Service) NewImport(o ImportOptions) *Import {
 	return &Import{service: s, importer: s.Store.NewImporter(o.DryRun), allowAdmins: o.AllowAdmins}
 }
 
-// Add adds up to ImportBatch users in one transaction. It returns for each why the user was not added, or nil. err is
-// an error of ctx or the database: nobody of the batch was added.
+// Add adds up to ImportBatch users in one transaction. For each user, it returns why the user was not added, or nil.
+// err is an error of ctx or the database: then none of the batch was added.
 func (i *Import) Add(ctx context.Context, users []ImportedUser) (why []error, err error) {
 	now := i.service.Now()
 	why = make([]error, len(users))
@@ -133,8 +133,8 @@ func (i *Import) prepare(u ImportedUser, now time.Time) (account.User, error) {
 	return user, nil
 }
 
-// Username returns the username of an imported user: the one there or, without one, the email address. Usernames have
-// no @, since people log in with their email address too, so that ada@example.com becomes ada.example.com.
+// Username returns the username of an imported user: the original one or, without one, the email address. Usernames
+// have no @, since people can log in with an email address too: ada@example.com becomes ada.example.com.
 func Username(username, email string) string {
 	name := strings.TrimSpace(username)
 	if name == "" {
@@ -143,7 +143,7 @@ func Username(username, email string) string {
 	return strings.ReplaceAll(name, "@", ".")
 }
 
-// importedIDs is the name space of ids that are derived from those of other systems (RFC 9562 section 5.5).
+// importedIDs is the namespace of ids that are derived from those of other systems (RFC 9562 section 5.5).
 var importedIDs = uuid.MustParse("b5a0e0c4-4f3c-4f0a-9a0e-0c6b5a7c2d11")
 
 // importedID returns the id of a user who has an id elsewhere. It is the same each time, so that an import can be

@@ -175,12 +175,12 @@ func (s *Service) explain(r RotateKey, err error) error {
 	return err
 }
 
-// command returns the command that does the same.
+// command returns the command line that does the same.
 func (r RotateKey) command(path string) string {
 	return "authserver key rotate " + path + r.flags("rotate")
 }
 
-// flags returns the flags of 'key rotate' or another command, which has fewer.
+// flags returns the flags of 'key rotate', or of 'key rotate-secret', which has fewer.
 func (r RotateKey) flags(command string) string {
 	var b strings.Builder
 	if r.IDTokens {

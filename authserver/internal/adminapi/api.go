@@ -1,9 +1,9 @@
 // Package adminapi is the API by which administrators manage users, clients, APIs and keys: /admin/api/v1.
 //
-// operations.go has one line for each operation. An operation is a method of [API], from a context and typed input to
-// typed output or an error. Over HTTP, the gate lets only administrators call it, and puts who they are into the
-// context. The console calls the same methods in process, with a context of audit.WithActor. Methods do not trust that
-// their input was validated: what must hold is checked by package admin.
+// operations.go has one line for each operation. An operation is a method of [API]: it takes a context and typed input,
+// and returns typed output or an error. Over HTTP, the gate lets only administrators call it, and puts the actor into
+// the context. The console calls the same methods in process, with a context of audit.WithActor. Methods do not rely on
+// validated input: package admin checks it.
 package adminapi
 
 import (
@@ -46,7 +46,7 @@ type Config struct {
 	Proofs *dpop.Verifier
 	// Networks are those that administrators may come from; none means all.
 	Networks []netip.Prefix
-	// WithoutSecondFactor lets users administer who have logged in with one factor.
+	// WithoutSecondFactor admits administrators who have logged in with one factor.
 	WithoutSecondFactor bool
 	// Now is the clock.
 	Now func() time.Time

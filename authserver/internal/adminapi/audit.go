@@ -35,7 +35,7 @@ func (a *API) filter(ctx context.Context, in AuditFilterIn) (f audit.Filter, err
 		Address: in.Address,
 	}
 	for text, into := range map[*string]*string{&in.Actor: &f.Actor, &in.Subject: &f.Subject, &in.About: &f.About} {
-		if !isText(*text) {
+		if !record.IsText(*text) {
 			return f, huma.Error400BadRequest("filters must be text in UTF-8")
 		}
 		if *into, err = a.userID(ctx, *text); err != nil {
@@ -43,7 +43,7 @@ func (a *API) filter(ctx context.Context, in AuditFilterIn) (f audit.Filter, err
 		}
 	}
 	for _, text := range []string{in.Event, in.Client, in.Address} {
-		if !isText(text) {
+		if !record.IsText(text) {
 			return f, huma.Error400BadRequest("filters must be text in UTF-8")
 		}
 	}
@@ -91,7 +91,7 @@ func timeText(t time.Time) string {
 type ListAuditIn struct {
 	AuditFilterIn
 	After string `query:"after" maxLength:"1024" doc:"Cursor: next of the page before"`
-	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Most entries of the page"`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Maximum number of entries"`
 }
 
 // ListAudit lists records of the audit log, newest first.

@@ -138,7 +138,7 @@ func grantTypes(names []string) []oauth.GrantType {
 	return types
 }
 
-// Connect are the settings of the client's side.
+// Connect has the settings to configure in the client.
 type Connect struct {
 	Issuer                string   `json:"issuer"`
 	Metadata              string   `json:"metadata" doc:"URL of the metadata, which has all endpoints (OpenID Connect Discovery)"`
@@ -153,7 +153,7 @@ type Connect struct {
 	Resources []string `json:"resources,omitempty" nullable:"false" doc:"APIs, other than the default one, at which its scopes can be used: it requests tokens for them with resource=API (RFC 8707)"`
 }
 
-// connect returns the settings of the client's side.
+// connect returns the settings to configure in the client.
 func (a *API) connect(ctx context.Context, c client.Client) (Connect, error) {
 	issuer := a.cfg.Issuer
 	out := Connect{

@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// ETag returns the entity tag of a thing: it changes with its JSON.
+// ETag returns an entity tag for v, which changes when the JSON of v changes.
 func ETag(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // for types that are no data
+		panic(err) // v is of a type that is not data
 	}
 	sum := sha256.Sum256(text)
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
 }
 
-// IfMatch reports whether a thing with an entity tag meets the header If-Match (RFC 9110 section 13.1.1). Without the
-// header, every one does. A list that is not well-formed matches nothing.
+// IfMatch reports whether an entity tag satisfies the header If-Match (RFC 9110 section 13.1.1). Without the header,
+// every tag does. A malformed list matches nothing.
 func IfMatch(header, etag string) bool {
 	header = strings.Trim(header, " \t")
 	if header == "" || header == "*" {
@@ -32,7 +32,7 @@ func IfMatch(header, etag string) bool {
 	return false
 }
 
-// matching returns the precondition of If-Match for a thing that is shown by show; nil without the header.
+// matching returns the precondition of If-Match for a record, as show shows it; nil without the header.
 func matching[T, S any](header string, show func(T) S) func(T) bool {
 	if header == "" {
 		return nil

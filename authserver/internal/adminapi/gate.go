@@ -2,7 +2,6 @@ package adminapi
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -34,14 +33,14 @@ const (
 	detailError  = "The access token cannot be checked right now"
 )
 
-// gate lets administrators through. It asks the database about each request: what ends a login, or takes somebody out
-// of the group, has its effect at once.
+// gate lets administrators through. It checks each request in the database, so that ending a login, or removing
+// somebody from the group, takes effect at once.
 type gate struct {
 	cfg   Config
 	guard *bearer.Guard
 }
 
-// networks returns a handler that gives 404 to addresses outside of the networks of the settings.
+// networks returns a handler that responds with 404 to addresses outside of the configured networks.
 func (g *gate) networks(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !Within(g.cfg.Networks, r.RemoteAddr) {
@@ -57,20 +56,12 @@ func Within(networks []netip.Prefix, address string) bool {
 	if len(networks) == 0 {
 		return true
 	}
-	ip, err := netip.ParseAddr(host(address))
+	ip, err := netip.ParseAddr(httpserver.Host(address))
 	if err != nil {
 		return false
 	}
 	ip = ip.Unmap().WithZone("")
 	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(ip) })
-}
-
-// host returns the host of an address with a port.
-func host(address string) string {
-	if name, _, err := net.SplitHostPort(address); err == nil {
-		return name
-	}
-	return address
 }
 
 // middleware returns a handler that refuses requests unless they come from an administrator.
@@ -88,7 +79,7 @@ func (g *gate) middleware(next http.Handler) http.Handler {
 	})
 }
 
-// admit returns who sends a request, or the refusal to respond with.
+// admit returns the actor of a request, or the refusal to respond with.
 func (g *gate) admit(r *http.Request) (audit.Actor, *bearer.Refusal) {
 	claims, refusal := g.guard.Authenticate(r, AdminScope)
 	if refusal != nil {
@@ -108,7 +99,7 @@ func (g *gate) admit(r *http.Request) (audit.Actor, *bearer.Refusal) {
 	}
 	actor := audit.Actor{
 		Kind: audit.Client, ID: found.Grant.ClientID, ClientID: found.Grant.ClientID,
-		Address: host(r.RemoteAddr), RequestID: httpserver.RequestID(r.Context()),
+		Address: httpserver.Host(r.RemoteAddr), RequestID: httpserver.RequestID(r.Context()),
 	}
 	if found.Grant.UserID == "" {
 		return actor, nil
@@ -121,7 +112,7 @@ func (g *gate) admit(r *http.Request) (audit.Actor, *bearer.Refusal) {
 }
 
 // Fresh reports whether a login is good enough for an administrator at a time: recent, and with a second factor unless
-// the settings do without. The console asks the same.
+// withoutSecondFactor is set. The console has the same rule.
 func Fresh(login grant.Authentication, withoutSecondFactor bool, now time.Time) bool {
 	age := now.Sub(login.At)
 	return (login.TwoFactors() || withoutSecondFactor) && age <= MaxLoginAge && age >= -token.DefaultLeeway

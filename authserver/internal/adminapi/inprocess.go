@@ -9,8 +9,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
 
-// ProblemOf returns the problem document that a client of the API would get for an error of an operation. For those who
-// call operations in process, such as the console: its status says what to do, and its detail is fit to be shown.
+// ProblemOf returns the problem document that a client of the API would get for an error of an operation. It is for
+// callers in process, such as the console. Its detail may be shown.
 func ProblemOf(err error) *Problem {
 	var p *Problem
 	if errors.As(asProblem(err), &p) {

@@ -2,7 +2,6 @@ package adminapi
 
 import (
 	"context"
-	"net/url"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
@@ -70,9 +69,4 @@ type InvitationIn struct {
 // WithdrawInvitation deletes an invitation.
 func (a *API) WithdrawInvitation(ctx context.Context, in *InvitationIn) (*None, error) {
 	return nothing(a.cfg.Admin.Withdraw(ctx, in.Email))
-}
-
-// location returns the URL of a thing of a collection.
-func (a *API) location(collection, name string) string {
-	return a.cfg.Issuer + Path + "/" + collection + "/" + url.PathEscape(name)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	jsonv2 "github.com/go-json-experiment/json"
@@ -77,4 +79,29 @@ func logFailures(log *slog.Logger) huma.Transformer {
 		}
 		return v, nil
 	}
+}
+
+// None is the empty response of an operation: 204.
+type None struct{}
+
+// nothing returns the empty response, or err.
+func nothing(err error) (*None, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &None{}, nil
+}
+
+// location returns the URL of an entry of a collection.
+func (a *API) location(collection, name string) string {
+	return a.cfg.Issuer + Path + "/" + collection + "/" + url.PathEscape(name)
+}
+
+// optional returns a pointer to a time in whole seconds, as it is stored; nil for the zero time.
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t
 }

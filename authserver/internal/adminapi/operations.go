@@ -1,18 +1,27 @@
 package adminapi
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
-// operations are all operations. To add one, add its line here and its method in the file of its noun.
+const (
+	get    = http.MethodGet
+	post   = http.MethodPost
+	put    = http.MethodPut
+	patch  = http.MethodPatch
+	remove = http.MethodDelete
+)
+
+// operations returns all operations. To add one, add its line to one of the lists below, and its method to the file of
+// its noun.
 func (a *API) operations() []operation {
-	const (
-		get, post, patch, remove = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
+	return slices.Concat(a.userOperations(), a.configOperations(), a.auditOperations())
+}
 
-		put = http.MethodPut
-
-		user      = "/users/{username}"
-		oneClient = "/clients/{id}"
-		oneAPI    = "/apis/{audience}"
-	)
+// userOperations returns the operations on users, groups and invitations.
+func (a *API) userOperations() []operation {
+	const user = "/users/{username}"
 	return []operation{
 		{get, "/users", "List users", handle(a.ListUsers)},
 		{post, "/users", "Create a user", handle(a.CreateUser, creates)},
@@ -35,6 +44,21 @@ func (a *API) operations() []operation {
 		{get, user + "/consents", "List consents of a user", handle(a.ListConsents)},
 		{remove, user + "/consents/{client_id}", "Revoke a consent of a user", handle(a.RevokeConsent)},
 
+		{get, "/groups", "List groups", handle(a.ListGroups)},
+
+		{get, "/invitations", "List invitations", handle(a.ListInvitations)},
+		{post, "/invitations", "Invite somebody", handle(a.Invite, creates)},
+		{remove, "/invitations/{email}", "Withdraw an invitation", handle(a.WithdrawInvitation)},
+	}
+}
+
+// configOperations returns the operations on clients, APIs, scopes and keys.
+func (a *API) configOperations() []operation {
+	const (
+		oneClient = "/clients/{id}"
+		oneAPI    = "/apis/{audience}"
+	)
+	return []operation{
 		{get, "/clients", "List clients", handle(a.ListClients)},
 		{post, "/clients", "Register a client", handle(a.RegisterClient, creates, shownOnce)},
 		{get, oneClient, "Show a client", handle(a.GetClient)},
@@ -57,13 +81,12 @@ func (a *API) operations() []operation {
 
 		{get, "/keys", "List signing keys", handle(a.ListKeys)},
 		{post, "/keys/rotate", "Rotate signing keys", handle(a.RotateKeys)},
+	}
+}
 
-		{get, "/groups", "List groups", handle(a.ListGroups)},
-
-		{get, "/invitations", "List invitations", handle(a.ListInvitations)},
-		{post, "/invitations", "Invite somebody", handle(a.Invite, creates)},
-		{remove, "/invitations/{email}", "Withdraw an invitation", handle(a.WithdrawInvitation)},
-
+// auditOperations returns the operations on the audit log and its webhooks.
+func (a *API) auditOperations() []operation {
+	return []operation{
 		{get, "/audit", "List the audit log", handle(a.ListAudit)},
 		{get, "/audit/export", "Export the audit log", handle(a.ExportAudit)},
 		{get, "/audit/head", "Show the end of the chain", handle(a.GetAuditHead)},
@@ -71,12 +94,9 @@ func (a *API) operations() []operation {
 		{get, "/audit/{id}", "Show a record of the audit log", handle(a.GetAudit)},
 
 		{get, "/webhooks", "List webhooks", handle(a.ListWebhooks)},
-		{post, "/webhooks", "Add a webhook", handle(a.AddWebhook, creates)},
+		{post, "/webhooks", "Add a webhook", handle(a.AddWebhook, creates, shownOnce)},
 		{remove, "/webhooks/{id}", "Delete a webhook", handle(a.DeleteWebhook)},
 		{get, "/webhooks/{id}/dead", "List dead deliveries of a webhook", handle(a.ListDead)},
-		{post, "/webhooks/{id}/retry", "Make dead deliveries of a webhook again", handle(a.Retry)},
+		{post, "/webhooks/{id}/retry", "Retry dead deliveries of a webhook", handle(a.Retry)},
 	}
 }
-
-// None is the response of an operation that has nothing to tell: 204.
-type None struct{}

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -24,7 +23,7 @@ const (
 // PageIn selects a page of a list.
 type PageIn struct {
 	After string `query:"after" maxLength:"1024" doc:"Cursor: next of the page before"`
-	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Most entries of the page"`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Maximum number of entries"`
 	Q     string `query:"q" maxLength:"256" doc:"Only entries that begin with this text"`
 }
 
@@ -61,14 +60,11 @@ func DecodeCursor(cursor string) (key string, err error) {
 	}
 	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	key, ok := strings.CutPrefix(string(text), "1")
-	if err != nil || !ok || key == "" || !isText(key) {
+	if err != nil || !ok || key == "" || !record.IsText(key) {
 		return "", ErrCursor
 	}
 	return key, nil
 }
-
-// isText reports whether a database can compare a text with keys.
-func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // page returns what to read: one entry more than the page has, to know whether there is a next one.
 func (p PageIn) page() (record.Page, error) {
@@ -76,13 +72,13 @@ func (p PageIn) page() (record.Page, error) {
 	if err != nil {
 		return record.Page{}, huma.Error400BadRequest(err.Error())
 	}
-	if !isText(p.Q) || len(p.Q) > maxQuery {
+	if !record.IsText(p.Q) || len(p.Q) > maxQuery {
 		return record.Page{}, huma.Error400BadRequest("q must be text in UTF-8, of at most 256 bytes")
 	}
 	return record.Page{After: after, Prefix: p.Q, Limit: p.limit() + 1}, nil
 }
 
-// limit returns the most entries of the page. Callers in process may leave it out.
+// limit returns the maximum number of entries of the page. Callers in process may leave it out.
 func (p PageIn) limit() int {
 	if p.Limit < 1 {
 		return defaultLimit
@@ -103,7 +99,7 @@ func pageOut[E, T any](a *API, path string, in PageIn, read []E, show func(E) T,
 	return out
 }
 
-// setNext says that the next page begins after a key; none if it is empty.
+// setNext links to the page after a key. It does nothing for an empty key.
 func setNext[T any](a *API, out *PageOut[T], path string, in PageIn, key string) {
 	if key == "" {
 		return
@@ -114,4 +110,24 @@ func setNext[T any](a *API, out *PageOut[T], path string, in PageIn, key string)
 		query.Set("q", in.Q)
 	}
 	out.Link = "<" + a.cfg.Issuer + Path + path + "?" + query.Encode() + `>; rel="next"`
+}
+
+// ListOut is the response with a complete list, which has no pages.
+type ListOut[T any] struct {
+	Body struct {
+		Items []T `json:"items" nullable:"false"`
+	}
+}
+
+// listOut returns the response with all entries as show returns them, or err.
+func listOut[E, T any](entries []E, err error, show func(E) T) (*ListOut[T], error) {
+	if err != nil {
+		return nil, err
+	}
+	out := &ListOut[T]{}
+	out.Body.Items = make([]T, 0, len(entries))
+	for _, entry := range entries {
+		out.Body.Items = append(out.Body.Items, show(entry))
+	}
+	return out, nil
 }

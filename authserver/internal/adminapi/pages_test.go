@@ -39,7 +39,7 @@ func (h *host) browse(username string, methods ...string) browser {
 	return browser{h, cookie, u.ID}
 }
 
-// open sends a form, or opens a page if form is nil, and returns the response and the location.
+// open sends a form, or opens a page if the form is nil, and returns the response and the location.
 func (b browser) open(path string, form url.Values) (a answer, location string) {
 	b.h.t.Helper()
 	method, body := http.MethodGet, ""

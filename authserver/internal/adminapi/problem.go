@@ -20,6 +20,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/authserver/internal/webhook"
 )
 
 // Problem is the body of every error: a problem document (RFC 9457) and, for invalid input, a list of the invalid
@@ -111,6 +112,8 @@ var problems = []struct {
 	{admin.ErrKeysElsewhere, http.StatusConflict, ""},
 	{keyfile.ErrBusy, http.StatusConflict, ""},
 	{keyring.ErrNoKey, http.StatusUnprocessableEntity, ""},
+	{webhook.ErrBad, http.StatusUnprocessableEntity, ""},
+	{webhook.ErrTooMany, http.StatusConflict, ""},
 	{oauth.ErrInvalidScope, http.StatusUnprocessableEntity, ""},
 	{store.ErrUnavailable, http.StatusServiceUnavailable, "The database cannot be reached right now."},
 	{context.Canceled, http.StatusServiceUnavailable, "The request was canceled."},
@@ -136,11 +139,11 @@ func asProblem(err error) error {
 		if detail == "" {
 			detail = err.Error()
 		}
-		answer := &Problem{Document: problem.New(p.status, detail)}
+		response := &Problem{Document: problem.New(p.status, detail)}
 		if errors.Is(err, store.ErrUnavailable) {
-			answer.cause = err
+			response.cause = err
 		}
-		return answer
+		return response
 	}
 	const status = http.StatusInternalServerError
 	return &Problem{Document: problem.New(status, http.StatusText(status)), cause: err}

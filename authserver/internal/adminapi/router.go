@@ -10,6 +10,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/dpop"
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/problem"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // knownMethods are the methods that operations have, in the order in which Allow lists them.
@@ -44,14 +46,13 @@ func allowed(router *mux.Router, r *http.Request) (methods []string) {
 	return methods
 }
 
-// unescapeVars returns a handler that gets the parameters of the path as they were before they were escaped: a username
-// may have a slash.
+// unescapeVars returns a handler that unescapes the parameters of the path, after routing: a username may have a slash.
 func unescapeVars(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		vars := map[string]string{}
 		for name, value := range mux.Vars(r) {
 			text, err := url.PathUnescape(value)
-			if err != nil || !isText(text) {
+			if err != nil || !record.IsText(text) {
 				problem.Write(w, http.StatusBadRequest, "The path must be text in UTF-8")
 				return
 			}
@@ -69,7 +70,7 @@ func named(route string, next http.Handler) http.Handler {
 	})
 }
 
-// noStore returns a handler whose responses are not stored by caches: they are about people.
+// noStore returns a handler whose responses caches must not store: they have personal data.
 func noStore(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

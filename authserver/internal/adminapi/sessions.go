@@ -9,12 +9,6 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// ListGroups lists the groups that users are in, sorted by name.
-func (a *API) ListGroups(ctx context.Context, _ *struct{}) (*ListOut[Group], error) {
-	groups, err := a.cfg.Admin.Groups(ctx)
-	return listOut(groups, err, func(g store.Group) Group { return Group(g) })
-}
-
 // Failures is how often logins of a user have failed lately.
 type Failures struct {
 	Kind   string    `json:"kind" enum:"password,code,passkey" doc:"What failed"`

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // User is a user as the API shows it.
@@ -29,15 +30,6 @@ func showUser(u account.User) User {
 		Groups: append([]string{}, u.Groups...), Demo: u.Demo, CreatedAt: u.CreatedAt.UTC().Truncate(time.Second),
 		UpdatedAt: optional(u.UpdatedAt), LastLoginAt: optional(u.LastLoginAt), DisabledAt: optional(u.DisabledAt),
 	}
-}
-
-// optional returns a pointer to a time, in the precision in which it is stored; nil for the zero time.
-func optional(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC().Truncate(time.Second)
-	return &t
 }
 
 // ListUsers lists users, sorted by username. With q it lists those whose username, email address or name begins with
@@ -167,14 +159,6 @@ func (a *API) EnableUser(ctx context.Context, in *ChangedUserIn) (*None, error) 
 	return nothing(a.cfg.Admin.EnableUser(ctx, in.Username, in.match()))
 }
 
-// nothing returns the response of an operation that has nothing to tell, or its error.
-func nothing(err error) (*None, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &None{}, nil
-}
-
 // LogOutUserIn is the input of LogOutUser.
 type LogOutUserIn struct {
 	UserIn
@@ -213,22 +197,8 @@ type Group struct {
 	Members int64  `json:"members" doc:"How many users are in it, also disabled ones"`
 }
 
-// ListOut is the response with a list that is always whole.
-type ListOut[T any] struct {
-	Body struct {
-		Items []T `json:"items" nullable:"false"`
-	}
-}
-
-// listOut returns the response with all entries, as show shows them.
-func listOut[E, T any](entries []E, err error, show func(E) T) (*ListOut[T], error) {
-	if err != nil {
-		return nil, err
-	}
-	out := &ListOut[T]{}
-	out.Body.Items = make([]T, 0, len(entries))
-	for _, entry := range entries {
-		out.Body.Items = append(out.Body.Items, show(entry))
-	}
-	return out, nil
+// ListGroups lists the groups that users are in, sorted by name.
+func (a *API) ListGroups(ctx context.Context, _ *struct{}) (*ListOut[Group], error) {
+	groups, err := a.cfg.Admin.Groups(ctx)
+	return listOut(groups, err, func(g store.Group) Group { return Group(g) })
 }

@@ -2,10 +2,7 @@ package adminapi
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/webhook"
@@ -25,25 +22,10 @@ func showWebhook(w webhook.Webhook) Webhook {
 	return Webhook{w.ID, w.URL, append([]string{}, w.Events...), w.CreatedAt, w.Waiting, w.Dead}
 }
 
-// ListWebhooksOut is the response with all webhooks.
-type ListWebhooksOut struct {
-	Body struct {
-		Items []Webhook `json:"items" nullable:"false" doc:"The webhooks, oldest first"`
-	}
-}
-
-// ListWebhooks lists the webhooks.
-func (a *API) ListWebhooks(ctx context.Context, _ *struct{}) (*ListWebhooksOut, error) {
+// ListWebhooks lists the webhooks, oldest first.
+func (a *API) ListWebhooks(ctx context.Context, _ *struct{}) (*ListOut[Webhook], error) {
 	hooks, err := a.cfg.Admin.Store.Webhooks(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := &ListWebhooksOut{}
-	out.Body.Items = []Webhook{}
-	for _, w := range hooks {
-		out.Body.Items = append(out.Body.Items, showWebhook(w))
-	}
-	return out, nil
+	return listOut(hooks, err, showWebhook)
 }
 
 // AddWebhookIn is the input of AddWebhook.
@@ -65,12 +47,7 @@ type AddWebhookOut struct {
 // AddWebhook adds a webhook. The response has its secret.
 func (a *API) AddWebhook(ctx context.Context, in *AddWebhookIn) (*AddWebhookOut, error) {
 	w, secret, err := a.cfg.Webhooks.Add(ctx, in.Body.URL, in.Body.Events)
-	switch {
-	case errors.Is(err, webhook.ErrBad):
-		return nil, huma.Error422UnprocessableEntity(err.Error())
-	case errors.Is(err, webhook.ErrTooMany):
-		return nil, huma.Error409Conflict(err.Error())
-	case err != nil:
+	if err != nil {
 		return nil, err
 	}
 	out := &AddWebhookOut{}
@@ -95,28 +72,15 @@ type DeadDelivery struct {
 	Reason    string    `json:"reason" doc:"Why the last attempt has failed"`
 }
 
-// ListDeadOut is the response with dead deliveries.
-type ListDeadOut struct {
-	Body struct {
-		Items []DeadDelivery `json:"items" nullable:"false" doc:"The deliveries, newest first"`
-	}
-}
-
-// ListDead lists the dead deliveries of a webhook.
-func (a *API) ListDead(ctx context.Context, in *WebhookIn) (*ListDeadOut, error) {
+// ListDead lists the dead deliveries of a webhook, newest first.
+func (a *API) ListDead(ctx context.Context, in *WebhookIn) (*ListOut[DeadDelivery], error) {
 	dead, err := a.cfg.Admin.Store.DeadDeliveries(ctx, in.ID, webhook.MaxDead)
-	if err != nil {
-		return nil, err
-	}
-	out := &ListDeadOut{}
-	out.Body.Items = []DeadDelivery{}
-	for _, d := range dead {
-		out.Body.Items = append(out.Body.Items, DeadDelivery{d.RecordID, d.CreatedAt, d.Reason})
-	}
-	return out, nil
+	return listOut(dead, err, func(d webhook.Delivery) DeadDelivery {
+		return DeadDelivery{d.RecordID, d.CreatedAt, d.Reason}
+	})
 }
 
-// RetryIn says what to make again.
+// RetryIn names the deliveries to retry.
 type RetryIn struct {
 	WebhookIn
 	Record string `query:"record" maxLength:"36" doc:"Record of the delivery; by default all dead ones of the webhook"`

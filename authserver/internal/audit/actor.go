@@ -1,9 +1,10 @@
-// Package audit knows who does what: it records what people and administrators do.
+// Package audit is the audit log of what people and administrators do. It defines actors and records, chains records by
+// hashes, and exports and verifies them.
 package audit
 
 import "context"
 
-// Kind is what kind of actor does something.
+// Kind is a kind of actor.
 type Kind string
 
 // The kinds of actors.
@@ -46,12 +47,12 @@ func (a Actor) ActsOn(userID string) bool {
 
 type actorKey struct{}
 
-// WithActor returns a context in which a does everything that follows.
+// WithActor returns a context whose actor is a.
 func WithActor(ctx context.Context, a Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, a)
 }
 
-// ActorFrom returns who acts in the context: [Server] if nobody was set.
+// ActorFrom returns the actor of the context; the [Server] by default.
 func ActorFrom(ctx context.Context) Actor {
 	if a, ok := ctx.Value(actorKey{}).(Actor); ok {
 		return a
@@ -59,7 +60,7 @@ func ActorFrom(ctx context.Context) Actor {
 	return Actor{Kind: Server}
 }
 
-// WithClientID returns a context in which the actor uses a client.
+// WithClientID returns a context whose actor uses a client.
 func WithClientID(ctx context.Context, id string) context.Context {
 	a := ActorFrom(ctx)
 	a.ClientID = id

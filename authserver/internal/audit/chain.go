@@ -10,7 +10,7 @@ import (
 // Genesis is the hash before the first record.
 var Genesis = hex.EncodeToString(make([]byte, sha256.Size))
 
-// chainVersion begins what is hashed, so that another encoding cannot have the same hash.
+// chainVersion is hashed first, so that a later encoding cannot give the same hash.
 const chainVersion = "hallpass audit 1"
 
 // Link is the place of a record in the chain. Each hash depends on all records before it, so that none of them can be
@@ -26,7 +26,7 @@ type Link struct {
 
 // HashOf returns the hash of a record at a place of the chain: the SHA-256, in hexadecimal, of the fields below, each
 // as a netstring, which is its length in bytes, a colon, its bytes, and a comma. So different fields never give the
-// same bytes. deploy/docs/audit.md tells outsiders how to compute it.
+// same bytes. deploy/docs/audit.md describes it for other programs.
 func HashOf(previous string, number int64, r Record) (string, error) {
 	details, err := r.DetailsText()
 	if err != nil {

@@ -7,13 +7,12 @@ import (
 	"time"
 )
 
-// How many failed logins get a record of their own in a minute, at one server. Strangers must not fill the disk: the
-// rest is counted, and one record has the count.
+// Limits on the failed logins that get a record of their own, for each server and minute. The rest is only counted, so
+// that strangers cannot fill the disk.
 const (
-	// perPlace is how many are recorded of one account from one network.
+	// perPlace is the limit for one account and one network.
 	perPlace = 3
-	// ofUsers is how many are recorded of users who exist, and ofNobody of names that nobody has, which are easy to make
-	// up.
+	// ofUsers is the limit for users who exist, and ofNobody for unknown names, which are easy to make up.
 	ofUsers  = 300
 	ofNobody = 60
 )
@@ -24,9 +23,9 @@ type Recorder interface {
 	Record(ctx context.Context, e Event) error
 }
 
-// Failures records failed logins, but of those in one minute only so many that a flood of them stays small: at most 360
-// records of single ones, as many of accounts whose further ones were counted, and one of what is left. It is safe for
-// concurrent use.
+// Failures records failed logins within limits, so that a flood of them cannot fill the disk. In a minute it adds at
+// most 360 records of single failures, as many with the counts of further failures of an account, and one with the
+// count of the rest. It is safe for concurrent use.
 type Failures struct {
 	records Recorder
 	now     func() time.Time
@@ -35,9 +34,9 @@ type Failures struct {
 	mu     sync.Mutex
 	minute time.Time
 	places map[place]*failures // of this minute
-	users  int                 // that have a record of their own
-	nobody int
-	rest   int64 // that belong to no place
+	users  int                 // records of single failures of users who exist
+	nobody int                 // the same for unknown names
+	rest   int64               // failures that belong to no place
 	over   []finished
 }
 
@@ -65,8 +64,7 @@ func NewFailures(records Recorder, now func() time.Time, log *slog.Logger) *Fail
 
 // Failed records a failed login, or counts it. The account is the id of the user, or another text by which tries with
 // the same unknown name are counted together; network is where it came from. The event has its subject and its reason;
-// Failed sets its time and outcome. A login fails in the same way whether it can be recorded or not: an error is
-// logged.
+// Failed sets its time and outcome. An error is only logged: the login fails in the same way.
 func (f *Failures) Failed(ctx context.Context, e Event, account, network string) {
 	e.At, e.Outcome = f.now(), Failure
 	if !f.counts(ctx, e, place{e.Name, account, network}) {

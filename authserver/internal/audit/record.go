@@ -37,9 +37,9 @@ const (
 type Subject struct {
 	// Kind is SubjectUser, SubjectClient, or another noun such as api, scope or webhook.
 	Kind string
-	// ID is the id of the user or the client, the audience of an API, or the name of a scope. It is empty for a username
-	// that nobody has. It never is the name or the address of a person: these are deleted with the account, and records
-	// cannot be changed.
+	// ID is the id of the user or the client, the audience of an API, or the name of a scope. It is empty for an unknown
+	// username. It is never the name or the address of a person: these are deleted with the account, and records cannot
+	// be changed.
 	ID string
 	// Name is the name of the user, or the email address of the invitation, while it exists. It is not part of the
 	// record: it is looked up when the record is read.
@@ -84,7 +84,7 @@ type Record struct {
 	Hash   string
 }
 
-// Details returns details of alternating names and values. Empty values are left out; nil if nothing is left.
+// Details returns details from alternating names and values. It leaves out empty values, and returns nil if all are.
 func Details(pairs ...string) map[string]string {
 	var details map[string]string
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -108,8 +108,9 @@ func KindOf(event string) string {
 // maxText is how many bytes of a text that a client may have chosen are kept.
 const maxText = 1000
 
-// NewRecord returns the record of an event by an actor, with a new id. A person who is not known otherwise acts on
-// their own account, unless it is a failure: then nobody knows who it was. It returns an error if the machine has no randomness.
+// NewRecord returns the record of an event by an actor, with a new id. If the actor is an unknown person, it is the
+// user whom the event is about, except for failures: they may be somebody else's. It returns an error if the machine
+// has no randomness.
 func NewRecord(e Event, a Actor) (Record, error) {
 	id, err := NewID(e.At)
 	if err != nil {

@@ -15,8 +15,8 @@ const (
 	dropBatch = 1000
 )
 
-// MinRetention is the shortest time for which records are kept. The database drops none that is younger, so that
-// somebody who has taken over a server cannot shorten the log of how they came.
+// MinRetention is the shortest time for which records are kept. The database refuses to drop younger ones, so that an
+// attacker who has taken over a server cannot remove the traces of it.
 const MinRetention = 30 * 24 * time.Hour
 
 // SealStore is the storage that Sealer needs. Its methods are safe for concurrent use.
@@ -34,7 +34,7 @@ type SealStore interface {
 // required.
 type Sealer struct {
 	Store SealStore
-	// Retention is how long records are kept; 0 means for ever.
+	// Retention is how long records are kept; 0 means forever.
 	Retention time.Duration
 	Now       func() time.Time
 	Log       *slog.Logger

@@ -84,10 +84,11 @@ func Verify(ctx context.Context, s ChainStore, head string) (Verified, error) {
 		if !errors.Is(err, ErrBroken) {
 			return v.result, err
 		}
+		// A server may have dropped old records in the meantime: then verify again.
 		cuts, cutsErr := s.AuditCuts(ctx)
 		if cutsErr != nil || len(cuts) == v.cuts {
 			return v.result, err
-		} // a server has dropped old records meanwhile
+		}
 	}
 }
 
@@ -108,7 +109,7 @@ func (v *verification) run(ctx context.Context) error {
 	return nil
 }
 
-// see notes a hash of the chain.
+// see compares a hash of the chain with the wanted one.
 func (v *verification) see(hash string) {
 	if hash == v.wanted {
 		v.result.HeadFound = true

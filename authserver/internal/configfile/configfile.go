@@ -1,8 +1,7 @@
-// Package configfile reads and writes the files of configuration as code: which clients, APIs and descriptions of
-// scopes there should be.
+// Package configfile reads and writes the files of configuration as code. They describe clients, APIs and scopes.
 //
 // A file is YAML. Its parser refuses unknown keys, anchors and aliases, so a small file cannot become a large value.
-// Secrets are not in files: a file says which variable or file has them.
+// Secrets are not in files: a file names the variable or the file that has them.
 package configfile
 
 import (
@@ -24,7 +23,7 @@ const (
 	maxDocuments = 1000
 )
 
-// Config is what files say.
+// Config is the content of one or more files.
 type Config struct {
 	APIs    []API    `yaml:"apis,omitempty"`
 	Scopes  []Scope  `yaml:"scopes,omitempty"`
@@ -103,8 +102,8 @@ type Assertion struct {
 }
 
 // Parse parses the documents of a file. The name is for errors, and for paths that the file names. It returns ErrBad
-// for a file that is not valid, and also if something that could not be is described, such as a client without a grant
-// type. It does not look at the files and variables that are named.
+// for a file that is malformed, or describes something that is not valid, such as a client without a grant type. It
+// does not read the variables and files that the file names.
 func Parse(name string, data []byte) (Config, error) {
 	var all Config
 	if len(data) > MaxBytes {
@@ -129,7 +128,7 @@ func Parse(name string, data []byte) (Config, error) {
 	return Config{}, position{file: name}.errorf("the file has more than %d documents", maxDocuments)
 }
 
-// decodeDocument decodes a document. One of comments only is empty.
+// decodeDocument decodes a document. One that has only comments is empty.
 func decodeDocument(name string, n *yaml.Node) (c Config, err error) {
 	if n.Kind != yaml.DocumentNode || len(n.Content) != 1 {
 		return c, position{file: name}.errorf("the file is not a YAML document")
@@ -149,7 +148,7 @@ func lineOf(err error) (line int) {
 	return line
 }
 
-// with returns what two configurations say.
+// with returns both configurations together.
 func (c Config) with(other Config) Config {
 	c.APIs = append(c.APIs, other.APIs...)
 	c.Scopes = append(c.Scopes, other.Scopes...)

@@ -46,7 +46,7 @@ func (p position) errorf(format string, args ...any) error {
 }
 
 // decoder decodes the nodes of a file into structs by their yaml tags. Unlike the decoder of package yaml it refuses
-// aliases, null and text that is not quoted but reads like a number, and its errors have no values.
+// aliases, null, and unquoted text that reads like a number. Its errors contain no values.
 type decoder struct{ file string }
 
 func (d decoder) at(n *yaml.Node) position { return position{d.file, n.Line} }
@@ -80,7 +80,7 @@ func (d decoder) decode(n *yaml.Node, name string, into reflect.Value) error {
 		}
 		into.SetBool(n.Value == "true")
 	default:
-		return fmt.Errorf("%s cannot be decoded", into.Type()) // a fault of this package
+		return fmt.Errorf("%s cannot be decoded", into.Type()) // a bug in this package
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// Sources are where the secrets and keys are that files name.
+// Sources read the variables and files that a file names.
 type Sources struct {
 	// Env returns the value of an environment variable, and whether it is set.
 	Env func(name string) (string, bool)
@@ -23,7 +23,7 @@ type Sources struct {
 	File func(path string) ([]byte, error)
 }
 
-// placeholders stand for all variables and files while a file is checked, and only its own text matters.
+// placeholders stand in for all variables and files while only the text of a file is checked.
 var placeholders = Sources{
 	Env:  func(string) (string, bool) { return placeholderSecret, true },
 	File: func(string) ([]byte, error) { return nil, nil },
@@ -32,14 +32,14 @@ var placeholders = Sources{
 // placeholderSecret passes client.CheckSecret.
 const placeholderSecret = "0123456789abcdef0123456789abcdef"
 
-// check returns ErrBad unless everything that is described can be.
+// check returns ErrBad unless everything that is described is valid.
 func (c Config) check() error {
 	_, err := c.desired(placeholders, true)
 	return err
 }
 
-// Desired returns what the files say, with the secrets and keys from where the files say that they are. It returns
-// ErrBad, with the position, for what cannot be.
+// Desired returns what the files describe, with the secrets and keys that they refer to. It returns ErrBad, with the
+// position, for what is not valid.
 func (c Config) Desired(from Sources) (admin.Desired, error) { return c.desired(from, false) }
 
 func (c Config) desired(from Sources, checking bool) (d admin.Desired, err error) {
@@ -97,7 +97,7 @@ func (a API) api() (resource.API, error) {
 	api := resource.API{Audience: a.Audience, Name: cmp.Or(a.Name, a.Audience), Scope: scope, AnyScope: a.AnyScope}
 	valid := api
 	if api.Audience == client.DefaultAPI {
-		valid.Audience = "https://default.example" // any one: the server knows which it is
+		valid.Audience = "https://default.example" // any valid one: only the server knows the real one
 	}
 	if err := valid.Validate(); err != nil {
 		return resource.API{}, a.at.errorf("API: %w", err)
@@ -197,7 +197,7 @@ func (c Client) assertion(from Sources, checking bool) (client.Assertion, error)
 	case described.JWKSFile != "" && a.JWKS+a.JWKSURI != "":
 		return a, c.at.errorf("assertion: give only one of jwks, jwks_file and jwks_uri")
 	case described.JWKSFile != "" && checking:
-		a.JWKSURI = "https://file.example/" // any one: what is in the file is checked when it is read
+		a.JWKSURI = "https://file.example/" // any valid one: the keys are checked when the file is read
 		return a, nil
 	case described.JWKSFile != "":
 		data, err := from.File(c.path(described.JWKSFile))
@@ -222,7 +222,7 @@ func (c Client) path(named string) string {
 	return filepath.Join(filepath.Dir(c.at.file), named)
 }
 
-// setSecret sets what the client does with a secret.
+// setSecret sets the secret of the client, or that it keeps the one that it has.
 func (c Client) setSecret(d *admin.DesiredClient, from Sources) error {
 	s := c.Secret
 	switch {

@@ -8,7 +8,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// From returns the configuration that describes what there is. Clients keep their secrets: they are not stored.
+// From returns the configuration that describes d. Clients keep their secrets, which are not stored.
 func From(d admin.Desired) (c Config) {
 	for _, a := range d.APIs {
 		c.APIs = append(c.APIs, fromAPI(a))

@@ -10,9 +10,9 @@ import (
 // maxFiles is how many files a folder may have.
 const maxFiles = 10_000
 
-// Load reads files and folders and returns what they say together. Of a folder, the files whose names end in .yaml or
-// .yml are read, without those of folders in it; the path "-" is stdin. It returns ErrBad for what is not valid, such
-// as a client that is described twice.
+// Load reads files and folders and returns their content together. Of a folder, it reads the files whose names end in
+// .yaml or .yml, but no subfolders; the path "-" is stdin. It returns ErrBad for what is not valid, such as a client
+// that is described twice.
 func Load(paths []string, stdin io.Reader) (Config, error) {
 	var all Config
 	for _, path := range paths {
@@ -74,7 +74,7 @@ func filesOf(path string) ([]string, error) {
 	return files, nil
 }
 
-// readFile reads a file. It reads no more than is needed to see that it is too large.
+// readFile reads a file, but no more of it than shows that it is too large.
 func readFile(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -84,7 +84,7 @@ func readFile(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, MaxBytes+1))
 }
 
-// Files are the sources that a program has: its environment and the files of the machine. A file has at most MaxBytes.
+// Files are the environment of the process and the files of the machine. A file has at most MaxBytes.
 var Files = Sources{
 	Env:  os.LookupEnv,
 	File: readNamed,

@@ -115,18 +115,18 @@ func (c *Console) changeAPI(v *visit) (page, error) {
 }
 
 // deletingAPI serves /admin/api/delete.
-func (c *Console) deletingAPI(v *visit) (deed, error) {
+func (c *Console) deletingAPI(v *visit) (confirmation, error) {
 	in := v.apiIn()
 	out, err := c.api.GetAPI(v.ctx(), &in)
 	if err != nil {
-		return deed{}, err
+		return confirmation{}, err
 	}
 	n, err := c.api.CountAPILogins(v.ctx(), &in)
 	if err != nil {
-		return deed{}, err
+		return confirmation{}, err
 	}
 	back := address(apiPath, "audience", in.Audience)
-	return deed{
+	return confirmation{
 		title: "Delete this API?", trail: append(apisTrail[:1:1], to(back, out.Body.Name)),
 		says: []string{"This ends " + count(n.Body.Logins, "login") + " for " + in.Audience +
 			". Clients get no tokens for it any longer."},

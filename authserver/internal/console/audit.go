@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -153,7 +154,7 @@ const maxWhole = 20
 
 // partyCell returns a link to who or what took part.
 func partyCell(p audit.Party) cell {
-	name := either(p.Name, p.ID)
+	name := cmp.Or(p.Name, p.ID)
 	c := cell{Text: p.Kind + " " + name}
 	switch {
 	case name == "" && p.Kind == audit.SubjectUser:

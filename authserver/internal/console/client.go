@@ -97,7 +97,7 @@ const (
 
 // showSecret serves GET /admin/client/secret.
 func (c *Console) showSecret(v *visit) (page, error) {
-	d, ends, err := c.clientDeed(v, "Make a new secret?", "", "")
+	d, ends, err := c.confirmForClient(v, "Make a new secret?", "", "")
 	if err != nil {
 		return page{}, err
 	}

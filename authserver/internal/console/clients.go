@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"slices"
@@ -184,7 +185,7 @@ func settingsOf(k adminapi.ClientDetail) section {
 	s.Copies = []copyText{{"As environment variables", variables(k)}}
 	if slices.Contains(k.GrantTypes, string(oauth.GrantClientCredentials)) && k.Secrets > 0 {
 		s.Copies = append(s.Copies, copyText{"To try it: a token for the service", "curl -sS " + k.Connect.TokenEndpoint +
-			" -u " + shellQuote(k.ID+":"+either(k.Secret, "SECRET")) + " \\\n  -d grant_type=client_credentials -d scope=" +
+			" -u " + shellQuote(k.ID+":"+cmp.Or(k.Secret, "SECRET")) + " \\\n  -d grant_type=client_credentials -d scope=" +
 			shellQuote(strings.ReplaceAll(k.Scope, " ", "+"))})
 	}
 	return s
@@ -205,16 +206,9 @@ func variables(k adminapi.ClientDetail) string {
 	return strings.Join(append(lines, "OIDC_SCOPE="+k.Scope), "\n")
 }
 
-func either(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
 // deletingClient serves /admin/client/delete.
-func (c *Console) deletingClient(v *visit) (deed, error) {
-	d, ends, err := c.clientDeed(v, "Delete this client?", "Delete the client", "")
+func (c *Console) deletingClient(v *visit) (confirmation, error) {
+	d, ends, err := c.confirmForClient(v, "Delete this client?", "Delete the client", "")
 	d.says = []string{"This ends " + ends + ". Users cannot log in to the client any longer, and its tokens end."}
 	d.warns, d.next = "This cannot be undone: a client that is registered again has another secret.",
 		address(clientsPath, "done", "deleted")
@@ -228,19 +222,20 @@ func (c *Console) deletingClient(v *visit) (deed, error) {
 // clientIn returns which client the page is about.
 func (v *visit) clientIn() adminapi.ClientIn { return adminapi.ClientIn{ID: v.query("id")} }
 
-// clientDeed returns a deed about the client of the page, which must exist, and how many logins it can end.
-func (c *Console) clientDeed(v *visit, title, button, doneKey string) (deed, string, error) {
+// confirmForClient returns a confirmation about the client of the page, which must exist, and how many logins it can
+// end.
+func (c *Console) confirmForClient(v *visit, title, button, doneKey string) (confirmation, string, error) {
 	in := v.clientIn()
 	out, err := c.api.GetClient(v.ctx(), &in)
 	if err != nil {
-		return deed{}, "", err
+		return confirmation{}, "", err
 	}
 	n, err := c.api.CountClientLogins(v.ctx(), &in)
 	if err != nil {
-		return deed{}, "", err
+		return confirmation{}, "", err
 	}
 	back := address(clientPath, "id", in.ID)
-	return deed{
+	return confirmation{
 		title: title, trail: append(clientsTrail[:1:1], to(back, out.Body.Name)),
 		button: button, bad: true, back: back, next: address(clientPath, "id", in.ID, "done", doneKey),
 	}, count(n.Body.Logins, "login"), nil

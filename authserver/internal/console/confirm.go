@@ -2,8 +2,8 @@ package console
 
 import "context"
 
-// deed is what a page asks about before it is done.
-type deed struct {
+// confirmation is a page that asks before something is done, and what is done then.
+type confirmation struct {
 	title  string // of the page, as a question or an instruction
 	trail  []link
 	says   []string // what it does, and what it ends
@@ -18,7 +18,7 @@ type deed struct {
 }
 
 // confirm returns the page that says what will be done, and does it when its form is sent.
-func confirm(about func(*visit) (deed, error)) route {
+func confirm(about func(*visit) (confirmation, error)) route {
 	return route{
 		show: func(v *visit) (page, error) {
 			d, err := about(v)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -128,7 +127,7 @@ func (c *Console) admit(v *visit) bool {
 	}
 	v.r = v.r.WithContext(audit.WithActor(v.ctx(), audit.Actor{
 		Kind: audit.User, ID: user.ID, Name: user.Username,
-		Address: host(v.r.RemoteAddr), RequestID: httpserver.RequestID(v.ctx()),
+		Address: httpserver.Host(v.r.RemoteAddr), RequestID: httpserver.RequestID(v.ctx()),
 	}))
 	return true
 }
@@ -144,14 +143,6 @@ func (c *Console) askLogin(v *visit) {
 	default:
 		c.cfg.Site.LogIn(v.w, v.r, v.user.Username, v.r.URL.RequestURI())
 	}
-}
-
-// host returns the host of an address with a port.
-func host(address string) string {
-	if name, _, err := net.SplitHostPort(address); err == nil {
-		return name
-	}
-	return address
 }
 
 // serve serves an administrator's request for a page.

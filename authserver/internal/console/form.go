@@ -4,9 +4,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // form is a form, which is sent to the address of its page unless it has an Action.
@@ -94,15 +95,12 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		return nil, unreadable
 	}
 	for name, values := range r.PostForm {
-		if len(values) != 1 || !usable(name) || !usable(values[0]) {
+		if len(values) != 1 || !record.IsText(name) || !record.IsText(values[0]) {
 			return nil, unreadable
 		}
 	}
 	return r.PostForm, nil
 }
-
-// usable reports whether every database can store a text.
-func usable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 // checked reports whether a check box of the form is set.
 func (v *visit) checked(name string) bool { return v.form.Get(name) != "" }

@@ -49,9 +49,9 @@ func (c *Console) invite(v *visit) (page, error) {
 }
 
 // withdrawing serves /admin/invitations/withdraw.
-func (c *Console) withdrawing(v *visit) (deed, error) {
+func (c *Console) withdrawing(v *visit) (confirmation, error) {
 	email := v.query("email")
-	return deed{
+	return confirmation{
 		title: "Withdraw the invitation?", trail: []link{to(invitationsPath, "Invitations")},
 		says:   []string{"The link in the mail to " + email + " will not work any longer."},
 		button: "Withdraw", bad: true, back: invitationsPath, next: address(invitationsPath, "done", "withdrawn"),

@@ -182,7 +182,7 @@ type menuLink struct {
 
 // templates makes HTML of pages.
 var templates = template.Must(template.New("frame").Funcs(template.FuncMap{
-	"day":     func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
+	"day":     day,
 	"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"join":    strings.Join,
 }).ParseFS(files, "pages/*.html"))

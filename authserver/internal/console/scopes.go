@@ -47,9 +47,9 @@ func (c *Console) describeScope(v *visit) (page, error) {
 }
 
 // forgettingScope serves /admin/scopes/forget.
-func (c *Console) forgettingScope(v *visit) (deed, error) {
+func (c *Console) forgettingScope(v *visit) (confirmation, error) {
 	scope := v.query("scope")
-	return deed{
+	return confirmation{
 		title: "Forget this description?", trail: []link{to(scopesPath, "Scopes")},
 		says: []string{"Users read the name " + scope + " then, in place of a description. Clients and APIs keep the " +
 			"scope: nobody is logged out."},

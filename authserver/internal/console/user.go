@@ -111,10 +111,7 @@ func userForm(out *adminapi.UserOut) section {
 
 // changeUser serves POST /admin/user.
 func (c *Console) changeUser(v *visit) (page, error) {
-	name, email, verified, groups := v.typed("name"), v.typed("email"), v.checked("verified"), v.words("groups")
-	if groups == nil {
-		groups = []string{}
-	}
+	name, email, verified, groups := v.typed("name"), v.typed("email"), v.checked("verified"), all(v.words("groups"))
 	verified = verified && email != ""
 	_, err := c.api.ChangeUser(v.ctx(), &adminapi.ChangeUserIn{
 		ChangedUserIn: adminapi.ChangedUserIn{UserIn: v.userIn(), IfMatch: v.form.Get("etag")},

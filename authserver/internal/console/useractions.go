@@ -22,18 +22,18 @@ func count(n int64, noun string) string {
 	return decimal(n) + " " + noun + "s"
 }
 
-// userDeed returns a deed about the user of the page, who must exist, and how many logins it can end.
-func (c *Console) userDeed(v *visit, title, button, doneKey string) (deed, string, error) {
+// confirmForUser returns a confirmation about the user of the page, who must exist, and how many logins it can end.
+func (c *Console) confirmForUser(v *visit, title, button, doneKey string) (confirmation, string, error) {
 	in := v.userIn()
 	if _, err := c.api.GetUser(v.ctx(), &in); err != nil {
-		return deed{}, "", err
+		return confirmation{}, "", err
 	}
 	n, err := c.api.CountLogins(v.ctx(), &in)
 	if err != nil {
-		return deed{}, "", err
+		return confirmation{}, "", err
 	}
 	back := v.userLink("")
-	d := deed{
+	d := confirmation{
 		title: fmt.Sprintf(title, in.Username), trail: append(usersTrail[:1:1], to(back, in.Username)),
 		button: button, bad: true, back: back, next: v.userLink("", "done", doneKey),
 	}
@@ -41,8 +41,8 @@ func (c *Console) userDeed(v *visit, title, button, doneKey string) (deed, strin
 }
 
 // disabling serves /admin/user/disable.
-func (c *Console) disabling(v *visit) (deed, error) {
-	d, ends, err := c.userDeed(v, "Disable %s?", "Disable", "disabled")
+func (c *Console) disabling(v *visit) (confirmation, error) {
+	d, ends, err := c.confirmForUser(v, "Disable %s?", "Disable", "disabled")
 	d.says = []string{
 		"The user will not be able to log in, until you enable the user again.", "This ends " + ends + " now.",
 	}
@@ -54,8 +54,8 @@ func (c *Console) disabling(v *visit) (deed, error) {
 }
 
 // enabling serves /admin/user/enable.
-func (c *Console) enabling(v *visit) (deed, error) {
-	d, _, err := c.userDeed(v, "Enable %s?", "Enable", "enabled")
+func (c *Console) enabling(v *visit) (confirmation, error) {
+	d, _, err := c.confirmForUser(v, "Enable %s?", "Enable", "enabled")
 	d.bad, d.says = false, []string{"The user will be able to log in again, with the same password and second factors."}
 	d.do = func(ctx context.Context, v *visit) error {
 		_, err := c.api.EnableUser(ctx, &adminapi.ChangedUserIn{UserIn: v.userIn()})
@@ -65,8 +65,8 @@ func (c *Console) enabling(v *visit) (deed, error) {
 }
 
 // unlocking serves /admin/user/unlock.
-func (c *Console) unlocking(v *visit) (deed, error) {
-	d, _, err := c.userDeed(v, "Unlock %s?", "Unlock", "unlocked")
+func (c *Console) unlocking(v *visit) (confirmation, error) {
+	d, _, err := c.confirmForUser(v, "Unlock %s?", "Unlock", "unlocked")
 	d.bad, d.says = false, []string{"The server forgets the failed logins of the user, who can then try again at once. " +
 		"Somebody who guesses passwords can, too."}
 	d.do = func(ctx context.Context, v *visit) error {
@@ -78,8 +78,8 @@ func (c *Console) unlocking(v *visit) (deed, error) {
 }
 
 // deletingUser serves /admin/user/delete.
-func (c *Console) deletingUser(v *visit) (deed, error) {
-	d, ends, err := c.userDeed(v, "Delete %s?", "Delete the user", "")
+func (c *Console) deletingUser(v *visit) (confirmation, error) {
+	d, ends, err := c.confirmForUser(v, "Delete %s?", "Delete the user", "")
 	d.says = []string{"This ends " + ends + ", and deletes the account with its second factors and consents. " +
 		"What apps and APIs have stored about the user stays there."}
 	d.warns, d.next = "This cannot be undone.", address(usersPath, "done", "deleted")
@@ -91,8 +91,8 @@ func (c *Console) deletingUser(v *visit) (deed, error) {
 }
 
 // loggingOut serves /admin/user/logout.
-func (c *Console) loggingOut(v *visit) (deed, error) {
-	d, ends, err := c.userDeed(v, "Log %s out everywhere?", "Log out", "loggedout")
+func (c *Console) loggingOut(v *visit) (confirmation, error) {
+	d, ends, err := c.confirmForUser(v, "Log %s out everywhere?", "Log out", "loggedout")
 	d.says = []string{"This ends " + ends + ". The user can log in again."}
 	d.do = func(ctx context.Context, v *visit) error {
 		_, err := c.api.LogOutUser(ctx, &adminapi.LogOutUserIn{UserIn: v.userIn()})
@@ -102,8 +102,8 @@ func (c *Console) loggingOut(v *visit) (deed, error) {
 }
 
 // removingFactors serves /admin/user/second-factors.
-func (c *Console) removingFactors(v *visit) (deed, error) {
-	d, ends, err := c.userDeed(v, "Remove all second factors of %s?", "Remove them", "factors")
+func (c *Console) removingFactors(v *visit) (confirmation, error) {
+	d, ends, err := c.confirmForUser(v, "Remove all second factors of %s?", "Remove them", "factors")
 	d.says = []string{
 		"Do this for somebody who has lost them. Make sure that it is that person who asks you: afterwards the password " +
 			"alone is enough, unless a second factor is required.",
@@ -118,8 +118,8 @@ func (c *Console) removingFactors(v *visit) (deed, error) {
 }
 
 // endingSession serves /admin/user/session.
-func (c *Console) endingSession(v *visit) (deed, error) {
-	d, _, err := c.userDeed(v, "End this session of %s?", "End the session", "session")
+func (c *Console) endingSession(v *visit) (confirmation, error) {
+	d, _, err := c.confirmForUser(v, "End this session of %s?", "End the session", "session")
 	d.says = []string{"The user is logged out of that browser, and of the apps that were logged in to from it."}
 	d.do = func(ctx context.Context, v *visit) error {
 		_, err := c.api.EndSession(ctx, &adminapi.EndSessionIn{UserIn: v.userIn(), ID: v.query("id")})
@@ -129,8 +129,8 @@ func (c *Console) endingSession(v *visit) (deed, error) {
 }
 
 // endingGrant serves /admin/user/grant.
-func (c *Console) endingGrant(v *visit) (deed, error) {
-	d, _, err := c.userDeed(v, "End this login of %s?", "End the login", "grant")
+func (c *Console) endingGrant(v *visit) (confirmation, error) {
+	d, _, err := c.confirmForUser(v, "End this login of %s?", "End the login", "grant")
 	d.says = []string{"The app has to send the user here again. APIs refuse its tokens at once, or when they expire: " +
 		"that depends on how they check them."}
 	d.do = func(ctx context.Context, v *visit) error {
@@ -145,8 +145,8 @@ func (c *Console) endingGrant(v *visit) (deed, error) {
 }
 
 // revokingConsent serves /admin/user/consent.
-func (c *Console) revokingConsent(v *visit) (deed, error) {
-	d, _, err := c.userDeed(v, "Revoke this consent of %s?", "Revoke it", "consent")
+func (c *Console) revokingConsent(v *visit) (confirmation, error) {
+	d, _, err := c.confirmForUser(v, "Revoke this consent of %s?", "Revoke it", "consent")
 	d.says = []string{"The user's logins at " + v.query("client") + " end, and the app has to ask the user again."}
 	d.do = func(ctx context.Context, v *visit) error {
 		_, err := c.api.RevokeConsent(ctx, &adminapi.RevokeConsentIn{UserIn: v.userIn(), ClientID: v.query("client")})
@@ -157,7 +157,7 @@ func (c *Console) revokingConsent(v *visit) (deed, error) {
 
 // showReset serves GET /admin/user/password.
 func (c *Console) showReset(v *visit) (page, error) {
-	d, ends, err := c.userDeed(v, "Reset the password of %s", "", "")
+	d, ends, err := c.confirmForUser(v, "Reset the password of %s", "", "")
 	if err != nil {
 		return page{}, err
 	}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -117,7 +118,7 @@ func (c *Console) showWebhook(v *visit) (page, error) {
 	}
 	about := section{
 		Facts: []fact{
-			{"URL", code(w.URL)}, {"Events", text(either(strings.Join(w.Events, ", "), "all"))},
+			{"URL", code(w.URL)}, {"Events", text(cmp.Or(strings.Join(w.Events, ", "), "all"))},
 			{"Waiting", number(w.Waiting)}, {"Added", at(w.CreatedAt)}, {"ID", code(w.ID)},
 		},
 		Links: []link{{Path: address(webhookPath+"/delete", "id", w.ID), Text: "Delete", Bad: true}},
@@ -141,14 +142,14 @@ func (c *Console) showWebhook(v *visit) (page, error) {
 }
 
 // retrying serves /admin/webhook/retry.
-func (c *Console) retrying(v *visit) (deed, error) {
+func (c *Console) retrying(v *visit) (confirmation, error) {
 	w, err := c.webhook(v)
 	back := address(webhookPath, "id", w.ID)
 	what := "all its dead letters, " + decimal(w.Dead) + " of them,"
 	if v.query("record") != "" {
 		what = "this dead letter"
 	}
-	return deed{
+	return confirmation{
 		title: "Try again?", trail: append(webhooksTrail[:1:1], to(back, "Webhook")),
 		says: []string{"The server sends " + what + " to " + w.URL + " again."}, button: "Try again",
 		back: back, next: address(webhookPath, "id", w.ID, "done", "retried"),
@@ -160,10 +161,10 @@ func (c *Console) retrying(v *visit) (deed, error) {
 }
 
 // deletingWebhook serves /admin/webhook/delete.
-func (c *Console) deletingWebhook(v *visit) (deed, error) {
+func (c *Console) deletingWebhook(v *visit) (confirmation, error) {
 	w, err := c.webhook(v)
 	back := address(webhookPath, "id", w.ID)
-	return deed{
+	return confirmation{
 		title: "Delete this webhook?", trail: append(webhooksTrail[:1:1], to(back, "Webhook")),
 		says: []string{w.URL + " is told nothing any longer. This deletes " + count(w.Waiting, "waiting request") + " and " +
 			count(w.Dead, "dead letter") + "."},

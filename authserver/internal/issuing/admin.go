@@ -18,7 +18,7 @@ import (
 // AdminPath is the path of the admin API below the issuer.
 const AdminPath = "/admin/api/v1"
 
-// ErrNotAdministrator is the response to a client whose user does not administer the server, or does so no longer.
+// ErrNotAdministrator is the response to a client whose user does not administer the server, or no longer does.
 var ErrNotAdministrator = &oauth.Error{
 	Code:        oauth.CodeAccessDenied,
 	Description: "only users in the group " + account.AdminGroup + " administer this server",
@@ -42,8 +42,8 @@ var (
 	errNoAdministrator = oauth.ErrInvalidGrant.Describe(ErrNotAdministrator.Description)
 )
 
-// ErrNotActiveAdministrator is the ErrNotActive of a token of the admin API whose user or client administers the server
-// no longer.
+// ErrNotActiveAdministrator is the ErrNotActive of a token of the admin API whose user or client no longer administers
+// the server.
 var ErrNotActiveAdministrator = fmt.Errorf("%w: its owner does not administer the server", ErrNotActive)
 
 // adminGrants are the grant types by which users give clients tokens of the admin API: those whose users log in, and
@@ -53,8 +53,7 @@ var adminGrants = []oauth.GrantType{oauth.GrantAuthorizationCode, oauth.GrantDev
 // adminAudience is the audience of the admin API.
 func (s *Service) adminAudience() string { return s.cfg.Issuer + AdminPath }
 
-// knownAPI returns the API that a name stands for, as findAPI does. The admin API exists only where it is served,
-// whatever the database has.
+// knownAPI is findAPI, except that the admin API exists only if this server serves it, even if it is in the database.
 func (c Config) knownAPI(ctx context.Context, s *store.Store, named string) (resource.API, error) {
 	api, err := findAPI(ctx, s, named)
 	if err == nil && api.Audience == c.Issuer+AdminPath {

@@ -14,9 +14,9 @@ import (
 var (
 	// ErrNoPath means that the path is empty.
 	ErrNoPath = errors.New("the path of a file must not be empty")
-	// ErrExists means that a file that would be created exists. It follows the path.
+	// ErrExists means that a file to be created exists already. The wrapping error names the file.
 	ErrExists = errors.New("already exists and was not changed")
-	// ErrBusy means that another program is replacing the file. It is in the middle of a text that names the file.
+	// ErrBusy means that another program is replacing the file. The wrapping error names the file.
 	ErrBusy = errors.New("another command is changing")
 )
 

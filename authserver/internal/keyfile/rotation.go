@@ -36,7 +36,7 @@ var (
 	ErrPublicOnly = errors.New(
 		"the file has only public keys, like the file of an API: " +
 			"give the file that the authorization server signs with, and pass this one with --also")
-	// ErrTwice means that two paths lead to the same file. It follows the path.
+	// ErrTwice means that two paths lead to the same file. The wrapping error names it.
 	ErrTwice = errors.New("is named twice: --also is for the files of APIs, beside that of the server")
 )
 

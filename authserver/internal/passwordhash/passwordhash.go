@@ -1,9 +1,9 @@
-// Package passwordhash verifies password hashes: those of this server, which are bcrypt, and those that users bring
-// along from other systems, which are bcrypt, argon2id, scrypt or PBKDF2.
+// Package passwordhash verifies password hashes: those of this server, which are bcrypt, and those imported from other
+// systems, which are bcrypt, argon2id, scrypt or PBKDF2.
 //
-// All costs have limits, so that nobody can stop a server by a hash that takes gigabytes or hours. They hold when a
-// hash is imported and again when a password is compared with it. At most one hash that needs much memory is computed at a
-// time in a process.
+// All costs have limits, so that nobody can stop a server by a hash that takes gigabytes or hours. They are checked
+// when a hash is imported, and again when a password is compared with it. A process computes at most one hash that
+// needs much memory at a time.
 package passwordhash
 
 import (
@@ -40,15 +40,15 @@ type scheme interface {
 	prefix() string
 	// check returns an error that wraps ErrHash if the costs are out of bounds.
 	check() error
-	// memory returns how much memory the algorithm needs, in bytes, if it is made to need much, and zero if not.
+	// memory returns how much memory a memory-hard algorithm needs, in bytes, and zero for others.
 	memory() uint64
 	// derive returns the key of a password, of the length of key or, if the rest would only cost time, shorter. It
 	// returns none if the library refuses, as it does for SHA-1 in FIPS 140 mode.
 	derive(password string, salt, key []byte) []byte
 }
 
-// collectFrom is how much memory of a hash is freed at once, in bytes. Otherwise the memory of several hashes would
-// wait for the garbage collector, which servers let run seldom.
+// collectFrom is the memory of a hash, in bytes, from which the garbage collector runs right after it. Otherwise the
+// memory of several hashes would pile up, since servers let the collector run seldom.
 const collectFrom = 16 << 20
 
 // memory is held while a hash that needs much memory is computed.
@@ -122,8 +122,8 @@ func (h Hash) check() error {
 }
 
 // Foreign parses a hash that was made by another system and returns it as it is stored here. A bcrypt hash can have
-// cost 4 to 15. It is stored as $2b$ or $2y$ even if it was $2a$, which computes the same: $2a$ are those of this
-// server. The error wraps ErrHash.
+// cost 4 to 15. A $2a$ hash becomes $2b$, which computes the same: $2a$ marks the hashes of this server. The error
+// wraps ErrHash.
 func Foreign(text string) (Hash, error) {
 	h, err := Parse(text)
 	if err != nil {
@@ -177,8 +177,8 @@ func (h Hash) BcryptCost() int {
 // Matches reports whether the hash is that of the password. It compares in constant time. How long it takes depends on
 // the cost of the hash, and on how many other hashes that need much memory it has to wait for.
 //
-// A password of more than 72 bytes matches no bcrypt hash of this server. Other systems cut such passwords, so it
-// matches a hash of theirs as it did there.
+// A password of more than 72 bytes matches no bcrypt hash of this server. Other systems truncate such passwords, so it
+// matches their hashes as it did there.
 func (h Hash) Matches(password string) bool {
 	if h.scheme == nil {
 		return false
@@ -197,8 +197,7 @@ func (h Hash) Matches(password string) bool {
 	return len(derived) >= minKey && subtle.ConstantTimeCompare(derived, h.key[:len(derived)]) == 1
 }
 
-// CostOf returns the Cost of the hash in a text, of which a bcrypt hash may be cut after the cost, or an empty text if
-// it is no hash.
+// CostOf returns the Cost of a hash, or an empty text if it is not a hash. A bcrypt hash may be cut off after the cost.
 func CostOf(text string) string {
 	if len(text) >= bcryptPrefix && strings.HasPrefix(text, "$2") {
 		b, err := parseBcryptCost(text[:bcryptPrefix])

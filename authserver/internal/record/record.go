@@ -81,6 +81,9 @@ func CheckName(what, name string, maxBytes int) error {
 	return n
 }
 
+// IsText reports whether every database can store and compare a text: it is valid UTF-8 without NUL.
+func IsText(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+
 // isInvisible reports whether a character cannot be printed, or is a letter or mark that is
 // printed as nothing, such as the Hangul filler U+3164.
 func isInvisible(r rune) bool {

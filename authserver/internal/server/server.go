@@ -193,8 +193,7 @@ func handler(
 		Lists:       lists,
 		Verifier:    verifier,
 		Keys:        keys, Registry: registry,
-		Failures: login.Failures, Now: s.Now,
-		Log: log,
+		Failures: login.Failures, Now: s.Now, Log: log,
 	}
 	if cfg.Passkeys, err = newPasskeys(s, data, login); err != nil {
 		return nil, err

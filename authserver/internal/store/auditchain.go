@@ -15,7 +15,7 @@ import (
 
 var errNoAuditRecord = fmt.Errorf("audit record %w", record.ErrNotFound)
 
-// errOvertaken rolls back what another server has sealed meanwhile.
+// errOvertaken rolls back the sealing of records that another server has sealed first.
 var errOvertaken = errors.New("another server seals")
 
 // SealAudit adds up to limit records that wait to the chain, and for each a delivery to the webhooks that want it. It

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/language"
@@ -110,7 +109,7 @@ func newUserSearch(prefix string) userSearch {
 	if prefix == "" {
 		return userSearch{[]userRange{{column: searchFields[0].column, of: searchFields[0].of}}}
 	}
-	if !utf8.ValidString(prefix) || strings.ContainsRune(prefix, 0) || len(prefix) > maxSearch {
+	if !record.IsText(prefix) || len(prefix) > maxSearch {
 		return userSearch{}
 	}
 	var u userSearch

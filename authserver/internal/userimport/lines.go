@@ -49,7 +49,7 @@ func (l *lines) Next() (Entry, error) {
 	}
 }
 
-// budget is a reader that fails with errTooLong after so many bytes, unless it is refilled.
+// budget is a reader that fails with errTooLong when no bytes are left, unless it is refilled.
 type budget struct {
 	in   io.Reader
 	left int
@@ -238,7 +238,7 @@ func (a *array) more() bool {
 	return a.in.More()
 }
 
-// skip reads until so many arrays and objects have ended.
+// skip reads to the end of depth nested arrays and objects.
 func (a *array) skip(depth int) error {
 	for depth > 0 {
 		t, err := a.token()

@@ -14,7 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 )
 
-// ownSource is the source of users with an id in a file of our own form.
+// ownSource is the source of users with an id in a file of our own format.
 const ownSource = "file"
 
 // ownColumns are the columns of a CSV file, and the members of a JSON line.
@@ -78,14 +78,14 @@ func ownRow(row map[string]string, e *Entry) {
 		Groups: strings.Fields(row["groups"]), PasswordHash: row["password_hash"],
 	}
 	var err1, err2, err3 error
-	e.User.EmailVerified, err1 = yes("email_verified", row["email_verified"])
-	e.User.Disabled, err2 = yes("disabled", row["disabled"])
+	e.User.EmailVerified, err1 = parseBool("email_verified", row["email_verified"])
+	e.User.Disabled, err2 = parseBool("disabled", row["disabled"])
 	e.User.CreatedAt, err3 = parseTime("created_at", row["created_at"])
 	e.Err = cmp.Or(err1, err2, err3)
 }
 
-// yes reads a truth value: true or false, 1 or 0, t or f. An empty one is false.
-func yes(name, text string) (bool, error) {
+// parseBool parses a boolean: true or false, 1 or 0, t or f. An empty text is false.
+func parseBool(name, text string) (bool, error) {
 	if text == "" {
 		return false, nil
 	}
@@ -96,16 +96,18 @@ func yes(name, text string) (bool, error) {
 	return value, nil
 }
 
-// timeForms are those of RFC 3339 and of PostgreSQL.
-var timeForms = []string{time.RFC3339, "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05Z07"}
+// timeFormats are those of RFC 3339 and of PostgreSQL.
+var timeFormats = []string{
+	time.RFC3339, "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05Z07",
+}
 
-// parseTime reads a time. An empty text is the zero time.
+// parseTime parses a time. An empty text is the zero time.
 func parseTime(name, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	for _, form := range timeForms {
-		if t, err := time.Parse(form, text); err == nil {
+	for _, format := range timeFormats {
+		if t, err := time.Parse(format, text); err == nil {
 			return t, nil
 		}
 	}

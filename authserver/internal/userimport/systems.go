@@ -203,10 +203,10 @@ func (a *auth0) user(text []byte, e *Entry) {
 		e.User.PasswordHash = a.hashes[e.User.SourceID]
 	}
 	e.SecondFactor = !slices.Contains([]string{"", "[]"}, row["multifactor"])
-	if e.User.EmailVerified, e.Err = yes("email_verified", row["email_verified"]); e.Err != nil {
+	if e.User.EmailVerified, e.Err = parseBool("email_verified", row["email_verified"]); e.Err != nil {
 		return
 	}
-	if e.User.Disabled, e.Err = yes("blocked", row["blocked"]); e.Err != nil {
+	if e.User.Disabled, e.Err = parseBool("blocked", row["blocked"]); e.Err != nil {
 		return
 	}
 	e.User.CreatedAt, e.Err = parseTime("created_at", row["created_at"])

@@ -1,5 +1,5 @@
-// Package userimport reads users from files: CSV and JSON lines of a form of our own, and the exports of Keycloak,
-// Supabase Auth and Auth0. It reads a user at a time and never the whole file, so memory does not grow with the file.
+// Package userimport reads users from files: CSV and JSON lines in a format of our own, and the exports of Keycloak,
+// Supabase Auth and Auth0. It reads one user at a time, so memory does not grow with the file.
 package userimport
 
 import (
@@ -16,10 +16,10 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 )
 
-// Format is the form of a file.
+// Format is the format of a file.
 type Format string
 
-// The forms of files.
+// The formats of files.
 const (
 	Auto     Format = "auto"
 	CSV      Format = "csv"
@@ -61,7 +61,7 @@ type Reader interface {
 	Next() (Entry, error)
 }
 
-// peekSize is how much of a file shows what format it has.
+// peekSize is how much of a file is read to detect its format.
 const peekSize = 64 << 10
 
 // Options say how a file is read.
@@ -119,7 +119,7 @@ func (o Options) open(in *bufio.Reader, format Format, first byte) (Reader, erro
 	return newAuth0(in, o.Passwords)
 }
 
-// firstByte returns the first byte that is no space, or zero.
+// firstByte returns the first byte that is not space, or zero.
 func firstByte(text []byte) byte {
 	if text = bytes.TrimLeft(text, " \t\r\n"); len(text) > 0 {
 		return text[0]

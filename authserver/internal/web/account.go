@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
@@ -191,7 +193,7 @@ func (e *endpoints) showNameForm(
 // changeName serves POST /account/name.
 func (e *endpoints) changeName(w http.ResponseWriter, r *http.Request, form url.Values, s session) error {
 	name := strings.TrimSpace(form.Get("name"))
-	err := e.cfg.Accounts.ChangeName(r.Context(), s.user, name, host(r.RemoteAddr))
+	err := e.cfg.Accounts.ChangeName(r.Context(), s.user, name, httpserver.Host(r.RemoteAddr))
 	if err != nil {
 		return e.failForm(w, err, func(status int, text *catalog.Message) { e.showNameForm(w, r, status, s, name, text) })
 	}
@@ -240,7 +242,9 @@ func (e *endpoints) changePassword(w http.ResponseWriter, r *http.Request, form 
 
 // proof returns what a form says to show that the user is still the one who has logged in.
 func (e *endpoints) proof(r *http.Request, form url.Values, s session) account.Proof {
-	return account.Proof{User: s.user, Password: form.Get("password"), Address: host(r.RemoteAddr), Browser: e.browser(r)}
+	return account.Proof{
+		User: s.user, Password: form.Get("password"), Address: httpserver.Host(r.RemoteAddr), Browser: e.browser(r),
+	}
 }
 
 // notYourPassword returns an error with the text for a user who is logged in, if the password was wrong.

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
 )
@@ -52,7 +54,7 @@ func (e *endpoints) changeEmail(w http.ResponseWriter, r *http.Request, form url
 
 // verifyEmail serves POST /account/verify-email. It sends a mail with a link.
 func (e *endpoints) verifyEmail(w http.ResponseWriter, r *http.Request, _ url.Values, s session) error {
-	err := e.cfg.Emails.RequestVerification(r.Context(), s.user, host(r.RemoteAddr), e.languageOf(r))
+	err := e.cfg.Emails.RequestVerification(r.Context(), s.user, httpserver.Host(r.RemoteAddr), e.languageOf(r))
 	if errors.Is(err, emailcheck.ErrNothingToVerify) { // it was verified in another browser
 		redirect(w, accountPath)
 		return nil

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
@@ -138,7 +140,7 @@ func (e *endpoints) renewSession(w http.ResponseWriter, r *http.Request, u accou
 
 // removeFactor serves POST /account/second-factors/remove.
 func (e *endpoints) removeFactor(w http.ResponseWriter, r *http.Request, form url.Values, s session) error {
-	err := e.cfg.SecondFactors.Remove(r.Context(), s.user, form.Get("factor"), s.digest, host(r.RemoteAddr))
+	err := e.cfg.SecondFactors.Remove(r.Context(), s.user, form.Get("factor"), s.digest, httpserver.Host(r.RemoteAddr))
 	if errors.Is(err, secondfactor.ErrUnknown) { // it was removed in another browser
 		redirect(w, accountFactorsPath)
 		return nil
@@ -153,7 +155,7 @@ func (e *endpoints) removeFactor(w http.ResponseWriter, r *http.Request, form ur
 
 // newRecoveryCodes serves POST /account/second-factors/recovery-codes.
 func (e *endpoints) newRecoveryCodes(w http.ResponseWriter, r *http.Request, _ url.Values, s session) error {
-	codes, err := e.cfg.SecondFactors.NewRecoveryCodes(r.Context(), s.user, s.digest, host(r.RemoteAddr))
+	codes, err := e.cfg.SecondFactors.NewRecoveryCodes(r.Context(), s.user, s.digest, httpserver.Host(r.RemoteAddr))
 	if errors.Is(err, secondfactor.ErrUnknown) { // the last factor was removed in another browser
 		redirect(w, accountFactorsPath)
 		return nil

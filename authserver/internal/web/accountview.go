@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
@@ -267,7 +269,7 @@ func (e *endpoints) endApp(w http.ResponseWriter, r *http.Request, form url.Valu
 
 // logAccount logs what a user has done on the account page.
 func (e *endpoints) logAccount(r *http.Request, event string, s session, more ...any) {
-	fields := append([]any{"event", event, "user", s.user.ID, "address", host(r.RemoteAddr)}, more...)
+	fields := append([]any{"event", event, "user", s.user.ID, "address", httpserver.Host(r.RemoteAddr)}, more...)
 	e.cfg.Log.InfoContext(r.Context(), "account page used", fields...)
 }
 

@@ -6,12 +6,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
@@ -92,7 +92,7 @@ func (a *clientAuth) logFailure(r *http.Request, c client.Client, given credenti
 	fields := []any{
 		"event", "client_authentication_failed",
 		"reason", failureReason(c, given, err, a.now()),
-		"address", host(r.RemoteAddr),
+		"address", httpserver.Host(r.RemoteAddr),
 	}
 	if c.ID != "" {
 		fields = append(fields, "client", c.ID)
@@ -181,7 +181,7 @@ const (
 // countFailure counts a failed authentication with a client id. It returns refused, or an *account.ThrottledError
 // after too many failures.
 func (a *clientAuth) countFailure(r *http.Request, id string, refused error) error {
-	if a.failures.Allow(id[:min(len(id), client.MaxID)] + " " + ratelimit.Network(host(r.RemoteAddr))) {
+	if a.failures.Allow(id[:min(len(id), client.MaxID)] + " " + ratelimit.Network(httpserver.Host(r.RemoteAddr))) {
 		return refused
 	}
 	return &account.ThrottledError{Wait: failureInterval}
@@ -234,13 +234,4 @@ func parseBasic(header string) (credentials, bool) {
 	c.id, errID = url.QueryUnescape(id)
 	c.secret, errSecret = url.QueryUnescape(secret)
 	return c, errID == nil && errSecret == nil && whyUnusable(c.id) == ""
-}
-
-// host returns an address without its port.
-func host(remoteAddr string) string {
-	h, _, err := net.SplitHostPort(remoteAddr)
-	if err != nil {
-		return remoteAddr
-	}
-	return h
 }

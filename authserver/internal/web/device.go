@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
@@ -38,7 +39,9 @@ func (e *endpoints) authorizeDevice(w http.ResponseWriter, r *http.Request) (any
 		return nil, oauth.ErrUnauthorizedClient.Describe("this client may not use the grant type " +
 			string(oauth.GrantDeviceCode))
 	}
-	return e.cfg.Tokens.AuthorizeDevice(r.Context(), issuing.Request{Client: c, Form: form, Address: host(r.RemoteAddr)})
+	return e.cfg.Tokens.AuthorizeDevice(r.Context(), issuing.Request{
+		Client: c, Form: form, Address: httpserver.Host(r.RemoteAddr),
+	})
 }
 
 // device serves GET /device (RFC 8628 section 3.3): login, then the code, then the question. A code
@@ -98,7 +101,7 @@ func (e *endpoints) waitingDevice(r *http.Request, s session, typed string) (str
 		return "", issuing.Device{}, errMalformedUserCode
 	}
 	d, err := e.cfg.Tokens.WaitingDevice(r.Context(), issuing.UserCode{
-		Code: code, User: s.user, Address: host(r.RemoteAddr),
+		Code: code, User: s.user, Address: httpserver.Host(r.RemoteAddr),
 	})
 	return grant.ShownUserCode(code), d, err
 }

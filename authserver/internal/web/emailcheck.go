@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
@@ -96,7 +98,7 @@ func (e *endpoints) confirmEmail(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	text := form.Get(mail.LinkParameter)
-	link, err := e.cfg.Emails.Confirm(r.Context(), text, s.user.ID, host(r.RemoteAddr))
+	link, err := e.cfg.Emails.Confirm(r.Context(), text, s.user.ID, httpserver.Host(r.RemoteAddr))
 	if errors.Is(err, emailcheck.ErrNotLoggedIn) {
 		return e.refuseEmailLink(w, r, s, text)
 	}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
@@ -53,7 +55,7 @@ func (e *endpoints) addFactor(
 		done, codes, err = f.make(factors)
 	}
 	if err == nil {
-		err = e.cfg.SecondFactors.Add(r.Context(), s.user, done, s.digest, host(r.RemoteAddr))
+		err = e.cfg.SecondFactors.Add(r.Context(), s.user, done, s.digest, httpserver.Host(r.RemoteAddr))
 		if errors.Is(err, secondfactor.ErrIncorrect) { // the challenge of a passkey was used: the form was sent twice
 			err = passkey.ErrExpired
 		}

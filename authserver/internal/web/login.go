@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
@@ -92,7 +93,7 @@ func (e *endpoints) checkPassword(
 	return e.cfg.Passwords.Check(r.Context(), account.Attempt{
 		Username:  form.Get("username"),
 		Password:  form.Get("password"),
-		Address:   host(r.RemoteAddr),
+		Address:   httpserver.Host(r.RemoteAddr),
 		Browser:   e.browser(r),
 		ClientID:  clientID,
 		GrantType: grantType,

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
@@ -68,7 +69,7 @@ func (e *endpoints) push(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := e.useProof(r.Context(), proof); err != nil {
 		return nil, err
 	}
-	return e.cfg.Tokens.PushRequest(r.Context(), c, query, host(r.RemoteAddr))
+	return e.cfg.Tokens.PushRequest(r.Context(), c, query, httpserver.Host(r.RemoteAddr))
 }
 
 // pushedError returns the error for the client if /authorize would only tell the user.

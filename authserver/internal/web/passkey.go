@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
@@ -73,7 +74,7 @@ func (e *endpoints) checkFirst(
 	}
 	first.passkey = &secondfactor.Completion{}
 	first.user, *first.passkey, err = e.cfg.Passkeys.Login(r.Context(), account.Attempt{
-		Address: host(r.RemoteAddr), Browser: e.browser(r), ClientID: clientID, GrantType: grantType,
+		Address: httpserver.Host(r.RemoteAddr), Browser: e.browser(r), ClientID: clientID, GrantType: grantType,
 	}, e.passkeyBrowser(r), form.Get("passkey"))
 	return first, err
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
@@ -40,7 +42,7 @@ func (e *endpoints) forgot(w http.ResponseWriter, r *http.Request) error {
 		return badForm(say("Open this page again."))
 	}
 	err = e.cfg.Recovery.Request(r.Context(), form.Get("username"), recovery.From{
-		Address: host(r.RemoteAddr), Browser: e.browser(r), Language: e.languageOf(r),
+		Address: httpserver.Host(r.RemoteAddr), Browser: e.browser(r), Language: e.languageOf(r),
 	})
 	if f := failureOf(err); err != nil && f.userText != nil && !f.unexpected {
 		f.setRetryAfter(w)
@@ -99,7 +101,7 @@ func (e *endpoints) reset(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	err = e.cfg.Recovery.SetPassword(r.Context(), link, form.Get("password"), host(r.RemoteAddr))
+	err = e.cfg.Recovery.SetPassword(r.Context(), link, form.Get("password"), httpserver.Host(r.RemoteAddr))
 	if f := failureOf(err); err != nil && f.userText != nil && !f.unexpected && !errors.Is(err, account.ErrLinkUnknown) {
 		f.setRetryAfter(w)
 		e.showNewPassword(w, r, f.status, user, link, f.userText)

@@ -120,7 +120,7 @@ func (e *endpoints) register(w http.ResponseWriter, r *http.Request) error {
 	if e.cfg.Now().UnixNano() < e.registrationsFull.Load() {
 		return client.ErrTooMany
 	}
-	if !e.registrations.Allow(ratelimit.SiteNetwork(host(r.RemoteAddr))) {
+	if !e.registrations.Allow(ratelimit.SiteNetwork(httpserver.Host(r.RemoteAddr))) {
 		return errManyRegistrations
 	}
 	m, c, err := e.readMetadata(w, r)
@@ -150,7 +150,7 @@ func (e *endpoints) register(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	e.cfg.Log.InfoContext(r.Context(), "client registered itself", "event", "client_registered", "client", c.ID,
-		"name", c.Name, "address", host(r.RemoteAddr))
+		"name", c.Name, "address", httpserver.Host(r.RemoteAddr))
 	response := e.describeRegistered(c, m.AuthMethod)
 	response.ClientSecret, response.RegistrationToken = clientSecret, token
 	writeJSON(w, http.StatusCreated, response)

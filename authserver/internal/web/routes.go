@@ -101,11 +101,11 @@ type Config struct {
 	// Theme is how the pages look, and the texts that they do not take from the built-in catalog; nil for the built-in
 	// look and texts.
 	Theme *theme.Theme
-	// AdminAPI serves the admin API, whose paths are below issuing.AdminPath; nil if it is off.
+	// AdminAPI serves the admin API, at issuing.AdminPath and below; nil if it is off.
 	AdminAPI http.Handler
-	// AdminWithoutSecondFactor lets users have tokens of the admin API who have logged in with one factor.
+	// AdminWithoutSecondFactor lets users who have logged in with one factor have tokens of the admin API.
 	AdminWithoutSecondFactor bool
-	// Console returns the administrators' console, whose paths are /admin and below; nil means that there is none.
+	// Console returns the administrators' console, at /admin and below; nil if it is off.
 	Console func(Site) http.Handler
 	// Revocations publishes status lists, and Lists knows where.
 	Revocations *revocation.Provider
@@ -258,12 +258,12 @@ func nameRoute(next http.Handler) http.Handler {
 	})
 }
 
-// nameActor says in the context who acts, for the audit log: a person at an address. Who that is, the change itself
-// says.
+// nameActor puts the actor into the context for the audit log: a person at an address. The change itself knows which
+// user it is.
 func nameActor(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r.WithContext(audit.WithActor(r.Context(), audit.Actor{
-			Kind: audit.User, Address: host(r.RemoteAddr), RequestID: httpserver.RequestID(r.Context()),
+			Kind: audit.User, Address: httpserver.Host(r.RemoteAddr), RequestID: httpserver.RequestID(r.Context()),
 		})))
 	})
 }

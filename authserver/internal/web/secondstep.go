@@ -128,7 +128,7 @@ type firstStep struct {
 	grantType oauth.GrantType
 	// needsFactor says that what the login is for needs a second factor.
 	needsFactor bool
-	// enrolLink is the digest of the link by which the user adds the first second factor; empty without one.
+	// enrolLink is the digest of the link by which the user adds the first second factor, or empty.
 	enrolLink string
 }
 

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
@@ -81,7 +83,7 @@ func (e *endpoints) completeSecondStep(
 	s secondStep,
 	check func(context.Context) (secondfactor.Completion, error),
 ) error {
-	ctx, address := r.Context(), host(r.RemoteAddr)
+	ctx, address := r.Context(), httpserver.Host(r.RemoteAddr)
 	tries, err := e.cfg.Passwords.ReserveCode(ctx, s.user, address)
 	if err == nil {
 		err = e.cfg.Sessions.TryPendingLogin(ctx, s.pending.Digest)

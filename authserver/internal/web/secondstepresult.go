@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
@@ -39,7 +41,7 @@ func resultOf(reason string) string { return strings.ReplaceAll(reason, " ", "_"
 
 // reportSecondStep logs and counts the second step of a login, or why it failed.
 func (e *endpoints) reportSecondStep(r *http.Request, s secondStep, done secondfactor.Completion, err error) {
-	ctx, address := r.Context(), host(r.RemoteAddr)
+	ctx, address := r.Context(), httpserver.Host(r.RemoteAddr)
 	fields := []any{
 		"user", s.user.ID, "address", address, "client", s.pending.ClientID, "grant_type", s.pending.GrantType,
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
@@ -70,7 +72,7 @@ func (e *endpoints) startSession(
 	now := e.cfg.Now()
 	n := store.NewSession{
 		Digest: secret.Digest(value), User: user, Login: login, Second: second,
-		Place:     account.NewPlace(host(r.RemoteAddr), r.UserAgent()),
+		Place:     account.NewPlace(httpserver.Host(r.RemoteAddr), r.UserAgent()),
 		Language:  e.languageOf(r),
 		CreatedAt: now, ExpiresAt: now.Add(grant.SessionLifetime),
 	}

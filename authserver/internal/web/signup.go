@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
@@ -73,7 +74,7 @@ func (e *endpoints) signUp(w http.ResponseWriter, r *http.Request) error {
 		return badForm(say("Open this page again."))
 	}
 	email, query := form.Get("email"), form.Get("continue")
-	err = e.cfg.SignUp.Request(r.Context(), email, host(r.RemoteAddr), e.languageOf(r))
+	err = e.cfg.SignUp.Request(r.Context(), email, httpserver.Host(r.RemoteAddr), e.languageOf(r))
 	if f := failureOf(err); err != nil && f.userText != nil && !f.unexpected {
 		f.setRetryAfter(w)
 		e.showSignUpForm(w, r, f.status, query, page{Email: email, Error: f.userText})
@@ -140,7 +141,7 @@ func (e *endpoints) signUpAccount(w http.ResponseWriter, r *http.Request) error 
 	}
 	user, err := e.cfg.SignUp.SignUp(r.Context(), text, signup.Choice{
 		Username: form.Get("username"), Name: form.Get("name"), Password: form.Get("password"), Language: e.languageOf(r),
-	}, host(r.RemoteAddr))
+	}, httpserver.Host(r.RemoteAddr))
 	if f := failureOf(err); err != nil && f.userText != nil && !f.unexpected && f.title == nil {
 		f.setRetryAfter(w)
 		if err := e.showAccountForm(w, r, f.status, page{
@@ -183,7 +184,7 @@ func (e *endpoints) continueSignedUp(w http.ResponseWriter, r *http.Request, use
 		return err
 	}
 	e.cfg.SignUp.Login.LogLogin(r.Context(), user, account.Attempt{
-		Address: host(r.RemoteAddr), ClientID: a.client.ID, GrantType: oauth.GrantAuthorizationCode,
+		Address: httpserver.Host(r.RemoteAddr), ClientID: a.client.ID, GrantType: oauth.GrantAuthorizationCode,
 	})
 	http.SetCookie(w, e.waitingCookie("", "", -time.Second))
 	redirect(w, next)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
@@ -35,7 +36,7 @@ func (e *endpoints) token(w http.ResponseWriter, r *http.Request) (any, error) {
 	return e.cfg.Tokens.Issue(r.Context(), issuing.Request{
 		Client:        c,
 		Form:          form,
-		Address:       host(r.RemoteAddr),
+		Address:       httpserver.Host(r.RemoteAddr),
 		Agent:         r.UserAgent(),
 		KeyThumbprint: proof.Thumbprint,
 	})

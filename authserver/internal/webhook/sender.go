@@ -31,12 +31,13 @@ const (
 	maxReason = 300
 )
 
-// pauses are how long after each failed attempt the next one follows. A delivery is dead after one more.
+// pauses are the times from each failed attempt to the next one. A delivery is dead when the attempt after the last
+// pause has failed.
 var pauses = []time.Duration{
 	10 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour,
 }
 
-// Queue has the deliveries. It is safe for concurrent use.
+// Queue stores the deliveries. It is safe for concurrent use.
 type Queue interface {
 	// DueWebhooks returns the webhooks that have a delivery that is due.
 	DueWebhooks(ctx context.Context, now time.Time) ([]Webhook, error)
@@ -93,8 +94,8 @@ func (s *Sender) Run(ctx context.Context) {
 	}
 }
 
-// Start begins the deliveries that are due, each webhook on its own: one that is slow delays no other. It leaves out
-// those that this server is still sending to.
+// Start begins the deliveries that are due. Each webhook has a goroutine of its own, so that a slow one delays no
+// other. Start skips webhooks that this server is still sending to.
 func (s *Sender) Start(ctx context.Context) error {
 	due, err := s.Queue.DueWebhooks(ctx, s.Now())
 	if err != nil {

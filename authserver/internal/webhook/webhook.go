@@ -1,10 +1,10 @@
-// Package webhook tells other programs of records of the audit log, as Standard Webhooks describes it: a POST with a
-// signature (https://www.standardwebhooks.com).
+// Package webhook notifies other programs of records of the audit log, by signed POST requests as Standard Webhooks
+// describes them (https://www.standardwebhooks.com).
 //
-// Who seals a record stores a delivery for each webhook that wants it, in the same transaction. So none is lost when a
-// server stops. A running server leases the deliveries that are due, and sends each until the program confirms it or
-// the last attempt has failed. A delivery is made at least once. It may be made twice, with the same id, if a server
-// stops before it has recorded the success.
+// The server that seals a record stores a delivery for each webhook that subscribes to it, in the same transaction, so
+// that none is lost when a server stops. Running servers lease the deliveries that are due, and send each until the
+// program confirms it or the last attempt has failed. A delivery is made at least once. It may be made twice, with the
+// same id, if a server stops before it has recorded the success.
 package webhook
 
 import (
@@ -48,7 +48,7 @@ const (
 	maxGlob   = 100
 )
 
-// Webhook is a program that is told of events.
+// Webhook is a subscription of another program to events.
 type Webhook struct {
 	ID string
 	// URL is where requests go.
@@ -62,7 +62,7 @@ type Webhook struct {
 	Waiting, Dead int64
 }
 
-// Matches reports whether the webhook wants an event. A * in a pattern stands for any text.
+// Matches reports whether the webhook subscribes to an event. A * in a pattern stands for any text.
 func (w Webhook) Matches(event string) bool {
 	return len(w.Events) == 0 || slices.ContainsFunc(w.Events, func(pattern string) bool {
 		ok, err := path.Match(pattern, event)
@@ -70,7 +70,7 @@ func (w Webhook) Matches(event string) bool {
 	})
 }
 
-// Delivery is a record that a webhook must be told of.
+// Delivery is a record to send to a webhook.
 type Delivery struct {
 	Webhook, RecordID string
 	CreatedAt         time.Time
@@ -152,7 +152,7 @@ func (s *Service) Add(ctx context.Context, url string, events []string) (w Webho
 // purpose binds a sealed secret to its webhook.
 func purpose(id string) string { return "webhook " + id }
 
-// Message is what a webhook is sent.
+// Message is the body of a request.
 type Message struct {
 	// Type is the event, Timestamp when it happened.
 	Type      string      `json:"type"`
@@ -166,7 +166,7 @@ func bodyOf(r audit.Record) ([]byte, error) {
 }
 
 // Sign returns the signature of a request: the HMAC-SHA256, with the decoded secret as key, of its id, the time in Unix
-// seconds and the body, separated by dots. It returns ErrBad for text that is no secret.
+// seconds and the body, separated by dots. It returns ErrBad for a malformed secret.
 func Sign(secret, id string, at time.Time, body []byte) (string, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, secretPrefix))
 	if err != nil || len(key) == 0 {
