@@ -30,8 +30,8 @@ type userImportCommand struct {
 // Help explains what is imported.
 func (c *userImportCommand) Help() string {
 	return `Users keep their passwords: hashes of bcrypt, argon2id, scrypt and PBKDF2 are imported as they are, and
-replaced by the server's own at the next login. Second factors are not imported. Usernames have no @: a user without a username
-gets the email address with a dot in place of the @.
+replaced by the server's own at the next login. Second factors are not imported. Usernames have no @: a user without a
+username gets the email address with a dot in place of the @.
 
 Users who are refused are listed with the reason, and the others are imported. Run the command again after it was
 interrupted, or after you have corrected the file: users who are there already are left as they are.

@@ -141,7 +141,7 @@ func (c *userSetCommand) patch() admin.UserPatch {
 
 // printEnrolLink prints the link by which an administrator adds the first second factor.
 func printEnrolLink(streams program.Streams, issuer, username, link string) {
-	fmt.Fprintf(streams.Err, "note: administrators need a second factor. %s adds it by this link, which works once, within "+
-		"%d minutes, at a server with --admin-console:\n", username, account.LinkLifetime/time.Minute)
+	fmt.Fprintf(streams.Err, "note: administrators need a second factor. %s adds it by this link, which works once, "+
+		"within %d minutes, at a server with --admin-console:\n", username, account.LinkLifetime/time.Minute)
 	fmt.Fprintln(streams.Out, mail.LinkURL(strings.TrimSuffix(issuer, "/"), account.EnrolPath, link))
 }

@@ -95,7 +95,8 @@ func repeats(s string) bool {
 }
 
 // Hasher hashes passwords with bcrypt, and compares them with the hashes that passwordhash.Parse accepts. It is safe
-// for concurrent use. At cost 12 each call takes about a quarter of a second of CPU time, so calls belong behind a Gate.
+// for concurrent use. At cost 12 each call takes about a quarter of a second of CPU time, so calls belong behind a
+// Gate.
 type Hasher struct {
 	cost int
 

@@ -1,18 +1,19 @@
 package adminapi
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
-// operations are all operations. To add one, add its line here and its method in the file of its noun.
-func (a *API) operations() []operation {
-	const (
-		get, post, patch, remove = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
+const (
+	get, post, put, patch, remove = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete
+)
 
-		put = http.MethodPut
+// operations are all operations. To add one, add its line to a list below and its method in the file of its noun.
+func (a *API) operations() []operation { return slices.Concat(a.userOperations(), a.otherOperations()) }
 
-		user      = "/users/{username}"
-		oneClient = "/clients/{id}"
-		oneAPI    = "/apis/{audience}"
-	)
+func (a *API) userOperations() []operation {
+	const user = "/users/{username}"
 	return []operation{
 		{get, "/users", "List users", handle(a.ListUsers)},
 		{post, "/users", "Create a user", handle(a.CreateUser, creates)},
@@ -33,7 +34,15 @@ func (a *API) operations() []operation {
 		{remove, user + "/grants/{number}", "End a grant of a user", handle(a.EndGrant)},
 		{get, user + "/consents", "List consents of a user", handle(a.ListConsents)},
 		{remove, user + "/consents/{client_id}", "Revoke a consent of a user", handle(a.RevokeConsent)},
+	}
+}
 
+func (a *API) otherOperations() []operation {
+	const (
+		oneClient = "/clients/{id}"
+		oneAPI    = "/apis/{audience}"
+	)
+	return []operation{
 		{get, "/clients", "List clients", handle(a.ListClients)},
 		{post, "/clients", "Register a client", handle(a.RegisterClient, creates, shownOnce)},
 		{get, oneClient, "Show a client", handle(a.GetClient)},

@@ -109,7 +109,8 @@ func KindOf(event string) string {
 const maxText = 1000
 
 // NewRecord returns the record of an event by an actor, with a new id. A person who is not known otherwise acts on
-// their own account, unless it is a failure: then nobody knows who it was. It returns an error if the machine has no randomness.
+// their own account, unless it is a failure: then nobody knows who it was. It returns an error if the machine has no
+// randomness.
 func NewRecord(e Event, a Actor) (Record, error) {
 	id, err := NewID(e.At)
 	if err != nil {

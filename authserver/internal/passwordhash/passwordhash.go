@@ -2,8 +2,8 @@
 // along from other systems, which are bcrypt, argon2id, scrypt or PBKDF2.
 //
 // All costs have limits, so that nobody can stop a server by a hash that takes gigabytes or hours. They hold when a
-// hash is imported and again when a password is compared with it. At most one hash that needs much memory is computed at a
-// time in a process.
+// hash is imported and again when a password is compared with it. At most one hash that needs much memory is computed
+// at a time in a process.
 package passwordhash
 
 import (

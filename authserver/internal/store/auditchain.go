@@ -19,7 +19,8 @@ var errNoAuditRecord = fmt.Errorf("audit record %w", record.ErrNotFound)
 var errOvertaken = errors.New("another server seals")
 
 // SealAudit adds up to limit records that wait to the chain, and for each a delivery to the webhooks that want it. It
-// returns how many. Records do not change, so they are read before. If another server seals at the same time, one of them adds the next number, and the other returns 0.
+// returns how many. Records do not change, so they are read before. If another server seals at the same time, one of
+// them adds the next number, and the other returns 0.
 func (s *Store) SealAudit(ctx context.Context, limit int) (sealed int, err error) {
 	records, err := list(ctx, s.read, "read queue", func(r row) (audit.Record, error) {
 		var columns auditRow

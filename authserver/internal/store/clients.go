@@ -31,7 +31,8 @@ var (
 
 // insertClient adds a client with the values of newClientValues.
 var insertClient = "INSERT INTO clients (" + newClientColumns + ") " +
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) " +
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, " +
+	"$22, $23, $24) " +
 	"ON CONFLICT (id) DO NOTHING"
 
 // CreateClient registers a client. It returns record.ErrExists if the id is registered.

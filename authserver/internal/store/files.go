@@ -38,8 +38,8 @@ type CopiedTable = database.CopiedTable
 type CopyProgress = database.CopyProgress
 
 // CopyFile copies a SQLite database to one of PostgreSQL, whose schema must have the same version, and compares
-// all rows. It returns ErrNotEmpty if that has users, clients or grants, and ErrCopyUnknown if it does not learn whether
-// the copy was stored. Grants keep their numbers.
+// all rows. It returns ErrNotEmpty if that has users, clients or grants, and ErrCopyUnknown if it does not learn
+// whether the copy was stored. Grants keep their numbers.
 func CopyFile(
 	ctx context.Context,
 	from *FileLock,

@@ -236,8 +236,8 @@ func endSessions(
 
 // UpdateUser replaces the name, the email address and the groups of a user by those that change returns, and
 // returns the changed user. If the user is changed at the same time by another call, UpdateUser calls change
-// again. It returns record.ErrNotFound if there is no such user, or the error of change. The conditions must hold if the
-// user administers the server and will not any longer.
+// again. It returns record.ErrNotFound if there is no such user, or the error of change. The conditions must hold if
+// the user administers the server and will not any longer.
 func (s *Store) UpdateUser(
 	ctx context.Context,
 	username string,

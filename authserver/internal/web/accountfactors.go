@@ -57,7 +57,9 @@ func (e *endpoints) accountFactorRoutes() []route {
 	}
 	return []route{
 		{accountFactorsPath, page, nobody, methods{"GET": get(accountFactorsPath, e.showFactors)}},
-		{accountNewAppPath, page, nobody, methods{"GET": add(accountNewAppPath, e.showNewApp), "POST": post(e.mayAddFactor(e.addApp))}},
+		{accountNewAppPath, page, nobody, methods{
+			"GET": add(accountNewAppPath, e.showNewApp), "POST": post(e.mayAddFactor(e.addApp)),
+		}},
 		{accountNewPasskeyPath, page, nobody, methods{
 			"GET": add(accountNewPasskeyPath, e.showNewPasskey), "POST": post(e.mayAddFactor(e.addPasskey)),
 		}},

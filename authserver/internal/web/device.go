@@ -70,7 +70,9 @@ func (e *endpoints) device(w http.ResponseWriter, r *http.Request) error {
 		return e.failDevice(w, r, s, typed, err)
 	}
 	if e.needsLoginFor(s, d) {
-		e.showDeviceLogin(w, r, http.StatusOK, page{Username: s.user.Username, Continue: code, NeedsFactor: e.deviceNeedsFactor(d)})
+		e.showDeviceLogin(w, r, http.StatusOK, page{
+			Username: s.user.Username, Continue: code, NeedsFactor: e.deviceNeedsFactor(d),
+		})
 		return nil
 	}
 	return e.showDevice(w, r, s, code, d)
