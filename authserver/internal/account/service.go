@@ -99,8 +99,8 @@ func (s *Service) Check(ctx context.Context, p Proof) error {
 	return err
 }
 
-// Delete deletes the account of a user. It returns ErrDemo, ErrLastAdministrator, the errors of Login.Check, or an error
-// of the store.
+// Delete deletes the account of a user. It returns ErrDemo, ErrLastAdministrator, the errors of Login.Check, or an
+// error of the store.
 func (s *Service) Delete(ctx context.Context, p Proof) error {
 	if p.User.Demo {
 		return ErrDemo

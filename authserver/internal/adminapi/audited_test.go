@@ -3,7 +3,9 @@ package adminapi_test
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -234,4 +236,24 @@ func (h *host) records(f audit.Filter, before map[string]bool) []audit.Record {
 	records, err := h.data.AuditRecords(h.t.Context(), f, audit.Page{OldestFirst: true})
 	h.must(err)
 	return slices.DeleteFunc(records, func(r audit.Record) bool { return before[r.ID] })
+}
+
+// A login that is ended by the API is over: its refresh token and its session work no longer.
+func TestEndedLogins(t *testing.T) {
+	h := start(t)
+	token := h.robotToken()
+	_, body := h.redeem(login{"carl", "plain-app", oauth.Scope{"profile"}, api, []string{grant.MethodPassword}})
+	refresh := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {body["refresh_token"].(string)}}
+	var grants struct{ Items []adminapi.Grant }
+	h.must(json.Unmarshal([]byte(h.call(http.MethodGet, "/users/carl/grants", token, "").body), &grants))
+	path := fmt.Sprintf("/users/carl/grants/%d", grants.Items[0].Number)
+	h.call(http.MethodDelete, path, token, "").expect(t, "end", http.StatusNoContent, "")
+	if status, body := h.tokenRequest("plain-app", refresh); body["error"] != "invalid_grant" {
+		t.Errorf("refresh: %d %v", status, body)
+	}
+	var sessions struct{ Items []adminapi.Session }
+	h.must(json.Unmarshal([]byte(h.call(http.MethodGet, "/users/carl/sessions", token, "").body), &sessions))
+	path = "/users/carl/sessions/" + sessions.Items[0].ID
+	h.call(http.MethodDelete, path, token, "").expect(t, "end", http.StatusNoContent, "")
+	h.call(http.MethodGet, "/users/carl/sessions", token, "").expect(t, "after it", http.StatusOK, `"items":[]`)
 }

@@ -117,7 +117,8 @@ func TestAuditOverHTTP(t *testing.T) {
 			t.Errorf("%s: %v", format, export.Header)
 		}
 	}
-	h.call(http.MethodGet, "/audit/export?format=xml", token, "").expect(t, "xml", http.StatusUnprocessableEntity, "format")
+	h.call(http.MethodGet, "/audit/export?format=xml", token, "").
+		expect(t, "xml", http.StatusUnprocessableEntity, "format")
 	for { // until the server has sealed all records
 		head := h.call(http.MethodGet, "/audit/head", token, "")
 		head.expect(t, "head", http.StatusOK, `"hash":"`)

@@ -41,6 +41,7 @@ func (a Actor) ActsOn(userID string) bool {
 		return true
 	case User:
 		return a.ID != "" && a.ID != userID
+	case Server:
 	}
 	return false
 }

@@ -208,8 +208,7 @@ func handler(
 		return nil, program.WithCode(program.ExitUsage, err)
 	}
 	s.startWebhooks(ctx, data, &cfg, guard, registry)
-	err = cmp.Or(s.startMail(ctx, &cfg, data, login), s.setAdminAPI(&cfg, data, login, guard))
-	if err != nil {
+	if err := cmp.Or(s.startMail(ctx, &cfg, data, login), s.setAdminAPI(&cfg, data, login, guard)); err != nil {
 		return nil, err
 	}
 	return web.New(cfg), nil

@@ -17,8 +17,8 @@ const isAdministrator = "replace(' ' || group_names || ' ', ' " + account.AdminG
 	"<> ' ' || group_names || ' ' AND disabled_at IS NULL AND (demo = 0 OR password_version > 0)"
 
 // KeepAdministrator is the Condition that a user who is about to administer the server no longer is not the last one
-// who does. The error is account.ErrLastAdministrator. It locks all administrators, always in the same order: of two who remove
-// each other, the second one waits for the first, and then is the last one.
+// who does. The error is account.ErrLastAdministrator. It locks all administrators, always in the same order: of two
+// who remove each other, the second one waits for the first, and then is the last one.
 func KeepAdministrator(ctx context.Context, s *Store, tx transaction, username string) error {
 	var all, others int
 	err := tx.QueryRowContext(ctx, "SELECT COUNT(*), COALESCE(SUM(CASE WHEN username = $1 THEN 0 ELSE 1 END), 0) "+

@@ -66,7 +66,8 @@ func recordAt(
 	})
 }
 
-// ended returns the event of an end: that of the user who has ended something of their own, or that of an administrator.
+// ended returns the event of an end: that of the user who has ended something of their own, or that of an
+// administrator.
 func ended(ctx context.Context, userID, byUser, byAdministrator string) string {
 	if audit.ActorFrom(ctx).ActsOn(userID) {
 		return byAdministrator

@@ -74,8 +74,8 @@ func (s *Store) DeleteWebhook(ctx context.Context, id string, now time.Time) err
 // DroppedDeliveries returns how many deliveries this process has dropped because webhook.MaxWaiting others waited.
 func (s *Store) DroppedDeliveries() int64 { return s.droppedDeliveries.Load() }
 
-// addDeliveries stores a delivery of a record for each webhook that wants it, and counts them as waiting. Those of which
-// too many deliveries wait get none: it returns how many these are.
+// addDeliveries stores a delivery of a record for each webhook that wants it, and counts them as waiting. Those of
+// which too many deliveries wait get none: it returns how many these are.
 func addDeliveries(
 	ctx context.Context,
 	tx transaction,

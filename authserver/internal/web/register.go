@@ -277,7 +277,8 @@ func (e *endpoints) replaceRegistered(w http.ResponseWriter, r *http.Request) er
 		return (&oauth.Error{Code: oauth.CodeInvalidClientMetadata}).
 			Describe("a client cannot get or lose its secret: register another one")
 	}
-	c, err = e.cfg.Sessions.UpdateClient(asClient(r.Context(), c.ID), c.ID, func(was client.Client) (client.Client, error) {
+	ctx := asClient(r.Context(), c.ID)
+	c, err = e.cfg.Sessions.UpdateClient(ctx, c.ID, func(was client.Client) (client.Client, error) {
 		was.Name, was.Grants, was.RedirectURIs = said.Name, said.Grants, said.RedirectURIs
 		// An administrator may have required these.
 		was.RequireDPoP = was.RequireDPoP || said.RequireDPoP
