@@ -42,8 +42,15 @@ func TestSearchUsesIndexes(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			if _, err := db.ExecContext(t.Context(), "ANALYZE"); err != nil {
-				t.Fatal(err)
+			db.SetMaxOpenConns(1)
+			before := []string{"ANALYZE"}
+			if driver == "pgx" { // with few users, PostgreSQL likes to sort what a bitmap finds
+				before = append(before, "SET enable_bitmapscan = off")
+			}
+			for _, statement := range before {
+				if _, err := db.ExecContext(t.Context(), statement); err != nil {
+					t.Fatal(err)
+				}
 			}
 			common := map[string]string{"username": "user 02001", "email": "user 02001@example.com", "name": "same"}
 			indexes := map[string]string{
