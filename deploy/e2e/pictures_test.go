@@ -162,7 +162,8 @@ func (g *guest) keepWide(name string) {
 	g.keepAt(name, 1080, 760, 1, chromedp.CaptureScreenshot())
 }
 
-// keepAt writes a picture of the page on a screen with a width and a height in pixels of CSS, and scale pixels for each.
+// keepAt writes a picture of the page on a screen with a width and a height in pixels of CSS, and scale pixels for
+// each.
 func (g *guest) keepAt(name string, width, height int64, scale float64, take chromedp.Action[[]byte]) {
 	g.t.Helper()
 	ctx, cancel := context.WithTimeout(g.ctx, timeout)

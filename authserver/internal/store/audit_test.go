@@ -239,8 +239,8 @@ func TestAuditTriggers(t *testing.T) {
 	}
 }
 
-// misplaced are statements by which a server that was taken over would drop a record that waits to be sealed, or stop the
-// sealing. They need not fail, but change nothing of the log.
+// misplaced are statements by which a server that was taken over would drop a record that waits to be sealed, or stop
+// the sealing. They need not fail, but change nothing of the log.
 func misplaced(waiting, sealed string) []string {
 	link := func(number, record string) string {
 		return "INSERT INTO audit_chain (number, record, hash) VALUES (" + number + ", '" + record + "', 'x')"

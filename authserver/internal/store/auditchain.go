@@ -19,9 +19,9 @@ var errNoAuditRecord = fmt.Errorf("audit record %w", record.ErrNotFound)
 var errOvertaken = errors.New("another server seals")
 
 // SealAudit adds up to limit records that wait to the chain, and for each a delivery to the webhooks that want it. It
-// returns how many. Records do not change, so they are read before. If another server seals at the same time, one of them
-// adds the next number, and the other returns 0. What is in the chain and waits all the same, which no server writes, is
-// left out: it would stop the sealing.
+// returns how many. Records do not change, so they are read before. If another server seals at the same time, one of
+// them adds the next number, and the other returns 0. A record that is in the chain and still in the queue, which no
+// server writes, is left out: it would stop the sealing.
 func (s *Store) SealAudit(ctx context.Context, limit int) (sealed int, err error) {
 	records, err := list(ctx, s.read, "read queue", func(r row) (audit.Record, error) {
 		var columns auditRow
