@@ -15,7 +15,7 @@ const importedUsers = 100_000
 // measureImport measures how long an import takes, on both engines, into a new database each time.
 func measureImport(ctx context.Context, b *bench) ([]row, error) {
 	path := filepath.Join(b.dir, "users.csv")
-	if err := writeUsers(path); err != nil {
+	if err := writeUsers(path, importedUsers); err != nil {
 		return nil, err
 	}
 	return b.onEngines("import", func(e engine) ([]row, error) {
@@ -33,7 +33,7 @@ func measureImport(ctx context.Context, b *bench) ([]row, error) {
 }
 
 // writeUsers writes a CSV file of users with verified addresses and bcrypt hashes.
-func writeUsers(path string) error {
+func writeUsers(path string, count int64) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
@@ -41,8 +41,8 @@ func writeUsers(path string) error {
 	defer file.Close()
 	w := bufio.NewWriter(file)
 	fmt.Fprintln(w, "username,name,email,email_verified,groups,password_hash,id")
-	for i := range importedUsers {
-		fmt.Fprintf(w, "user%06d,User %d,user%06d@example.com,true,staff,%s,%d\n", i, i, i,
+	for i := range count {
+		fmt.Fprintf(w, "user%07d,User %d,user%07d@example.com,true,staff,%s,%d\n", i, i, i,
 			"$2b$10$abcdefghijklmnopqrstuuQTcV9kCwwwv.Fh5SAxuTf4up4QkyRqC", i)
 	}
 	return w.Flush()
