@@ -49,7 +49,8 @@ func main() {
 	rounds := flag.Int("rounds", 8, "number of rounds; some parts take half of it")
 	count := flag.Bool("guard", false, "count instructions instead, and compare with instructions.txt")
 	update := flag.Bool("update", false, "with -guard: write instructions.txt")
-	flag.Int64Var(&manyUsers, "users", manyUsers, "number of users in the part search, and of the larger database in the part growth")
+	flag.Int64Var(&manyUsers, "users", manyUsers,
+		"number of users in the part search, and of the larger database in the part growth")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
