@@ -184,7 +184,9 @@ func (p *scriptless) addApp() (recovery, key string) {
 	p.presses("Add an authenticator app")
 	p.shows("Add an authenticator app")
 	key = p.eval(`document.querySelector(".key").innerText`)
-	p.do("typing", chromedp.SendKeys(chromedp.CSS("#code"), p.code(key)+kb.Enter))
+	p.do("typing",
+		chromedp.SendKeys(chromedp.CSS("#password"), firstPassword),
+		chromedp.SendKeys(chromedp.CSS("#code"), p.code(key)+kb.Enter))
 	p.shows("Keep your recovery codes")
 	recovery = p.eval(`document.querySelector(".codes li").innerText`)
 	p.presses("I have kept them: continue")
