@@ -50,7 +50,7 @@ func startClients(t *testing.T, c *cluster, workers int) *clients {
 	}
 	for i := range workers {
 		user := fmt.Sprintf("fleet%d", i)
-		c.admin(t, demoPassword+"\n", "user", "add", user, "--bcrypt-cost", "10")
+		c.admin(t, demoPassword+"\n", "user", "add", user, "--bcrypt-cost", "10", "--password-min-length", "8")
 		v := &visitor{t: t, base: c.authURL}
 		untilServed(t, "a session", func() (response, error) {
 			return v.post("/login", "username", user, "password", demoPassword, "continue", cs.app.query()), nil
@@ -103,7 +103,7 @@ func (c *clients) stop() {
 // tokenFor returns an access token for the calls to an API.
 func (c *clients) tokenFor(cluster *cluster, i int) string {
 	user := fmt.Sprintf("caller%d", i)
-	cluster.admin(c.t, demoPassword+"\n", "user", "add", user, "--bcrypt-cost", "10")
+	cluster.admin(c.t, demoPassword+"\n", "user", "add", user, "--bcrypt-cost", "10", "--password-min-length", "8")
 	form := c.app.tokenForm(url.Values{"grant_type": {"password"}, "username": {user}, "password": {demoPassword}}, nil)
 	return untilServed(c.t, "a token", func() (response, error) {
 		return try(c.t.Context(), c.auth[0], form)
