@@ -101,7 +101,8 @@ func TestCopyTo(t *testing.T) {
 // deferred is a trigger that is run by the commit. The body of its function follows.
 const deferred = "CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'; " +
 	"CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON readers DEFERRABLE INITIALLY DEFERRED " +
-	"FOR EACH ROW EXECUTE FUNCTION at_commit(); CREATE OR REPLACE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS "
+	"FOR EACH ROW EXECUTE FUNCTION at_commit(); " +
+	"CREATE OR REPLACE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS "
 
 // A copy that fails changes nothing.
 func TestCopyToFails(t *testing.T) {
@@ -132,8 +133,10 @@ func TestCopyToFails(t *testing.T) {
 			want: database.ErrCopyDiffers, reason: "5990 written and 5989 read back"},
 		"refused at the commit": {at: deferred + "$$ BEGIN RAISE 'no'; END $$", want: database.ErrUnavailable,
 			reason: "commit"},
-		"no connection at the commit": {at: deferred + "$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; " +
-			"END $$", want: database.ErrCopyUnknown},
+		"no connection at the commit": {
+			at:   deferred + "$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$",
+			want: database.ErrCopyUnknown,
+		},
 		"canceled": {ctx: canceled, progress: func(database.CopyProgress) { cancel() }, want: context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,8 +20,8 @@ type Tx interface {
 // returns the error.
 //
 // Steps may be called more than once: on SQLite because other writes may share the transaction, and on PostgreSQL
-// because it ends one of the transactions that wait for each other. So steps must assign its results, not append to them
-// or increment them. It must not call another method that writes: that would deadlock.
+// because it ends one of the transactions that wait for each other. So steps must assign its results, not append to
+// them or increment them. It must not call another method that writes: that would deadlock.
 func (d *DB) InTx(ctx context.Context, doing string, steps func(context.Context, Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, d.Write.CallTimeout)
 	defer cancel()
