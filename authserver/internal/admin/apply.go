@@ -104,27 +104,27 @@ func (s *Service) putClient(ctx context.Context, d DesiredClient, action Action)
 }
 
 // patch returns the change that makes a client as desired, except for its secret.
-func (d DesiredClient) patch() ClientPatch {
+func (c DesiredClient) patch() ClientPatch {
 	return ClientPatch{
-		Name:                   &d.Name,
-		Grants:                 notNil(d.Grants),
-		Scope:                  notNil(d.Scope),
-		RedirectURIs:           notNil(d.RedirectURIs),
-		PostLogoutRedirectURIs: notNil(d.PostLogoutRedirectURIs),
-		BackchannelLogoutURI:   &d.BackchannelLogoutURI,
-		Introspects:            &d.Introspects,
-		IntrospectsFor:         notNil(d.IntrospectsFor),
-		ExchangeFrom:           notNil(d.ExchangeFrom),
-		ExchangeTo:             notNil(d.ExchangeTo),
-		FirstParty:             &d.FirstParty,
-		WithoutPKCE:            &d.WithoutPKCE,
-		RequirePAR:             &d.RequirePAR,
-		RequireDPoP:            &d.RequireDPoP,
-		RequireSecondFactor:    &d.RequireSecondFactor,
-		Admin:                  &d.Admin,
-		IDTokenAlgorithm:       &d.IDTokenAlgorithm,
-		Assertion:              &d.Assertion,
-		NoSecret:               !d.Public && d.Secret == "" && !d.KeepSecret,
+		Name:                   &c.Name,
+		Grants:                 notNil(c.Grants),
+		Scope:                  notNil(c.Scope),
+		RedirectURIs:           notNil(c.RedirectURIs),
+		PostLogoutRedirectURIs: notNil(c.PostLogoutRedirectURIs),
+		BackchannelLogoutURI:   &c.BackchannelLogoutURI,
+		Introspects:            &c.Introspects,
+		IntrospectsFor:         notNil(c.IntrospectsFor),
+		ExchangeFrom:           notNil(c.ExchangeFrom),
+		ExchangeTo:             notNil(c.ExchangeTo),
+		FirstParty:             &c.FirstParty,
+		WithoutPKCE:            &c.WithoutPKCE,
+		RequirePAR:             &c.RequirePAR,
+		RequireDPoP:            &c.RequireDPoP,
+		RequireSecondFactor:    &c.RequireSecondFactor,
+		Admin:                  &c.Admin,
+		IDTokenAlgorithm:       &c.IDTokenAlgorithm,
+		Assertion:              &c.Assertion,
+		NoSecret:               !c.Public && c.Secret == "" && !c.KeepSecret,
 	}
 }
 
