@@ -101,6 +101,8 @@ var notInSettings = map[string][]string{
 		"HALLPASS_DEMO", "HALLPASS_INSECURE_FETCH_FROM", "HALLPASS_MAIL_INBOX",
 		// A folder of the image: the chart mounts none.
 		"HALLPASS_MAIL_TEMPLATES",
+		// The servers and the migration Job of the chart have one role in the database.
+		"HALLPASS_MIGRATE_DATABASE_PASSWORD_FILE", "HALLPASS_MIGRATE_DATABASE_URL",
 	},
 	"resourceserver": {
 		"HALLPASS_DPOP_NONCE_SECRET", "HALLPASS_ITEMS_DATABASE_PASSWORD_FILE", "HALLPASS_ITEMS_DATABASE_URL",
