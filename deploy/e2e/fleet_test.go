@@ -119,6 +119,9 @@ func TestFleet(t *testing.T) {
 const tableHead = "| Fault | new primary after | it takes a write | tokens by the proxy | tokens by several hosts |\n" +
 	"| --- | --- | --- | --- | --- |"
 
+// slowFailover is how long tokens may wait for a new primary until the logs of all nodes are shown.
+const slowFailover = 5 * time.Second
+
 // inject injects one fault, waits until both servers have issued tokens again, and repairs the node. It returns what it
 // has measured: the time from the fault to the new primary, and three times from then on.
 func inject(t *testing.T, f *databaseFleet, cs *clients, fault fault) string {
@@ -144,6 +147,12 @@ func inject(t *testing.T, f *databaseFleet, cs *clients, fault fault) string {
 			return !at.IsZero()
 		})
 		times = append(times, since(at))
+	}
+	if slow := time.Since(promoted); slow > slowFailover {
+		t.Logf("%s: no tokens for %v after the promotion", fault.name, slow)
+		for _, n := range f.nodes {
+			n.showLogs(t)
+		}
 	}
 	cs.awaitLoad(t)
 	fault.repair(t, f, old)
