@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/database"
@@ -213,28 +212,5 @@ func waitForStore(ctx context.Context, d Database, log *slog.Logger) (*store.Sto
 			return nil, ctx.Err()
 		case <-time.After(pause):
 		}
-	}
-}
-
-// writeInterval is the least time between two writes that readiness checks make.
-const writeInterval = 10 * time.Second
-
-// databaseCheck returns a check that the database can be read, and, at least every ten seconds,
-// that it can be written: a server with a full disk is not ready.
-func databaseCheck() func(context.Context, *store.Store) error {
-	var written atomic.Pointer[time.Time] // when the last write succeeded
-	return func(ctx context.Context, data *store.Store) error {
-		if err := data.Ping(ctx); err != nil {
-			return err
-		}
-		now := time.Now()
-		if last := written.Load(); last != nil && now.Sub(*last) < writeInterval {
-			return nil
-		}
-		err := data.CheckWritable(ctx)
-		if err == nil {
-			written.Store(&now)
-		}
-		return err
 	}
 }
