@@ -48,7 +48,8 @@ func (h Hosts) Connection(host int, conn net.Conn) (*pgconn.PgConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, h.hosts.mark(origin{host: host, generation: h.hosts.generation.Load()})(context.Background(), c)
+	c.CustomData()[originKey] = origin{host: host, generation: h.hosts.generation.Load()}
+	return c, nil
 }
 
 // Leave leaves the host of a connection.

@@ -25,7 +25,8 @@ const readOnlyTransaction = "25006"
 // accept a connection, to the next one that does.
 //
 // The hosts of a URL are one database that fails over. When a connection finds that its server is silent
-// or has become read-only, the pool reuses no connection that is as old.
+// or has become read-only, or a new one that another server was promoted, the pool reuses no connection
+// that is as old.
 type hosts struct {
 	connectors []driver.Connector // one for each host
 	// timeout limits connecting to one host, and checking a connection that was idle.
@@ -34,6 +35,7 @@ type hosts struct {
 	first atomic.Int64
 	// generation counts how often a server was left. Connections of earlier generations are not reused.
 	generation atomic.Int64
+	timelines  timelines
 }
 
 // origin is where a connection comes from.
@@ -108,11 +110,19 @@ func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
 // Driver implements driver.Connector.
 func (h *hosts) Driver() driver.Driver { return h.connectors[0].Driver() }
 
-// mark returns a function that records the origin of a connection.
+// mark returns a function that records the origin of a new connection, and refuses one to a primary that was replaced.
 func (h *hosts) mark(from origin) func(context.Context, *pgconn.PgConn) error {
-	return func(_ context.Context, c *pgconn.PgConn) error {
+	return func(ctx context.Context, c *pgconn.PgConn) error {
+		timeline, err := timelineOf(ctx, c)
+		if err != nil {
+			return err
+		}
+		newer, err := h.timelines.see(timeline)
+		if newer {
+			from.generation = h.generation.Add(1)
+		}
 		c.CustomData()[originKey] = from
-		return nil
+		return err
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -98,6 +100,13 @@ func useMany(t *testing.T, db *database.DB, n int) {
 	onEach(t, db, n, func(*sql.Conn) {})
 }
 
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // value returns the result of a query for one text.
 func value(t *testing.T, conn *sql.Conn, query string) (text string) {
 	t.Helper()
@@ -178,6 +187,51 @@ func TestPrimaryIsSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantWords(t, db, 4, "acknowledged promoted")
+}
+
+// The primary is frozen, the standby is promoted, and the primary goes on, so that both take themselves for the primary.
+// A pool that knows the new one does not use the old one again, also if the new one does not respond.
+func TestReplacedPrimaryGoesOn(t *testing.T) {
+	t.Parallel()
+	p := startPair(t)
+	limits := patient(2)
+	limits.ConnectTimeout, limits.StatementTimeout = 4*time.Second, 2*time.Second
+	db := openWith(t, p.url, limits)
+	must(t, p.primary.Freeze())
+	must(t, p.standby.Promote())
+	writeUntilDone(t, db, "new")
+	must(t, p.primary.Thaw())
+	must(t, p.standby.Freeze())
+	for range 3 {
+		var word string
+		err := db.Read.ScanRow(t.Context(), "SELECT word FROM words", nil, &word)
+		if err == nil || errors.Is(err, sql.ErrNoRows) {
+			t.Fatalf("the old primary was read: %q, %v", word, err)
+		}
+	}
+	must(t, p.standby.Thaw())
+	writeUntilDone(t, db, "newer")
+	wantWords(t, db, 2, "new newer")
+}
+
+// New connections lead to the server that was promoted, as through a proxy. Then the pool does not use those to the old
+// primary any more, though it still responds.
+func TestNewConnectionLeadsToPromotedServer(t *testing.T) {
+	t.Parallel()
+	p := startPair(t)
+	proxy := filepath.Join(t.TempDir(), ".s.PGSQL.5432")
+	must(t, os.Symlink(filepath.Join(p.primary.Socket(), filepath.Base(proxy)), proxy))
+	db := openWith(t, strings.Replace(p.direct, p.primary.Socket(), filepath.Dir(proxy), 1), patient(4))
+	useMany(t, db, 3)
+	must(t, p.standby.Promote())
+	must(t, os.Remove(proxy))
+	must(t, os.Symlink(filepath.Join(p.standby.Socket(), filepath.Base(proxy)), proxy))
+	useMany(t, db, 4) // one of them is new
+	onEach(t, db, 4, func(conn *sql.Conn) {
+		if got := value(t, conn, "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"); got != "00000002" {
+			t.Errorf("a connection to timeline %s", got)
+		}
+	})
 }
 
 // A commit that the standby has not confirmed is not acknowledged.
