@@ -113,6 +113,8 @@ func (h *hosts) Driver() driver.Driver { return h.connectors[0].Driver() }
 // mark returns a function that records the origin of a new connection, and refuses one to a primary that was replaced.
 func (h *hosts) mark(from origin) func(context.Context, *pgconn.PgConn) error {
 	return func(ctx context.Context, c *pgconn.PgConn) error {
+		ctx, cancel := context.WithTimeout(ctx, h.timeout)
+		defer cancel()
 		timeline, err := timelineOf(ctx, c)
 		if err != nil {
 			return err
