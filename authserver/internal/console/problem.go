@@ -23,7 +23,7 @@ func (c *Console) fail(v *visit, err error) {
 	switch {
 	case p.Status == http.StatusNotFound:
 		c.refuse(v, p.Status, messagePage("Not found",
-			"It does not exist, or not any longer: somebody may have deleted it."))
+			"It does not exist, or no longer exists: somebody may have deleted it."))
 	case p.Status < http.StatusInternalServerError:
 		c.refuse(v, p.Status, messagePage("This did not work", sentence(p.Detail)))
 	default:
@@ -60,7 +60,7 @@ func formProblem(err error) (status int, text string) {
 		return p.Status, "It was changed after you opened this page. This page has what it is now; your text is still " +
 			"in the form. Look again before you save."
 	case http.StatusNotFound:
-		return p.Status, "It does not exist any longer. " + sentence(p.Detail)
+		return p.Status, "It no longer exists. " + sentence(p.Detail)
 	}
 	return p.Status, sentence(p.Detail)
 }

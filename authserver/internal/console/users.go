@@ -89,7 +89,7 @@ var doneTexts = map[string]string{
 	"factors":   "The second factors are removed, and the user is logged out everywhere.",
 	"session":   "The session is ended.",
 	"grant":     "The login is ended.",
-	"consent":   "The app has no access any longer.",
+	"consent":   "The app no longer has access.",
 	"password":  "The password is set, and the user is logged out everywhere.",
 	"invited":   "A mail with the invitation is on its way.",
 	"withdrawn": "The invitation is withdrawn.",
