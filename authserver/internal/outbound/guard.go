@@ -186,7 +186,7 @@ func (k *kindState) failed(ctx context.Context, rawURL string, err error) error 
 	if k.SecretURLs {
 		shown = originOf(rawURL)
 	}
-	k.guard.log.WarnContext(ctx, "request to a URL of a client failed",
+	k.guard.log.WarnContext(ctx, "outbound request failed",
 		"event", "outbound_request_failed", "kind", k.Name, "url", shown, "reason", err)
 	return fmt.Errorf("%s at %s: %w", k.Name, shown, err)
 }

@@ -10,7 +10,7 @@ import (
 
 // Kind is a kind of document or of notification.
 type Kind struct {
-	// Name is what errors and the log call it.
+	// Name is what errors and the log call it, such as "webhook". It tells whose URL it is.
 	Name string
 	// MaxBytes bounds a document. The body of the response to a notification is not read.
 	MaxBytes int64
