@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"html/template"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -57,14 +58,15 @@ type Config struct {
 
 // Console serves the pages. It is safe for concurrent use.
 type Console struct {
-	cfg    Config
-	api    *adminapi.API
-	routes map[string]route
+	cfg       Config
+	api       *adminapi.API
+	routes    map[string]route
+	templates *template.Template
 }
 
 // New returns the console.
 func New(cfg Config) *Console {
-	c := &Console{cfg: cfg, api: cfg.API}
+	c := &Console{cfg: cfg, api: cfg.API, templates: parseTemplates()}
 	c.routes = c.newRoutes()
 	return c
 }

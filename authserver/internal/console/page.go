@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -180,12 +181,14 @@ type menuLink struct {
 	Current string // of aria-current; empty for another page
 }
 
-// templates makes HTML of pages.
-var templates = template.Must(template.New("frame").Funcs(template.FuncMap{
-	"day":     day,
-	"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"join":    strings.Join,
-}).ParseFS(files, "pages/*.html"))
+// parseTemplates returns the templates, which it parses when the first console is made.
+var parseTemplates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("frame").Funcs(template.FuncMap{
+		"day":     day,
+		"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"join":    strings.Join,
+	}).ParseFS(files, "pages/*.html"))
+})
 
 // render writes a page. Its Content-Security-Policy is that of the other pages.
 func (c *Console) render(v *visit, p page) {
@@ -203,7 +206,7 @@ func (c *Console) render(v *visit, p page) {
 		f.Menu, f.Username, f.UserID = menuFor(v.r.URL.Path), v.user.Username, v.user.ID
 	}
 	var body bytes.Buffer
-	if err := templates.ExecuteTemplate(&body, "frame", f); err != nil {
+	if err := c.templates.ExecuteTemplate(&body, "frame", f); err != nil {
 		panic(err) // the template does not fit the page type
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
