@@ -3,6 +3,7 @@ package adminapi
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gorilla/mux"
@@ -54,5 +55,6 @@ func (a *API) addDocs(router *mux.Router) error {
 	}
 	docs := humaapi.Docs{Title: a.openAPI.Info.Title, Path: docsPath, DocumentPath: openAPIPath, Document: body}
 	docs.Serve(router)
+	humaapi.AddPage(router, Path, http.RedirectHandler(docsPath, http.StatusFound))
 	return nil
 }
