@@ -86,7 +86,7 @@ func New(cfg Config) (*API, error) {
 	if err := a.addDocs(router); err != nil {
 		return nil, err
 	}
-	guard.ServeMetadata(func(path string, h http.Handler) { humaapi.AddPage(router, path, h) }, AdminScope)
+	guard.ServeMetadata(func(path string, h http.Handler) { humaapi.AddPage(router, path, h) }, adminScope)
 	a.handler = a.gate.networks(humaapi.HeadAsGet(router))
 	return a, nil
 }

@@ -18,7 +18,7 @@ const (
 
 // newDescription returns an OpenAPI document without operations.
 func newDescription(cfg Config) *huma.OpenAPI {
-	scopes := map[string]string{AdminScope: "Administer this server"}
+	scopes := map[string]string{adminScope: "Administer this server"}
 	return humaapi.NewOpenAPI(humaapi.Description{
 		Title:   "Hallpass admin API",
 		Version: cfg.Version,
@@ -37,8 +37,8 @@ func newDescription(cfg Config) *huma.OpenAPI {
 	})
 }
 
-// OpenAPI returns the OpenAPI document in JSON.
-func (a *API) OpenAPI() ([]byte, error) {
+// document returns the OpenAPI document in JSON.
+func (a *API) document() ([]byte, error) {
 	body, err := json.MarshalIndent(a.openAPI, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("OpenAPI document: %w", err)
@@ -49,7 +49,7 @@ func (a *API) OpenAPI() ([]byte, error) {
 // addDocs serves the OpenAPI document and the page that shows the operations. It sends no requests: administrators
 // work in the console, and no page of this origin should ask for their tokens.
 func (a *API) addDocs(router *mux.Router) error {
-	body, err := a.OpenAPI()
+	body, err := a.document()
 	if err != nil {
 		return err
 	}

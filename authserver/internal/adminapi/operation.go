@@ -58,7 +58,7 @@ func (o operation) describe() huma.Operation {
 		Path:         Path + o.path,
 		Summary:      o.summary,
 		Tags:         []string{segment},
-		Security:     []map[string][]string{{humaapi.SecurityScheme: {AdminScope}}},
+		Security:     []map[string][]string{{humaapi.SecurityScheme: {adminScope}}},
 		MaxBodyBytes: maxBody,
 		Errors:       []int{http.StatusUnauthorized, http.StatusForbidden},
 	}

@@ -31,7 +31,7 @@ var problems = []struct {
 }{
 	{record.ErrNotFound, http.StatusNotFound, ""},
 	{record.ErrExists, http.StatusConflict, ""},
-	{record.ErrCursor, http.StatusBadRequest, ErrCursor.Error()},
+	{record.ErrCursor, http.StatusBadRequest, errCursor.Error()},
 	{admin.ErrLastAdministrator, http.StatusConflict, "It is the last administrator. Make another one first."},
 	{admin.ErrChanged, http.StatusPreconditionFailed, "It has changed since the ETag of If-Match. Read it again."},
 	{admin.ErrNoMail, http.StatusUnprocessableEntity, ""},

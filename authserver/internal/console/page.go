@@ -16,7 +16,7 @@ import (
 var files embed.FS
 
 // stylePath is the path of the style sheet that comes after the one of all pages.
-const stylePath = Path + "/console.css"
+const stylePath = basePath + "/console.css"
 
 // page is what a page shows.
 type page struct {
@@ -158,7 +158,7 @@ func address(path string, pairs ...string) string {
 
 // menu are the pages that every page links to.
 var menu = []link{
-	to(Path, "Overview"), to(usersPath, "Users"), to(groupsPath, "Groups"), to(invitationsPath, "Invitations"),
+	to(basePath, "Overview"), to(usersPath, "Users"), to(groupsPath, "Groups"), to(invitationsPath, "Invitations"),
 	to(clientsPath, "Clients"), to(apisPath, "APIs"), to(scopesPath, "Scopes"), to(keysPath, "Keys"),
 	to(auditPath, "Audit log"), to(webhooksPath, "Webhooks"),
 }
@@ -227,7 +227,7 @@ func menuFor(path string) (links []menuLink) {
 		switch one := strings.TrimSuffix(l.Path, "s"); { // the pages about a user are below /admin/user
 		case l.Path == path:
 			current = "page"
-		case l.Path != Path && (path == one || strings.HasPrefix(path, one+"/") || strings.HasPrefix(path, l.Path+"/")):
+		case l.Path != basePath && (path == one || strings.HasPrefix(path, one+"/") || strings.HasPrefix(path, l.Path+"/")):
 			current = "true"
 		}
 		links = append(links, menuLink{l, current})

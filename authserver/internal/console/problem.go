@@ -91,7 +91,7 @@ func notAllowedPage() page {
 // notAdministratorPage is for a user who is logged in and is no administrator.
 func notAdministratorPage(u account.User) page {
 	p := messagePage("You are not an administrator",
-		fmt.Sprintf("You are logged in as %s, who is not in the group %s.", u.Username, AdminGroup))
+		fmt.Sprintf("You are logged in as %s, who is not in the group %s.", u.Username, account.AdminGroup))
 	p.outside = true
 	p.Sections[0].Links = []link{to("/logout", "Log out"), to("/account", "Your account")}
 	return p
@@ -106,7 +106,7 @@ func noFactorPage(u account.User) page {
 	s := &p.Sections[0]
 	s.Copies = []copyText{{Label: "Command", Text: "authserver user set " + shellQuote(u.Username) + " --enrol-link"}}
 	s.After = "It prints a link that works once, for 30 minutes. Open it in this browser, and then come back to this page."
-	p.Sections = append(p.Sections, section{Links: []link{to(Path, "Try again"), to("/logout", "Log out")}})
+	p.Sections = append(p.Sections, section{Links: []link{to(basePath, "Try again"), to("/logout", "Log out")}})
 	return p
 }
 

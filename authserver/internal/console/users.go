@@ -1,6 +1,7 @@
 package console
 
 import (
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
 )
 
@@ -147,7 +148,7 @@ func (c *Console) listGroups(v *visit) (page, error) {
 	}
 	for _, g := range out.Body.Items {
 		name := cell{Text: g.Name}
-		if g.Name == AdminGroup {
+		if g.Name == account.AdminGroup {
 			name.Badge = "administers this server"
 		}
 		t.Rows = append(t.Rows, []cell{name, number(g.Members)})

@@ -103,7 +103,7 @@ func New(cfg Config) *Guard {
 // Check returns an error that wraps ErrRefused if the guard would refuse the URL without a
 // request. It does not resolve the name.
 func (g *Guard) Check(rawURL string) error {
-	_, err := CheckURL(rawURL, g.exception)
+	_, err := checkURL(rawURL, g.exception)
 	return err
 }
 

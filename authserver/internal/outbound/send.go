@@ -42,7 +42,7 @@ func (k *kindState) send(
 	header http.Header,
 	content []byte,
 ) (http.Header, []byte, error) {
-	u, err := CheckURL(rawURL, k.guard.exception)
+	u, err := checkURL(rawURL, k.guard.exception)
 	if err != nil {
 		return nil, nil, err
 	}
