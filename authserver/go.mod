@@ -19,12 +19,12 @@ require (
 	github.com/gorilla/mux v1.8.1
 	github.com/hallpass-auth/hallpass/shared v0.0.0
 	github.com/hallpass-auth/hallpass/shared/database v0.0.0
+	github.com/hallpass-auth/hallpass/shared/humaapi v0.0.0
 	github.com/hallpass-auth/hallpass/shared/tracing v0.0.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/pquerna/otp v1.5.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/rogpeppe/go-internal v1.16.0
-	github.com/swaggest/swgui v1.8.5
 	github.com/wneessen/go-mail v0.8.1
 	go.yaml.in/yaml/v3 v3.0.5
 	golang.org/x/crypto v0.58.0
@@ -65,6 +65,7 @@ require (
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	github.com/rs/cors v1.11.1 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
+	github.com/swaggest/swgui v1.8.5 // indirect
 	github.com/tinylib/msgp v1.6.4 // indirect
 	github.com/vearutop/statigz v1.4.0 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
@@ -94,5 +95,7 @@ require (
 replace github.com/hallpass-auth/hallpass/shared => ../shared
 
 replace github.com/hallpass-auth/hallpass/shared/database => ../shared/database
+
+replace github.com/hallpass-auth/hallpass/shared/humaapi => ../shared/humaapi
 
 replace github.com/hallpass-auth/hallpass/shared/tracing => ../shared/tracing

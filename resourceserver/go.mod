@@ -10,10 +10,10 @@ require (
 	github.com/gorilla/mux v1.8.1
 	github.com/hallpass-auth/hallpass/shared v0.0.0
 	github.com/hallpass-auth/hallpass/shared/database v0.0.0
+	github.com/hallpass-auth/hallpass/shared/humaapi v0.0.0
 	github.com/hallpass-auth/hallpass/shared/tracing v0.0.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/rogpeppe/go-internal v1.16.0
-	github.com/swaggest/swgui v1.8.5
 )
 
 require (
@@ -44,6 +44,7 @@ require (
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
 	github.com/rs/cors v1.11.1 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
+	github.com/swaggest/swgui v1.8.5 // indirect
 	github.com/vearutop/statigz v1.4.0 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0 // indirect
@@ -74,5 +75,7 @@ require (
 replace github.com/hallpass-auth/hallpass/shared => ../shared
 
 replace github.com/hallpass-auth/hallpass/shared/database => ../shared/database
+
+replace github.com/hallpass-auth/hallpass/shared/humaapi => ../shared/humaapi
 
 replace github.com/hallpass-auth/hallpass/shared/tracing => ../shared/tracing

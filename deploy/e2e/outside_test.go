@@ -22,8 +22,8 @@ const project = "github.com/hallpass-auth/hallpass/"
 
 // published are the modules that programs outside of the repository use.
 var published = []string{
-	"shared", "shared/database", "shared/tracing", "shared/bff", "shared/mcpbearer", "shared/grpcbearer",
-	"shared/connectbearer", "authserver",
+	"shared", "shared/database", "shared/humaapi", "shared/tracing", "shared/bff", "shared/mcpbearer",
+	"shared/grpcbearer", "shared/connectbearer", "authserver",
 }
 
 // moduleProxy is a folder that the go command reads as a module proxy (https://go.dev/ref/mod#goproxy-protocol). It has

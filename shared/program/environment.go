@@ -16,7 +16,7 @@ const maxDistance = 2
 // is nearest to it.
 type Misspelling struct{ Variable, Setting string }
 
-// Misspellings are passed to every command, which can log them with Warn. They are not
+// Misspellings are passed to every command that takes them, to log them with Warn. They are not
 // errors: the variable may belong to another program.
 type Misspellings []Misspelling
 

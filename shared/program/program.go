@@ -132,6 +132,9 @@ func (p Program) run(ctx context.Context, args []string, streams Streams) (code 
 		kong.Exit(func(status int) { panic(exited(status)) }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(streams),
+		kong.BindToProvider(func(c *kong.Context) Misspellings { // most commands do not ask
+			return misspellings(os.Environ(), c.Model.Node)
+		}),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 	if err != nil {
@@ -139,7 +142,7 @@ func (p Program) run(ctx context.Context, args []string, streams Streams) (code 
 	}
 	command, err := parser.Parse(aliases(args))
 	if err == nil {
-		err = command.Run(misspellings(os.Environ(), parser.Model.Node))
+		err = command.Run()
 	} else {
 		err = WithCode(ExitUsage, fmt.Errorf("%s (see '%s --help')", usageMessage(err, parser.Model.Node), p.Name))
 	}

@@ -29,3 +29,11 @@ func (h *Hasher) CountComparisons(count func(passwordhash.Hash)) {
 		return compare(hash, password)
 	}
 }
+
+// PrepareEmail, PrepareUsername and the limits are those of this package.
+var (
+	PrepareEmail      = prepareEmail
+	PrepareUsername   = prepareUsername
+	SprayLimit        = sprayLimit
+	NeighborhoodLimit = neighborhoodLimit
+)

@@ -34,7 +34,7 @@ func (u User) PrepareIdentity() (User, error) {
 	}
 	var err error
 	if u.Email != "" {
-		if u.Email, err = PrepareEmail(u.Email); err != nil {
+		if u.Email, err = prepareEmail(u.Email); err != nil {
 			return User{}, err
 		}
 	}
@@ -45,9 +45,9 @@ func (u User) PrepareIdentity() (User, error) {
 	return u, err
 }
 
-// PrepareEmail returns an email address as it is stored: in NFC, without spaces around it. It must have one @
+// prepareEmail returns an email address as it is stored: in NFC, without spaces around it. It must have one @
 // with something before and after it, and is otherwise taken as it is. The error is ErrBadIdentity.
-func PrepareEmail(text string) (string, error) {
+func prepareEmail(text string) (string, error) {
 	email := norm.NFC.String(strings.TrimSpace(text))
 	if err := record.CheckName("email address", email, maxEmail); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrBadIdentity, err)
@@ -63,10 +63,10 @@ func PrepareEmail(text string) (string, error) {
 var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // PrepareOwnEmail returns an email address that a person has typed to prove that it is theirs, as it is stored: like
-// PrepareEmail, and with the domain in lower case. It accepts ASCII only, so that no address looks like another one;
+// prepareEmail, and with the domain in lower case. It accepts ASCII only, so that no address looks like another one;
 // an internationalized domain is typed in its ASCII form. The error is ErrBadIdentity.
 func PrepareOwnEmail(text string) (string, error) {
-	email, err := PrepareEmail(text)
+	email, err := prepareEmail(text)
 	if err != nil {
 		return "", err
 	}
@@ -84,7 +84,7 @@ func PrepareOwnEmail(text string) (string, error) {
 func IsDomain(text string) bool { return len(text) <= maxEmail && domainPattern.MatchString(text) }
 
 // FoldEmail returns an email address, or what a person has typed for one, in the form in which addresses are
-// compared: as PrepareEmail returns it, with A to Z in lower case.
+// compared: as prepareEmail returns it, with A to Z in lower case.
 func FoldEmail(text string) string { return FoldASCII(norm.NFC.String(strings.TrimSpace(text))) }
 
 // FoldASCII returns the text with A to Z in lower case, as the function lower of the database does.

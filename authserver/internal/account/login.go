@@ -3,12 +3,8 @@ package account
 import (
 	"cmp"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
@@ -137,90 +133,10 @@ func (l *Login) Check(ctx context.Context, a Attempt) (User, error) {
 	return t.user, nil
 }
 
-// LogLogin logs, as Check does, that a user is logged in who has just chosen the password. The password and the
-// username of the attempt are not used.
-func (l *Login) LogLogin(ctx context.Context, user User, a Attempt) {
-	l.logResult(ctx, try{Attempt: a, user: user}, nil)
-}
-
 // GiveBack gives the try of a successful login back if neither a grant nor a session is
 // stored.
 func (l *Login) GiveBack(ctx context.Context, user User) error {
 	return l.Store.GiveBackTries(ctx, user.Login)
-}
-
-// try is an attempt in progress.
-type try struct {
-	Attempt
-	user   User   // whose name it is; the zero User if unknown
-	digest []byte // of the username
-	key    FailureKey
-}
-
-// newTry finds the user and what failures are counted under: the user, however the name is
-// spelled, or a digest of the unknown name.
-func (l *Login) newTry(ctx context.Context, a Attempt) (try, error) {
-	names := spellings(a.Username)
-	t := try{Attempt: a, digest: l.nameDigest(names[len(names)-1])}
-	var err error
-	if t.user, err = l.find(ctx, a.Username); err != nil {
-		return t, err
-	}
-	account := t.user.ID
-	if account == "" {
-		account = "unknown " + string(t.digest)
-	}
-	t.key, err = l.keyOf(ctx, a, account, t.user)
-	return t, err
-}
-
-// find returns the user whose username or verified email address was typed, or the zero User if nobody has it. The
-// username comes first: those of earlier versions can have an @. An address that two users have verified finds nobody.
-// It asks the same of the store whatever it finds, so that the time does not tell who has an account.
-func (l *Login) find(ctx context.Context, typed string) (found User, err error) {
-	for _, name := range spellings(typed) {
-		user, err := l.Store.UserByUsername(ctx, name)
-		if err != nil && !errors.Is(err, record.ErrNotFound) {
-			return User{}, err
-		}
-		if err == nil && found.ID == "" {
-			found = user
-		}
-	}
-	if !strings.Contains(typed, "@") {
-		return found, nil
-	}
-	owners, err := l.Store.UsersByEmail(ctx, FoldEmail(typed), 2)
-	if err == nil && found.ID == "" && len(owners) == 1 {
-		found = owners[0]
-	}
-	return found, err
-}
-
-// keyOf returns what the failures of an attempt are counted under. It does the same work for an unknown account.
-func (l *Login) keyOf(ctx context.Context, a Attempt, account string, user User) (key FailureKey, err error) {
-	key = NewFailureKey(account, a.Address)
-	if l.Knows(a.Browser, user) {
-		key = key.inBrowser(account, a.Browser.id)
-	}
-	if !a.OfService {
-		key = key.from(account, a.Address)
-	}
-	key.AddressKnown, err = l.Store.KnowsAddress(ctx, cmp.Or(user.ID, nobody), key, l.Now())
-	return key, err
-}
-
-// nameDigest returns the keyed digest of a username.
-func (l *Login) nameDigest(username string) []byte {
-	mac := hmac.New(sha256.New, l.NameKey)
-	mac.Write([]byte(username))
-	return mac.Sum(nil)
-}
-
-// NameDigest returns the keyed digest of a name that somebody has typed, as text. All servers of a database have the
-// same key.
-func (l *Login) NameDigest(name string) string {
-	return base64.RawURLEncoding.EncodeToString(l.nameDigest(name))
 }
 
 // run checks the throttle, waits for a place and compares the password.
@@ -345,77 +261,4 @@ func (l *Login) rehash(ctx context.Context, user User, password string, raw bool
 	if err != nil {
 		l.Log.WarnContext(ctx, "cannot update password hash", "user", user.ID, "error", err)
 	}
-}
-
-// logResult logs a login that succeeded, or why it failed: who, from where and what for. It
-// logs an unknown username as a digest.
-func (l *Login) logResult(ctx context.Context, t try, err error) {
-	var fields []any
-	if t.user.ID != "" {
-		fields = append(fields, "user", t.user.ID, "username", t.user.Username)
-	} else if t.Method == "" {
-		fields = append(fields, "username_digest", base64.RawURLEncoding.EncodeToString(t.digest[:16]))
-	}
-	fields = append(fields, "address", t.Address, "client", t.ClientID, "grant_type", t.GrantType)
-	if t.Method != "" {
-		fields = append(fields, "method", t.Method)
-	}
-	if errors.Is(err, ErrPasskey) {
-		fields = append(fields, "detail", err.Error())
-	}
-	if err == nil {
-		l.Log.InfoContext(ctx, "logged in", append([]any{"event", "login"}, fields...)...)
-		return
-	}
-	if reason, ok := l.failureReason(t.user, err); ok {
-		l.Log.WarnContext(ctx, "login failed", append([]any{"event", "login_failed", "reason", reason}, fields...)...)
-		l.recordFailure(ctx, t, reason)
-	}
-}
-
-// recordFailure records in the audit log why a login failed. An unknown username is a digest there, too.
-func (l *Login) recordFailure(ctx context.Context, t try, reason string) {
-	if l.Failures == nil {
-		return
-	}
-	digest := ""
-	if t.user.ID == "" && t.Method == "" {
-		digest = base64.RawURLEncoding.EncodeToString(t.digest[:16])
-	}
-	a := audit.ActorFrom(ctx)
-	a.Kind, a.Address = audit.User, cmp.Or(t.Address, a.Address)
-	l.Failures.Failed(audit.WithActor(ctx, a), audit.Event{
-		Name: audit.LoginFailed, ClientID: t.ClientID,
-		Subject: audit.Subject{Kind: audit.SubjectUser, ID: t.user.ID},
-		Details: audit.Details("reason", reason, "method", t.Method, "grant_type", string(t.GrantType),
-			"username_digest", digest),
-	}, cmp.Or(t.user.ID, digest), ratelimit.Network(t.Address))
-}
-
-// failureReason returns the reason for the log. It returns false if neither the username nor
-// the password is the reason.
-func (l *Login) failureReason(user User, err error) (reason string, ok bool) {
-	var throttled *ThrottledError
-	var overloaded *OverloadedError
-	switch {
-	case errors.As(err, &throttled):
-		return "throttled", true
-	case errors.As(err, &overloaded):
-		return "overloaded", true
-	case !errors.Is(err, ErrIncorrect) && !errors.Is(err, ErrPasskey):
-		return "", false
-	case user.ID == "" && errors.Is(err, ErrPasskey):
-		return "unknown passkey", true
-	case user.ID == "":
-		return "unknown user", true
-	case !user.Active():
-		return "disabled user", true
-	case l.barred(user):
-		return "demo user while the demo is off", true
-	case errors.Is(err, ErrPasskey):
-		return "wrong passkey", true
-	case errors.Is(err, errNeedsSecondFactor):
-		return "second factor needed", true
-	}
-	return "wrong password", true
 }

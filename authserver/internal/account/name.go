@@ -16,14 +16,14 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
-// PrepareUsername returns the username of a new user as it is stored: without spaces around it,
+// prepareUsername returns the username of a new user as it is stored: without spaces around it,
 // in NFC, with fullwidth letters as ordinary ones, and with its letter case. It follows the
 // profile UsernameCasePreserved of RFC 8265 section 3.4: parts of letters, digits and printable
 // ASCII, with single spaces between them (section 3.5). That excludes invisible characters,
 // variation selectors, ligatures, symbols and emoji. Scripts of which letters look alike must
 // not be mixed. It has no @, since people also log in with their email address. The error is
 // ErrBadName.
-func PrepareUsername(text string) (string, error) {
+func prepareUsername(text string) (string, error) {
 	name := strings.TrimSpace(text)
 	if err := checkName("username", name); err != nil {
 		return "", err
@@ -75,7 +75,7 @@ func mixesScripts(name string) bool {
 
 // spellings returns the usernames that a person may mean who typed text, in order of
 // preference: what was typed without the spaces around it that a keyboard may add, the same as
-// PrepareUsername stores it, and the same in NFD, which previous versions could store.
+// prepareUsername stores it, and the same in NFD, which previous versions could store.
 func spellings(text string) []string {
 	typed := strings.TrimSpace(text)
 	prepared, err := prepareParts(typed)

@@ -33,8 +33,8 @@ var (
 // Somebody who tries a few passwords for each of many accounts is limited too: the failures of all accounts count
 // together, at a network address (IPv6: one /64) and in its neighborhood (/24; IPv6: /48).
 var (
-	SprayLimit        = Limit{Free: 200, LongestWait: 15 * time.Minute}
-	NeighborhoodLimit = Limit{Free: 2000, LongestWait: 15 * time.Minute}
+	sprayLimit        = Limit{Free: 200, LongestWait: 15 * time.Minute}
+	neighborhoodLimit = Limit{Free: 2000, LongestWait: 15 * time.Minute}
 )
 
 // KnownFor is how long an address or a browser is known after the last login there.
@@ -163,8 +163,8 @@ func (f LoginFailures) Wait(now time.Time) time.Duration {
 	return max(
 		AddressLimit.wait(f.AtAddress, now),
 		AccountLimit.wait(f.OfAccount, now),
-		SprayLimit.wait(f.AtNetwork, now),
-		NeighborhoodLimit.wait(f.Nearby, now),
+		sprayLimit.wait(f.AtNetwork, now),
+		neighborhoodLimit.wait(f.Nearby, now),
 	)
 }
 

@@ -81,11 +81,11 @@ func (u User) Administers() bool {
 	return u.Active() && !u.Demo && slices.Contains(u.Groups, AdminGroup)
 }
 
-// New returns a user with a new random id. It prepares the username with PrepareUsername. The
+// New returns a user with a new random id. It prepares the username with prepareUsername. The
 // hash comes from Hasher.Hash. It returns ErrBadName if the username or the display name is
 // invalid.
 func New(username, name, passwordHash string, now time.Time) (User, error) {
-	username, err := PrepareUsername(username)
+	username, err := prepareUsername(username)
 	if err != nil {
 		return User{}, err
 	}

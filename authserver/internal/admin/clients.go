@@ -52,8 +52,8 @@ type NewClient struct {
 	Secret string
 }
 
-// NeedsSecret reports whether the client gets a secret.
-func (n NewClient) NeedsSecret() bool { return n.Secret != "" || !n.Public && !n.Assertion.Enabled() }
+// needsSecret reports whether the client gets a secret.
+func (n NewClient) needsSecret() bool { return n.Secret != "" || !n.Public && !n.Assertion.Enabled() }
 
 // completed returns the client with its defaults. If its secret is yet to be generated, its digest is a placeholder.
 func (n NewClient) completed() client.Client {
@@ -68,7 +68,7 @@ func (n NewClient) completed() client.Client {
 		c.SecretDigest = ""
 	case n.Secret != "":
 		c.SecretDigest = secret.Digest(n.Secret)
-	case n.NeedsSecret():
+	case n.needsSecret():
 		c.SecretDigest = "-" // until the secret is generated
 	default:
 		c.SecretDigest = client.NoSecret
@@ -97,7 +97,7 @@ func (s *Service) RegisterClient(ctx context.Context, n NewClient) (c client.Cli
 	if err := n.Validate(); err != nil {
 		return client.Client{}, "", err
 	}
-	if n.NeedsSecret() && n.Secret == "" {
+	if n.needsSecret() && n.Secret == "" {
 		if made, c.SecretDigest, err = client.GenerateSecret(rand.Reader); err != nil {
 			return client.Client{}, "", err
 		}

@@ -24,10 +24,10 @@ const ImportBatch = store.ImportBatch
 var (
 	// ErrPresent means that an earlier import has added the user.
 	ErrPresent = store.ErrPresent
-	// ErrNoName means that the user has neither a username nor an email address.
-	ErrNoName = errors.New("there is neither a username nor an email address")
-	// ErrAdministrator means that the user would be an administrator, which the import does not allow.
-	ErrAdministrator = errors.New("the user would be in the group " + account.AdminGroup + ", whose members administer " +
+	// errNoName means that the user has neither a username nor an email address.
+	errNoName = errors.New("there is neither a username nor an email address")
+	// errAdministrator means that the user would be an administrator, which the import does not allow.
+	errAdministrator = errors.New("the user would be in the group " + account.AdminGroup + ", whose members administer " +
 		"the server")
 )
 
@@ -35,7 +35,7 @@ var (
 type ImportedUser struct {
 	// Source is the kind of system, such as keycloak. SourceID is the id there; it may be empty.
 	Source, SourceID string
-	// Username may be empty or an email address: see Username.
+	// Username may be empty or an email address: see usernameOf.
 	Username string
 	// Name is the display name. If it is empty, it is the username.
 	Name          string
@@ -99,9 +99,9 @@ func (i *Import) Add(ctx context.Context, users []ImportedUser) (why []error, er
 
 // prepare returns a user as it is stored, or why the user is refused.
 func (i *Import) prepare(u ImportedUser, now time.Time) (account.User, error) {
-	username := Username(u.Username, u.Email)
+	username := usernameOf(u.Username, u.Email)
 	if username == "" {
-		return account.User{}, ErrNoName
+		return account.User{}, errNoName
 	}
 	user, err := account.New(username, cmp.Or(strings.TrimSpace(u.Name), strings.TrimSpace(username)), "", now)
 	if err != nil {
@@ -112,7 +112,7 @@ func (i *Import) prepare(u ImportedUser, now time.Time) (account.User, error) {
 		return account.User{}, err
 	}
 	if slices.Contains(user.Groups, account.AdminGroup) && !i.allowAdmins {
-		return account.User{}, ErrAdministrator
+		return account.User{}, errAdministrator
 	}
 	if u.PasswordHash != "" {
 		hash, err := passwordhash.Foreign(u.PasswordHash)
@@ -133,9 +133,9 @@ func (i *Import) prepare(u ImportedUser, now time.Time) (account.User, error) {
 	return user, nil
 }
 
-// Username returns the username of an imported user: the original one or, without one, the email address. Usernames
+// usernameOf returns the username of an imported user: the original one or, without one, the email address. Usernames
 // have no @, since people can log in with an email address too: ada@example.com becomes ada.example.com.
-func Username(username, email string) string {
+func usernameOf(username, email string) string {
 	name := strings.TrimSpace(username)
 	if name == "" {
 		name = account.FoldEmail(email)

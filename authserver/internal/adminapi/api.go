@@ -18,6 +18,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/dpop"
+	"github.com/hallpass-auth/hallpass/shared/humaapi"
 	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
@@ -69,14 +70,14 @@ func New(cfg Config) (*API, error) {
 	guard.AcceptDPoP(cfg.Proofs)
 	a.gate = &gate{cfg: cfg, guard: guard}
 
-	router := newRouter()
+	router := humaapi.NewRouter().UseEncodedPath()
 	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshalJSON}
 	registry := humamux.New(router, huma.Config{
 		OpenAPI:      newDescription(cfg),
 		Formats:      map[string]huma.Format{jsonType: format, "json": format},
-		Transformers: []huma.Transformer{logFailures(cfg.Log)},
+		Transformers: []huma.Transformer{humaapi.LogFailures(cfg.Log.With("endpoint", "admin_api"))},
 	}, humamux.WithRouteCustomizer(func(op *huma.Operation, r *mux.Route) {
-		r.Handler(named(op.Path, noStore(a.gate.middleware(unescapeVars(r.GetHandler())))))
+		r.Handler(humaapi.Named(op.Path, noStore(a.gate.middleware(unescapeVars(r.GetHandler())))))
 	}))
 	for _, o := range a.operations() {
 		o.add(registry, o.describe())
@@ -85,8 +86,8 @@ func New(cfg Config) (*API, error) {
 	if err := a.addDocs(router); err != nil {
 		return nil, err
 	}
-	guard.ServeMetadata(func(path string, h http.Handler) { addPage(router, path, h) }, AdminScope)
-	a.handler = a.gate.networks(headAsGet(router))
+	guard.ServeMetadata(func(path string, h http.Handler) { humaapi.AddPage(router, path, h) }, adminScope)
+	a.handler = a.gate.networks(humaapi.HeadAsGet(router))
 	return a, nil
 }
 

@@ -100,7 +100,7 @@ func (a *API) ListAudit(ctx context.Context, in *ListAuditIn) (*PageOut[audit.Sh
 	if err != nil {
 		return nil, err
 	}
-	after, err := DecodeCursor(in.After)
+	after, err := decodeCursor(in.After)
 	if err != nil {
 		return nil, huma.Error400BadRequest(err.Error())
 	}
@@ -160,7 +160,7 @@ func (a *API) ExportAudit(ctx context.Context, in *ExportAuditIn) (*ExportAuditO
 	if err != nil {
 		return nil, err
 	}
-	after, err := DecodeCursor(in.After)
+	after, err := decodeCursor(in.After)
 	if err != nil {
 		return nil, huma.Error400BadRequest(err.Error())
 	}
@@ -173,7 +173,7 @@ func (a *API) ExportAudit(ctx context.Context, in *ExportAuditIn) (*ExportAuditO
 	if err != nil {
 		return nil, err
 	}
-	out := &ExportAuditOut{ContentType: "application/jsonl", Next: EncodeCursor(next), Body: text.Bytes()}
+	out := &ExportAuditOut{ContentType: "application/jsonl", Next: encodeCursor(next), Body: text.Bytes()}
 	if format == audit.CSV {
 		out.ContentType = "text/csv; charset=utf-8; header=present"
 	}

@@ -17,9 +17,9 @@ func ETag(v any) string {
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
 }
 
-// IfMatch reports whether an entity tag satisfies the header If-Match (RFC 9110 section 13.1.1). Without the header,
+// ifMatch reports whether an entity tag satisfies the header If-Match (RFC 9110 section 13.1.1). Without the header,
 // every tag does. A malformed list matches nothing.
-func IfMatch(header, etag string) bool {
+func ifMatch(header, etag string) bool {
 	header = strings.Trim(header, " \t")
 	if header == "" || header == "*" {
 		return true
@@ -37,5 +37,5 @@ func matching[T, S any](header string, show func(T) S) func(T) bool {
 	if header == "" {
 		return nil
 	}
-	return func(current T) bool { return IfMatch(header, ETag(show(current))) }
+	return func(current T) bool { return ifMatch(header, ETag(show(current))) }
 }

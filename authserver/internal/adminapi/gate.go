@@ -20,8 +20,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// AdminScope is the scope that tokens of the API must have.
-const AdminScope = resource.AdminScope
+// adminScope is the scope that tokens of the API must have.
+const adminScope = resource.AdminScope
 
 // MaxLoginAge is how long ago an administrator may have logged in, with a second factor.
 const MaxLoginAge = 15 * time.Minute
@@ -81,7 +81,7 @@ func (g *gate) middleware(next http.Handler) http.Handler {
 
 // admit returns the actor of a request, or the refusal to respond with.
 func (g *gate) admit(r *http.Request) (audit.Actor, *bearer.Refusal) {
-	claims, refusal := g.guard.Authenticate(r, AdminScope)
+	claims, refusal := g.guard.Authenticate(r, adminScope)
 	if refusal != nil {
 		return audit.Actor{}, refusal
 	}
@@ -91,7 +91,7 @@ func (g *gate) admit(r *http.Request) (audit.Actor, *bearer.Refusal) {
 		return audit.Actor{}, g.refusal(http.StatusForbidden, oauth.CodeInsufficientScope, detailNobody)
 	case errors.Is(err, issuing.ErrNotActive):
 		refusal := g.guard.InvalidToken()
-		refusal.Scope = oauth.Scope{AdminScope}
+		refusal.Scope = oauth.Scope{adminScope}
 		return audit.Actor{}, refusal
 	case err != nil:
 		g.cfg.Log.ErrorContext(r.Context(), "cannot check an access token of the admin API", "error", err)
@@ -134,6 +134,6 @@ func (g *gate) oldLogin(login grant.Authentication) *bearer.Refusal {
 // refusal returns a refusal with the challenge of the API.
 func (g *gate) refusal(status int, code oauth.ErrorCode, detail string) *bearer.Refusal {
 	refusal := g.guard.InvalidToken()
-	refusal.Status, refusal.Code, refusal.Detail, refusal.Scope = status, code, detail, oauth.Scope{AdminScope}
+	refusal.Status, refusal.Code, refusal.Detail, refusal.Scope = status, code, detail, oauth.Scope{adminScope}
 	return refusal
 }

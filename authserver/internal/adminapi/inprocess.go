@@ -6,13 +6,13 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/hallpass-auth/hallpass/shared/problem"
+	"github.com/hallpass-auth/hallpass/shared/humaapi"
 )
 
 // ProblemOf returns the problem document that a client of the API would get for an error of an operation. It is for
 // callers in process, such as the console. Its detail may be shown.
-func ProblemOf(err error) *Problem {
-	var p *Problem
+func ProblemOf(err error) *humaapi.Problem {
+	var p *humaapi.Problem
 	if errors.As(asProblem(err), &p) {
 		return p
 	}
@@ -21,5 +21,5 @@ func ProblemOf(err error) *Problem {
 	if errors.As(err, &known) {
 		status = known.GetStatus()
 	}
-	return &Problem{Document: problem.New(status, http.StatusText(status)), cause: err}
+	return humaapi.NewProblem(status, http.StatusText(status), err)
 }

@@ -32,6 +32,15 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
+// The path of the API leads to the page with its operations.
+func TestPathLeadsToDocs(t *testing.T) {
+	got := start(t).call(http.MethodGet, "", "", "")
+	got.expect(t, "the path of the API", http.StatusOK, "SwaggerUI")
+	if path := got.Request.URL.Path; path != adminapi.Path+"/docs" {
+		t.Errorf("it leads to %s", path)
+	}
+}
+
 // A cursor is read as it was written, and whatever is accepted is what EncodeCursor writes.
 func FuzzDecodeCursor(f *testing.F) {
 	for _, key := range []string{"", "ada", "ada@example.com", "é\U0001F600", "1", "=="} {

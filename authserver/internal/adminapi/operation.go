@@ -2,7 +2,6 @@ package adminapi
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	jsonv2 "github.com/go-json-experiment/json"
+
+	"github.com/hallpass-auth/hallpass/shared/humaapi"
 )
 
 const jsonType = "application/json"
@@ -57,7 +58,7 @@ func (o operation) describe() huma.Operation {
 		Path:         Path + o.path,
 		Summary:      o.summary,
 		Tags:         []string{segment},
-		Security:     []map[string][]string{{securityScheme: {AdminScope}}},
+		Security:     []map[string][]string{{humaapi.SecurityScheme: {adminScope}}},
 		MaxBodyBytes: maxBody,
 		Errors:       []int{http.StatusUnauthorized, http.StatusForbidden},
 	}
@@ -70,16 +71,6 @@ func operationID(summary string) string {
 
 // unmarshalJSON reads v from JSON. Repeated and unknown names are errors.
 func unmarshalJSON(data []byte, v any) error { return jsonv2.Unmarshal(data, v) }
-
-// logFailures returns a transformer that logs the cause of each problem that has one. It changes nothing.
-func logFailures(log *slog.Logger) huma.Transformer {
-	return func(ctx huma.Context, _ string, v any) (any, error) {
-		if p, ok := v.(*Problem); ok && p.cause != nil {
-			log.ErrorContext(ctx.Context(), "request failed", "endpoint", "admin_api", "error", p.cause)
-		}
-		return v, nil
-	}
-}
 
 // None is the empty response of an operation: 204.
 type None struct{}

@@ -39,36 +39,36 @@ type PageOut[T any] struct {
 	Body Page[T]
 }
 
-// ErrCursor is returned for a cursor that this API has not made.
-var ErrCursor = errors.New("after is not a cursor of this API")
+// errCursor is returned for a cursor that this API has not made.
+var errCursor = errors.New("after is not a cursor of this API")
 
-// EncodeCursor returns the cursor of the page after an entry with a key. An empty key has an empty cursor.
-func EncodeCursor(key string) string {
+// encodeCursor returns the cursor of the page after an entry with a key. An empty key has an empty cursor.
+func encodeCursor(key string) string {
 	if key == "" {
 		return ""
 	}
 	return base64.RawURLEncoding.EncodeToString([]byte("1" + key))
 }
 
-// DecodeCursor is the inverse of EncodeCursor. The error is ErrCursor.
-func DecodeCursor(cursor string) (key string, err error) {
+// decodeCursor is the inverse of encodeCursor. The error is errCursor.
+func decodeCursor(cursor string) (key string, err error) {
 	if cursor == "" {
 		return "", nil
 	}
 	if len(cursor) > maxCursor {
-		return "", ErrCursor
+		return "", errCursor
 	}
 	text, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	key, ok := strings.CutPrefix(string(text), "1")
 	if err != nil || !ok || key == "" || !record.IsText(key) {
-		return "", ErrCursor
+		return "", errCursor
 	}
 	return key, nil
 }
 
 // page returns what to read: one entry more than the page has, to know whether there is a next one.
 func (p PageIn) page() (record.Page, error) {
-	after, err := DecodeCursor(p.After)
+	after, err := decodeCursor(p.After)
 	if err != nil {
 		return record.Page{}, huma.Error400BadRequest(err.Error())
 	}
@@ -104,7 +104,7 @@ func setNext[T any](a *API, out *PageOut[T], path string, in PageIn, key string)
 	if key == "" {
 		return
 	}
-	out.Body.Next = EncodeCursor(key)
+	out.Body.Next = encodeCursor(key)
 	query := url.Values{"after": {out.Body.Next}, "limit": {strconv.Itoa(in.limit())}}
 	if in.Q != "" {
 		query.Set("q", in.Q)

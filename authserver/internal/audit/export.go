@@ -56,8 +56,8 @@ const (
 	CSV Format = "csv"
 )
 
-// Exporter writes records in a format. It buffers: call Flush at the end.
-type Exporter struct {
+// exporter writes records in a format. It buffers: call Flush at the end.
+type exporter struct {
 	json *json.Encoder
 	csv  *csv.Writer
 }
@@ -68,20 +68,20 @@ var csvHeader = []string{
 	"subject_name", "address", "client_id", "request_id", "details", "number", "hash",
 }
 
-// NewExporter returns an exporter that writes to w. It returns an error for an unknown format, or that of w.
-func NewExporter(w io.Writer, format Format) (*Exporter, error) {
+// newExporter returns an exporter that writes to w. It returns an error for an unknown format, or that of w.
+func newExporter(w io.Writer, format Format) (*exporter, error) {
 	switch format {
 	case JSONLines:
-		return &Exporter{json: json.NewEncoder(w)}, nil
+		return &exporter{json: json.NewEncoder(w)}, nil
 	case CSV:
-		e := &Exporter{csv: csv.NewWriter(w)}
+		e := &exporter{csv: csv.NewWriter(w)}
 		return e, e.csv.Write(csvHeader)
 	}
 	return nil, fmt.Errorf("unknown format %q: it must be %s or %s", format, JSONLines, CSV)
 }
 
 // Write writes a record.
-func (e *Exporter) Write(r Record) error {
+func (e *exporter) Write(r Record) error {
 	if e.json != nil {
 		return e.json.Encode(Show(r))
 	}
@@ -95,13 +95,13 @@ func (e *Exporter) Write(r Record) error {
 		r.Actor.Address, r.Actor.ClientID, r.Actor.RequestID, details, strconv.FormatInt(r.Number, 10), r.Hash,
 	}
 	for i, cell := range row {
-		row[i] = Neutral(cell)
+		row[i] = neutral(cell)
 	}
 	return e.csv.Write(row)
 }
 
 // Flush writes what is buffered.
-func (e *Exporter) Flush() error {
+func (e *exporter) Flush() error {
 	if e.csv == nil {
 		return nil
 	}
@@ -109,9 +109,9 @@ func (e *Exporter) Flush() error {
 	return e.csv.Error()
 }
 
-// Neutral returns a cell of a table that no spreadsheet takes for a formula: one that begins with =, +, -, @, a tab or
+// neutral returns a cell of a table that no spreadsheet takes for a formula: one that begins with =, +, -, @, a tab or
 // a line break gets a quote before it.
-func Neutral(cell string) string {
+func neutral(cell string) string {
 	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
 		return "'" + cell
 	}

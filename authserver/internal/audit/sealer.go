@@ -56,15 +56,15 @@ func (s *Sealer) Run(ctx context.Context) {
 	seal, drop := time.NewTicker(sealEvery), time.NewTicker(dropEvery)
 	defer seal.Stop()
 	defer drop.Stop()
-	s.logged(ctx, "drop old records", s.Drop(ctx))
+	s.logged(ctx, "drop old records", s.drop(ctx))
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-seal.C:
-			s.logged(ctx, "seal records", s.Seal(ctx))
+			s.logged(ctx, "seal records", s.seal(ctx))
 		case <-drop.C:
-			s.logged(ctx, "drop old records", s.Drop(ctx))
+			s.logged(ctx, "drop old records", s.drop(ctx))
 		}
 	}
 }
@@ -76,8 +76,8 @@ func (s *Sealer) logged(ctx context.Context, doing string, err error) {
 	}
 }
 
-// Seal chains all records that wait. The error is the store's.
-func (s *Sealer) Seal(ctx context.Context) error {
+// seal chains all records that wait. The error is the store's.
+func (s *Sealer) seal(ctx context.Context) error {
 	for {
 		n, err := s.Store.SealAudit(ctx, sealBatch)
 		s.sealed.Add(int64(n))
@@ -87,8 +87,8 @@ func (s *Sealer) Seal(ctx context.Context) error {
 	}
 }
 
-// Drop deletes the records of whole days that are older than the retention. The error is the store's.
-func (s *Sealer) Drop(ctx context.Context) error {
+// drop deletes the records of whole days that are older than the retention. The error is the store's.
+func (s *Sealer) drop(ctx context.Context) error {
 	if s.Retention == 0 {
 		return nil
 	}

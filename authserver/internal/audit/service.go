@@ -38,8 +38,8 @@ func (s *Service) List(ctx context.Context, f Filter, p Page) ([]Record, error) 
 	return s.Store.AuditRecords(ctx, f, p)
 }
 
-// Export writes all records that a filter selects, oldest first. It reads a page at a time. The errors are those of
-// NewExporter, w and the store.
+// Export writes all records that a filter selects, oldest first. It reads a page at a time. It returns an error for
+// an unknown format, or that of w or the store.
 func (s *Service) Export(ctx context.Context, f Filter, format Format, w io.Writer) error {
 	_, err := s.ExportPart(ctx, f, format, "", 0, w)
 	return err
@@ -55,7 +55,7 @@ func (s *Service) ExportPart(
 	pages int,
 	w io.Writer,
 ) (last string, err error) {
-	out, err := NewExporter(w, format)
+	out, err := newExporter(w, format)
 	if err != nil {
 		return "", err
 	}

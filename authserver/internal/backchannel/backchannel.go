@@ -21,8 +21,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
-// Notification is the kind of the requests.
-var Notification = &outbound.Kind{Name: "back-channel logout"}
+// notification is the kind of the requests.
+var notification = &outbound.Kind{Name: "back-channel logout"}
 
 const (
 	// every is how often a server looks for notices.
@@ -138,7 +138,7 @@ func (s *Sender) post(ctx context.Context, c client.Client, n grant.LogoutNotice
 		return err
 	}
 	form := url.Values{"logout_token": {text}}.Encode()
-	return s.cfg.Guard.Post(ctx, Notification, c.BackchannelLogoutURI, "application/x-www-form-urlencoded", []byte(form))
+	return s.cfg.Guard.Post(ctx, notification, c.BackchannelLogoutURI, "application/x-www-form-urlencoded", []byte(form))
 }
 
 // failed logs a failed attempt, and makes the notice due again or gives it up.

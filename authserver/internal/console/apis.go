@@ -129,7 +129,7 @@ func (c *Console) deletingAPI(v *visit) (confirmation, error) {
 	return confirmation{
 		title: "Delete this API?", trail: append(apisTrail[:1:1], to(back, out.Body.Name)),
 		says: []string{"This ends " + count(n.Body.Logins, "login") + " for " + in.Audience +
-			". Clients get no tokens for it any longer."},
+			". Clients no longer get tokens for it."},
 		warns: "Logins that end do not come back when the API is registered again.", button: "Delete the API", bad: true,
 		back: back, next: address(apisPath, "done", "deleted"),
 		do: func(ctx context.Context, v *visit) error {

@@ -209,7 +209,7 @@ func variables(k adminapi.ClientDetail) string {
 // deletingClient serves /admin/client/delete.
 func (c *Console) deletingClient(v *visit) (confirmation, error) {
 	d, ends, err := c.confirmForClient(v, "Delete this client?", "Delete the client", "")
-	d.says = []string{"This ends " + ends + ". Users cannot log in to the client any longer, and its tokens end."}
+	d.says = []string{"This ends " + ends + ". Users can no longer log in to the client, and its tokens end."}
 	d.warns, d.next = "This cannot be undone: a client that is registered again has another secret.",
 		address(clientsPath, "done", "deleted")
 	d.do = func(ctx context.Context, v *visit) error {

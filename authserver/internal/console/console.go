@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"html/template"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -17,11 +18,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
-// Path is the path of the first page. Those of all others begin with it and a slash.
-const Path = "/admin"
-
-// AdminGroup is the group of the users who may use the console.
-const AdminGroup = account.AdminGroup
+// basePath is the path of the first page. Those of all others begin with it and a slash.
+const basePath = "/admin"
 
 // Site is the web site that the console belongs to: the pages for people. It is safe for concurrent use.
 type Site interface {
@@ -57,19 +55,20 @@ type Config struct {
 
 // Console serves the pages. It is safe for concurrent use.
 type Console struct {
-	cfg    Config
-	api    *adminapi.API
-	routes map[string]route
+	cfg       Config
+	api       *adminapi.API
+	routes    map[string]route
+	templates *template.Template
 }
 
 // New returns the console.
 func New(cfg Config) *Console {
-	c := &Console{cfg: cfg, api: cfg.API}
+	c := &Console{cfg: cfg, api: cfg.API, templates: parseTemplates()}
 	c.routes = c.newRoutes()
 	return c
 }
 
-// ServeHTTP serves requests whose path is Path or below. The caller refuses forms of other sites.
+// ServeHTTP serves requests whose path is basePath or below. The caller refuses forms of other sites.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !adminapi.Within(c.cfg.Networks, r.RemoteAddr) {
 		c.cfg.Site.NotFound(w, r)

@@ -53,7 +53,7 @@ func (c *Console) withdrawing(v *visit) (confirmation, error) {
 	email := v.query("email")
 	return confirmation{
 		title: "Withdraw the invitation?", trail: []link{to(invitationsPath, "Invitations")},
-		says:   []string{"The link in the mail to " + email + " will not work any longer."},
+		says:   []string{"The link in the mail to " + email + " will no longer work."},
 		button: "Withdraw", bad: true, back: invitationsPath, next: address(invitationsPath, "done", "withdrawn"),
 		do: func(ctx context.Context, _ *visit) error {
 			_, err := c.api.WithdrawInvitation(ctx, &adminapi.InvitationIn{Email: email})

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -15,7 +16,7 @@ import (
 var files embed.FS
 
 // stylePath is the path of the style sheet that comes after the one of all pages.
-const stylePath = Path + "/console.css"
+const stylePath = basePath + "/console.css"
 
 // page is what a page shows.
 type page struct {
@@ -157,7 +158,7 @@ func address(path string, pairs ...string) string {
 
 // menu are the pages that every page links to.
 var menu = []link{
-	to(Path, "Overview"), to(usersPath, "Users"), to(groupsPath, "Groups"), to(invitationsPath, "Invitations"),
+	to(basePath, "Overview"), to(usersPath, "Users"), to(groupsPath, "Groups"), to(invitationsPath, "Invitations"),
 	to(clientsPath, "Clients"), to(apisPath, "APIs"), to(scopesPath, "Scopes"), to(keysPath, "Keys"),
 	to(auditPath, "Audit log"), to(webhooksPath, "Webhooks"),
 }
@@ -180,12 +181,14 @@ type menuLink struct {
 	Current string // of aria-current; empty for another page
 }
 
-// templates makes HTML of pages.
-var templates = template.Must(template.New("frame").Funcs(template.FuncMap{
-	"day":     day,
-	"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"join":    strings.Join,
-}).ParseFS(files, "pages/*.html"))
+// parseTemplates returns the templates, which it parses when the first console is made.
+var parseTemplates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("frame").Funcs(template.FuncMap{
+		"day":     day,
+		"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"join":    strings.Join,
+	}).ParseFS(files, "pages/*.html"))
+})
 
 // render writes a page. Its Content-Security-Policy is that of the other pages.
 func (c *Console) render(v *visit, p page) {
@@ -203,7 +206,7 @@ func (c *Console) render(v *visit, p page) {
 		f.Menu, f.Username, f.UserID = menuFor(v.r.URL.Path), v.user.Username, v.user.ID
 	}
 	var body bytes.Buffer
-	if err := templates.ExecuteTemplate(&body, "frame", f); err != nil {
+	if err := c.templates.ExecuteTemplate(&body, "frame", f); err != nil {
 		panic(err) // the template does not fit the page type
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -224,7 +227,7 @@ func menuFor(path string) (links []menuLink) {
 		switch one := strings.TrimSuffix(l.Path, "s"); { // the pages about a user are below /admin/user
 		case l.Path == path:
 			current = "page"
-		case l.Path != Path && (path == one || strings.HasPrefix(path, one+"/") || strings.HasPrefix(path, l.Path+"/")):
+		case l.Path != basePath && (path == one || strings.HasPrefix(path, one+"/") || strings.HasPrefix(path, l.Path+"/")):
 			current = "true"
 		}
 		links = append(links, menuLink{l, current})

@@ -23,7 +23,7 @@ func (c *Console) fail(v *visit, err error) {
 	switch {
 	case p.Status == http.StatusNotFound:
 		c.refuse(v, p.Status, messagePage("Not found",
-			"It does not exist, or not any longer: somebody may have deleted it."))
+			"It does not exist, or no longer exists: somebody may have deleted it."))
 	case p.Status < http.StatusInternalServerError:
 		c.refuse(v, p.Status, messagePage("This did not work", sentence(p.Detail)))
 	default:
@@ -60,7 +60,7 @@ func formProblem(err error) (status int, text string) {
 		return p.Status, "It was changed after you opened this page. This page has what it is now; your text is still " +
 			"in the form. Look again before you save."
 	case http.StatusNotFound:
-		return p.Status, "It does not exist any longer. " + sentence(p.Detail)
+		return p.Status, "It no longer exists. " + sentence(p.Detail)
 	}
 	return p.Status, sentence(p.Detail)
 }
@@ -91,7 +91,7 @@ func notAllowedPage() page {
 // notAdministratorPage is for a user who is logged in and is no administrator.
 func notAdministratorPage(u account.User) page {
 	p := messagePage("You are not an administrator",
-		fmt.Sprintf("You are logged in as %s, who is not in the group %s.", u.Username, AdminGroup))
+		fmt.Sprintf("You are logged in as %s, who is not in the group %s.", u.Username, account.AdminGroup))
 	p.outside = true
 	p.Sections[0].Links = []link{to("/logout", "Log out"), to("/account", "Your account")}
 	return p
@@ -106,7 +106,7 @@ func noFactorPage(u account.User) page {
 	s := &p.Sections[0]
 	s.Copies = []copyText{{Label: "Command", Text: "authserver user set " + shellQuote(u.Username) + " --enrol-link"}}
 	s.After = "It prints a link that works once, for 30 minutes. Open it in this browser, and then come back to this page."
-	p.Sections = append(p.Sections, section{Links: []link{to(Path, "Try again"), to("/logout", "Log out")}})
+	p.Sections = append(p.Sections, section{Links: []link{to(basePath, "Try again"), to("/logout", "Log out")}})
 	return p
 }
 

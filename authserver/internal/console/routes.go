@@ -5,21 +5,21 @@ import "net/http"
 // Paths of the pages. What a page is about is a parameter of its address: a username, and more so the audience of an
 // API, may have characters that do not survive in a path.
 const (
-	usersPath       = Path + "/users"
+	usersPath       = basePath + "/users"
 	newUserPath     = usersPath + "/new"
-	userPath        = Path + "/user"
-	groupsPath      = Path + "/groups"
-	invitationsPath = Path + "/invitations"
-	clientsPath     = Path + "/clients"
+	userPath        = basePath + "/user"
+	groupsPath      = basePath + "/groups"
+	invitationsPath = basePath + "/invitations"
+	clientsPath     = basePath + "/clients"
 	newClientPath   = clientsPath + "/new"
-	clientPath      = Path + "/client"
-	apisPath        = Path + "/apis"
-	apiPath         = Path + "/api"
-	scopesPath      = Path + "/scopes"
-	keysPath        = Path + "/keys"
-	auditPath       = Path + "/audit"
-	webhooksPath    = Path + "/webhooks"
-	webhookPath     = Path + "/webhook"
+	clientPath      = basePath + "/client"
+	apisPath        = basePath + "/apis"
+	apiPath         = basePath + "/api"
+	scopesPath      = basePath + "/scopes"
+	keysPath        = basePath + "/keys"
+	auditPath       = basePath + "/audit"
+	webhooksPath    = basePath + "/webhooks"
+	webhookPath     = basePath + "/webhook"
 )
 
 // route is a page.
@@ -41,7 +41,7 @@ func (r route) allow() string {
 // newRoutes returns the pages by their paths.
 func (c *Console) newRoutes() map[string]route {
 	return map[string]route{
-		Path: {c.overview, nil},
+		basePath: {c.overview, nil},
 
 		usersPath:                    {c.listUsers, nil},
 		newUserPath:                  {c.showNewUser, c.addUser},

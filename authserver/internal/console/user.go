@@ -3,6 +3,7 @@ package console
 import (
 	"strings"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
 )
 
@@ -102,7 +103,7 @@ func userForm(out *adminapi.UserOut) section {
 			check("verified", "The address is verified", "Somebody has checked that it is the user's.", u.EmailVerified),
 			{
 				Kind: kindText, Name: "groups", Label: "Groups", Value: strings.Join(u.Groups, " "),
-				Hint: "Names with spaces between them. Members of " + AdminGroup + " administer this server.",
+				Hint: "Names with spaces between them. Members of " + account.AdminGroup + " administer this server.",
 			},
 		},
 		Button: "Save",

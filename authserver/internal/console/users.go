@@ -1,6 +1,7 @@
 package console
 
 import (
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
 )
 
@@ -89,7 +90,7 @@ var doneTexts = map[string]string{
 	"factors":   "The second factors are removed, and the user is logged out everywhere.",
 	"session":   "The session is ended.",
 	"grant":     "The login is ended.",
-	"consent":   "The app has no access any longer.",
+	"consent":   "The app no longer has access.",
 	"password":  "The password is set, and the user is logged out everywhere.",
 	"invited":   "A mail with the invitation is on its way.",
 	"withdrawn": "The invitation is withdrawn.",
@@ -147,7 +148,7 @@ func (c *Console) listGroups(v *visit) (page, error) {
 	}
 	for _, g := range out.Body.Items {
 		name := cell{Text: g.Name}
-		if g.Name == AdminGroup {
+		if g.Name == account.AdminGroup {
 			name.Badge = "administers this server"
 		}
 		t.Rows = append(t.Rows, []cell{name, number(g.Members)})

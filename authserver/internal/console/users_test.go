@@ -138,9 +138,9 @@ func TestUserButtons(t *testing.T) {
 			t.Error("the session has not ended")
 		}
 	}
-	b.post("/admin/user/session?id=unknown&name=grace").refused(t, http.StatusNotFound, "does not exist any longer")
-	b.post("/admin/user/grant?number=no-number&name=grace").refused(t, http.StatusNotFound, "does not exist any longer")
-	b.post("/admin/user/consent?client=unknown&name=grace").refused(t, http.StatusNotFound, "does not exist any longer")
+	b.post("/admin/user/session?id=unknown&name=grace").refused(t, http.StatusNotFound, "no longer exists")
+	b.post("/admin/user/grant?number=no-number&name=grace").refused(t, http.StatusNotFound, "no longer exists")
+	b.post("/admin/user/consent?client=unknown&name=grace").refused(t, http.StatusNotFound, "no longer exists")
 	b.post("/admin/user/password?name=grace", "password", "short").refused(t, http.StatusUnprocessableEntity, "password")
 	b.post("/admin/user/password?name=grace", "password", "SeveralWordsInARow").
 		went(t, "/admin/user?done=password&name=grace")

@@ -36,7 +36,7 @@ func (c *Console) listWebhooks(v *visit) (page, error) {
 	return page{Title: "Webhooks", Done: done(v), Sections: []section{{
 		Text: []string{"A webhook is told of what is in the audit log, by a signed request (Standard Webhooks), at " +
 			"least once. " +
-			"A request that was tried too often is dead, until somebody tries it again."},
+			"A delivery whose last attempt has failed is dead, until somebody tries it again."},
 		Table: t,
 	}, {
 		Title: "Add a webhook",
@@ -103,10 +103,10 @@ func (c *Console) webhook(v *visit) (adminapi.Webhook, error) {
 			return w, nil
 		}
 	}
-	return adminapi.Webhook{}, &refusal{http.StatusNotFound, "Not found", "There is no such webhook, or not any longer."}
+	return adminapi.Webhook{}, &refusal{http.StatusNotFound, "Not found", "There is no such webhook, or it was deleted."}
 }
 
-// showWebhook serves GET /admin/webhook: a webhook and its dead letters.
+// showWebhook serves GET /admin/webhook: a webhook and its dead deliveries.
 func (c *Console) showWebhook(v *visit) (page, error) {
 	w, err := c.webhook(v)
 	if err != nil {
@@ -123,31 +123,31 @@ func (c *Console) showWebhook(v *visit) (page, error) {
 		},
 		Links: []link{{Path: address(webhookPath+"/delete", "id", w.ID), Text: "Delete", Bad: true}},
 	}
-	letters := section{Title: "Dead letters", Table: &table{
-		Caption: "Requests that were tried for the last time, newest first",
-		Columns: []string{"Time", "Record", "Why", "Try again"}, Empty: "All requests were delivered.",
+	deliveries := section{Title: "Dead deliveries", Table: &table{
+		Caption: "Deliveries whose last attempt has failed, newest first",
+		Columns: []string{"Time", "Record", "Why", "Try again"}, Empty: "There are no dead deliveries.",
 	}}
 	for _, d := range dead.Body.Items {
-		letters.Table.Rows = append(letters.Table.Rows, []cell{
+		deliveries.Table.Rows = append(deliveries.Table.Rows, []cell{
 			at(d.CreatedAt), {Text: d.Record, Href: address(auditPath+"/record", "id", d.Record)}, text(d.Reason),
 			{Act: &act{
-				address(webhookPath+"/retry", "id", w.ID, "record", d.Record), "Try again", "the request of " + day(d.CreatedAt),
+				address(webhookPath+"/retry", "id", w.ID, "record", d.Record), "Try again", "the delivery of " + day(d.CreatedAt),
 			}},
 		})
 	}
 	if len(dead.Body.Items) > 0 {
-		letters.Links = []link{to(address(webhookPath+"/retry", "id", w.ID), "Try all again")}
+		deliveries.Links = []link{to(address(webhookPath+"/retry", "id", w.ID), "Try all again")}
 	}
-	return page{Title: "Webhook", Trail: webhooksTrail, Done: done(v), Sections: []section{about, letters}}, nil
+	return page{Title: "Webhook", Trail: webhooksTrail, Done: done(v), Sections: []section{about, deliveries}}, nil
 }
 
 // retrying serves /admin/webhook/retry.
 func (c *Console) retrying(v *visit) (confirmation, error) {
 	w, err := c.webhook(v)
 	back := address(webhookPath, "id", w.ID)
-	what := "all its dead letters, " + decimal(w.Dead) + " of them,"
+	what := "all its dead deliveries, " + decimal(w.Dead) + " of them,"
 	if v.query("record") != "" {
-		what = "this dead letter"
+		what = "this dead delivery"
 	}
 	return confirmation{
 		title: "Try again?", trail: append(webhooksTrail[:1:1], to(back, "Webhook")),
@@ -166,8 +166,8 @@ func (c *Console) deletingWebhook(v *visit) (confirmation, error) {
 	back := address(webhookPath, "id", w.ID)
 	return confirmation{
 		title: "Delete this webhook?", trail: append(webhooksTrail[:1:1], to(back, "Webhook")),
-		says: []string{w.URL + " is told nothing any longer. This deletes " + count(w.Waiting, "waiting request") + " and " +
-			count(w.Dead, "dead letter") + "."},
+		says: []string{w.URL + " is no longer told anything. This deletes its deliveries: " +
+			decimal(w.Waiting) + " waiting, " + decimal(w.Dead) + " dead."},
 		button: "Delete the webhook", bad: true, back: back, next: address(webhooksPath, "done", "deleted"),
 		do: func(ctx context.Context, _ *visit) error {
 			_, err := c.api.DeleteWebhook(ctx, &adminapi.WebhookIn{ID: w.ID})

@@ -37,11 +37,11 @@ func TestWebhooks(t *testing.T) {
 	}
 	about := "?id=" + id[0][1]
 	got = b.get("/admin/webhook" + about)
-	if !got.has("user_*, login_failed") || !got.has("All requests were delivered.") {
+	if !got.has("user_*, login_failed") || !got.has("There are no dead deliveries.") {
 		t.Errorf("%s", got.body)
 	}
-	b.post("/admin/webhook/retry"+about).refused(t, http.StatusNotFound, "does not exist any longer")
-	if got := b.get("/admin/webhook/delete" + about); !got.has("0 waiting requests and 0 dead letters") {
+	b.post("/admin/webhook/retry"+about).refused(t, http.StatusNotFound, "no longer exists")
+	if got := b.get("/admin/webhook/delete" + about); !got.has("deliveries: 0 waiting, 0 dead") {
 		t.Errorf("%s", got.body)
 	}
 	b.post("/admin/webhook/delete"+about).went(t, "/admin/webhooks?done=deleted")

@@ -14,8 +14,8 @@ import (
 // wants it short).
 const CodeLifetime = time.Minute
 
-// CodePrefix begins every authorization code.
-const CodePrefix = "hpc_"
+// codePrefix begins every authorization code.
+const codePrefix = "hpc_"
 
 // Errors of redeeming a code.
 var (
@@ -66,5 +66,5 @@ type Code struct {
 // NewCode returns a new authorization code made of bytes from random. The error is that of
 // random.
 func NewCode(random io.Reader) (string, error) {
-	return secret.New(random, CodePrefix)
+	return secret.New(random, codePrefix)
 }

@@ -96,13 +96,13 @@ func (l Lists) Parse(uri string) (List, bool) {
 	return found, found.URI == uri // there is one way to write it
 }
 
-// ListOf returns the list that the bit of a grant of the current epoch is in.
-func (l Lists) ListOf(g Grant) List { return l.List(g.Number/ListSize, g.Audience) }
+// listOf returns the list that the bit of a grant of the current epoch is in.
+func (l Lists) listOf(g Grant) List { return l.List(g.Number/ListSize, g.Audience) }
 
 // Status returns the status claim of the tokens of a grant of the current epoch: where the bit is
 // that revokes them.
 func (l Lists) Status(g Grant) *token.Status {
-	return &token.Status{Index: g.Number % ListSize, URI: l.ListOf(g).URI}
+	return &token.Status{Index: g.Number % ListSize, URI: l.listOf(g).URI}
 }
 
 // NumberOf is the inverse of Status: it returns the number of the grant whose tokens for the

@@ -30,12 +30,12 @@ const (
 )
 
 var (
-	// ErrNotInPod reports that the program does not run in a pod with a token.
-	ErrNotInPod = errors.New("this runs in a pod of Kubernetes only, with the token of a service account")
-	// ErrNoEntry reports that a Secret has no entry of that name.
-	ErrNoEntry = errors.New("the Secret has no such entry")
-	// ErrChanged reports that somebody else has changed the Secret since it was read.
-	ErrChanged = errors.New("the Secret was changed meanwhile: run the command again")
+	// errNotInPod reports that the program does not run in a pod with a token.
+	errNotInPod = errors.New("this runs in a pod of Kubernetes only, with the token of a service account")
+	// errNoEntry reports that a Secret has no entry of that name.
+	errNoEntry = errors.New("the Secret has no such entry")
+	// errChanged reports that somebody else has changed the Secret since it was read.
+	errChanged = errors.New("the Secret was changed meanwhile: run the command again")
 )
 
 // Client reads and changes the Secrets of one namespace at the Kubernetes API server. It is safe for concurrent use.
@@ -53,20 +53,20 @@ type Secret struct {
 }
 
 // InPod returns a client with the credentials of the pod's service account, for the pod's namespace. It returns
-// ErrNotInPod if there are none. getenv and the folder are those of the process, except in tests.
+// errNotInPod if there are none. getenv and the folder are those of the process, except in tests.
 func InPod(getenv func(string) string, folder string) (*Client, error) {
 	if folder == "" {
 		folder = accountFolder
 	}
 	host, port := getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT")
 	if host == "" || port == "" {
-		return nil, ErrNotInPod
+		return nil, errNotInPod
 	}
 	var files [3]string
 	for i, name := range []string{"token", "namespace", "ca.crt"} {
 		content, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrNotInPod, err)
+			return nil, fmt.Errorf("%w: %w", errNotInPod, err)
 		}
 		files[i] = strings.TrimSpace(string(content))
 	}
@@ -104,16 +104,16 @@ func (c *Client) Get(ctx context.Context, name string) (*Secret, error) {
 	return &Secret{name: name, version: o.Metadata.ResourceVersion, data: o.Data}, nil
 }
 
-// Entry returns an entry of the Secret. It returns ErrNoEntry for an entry that does not exist.
+// Entry returns an entry of the Secret. It returns errNoEntry for an entry that does not exist.
 func (s *Secret) Entry(entry string) ([]byte, error) {
 	value, ok := s.data[entry]
 	if !ok {
-		return nil, fmt.Errorf("secret %s: %w: %s", s.name, ErrNoEntry, entry)
+		return nil, fmt.Errorf("secret %s: %w: %s", s.name, errNoEntry, entry)
 	}
 	return value, nil
 }
 
-// Set replaces an entry of a Secret that was read by Get. It returns ErrChanged, and changes nothing, if the Secret
+// Set replaces an entry of a Secret that was read by Get. It returns errChanged, and changes nothing, if the Secret
 // was changed since.
 func (c *Client) Set(ctx context.Context, s *Secret, entry string, value []byte) error {
 	var change object
@@ -158,7 +158,7 @@ func problem(status int, method, name string) error {
 	case http.StatusOK:
 		return nil
 	case http.StatusConflict:
-		return fmt.Errorf("secret %s: %w", name, ErrChanged)
+		return fmt.Errorf("secret %s: %w", name, errChanged)
 	case http.StatusNotFound:
 		return fmt.Errorf("there is no Secret %s in this namespace", name)
 	case http.StatusUnauthorized, http.StatusForbidden:

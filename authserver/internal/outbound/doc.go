@@ -1,6 +1,6 @@
-// Package outbound sends requests to URLs that a client or a stranger chose: client metadata
-// documents, JWK Sets, back-channel logout and the keys of trusted issuers. Nothing else in the
-// server may send such a request.
+// Package outbound sends requests to URLs that a client, an administrator or a stranger chose: client
+// metadata documents, JWK Sets, back-channel logout, webhooks and the keys of trusted issuers. Nothing
+// else in the server may send such a request.
 //
 // A [Guard] keeps these requests from reaching the server's own network (server-side request
 // forgery) and from taking its memory or its time:

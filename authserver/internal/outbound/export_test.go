@@ -30,3 +30,6 @@ const (
 	MaxAtOnce = maxAtOnce
 	HostBurst = hostBurst
 )
+
+// CheckURL is checkURL.
+var CheckURL = checkURL

@@ -1,25 +1,16 @@
 package outbound
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"mime"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
-	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/singleflight"
-
-	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
 )
 
 // ErrRefused is returned for a URL or an address that no request may go to. The text says why,
@@ -32,55 +23,12 @@ var ErrUnavailable = errors.New("not available now")
 // ErrBusy is the ErrUnavailable of a request that was not sent, because there are too many.
 var ErrBusy = fmt.Errorf("%w: too many requests", ErrUnavailable)
 
-// How many requests of a kind a host or an address gets. Cached documents do not count.
-const (
-	hostBurst    = 20
-	hostInterval = 200 * time.Millisecond
-)
-
 // Bounds of requests.
 const (
 	defaultTimeout = 3 * time.Second
 	maxAtOnce      = 16
 	maxHeader      = 16 << 10 // bytes of a response's header
 	userAgent      = "Hallpass"
-)
-
-// Kind is a kind of document or of notification.
-type Kind struct {
-	// Name is what errors and the log call it.
-	Name string
-	// MaxBytes bounds a document. The body of the response to a notification is not read.
-	MaxBytes int64
-	// MediaTypes are the accepted media types of a document.
-	MediaTypes []string
-	// MaxEntries bounds how many documents and failures are cached.
-	MaxEntries int
-	// SecretURLs says that URLs may have secrets: errors and the log have only their scheme and host.
-	SecretURLs bool
-}
-
-// The kinds of documents and notifications.
-var (
-	// ClientMetadata is a client ID metadata document.
-	ClientMetadata = &Kind{
-		Name: "client metadata document", MaxBytes: 5 << 10, MaxEntries: 1000, MediaTypes: []string{"application/json"},
-	}
-	// JWKSet is a JWK Set of a client or an issuer (RFC 7517 section 5).
-	JWKSet = &Kind{
-		Name: "JWK Set", MaxBytes: 64 << 10, MaxEntries: 200,
-		MediaTypes: []string{"application/json", "application/jwk-set+json"},
-	}
-	// StrangersJWKSet is a JWK Set of a client that nobody has registered. It is a kind of its own, so that slow
-	// or many ones do not affect those of other clients.
-	StrangersJWKSet = &Kind{
-		Name: "JWK Set", MaxBytes: 64 << 10, MaxEntries: 200,
-		MediaTypes: []string{"application/json", "application/jwk-set+json"},
-	}
-	// Discovery is the metadata of an issuer (OpenID Connect Discovery section 4).
-	Discovery = &Kind{
-		Name: "issuer's metadata", MaxBytes: 64 << 10, MaxEntries: 200, MediaTypes: []string{"application/json"},
-	}
 )
 
 // Document is a document that was fetched.
@@ -122,18 +70,6 @@ type Guard struct {
 	kinds map[*Kind]*kindState
 }
 
-// kindState is what a guard has for each kind, so that many requests of one kind, which strangers may
-// cause, do not delay others.
-type kindState struct {
-	*Kind
-	guard   *Guard
-	client  *http.Client
-	cache   cache
-	limits  *ratelimit.Limiter
-	flights singleflight.Group
-	slots   chan struct{}
-}
-
 // New returns a guard.
 func New(cfg Config) *Guard {
 	g := &Guard{
@@ -167,7 +103,7 @@ func New(cfg Config) *Guard {
 // Check returns an error that wraps ErrRefused if the guard would refuse the URL without a
 // request. It does not resolve the name.
 func (g *Guard) Check(rawURL string) error {
-	_, err := CheckURL(rawURL, g.exception)
+	_, err := checkURL(rawURL, g.exception)
 	return err
 }
 
@@ -250,7 +186,7 @@ func (k *kindState) failed(ctx context.Context, rawURL string, err error) error 
 	if k.SecretURLs {
 		shown = originOf(rawURL)
 	}
-	k.guard.log.WarnContext(ctx, "request to a URL of a client failed",
+	k.guard.log.WarnContext(ctx, "outbound request failed",
 		"event", "outbound_request_failed", "kind", k.Name, "url", shown, "reason", err)
 	return fmt.Errorf("%s at %s: %w", k.Name, shown, err)
 }
@@ -262,137 +198,4 @@ func originOf(rawURL string) string {
 		return "a URL"
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
-}
-
-// state returns what the guard has for a kind.
-func (g *Guard) state(kind *Kind) *kindState {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	k, ok := g.kinds[kind]
-	if !ok {
-		k = &kindState{
-			Kind:   kind,
-			guard:  g,
-			cache:  cache{max: kind.MaxEntries, entries: map[string]*entry{}},
-			limits: ratelimit.New(g.now, hostBurst, hostInterval),
-			slots:  make(chan struct{}, maxAtOnce),
-		}
-		k.client = &http.Client{
-			Transport: g.transport(&http.Transport{ // its zero Proxy means none, whatever the environment says
-				DialContext:            k.dial,
-				DisableCompression:     true,
-				DisableKeepAlives:      true, // each request checks its address
-				MaxResponseHeaderBytes: maxHeader,
-			}),
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
-		g.kinds[kind] = k
-	}
-	return k
-}
-
-// fetch gets a document, and returns for how long it is fresh.
-func (k *kindState) fetch(ctx context.Context, rawURL string) (Document, time.Duration, error) {
-	header := http.Header{"Accept": {strings.Join(k.MediaTypes, ", ")}}
-	got, body, err := k.send(ctx, http.MethodGet, rawURL, header, nil)
-	if err != nil {
-		return Document{}, 0, err
-	}
-	mediaType, _, err := mime.ParseMediaType(got.Get("Content-Type"))
-	if err != nil || !slices.Contains(k.MediaTypes, mediaType) {
-		return Document{}, 0, fmt.Errorf("its Content-Type is %q, and must be %s",
-			got.Get("Content-Type"), strings.Join(k.MediaTypes, " or "))
-	}
-	return Document{Body: body}, freshness(got, k.guard.now()), nil
-}
-
-// send sends a request and returns the header and the body of the response.
-func (k *kindState) send(
-	ctx context.Context,
-	method, rawURL string,
-	header http.Header,
-	content []byte,
-) (http.Header, []byte, error) {
-	u, err := CheckURL(rawURL, k.guard.exception)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := k.allow(strings.ToLower(u.Hostname())); err != nil {
-		return nil, nil, err
-	}
-	select {
-	case k.slots <- struct{}{}:
-		defer func() { <-k.slots }()
-	case <-ctx.Done():
-		return nil, nil, fmt.Errorf("%w: %d other requests are running", ErrBusy, maxAtOnce)
-	}
-	r, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(content))
-	if err != nil {
-		return nil, nil, err
-	}
-	r.Header = header
-	r.Header.Set("User-Agent", userAgent)
-	resp, err := k.client.Do(r)
-	if err != nil {
-		return nil, nil, noResponse(err)
-	}
-	defer resp.Body.Close()
-	body, err := readResponse(resp, method, k.MaxBytes)
-	return resp.Header, body, err
-}
-
-// allow counts a request to a host or an address. It returns an error if there were too many.
-func (k *kindState) allow(target string) error {
-	if k.limits.Allow(target) {
-		return nil
-	}
-	return fmt.Errorf("%w to %s: at most %d at once and %d a second",
-		ErrBusy, target, hostBurst, time.Second/hostInterval)
-}
-
-// noResponse returns the error of a request without a response. It leaves out the URL, which failed adds.
-func noResponse(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
-	if errors.Is(err, ErrRefused) || errors.Is(err, ErrUnavailable) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// readResponse checks a response and reads its body. A document needs the status 200. To a notification, the status is
-// all that matters: a client may respond with a page of any size.
-func readResponse(resp *http.Response, method string, maxBytes int64) ([]byte, error) {
-	status := resp.StatusCode
-	switch {
-	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
-		return nil, fmt.Errorf("%w: it responded %s", ErrUnavailable, statusText(status))
-	case status >= 300 && status < 400:
-		return nil, fmt.Errorf("it responded %s: redirects are not followed", statusText(status))
-	case status < 200 || status > 299 || (method == http.MethodGet && status != http.StatusOK):
-		return nil, fmt.Errorf("it responded %s", statusText(status))
-	case method == http.MethodPost:
-		return nil, nil
-	}
-	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, fmt.Errorf("its Content-Encoding is %q: compressed responses are not read", encoding)
-	}
-	if resp.ContentLength > maxBytes {
-		return nil, fmt.Errorf("it is larger than %d bytes", maxBytes)
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("%w: the response could not be read: %w", ErrUnavailable, err)
-	}
-	if int64(len(body)) > maxBytes {
-		return nil, fmt.Errorf("it is larger than %d bytes", maxBytes)
-	}
-	return body, nil
-}
-
-// statusText returns the number and the name of a status. The server's own text is not used.
-func statusText(status int) string {
-	return strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status)))
 }

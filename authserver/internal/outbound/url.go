@@ -39,9 +39,9 @@ func ParseException(text string) (netip.AddrPort, error) {
 	return a, nil
 }
 
-// CheckURL parses a URL that a Guard with this exception may send a request to, or returns an
+// checkURL parses a URL that a Guard with this exception may send a request to, or returns an
 // error that wraps ErrRefused. It does not resolve the name.
-func CheckURL(text string, exception netip.AddrPort) (*url.URL, error) {
+func checkURL(text string, exception netip.AddrPort) (*url.URL, error) {
 	if len(text) > maxURL {
 		return nil, fmt.Errorf("%w: the URL is longer than %d bytes", ErrRefused, maxURL)
 	}

@@ -34,9 +34,9 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
-// TTL is how old a copy of a list may get before it should be fetched again. A second, so
+// listTTL is how old a copy of a list may get before it should be fetched again. A second, so
 // that a revocation is in force everywhere within about a second.
-const TTL = time.Second
+const listTTL = time.Second
 
 // retention is how long a revoked grant stays in a list: a little longer than an access token
 // may live.
@@ -231,7 +231,7 @@ func (p *Provider) validity() time.Duration { return p.cfg.Lifetime * 3 / 2 }
 func (p *Provider) sign(l grant.List, key *keyring.Key, now time.Time, period int64) (SignedList, error) {
 	list := p.list(l)
 	text, err := statuslist.Sign(statuslist.Token{
-		URI: l.URI, IssuedAt: now, ExpiresAt: now.Add(p.validity()), TTL: TTL, List: list,
+		URI: l.URI, IssuedAt: now, ExpiresAt: now.Add(p.validity()), TTL: listTTL, List: list,
 	}, key)
 	sum := sha256.Sum256(fmt.Appendf(nil, "%x %d %s", list.Digest(), period, key.ID))
 	tag := `W/"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`

@@ -21,7 +21,7 @@ var crockford = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPaddi
 // newRecoveryCodes returns new recovery codes for a user, as they are shown, and their digests. The error is that of
 // random.
 func newRecoveryCodes(random io.Reader, userID string) (codes, digests []string, err error) {
-	for range RecoveryCodes {
+	for range recoveryCodes {
 		raw := make([]byte, recoveryBytes)
 		if _, err := io.ReadFull(random, raw); err != nil {
 			return nil, nil, fmt.Errorf("making a recovery code: %w", err)

@@ -30,8 +30,8 @@ const (
 	MaxFactors = 10
 	// MaxPasskeys is how many passkeys a user can have.
 	MaxPasskeys = 20
-	// RecoveryCodes is how many recovery codes a user gets.
-	RecoveryCodes = 10
+	// recoveryCodes is how many recovery codes a user gets.
+	recoveryCodes = 10
 	// PendingLifetime is how long a login waits for its second step.
 	PendingLifetime = 10 * time.Minute
 	// MaxTries is how often one login can try a second factor. After that, it begins again with the password.

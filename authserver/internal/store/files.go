@@ -27,7 +27,6 @@ func (s *Store) CheckIntegrity(ctx context.Context) error { return s.db.CheckInt
 // Errors of CopyFile.
 var (
 	ErrNotEmpty    = database.ErrNotEmpty
-	ErrCopyDiffers = database.ErrCopyDiffers
 	ErrCopyUnknown = database.ErrCopyUnknown
 )
 

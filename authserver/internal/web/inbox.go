@@ -13,11 +13,10 @@ import (
 // InboxPath is the path of the inbox at the admin listener.
 const InboxPath = "/mail"
 
-var inboxTemplate = template.Must(template.New("inbox.html").Funcs(template.FuncMap{"parts": parts}).
-	ParseFS(pageFiles, "pages/inbox.html"))
-
 // InboxPage returns a page that shows the mails that inbox returns.
 func InboxPage(inbox func(context.Context) ([]mail.Kept, error)) http.Handler {
+	page := template.Must(template.New("inbox.html").Funcs(template.FuncMap{"parts": parts}).
+		ParseFS(pageFiles, "pages/inbox.html"))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mails, err := inbox(r.Context())
 		if err != nil {
@@ -25,7 +24,7 @@ func InboxPage(inbox func(context.Context) ([]mail.Kept, error)) http.Handler {
 			return
 		}
 		var body bytes.Buffer
-		if err := inboxTemplate.Execute(&body, mails); err != nil {
+		if err := page.Execute(&body, mails); err != nil {
 			panic(err) // the template does not fit
 		}
 		h := w.Header()

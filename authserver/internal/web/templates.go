@@ -17,8 +17,9 @@ var pageFiles embed.FS
 // templates are the pages by name. Each defines the body of the common frame.
 type templates map[string]*template.Template
 
-// untranslated are the pages before they have a language.
-var untranslated = func() templates {
+// untranslated returns the pages before they have a language. They are parsed when the first server is made: commands
+// need none.
+var untranslated = sync.OnceValue(func() templates {
 	byName := templates{}
 	names, err := fs.Glob(pageFiles, "pages/*.html")
 	if err != nil {
@@ -33,15 +34,16 @@ var untranslated = func() templates {
 		byName[name] = template.Must(empty.ParseFS(pageFiles, "pages/frame.html", file))
 	}
 	return byName
-}()
+})
 
 // translate returns the pages in each language of the catalog, which are made when they are first needed.
 func translate(texts *catalog.Catalog) map[string]func() templates {
+	pages := untranslated()
 	byLanguage := map[string]func() templates{}
 	for _, language := range catalog.Languages {
 		byLanguage[language] = sync.OnceValue(func() templates {
 			byName := templates{}
-			for name, page := range untranslated {
+			for name, page := range pages {
 				byName[name] = template.Must(page.Clone()).Funcs(printer{texts, language}.functions())
 			}
 			return byName

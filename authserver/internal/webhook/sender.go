@@ -15,8 +15,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
-// Notification is the kind of the requests.
-var Notification = &outbound.Kind{Name: "webhook", SecretURLs: true}
+// notification is the kind of the requests.
+var notification = &outbound.Kind{Name: "webhook", SecretURLs: true}
 
 const (
 	// every is how often a server looks for deliveries.
@@ -86,7 +86,7 @@ func (s *Sender) Run(ctx context.Context) {
 		case <-ticker.C:
 			err = s.Start(ctx)
 		case <-sweep.C:
-			err = s.Queue.ForgetDeliveries(ctx, s.Now().Add(-DeadMemory), MaxDead)
+			err = s.Queue.ForgetDeliveries(ctx, s.Now().Add(-deadMemory), MaxDead)
 		}
 		if err != nil && ctx.Err() == nil {
 			s.Log.DebugContext(ctx, "cannot read which webhooks to call", "error", err)
@@ -163,11 +163,11 @@ func (s *Sender) post(ctx context.Context, w Webhook, secret string, r audit.Rec
 		return err
 	}
 	now := s.Now()
-	signature, err := Sign(secret, r.ID, now, body)
+	signature, err := sign(secret, r.ID, now, body)
 	if err != nil {
 		return err
 	}
-	return s.Guard.PostSigned(ctx, Notification, w.URL, http.Header{
+	return s.Guard.PostSigned(ctx, notification, w.URL, http.Header{
 		"Content-Type":      {"application/json"},
 		"Webhook-Id":        {r.ID},
 		"Webhook-Timestamp": {strconv.FormatInt(now.Unix(), 10)},

@@ -40,9 +40,9 @@ const (
 	MaxWebhooks = 16
 	// MaxWaiting is how many deliveries of one webhook wait at most. Further ones are dropped.
 	MaxWaiting = 10_000
-	// MaxDead is how many deliveries of one webhook are kept after their last attempt, for DeadMemory.
+	// MaxDead is how many deliveries of one webhook are kept after their last attempt, for deadMemory.
 	MaxDead    = 1000
-	DeadMemory = 30 * 24 * time.Hour
+	deadMemory = 30 * 24 * time.Hour
 
 	maxEvents = 50
 	maxGlob   = 100
@@ -165,9 +165,9 @@ func bodyOf(r audit.Record) ([]byte, error) {
 	return json.Marshal(Message{Type: r.Event, Timestamp: r.At, Data: audit.Show(r)})
 }
 
-// Sign returns the signature of a request: the HMAC-SHA256, with the decoded secret as key, of its id, the time in Unix
+// sign returns the signature of a request: the HMAC-SHA256, with the decoded secret as key, of its id, the time in Unix
 // seconds and the body, separated by dots. It returns ErrBad for a malformed secret.
-func Sign(secret, id string, at time.Time, body []byte) (string, error) {
+func sign(secret, id string, at time.Time, body []byte) (string, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, secretPrefix))
 	if err != nil || len(key) == 0 {
 		return "", fmt.Errorf("the secret is %w", ErrBad)

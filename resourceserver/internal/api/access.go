@@ -5,12 +5,10 @@ import (
 	"slices"
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
+	"github.com/hallpass-auth/hallpass/shared/humaapi"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
-
-// securityScheme is the name of the security scheme in the OpenAPI document.
-const securityScheme = "oauth2"
 
 // accessKey is the key of an operation's access in its metadata.
 const accessKey = "access"
@@ -48,7 +46,7 @@ func (a access) security() []map[string][]string {
 	if a.open {
 		return nil
 	}
-	return []map[string][]string{{securityScheme: a.scopes}}
+	return []map[string][]string{{humaapi.SecurityScheme: a.scopes}}
 }
 
 // middleware returns the middleware that enforces the access, before any input is read.

@@ -16,6 +16,7 @@ import (
 	"github.com/hallpass-auth/hallpass/resourceserver/internal/items"
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
+	"github.com/hallpass-auth/hallpass/shared/humaapi"
 	"github.com/hallpass-auth/hallpass/shared/publicdoc"
 )
 
@@ -58,14 +59,14 @@ func newHandler(cfg Config, routes []route) (http.Handler, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	router := newRouter()
+	router := humaapi.NewRouter()
 	description, err := register(router, cfg, routes)
 	if err != nil {
 		return nil, err
 	}
 	public := []string{openAPIPath}
 	cfg.Guard.ServeMetadata(func(path string, h http.Handler) {
-		addPage(router, path, h)
+		humaapi.AddPage(router, path, h)
 		public = append(public, path)
 	}, slices.Collect(maps.Keys(scopesOf(routes)))...)
 	if cfg.Docs {
@@ -73,13 +74,13 @@ func newHandler(cfg Config, routes []route) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	return crossOrigin(headAsGet(router), cfg.AllowedOrigins, public), nil
+	return crossOrigin(humaapi.HeadAsGet(router), cfg.AllowedOrigins, public), nil
 }
 
 // crossOrigin lets scripts of the origins call the API, and scripts of every origin read the documents at the
 // public paths. All methods are allowed, so that a script can read a 405.
 func crossOrigin(next http.Handler, origins, public []string) http.Handler {
-	someOrigins := httpserver.CORS(origins, append([]string{http.MethodHead}, knownMethods...)...)(next)
+	someOrigins := httpserver.CORS(origins, append(humaapi.Methods(), http.MethodHead)...)(next)
 	anyOrigin := publicdoc.AnyOrigin(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if slices.Contains(public, r.URL.Path) {

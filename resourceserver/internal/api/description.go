@@ -5,31 +5,26 @@ import (
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/hallpass-auth/hallpass/shared/humaapi"
 )
 
 // newDescription returns an OpenAPI document without operations. It says how to get a token with the
 // scopes.
 func newDescription(cfg Config, scopes map[string]string) *huma.OpenAPI {
-	return &huma.OpenAPI{
-		OpenAPI: "3.1.0",
-		Info: &huma.Info{
-			Title:   "Hallpass resource API",
-			Version: cfg.Version,
-			License: &huma.License{Name: "MIT", Identifier: "MIT"},
-		},
-		Servers: []*huma.Server{{URL: "/", Description: "This server"}},
-		Components: &huma.Components{
-			Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
-			SecuritySchemes: map[string]*huma.SecurityScheme{securityScheme: {
-				Type:        "oauth2",
-				Description: "Log in with username and password; a client id and secret are for clients that have them.",
-				Flows: &huma.OAuthFlows{Password: &huma.OAuthFlow{
-					TokenURL: cfg.Guard.Issuer() + "/token",
-					Scopes:   scopes,
-				}},
+	return humaapi.NewOpenAPI(humaapi.Description{
+		Title:   "Hallpass resource API",
+		Version: cfg.Version,
+		Security: &huma.SecurityScheme{
+			Type:        "oauth2",
+			Description: "Log in with username and password; a client id and secret are for clients that have them.",
+			Flows: &huma.OAuthFlows{Password: &huma.OAuthFlow{
+				TokenURL: cfg.Guard.Issuer() + "/token",
+				Scopes:   scopes,
 			}},
 		},
-	}
+		Example: humaapi.FieldError{Field: "path.item_id", Message: "invalid integer"},
+	})
 }
 
 // documentChallenges adds the WWW-Authenticate header to the responses that have one.

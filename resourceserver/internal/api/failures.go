@@ -8,7 +8,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/resourceserver/internal/items"
 	"github.com/hallpass-auth/hallpass/shared/database"
-	"github.com/hallpass-auth/hallpass/shared/problem"
+	"github.com/hallpass-auth/hallpass/shared/humaapi"
 )
 
 // Details of problems with items.
@@ -31,7 +31,7 @@ func asProblem(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &field):
-		return invalidField("body."+field.Field, field.Message)
+		return humaapi.InvalidField("body."+field.Field, field.Message)
 	case errors.Is(err, items.ErrNotFound):
 		return huma.Error404NotFound(http.StatusText(http.StatusNotFound))
 	case errors.Is(err, items.ErrCondition):
@@ -39,21 +39,15 @@ func asProblem(err error) error {
 	case errors.Is(err, items.ErrTooMany):
 		return huma.Error409Conflict(sentence(items.ErrTooMany))
 	case errors.Is(err, items.ErrKeyReused):
-		return invalidField("header.Idempotency-Key", "was used before with another request")
+		return humaapi.InvalidField("header.Idempotency-Key", "was used before with another request")
 	case errors.Is(err, items.ErrTooManyKeys):
 		return huma.ErrorWithHeaders(huma.Error429TooManyRequests(sentence(items.ErrTooManyKeys)),
 			http.Header{"Retry-After": {tooManyKeysAfter}})
 	case errors.Is(err, database.ErrUnavailable):
-		unavailable := &Problem{Document: problem.New(http.StatusServiceUnavailable, detailUnavailable), cause: err}
+		unavailable := humaapi.NewProblem(http.StatusServiceUnavailable, detailUnavailable, err)
 		return huma.ErrorWithHeaders(unavailable, http.Header{"Retry-After": {retryAfter}})
 	}
 	return err
-}
-
-// invalidField returns a problem with one field of the request.
-func invalidField(field, message string) error {
-	return newProblemFor(nil, http.StatusUnprocessableEntity, "validation failed",
-		&huma.ErrorDetail{Location: field, Message: message})
 }
 
 // sentence returns the text of an error as a sentence for clients.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 
@@ -15,6 +14,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humamux"
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/gorilla/mux"
+
+	"github.com/hallpass-auth/hallpass/shared/humaapi"
 )
 
 const (
@@ -64,10 +65,10 @@ func register(router *mux.Router, cfg Config, routes []route) (*huma.OpenAPI, er
 	api := humamux.New(router, huma.Config{
 		OpenAPI:      newDescription(cfg, scopesOf(routes)),
 		Formats:      map[string]huma.Format{jsonType: format, "json": format},
-		Transformers: []huma.Transformer{logFailures(cfg.Log)},
+		Transformers: []huma.Transformer{humaapi.LogFailures(cfg.Log)},
 	}, humamux.WithRouteCustomizer(func(op *huma.Operation, r *mux.Route) {
 		allowed, _ := op.Metadata[accessKey].(access)
-		r.Handler(named(op.Path, allowed.middleware(cfg.Guard)(r.GetHandler())))
+		r.Handler(humaapi.Named(op.Path, allowed.middleware(cfg.Guard)(r.GetHandler())))
 		documentChallenges(op.Responses)
 	}))
 	for _, r := range routes {
@@ -139,13 +140,3 @@ func marshalJSON(w io.Writer, v any) error {
 
 // unmarshalJSON reads v from JSON. Repeated names are errors.
 func unmarshalJSON(data []byte, v any) error { return jsonv2.Unmarshal(data, v) }
-
-// logFailures returns a transformer that logs the cause of each problem that has one. It changes nothing.
-func logFailures(log *slog.Logger) huma.Transformer {
-	return func(ctx huma.Context, _ string, v any) (any, error) {
-		if p, ok := v.(*Problem); ok && p.cause != nil {
-			log.ErrorContext(ctx.Context(), "request failed", "error", p.cause)
-		}
-		return v, nil
-	}
-}

@@ -33,8 +33,8 @@ func NewCondition(ifMatch, ifNoneMatch []string) (Condition, error) {
 	return Condition{match, noneMatch}, err
 }
 
-// Holds reports whether a write may go on, given the current tag of the item, or "" if it is not written.
-func (c Condition) Holds(tag string) bool { return c.Matches(tag) && c.NoneMatches(tag) }
+// holds reports whether a write may go on, given the current tag of the item, or "" if it is not written.
+func (c Condition) holds(tag string) bool { return c.Matches(tag) && c.NoneMatches(tag) }
 
 // Matches reports whether If-Match holds. It compares strongly: weak tags never match (section 13.1.1).
 func (c Condition) Matches(tag string) bool {

@@ -1,0 +1,7 @@
+package audit
+
+// NewExporter and Neutral are newExporter and neutral.
+var (
+	NewExporter = newExporter
+	Neutral     = neutral
+)

@@ -1,0 +1,85 @@
+package outbound
+
+import (
+	"net/http"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
+)
+
+// Kind is a kind of document or of notification.
+type Kind struct {
+	// Name is what errors and the log call it, such as "webhook". It tells whose URL it is.
+	Name string
+	// MaxBytes bounds a document. The body of the response to a notification is not read.
+	MaxBytes int64
+	// MediaTypes are the accepted media types of a document.
+	MediaTypes []string
+	// MaxEntries bounds how many documents and failures are cached.
+	MaxEntries int
+	// SecretURLs says that URLs may have secrets: errors and the log have only their scheme and host.
+	SecretURLs bool
+}
+
+// The kinds of documents and notifications.
+var (
+	// ClientMetadata is a client ID metadata document.
+	ClientMetadata = &Kind{
+		Name: "client metadata document", MaxBytes: 5 << 10, MaxEntries: 1000, MediaTypes: []string{"application/json"},
+	}
+	// JWKSet is a JWK Set of a client or an issuer (RFC 7517 section 5).
+	JWKSet = &Kind{
+		Name: "JWK Set", MaxBytes: 64 << 10, MaxEntries: 200,
+		MediaTypes: []string{"application/json", "application/jwk-set+json"},
+	}
+	// StrangersJWKSet is a JWK Set of a client that nobody has registered. It is a kind of its own, so that slow
+	// or many ones do not affect those of other clients.
+	StrangersJWKSet = &Kind{
+		Name: "JWK Set", MaxBytes: 64 << 10, MaxEntries: 200,
+		MediaTypes: []string{"application/json", "application/jwk-set+json"},
+	}
+	// Discovery is the metadata of an issuer (OpenID Connect Discovery section 4).
+	Discovery = &Kind{
+		Name: "issuer's metadata", MaxBytes: 64 << 10, MaxEntries: 200, MediaTypes: []string{"application/json"},
+	}
+)
+
+// kindState is what a guard has for each kind, so that many requests of one kind, which strangers may
+// cause, do not delay others.
+type kindState struct {
+	*Kind
+	guard   *Guard
+	client  *http.Client
+	cache   cache
+	limits  *ratelimit.Limiter
+	flights singleflight.Group
+	slots   chan struct{}
+}
+
+// state returns what the guard has for a kind.
+func (g *Guard) state(kind *Kind) *kindState {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	k, ok := g.kinds[kind]
+	if !ok {
+		k = &kindState{
+			Kind:   kind,
+			guard:  g,
+			cache:  cache{max: kind.MaxEntries, entries: map[string]*entry{}},
+			limits: ratelimit.New(g.now, hostBurst, hostInterval),
+			slots:  make(chan struct{}, maxAtOnce),
+		}
+		k.client = &http.Client{
+			Transport: g.transport(&http.Transport{ // its zero Proxy means none, whatever the environment says
+				DialContext:            k.dial,
+				DisableCompression:     true,
+				DisableKeepAlives:      true, // each request checks its address
+				MaxResponseHeaderBytes: maxHeader,
+			}),
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+		g.kinds[kind] = k
+	}
+	return k
+}
