@@ -220,7 +220,7 @@ func waitForStore(ctx context.Context, d Database, log *slog.Logger) (*store.Sto
 const writeInterval = 10 * time.Second
 
 // databaseCheck returns a check that the database can be read, and, at least every ten seconds,
-// that it can be written: a server with a full disk is not ready.
+// that it can be written: a server whose SQLite has a full disk is not ready.
 func databaseCheck() func(context.Context, *store.Store) error {
 	var written atomic.Pointer[time.Time] // when the last write succeeded
 	return func(ctx context.Context, data *store.Store) error {

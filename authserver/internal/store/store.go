@@ -169,8 +169,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return unavailable("ping", s.read.scanRow(ctx, "SELECT EXISTS (SELECT 1 FROM users)", nil, &exists))
 }
 
-// CheckWritable checks that the database can be written: that the disk is not full, and the
-// server not read-only. It changes no row of the store.
+// CheckWritable checks that the database can be written: that the disk of SQLite is not full, and
+// PostgreSQL is not read-only. It changes no row of the store.
 func (s *Store) CheckWritable(ctx context.Context) error { return s.db.CheckWritable(ctx) }
 
 // seconds returns a time as the database stores it: Unix seconds, NULL for the zero time.
