@@ -72,7 +72,7 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	},
 	"SetPassword":  func(ctx context.Context, s *store.Store) error { return s.SetPassword(ctx, "x", "hash", start) },
 	"DisableUser":  func(ctx context.Context, s *store.Store) error { return s.DisableUser(ctx, "x", start) },
-	"EnableUser":   func(ctx context.Context, s *store.Store) error { return s.EnableUser(ctx, "x") },
+	"EnableUser":   func(ctx context.Context, s *store.Store) error { return s.EnableUser(ctx, "x", start) },
 	"DeleteUser":   func(ctx context.Context, s *store.Store) error { return s.DeleteUser(ctx, "x", start) },
 	"ReplaceHash":  func(ctx context.Context, s *store.Store) error { return s.ReplaceHash(ctx, "x", "old", "new") },
 	"CreateClient": func(ctx context.Context, s *store.Store) error { return s.CreateClient(ctx, newClient("x")) },
@@ -82,7 +82,7 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		return err
 	},
 	"SetClientSecret": func(ctx context.Context, s *store.Store) error {
-		return s.SetClientSecret(ctx, "x", "digest")
+		return s.SetClientSecret(ctx, "x", "digest", start)
 	},
 	"DeleteClient": func(ctx context.Context, s *store.Store) error { return s.DeleteClient(ctx, "x", start) },
 	"StartGrant": func(ctx context.Context, s *store.Store) error {
@@ -264,13 +264,13 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	"Consents":      func(ctx context.Context, s *store.Store) error { _, err := s.Consents(ctx, "x"); return err },
 	"RevokeConsent": func(ctx context.Context, s *store.Store) error { return s.RevokeConsent(ctx, "x", "x", start) },
 	"DescribeScope": func(ctx context.Context, s *store.Store) error {
-		return s.DescribeScope(ctx, resource.ScopeDescription{Scope: "x", Text: "x"})
+		return s.DescribeScope(ctx, resource.ScopeDescription{Scope: "x", Text: "x"}, start)
 	},
 	"ScopeDescriptions": func(ctx context.Context, s *store.Store) error {
 		_, err := s.ScopeDescriptions(ctx)
 		return err
 	},
-	"ForgetScope":   func(ctx context.Context, s *store.Store) error { return s.ForgetScope(ctx, "x") },
+	"ForgetScope":   func(ctx context.Context, s *store.Store) error { return s.ForgetScope(ctx, "x", start) },
 	"CreateAPI":     func(ctx context.Context, s *store.Store) error { return s.CreateAPI(ctx, newAPI("x")) },
 	"APIByAudience": func(ctx context.Context, s *store.Store) error { _, err := s.APIByAudience(ctx, "x"); return err },
 	"APIs":          func(ctx context.Context, s *store.Store) error { _, err := s.APIs(ctx); return err },
