@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"strconv"
 	"testing"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
@@ -284,6 +285,23 @@ func testClosed(t *testing.T, s *store.Store) {
 	must(t, s.Close())
 	for name, call := range calls {
 		expect(t, name, call(t.Context(), s), store.ErrUnavailable)
+	}
+}
+
+// FailEach calls every method again and again, until none of its statements fails. Fail is called before each try: it
+// makes the statement with this number fail, and returns a function that reports whether that has failed. The method
+// must return ErrUnavailable then. Migrate is left out: it tries some statements again by itself.
+func FailEach(t *testing.T, s *store.Store, fail func(number int) (failed func() bool)) {
+	t.Helper()
+	for name, call := range calls {
+		for number := 1; name != "Migrate"; number++ {
+			failed := fail(number)
+			err := call(t.Context(), s)
+			if !failed() {
+				break
+			}
+			expect(t, name+", statement "+strconv.Itoa(number), err, store.ErrUnavailable)
+		}
 	}
 }
 
