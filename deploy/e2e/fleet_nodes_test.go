@@ -43,7 +43,7 @@ type databaseFleet struct {
 // startDatabaseFleet starts the nodes and the proxy, and waits until all nodes replicate. They end with the test.
 func startDatabaseFleet(t *testing.T) *databaseFleet {
 	t.Helper()
-	f := &databaseFleet{scope: fmt.Sprintf("hp%d", os.Getpid()), bin: fleetPrograms(t), folder: fleetFolder(t)}
+	f := &databaseFleet{scope: fmt.Sprintf("hp%d", os.Getpid()), bin: fleetPrograms(t), folder: openFolder(t)}
 	f.removeLeftovers(t)
 	prefix := f.freeNetwork(t)
 	f.layNetwork(t, prefix+".1/24")
@@ -98,8 +98,8 @@ func fleetPrograms(t *testing.T) string {
 	return found[len(found)-1]
 }
 
-// fleetFolder returns a folder that the user postgres can write.
-func fleetFolder(t *testing.T) string {
+// openFolder returns a folder that the user postgres can write.
+func openFolder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "fleet") //nolint:usetesting // that of t.TempDir is closed to other users
 	if err != nil {

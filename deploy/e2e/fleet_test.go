@@ -11,7 +11,7 @@ import (
 
 // Flags of `make test-fleet` and `make soak`.
 var (
-	runFleet    = flag.Bool("fleet", false, "run the tests of failover: deploy/docs/failover.md")
+	runFleet    = flag.Bool("fleet", false, "run the tests of failover and of full disks: deploy/docs/failover.md")
 	fleetFaults = flag.String("fleet-faults", "", "inject only the fault with this name")
 	fleetRounds = flag.Int("fleet-rounds", 3, "how often each fault is injected")
 )

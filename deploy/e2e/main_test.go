@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 // leaveOutOtherSuites leaves out the tests of `make test-fleet` and `make soak`, unless their flags are given.
 func leaveOutOtherSuites() {
 	flag.Parse()
-	for name, wanted := range map[string]bool{"TestFleet$": *runFleet, "TestSoak$": *soakFor > 0} {
+	for name, wanted := range map[string]bool{"Test(Fleet|FullDisk)$": *runFleet, "TestSoak$": *soakFor > 0} {
 		if skip := flag.Lookup("test.skip").Value; !wanted {
 			_ = skip.Set(strings.TrimPrefix(skip.String()+"|"+name, "|"))
 		}

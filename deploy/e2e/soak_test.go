@@ -51,11 +51,11 @@ const (
 )
 
 // TestSoak changes everything that may change under honest and hostile load, again and again: the primary of the
-// database, servers of both tiers, keys, clocks, a full disk. In between, when all is calm, a revoked token is refused
+// database, servers of both tiers, keys, clocks, full disks. In between, when all is calm, a revoked token is refused
 // by every API.
 func TestSoak(t *testing.T) {
 	c, f := startFleet(t, buildSteppedClock(t))
-	disk := startOnSmallDisk(t)
+	disks := []*smallDisk{sqliteOnSmallDisk(t), postgresOnSmallDisk(t)}
 	cs := startClients(t, c, 6)
 	cs.attack()
 	steady := []*member{c.auth[1], c.api[1]} // these are not restarted
@@ -69,7 +69,10 @@ func TestSoak(t *testing.T) {
 		cs.restart(t, c.api[0])
 		mustCommand(t, "", "authserver", "key", "rotate", c.keysFile, "--signs-after", "30s")
 		line += " " + cs.revokeInCalm(t, cs.auth[1]).Round(time.Millisecond).String() + " | "
-		line += cs.stepClock(t, c.auth[fleetServers], round%2 == 0) + " | " + disk.fillAndFree(t) + " |"
+		line += cs.stepClock(t, c.auth[fleetServers], round%2 == 0) + " |"
+		for _, disk := range disks {
+			line += " " + disk.fillAndFree(t) + " |"
+		}
 		cs.checkEnded(t)
 		for i, m := range steady {
 			used := usageOf(t, m.process)

@@ -136,9 +136,9 @@ func (d *DB) Close() error {
 	return errors.Join(d.Write.Close(), d.Read.Close())
 }
 
-// CheckWritable checks that the database can be written: that the disk is not full and the
-// server is not read-only. It updates the time in a row that exists for this purpose, because
-// SQLite does not write a row that stays the same.
+// CheckWritable checks that the database can be written: that the disk of SQLite is not full and
+// PostgreSQL is not read-only. It updates the time in a row that exists for this purpose, because
+// SQLite does not write a row that stays the same. PostgreSQL finds room for that on a full disk too.
 func (d *DB) CheckWritable(ctx context.Context) error {
 	_, err := d.Exec(ctx, "write",
 		"UPDATE "+goose.DefaultTablename+" SET tstamp = CURRENT_TIMESTAMP WHERE version_id = 0")

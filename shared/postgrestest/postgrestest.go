@@ -52,6 +52,7 @@ type Server struct {
 	frozen    bool     // by Freeze
 	killed    bool     // by Kill
 	process   *exec.Cmd
+	ended     chan struct{} // closed when process has ended
 	databases atomic.Int64
 }
 
@@ -76,21 +77,35 @@ func New() (*Server, error) { return newServer(false) }
 func NewDurable() (*Server, error) { return newServer(true) }
 
 func newServer(durable bool) (*Server, error) {
-	return create(&Server{durable: durable}, func(s *Server) error {
-		return s.run("initdb", "-D", s.data(), "-U", "hallpass", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+	return create(&Server{durable: durable}, "", func(s *Server) error { return initialize(s) })
+}
+
+// NewOn is NewDurable in a new folder of dir, such as a small disk. The server keeps as little WAL as it can.
+func NewOn(dir string) (*Server, error) {
+	options := []string{"-c", "min_wal_size=2MB", "-c", "max_wal_size=4MB"}
+	return create(&Server{durable: true, options: options}, dir, func(s *Server) error {
+		return initialize(s, "--wal-segsize=1")
 	})
 }
 
-// create makes a folder for a server, fills it by initialize, and starts the server.
-func create(s *Server, initialize func(*Server) error) (*Server, error) {
+// initialize creates the database cluster of a server, with further flags of initdb.
+func initialize(s *Server, flags ...string) error {
+	return s.run("initdb", append([]string{
+		"-D", s.data(), "-U", "hallpass", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync",
+	}, flags...)...)
+}
+
+// create makes a folder for a server in parent, or among temporary files if that is empty, fills it, and starts the
+// server.
+func create(s *Server, parent string, fill func(*Server) error) (*Server, error) {
 	var err error
 	if s.bin, err = programs(); err != nil {
 		return nil, err
 	}
-	if s.dir, err = os.MkdirTemp("", "pg"); err != nil { // short: a socket's path has at most 107 bytes
+	if s.dir, err = os.MkdirTemp(parent, "pg"); err != nil { // short: a socket's path has at most 107 bytes
 		return nil, err
 	}
-	for _, step := range []func() error{s.chown, func() error { return initialize(s) }, s.Start} {
+	for _, step := range []func() error{s.chown, func() error { return fill(s) }, s.Start} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(s.dir))
 		}
@@ -119,7 +134,7 @@ func programs() (string, error) {
 	return filepath.Dir(path), err
 }
 
-// Start starts a server that Stop has stopped, and waits until it accepts connections.
+// Start starts a server that Stop has stopped or that has ended by itself, and waits until it accepts connections.
 func (s *Server) Start() error {
 	if s.shared {
 		return errShared
@@ -141,18 +156,42 @@ func (s *Server) Start() error {
 	if err := s.process.Start(); err != nil {
 		return err
 	}
+	process, ended := s.process, make(chan struct{})
+	s.ended = ended
+	go func() {
+		_ = process.Wait() // Stop and Kill end it, and a server that ends by itself has logged why
+		close(ended)
+	}()
+	return s.await(&log)
+}
+
+// await waits until the server accepts connections.
+func (s *Server) await(log *bytes.Buffer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	for {
-		if s.run("pg_isready", "-q", "-h", s.dir) == nil {
-			return nil
-		}
+	for s.run("pg_isready", "-q", "-h", s.dir) != nil {
 		select {
+		case <-s.ended:
+			return fmt.Errorf("PostgreSQL has ended:\n%s", log)
 		case <-ctx.Done():
 			err := s.Stop() // before the log is read
-			return errors.Join(fmt.Errorf("PostgreSQL accepts no connections after %v:\n%s", startTimeout, log.String()), err)
+			return errors.Join(fmt.Errorf("PostgreSQL accepts no connections after %v:\n%s", startTimeout, log), err)
 		case <-time.After(50 * time.Millisecond):
 		}
+	}
+	return nil
+}
+
+// Running reports whether the server runs. One that cannot write its WAL ends by itself.
+func (s *Server) Running() bool {
+	if s.process == nil {
+		return s.shared
+	}
+	select {
+	case <-s.ended:
+		return false
+	default:
+		return true
 	}
 }
 
@@ -168,10 +207,13 @@ func (s *Server) Stop() error {
 	if s.frozen {
 		thawed = s.Thaw()
 	}
-	err := errors.Join(thawed, s.process.Process.Signal(syscall.SIGINT))
-	_ = s.process.Wait() // the exit status does not matter: the server was told to stop
+	err := s.process.Process.Signal(syscall.SIGINT)
+	if errors.Is(err, os.ErrProcessDone) { // by itself
+		err = nil
+	}
+	<-s.ended
 	s.process = nil
-	return err
+	return errors.Join(thawed, err)
 }
 
 // Database creates an empty database and returns its URL. Close deletes it with the server.

@@ -3,6 +3,7 @@ package postgrestest
 import (
 	"errors"
 	"os"
+	"syscall"
 	"testing"
 )
 
@@ -35,6 +36,27 @@ func TestNewServerKeepsDataOverRestart(t *testing.T) {
 	}
 	if _, err := os.Stat(s.dir); !os.IsNotExist(err) {
 		t.Errorf("after Close, %s still exists: %v", s.dir, err)
+	}
+}
+
+// A server that has ended by itself says so, and can be started again.
+func TestServerEndsByItself(t *testing.T) {
+	t.Parallel()
+	s, err := NewOn(os.TempDir())
+	url := Database(t, func() (*Server, error) { return s, err })
+	if err := s.process.Process.Signal(syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	<-s.ended
+	if s.Running() {
+		t.Error("a server that has ended runs")
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.query(t, url, "SELECT 1")
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

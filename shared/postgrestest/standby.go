@@ -24,7 +24,7 @@ func (s *Server) Standby() (*Server, error) {
 	if s.shared {
 		return nil, errShared
 	}
-	standby, err := create(&Server{durable: s.durable}, func(standby *Server) error {
+	standby, err := create(&Server{durable: s.durable}, "", func(standby *Server) error {
 		source := fmt.Sprintf("host=%s user=hallpass application_name=%s", s.dir, standbyName)
 		return standby.run("pg_basebackup", "-D", standby.data(), "-d", source, "--write-recovery-conf",
 			"--wal-method=stream", "--checkpoint=fast", "--no-sync")
@@ -48,7 +48,7 @@ func (s *Server) Kill() error {
 	err := s.signal(syscall.SIGKILL)
 	s.killed = true
 	if s.process != nil {
-		_ = s.process.Wait() // it was killed
+		<-s.ended
 		s.process = nil
 	}
 	return err
@@ -72,7 +72,7 @@ func (s *Server) signal(signal syscall.Signal) error {
 	if s.shared {
 		return errShared
 	}
-	if s.process == nil {
+	if !s.Running() {
 		return errStopped
 	}
 	pid := s.process.Process.Pid

@@ -62,7 +62,7 @@ func (s *Service) ChangeAPI(
 	p APIPatch,
 	match func(resource.API) bool,
 ) (resource.API, error) {
-	return s.Store.UpdateAPI(ctx, audience, func(a resource.API) (resource.API, error) {
+	return s.Store.UpdateAPI(ctx, audience, s.Now(), func(a resource.API) (resource.API, error) {
 		if err := check(match, a); err != nil {
 			return resource.API{}, err
 		}

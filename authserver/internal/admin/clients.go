@@ -162,7 +162,7 @@ func (s *Service) ChangeClient(
 	if err := s.checkAPIs(ctx, p.IntrospectsFor, p.ExchangeFrom, p.ExchangeTo); err != nil {
 		return was, is, err
 	}
-	is, err = s.Store.UpdateClient(ctx, id, func(current client.Client) (client.Client, error) {
+	is, err = s.Store.UpdateClient(ctx, id, s.Now(), func(current client.Client) (client.Client, error) {
 		if err := check(match, current); err != nil {
 			return client.Client{}, err
 		}

@@ -98,12 +98,12 @@ func (s *Service) setSecret(
 	case how.Revoke:
 		return s.Store.ReplaceClientSecret(ctx, c.ID, digest, now)
 	case how.KeepOld != 0:
-		return s.Store.AddClientSecret(ctx, c.ID, digest, now.Add(how.KeepOld))
+		return s.Store.AddClientSecret(ctx, c.ID, digest, now, now.Add(how.KeepOld))
 	}
-	return s.Store.SetClientSecret(ctx, c.ID, digest)
+	return s.Store.SetClientSecret(ctx, c.ID, digest, now)
 }
 
 // EndOldClientSecret ends the secret before the current one. It returns record.ErrNotFound if there is no such client.
 func (s *Service) EndOldClientSecret(ctx context.Context, id string) error {
-	return s.Store.EndOldClientSecret(ctx, id)
+	return s.Store.EndOldClientSecret(ctx, id, s.Now())
 }

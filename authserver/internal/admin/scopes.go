@@ -17,10 +17,10 @@ func (s *Service) DescribeScope(ctx context.Context, d resource.ScopeDescription
 	if err := d.Validate(); err != nil {
 		return err
 	}
-	return s.Store.DescribeScope(ctx, d)
+	return s.Store.DescribeScope(ctx, d, s.Now())
 }
 
 // ForgetScope deletes the description of a scope, or returns record.ErrNotFound. Clients and APIs keep the scope.
 func (s *Service) ForgetScope(ctx context.Context, scope string) error {
-	return s.Store.ForgetScope(ctx, scope)
+	return s.Store.ForgetScope(ctx, scope, s.Now())
 }

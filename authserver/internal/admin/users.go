@@ -195,7 +195,7 @@ func (s *Service) DisableUser(ctx context.Context, username string, match func(a
 // EnableUser lets a disabled user log in again. The errors are those of ChangeUser.
 func (s *Service) EnableUser(ctx context.Context, username string, match func(account.User) bool) error {
 	return s.with(ctx, username, match, func(u account.User) error {
-		return s.Store.EnableUser(ctx, u.Username, matches(match)...)
+		return s.Store.EnableUser(ctx, u.Username, s.Now(), matches(match)...)
 	})
 }
 

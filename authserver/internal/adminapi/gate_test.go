@@ -76,7 +76,7 @@ func TestGate(t *testing.T) {
 		}, 200, ada},
 		{"a service that may no longer", func(h *host) string {
 			token := h.robotToken()
-			_, err := h.data.UpdateClient(t.Context(), robot, func(c client.Client) (client.Client, error) {
+			_, err := h.data.UpdateClient(t.Context(), robot, h.now, func(c client.Client) (client.Client, error) {
 				c.Admin = false
 				return c, nil
 			})

@@ -81,7 +81,7 @@ func request(id string, more ...string) string {
 // An administrator is asked each time, also by a first-party app, and consent is not remembered.
 func TestAuthorizeAsksEachTime(t *testing.T) {
 	h := start(t)
-	_, err := h.data.UpdateClient(t.Context(), app, func(c client.Client) (client.Client, error) {
+	_, err := h.data.UpdateClient(t.Context(), app, h.now, func(c client.Client) (client.Client, error) {
 		c.FirstParty = true
 		return c, nil
 	})

@@ -169,7 +169,7 @@ func TestCodeWithoutPKCE(t *testing.T) {
 	} {
 		b := newBench(t)
 		b.session()
-		_, err := b.data.UpdateClient(t.Context(), "app", func(c client.Client) (client.Client, error) {
+		_, err := b.data.UpdateClient(t.Context(), "app", b.now, func(c client.Client) (client.Client, error) {
 			c.WithoutPKCE = true
 			return c, nil
 		})

@@ -83,7 +83,7 @@ func TestForgedServiceToken(t *testing.T) {
 	b := newBench(t)
 	signer := forger(t, b)
 	e := issuing.New(b.cfg)
-	_, err := b.data.UpdateClient(t.Context(), "app", func(c client.Client) (client.Client, error) {
+	_, err := b.data.UpdateClient(t.Context(), "app", b.now, func(c client.Client) (client.Client, error) {
 		c.Grants, c.Scope = []oauth.GrantType{oauth.GrantClientCredentials}, oauth.Scope{"profile", "items:read"}
 		return c, nil
 	})

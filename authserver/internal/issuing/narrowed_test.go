@@ -62,7 +62,7 @@ func TestRefreshForAnAPIThatWasNarrowed(t *testing.T) {
 		{now: "invoices:write", refused: oauth.CodeInvalidGrant},
 		{now: "items:read profile invoices:read", want: "profile invoices:read"},
 	} {
-		_, err := b.data.UpdateAPI(t.Context(), billing.Audience, func(a resource.API) (resource.API, error) {
+		_, err := b.data.UpdateAPI(t.Context(), billing.Audience, b.now, func(a resource.API) (resource.API, error) {
 			a.Scope = strings.Fields(tt.now)
 			return a, nil
 		})

@@ -165,7 +165,7 @@ func seedDemo(ctx context.Context, data *store.Store, hasher *account.Hasher, no
 		return err
 	}
 	for _, description := range demoDescriptions {
-		if err := data.DescribeScope(ctx, description); err != nil {
+		if err := data.DescribeScope(ctx, description, now); err != nil {
 			return err
 		}
 	}

@@ -18,7 +18,7 @@ type checkedDatabase interface {
 }
 
 // databaseCheck returns a check that the database can be read, and, at least every ten seconds,
-// that it can be written: a server with a full disk is not ready. Checks at the same time share one
+// that it can be written: a server whose SQLite has a full disk is not ready. Checks at the same time share one
 // look at the database. While a new primary waits for its first standby, no write ends, and each of
 // them would hold a connection that logins need.
 func databaseCheck() func(context.Context, checkedDatabase) error {

@@ -35,8 +35,8 @@ func (s *Store) TakeAdminEvents(ctx context.Context, limit int) ([]AdminEvent, e
 		err := r.Scan(&e.id, &e.Event, &e.Subject, &at)
 		e.At = timeOf(at)
 		return e, unavailable("take events", err)
-	}, "DELETE FROM admin_events WHERE id IN (SELECT id FROM admin_events ORDER BY id LIMIT $1 "+
-		s.dialect.skipLocked+") RETURNING id, event, subject, at", limit)
+	}, "WITH oldest AS MATERIALIZED (SELECT id FROM admin_events ORDER BY id LIMIT $1 "+s.dialect.skipLocked+") "+
+		"DELETE FROM admin_events WHERE id IN (SELECT id FROM oldest) RETURNING id, event, subject, at", limit)
 	slices.SortFunc(events, func(a, b AdminEvent) int { return cmp.Compare(a.id, b.id) })
 	return events, err
 }

@@ -77,6 +77,7 @@ func (s *Store) APIs(ctx context.Context) ([]resource.API, error) {
 func (s *Store) UpdateAPI(
 	ctx context.Context,
 	audience string,
+	now time.Time,
 	change func(resource.API) (resource.API, error),
 ) (resource.API, error) {
 	for {
@@ -99,7 +100,7 @@ func (s *Store) UpdateAPI(
 			if done = n == 1; err != nil || !done {
 				return err
 			}
-			return recordThing(ctx, tx, "api_changed", audience, time.Time{})
+			return recordThing(ctx, tx, "api_changed", audience, now)
 		})
 		if err != nil || done {
 			return is, err

@@ -18,11 +18,8 @@ func (s *Store) Record(ctx context.Context, e audit.Event) error {
 }
 
 // addRecord adds an event to the audit log, in the transaction of the change. The actor comes with the context. It
-// locks nothing. An event without a time is of now.
+// locks nothing.
 func addRecord(ctx context.Context, tx transaction, e audit.Event) error {
-	if e.At.IsZero() {
-		e.At = time.Now()
-	}
 	r, err := audit.NewRecord(e, audit.ActorFrom(ctx))
 	if err != nil {
 		return err
@@ -105,7 +102,7 @@ func recordEvent(
 	case audit.SubjectUser:
 		id, err = userIDOf(ctx, tx, subject)
 	case audit.SubjectInvitation:
-		id, err = pseudonymOf(ctx, tx, subject)
+		id, err = pseudonymOf(ctx, tx, subject, at)
 	}
 	if err != nil {
 		return err
@@ -123,8 +120,8 @@ func userIDOf(ctx context.Context, tx transaction, username string) (id string, 
 }
 
 // pseudonymOf returns the random id that stands for an email address in the audit log.
-func pseudonymOf(ctx context.Context, tx transaction, email string) (id string, err error) {
-	fresh, err := audit.NewID(time.Now())
+func pseudonymOf(ctx context.Context, tx transaction, email string, at time.Time) (id string, err error) {
+	fresh, err := audit.NewID(at)
 	if err != nil {
 		return "", err
 	}

@@ -90,6 +90,7 @@ func (s *Store) Clients(ctx context.Context, page record.Page) ([]client.Client,
 func (s *Store) UpdateClient(
 	ctx context.Context,
 	id string,
+	now time.Time,
 	change func(client.Client) (client.Client, error),
 ) (client.Client, error) {
 	for {
@@ -114,7 +115,7 @@ func (s *Store) UpdateClient(
 			if done = n == 1; err != nil || !done {
 				return err
 			}
-			return recordThing(ctx, tx, "client_changed", id, time.Time{}, "changed", changedSettings(was, is))
+			return recordThing(ctx, tx, "client_changed", id, now, "changed", changedSettings(was, is))
 		})
 		if err != nil || done {
 			return is, err
@@ -174,7 +175,7 @@ func clientSettings(c client.Client) []any {
 
 // SetClientSecret replaces the digest of a confidential client's secret. It returns
 // record.ErrNotFound if there is no such client or it is public.
-func (s *Store) SetClientSecret(ctx context.Context, id, digest string) error {
+func (s *Store) SetClientSecret(ctx context.Context, id, digest string, now time.Time) error {
 	return s.inTx(ctx, "set client secret", func(ctx context.Context, tx transaction) error {
 		n, err := changed(ctx, tx, "set client secret",
 			"UPDATE clients SET secret_digest = $2 WHERE id = $1 AND secret_digest <> ''", id, digest)
@@ -184,7 +185,7 @@ func (s *Store) SetClientSecret(ctx context.Context, id, digest string) error {
 		if n == 0 {
 			return errNoClient
 		}
-		return recordEvent(ctx, tx, "client_secret_set", id, time.Time{})
+		return recordEvent(ctx, tx, "client_secret_set", id, now)
 	})
 }
 

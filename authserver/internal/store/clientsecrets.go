@@ -9,7 +9,7 @@ import (
 
 // AddClientSecret replaces the digest of a client's secret and keeps the old one until a time. An
 // even older one ends. It returns record.ErrNotFound if there is no such client or it has no secret.
-func (s *Store) AddClientSecret(ctx context.Context, id, digest string, until time.Time) error {
+func (s *Store) AddClientSecret(ctx context.Context, id, digest string, now, until time.Time) error {
 	return s.inTx(ctx, "add client secret", func(ctx context.Context, tx transaction) error {
 		n, err := changed(ctx, tx, "add client secret",
 			"UPDATE clients SET old_secret_digest = secret_digest, old_secret_beside = $2, old_secret_until = $3, "+
@@ -21,13 +21,13 @@ func (s *Store) AddClientSecret(ctx context.Context, id, digest string, until ti
 		if n == 0 {
 			return errNoClient
 		}
-		return recordEvent(ctx, tx, "client_secret_added", id, time.Time{})
+		return recordEvent(ctx, tx, "client_secret_added", id, now)
 	})
 }
 
 // EndOldClientSecret ends the secret before the current one. It returns record.ErrNotFound if
 // there is no such client.
-func (s *Store) EndOldClientSecret(ctx context.Context, id string) error {
+func (s *Store) EndOldClientSecret(ctx context.Context, id string, now time.Time) error {
 	return s.inTx(ctx, "end old client secret", func(ctx context.Context, tx transaction) error {
 		n, err := changed(ctx, tx, "end old client secret",
 			"UPDATE clients SET old_secret_digest = '', old_secret_beside = '', old_secret_until = NULL WHERE id = $1", id)
@@ -37,7 +37,7 @@ func (s *Store) EndOldClientSecret(ctx context.Context, id string) error {
 		if n == 0 {
 			return errNoClient
 		}
-		return recordEvent(ctx, tx, "client_old_secret_ended", id, time.Time{})
+		return recordEvent(ctx, tx, "client_old_secret_ended", id, now)
 	})
 }
 

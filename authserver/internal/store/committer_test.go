@@ -123,7 +123,7 @@ func TestSQLiteFailedWritesInABatch(t *testing.T) {
 			return err
 		case 1:
 			want[i] = record.ErrNotFound
-			return s.EnableUser(t.Context(), "nobody")
+			return s.EnableUser(t.Context(), "nobody", time.Now())
 		}
 		return s.DisableUser(t.Context(), name(i), time.Now())
 	}, func() {})

@@ -126,9 +126,10 @@ func (s *Store) TakeMailRequests(ctx context.Context, now, until time.Time, limi
 		err = r.Scan(&m.ID, &m.Kind, &m.Typed, &m.UserID, &created, &m.Attempts, &m.Language)
 		m.CreatedAt = timeOf(created)
 		return m, unavailable("take mails", err)
-	}, "UPDATE mail_requests SET due_at = $2, attempts = attempts + 1 WHERE id IN "+
-		"(SELECT id FROM mail_requests WHERE due_at <= $1 AND created_at >= $3 ORDER BY due_at, id LIMIT $4 "+
-		s.dialect.skipLocked+") RETURNING id, kind, typed, user_id, created_at, attempts, language",
+	}, "WITH due AS MATERIALIZED (SELECT id FROM mail_requests WHERE due_at <= $1 AND created_at >= $3 "+
+		"ORDER BY due_at, id LIMIT $4 "+s.dialect.skipLocked+") "+
+		"UPDATE mail_requests SET due_at = $2, attempts = attempts + 1 WHERE id IN (SELECT id FROM due) "+
+		"RETURNING id, kind, typed, user_id, created_at, attempts, language",
 		seconds(now), seconds(until), oldest, limit)
 }
 

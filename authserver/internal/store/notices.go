@@ -57,11 +57,12 @@ func (s *Store) TakeLogoutNotices(
 	}
 	return list(ctx, s.write, "take logout notices", func(r row) (n grant.LogoutNotice, err error) {
 		return n, unavailable("take logout notices", r.Scan(&n.ID, &n.ClientID, &n.Subject, &n.SessionID, &n.Attempts))
-	}, "UPDATE logout_notices SET due_at = $2, attempts = attempts + 1 WHERE id IN "+
-		"(SELECT id FROM logout_notices WHERE due_at <= $1 AND id IN "+
+	}, "WITH due AS MATERIALIZED (SELECT id FROM logout_notices WHERE due_at <= $1 AND id IN "+
 		"(SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY client_id ORDER BY due_at, id) AS place "+
-		"FROM logout_notices WHERE due_at <= $1) AS due WHERE place <= $3 ORDER BY place, id LIMIT $4) "+
-		s.dialect.skipLocked+") RETURNING id, client_id, subject, sid, attempts",
+		"FROM logout_notices WHERE due_at <= $1) AS placed WHERE place <= $3 ORDER BY place, id LIMIT $4) "+
+		s.dialect.skipLocked+") "+
+		"UPDATE logout_notices SET due_at = $2, attempts = attempts + 1 WHERE id IN (SELECT id FROM due) "+
+		"RETURNING id, client_id, subject, sid, attempts",
 		seconds(now), seconds(until), perClient, limit)
 }
 

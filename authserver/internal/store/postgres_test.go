@@ -23,6 +23,16 @@ func TestPostgreSQL(t *testing.T) {
 	storetest.Run(t, freshPostgres)
 }
 
+// A nested loop may run a subquery again for each row. Even then no more is taken than was asked for.
+func TestPostgreSQLNestedLoops(t *testing.T) {
+	t.Parallel()
+	url := migratedPostgres(t)
+	for _, other := range []string{"hashjoin", "mergejoin", "hashagg", "sort", "material", "memoize"} {
+		url += "&enable_" + other + "=off"
+	}
+	storetest.TakeNoMore(t, openPostgres(t, url))
+}
+
 func BenchmarkPostgreSQL(b *testing.B) { storetest.Bench(b, freshPostgres) }
 
 func BenchmarkPostgreSQLRotations(b *testing.B) { storetest.BenchRotations(b, freshPostgres) }

@@ -8,7 +8,7 @@ import (
 )
 
 // DescribeScope stores the description of a scope. It replaces the previous one.
-func (s *Store) DescribeScope(ctx context.Context, d resource.ScopeDescription) error {
+func (s *Store) DescribeScope(ctx context.Context, d resource.ScopeDescription, now time.Time) error {
 	return s.inTx(ctx, "describe scope", func(ctx context.Context, tx transaction) error {
 		_, err := changed(ctx, tx, "describe scope",
 			"INSERT INTO scopes (name, description) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET description = $2",
@@ -16,7 +16,7 @@ func (s *Store) DescribeScope(ctx context.Context, d resource.ScopeDescription) 
 		if err != nil {
 			return err
 		}
-		return recordThing(ctx, tx, "scope_described", d.Scope, time.Time{})
+		return recordThing(ctx, tx, "scope_described", d.Scope, now)
 	})
 }
 
@@ -31,7 +31,7 @@ func (s *Store) ScopeDescriptions(ctx context.Context) ([]resource.ScopeDescript
 
 // ForgetScope deletes the description of a scope. It returns record.ErrNotFound if there is
 // none. Clients and APIs keep the scope.
-func (s *Store) ForgetScope(ctx context.Context, scope string) error {
+func (s *Store) ForgetScope(ctx context.Context, scope string, now time.Time) error {
 	return s.inTx(ctx, "forget scope", func(ctx context.Context, tx transaction) error {
 		n, err := changed(ctx, tx, "forget scope", "DELETE FROM scopes WHERE name = $1", scope)
 		if err == nil && n == 0 {
@@ -40,6 +40,6 @@ func (s *Store) ForgetScope(ctx context.Context, scope string) error {
 		if err != nil {
 			return err
 		}
-		return recordThing(ctx, tx, "scope_forgotten", scope, time.Time{})
+		return recordThing(ctx, tx, "scope_forgotten", scope, now)
 	})
 }

@@ -94,7 +94,7 @@ func recordSignUp(ctx context.Context, tx transaction, u account.User, hasInvita
 	invitation := ""
 	if hasInvitation {
 		var err error
-		if invitation, err = pseudonymOf(ctx, tx, u.Email); err != nil {
+		if invitation, err = pseudonymOf(ctx, tx, u.Email, now); err != nil {
 			return err
 		}
 	}

@@ -327,7 +327,7 @@ func TestSQLiteLockedByAnotherProgram(t *testing.T) {
 	if _, err := other.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.EnableUser(t.Context(), "john.doe"); !errors.Is(err, store.ErrUnavailable) {
+	if err := s.EnableUser(t.Context(), "john.doe", time.Now()); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("a statement while another program has the lock: %v, want ErrUnavailable", err)
 	}
 	if err := s.DisableUser(t.Context(), "john.doe", time.Now()); !errors.Is(err, store.ErrUnavailable) {

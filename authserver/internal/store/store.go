@@ -52,7 +52,9 @@ type dialect struct {
 	// lockGrants are statements that let a transaction wait until no other one changes codes, sessions
 	// or grants, and keep it so. SQLite has one writer at a time.
 	lockGrants []string
-	// skipLocked makes a SELECT leave out rows that another transaction has locked.
+	// skipLocked makes a SELECT leave out rows that another transaction has locked. If the limit of the SELECT matters,
+	// put it into WITH ... AS MATERIALIZED: PostgreSQL may run a subquery of WHERE again for each row, and it finds other
+	// rows each time, because it skips those that the statement has changed.
 	skipLocked string
 	// keyShare makes a SELECT lock its rows against deletion.
 	keyShare string
@@ -169,8 +171,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return unavailable("ping", s.read.scanRow(ctx, "SELECT EXISTS (SELECT 1 FROM users)", nil, &exists))
 }
 
-// CheckWritable checks that the database can be written: that the disk is not full, and the
-// server not read-only. It changes no row of the store.
+// CheckWritable checks that the database can be written: that the disk of SQLite is not full, and
+// PostgreSQL is not read-only. It changes no row of the store.
 func (s *Store) CheckWritable(ctx context.Context) error { return s.db.CheckWritable(ctx) }
 
 // seconds returns a time as the database stores it: Unix seconds, NULL for the zero time.

@@ -76,10 +76,11 @@ func (s *Store) sweepClients(
 	most int,
 ) (int64, error) {
 	return sweep(ctx, tx, "clients",
-		"DELETE FROM clients WHERE id IN (SELECT id FROM clients WHERE source = $1 AND source <> '' AND last_used_at < $2 "+
+		"WITH unused AS MATERIALIZED (SELECT id FROM clients WHERE source = $1 AND source <> '' AND last_used_at < $2 "+
 			"AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client_id = clients.id AND grants.revoked_at IS NULL "+
 			"AND COALESCE(grants.refresh_expires_at + 86400, grants.expires_at) > $3) "+
-			"ORDER BY last_used_at LIMIT $4 "+s.dialect.skipLocked+")",
+			"ORDER BY last_used_at LIMIT $4 "+s.dialect.skipLocked+") "+
+			"DELETE FROM clients WHERE id IN (SELECT id FROM unused)",
 		string(source), seconds(now.Add(-unused)), seconds(now), most)
 }
 

@@ -102,7 +102,7 @@ func (s *Store) DisableUserIf(ctx context.Context, username string, now time.Tim
 
 // EnableUser lets a disabled user log in again. It returns record.ErrNotFound if there is no such
 // user, or the error of a condition that does not hold.
-func (s *Store) EnableUser(ctx context.Context, username string, conditions ...Condition) error {
+func (s *Store) EnableUser(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
 	return s.inTx(ctx, "enable user", func(ctx context.Context, tx transaction) error {
 		if err := s.check(ctx, tx, username, conditions); err != nil {
 			return err
@@ -114,7 +114,7 @@ func (s *Store) EnableUser(ctx context.Context, username string, conditions ...C
 		if n == 0 {
 			return errNoUser
 		}
-		return recordEvent(ctx, tx, "user_enabled", username, time.Time{})
+		return recordEvent(ctx, tx, "user_enabled", username, now)
 	})
 }
 

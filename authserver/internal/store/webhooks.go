@@ -108,7 +108,6 @@ func (s *Store) TakeDeliveries(
 	limit int,
 ) ([]webhook.Delivery, error) {
 	return list(ctx, s.write, "take deliveries", scanDelivery,
-		// PostgreSQL may run a subquery in WHERE more than once, and skip what the run before has locked.
 		"WITH due AS MATERIALIZED (SELECT record FROM webhook_deliveries WHERE webhook = $1 AND due_at <= $2 "+
 			"ORDER BY due_at, record LIMIT $4 "+s.dialect.skipLocked+") "+
 			"UPDATE webhook_deliveries SET due_at = $3, attempts = attempts + 1 WHERE webhook = $1 "+

@@ -106,7 +106,8 @@ func TestEndOtherLogins(t *testing.T) {
 func TestEndApp(t *testing.T) {
 	t.Parallel()
 	s := newAccountSite(t)
-	s.must(s.data.DescribeScope(t.Context(), resource.ScopeDescription{Scope: "items:read", Text: "See your items"}))
+	description := resource.ScopeDescription{Scope: "items:read", Text: "See your items"}
+	s.must(s.data.DescribeScope(t.Context(), description, s.clock()))
 	got := s.post(login("client_id", public, "grant_type", "password", "scope", "items:read"))
 	s.expectOK("a token", got)
 	token, _ := got.body["access_token"].(string)

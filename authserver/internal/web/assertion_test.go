@@ -447,7 +447,7 @@ func TestTwoSecrets(t *testing.T) {
 	fresh, digest, err := client.GenerateSecret(rand.Reader)
 	s.must(err)
 	s.hide(fresh)
-	s.must(s.data.AddClientSecret(t.Context(), reporter, digest, s.clock().Add(time.Hour)))
+	s.must(s.data.AddClientSecret(t.Context(), reporter, digest, s.clock(), s.clock().Add(time.Hour)))
 	const body = "grant_type=client_credentials"
 	s.expectOK("old secret", s.post(body, basic(reporter, s.secrets[reporter])))
 	s.expectOK("new secret", s.post(body, basic(reporter, fresh)))

@@ -368,7 +368,7 @@ func TestBackchannelLogoutIsNotSent(t *testing.T) {
 // changeApp changes openIDApp.
 func (w *told) changeApp(change func(*client.Client)) {
 	w.t.Helper()
-	_, err := w.data.UpdateClient(w.t.Context(), openIDApp, func(c client.Client) (client.Client, error) {
+	_, err := w.data.UpdateClient(w.t.Context(), openIDApp, w.clock(), func(c client.Client) (client.Client, error) {
 		change(&c)
 		return c, nil
 	})

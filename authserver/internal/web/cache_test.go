@@ -178,7 +178,7 @@ func TestChangedClient(t *testing.T) {
 	secret, digest, err := client.GenerateSecret(rand.Reader)
 	s.must(err)
 	s.hide(secret)
-	s.must(s.data.SetClientSecret(t.Context(), service, digest))
+	s.must(s.data.SetClientSecret(t.Context(), service, digest, s.clock()))
 	s.wait(issuing.CacheTime - time.Nanosecond)
 	s.mustCall("/token", credentialsForm)
 	s.wait(time.Nanosecond)

@@ -52,6 +52,6 @@ func TestLastAdministratorIsNotDeleted(t *testing.T) {
 	s.must(s.data.DisableUser(t.Context(), jane, s.clock()))
 	remove := func() answer { return s.submit("/account/delete", "username", john, "password", password) }
 	remove().says("the last one", http.StatusBadRequest, "Nobody else administers this server.")
-	s.must(s.data.EnableUser(t.Context(), jane))
+	s.must(s.data.EnableUser(t.Context(), jane, s.clock()))
 	remove().leadsTo("one of two", "/account/deleted")
 }

@@ -329,7 +329,7 @@ func TestDeviceOfANarrowedClient(t *testing.T) {
 	before, between, nothing := s.start("client_id=tv"), s.start("client_id=tv"), s.start("client_id=tv&scope=items:read")
 	s.decide(between, "allow")
 	set := func(scope ...string) {
-		_, err := s.data.UpdateClient(t.Context(), tv, func(c client.Client) (client.Client, error) {
+		_, err := s.data.UpdateClient(t.Context(), tv, s.clock(), func(c client.Client) (client.Client, error) {
 			c.Scope = scope
 			return c, nil
 		})
@@ -347,7 +347,7 @@ func TestDeviceOfANarrowedClient(t *testing.T) {
 			t.Errorf("scope %q", got)
 		}
 	}
-	_, err := s.data.UpdateClient(t.Context(), tv, func(c client.Client) (client.Client, error) {
+	_, err := s.data.UpdateClient(t.Context(), tv, s.clock(), func(c client.Client) (client.Client, error) {
 		c.Grants = []oauth.GrantType{oauth.GrantPassword}
 		return c, nil
 	})

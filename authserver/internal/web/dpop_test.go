@@ -182,7 +182,7 @@ func TestDPoPReplay(t *testing.T) {
 func TestRequiredDPoP(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	_, err := s.data.UpdateClient(t.Context(), public, func(c client.Client) (client.Client, error) {
+	_, err := s.data.UpdateClient(t.Context(), public, s.clock(), func(c client.Client) (client.Client, error) {
 		c.RequireDPoP = true
 		return c, nil
 	})

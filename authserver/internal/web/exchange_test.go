@@ -351,7 +351,7 @@ func TestExchangeAfterAChange(t *testing.T) {
 	t.Parallel()
 	s := newExchangeSite(t)
 	raw := access(s.userToken("items:read"))
-	_, err := s.data.UpdateClient(t.Context(), orders, func(c client.Client) (client.Client, error) {
+	_, err := s.data.UpdateClient(t.Context(), orders, s.clock(), func(c client.Client) (client.Client, error) {
 		c.ExchangeTo = []string{groupsAPI}
 		return c, nil
 	})

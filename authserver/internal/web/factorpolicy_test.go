@@ -141,7 +141,7 @@ func TestPasswordGrantOfMember(t *testing.T) {
 func TestPasswordGrantIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newFactorSite(t)
-	_, err := s.data.UpdateClient(t.Context(), public, func(c client.Client) (client.Client, error) {
+	_, err := s.data.UpdateClient(t.Context(), public, s.clock(), func(c client.Client) (client.Client, error) {
 		c.RequireSecondFactor = true
 		return c, nil
 	})

@@ -101,7 +101,8 @@ func TestScopesOfTheMetadata(t *testing.T) {
 		if diff := cmp.Diff(want, document["scopes_supported"]); diff != "" || document["issuer"] != issuer {
 			t.Errorf("issuer %v, scopes (-want +got):\n%s", document["issuer"], diff)
 		}
-		s.must(s.data.DescribeScope(t.Context(), resource.ScopeDescription{Scope: "items:read", Text: "See your items"}))
+		description := resource.ScopeDescription{Scope: "items:read", Text: "See your items"}
+		s.must(s.data.DescribeScope(t.Context(), description, s.clock()))
 	}
 	s.must(s.data.Close())
 	got := s.metadata()

@@ -100,7 +100,7 @@ func TestScopesAboutTheUser(t *testing.T) {
 		{"openid email", "openid groups", ""},
 		{"openid email", "", "openid email"},
 	} {
-		_, err := s.data.UpdateClient(t.Context(), openIDApp, func(c client.Client) (client.Client, error) {
+		_, err := s.data.UpdateClient(t.Context(), openIDApp, s.clock(), func(c client.Client) (client.Client, error) {
 			c.Scope = strings.Fields(tt.registered)
 			return c, nil
 		})

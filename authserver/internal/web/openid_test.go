@@ -135,7 +135,7 @@ func TestIDToken(t *testing.T) {
 	s.wait(time.Minute)
 	sids := map[any]bool{}
 	for _, algorithm := range keyring.IDTokenAlgorithms {
-		_, err := s.data.UpdateClient(t.Context(), openIDApp, func(c client.Client) (client.Client, error) {
+		_, err := s.data.UpdateClient(t.Context(), openIDApp, s.clock(), func(c client.Client) (client.Client, error) {
 			c.IDTokenAlgorithm = algorithm
 			return c, nil
 		})
@@ -344,7 +344,7 @@ func TestOpenIDConnectIsOff(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.addOpenIDApp(func(c *client.Client) { c.Scope = oauth.Scope{"openid", "items:read"} })
-	s.must(s.data.DescribeScope(t.Context(), resource.ScopeDescription{Scope: "openid", Text: "Log in"}))
+	s.must(s.data.DescribeScope(t.Context(), resource.ScopeDescription{Scope: "openid", Text: "Log in"}, s.clock()))
 	cookie := s.sessionCookie()
 	got := s.serve(withCookie(openIDRequest("state", "st"), cookie))
 	if says := s.expectError("openid", got, "invalid_scope"); !strings.Contains(says, "HALLPASS_KEYS_FILE") {

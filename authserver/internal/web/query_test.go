@@ -145,7 +145,7 @@ func TestAuthorizationWithoutPKCE(t *testing.T) {
 	cookie := s.sessionCookie()
 	s.addRedirecting("strict", "digest", true, "https://app.example/cb")
 	s.addRedirecting("lax", "digest", true, "https://app.example/cb")
-	_, err := s.data.UpdateClient(t.Context(), "lax", func(c client.Client) (client.Client, error) {
+	_, err := s.data.UpdateClient(t.Context(), "lax", s.clock(), func(c client.Client) (client.Client, error) {
 		c.WithoutPKCE = true
 		return c, c.Validate()
 	})

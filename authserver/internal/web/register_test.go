@@ -192,7 +192,7 @@ func testManagement(t *testing.T, s *site) {
 		got.member("registration_access_token") != token {
 		t.Errorf("PUT: status %d %s", got.status, got.text)
 	}
-	_, err := s.data.UpdateClient(t.Context(), id, func(c client.Client) (client.Client, error) {
+	_, err := s.data.UpdateClient(t.Context(), id, s.clock(), func(c client.Client) (client.Client, error) {
 		c.RequireDPoP = true
 		return c, nil
 	})
@@ -236,7 +236,7 @@ func TestRegisteredScope(t *testing.T) {
 	if got.status != http.StatusCreated || got.member("scope") != "profile items:read" {
 		t.Fatalf("status %d %s", got.status, got.text)
 	}
-	_, err := s.data.UpdateClient(t.Context(), id, func(c client.Client) (client.Client, error) {
+	_, err := s.data.UpdateClient(t.Context(), id, s.clock(), func(c client.Client) (client.Client, error) {
 		c.Scope = oauth.Scope{"profile"}
 		return c, nil
 	})

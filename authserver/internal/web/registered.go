@@ -70,7 +70,7 @@ func (e *endpoints) replaceRegistered(w http.ResponseWriter, r *http.Request) er
 			Describe("a client cannot get or lose its secret: register another one")
 	}
 	ctx := asClient(r.Context(), c.ID)
-	c, err = e.cfg.Sessions.UpdateClient(ctx, c.ID, func(was client.Client) (client.Client, error) {
+	c, err = e.cfg.Sessions.UpdateClient(ctx, c.ID, e.cfg.Now(), func(was client.Client) (client.Client, error) {
 		was.Name, was.Grants, was.RedirectURIs = said.Name, said.Grants, said.RedirectURIs
 		// An administrator may have required these.
 		was.RequireDPoP = was.RequireDPoP || said.RequireDPoP

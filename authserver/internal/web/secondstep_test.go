@@ -353,7 +353,7 @@ func TestClientRequiresSecondFactor(t *testing.T) {
 	t.Parallel()
 	s := newFactorSite(t)
 	s.arrives("the password alone", s.password())
-	_, err := s.data.UpdateClient(t.Context(), codeApp, func(c client.Client) (client.Client, error) {
+	_, err := s.data.UpdateClient(t.Context(), codeApp, s.clock(), func(c client.Client) (client.Client, error) {
 		c.RequireSecondFactor = true
 		return c, nil
 	})

@@ -19,7 +19,7 @@ const service = "service"
 func (s *site) addService() {
 	s.t.Helper()
 	s.addClient(service, "service-secret", oauth.GrantClientCredentials, oauth.GrantPassword, oauth.GrantRefreshToken)
-	_, err := s.data.UpdateClient(s.t.Context(), service, func(c client.Client) (client.Client, error) {
+	_, err := s.data.UpdateClient(s.t.Context(), service, s.clock(), func(c client.Client) (client.Client, error) {
 		c.Introspects, c.IntrospectsFor = true, []string{client.DefaultAPI}
 		return c, nil
 	})

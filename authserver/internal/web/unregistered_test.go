@@ -65,7 +65,8 @@ func newDocumentSite(t *testing.T, policy ...string) *documentSite {
 		guard := outbound.New(outbound.Config{Exception: address, Timeout: time.Hour, Now: cfg.Now, Log: cfg.Log})
 		cfg.Documents = clientmeta.NewDocuments(parsed, guard, cfg.Log)
 	})
-	d.must(d.data.DescribeScope(t.Context(), resource.ScopeDescription{Scope: "items:read", Text: "See your items"}))
+	description := resource.ScopeDescription{Scope: "items:read", Text: "See your items"}
+	d.must(d.data.DescribeScope(t.Context(), description, d.clock()))
 	d.document = func(id string) any {
 		return map[string]any{
 			"client_id": id, "client_name": "Agent", "redirect_uris": []string{"http://localhost/cb", "cursor://a.b/cb"},

@@ -113,7 +113,7 @@ func disabledAdministratorLeaves(t *testing.T, s *store.Store) {
 	off.DisabledAt = start
 	must(t, s.CreateUser(t.Context(), off))
 	_, err := s.UpdateUser(t.Context(), "off", start, func(u account.User) (account.User, error) {
-		must(t, s.EnableUser(t.Context(), "off"))
+		must(t, s.EnableUser(t.Context(), "off", start))
 		must(t, s.DeleteUserIf(t.Context(), "ada", start, store.KeepAdministrator))
 		u.Groups = nil
 		return u, nil
@@ -136,7 +136,7 @@ func changeUnlessChanged(t *testing.T, s *store.Store) {
 	for what, err := range map[string]error{
 		"delete":  s.DeleteUserIf(t.Context(), "ada", start, refuse),
 		"disable": s.DisableUserIf(t.Context(), "ada", start, refuse),
-		"enable":  s.EnableUser(t.Context(), "ada", refuse),
+		"enable":  s.EnableUser(t.Context(), "ada", start, refuse),
 	} {
 		if !errors.Is(err, failure) {
 			t.Errorf("%s: got error %v, want that of the condition", what, err)

@@ -95,7 +95,7 @@ func testUpdateAPI(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	want, other := addAPI(t, s, "https://api.example"), addAPI(t, s, "https://other.example")
 	want.Name, want.Scope = "Another name", oauth.Scope{"b", "a"}
-	got, err := s.UpdateAPI(ctx, want.Audience, func(resource.API) (resource.API, error) {
+	got, err := s.UpdateAPI(ctx, want.Audience, start, func(resource.API) (resource.API, error) {
 		changed := want
 		changed.Audience, changed.CreatedAt = other.Audience, start.Add(time.Hour) // cannot be changed
 		return changed, nil
@@ -105,11 +105,12 @@ func testUpdateAPI(t *testing.T, s *store.Store) {
 	expectAPI(t, s, want)
 	expectAPI(t, s, other)
 
-	_, err = s.UpdateAPI(ctx, want.Audience, func(resource.API) (resource.API, error) {
+	_, err = s.UpdateAPI(ctx, want.Audience, start, func(resource.API) (resource.API, error) {
 		return resource.API{}, resource.ErrBad
 	})
 	expect(t, "a change that fails", err, resource.ErrBad)
-	_, err = s.UpdateAPI(ctx, "https://nowhere.example", func(a resource.API) (resource.API, error) { return a, nil })
+	keep := func(a resource.API) (resource.API, error) { return a, nil }
+	_, err = s.UpdateAPI(ctx, "https://nowhere.example", start, keep)
 	expect(t, "changing an unknown API", err, record.ErrNotFound)
 	expectAPI(t, s, want)
 }
@@ -122,7 +123,7 @@ func testRaceToUpdateAPI(t *testing.T, s *store.Store) {
 		want = append(want, "scope:"+string(rune('a'+i)))
 	}
 	for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, i int) error {
-		_, err := s.UpdateAPI(ctx, "https://api.example", func(a resource.API) (resource.API, error) {
+		_, err := s.UpdateAPI(ctx, "https://api.example", start, func(a resource.API) (resource.API, error) {
 			a.Scope = append(a.Scope, want[i+1])
 			return a, nil
 		})

@@ -73,7 +73,7 @@ func testAddClientSecret(t *testing.T, s *store.Store) {
 	ctx, until := t.Context(), start.Add(24*time.Hour)
 	c, other := addClient(t, s, "app"), addClient(t, s, "other")
 	g := addGrant(t, s, addUser(t, s, "john.doe"), c)
-	must(t, s.AddClientSecret(ctx, "app", "second", until))
+	must(t, s.AddClientSecret(ctx, "app", "second", start, until))
 	c.OldSecret = client.OldSecret{Digest: c.SecretDigest, Until: until}
 	c.SecretDigest = "second"
 	expectClient(t, s, c)
@@ -90,7 +90,7 @@ func testAddClientSecret(t *testing.T, s *store.Store) {
 		must(t, err)
 	}
 
-	renamed, err := s.UpdateClient(ctx, "app", func(c client.Client) (client.Client, error) {
+	renamed, err := s.UpdateClient(ctx, "app", start, func(c client.Client) (client.Client, error) {
 		c.Name, c.OldSecret = "Another name", client.OldSecret{}
 		return c, nil
 	})
@@ -99,16 +99,16 @@ func testAddClientSecret(t *testing.T, s *store.Store) {
 	same(t, "changed client", c, renamed)
 	expectClient(t, s, c)
 
-	must(t, s.AddClientSecret(ctx, "app", "third", until))
+	must(t, s.AddClientSecret(ctx, "app", "third", start, until))
 	c.OldSecret.Digest, c.SecretDigest = "second", "third"
 	expectClient(t, s, c)
 
-	must(t, s.EndOldClientSecret(ctx, "app"))
+	must(t, s.EndOldClientSecret(ctx, "app", start))
 	c.OldSecret = client.OldSecret{}
 	expectClient(t, s, c)
 	_, err = s.ServiceGrant(ctx, "app", "second", start)
 	expect(t, "the grant of a service with a secret that has ended", err, grant.ErrClientChanged)
-	must(t, s.EndOldClientSecret(ctx, "app")) // again, which changes nothing
+	must(t, s.EndOldClientSecret(ctx, "app", start)) // again, which changes nothing
 
 	public := newClient("public")
 	public.SecretDigest = ""
@@ -116,11 +116,11 @@ func testAddClientSecret(t *testing.T, s *store.Store) {
 	keys.SecretDigest, keys.Assertion = client.NoSecret, client.Assertion{JWKSURI: "https://app.example/"}
 	for _, none := range []client.Client{public, keys} {
 		must(t, s.CreateClient(ctx, none))
-		expect(t, "adding a secret to "+none.ID, s.AddClientSecret(ctx, none.ID, "digest", until), record.ErrNotFound)
+		expect(t, "adding a secret to "+none.ID, s.AddClientSecret(ctx, none.ID, "digest", start, until), record.ErrNotFound)
 		expectClient(t, s, none)
 	}
-	expect(t, "AddClientSecret", s.AddClientSecret(ctx, "nobody", "digest", until), record.ErrNotFound)
-	expect(t, "EndOldClientSecret", s.EndOldClientSecret(ctx, "nobody"), record.ErrNotFound)
+	expect(t, "AddClientSecret", s.AddClientSecret(ctx, "nobody", "digest", start, until), record.ErrNotFound)
+	expect(t, "EndOldClientSecret", s.EndOldClientSecret(ctx, "nobody", start), record.ErrNotFound)
 }
 
 // A secret that has leaked must not live on as the old one. Servers of the previous version run the
@@ -128,11 +128,11 @@ func testAddClientSecret(t *testing.T, s *store.Store) {
 func testReplaceSecretEndsOld(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	for name, replace := range map[string]func() error{
-		"set":     func() error { return s.SetClientSecret(ctx, "app", "third") },
+		"set":     func() error { return s.SetClientSecret(ctx, "app", "third", start) },
 		"replace": func() error { return s.ReplaceClientSecret(ctx, "app", "third", start) },
 	} {
 		c := addClient(t, s, "app")
-		must(t, s.AddClientSecret(ctx, "app", "second", start.Add(time.Hour)))
+		must(t, s.AddClientSecret(ctx, "app", "second", start, start.Add(time.Hour)))
 		must(t, replace())
 		c.SecretDigest = "third"
 		got, err := s.ClientByID(ctx, "app")
@@ -150,7 +150,7 @@ func testRaceToAddClientSecret(t *testing.T, s *store.Store) {
 		known["secret "+strconv.Itoa(i)] = true
 	}
 	for _, err := range atOnce(t.Context(), racers, func(ctx context.Context, i int) error {
-		return s.AddClientSecret(ctx, "app", "secret "+strconv.Itoa(i), start.Add(time.Hour))
+		return s.AddClientSecret(ctx, "app", "secret "+strconv.Itoa(i), start, start.Add(time.Hour))
 	}) {
 		must(t, err)
 	}
@@ -165,13 +165,13 @@ func testRaceToAddClientSecret(t *testing.T, s *store.Store) {
 func testRemoveClientSecret(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	c := addClient(t, s, "app")
-	must(t, s.AddClientSecret(ctx, "app", "second", start.Add(time.Hour)))
+	must(t, s.AddClientSecret(ctx, "app", "second", start, start.Add(time.Hour)))
 	c.SecretDigest, c.Assertion = client.NoSecret, client.Assertion{JWKSURI: "https://app.example/"}
-	got, err := s.UpdateClient(ctx, "app", func(client.Client) (client.Client, error) { return c, nil })
+	got, err := s.UpdateClient(ctx, "app", start, func(client.Client) (client.Client, error) { return c, nil })
 	must(t, err)
 	same(t, "returned client", c, got)
 	expectClient(t, s, c)
-	must(t, s.SetClientSecret(ctx, "app", "third")) // and back
+	must(t, s.SetClientSecret(ctx, "app", "third", start)) // and back
 	c.SecretDigest = "third"
 	expectClient(t, s, c)
 }

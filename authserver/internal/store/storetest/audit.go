@@ -69,7 +69,7 @@ func userChanges(ctx context.Context, s *store.Store, u account.User) []auditedC
 		{"user_changed", "user", u.ID, func() error { _, err := s.UpdateUser(ctx, u.Username, start, keepUser); return err }},
 		{"user_password_set", "user", u.ID, func() error { return s.SetPassword(ctx, u.Username, "hash", start) }},
 		{"user_disabled", "user", u.ID, func() error { return s.DisableUser(ctx, u.Username, start) }},
-		{"user_enabled", "user", u.ID, func() error { return s.EnableUser(ctx, u.Username) }},
+		{"user_enabled", "user", u.ID, func() error { return s.EnableUser(ctx, u.Username, start) }},
 		{"user_logged_out", "user", u.ID, func() error { return s.LogOut(ctx, u.Username, "app", start) }},
 		{"account_name_changed", "user", u.ID, func() error { return s.ChangeName(ctx, u.ID, "New", start) }},
 		{"account_logins_ended", "user", u.ID, func() error { return s.EndOtherLogins(ctx, u.ID, "", start) }},
@@ -87,10 +87,15 @@ func userChanges(ctx context.Context, s *store.Store, u account.User) []auditedC
 func clientChanges(ctx context.Context, s *store.Store) []auditedChange {
 	keepClient := func(c client.Client) (client.Client, error) { c.Name = "Other"; return c, nil }
 	return []auditedChange{
-		{"client_changed", "client", "app", func() error { _, err := s.UpdateClient(ctx, "app", keepClient); return err }},
-		{"client_secret_set", "client", "app", func() error { return s.SetClientSecret(ctx, "app", "digest") }},
-		{"client_secret_added", "client", "app", func() error { return s.AddClientSecret(ctx, "app", "digest 2", start) }},
-		{"client_old_secret_ended", "client", "app", func() error { return s.EndOldClientSecret(ctx, "app") }},
+		{"client_changed", "client", "app", func() error {
+			_, err := s.UpdateClient(ctx, "app", start, keepClient)
+			return err
+		}},
+		{"client_secret_set", "client", "app", func() error { return s.SetClientSecret(ctx, "app", "digest", start) }},
+		{"client_secret_added", "client", "app", func() error {
+			return s.AddClientSecret(ctx, "app", "digest 2", start, start)
+		}},
+		{"client_old_secret_ended", "client", "app", func() error { return s.EndOldClientSecret(ctx, "app", start) }},
 		{"client_secret_replaced", "client", "app", func() error {
 			return s.ReplaceClientSecret(ctx, "app", "digest 3", start)
 		}},
@@ -106,12 +111,12 @@ func otherChanges(ctx context.Context, s *store.Store, u account.User) []audited
 		{"api_added", "api", api, func() error {
 			return s.CreateAPI(ctx, resource.API{Audience: api, Name: "API", CreatedAt: start})
 		}},
-		{"api_changed", "api", api, func() error { _, err := s.UpdateAPI(ctx, api, keepAPI); return err }},
+		{"api_changed", "api", api, func() error { _, err := s.UpdateAPI(ctx, api, start, keepAPI); return err }},
 		{"api_deleted", "api", api, func() error { return s.DeleteAPI(ctx, api, start) }},
 		{"scope_described", "scope", "x", func() error {
-			return s.DescribeScope(ctx, resource.ScopeDescription{Scope: "x", Text: "X"})
+			return s.DescribeScope(ctx, resource.ScopeDescription{Scope: "x", Text: "X"}, start)
 		}},
-		{"scope_forgotten", "scope", "x", func() error { return s.ForgetScope(ctx, "x") }},
+		{"scope_forgotten", "scope", "x", func() error { return s.ForgetScope(ctx, "x", start) }},
 		{"database_restored", "database", "epoch", func() error { _, err := s.StartEpoch(ctx, "epoch", start); return err }},
 		{"user_deleted", "user", u.ID, func() error { return s.DeleteUser(ctx, u.Username, start) }},
 	}
@@ -137,7 +142,8 @@ func testChangesAreRecorded(t *testing.T, s *store.Store) {
 		if diff := cmp.Diff(want, r.Actor); diff != "" {
 			t.Errorf("%s: actor (-want +got):\n%s", change.event, diff)
 		}
-		if r.Subject.Kind != change.kind || r.Subject.ID != change.subject || r.Outcome != audit.Success || r.Count != 1 {
+		if r.Subject.Kind != change.kind || r.Subject.ID != change.subject || r.Outcome != audit.Success || r.Count != 1 ||
+			!r.At.Equal(start) {
 			t.Errorf("%s: got %+v", change.event, r)
 		}
 	}

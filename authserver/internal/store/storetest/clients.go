@@ -110,12 +110,12 @@ func testNoClient(t *testing.T, s *store.Store) {
 		_, err := s.ClientByID(ctx, id)
 		expect(t, "ClientByID "+id, err, record.ErrNotFound)
 	}
-	_, err := s.UpdateClient(ctx, "nobody", func(client.Client) (client.Client, error) {
+	_, err := s.UpdateClient(ctx, "nobody", start, func(client.Client) (client.Client, error) {
 		t.Error("UpdateClient called change for an unknown client")
 		return client.Client{}, nil
 	})
 	expect(t, "UpdateClient", err, record.ErrNotFound)
-	expect(t, "SetClientSecret", s.SetClientSecret(ctx, "nobody", "digest"), record.ErrNotFound)
+	expect(t, "SetClientSecret", s.SetClientSecret(ctx, "nobody", "digest", start), record.ErrNotFound)
 	expect(t, "ReplaceClientSecret", s.ReplaceClientSecret(ctx, "nobody", "digest", start), record.ErrNotFound)
 	expect(t, "DeleteClient", s.DeleteClient(ctx, "nobody", start), record.ErrNotFound)
 }
@@ -143,7 +143,7 @@ func testUpdateClient(t *testing.T, s *store.Store) {
 	want.PostLogoutRedirectURIs = []string{"https://app.example/bye"}
 	want.BackchannelLogoutURI = "https://app.example/told"
 	for _, want := range []client.Client{want, c} { // there and back
-		got, err := s.UpdateClient(t.Context(), "app", func(client.Client) (client.Client, error) {
+		got, err := s.UpdateClient(t.Context(), "app", start, func(client.Client) (client.Client, error) {
 			impostor := want
 			impostor.ID, impostor.SecretDigest, impostor.CreatedAt = "other", "", start.Add(time.Hour)
 			return impostor, nil
@@ -158,7 +158,7 @@ func testUpdateClient(t *testing.T, s *store.Store) {
 
 func testUpdateClientFails(t *testing.T, s *store.Store) {
 	want := addClient(t, s, "app")
-	_, err := s.UpdateClient(t.Context(), "app", func(c client.Client) (client.Client, error) {
+	_, err := s.UpdateClient(t.Context(), "app", start, func(c client.Client) (client.Client, error) {
 		c.Name = "Another name"
 		return c, client.ErrBad
 	})
@@ -175,9 +175,9 @@ func testRaceToUpdateClient(t *testing.T, s *store.Store) {
 	}
 	for _, err := range atOnce(t.Context(), racers+1, func(ctx context.Context, i int) error {
 		if i == racers {
-			return s.SetClientSecret(ctx, "app", "another digest")
+			return s.SetClientSecret(ctx, "app", "another digest", start)
 		}
-		_, err := s.UpdateClient(ctx, "app", func(c client.Client) (client.Client, error) {
+		_, err := s.UpdateClient(ctx, "app", start, func(c client.Client) (client.Client, error) {
 			c.RedirectURIs = append(c.RedirectURIs, want[i])
 			return c, nil
 		})
@@ -195,13 +195,14 @@ func testRaceToUpdateClient(t *testing.T, s *store.Store) {
 func testSetClientSecret(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	confidential, other := addClient(t, s, "app"), addClient(t, s, "other")
-	must(t, s.SetClientSecret(ctx, "app", "another digest"))
+	must(t, s.SetClientSecret(ctx, "app", "another digest", start))
 	confidential.SecretDigest = "another digest"
 
 	public := newClient("public")
 	public.SecretDigest = ""
 	must(t, s.CreateClient(ctx, public))
-	expect(t, "setting the secret of a public client", s.SetClientSecret(ctx, "public", "digest"), record.ErrNotFound)
+	err := s.SetClientSecret(ctx, "public", "digest", start)
+	expect(t, "setting the secret of a public client", err, record.ErrNotFound)
 
 	for _, want := range []client.Client{confidential, other, public} {
 		got, err := s.ClientByID(ctx, want.ID)

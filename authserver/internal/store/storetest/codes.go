@@ -189,7 +189,7 @@ func testRedeemRollsBack(t *testing.T, s *store.Store) {
 	expect(t, "redeeming for a disabled user", err, grant.ErrInactive)
 	gone := g
 	gone.ClientID = "nobody"
-	must(t, s.EnableUser(ctx, u.Username))
+	must(t, s.EnableUser(ctx, u.Username, start))
 	g = grantOf(addCode(t, s, "code again", u, c)) // the first one ended with its session
 	_, err = s.RedeemCode(ctx, "code again", gone)
 	expect(t, "redeeming for a deleted client", err, grant.ErrClientChanged)
@@ -263,7 +263,7 @@ func testCodesEnd(t *testing.T, s *store.Store) {
 	for name, end := range map[string]func() error{
 		"password": func() error { return s.SetPassword(ctx, "john.doe", "hash", start) },
 		"disabled": func() error {
-			return errors.Join(s.DisableUser(ctx, "john.doe", start), s.EnableUser(ctx, "john.doe"))
+			return errors.Join(s.DisableUser(ctx, "john.doe", start), s.EnableUser(ctx, "john.doe", start))
 		},
 		"logout":  func() error { return s.DeleteSession(ctx, "session of john.doe", true, start) },
 		"consent": func() error { return s.RevokeConsent(ctx, john.ID, app.ID, start) },

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"strconv"
 	"testing"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
@@ -72,7 +73,7 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	},
 	"SetPassword":  func(ctx context.Context, s *store.Store) error { return s.SetPassword(ctx, "x", "hash", start) },
 	"DisableUser":  func(ctx context.Context, s *store.Store) error { return s.DisableUser(ctx, "x", start) },
-	"EnableUser":   func(ctx context.Context, s *store.Store) error { return s.EnableUser(ctx, "x") },
+	"EnableUser":   func(ctx context.Context, s *store.Store) error { return s.EnableUser(ctx, "x", start) },
 	"DeleteUser":   func(ctx context.Context, s *store.Store) error { return s.DeleteUser(ctx, "x", start) },
 	"ReplaceHash":  func(ctx context.Context, s *store.Store) error { return s.ReplaceHash(ctx, "x", "old", "new") },
 	"CreateClient": func(ctx context.Context, s *store.Store) error { return s.CreateClient(ctx, newClient("x")) },
@@ -82,7 +83,7 @@ var calls = map[string]func(context.Context, *store.Store) error{
 		return err
 	},
 	"SetClientSecret": func(ctx context.Context, s *store.Store) error {
-		return s.SetClientSecret(ctx, "x", "digest")
+		return s.SetClientSecret(ctx, "x", "digest", start)
 	},
 	"DeleteClient": func(ctx context.Context, s *store.Store) error { return s.DeleteClient(ctx, "x", start) },
 	"StartGrant": func(ctx context.Context, s *store.Store) error {
@@ -264,13 +265,13 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	"Consents":      func(ctx context.Context, s *store.Store) error { _, err := s.Consents(ctx, "x"); return err },
 	"RevokeConsent": func(ctx context.Context, s *store.Store) error { return s.RevokeConsent(ctx, "x", "x", start) },
 	"DescribeScope": func(ctx context.Context, s *store.Store) error {
-		return s.DescribeScope(ctx, resource.ScopeDescription{Scope: "x", Text: "x"})
+		return s.DescribeScope(ctx, resource.ScopeDescription{Scope: "x", Text: "x"}, start)
 	},
 	"ScopeDescriptions": func(ctx context.Context, s *store.Store) error {
 		_, err := s.ScopeDescriptions(ctx)
 		return err
 	},
-	"ForgetScope":   func(ctx context.Context, s *store.Store) error { return s.ForgetScope(ctx, "x") },
+	"ForgetScope":   func(ctx context.Context, s *store.Store) error { return s.ForgetScope(ctx, "x", start) },
 	"CreateAPI":     func(ctx context.Context, s *store.Store) error { return s.CreateAPI(ctx, newAPI("x")) },
 	"APIByAudience": func(ctx context.Context, s *store.Store) error { _, err := s.APIByAudience(ctx, "x"); return err },
 	"APIs":          func(ctx context.Context, s *store.Store) error { _, err := s.APIs(ctx); return err },
@@ -284,6 +285,23 @@ func testClosed(t *testing.T, s *store.Store) {
 	must(t, s.Close())
 	for name, call := range calls {
 		expect(t, name, call(t.Context(), s), store.ErrUnavailable)
+	}
+}
+
+// FailEach calls every method again and again, until none of its statements fails. Fail is called before each try: it
+// makes the statement with this number fail, and returns a function that reports whether that has failed. The method
+// must return ErrUnavailable then. Migrate is left out: it tries some statements again by itself.
+func FailEach(t *testing.T, s *store.Store, fail func(number int) (failed func() bool)) {
+	t.Helper()
+	for name, call := range calls {
+		for number := 1; name != "Migrate"; number++ {
+			failed := fail(number)
+			err := call(t.Context(), s)
+			if !failed() {
+				break
+			}
+			expect(t, name+", statement "+strconv.Itoa(number), err, store.ErrUnavailable)
+		}
 	}
 }
 

@@ -54,7 +54,7 @@ func testDefaultAPIIsRegistered(t *testing.T, s *store.Store) {
 func testDefaultAPIIsKept(t *testing.T, s *store.Store) {
 	setDefault(t, s, mainAPI, "")
 	want := resource.API{Audience: mainAPI, Name: "Main", Scope: oauth.Scope{"x"}, CreatedAt: start}
-	_, err := s.UpdateAPI(t.Context(), mainAPI, func(resource.API) (resource.API, error) { return want, nil })
+	_, err := s.UpdateAPI(t.Context(), mainAPI, start, func(resource.API) (resource.API, error) { return want, nil })
 	must(t, err)
 	setDefault(t, s, mainAPI, mainAPI) // at the next start
 	expectAPI(t, s, want)

@@ -313,7 +313,7 @@ func testDevicesEnd(t *testing.T, s *store.Store) {
 	for name, end := range map[string]func(account.User, client.Client) error{
 		"password": func(u account.User, _ client.Client) error { return s.SetPassword(ctx, u.Username, "new", start) },
 		"disabled": func(u account.User, _ client.Client) error {
-			return errors.Join(s.DisableUser(ctx, u.Username, start), s.EnableUser(ctx, u.Username))
+			return errors.Join(s.DisableUser(ctx, u.Username, start), s.EnableUser(ctx, u.Username, start))
 		},
 		"deleted": func(u account.User, _ client.Client) error { return s.DeleteUser(ctx, u.Username, start) },
 		"logout":  func(u account.User, _ client.Client) error { return s.LogOut(ctx, u.Username, "", start) },

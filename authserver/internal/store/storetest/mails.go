@@ -236,7 +236,7 @@ func testVoidResetLinks(t *testing.T, s *store.Store) {
 		"disabled": func(u account.User) error { return s.DisableUser(ctx, u.Username, start) },
 		"disabled for a while": func(u account.User) error {
 			must(t, s.DisableUser(ctx, u.Username, start))
-			return s.EnableUser(ctx, u.Username)
+			return s.EnableUser(ctx, u.Username, start)
 		},
 		"no longer verified": func(u account.User) error {
 			_, err := s.UpdateUser(ctx, u.Username, start, func(u account.User) (account.User, error) {

@@ -91,7 +91,7 @@ func testSessionsEnd(t *testing.T, s *store.Store) {
 		expectSession(t, s, name+" 1", record.ErrNotFound)
 		expectSession(t, s, name+" 2", record.ErrNotFound)
 	}
-	must(t, s.EnableUser(ctx, "disabled"))
+	must(t, s.EnableUser(ctx, "disabled", start))
 	expectSession(t, s, "disabled 1", record.ErrNotFound)
 	expectSession(t, s, "jane's", nil)
 

@@ -34,7 +34,7 @@ func Run(t *testing.T, open func(testing.TB) *store.Store) {
 		raceTests, deviceTests, redemptionTests, pushedTests, exchangeTests, noticeTests, unregisteredTests, mailTests,
 		bindingTests, accountTests, emailTests, signUpTests, secondFactorTests,
 		passkeyTests, auditTests, webhookTests, userSearchTests, importTests, togetherTests,
-		administratorTests,
+		administratorTests, takeTests,
 	} {
 		for _, tt := range group {
 			t.Run(tt.name, func(t *testing.T) {

@@ -26,7 +26,7 @@ func testTogether(t *testing.T, s *store.Store) {
 		if err := errors.Join(s.CreateClient(ctx, newClient("app")), s.CreateAPI(ctx, api)); err != nil {
 			return err
 		}
-		if _, err := s.UpdateClient(ctx, "app", func(c client.Client) (client.Client, error) {
+		if _, err := s.UpdateClient(ctx, "app", start, func(c client.Client) (client.Client, error) {
 			c.Name = "Changed"
 			return c, nil
 		}); err != nil {
@@ -36,7 +36,7 @@ func testTogether(t *testing.T, s *store.Store) {
 		if err == nil && len(apis) != 1 {
 			err = fmt.Errorf("%d APIs, want 1", len(apis))
 		}
-		return errors.Join(err, s.DescribeScope(ctx, resource.ScopeDescription{Scope: "a", Text: "See"}),
+		return errors.Join(err, s.DescribeScope(ctx, resource.ScopeDescription{Scope: "a", Text: "See"}, start),
 			s.Together(ctx, "inner", start, func(ctx context.Context) error {
 				_, err := s.LockAPI(ctx, api.Audience)
 				return err
@@ -85,7 +85,7 @@ func testRaceToDeleteUnchanged(t *testing.T, s *store.Store) {
 	errChanged := errors.New("changed")
 	errs := atOnce(t.Context(), racers, func(ctx context.Context, i int) error {
 		if i%2 == 0 {
-			_, err := s.UpdateClient(ctx, "app", func(c client.Client) (client.Client, error) {
+			_, err := s.UpdateClient(ctx, "app", start, func(c client.Client) (client.Client, error) {
 				c.Name = "Changed"
 				return c, nil
 			})

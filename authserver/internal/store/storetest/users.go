@@ -297,7 +297,7 @@ func testNoUser(t *testing.T, s *store.Store) {
 	expect(t, "UserByID", err, record.ErrNotFound)
 	expect(t, "SetPassword", s.SetPassword(ctx, "nobody", "hash", start), record.ErrNotFound)
 	expect(t, "DisableUser", s.DisableUser(ctx, "nobody", start), record.ErrNotFound)
-	expect(t, "EnableUser", s.EnableUser(ctx, "nobody"), record.ErrNotFound)
+	expect(t, "EnableUser", s.EnableUser(ctx, "nobody", start), record.ErrNotFound)
 	expect(t, "DeleteUser", s.DeleteUser(ctx, "nobody", start), record.ErrNotFound)
 	expect(t, "ReplaceHash", s.ReplaceHash(ctx, account.IDPrefix+"nobody", "old", "new"), nil)
 	testFresh(t, s)
@@ -351,8 +351,8 @@ func testDisable(t *testing.T, s *store.Store) {
 	again.DisabledAt = disabled // the first time counts
 	expectUser(t, s, again)
 
-	must(t, s.EnableUser(t.Context(), u.Username))
-	must(t, s.EnableUser(t.Context(), u.Username)) // already enabled
+	must(t, s.EnableUser(t.Context(), u.Username, start))
+	must(t, s.EnableUser(t.Context(), u.Username, start)) // already enabled
 	expectUser(t, s, u)
 	expectGrant(t, s, g) // still revoked
 	addGrant(t, s, u, c)
@@ -410,10 +410,10 @@ func testAdminEvents(t *testing.T, s *store.Store) {
 	addClient(t, s, "app")
 	expect(t, "disabling nobody", s.DisableUser(ctx, "nobody", start), record.ErrNotFound)
 	must(t, s.DisableUser(ctx, "john.doe", start))
-	must(t, s.EnableUser(ctx, "john.doe"))
+	must(t, s.EnableUser(ctx, "john.doe", start))
 	must(t, s.SetPassword(ctx, "john.doe", "hash", start))
 	must(t, s.DeleteUser(ctx, "john.doe", start))
-	must(t, s.SetClientSecret(ctx, "app", "digest"))
+	must(t, s.SetClientSecret(ctx, "app", "digest", start))
 	must(t, s.ReplaceClientSecret(ctx, "app", "digest", start))
 	must(t, s.DeleteClient(ctx, "app", start))
 	var got []string
