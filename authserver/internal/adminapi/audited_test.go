@@ -86,7 +86,7 @@ func TestEveryOperationIsAudited(t *testing.T) {
 	keys := filepath.Join(t.TempDir(), "keys.json")
 	h := start(t, func(s *server.Settings) {
 		s.Mail.SMTPURL, s.Mail.MailFrom = "smtp://127.0.0.1:9", "login@login.example"
-		s.InsecureFetchFrom = "127.0.0.1:9"
+		s.InsecureFetchFrom, s.SignUp.Signup = "127.0.0.1:9", "invitation"
 		s.Keys.KeysFile, s.Database.DatabaseURL = keys, "sqlite:here.db"
 	})
 	set, err := keyring.Generate(keyring.EdDSA, h.clock(), rand.Reader)
