@@ -76,7 +76,7 @@ func New(cfg Config) (*API, error) {
 		Formats:      map[string]huma.Format{jsonType: format, "json": format},
 		Transformers: []huma.Transformer{logFailures(cfg.Log)},
 	}, humamux.WithRouteCustomizer(func(op *huma.Operation, r *mux.Route) {
-		r.Handler(named(op.Path, noStore(a.gate.middleware(unescapeVars(r.GetHandler())))))
+		r.Handler(named(op.Path, noStore(a.gate.middleware(textQuery(unescapeVars(r.GetHandler()))))))
 	}))
 	for _, o := range a.operations() {
 		o.add(registry, o.describe())
