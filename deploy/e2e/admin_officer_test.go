@@ -33,7 +33,8 @@ type officer struct {
 func (s *system) newOfficer(t *testing.T, username string) *officer {
 	t.Helper()
 	s.addUser(t, username)
-	_, link, _ := strings.Cut(s.admin(t, "", "user", "set", username, "--group", "admins", "--issuer", s.authURL), s.authURL)
+	printed := s.admin(t, "", "user", "set", username, "--group", "admins", "--issuer", s.authURL)
+	_, link, _ := strings.Cut(printed, s.authURL)
 	o := &officer{person: newPerson(t, username, officerPassword), s: s}
 	p := o.fills(o.opens(strings.TrimSpace(link)), "password", officerPassword)
 	key := regexp.MustCompile(`class="key"><code>([^<]*)<`).FindStringSubmatch(p.body)

@@ -141,7 +141,7 @@ func TestAdminAPIWithDPoP(t *testing.T) {
 		"another host":              p.prove(call, s.apiURL+adminPath+"/users", access, nonce),
 		"another method":            changing,
 		"no hash of the token":      p.prove(call, users, "", nonce),
-		"a token of a proof alone":  p.prove(request{path: adminPath + "/users", header: http.Header{}}, users, access, nonce),
+		"no token":                  p.prove(request{path: call.path, header: http.Header{}}, users, access, nonce),
 	} {
 		got := send(t, s.authURL, r)
 		if got.status != http.StatusUnauthorized || got.header.Get("WWW-Authenticate") == "" {

@@ -69,8 +69,8 @@ func (c *userInviteCommand) Run(ctx context.Context, streams program.Streams) er
 		fmt.Fprintln(streams.Out, done)
 	}
 	if err == nil && !c.Withdraw && slices.Contains(i.Groups, account.AdminGroup) {
-		fmt.Fprintln(streams.Err, "note: administrators need a second factor: once there is an account, 'authserver user set "+
-			"NAME --enrol-link' prints the link that adds it")
+		fmt.Fprintln(streams.Err, "note: administrators need a second factor: once there is an account, 'authserver user "+
+			"set NAME --enrol-link' prints the link that adds it")
 	}
 	return exitError(i.Email, err)
 }

@@ -30,8 +30,8 @@ var (
 var errNoMailServer = fmt.Errorf("%w: this server has no mail server", ErrNoMail)
 
 // errNoSignUp is the ErrNoMail of a server whose invited people could not make an account.
-var errNoSignUp = fmt.Errorf("%w: this server lets nobody make an account by invitation: set --signup=invitation or open "+
-	"(HALLPASS_SIGNUP)", ErrNoMail)
+var errNoSignUp = fmt.Errorf("%w: this server lets nobody make an account by invitation: set --signup=invitation or "+
+	"open (HALLPASS_SIGNUP)", ErrNoMail)
 
 // Service changes and reads what administrators manage. It is safe for concurrent use.
 type Service struct {

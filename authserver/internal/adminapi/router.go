@@ -3,7 +3,6 @@ package adminapi
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/gorilla/mux"
@@ -63,7 +62,7 @@ func textQuery(next http.Handler) http.Handler {
 func IsTextQuery(query string) bool {
 	parameters, err := url.ParseQuery(query)
 	for name, values := range parameters {
-		if err != nil || !record.IsText(name) || slices.ContainsFunc(values, func(v string) bool { return !record.IsText(v) }) {
+		if !record.IsText(strings.Join(append(values, name), " ")) {
 			return false
 		}
 	}

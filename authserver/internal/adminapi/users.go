@@ -84,9 +84,9 @@ const (
 		"NAME --enrol-link', on the machine of the server, prints the link that adds it."
 	// NoteOwnFactor is about a user who had a second factor before becoming an administrator. It is in the response to
 	// that change only.
-	NoteOwnFactor = "This administrator has added a second factor before. Make sure that it is the person's own, and not " +
-		"of somebody who knew the password. If you are not sure, remove it, and let the command 'authserver user set NAME " +
-		"--enrol-link' print a link for a new one."
+	NoteOwnFactor = "This administrator has added a second factor before. Make sure that it is the person's own, and " +
+		"not of somebody who knew the password. If you are not sure, remove it, and let the command 'authserver user set " +
+		"NAME --enrol-link' print a link for a new one."
 )
 
 // noteAbout returns one of the notes about an administrator, or nothing. promoted is as in userOut.
