@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -23,7 +22,7 @@ const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefo
 type administrator struct {
 	*guest
 	key  string // of the authenticator app
-	used int64  // last time step whose code was typed
+	used timeSteps
 }
 
 // newAdministrator makes ada the first administrator, as the documentation says, and starts a browser in which she is
@@ -53,11 +52,7 @@ func newAdministrator(t *testing.T, s *system) *administrator {
 // code returns a code of the app that was not used before.
 func (a *administrator) code() string {
 	a.t.Helper()
-	a.used = max(a.used+1, time.Now().Unix()/30) // the server accepts the code of the next step
-	for a.used > time.Now().Unix()/30+1 {
-		time.Sleep(100 * time.Millisecond) // the app has no new code yet
-	}
-	return totpCode(a.t, a.key, a.used)
+	return a.used.code(a.t, a.key)
 }
 
 // goes opens a page of the console.

@@ -59,7 +59,7 @@ func (g *guest) downloads() (next func() []byte) {
 type scriptless struct {
 	*guest
 	s    *system
-	used int64 // the last time step whose code was typed
+	used timeSteps
 }
 
 // at opens a page below the issuer and waits for its heading.
@@ -90,11 +90,7 @@ func (p *scriptless) says(text string) {
 // code returns a code of an authenticator app that has not been used.
 func (p *scriptless) code(key string) string {
 	p.t.Helper()
-	p.used = max(p.used+1, time.Now().Unix()/30) // the server accepts the code of the next step, too
-	for p.used > time.Now().Unix()/30+1 {
-		time.Sleep(100 * time.Millisecond) // the app has no new code yet
-	}
-	return totpCode(p.t, key, p.used)
+	return p.used.code(p.t, key)
 }
 
 // secondStep logs in with the password, up to the page for the second factor.

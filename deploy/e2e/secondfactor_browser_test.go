@@ -28,6 +28,20 @@ func totpCode(t *testing.T, key string, step int64) string {
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[offset:])&0x7fffffff%1_000_000)
 }
 
+// timeSteps is the last time step whose code was typed. A server accepts each code once.
+type timeSteps int64
+
+// code returns a code of an app, by its key, that was not used before. It waits if the app has no new one yet.
+func (last *timeSteps) code(t *testing.T, key string) string {
+	t.Helper()
+	now := func() timeSteps { return timeSteps(time.Now().Unix() / 30) }
+	*last = max(*last+1, now()) // the server accepts the code of the next step, too
+	for *last > now()+1 {
+		time.Sleep(100 * time.Millisecond)
+	}
+	return totpCode(t, key, int64(*last))
+}
+
 // RFC 6238 appendix B, in six digits.
 func TestTOTPCode(t *testing.T) {
 	t.Parallel()
@@ -64,16 +78,8 @@ func TestSecondFactorInBrowser(t *testing.T) {
 		g.presses("Allow")
 		g.cameBack("")
 	}
-	used := int64(0) // the last step whose code was typed
-	code := func(key string) string {
-		t.Helper()
-		now := time.Now().Unix() / 30
-		used = max(used+1, now) // each code works once; the server accepts that of the next step
-		for used > time.Now().Unix()/30+1 {
-			time.Sleep(100 * time.Millisecond) // the app has no new code yet
-		}
-		return totpCode(t, key, used)
-	}
+	var used timeSteps
+	code := func(key string) string { t.Helper(); return used.code(t, key) }
 
 	g.open(album)
 	g.login("ada", "SeveralWordsInARow")

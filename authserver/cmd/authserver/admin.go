@@ -12,7 +12,7 @@ import (
 // administration returns the service by which commands administer a database. They do not know whether the servers
 // send mails, and may remove the last administrator, since they can make another one.
 func administration(s *store.Store) *admin.Service {
-	return &admin.Service{Store: s, Now: time.Now, Mails: true, AllowLockout: true}
+	return &admin.Service{Store: s, Now: time.Now, Mails: true, Invites: true, AllowLockout: true}
 }
 
 // withAdmin opens the database, which must exist, and runs work on what administers it.

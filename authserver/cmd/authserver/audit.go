@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -13,9 +12,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/program"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
-	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
@@ -60,10 +57,10 @@ func (f auditFilter) filter(ctx context.Context, s *store.Store, now time.Time) 
 	if filter.Until, err = parseTime("--until", f.Until, now); err != nil {
 		return filter, err
 	}
-	if filter.Actor, err = userID(ctx, s, f.Actor); err != nil {
+	if filter.Actor, err = administration(s).IDs(ctx, f.Actor); err != nil {
 		return filter, err
 	}
-	filter.Subject, err = userID(ctx, s, f.Subject)
+	filter.Subject, err = administration(s).IDs(ctx, f.Subject)
 	return filter, err
 }
 
@@ -83,18 +80,6 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	return time.Time{}, program.WithCode(program.ExitUsage, fmt.Errorf(
 		"%s must be a time like 2026-03-01T12:00:00Z, a day like 2026-03-01, or like 24h how long ago it was, not %q",
 		flag, text))
-}
-
-// userID returns the id of the user with a name, or the text itself if nobody has it.
-func userID(ctx context.Context, s *store.Store, text string) (string, error) {
-	if text == "" || strings.HasPrefix(text, account.IDPrefix) {
-		return text, nil
-	}
-	u, err := account.Find(ctx, text, s.UserByUsername)
-	if errors.Is(err, record.ErrNotFound) {
-		return text, nil
-	}
-	return u.ID, err
 }
 
 // withAudit opens the database and runs work on its audit log.

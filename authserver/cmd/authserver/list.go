@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
@@ -98,10 +100,19 @@ func (t *tablePrinter) entry(_ any, row []any) error {
 		if i > 0 {
 			fmt.Fprint(t, "\t")
 		}
-		fmt.Fprint(t, cell)
+		fmt.Fprint(t, strings.Map(printable, fmt.Sprint(cell)))
 	}
 	_, err := fmt.Fprintln(t)
 	return err
+}
+
+// printable replaces what a terminal would obey, or what would break the row: others may have chosen a part of a cell,
+// such as the names in the certificate of a webhook.
+func printable(r rune) rune {
+	if unicode.IsPrint(r) {
+		return r
+	}
+	return unicode.ReplacementChar
 }
 
 func (t *tablePrinter) flush() error { return t.Flush() }

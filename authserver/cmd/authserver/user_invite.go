@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,6 +67,10 @@ func (c *userInviteCommand) Run(ctx context.Context, streams program.Streams) er
 	})
 	if err == nil {
 		fmt.Fprintln(streams.Out, done)
+	}
+	if err == nil && !c.Withdraw && slices.Contains(i.Groups, account.AdminGroup) {
+		fmt.Fprintln(streams.Err, "note: administrators need a second factor: once there is an account, 'authserver user "+
+			"set NAME --enrol-link' prints the link that adds it")
 	}
 	return exitError(i.Email, err)
 }

@@ -75,11 +75,12 @@ func (c *userSetCommand) Run(ctx context.Context, streams program.Streams) error
 	case !c.changes():
 		done = "gets a new link"
 	}
-	link := ""
+	link, note := "", ""
 	err := c.do(ctx, streams, done, func(s *admin.Service) (err error) {
-		link, err = c.change(ctx, s)
+		link, note, err = c.change(ctx, s)
 		return err
 	})
+	fmt.Fprint(streams.Err, note)
 	if link != "" {
 		printEnrolLink(streams, c.Issuer, c.Username, link)
 	}
@@ -99,31 +100,52 @@ func (c *userSetCommand) removeSecondFactors(ctx context.Context, streams progra
 	return err
 }
 
-// change changes the user. It returns the secret of a link if the user needs one: a new administrator without a second
-// factor.
-func (c *userSetCommand) change(ctx context.Context, s *admin.Service) (link string, err error) {
+// change changes the user. It returns the secret of a link if the user needs one, a new administrator without a second
+// factor, and else what to think of before a new administrator works.
+func (c *userSetCommand) change(ctx context.Context, s *admin.Service) (link, note string, err error) {
 	if c.changes() || c.VerifyEmail {
-		u, err := s.ChangeUser(ctx, c.Username, c.patch(), nil)
+		var was account.User
+		u, err := s.ChangeUser(ctx, c.Username, c.patch(), func(current account.User) bool { was = current; return true })
 		if errors.Is(err, admin.ErrNotInGroup) {
-			return "", program.WithCode(program.ExitUsage, err)
+			return "", "", program.WithCode(program.ExitUsage, err)
 		}
 		if err != nil || !c.EnrolLink && !c.promotes() {
-			return "", err
+			return "", "", err
 		}
-		if needs, err := s.NeedsEnrolLink(ctx, u); err != nil || !needs && !c.EnrolLink {
-			return "", err
+		needs, err := s.NeedsEnrolLink(ctx, u)
+		if err != nil {
+			return "", "", err
+		}
+		if !needs && !c.EnrolLink {
+			return "", promotionNote(was, u), nil
 		}
 	}
 	link, err = s.EnrolLink(ctx, c.Username)
 	if errors.Is(err, admin.ErrNoEnrolment) {
 		err = program.WithCode(program.ExitUsage, err)
 	}
-	return link, err
+	return link, "", err
 }
 
 // promotes reports whether the command line makes the user an administrator.
 func (c *userSetCommand) promotes() bool {
 	return slices.Contains(c.Group, account.AdminGroup) || slices.Contains(c.AddGroup, account.AdminGroup)
+}
+
+// promotionNote returns what to know of a user who is put into the group of administrators and needs no link; empty for
+// one who was an administrator before.
+func promotionNote(was, is account.User) string {
+	switch {
+	case is.Demo:
+		return "note: users of the demo never administer the server: everybody knows their passwords\n"
+	case !is.Active():
+		return "note: the user is disabled, and administers the server once 'user enable' is run\n"
+	case was.Administers():
+		return ""
+	}
+	return "note: the user has a second factor already, and administers the server with it. Make sure that it is the " +
+		"user's own: somebody who knew the password could have added it. If you are not sure, run 'authserver user set " +
+		"NAME --remove-second-factors --enrol-link'\n"
 }
 
 // patch returns what the command line changes.

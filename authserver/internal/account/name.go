@@ -35,6 +35,10 @@ func prepareUsername(text string) (string, error) {
 	if strings.Contains(prepared, "@") {
 		return "", refuse(ErrBadName, catalog.Say("The username has an @, as only email addresses do."))
 	}
+	if prepared == "." || prepared == ".." { // paths of the admin API cannot have them (RFC 3986 section 5.2.4)
+		return "", refuse(ErrBadName,
+			catalog.Say("The username has a character that usernames cannot have, or text in two directions."))
+	}
 	if mixesScripts(prepared) {
 		return "", refuse(ErrBadName,
 			catalog.Say("The username mixes Latin, Greek, Cyrillic or Armenian letters, which look alike."))

@@ -27,7 +27,7 @@ func TestPrepareUsername(t *testing.T) {
 	for _, text := range []string{
 		"", " ", "a  b", "a\u200bb", "a\u200db", "a\ufe0f", "a\U000e0100", "\u2066a", "a\u00adb", "ﬁn", "😀", "①", "™",
 		"j\u043ehn", "αlpha", "a\u0378", "a\u3164", "א1a", "a\u2028b", "a\xffb", strings.Repeat("é", 65),
-		strings.Repeat("x", 129), "ada@example.com", "@", "ada\uff20example",
+		strings.Repeat("x", 129), "ada@example.com", "@", "ada\uff20example", ".", "..", " .. ",
 	} {
 		if got, err := account.PrepareUsername(text); !errors.Is(err, account.ErrBadName) || got != "" {
 			t.Errorf("%q: got %q, %v, want %v", text, got, err, account.ErrBadName)

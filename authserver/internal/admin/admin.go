@@ -9,6 +9,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
@@ -25,6 +26,13 @@ var (
 	ErrNoMail = errors.New("no mail can be sent")
 )
 
+// errNoMailServer is the ErrNoMail of a server that sends no mails.
+var errNoMailServer = fmt.Errorf("%w: this server has no mail server", ErrNoMail)
+
+// errNoSignUp is the ErrNoMail of a server whose invited people could not make an account.
+var errNoSignUp = fmt.Errorf("%w: this server lets nobody make an account by invitation: set --signup=invitation or "+
+	"open (HALLPASS_SIGNUP)", ErrNoMail)
+
 // Service changes and reads what administrators manage. It is safe for concurrent use.
 type Service struct {
 	// Store is the database. It is required.
@@ -36,6 +44,8 @@ type Service struct {
 	Hash func(ctx context.Context, user account.User, password string) (string, error)
 	// Mails says that the servers of the database send mails, or may.
 	Mails bool
+	// Invites says that the servers of the database let invited people make an account, or may.
+	Invites bool
 	// Keys are the files with the signing keys. Without them no operation on keys works; commands need none, because
 	// their arguments name the files.
 	Keys KeyFiles

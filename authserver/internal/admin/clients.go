@@ -90,7 +90,8 @@ func (n NewClient) Validate() error {
 }
 
 // RegisterClient registers a client and returns it with its new secret, which is not stored; empty if no secret was
-// made. It returns client.ErrBad, record.ErrExists, or record.ErrNotFound for an API that the client names.
+// made. It returns client.ErrBad or record.ErrExists. For an API that does not exist, the error is both client.ErrBad
+// and record.ErrNotFound.
 func (s *Service) RegisterClient(ctx context.Context, n NewClient) (c client.Client, made string, err error) {
 	c = n.completed()
 	c.CreatedAt = s.Now()
@@ -108,14 +109,15 @@ func (s *Service) RegisterClient(ctx context.Context, n NewClient) (c client.Cli
 	return c, made, s.Store.CreateClient(ctx, c)
 }
 
-// checkAPIs returns record.ErrNotFound unless all audiences but client.DefaultAPI are registered.
+// checkAPIs returns an error that is both client.ErrBad and record.ErrNotFound unless all audiences but
+// client.DefaultAPI are registered.
 func (s *Service) checkAPIs(ctx context.Context, lists ...[]string) error {
 	for _, audience := range slices.Concat(lists...) {
 		if audience == client.DefaultAPI {
 			continue
 		}
 		if _, err := s.Store.APIByAudience(ctx, audience); err != nil {
-			return fmt.Errorf("%s: %w", audience, err)
+			return fmt.Errorf("%w: %s: %w", client.ErrBad, audience, err)
 		}
 	}
 	return nil
@@ -151,8 +153,8 @@ type ClientPatch struct {
 }
 
 // ChangeClient changes a client if the precondition match holds; nil always holds. It returns the client before and
-// after. The error is record.ErrNotFound for the client or for an API that the change names, client.ErrBad,
-// ErrLacksScope, or ErrChanged.
+// after. The error is record.ErrNotFound, client.ErrBad, ErrLacksScope, or ErrChanged. For an API that does not exist,
+// it is both client.ErrBad and record.ErrNotFound.
 func (s *Service) ChangeClient(
 	ctx context.Context,
 	id string,

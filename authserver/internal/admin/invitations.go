@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"fmt"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
@@ -46,7 +45,10 @@ func (s *Service) Invite(ctx context.Context, n NewInvitation) (account.Invitati
 		return account.Invitation{}, err
 	}
 	if !s.Mails {
-		return account.Invitation{}, fmt.Errorf("%w: this server has no mail server", ErrNoMail)
+		return account.Invitation{}, errNoMailServer
+	}
+	if !s.Invites {
+		return account.Invitation{}, errNoSignUp
 	}
 	return i, s.Store.Invite(ctx, i, &mail.Request{Kind: mail.Invitation, Typed: i.Email, CreatedAt: i.CreatedAt})
 }

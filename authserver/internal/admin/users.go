@@ -152,13 +152,16 @@ func (p UserPatch) apply(u account.User) (account.User, error) {
 
 // ChangeUser changes a user, and returns the changed one. match is called with the user as it is stored, also if that
 // changes meanwhile: if it returns false, the error is ErrChanged; nil accepts any. The other errors are ErrNotInGroup,
-// ErrLastAdministrator, and emailcheck.ErrNothingToVerify.
+// ErrLastAdministrator, ErrNoMail, and emailcheck.ErrNothingToVerify.
 func (s *Service) ChangeUser(
 	ctx context.Context,
 	username string,
 	p UserPatch,
 	match func(account.User) bool,
 ) (account.User, error) {
+	if p.VerifyEmail && !s.Mails {
+		return account.User{}, errNoMailServer
+	}
 	var m mail.Request
 	change := func(u account.User) (account.User, error) {
 		if err := check(match, u); err != nil {
@@ -226,7 +229,7 @@ func (s *Service) MailPasswordLink(ctx context.Context, username string) error {
 func (s *Service) mailPasswordLink(ctx context.Context, u account.User) error {
 	switch {
 	case !s.Mails:
-		return fmt.Errorf("%w: this server has no mail server", ErrNoMail)
+		return errNoMailServer
 	case !u.EmailVerified:
 		return fmt.Errorf("%w: the user has no verified email address", ErrNoMail)
 	case !u.Active():

@@ -3,14 +3,12 @@ package adminapi
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
@@ -34,32 +32,17 @@ func (a *API) filter(ctx context.Context, in AuditFilterIn) (f audit.Filter, err
 		Since: in.Since, Until: in.Until, Event: in.Event, Outcome: audit.Outcome(in.Outcome), ClientID: in.Client,
 		Address: in.Address,
 	}
-	for text, into := range map[*string]*string{&in.Actor: &f.Actor, &in.Subject: &f.Subject, &in.About: &f.About} {
-		if !record.IsText(*text) {
-			return f, huma.Error400BadRequest("filters must be text in UTF-8")
-		}
-		if *into, err = a.userID(ctx, *text); err != nil {
-			return f, err
-		}
-	}
-	for _, text := range []string{in.Event, in.Client, in.Address} {
+	for _, text := range []string{in.Actor, in.Subject, in.About, in.Event, in.Client, in.Address} {
 		if !record.IsText(text) {
 			return f, huma.Error400BadRequest("filters must be text in UTF-8")
 		}
 	}
+	for into, text := range map[*[]string]string{&f.Actor: in.Actor, &f.Subject: in.Subject, &f.About: in.About} {
+		if *into, err = a.cfg.Admin.IDs(ctx, text); err != nil {
+			return f, err
+		}
+	}
 	return f, nil
-}
-
-// userID returns the id of the user with a name, or the text itself if nobody has it.
-func (a *API) userID(ctx context.Context, text string) (string, error) {
-	if text == "" {
-		return "", nil
-	}
-	u, err := account.Find(ctx, text, a.cfg.Admin.Store.UserByUsername)
-	if errors.Is(err, record.ErrNotFound) {
-		return text, nil
-	}
-	return u.ID, err
 }
 
 // audit returns what reads the audit log.

@@ -86,7 +86,7 @@ func TestEveryOperationIsAudited(t *testing.T) {
 	keys := filepath.Join(t.TempDir(), "keys.json")
 	h := start(t, func(s *server.Settings) {
 		s.Mail.SMTPURL, s.Mail.MailFrom = "smtp://127.0.0.1:9", "login@login.example"
-		s.InsecureFetchFrom = "127.0.0.1:9"
+		s.InsecureFetchFrom, s.SignUp.Signup = "127.0.0.1:9", "invitation"
 		s.Keys.KeysFile, s.Database.DatabaseURL = keys, "sqlite:here.db"
 	})
 	set, err := keyring.Generate(keyring.EdDSA, h.clock(), rand.Reader)
@@ -141,6 +141,32 @@ func TestAdministratorIsAudited(t *testing.T) {
 	if len(found) != 1 || found[0].Actor.Kind != audit.User || found[0].Actor.Name != ada ||
 		found[0].Actor.ClientID != app || found[0].Subject.Name != "carl" {
 		t.Errorf("got %+v", found)
+	}
+}
+
+// The audit log says when somebody becomes an administrator, and when no longer, also after the user or client is gone.
+func TestRightsAreAudited(t *testing.T) {
+	h := start(t)
+	token := h.robotToken()
+	for _, step := range []struct{ method, path, body, event, rights string }{
+		{"POST", "/users", `{"username":"dora","groups":["admins"],"password":"` + password + `"}`, "user_added", "given"},
+		{"PATCH", "/users/dora", `{"add_groups":["staff"]}`, "user_changed", ""},
+		{"PATCH", "/users/dora", `{"remove_groups":["admins"]}`, "user_changed", "taken"},
+		{"PATCH", "/users/carl", `{"groups":["admins"]}`, "user_changed", "given"},
+		{"POST", "/clients", `{"id":"new","grant_types":["client_credentials"],"scope":"hallpass:admin","admin":true}`,
+			"client_added", "given"},
+		{"PATCH", "/clients/new", `{"admin":false}`, "client_changed", "taken"},
+		{"PATCH", "/clients/new", `{"name":"Newer"}`, "client_changed", ""},
+		{"PATCH", "/clients/new", `{"admin":true}`, "client_changed", "given"},
+	} {
+		before := h.recordIDs()
+		if got := h.call(step.method, step.path, token, step.body); got.StatusCode >= http.StatusBadRequest {
+			t.Fatalf("%s %s: %d %s", step.method, step.path, got.StatusCode, got.body)
+		}
+		found := h.records(audit.Filter{Event: step.event}, before)
+		if len(found) != 1 || found[0].Details["administrator"] != step.rights {
+			t.Errorf("%s %s %s is recorded as %+v, want %q", step.method, step.path, step.body, found, step.rights)
+		}
 	}
 }
 

@@ -1,7 +1,9 @@
 package adminapi
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,8 +11,11 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/hallpass-auth/hallpass/shared/humaapi"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 const jsonType = "application/json"
@@ -69,8 +74,22 @@ func operationID(summary string) string {
 	return strings.ReplaceAll(strings.ToLower(summary), " ", "-")
 }
 
-// unmarshalJSON reads v from JSON. Repeated and unknown names are errors.
-func unmarshalJSON(data []byte, v any) error { return jsonv2.Unmarshal(data, v) }
+// unmarshalJSON reads v from JSON. Repeated and unknown names are errors, and so are texts that no database stores.
+func unmarshalJSON(data []byte, v any) error {
+	tokens := jsontext.NewDecoder(bytes.NewReader(data))
+	for {
+		token, err := tokens.ReadToken()
+		if err != nil {
+			return jsonv2.Unmarshal(data, v) // at the end, or with the better error
+		}
+		if token.Kind() == '"' && !record.IsText(token.String()) {
+			return errNotText
+		}
+	}
+}
+
+// errNotText is the error for a text that no database stores.
+var errNotText = errors.New("a text has the character NUL")
 
 // None is the empty response of an operation: 204.
 type None struct{}

@@ -2,6 +2,7 @@ package adminapi_test
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -157,4 +158,43 @@ func TestDefaultClientAndExchange(t *testing.T) {
 
 	other := startOn(t, h, func(s *server.Settings) { s.DefaultClient = public.ID })
 	other.browse(ada, twoFactors...).isRefused("the default client", request(public.ID), "invalid_target")
+}
+
+// A device gets a token of the admin API from a user who has just logged in with a second factor (RFC 8628 section
+// 3.3), also if the page with the question is older.
+func TestDeviceNeedsFreshLogin(t *testing.T) {
+	h := start(t)
+	h.must(h.data.CreateClient(t.Context(), client.Client{
+		ID: "cli", Name: "cli", Grants: []oauth.GrantType{oauth.GrantDeviceCode}, Scope: oauth.Scope{"hallpass:admin"},
+		CreatedAt: h.now,
+	}))
+	begin := func() (d oauth.DeviceAuthorization) {
+		resp, err := http.PostForm(h.URL+"/device_authorization", url.Values{"client_id": {"cli"}, "resource": {audience}})
+		h.must(err)
+		defer resp.Body.Close()
+		h.must(json.NewDecoder(resp.Body).Decode(&d))
+		return d
+	}
+	allow := func(b browser, d oauth.DeviceAuthorization) (page answer, to string) {
+		return b.open("/device", url.Values{"user_code": {d.UserCode}, "user": {b.userID}, "decision": {"allow"}})
+	}
+	d := begin()
+	b := h.browse(ada, grant.MethodPassword)
+	page, _ := b.open("/device?user_code="+d.UserCode, nil)
+	page.expect(t, "one factor", http.StatusOK, `name="second_factor" value="yes"`)
+	if _, to := allow(b, d); !strings.HasPrefix(to, "/device?") {
+		t.Errorf("the form, by one factor: %q", to)
+	}
+	b = h.browse(ada, twoFactors...)
+	page, _ = b.open("/device?user_code="+d.UserCode, nil)
+	page.expect(t, "the question", http.StatusOK, "Connect this device?")
+	h.wait(adminapi.MaxLoginAge + time.Second)
+	d = begin() // codes expire sooner
+	page, _ = b.open("/device?user_code="+d.UserCode, nil)
+	page.expect(t, "an old login", http.StatusOK, `name="password"`)
+	if _, to := allow(b, d); !strings.HasPrefix(to, "/device?") {
+		t.Errorf("the form, by an old login: %q", to)
+	}
+	page, _ = allow(h.browse(ada, twoFactors...), d)
+	page.expect(t, "a new login", http.StatusOK, "Device connected")
 }

@@ -29,6 +29,7 @@ var problems = []struct {
 	status int
 	detail string
 }{
+	{client.ErrBad, http.StatusUnprocessableEntity, ""}, // also one that names an API that is not found
 	{record.ErrNotFound, http.StatusNotFound, ""},
 	{record.ErrExists, http.StatusConflict, ""},
 	{record.ErrCursor, http.StatusBadRequest, errCursor.Error()},
@@ -41,7 +42,6 @@ var problems = []struct {
 	{account.ErrWeakPassword, http.StatusUnprocessableEntity, ""},
 	{account.ErrEmailTaken, http.StatusConflict, ""},
 	{emailcheck.ErrNothingToVerify, http.StatusUnprocessableEntity, ""},
-	{client.ErrBad, http.StatusUnprocessableEntity, ""},
 	{resource.ErrBad, http.StatusUnprocessableEntity, ""},
 	{resource.ErrDefault, http.StatusConflict, ""},
 	{admin.ErrAdminAPI, http.StatusConflict, ""},

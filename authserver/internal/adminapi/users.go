@@ -55,15 +55,55 @@ func (a *API) ListUsers(ctx context.Context, in *PageIn) (*PageOut[User], error)
 	return pageOut(a, "/users", *in, read, showUser, func(u account.User) string { return u.Username }), nil
 }
 
+// UserDetail is a user as it is shown alone.
+type UserDetail struct {
+	User
+	Note string `json:"note,omitempty" doc:"What somebody has to do before this administrator can work, if anything"`
+}
+
 // UserOut is the response with a user.
 type UserOut struct {
 	ETag string `header:"ETag"`
-	Body User
+	Body UserDetail
 }
 
-func userOut(u account.User) *UserOut {
+// userOut returns the response with a user. promoted says that this has just become an administrator.
+func (a *API) userOut(ctx context.Context, u account.User, promoted bool) (*UserOut, error) {
+	note, err := a.noteAbout(ctx, u, promoted)
+	if err != nil {
+		return nil, err
+	}
 	shown := showUser(u)
-	return &UserOut{ETag: ETag(shown), Body: shown}
+	return &UserOut{ETag: ETag(shown), Body: UserDetail{User: shown, Note: note}}, nil
+}
+
+// The notes of a UserDetail.
+const (
+	// NoteNoFactor is about an administrator who has no second factor.
+	NoteNoFactor = "This administrator has no second factor, and cannot work without. The command 'authserver user set " +
+		"NAME --enrol-link', on the machine of the server, prints the link that adds it."
+	// NoteOwnFactor is about a user who had a second factor before becoming an administrator. It is in the response to
+	// that change only.
+	NoteOwnFactor = "This administrator has added a second factor before. Make sure that it is the person's own, and " +
+		"not of somebody who knew the password. If you are not sure, remove it, and let the command 'authserver user set " +
+		"NAME --enrol-link' print a link for a new one."
+)
+
+// noteAbout returns one of the notes about an administrator, or nothing. promoted is as in userOut.
+func (a *API) noteAbout(ctx context.Context, u account.User, promoted bool) (string, error) {
+	if !u.Administers() || a.cfg.WithoutSecondFactor {
+		return "", nil
+	}
+	needsLink, err := a.cfg.Admin.NeedsEnrolLink(ctx, u)
+	switch {
+	case err != nil:
+		return "", err
+	case needsLink:
+		return NoteNoFactor, nil
+	case promoted:
+		return NoteOwnFactor, nil
+	}
+	return "", nil
 }
 
 // NewUser is a user to create.
@@ -83,7 +123,7 @@ type CreateUserIn struct{ Body NewUser }
 type CreatedUserOut struct {
 	Location string `header:"Location"`
 	ETag     string `header:"ETag"`
-	Body     User
+	Body     UserDetail
 }
 
 // CreateUser creates a user.
@@ -92,7 +132,10 @@ func (a *API) CreateUser(ctx context.Context, in *CreateUserIn) (*CreatedUserOut
 	if err != nil {
 		return nil, err
 	}
-	out := userOut(u)
+	out, err := a.userOut(ctx, u, true)
+	if err != nil {
+		return nil, err
+	}
 	return &CreatedUserOut{Location: a.location("users", u.Username), ETag: out.ETag, Body: out.Body}, nil
 }
 
@@ -115,7 +158,7 @@ func (a *API) GetUser(ctx context.Context, in *UserIn) (*UserOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	return userOut(u), nil
+	return a.userOut(ctx, u, false)
 }
 
 // UserPatch is a change of a user. What is left out stays as it is.
@@ -137,11 +180,16 @@ type ChangeUserIn struct {
 
 // ChangeUser changes a user.
 func (a *API) ChangeUser(ctx context.Context, in *ChangeUserIn) (*UserOut, error) {
-	u, err := a.cfg.Admin.ChangeUser(ctx, in.Username, admin.UserPatch(in.Body), in.match())
+	var was account.User
+	match := in.match()
+	u, err := a.cfg.Admin.ChangeUser(ctx, in.Username, admin.UserPatch(in.Body), func(current account.User) bool {
+		was = current
+		return match == nil || match(current)
+	})
 	if err != nil {
 		return nil, err
 	}
-	return userOut(u), nil
+	return a.userOut(ctx, u, !was.Administers())
 }
 
 // DeleteUser deletes a user and ends all logins of the user.

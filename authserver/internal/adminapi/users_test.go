@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
+	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
+	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
 )
 
 // A user is created, found, changed, disabled and deleted.
@@ -52,6 +55,33 @@ func TestUsers(t *testing.T) {
 	h.call(http.MethodDelete, path, token, "").expect(t, "delete", http.StatusNoContent, "")
 	h.call(http.MethodGet, path, token, "").expect(t, "deleted", http.StatusNotFound, "user not found")
 	h.call(http.MethodGet, "/groups", token, "").expect(t, "groups", 200, `{"name":"admins","members":2}`)
+}
+
+// Who makes somebody an administrator is told what that user needs.
+func TestNoteAboutAdministrator(t *testing.T) {
+	h := start(t)
+	token := h.robotToken()
+	const admins, nobody, link = `{"groups":["admins"]}`, `{"groups":[]}`, "--enrol-link"
+	h.call(http.MethodPost, "/users", token, `{"username":"dora","groups":["admins"],"password":"`+password+`"}`).
+		expect(t, "create", http.StatusCreated, link)
+	h.call(http.MethodPatch, "/users/carl", token, admins).expect(t, "no factor", http.StatusOK, link)
+	h.call(http.MethodGet, "/users/carl", token, "").expect(t, "show", http.StatusOK, link)
+	carl, err := h.data.UserByUsername(t.Context(), "carl")
+	h.must(err)
+	h.must(h.data.AddSecondFactor(t.Context(), carl, secondfactor.Completion{NewFactor: &secondfactor.Factor{
+		ID: "app", UserID: carl.ID, Kind: secondfactor.KindTOTP, Name: "Phone", Secret: "sealed", CreatedAt: h.now,
+	}}, secret.Digest(h.browse("carl", grant.MethodPassword).cookie), h.now))
+	h.call(http.MethodPatch, "/users/carl", token, nobody).expect(t, "no administrator", http.StatusOK, "")
+	h.call(http.MethodPatch, "/users/carl", token, admins).expect(t, "an old factor", http.StatusOK, "person's own")
+	for what, got := range map[string]answer{
+		"show":  h.call(http.MethodGet, "/users/carl", token, ""),
+		"again": h.call(http.MethodPatch, "/users/carl", token, admins),
+		"leave": h.call(http.MethodPatch, "/users/carl", token, nobody),
+	} {
+		if strings.Contains(got.body, "note") {
+			t.Errorf("%s: %s", what, got.body)
+		}
+	}
 }
 
 // What is not valid is refused with a problem document that says which field (RFC 9457).

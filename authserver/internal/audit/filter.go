@@ -10,7 +10,7 @@ type Filter struct {
 	// Since and Until bound the time: at Since or later, and before Until.
 	Since, Until time.Time
 	// Actor and Subject are ids. About is the id of either.
-	Actor, Subject, About string
+	Actor, Subject, About []string
 	// Event is the name of an event, or the beginning of names if it ends with *.
 	Event string
 	// Outcome is how it ended.
@@ -19,6 +19,31 @@ type Filter struct {
 	ClientID string
 	// Address is the IP address that it was done from.
 	Address string
+}
+
+// EachID returns the filters of single ids that together select what the filter does. There are no more than the
+// product of the numbers of its ids.
+func (f Filter) EachID() []Filter {
+	all := []Filter{f}
+	for _, ids := range []func(*Filter) *[]string{
+		func(f *Filter) *[]string { return &f.Actor },
+		func(f *Filter) *[]string { return &f.Subject },
+		func(f *Filter) *[]string { return &f.About },
+	} {
+		var next []Filter
+		for _, one := range all {
+			list := *ids(&one)
+			for i := range list {
+				*ids(&one) = list[i : i+1]
+				next = append(next, one)
+			}
+			if len(list) == 0 {
+				next = append(next, one)
+			}
+		}
+		all = next
+	}
+	return all
 }
 
 // MaxPage is how many records a page has at most.

@@ -173,10 +173,14 @@ func NewID(at time.Time) (string, error) {
 	return id.String(), nil
 }
 
-// FirstID returns the id that sorts before all ids of a time and later ones.
+// maxMilli is the last time of a UUIDv7, in milliseconds.
+const maxMilli = 1<<48 - 1
+
+// FirstID returns the id that sorts before all ids of a time and later ones. It takes a time that UUIDs cannot have for
+// the nearest that they can.
 func FirstID(at time.Time) uuid.UUID {
 	var id uuid.UUID
-	for i, ms := 5, at.UnixMilli(); i >= 0; i-- {
+	for i, ms := 5, min(max(at.UnixMilli(), 0), maxMilli); i >= 0; i-- {
 		id[i] = byte(ms)
 		ms >>= 8
 	}

@@ -82,7 +82,7 @@ func TestAuditFilters(t *testing.T) {
 	if got := b.get("/admin/audit?event=%3Cscript%3E"); strings.Contains(got.body, "<script") {
 		t.Errorf("%s", got.body)
 	}
-	for _, id := range []string{"", "no-id", "%00", "019be000-0000-7000-8000-000000000000"} {
+	for _, id := range []string{"", "no-id", "019be000-0000-7000-8000-000000000000"} {
 		if got := b.get("/admin/audit/record?id=" + id); got.status != http.StatusNotFound {
 			t.Errorf("the record %q: %d", id, got.status)
 		}

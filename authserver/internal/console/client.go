@@ -1,18 +1,23 @@
 package console
 
 import (
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 )
 
 // showClient serves GET /admin/client.
 func (c *Console) showClient(v *visit) (page, error) {
 	in := v.clientIn()
 	out, err := c.api.GetClient(v.ctx(), &in)
+	if err != nil && adminapi.ProblemOf(err).Status == http.StatusNotFound {
+		return missingClientPage(in.ID), nil
+	}
 	if err != nil {
 		return page{}, err
 	}
@@ -38,12 +43,19 @@ func (c *Console) showClient(v *visit) (page, error) {
 	}}, nil
 }
 
+// missingClientPage is for a client that does not exist, such as a deleted one that the audit log links to.
+func missingClientPage(id string) page {
+	p := messagePage("There is no such client", "No client has the id “"+id+"”. If there was one, it was deleted.")
+	p.Trail, p.status = clientsTrail, http.StatusNotFound
+	p.Sections[0].Links = []link{to(address(auditPath, "about", id), "What the audit log says about it")}
+	return p
+}
+
 // clientForm returns the form by which a client is changed.
 func clientForm(out *adminapi.ClientOut) section {
 	k := out.Body
-	lines := func(uris []string) string { return strings.Join(uris, "\n") }
 	return section{Title: "Change the client", Form: &form{
-		Fields: []*field{
+		Fields: append([]*field{
 			hidden("etag", out.ETag),
 			{Kind: kindText, Name: "name", Label: "Name", Value: k.Name, Hint: "Users see it when they log in.",
 				Required: true, Max: 128},
@@ -60,21 +72,45 @@ func clientForm(out *adminapi.ClientOut) section {
 			check("second_factor", "Users need a second factor", "", k.SecondFactor),
 			check("par", "It must push its authorization requests", "RFC 9126", k.RequirePAR),
 			check("dpop", "Its tokens are bound to its key by DPoP", "RFC 9449", k.RequireDPoP),
-		},
+		}, serviceFields(k.Client)...),
 		Button: "Save",
 	}}
+}
+
+// lines returns texts, one a line.
+func lines(texts []string) string { return strings.Join(texts, "\n") }
+
+// serviceFields returns the fields about what only a client can do that proves who it is.
+func serviceFields(k adminapi.Client) []*field {
+	if k.Public {
+		return nil
+	}
+	audiences := func(name, label, hint string, value []string) *field {
+		return &field{Kind: kindLines, Name: name, Label: label, Value: lines(value), Hint: hint +
+			" One audience a line; “" + client.DefaultAPI + "” is the default API."}
+	}
+	return []*field{
+		audiences("introspects_for", "APIs whose tokens it may introspect", "As these APIs do (RFC 7662).", k.IntrospectsFor),
+		audiences("exchange_from", "APIs whose tokens it may exchange", "Those that call it (RFC 8693).", k.ExchangeFrom),
+		audiences("exchange_to", "APIs that it may exchange them for", "Those that it calls for its users.", k.ExchangeTo),
+		check("admin", "It may administer this server", "Only for a service of yours: it gets tokens of the admin API for "+
+			"itself, without a user.", k.Admin),
+	}
 }
 
 // changeClient serves POST /admin/client.
 func (c *Console) changeClient(v *visit) (page, error) {
 	name, scope, backchannel := v.typed("name"), strings.Join(v.words("scope"), " "), v.typed("backchannel")
 	first, second, par, dpop := v.checked("first_party"), v.checked("second_factor"), v.checked("par"), v.checked("dpop")
+	admin := v.checked("admin")
 	_, err := c.api.ChangeClient(v.ctx(), &adminapi.ChangeClientIn{
 		ChangedClientIn: adminapi.ChangedClientIn{ClientIn: v.clientIn(), IfMatch: v.form.Get("etag")},
 		Body: adminapi.ClientPatch{
 			Name: &name, Scope: &scope, GrantTypes: all(v.words("grants")), RedirectURIs: all(v.words("redirect_uris")),
 			PostLogoutRedirectURIs: all(v.words("post_logout_uris")), BackchannelLogoutURI: &backchannel,
-			FirstParty: &first, SecondFactor: &second, RequirePAR: &par, RequireDPoP: &dpop,
+			FirstParty: &first, SecondFactor: &second, RequirePAR: &par, RequireDPoP: &dpop, Admin: &admin,
+			IntrospectsFor: all(v.words("introspects_for")), ExchangeFrom: all(v.words("exchange_from")),
+			ExchangeTo: all(v.words("exchange_to")),
 		},
 	})
 	return goTo(address(clientPath, "id", v.query("id"), "done", "saved")), err

@@ -123,6 +123,44 @@ func TestChangeClient(t *testing.T) {
 	}
 }
 
+// A service is allowed to introspect and exchange tokens, and to administer the server, in the form; a public client
+// has no such fields.
+func TestServiceSettings(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.logIn("ada")
+	b.addClient("job")
+	b.post("/admin/apis", "audience", "https://photos.example", "name", "Photos", "scope", "photos:read")
+	change := func(pairs ...string) shown {
+		return b.post("/admin/client?id=job", append([]string{
+			"etag", b.get("/admin/client?id=job").field("etag"), "name", "Job", "scope", "hallpass:admin photos:read",
+			"grants", "client_credentials " + string(oauth.GrantTokenExchange),
+		}, pairs...)...)
+	}
+	change("introspects_for", "default\r\nhttps://photos.example", "exchange_from", "default",
+		"exchange_to", "https://photos.example", "admin", "yes").went(t, "/admin/client?done=saved&id=job")
+	k, err := s.data.ClientByID(t.Context(), "job")
+	if err != nil || !k.Admin || !k.Introspects || len(k.IntrospectsFor) != 2 || len(k.ExchangeFrom) != 1 ||
+		k.ExchangeTo[0] != "https://photos.example" {
+		t.Errorf("stored as %+v, %v", k, err)
+	}
+	if got := b.get("/admin/client?id=job"); !got.has("default\nhttps://photos.example</textarea>") ||
+		!got.has(`name="admin" type="checkbox" value="yes" checked`) {
+		t.Errorf("the form:\n%s", got.body)
+	}
+	change("introspects_for", "https://unknown.example").
+		refused(t, http.StatusUnprocessableEntity, "https://unknown.example: API not found")
+	change("grants", "client_credentials").went(t, "/admin/client?done=saved&id=job")
+	if k, err = s.data.ClientByID(t.Context(), "job"); err != nil || k.Admin || k.Introspects || k.ExchangeTo != nil {
+		t.Errorf("after the fields were emptied: %+v, %v", k, err)
+	}
+	b.post("/admin/clients/new", "type", "spa", "name", "App", "id", "app", "scope", "openid",
+		"redirect_uris", "https://app.example/callback")
+	if got := b.get("/admin/client?id=app"); got.has("introspect") || got.has(`name="admin"`) {
+		t.Errorf("the form of a public client:\n%s", got.body)
+	}
+}
+
 // A new secret replaces the old one, which works for a day unless it has leaked.
 func TestNewSecret(t *testing.T) {
 	t.Parallel()
@@ -169,6 +207,13 @@ func TestDeleteClient(t *testing.T) {
 	}
 	if got := b.post("/admin/client/delete?id=job"); got.status != http.StatusNotFound {
 		t.Errorf("the second time: %d", got.status)
+	}
+	if log := b.get("/admin/audit?event=client_deleted"); !log.has("/admin/client?id=job") {
+		t.Errorf("the audit log:\n%s", log.body)
+	}
+	got := b.get("/admin/client?id=job")
+	if got.status != http.StatusNotFound || !got.has("it was deleted") || !got.has("/admin/audit?about=job") {
+		t.Errorf("the link of the audit log leads to %d:\n%s", got.status, got.body)
 	}
 }
 

@@ -149,6 +149,8 @@ func (c *Console) serve(v *visit, found route) {
 	var p page
 	var err error
 	switch {
+	case !adminapi.IsTextQuery(v.r.URL.RawQuery):
+		err = &refusal{http.StatusBadRequest, "This address could not be read", "Follow a link of the console."}
 	case v.r.Method == http.MethodGet || v.r.Method == http.MethodHead:
 		p, err = found.show(v)
 	case v.r.Method == http.MethodPost && found.save != nil:

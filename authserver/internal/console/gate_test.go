@@ -216,7 +216,8 @@ func TestUnknownPages(t *testing.T) {
 		"/admin/nothing": http.StatusNotFound, "/admin/": http.StatusNotFound, "/administrators": http.StatusNotFound,
 		"/admin/user": http.StatusNotFound, "/admin/user?name=nobody": http.StatusNotFound,
 		"/admin/user/delete?name=nobody": http.StatusNotFound, "/admin/users?after=no-cursor": http.StatusBadRequest,
-		"/admin/users?q=%ff": http.StatusBadRequest, "/admin/user?name=%00": http.StatusNotFound,
+		"/admin/users?q=%ff": http.StatusBadRequest, "/admin/user?name=%00": http.StatusBadRequest,
+		"/admin/audit?about=%ff": http.StatusBadRequest, "/admin/client?id=x;y=1": http.StatusBadRequest,
 	} {
 		if got := b.get(path); got.status != want {
 			t.Errorf("%s: %d, want %d", path, got.status, want)

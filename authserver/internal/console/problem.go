@@ -104,10 +104,15 @@ func noFactorPage(u account.User) page {
 			"somebody may have guessed it. Therefore the link comes from the machine of the server. Run there:")
 	p.outside = true
 	s := &p.Sections[0]
-	s.Copies = []copyText{{Label: "Command", Text: "authserver user set " + shellQuote(u.Username) + " --enrol-link"}}
+	s.Copies = []copyText{{Label: "Command", Text: enrolCommand(u.Username)}}
 	s.After = "It prints a link that works once, for 30 minutes. Open it in this browser, and then come back to this page."
 	p.Sections = append(p.Sections, section{Links: []link{to(basePath, "Try again"), to("/logout", "Log out")}})
 	return p
+}
+
+// enrolCommand returns the command that prints the link by which an administrator adds the first second factor.
+func enrolCommand(username string) string {
+	return "authserver user set " + shellQuote(username) + " --enrol-link"
 }
 
 // shellQuote returns a text as one word of a command.

@@ -27,7 +27,14 @@ func (c *Console) showUser(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	p.Sections = []section{aboutUser(v, out.Body, failures.Body.Items), userForm(out)}
+	p.Sections = []section{aboutUser(v, out.Body.User, failures.Body.Items)}
+	if out.Body.Note == adminapi.NoteNoFactor {
+		p.Sections = append(p.Sections, section{
+			Title: "No second factor", Warning: out.Body.Note,
+			Copies: []copyText{{"Command", enrolCommand(out.Body.Username)}},
+		})
+	}
+	p.Sections = append(p.Sections, userForm(out))
 	for _, part := range []func(*visit) (section, error){
 		c.loginsOf, c.sessionsOf, c.grantsOf, c.consentsOf, c.factorsOf, c.eventsOf,
 	} {
@@ -114,11 +121,18 @@ func userForm(out *adminapi.UserOut) section {
 func (c *Console) changeUser(v *visit) (page, error) {
 	name, email, verified, groups := v.typed("name"), v.typed("email"), v.checked("verified"), all(v.words("groups"))
 	verified = verified && email != ""
-	_, err := c.api.ChangeUser(v.ctx(), &adminapi.ChangeUserIn{
+	out, err := c.api.ChangeUser(v.ctx(), &adminapi.ChangeUserIn{
 		ChangedUserIn: adminapi.ChangedUserIn{UserIn: v.userIn(), IfMatch: v.form.Get("etag")},
 		Body:          adminapi.UserPatch{Name: &name, Email: &email, EmailVerified: &verified, Groups: &groups},
 	})
-	return goTo(v.userLink("", "done", "saved")), err
+	if err != nil {
+		return page{}, err
+	}
+	what := "saved"
+	if out.Body.Note == adminapi.NoteOwnFactor {
+		what = "promoted"
+	}
+	return goTo(v.userLink("", "done", what)), nil
 }
 
 // factorsOf returns the second factors of the user.

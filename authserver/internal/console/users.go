@@ -79,8 +79,10 @@ func done(v *visit) string {
 
 // doneTexts are what pages can say that has just been done.
 var doneTexts = map[string]string{
-	"saved":     "The change is saved.",
-	"created":   "It is created.",
+	"saved":   "The change is saved.",
+	"created": "It is created.",
+	"promoted": "The change is saved. The user administers this server now, with the second factors below: make sure " +
+		"that they are the user's own. If you are not sure, remove them.",
 	"mailed":    "A mail with a link to choose a password is on its way.",
 	"deleted":   "It is deleted.",
 	"disabled":  "The user is disabled, and logged out everywhere.",

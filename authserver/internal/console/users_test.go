@@ -172,7 +172,10 @@ func TestListUsers(t *testing.T) {
 // Somebody is invited, and the invitation is withdrawn.
 func TestInvitations(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, func(c *server.Settings) { c.Mail.MailInbox = "on" })
+	off := newSite(t, func(c *server.Settings) { c.Mail.MailInbox = "on" })
+	off.logIn("ada").post("/admin/invitations", "email", "joan@example.com").
+		refused(t, http.StatusUnprocessableEntity, "--signup=invitation")
+	s := newSite(t, func(c *server.Settings) { c.Mail.MailInbox, c.SignUp.Signup = "on", "invitation" })
 	b := s.logIn("ada")
 	b.post("/admin/invitations", "email", "no address").refused(t, http.StatusUnprocessableEntity, "email")
 	b.post("/admin/invitations", "email", "joan@example.com", "name", evil, "groups", "staff").

@@ -150,7 +150,8 @@ func (s *Settings) newAdmin(data *store.Store, login *account.Login) *admin.Serv
 			}
 			return login.Hash(ctx, password, audit.ActorFrom(ctx).Address)
 		},
-		Mails: s.Mail.SMTPURL != "" || s.inboxOn(),
+		Mails:   s.Mail.SMTPURL != "" || s.inboxOn(),
+		Invites: s.SignUp.on(),
 		Keys: admin.KeyFiles{
 			Path:     s.Keys.KeysFile,
 			Copied:   s.onSeveralMachines(),

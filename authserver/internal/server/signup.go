@@ -14,6 +14,9 @@ type SignUp struct {
 	SignupDomains []string `group:"Mail" env:"HALLPASS_SIGNUP_DOMAINS" placeholder:"DOMAIN" help:"With open: only email addresses of these domains may sign up. All by default."`
 }
 
+// on reports whether anybody may make an account.
+func (s *SignUp) on() bool { return cmp.Or(signup.Mode(s.Signup), signup.Off) != signup.Off }
+
 // policy returns who may make an account. The error names the setting.
 func (s *SignUp) policy() (signup.Policy, error) {
 	mode := cmp.Or(signup.Mode(s.Signup), signup.Off)

@@ -145,7 +145,7 @@ func TestNothingIsLeftOfADeletedAccount(t *testing.T) {
 			p.must(err)
 			events, err := p.s.TakeAdminEvents(t.Context(), 10)
 			p.must(err)
-			records, err := p.s.AuditRecords(t.Context(), audit.Filter{About: "usr_1"}, audit.Page{})
+			records, err := p.s.AuditRecords(t.Context(), audit.Filter{About: []string{"usr_1"}}, audit.Page{})
 			p.must(err)
 			ids, inLog := 0, 0
 			for _, r := range records {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,6 +111,25 @@ func recordEvent(
 	return recordThing(ctx, tx, event, id, at, details...)
 }
 
+// rights is the detail of a record that says whether the right to administer the server was given or taken.
+const rights = "administrator"
+
+// rightsChange returns the value of the detail rights for two versions of a user's groups; empty if the right stays.
+func rightsChange(was, is []string) string {
+	return rightsGiven(slices.Contains(was, account.AdminGroup), slices.Contains(is, account.AdminGroup))
+}
+
+// rightsGiven returns the value of the detail rights for somebody who was an administrator or not, and is one or not.
+func rightsGiven(was, is bool) string {
+	switch {
+	case is && !was:
+		return "given"
+	case was && !is:
+		return "taken"
+	}
+	return ""
+}
+
 // userIDOf returns the id of a user, or nothing if nobody has the name.
 func userIDOf(ctx context.Context, tx transaction, username string) (id string, err error) {
 	err = tx.QueryRowContext(ctx, "SELECT id FROM users WHERE username = $1", username).Scan(&id)
@@ -194,6 +214,30 @@ func (s *Store) AuditRecord(ctx context.Context, id string) (audit.Record, error
 // Every filter has an index, but for those of an outcome or the beginning of events, which read records from the newest
 // until there are enough.
 func (s *Store) AuditRecords(ctx context.Context, f audit.Filter, page audit.Page) ([]audit.Record, error) {
+	var all []audit.Record
+	each := f.EachID()
+	for _, one := range each { // each has an index
+		records, err := s.auditRecords(ctx, one, page)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, records...)
+	}
+	if len(each) == 1 {
+		return all, nil
+	}
+	slices.SortFunc(all, func(a, b audit.Record) int {
+		if page.OldestFirst {
+			return strings.Compare(a.ID, b.ID)
+		}
+		return strings.Compare(b.ID, a.ID)
+	})
+	all = slices.CompactFunc(all, func(a, b audit.Record) bool { return a.ID == b.ID })
+	return all[:min(len(all), cmp.Or(page.Limit, audit.MaxPage))], nil
+}
+
+// auditRecords is AuditRecords for a filter with one id of a kind at most.
+func (s *Store) auditRecords(ctx context.Context, f audit.Filter, page audit.Page) ([]audit.Record, error) {
 	where, args := auditConditions(f, page)
 	order := "DESC"
 	if page.OldestFirst {
@@ -204,7 +248,7 @@ func (s *Store) AuditRecords(ctx context.Context, f audit.Filter, page audit.Pag
 		selectAudit+"WHERE "+where+" ORDER BY r.id "+order+" LIMIT $"+placeholder(args), args...)
 }
 
-// auditConditions returns the condition of a page of records, and its arguments.
+// auditConditions returns the condition of a page of records, and its arguments. The filter is one of EachID.
 func auditConditions(f audit.Filter, page audit.Page) (where string, args []any) {
 	conditions := []string{"r.id > ''"}
 	and := func(condition string, arg any) {
@@ -212,12 +256,12 @@ func auditConditions(f audit.Filter, page audit.Page) (where string, args []any)
 		conditions = append(conditions, strings.ReplaceAll(condition, "$", "$"+placeholder(args)))
 	}
 	for _, c := range []struct{ condition, value string }{
-		{"r.actor_id = $", f.Actor},
-		{"r.subject_id = $", f.Subject},
+		{"r.actor_id = $", strings.Join(f.Actor, "")},
+		{"r.subject_id = $", strings.Join(f.Subject, "")},
 		{"r.client_id = $ AND r.client_id <> ''", f.ClientID},
 		{"r.address = $ AND r.address <> ''", f.Address},
 		{"r.outcome = $", string(f.Outcome)},
-		{"(r.subject_id = $ OR r.actor_id = $)", f.About},
+		{"(r.subject_id = $ OR r.actor_id = $)", strings.Join(f.About, "")},
 	} {
 		if c.value != "" {
 			and(c.condition, c.value)

@@ -45,7 +45,7 @@ func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
 		if err != nil {
 			return err
 		}
-		return recordThing(ctx, tx, "client_added", c.ID, c.CreatedAt)
+		return recordThing(ctx, tx, "client_added", c.ID, c.CreatedAt, rights, rightsGiven(false, c.Admin))
 	})
 }
 
@@ -115,7 +115,8 @@ func (s *Store) UpdateClient(
 			if done = n == 1; err != nil || !done {
 				return err
 			}
-			return recordThing(ctx, tx, "client_changed", id, now, "changed", changedSettings(was, is))
+			return recordThing(ctx, tx, "client_changed", id, now, "changed", changedSettings(was, is),
+				rights, rightsGiven(was.Admin, is.Admin))
 		})
 		if err != nil || done {
 			return is, err

@@ -125,7 +125,11 @@ func (s *Store) importUsers(ctx context.Context, users []account.User, now time.
 				return errRaced
 			}
 		}
-		return recordEvent(ctx, tx, "users_imported", fmt.Sprintf("%d users", len(users)), now)
+		administrators := ""
+		if slices.ContainsFunc(users, func(u account.User) bool { return slices.Contains(u.Groups, account.AdminGroup) }) {
+			administrators = rightsGiven(false, true)
+		}
+		return recordEvent(ctx, tx, "users_imported", fmt.Sprintf("%d users", len(users)), now, rights, administrators)
 	})
 }
 

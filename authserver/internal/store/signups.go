@@ -98,7 +98,7 @@ func recordSignUp(ctx context.Context, tx transaction, u account.User, hasInvita
 			return err
 		}
 	}
-	return recordOf(ctx, tx, "signed_up", u.ID, now, "invitation", invitation)
+	return recordOf(ctx, tx, "signed_up", u.ID, now, "invitation", invitation, rights, rightsChange(nil, u.Groups))
 }
 
 // Invite stores an invitation in place of an earlier one for the address, and deletes a few expired ones. If m is not
@@ -127,7 +127,7 @@ func (s *Store) Invite(ctx context.Context, i account.Invitation, m *mail.Reques
 				return err
 			}
 		}
-		return recordEvent(ctx, tx, "invitation_made", i.Email, i.CreatedAt)
+		return recordEvent(ctx, tx, "invitation_made", i.Email, i.CreatedAt, rights, rightsChange(nil, i.Groups))
 	})
 }
 

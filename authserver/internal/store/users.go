@@ -23,7 +23,7 @@ func (s *Store) CreateUser(ctx context.Context, u account.User) error {
 		if err := createUser(ctx, tx, u); err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "user_added", u.Username, u.CreatedAt)
+		return recordEvent(ctx, tx, "user_added", u.Username, u.CreatedAt, rights, rightsChange(nil, u.Groups))
 	})
 }
 
@@ -216,7 +216,8 @@ func (s *Store) UpdateUser(
 			if done = n == 1; err != nil || !done {
 				return err
 			}
-			return recordEvent(ctx, tx, "user_changed", username, now, "changed", changedFields(was, is))
+			return recordEvent(ctx, tx, "user_changed", username, now, "changed", changedFields(was, is),
+				rights, rightsChange(was.Groups, is.Groups))
 		})
 		if err != nil || done {
 			return is, err

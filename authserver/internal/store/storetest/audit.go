@@ -190,7 +190,7 @@ func testPseudonyms(t *testing.T, s *store.Store) {
 			t.Errorf("%s still has a name: %q", r.Event, text)
 		}
 	}
-	if r := recorded(t, s, audit.Filter{Subject: u.ID}); r[len(r)-1].Event != "account_deleted" {
+	if r := recorded(t, s, audit.Filter{Subject: []string{u.ID}}); r[len(r)-1].Event != "account_deleted" {
 		t.Errorf("the last record is %s", r[len(r)-1].Event)
 	}
 }
@@ -221,15 +221,17 @@ func testAuditFilters(t *testing.T, s *store.Store) {
 		"all":     {audit.Filter{}, "login login_failed login logout"},
 		"event":   {audit.Filter{Event: "login"}, "login login"},
 		"events":  {audit.Filter{Event: "login*"}, "login login_failed login"},
-		"subject": {audit.Filter{Subject: "usr_2"}, "login logout"},
-		"actor":   {audit.Filter{Actor: "usr_1"}, "login"},
-		"about":   {audit.Filter{About: "usr_1"}, "login login_failed"},
+		"subject": {audit.Filter{Subject: []string{"usr_2"}}, "login logout"},
+		"actor":   {audit.Filter{Actor: []string{"usr_1"}}, "login"},
+		"about":   {audit.Filter{About: []string{"usr_1"}}, "login login_failed"},
+		"either":  {audit.Filter{Subject: []string{"usr_2", "usr_1"}}, "login login_failed login logout"},
+		"twice":   {audit.Filter{About: []string{"usr_1", "nobody", "usr_1"}}, "login login_failed"},
 		"address": {audit.Filter{Address: "192.0.2.1"}, "login login"},
 		"client":  {audit.Filter{ClientID: "app"}, "login login_failed"},
 		"outcome": {audit.Filter{Outcome: audit.Failure}, "login_failed"},
 		"since":   {audit.Filter{Since: minute(2)}, "login logout"},
 		"until":   {audit.Filter{Until: minute(2)}, "login login_failed"},
-		"both":    {audit.Filter{Since: minute(1), Until: minute(2), Subject: "usr_1"}, "login_failed"},
+		"both":    {audit.Filter{Since: minute(1), Until: minute(2), Subject: []string{"usr_1"}}, "login_failed"},
 		"nothing": {audit.Filter{Event: "unknown"}, ""},
 	} {
 		var got []string
