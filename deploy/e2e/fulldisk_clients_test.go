@@ -33,7 +33,9 @@ func (d *smallDisk) use(t *testing.T) *diskUse {
 	u := &diskUse{smallDisk: d, t: t, counts: map[string]int{}}
 	t.Cleanup(u.end)
 	for range 4 {
-		kept := send(t, d.authURL, d.login()).tokens(t)
+		kept := untilServed(t, "a login", func() (response, error) {
+			return try(t.Context(), d.authURL, d.login())
+		}).tokens(t)
 		d.callMe(t, kept.access, "John Doe")
 		u.running.Go(func() { u.repeat(kept) })
 	}
@@ -51,7 +53,7 @@ func (d *smallDisk) login() request {
 // revokes every third login.
 func (u *diskUse) repeat(kept tokens) {
 	access := kept.access
-	for n := 0; !u.over(); time.Sleep(10 * time.Millisecond) {
+	for n := 0; !u.over(); time.Sleep(50 * time.Millisecond) {
 		if login, ok := u.begin("login", u.login()); ok {
 			if n++; n%3 == 0 {
 				u.revoke(login)
