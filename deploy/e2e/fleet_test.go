@@ -62,6 +62,9 @@ var faults = []fault{
 // fleetGrace is the grace period of refresh tokens: the longest one.
 const fleetGrace = 5 * time.Minute
 
+// fleetTokenLifetime is longer than a soak: the tokens for calls to the APIs are never renewed.
+const fleetTokenLifetime = 4 * time.Hour
+
 // fleetServers is how many authorization servers the clients of a fleet use.
 const fleetServers = 2
 
@@ -75,7 +78,7 @@ func startFleet(t *testing.T, steppedClock string) (*cluster, *databaseFleet) {
 	common := []string{"serve", "--keys-file", c.keysFile, "--issuer", c.authURL, "--audience", c.apiURL,
 		"--drain-delay", "0s", "--trusted-proxies", "127.0.0.0/8"}
 	auth := append(slices.Clone(common), "--demo", "--bcrypt-cost", "10", "--refresh-grace", fleetGrace.String(),
-		"--access-token-lifetime", "4h",
+		"--access-token-lifetime", fleetTokenLifetime.String(),
 		"--database-connect-timeout", "3s", "--database-statement-timeout", "2s")
 	c.auth = c.members("authserver", 10, fleetServers, auth)
 	for i, url := range []string{f.byProxy(), f.byHosts()} {

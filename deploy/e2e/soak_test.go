@@ -67,7 +67,8 @@ func TestSoak(t *testing.T) {
 		f.awaitWhole(t)
 		cs.restart(t, c.auth[0])
 		cs.restart(t, c.api[0])
-		mustCommand(t, "", "authserver", "key", "rotate", c.keysFile, "--signs-after", "30s")
+		mustCommand(t, "", "authserver", "key", "rotate", c.keysFile, "--signs-after", "30s",
+			"--access-token-lifetime", fleetTokenLifetime.String())
 		line += " " + cs.revokeInCalm(t, cs.auth[1]).Round(time.Millisecond).String() + " | "
 		line += cs.stepClock(t, c.auth[fleetServers], round%2 == 0) + " |"
 		for _, disk := range disks {
