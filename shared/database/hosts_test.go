@@ -214,8 +214,8 @@ func TestReplacedPrimaryGoesOn(t *testing.T) {
 	wantWords(t, db, 2, "new newer")
 }
 
-// New connections lead to the server that was promoted, as through a proxy. Then the pool does not use those to the old
-// primary any more, though it still responds.
+// New connections lead to the server that was promoted, as through a proxy. Then the pool no longer uses those to the
+// old primary, though it still responds.
 func TestNewConnectionLeadsToPromotedServer(t *testing.T) {
 	t.Parallel()
 	p := startPair(t)
