@@ -92,10 +92,12 @@ func (u *diskUse) revoke(login tokens) {
 	}
 }
 
-// send sends a request to the authorization server. The response must be 200, or 503 with Retry-After.
+// send sends a request to the authorization server. The response must be 200, or 503 with Retry-After. It may also be
+// 429: a login that could not be stored counts as failed.
 func (u *diskUse) send(what string, r request) (body string, ok bool) {
 	got, err := try(u.t.Context(), u.authURL, r)
-	busy := got.status == http.StatusServiceUnavailable && got.header.Get("Retry-After") != ""
+	refused := got.status == http.StatusServiceUnavailable || what == "login" && got.status == http.StatusTooManyRequests
+	busy := refused && got.header.Get("Retry-After") != ""
 	if err != nil || got.status != http.StatusOK && !busy {
 		u.t.Errorf("a %s with a full disk: %v %d %v %s, want 200 or 503 with Retry-After",
 			what, err, got.status, got.header, got.body)

@@ -169,7 +169,7 @@ func TestPrimaryIsKilled(t *testing.T) {
 func TestPrimaryIsSilent(t *testing.T) {
 	t.Parallel()
 	p := startPair(t)
-	const limit = 3 * time.Second
+	const limit = 10 * time.Second
 	db := openWith(t, p.url, database.Pool{Connections: 4, ConnectTimeout: limit, StatementTimeout: limit})
 	useMany(t, db, 4)
 	writeUntilDone(t, db, "acknowledged")

@@ -87,7 +87,7 @@ func TestDeadDeliveries(t *testing.T) {
 	console = h.browse(ada, twoFactors...)
 	retry := "/admin/webhook/retry?id=" + state.ID
 	page, _ = console.open(retry, nil)
-	page.expect(t, "the question", http.StatusOK, "all its dead letters, 2 of them,")
+	page.expect(t, "the question", http.StatusOK, "all its dead deliveries, 2 of them,")
 	if _, to := console.open(retry, url.Values{"user": {console.userID}}); !strings.Contains(to, "done=retried") {
 		t.Errorf("after the form: %q", to)
 	}
