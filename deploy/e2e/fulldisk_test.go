@@ -113,8 +113,8 @@ func (d *smallDisk) fillAndFree(t *testing.T) string {
 	return u.String()
 }
 
-// overflowWAL makes PostgreSQL write more WAL than the disk holds, until it panics. On a disk that is so full that a new
-// connection has no room, it refuses that instead.
+// overflowWAL makes PostgreSQL write more WAL than the disk holds, until it panics. On a disk that is so full that a
+// new connection has no room, it refuses that instead.
 func (d *smallDisk) overflowWAL(t *testing.T) {
 	t.Helper()
 	waitFor(t, "PostgreSQL to give up", func() bool {

@@ -189,8 +189,8 @@ func TestPrimaryIsSilent(t *testing.T) {
 	wantWords(t, db, 4, "acknowledged promoted")
 }
 
-// The primary is frozen, the standby is promoted, and the primary goes on, so that both take themselves for the primary.
-// A pool that knows the new one does not use the old one again, also if the new one does not respond.
+// The primary is frozen, the standby is promoted, and the primary goes on, so that both take themselves for the
+// primary. A pool that knows the new one does not use the old one again, also if the new one does not respond.
 func TestReplacedPrimaryGoesOn(t *testing.T) {
 	t.Parallel()
 	p := startPair(t)

@@ -181,7 +181,7 @@ const maxMilli = 1<<48 - 1
 func FirstID(at time.Time) uuid.UUID {
 	var id uuid.UUID
 	for i, ms := 5, min(max(at.UnixMilli(), 0), maxMilli); i >= 0; i-- {
-		id[i] = byte(ms)
+		id[i] = byte(ms & 0xff)
 		ms >>= 8
 	}
 	return id

@@ -125,12 +125,14 @@ func (s *Store) importUsers(ctx context.Context, users []account.User, now time.
 				return errRaced
 			}
 		}
-		administrators := ""
-		if slices.ContainsFunc(users, func(u account.User) bool { return slices.Contains(u.Groups, account.AdminGroup) }) {
-			administrators = rightsGiven(false, true)
-		}
-		return recordEvent(ctx, tx, "users_imported", fmt.Sprintf("%d users", len(users)), now, rights, administrators)
+		return recordEvent(ctx, tx, "users_imported", fmt.Sprintf("%d users", len(users)), now,
+			rights, rightsGiven(false, someAdminister(users)))
 	})
+}
+
+// someAdminister reports whether one of the users is in the group of administrators.
+func someAdminister(users []account.User) bool {
+	return slices.ContainsFunc(users, func(u account.User) bool { return slices.Contains(u.Groups, account.AdminGroup) })
 }
 
 // lockEmails is lockEmail for several addresses. Each importer takes them in the same order.
