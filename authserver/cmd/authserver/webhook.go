@@ -100,20 +100,9 @@ type webhookTarget struct {
 	ID              string `arg:"" help:"The webhook's id."`
 }
 
-// do runs work on the database if there is such a webhook.
+// do runs work on the database.
 func (t *webhookTarget) do(ctx context.Context, work func(*store.Store) error) error {
-	return exitError(t.ID, withStore(ctx, t.Database, func(s *store.Store) error {
-		hooks, err := s.Webhooks(ctx)
-		if err != nil {
-			return err
-		}
-		for _, w := range hooks {
-			if w.ID == t.ID {
-				return work(s)
-			}
-		}
-		return fmt.Errorf("webhook %w", record.ErrNotFound)
-	}))
+	return exitError(t.ID, withStore(ctx, t.Database, work))
 }
 
 type webhookDeleteCommand struct{ webhookTarget }

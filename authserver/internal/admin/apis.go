@@ -83,8 +83,11 @@ func (s *Service) ChangeAPI(
 	})
 }
 
-// APILogins counts the logins that deleting an API would end.
+// APILogins counts the logins that deleting an API would end. It returns record.ErrNotFound for an unknown API.
 func (s *Service) APILogins(ctx context.Context, audience string) (store.Logins, error) {
+	if _, err := s.API(ctx, audience); err != nil {
+		return store.Logins{}, err
+	}
 	return s.Store.CountLogins(ctx, store.LoginsOf{Audience: audience}, s.Now())
 }
 

@@ -96,6 +96,24 @@ func TestHostileInputOfEveryOperation(t *testing.T) {
 	}
 }
 
+// What is listed, shown or deleted of something unknown is not found.
+func TestUnknownThings(t *testing.T) {
+	h := start(t)
+	operations, _ := h.describedOperations()
+	token := h.robotToken()
+	for name, o := range operations {
+		method, template, _ := strings.Cut(name, " ")
+		if !strings.Contains(template, "{") || method != http.MethodGet && method != http.MethodDelete {
+			continue
+		}
+		path := strings.ReplaceAll(template, "{email}", "7@example.com")
+		for _, p := range o.Parameters {
+			path = strings.ReplaceAll(path, "{"+p.Name+"}", "7")
+		}
+		h.call(method, path, token, "").expect(t, name, http.StatusNotFound, "not found")
+	}
+}
+
 // A user with the name of a service, or of anybody else in the audit log, does not hide its records.
 func TestNamesakesInAuditLog(t *testing.T) {
 	h := start(t)

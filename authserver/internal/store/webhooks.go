@@ -138,15 +138,30 @@ func (s *Store) PostponeDelivery(ctx context.Context, d webhook.Delivery, until 
 	return err
 }
 
-// DeadDeliveries returns up to limit deliveries of a webhook whose last attempt has failed, newest first.
+// DeadDeliveries returns up to limit deliveries of a webhook whose last attempt has failed, newest first. It returns
+// record.ErrNotFound for an unknown webhook.
 func (s *Store) DeadDeliveries(ctx context.Context, id string, limit int) ([]webhook.Delivery, error) {
-	return list(ctx, s.read, "list dead deliveries", scanDelivery,
+	dead, err := list(ctx, s.read, "list dead deliveries", scanDelivery,
 		"SELECT webhook, record, created_at, attempts, reason FROM webhook_deliveries "+
 			"WHERE webhook = $1 AND due_at IS NULL ORDER BY record DESC LIMIT $2", id, limit)
+	if err != nil || len(dead) > 0 {
+		return dead, err
+	}
+	return nil, s.findWebhook(ctx, id)
+}
+
+// findWebhook returns record.ErrNotFound if there is no webhook with an id.
+func (s *Store) findWebhook(ctx context.Context, id string) error {
+	var found bool
+	err := s.read.scanRow(ctx, "SELECT EXISTS (SELECT 1 FROM webhooks WHERE id = $1)", []any{id}, &found)
+	if err == nil && !found {
+		return errNoWebhook
+	}
+	return unavailable("find webhook", err)
 }
 
 // RetryDeliveries makes dead deliveries of a webhook due again: that of a record, or all if recordID is empty. It
-// returns how many.
+// returns how many. It returns record.ErrNotFound for an unknown webhook.
 func (s *Store) RetryDeliveries(ctx context.Context, id, recordID string, now time.Time) (n int64, err error) {
 	err = s.inTx(ctx, "retry deliveries", func(ctx context.Context, tx transaction) (err error) {
 		n, err = changed(ctx, tx, "retry deliveries", "UPDATE webhook_deliveries SET due_at = $3, attempts = 0 "+
@@ -157,6 +172,9 @@ func (s *Store) RetryDeliveries(ctx context.Context, id, recordID string, now ti
 		return recordThing(ctx, tx, "webhook_retried", id, now,
 			"deliveries", strconv.FormatInt(n, 10), "record", recordID)
 	})
+	if err == nil && n == 0 {
+		err = s.findWebhook(ctx, id)
+	}
 	return n, err
 }
 

@@ -88,10 +88,10 @@ type Store interface {
 	Webhooks(ctx context.Context) ([]Webhook, error)
 	// DeleteWebhook deletes a webhook with its deliveries, or returns record.ErrNotFound.
 	DeleteWebhook(ctx context.Context, id string, now time.Time) error
-	// DeadDeliveries returns deliveries whose last attempt has failed, newest first.
+	// DeadDeliveries returns deliveries whose last attempt has failed, newest first, or record.ErrNotFound.
 	DeadDeliveries(ctx context.Context, webhook string, limit int) ([]Delivery, error)
 	// RetryDeliveries makes dead deliveries of a webhook due again: one, or all if the record is empty. It returns how
-	// many.
+	// many, or record.ErrNotFound.
 	RetryDeliveries(ctx context.Context, webhook, recordID string, now time.Time) (int64, error)
 }
 

@@ -98,6 +98,9 @@ func testDeadDeliveries(t *testing.T, s *store.Store) {
 	dead, err = s.DeadDeliveries(ctx, "hook", 10)
 	must(t, err)
 	same(t, "dead ones after a month", 0, len(dead))
+	n, err = s.RetryDeliveries(ctx, "hook", "", later)
+	must(t, err)
+	same(t, "retried after a month", int64(0), n)
 }
 
 func testWebhooks(t *testing.T, s *store.Store) {
@@ -109,6 +112,10 @@ func testWebhooks(t *testing.T, s *store.Store) {
 	must(t, err)
 	must(t, s.DeleteWebhook(t.Context(), "hook3", start))
 	expect(t, "deleting again", s.DeleteWebhook(t.Context(), "hook3", start), record.ErrNotFound)
+	_, err = s.DeadDeliveries(t.Context(), "hook3", 10)
+	expect(t, "dead ones of a deleted webhook", err, record.ErrNotFound)
+	_, err = s.RetryDeliveries(t.Context(), "hook3", "", start)
+	expect(t, "retrying a deleted webhook", err, record.ErrNotFound)
 	taken, err := s.TakeDeliveries(t.Context(), "hook3", start, start.Add(time.Minute), 10)
 	must(t, err)
 	same(t, "deliveries of a deleted webhook", 0, len(taken))

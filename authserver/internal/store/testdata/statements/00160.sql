@@ -184,6 +184,7 @@ SELECT EXISTS (SELECT 1 FROM second_factors WHERE user_id = $1);
 SELECT EXISTS (SELECT 1 FROM users WHERE lower(email) = $1 AND email_verified = 1 AND id <> $2);
 SELECT EXISTS (SELECT 1 FROM users WHERE username = $1 AND demo = 1 AND password_version = 0 AND disabled_at IS NULL);
 SELECT EXISTS (SELECT 1 FROM users);
+SELECT EXISTS (SELECT 1 FROM webhooks WHERE id = $1);
 SELECT MIN(CASE WHEN audit_chain.record IS NULL AND audit_queue.id IS NULL THEN page.id END), MAX(page.id) FROM (SELECT id FROM audit_records WHERE id > $1 ORDER BY id LIMIT $2) AS page LEFT JOIN audit_chain ON audit_chain.record = page.id LEFT JOIN audit_queue ON audit_queue.id = page.id;
 SELECT NOT EXISTS (SELECT 1 FROM users) AND NOT EXISTS (SELECT 1 FROM clients);
 SELECT address, count, since, last_at FROM login_failures WHERE account = $1 AND address IN ($2, '');
