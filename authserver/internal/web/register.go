@@ -26,7 +26,7 @@ const registrationPath = "/register"
 // Prefixes of what registration gives out.
 const (
 	registeredIDPrefix = "dyn-"
-	registrationPrefix = "hpr_"
+	registrationPrefix = "hpm_" // another one than that of refresh tokens, for secret scanners
 )
 
 // registeredIDLength is the length of the id of a registered client: its prefix and 132 random bits.
