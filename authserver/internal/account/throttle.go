@@ -106,9 +106,14 @@ func NewFailureKey(account, address string) FailureKey {
 	}
 }
 
+// NewUserCodeKey returns the key of the user codes of devices (RFC 8628 section 5.1) that a user types at an IP address.
+func NewUserCodeKey(userID, address string) FailureKey {
+	return NewFailureKey("user codes of "+userID, address)
+}
+
 // FailureAccount is what failures of a kind are counted under.
 type FailureAccount struct {
-	// Kind is what failed: password, code or passkey.
+	// Kind is what failed: password, code, passkey or user_code.
 	Kind string
 	// Account is the field of FailureKey.
 	Account string
@@ -120,6 +125,7 @@ func FailureAccounts(userID string) []FailureAccount {
 		{"password", NewFailureKey(userID, "").Account},
 		{"code", NewFailureKey(codesOf(userID), "").Account},
 		{"passkey", NewFailureKey(passkeysOf(userID), "").Account},
+		{"user_code", NewUserCodeKey(userID, "").Account},
 	}
 }
 

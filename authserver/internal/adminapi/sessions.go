@@ -11,7 +11,7 @@ import (
 
 // Failures is how often logins of a user have failed lately.
 type Failures struct {
-	Kind   string    `json:"kind" enum:"password,code,passkey" doc:"What failed"`
+	Kind   string    `json:"kind" enum:"password,code,passkey,user_code" doc:"What failed"`
 	Count  int64     `json:"count"`
 	Since  time.Time `json:"since"`
 	LastAt time.Time `json:"last_at"`

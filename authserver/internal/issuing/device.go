@@ -128,9 +128,13 @@ type UserCode struct {
 // an *account.ThrottledError.
 func (s *Service) WaitingDevice(ctx context.Context, u UserCode) (Device, error) {
 	now := s.cfg.Now()
-	tries := account.NewFailureKey("user codes of "+u.User.ID, u.Address)
-	if counted, err := s.cfg.Store.ReserveTry(ctx, tries, now); err != nil || !counted {
-		return Device{}, cmp.Or(err, s.throttled(ctx, tries))
+	tries := account.NewUserCodeKey(u.User.ID, u.Address)
+	counted, err := s.cfg.Store.ReserveTry(ctx, tries, now)
+	if err == nil && !counted {
+		err = s.throttled(ctx, tries)
+	}
+	if err != nil {
+		return Device{}, err
 	}
 	code, err := s.cfg.Store.DeviceByUserCode(ctx, secret.Digest(u.Code), now)
 	if err != nil {

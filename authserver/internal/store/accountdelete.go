@@ -75,7 +75,7 @@ func (s *Store) deleteUser(ctx context.Context, tx transaction, username string,
 	if err != nil {
 		return unavailable("delete user", err)
 	}
-	if err := clearFailures(ctx, tx, id); err != nil {
+	if err := clearAllFailures(ctx, tx, id); err != nil {
 		return err
 	}
 	for _, step := range []struct {

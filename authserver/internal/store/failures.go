@@ -43,11 +43,19 @@ func (s *Store) Unlock(ctx context.Context, username string, now time.Time) erro
 		return err
 	}
 	return s.inTx(ctx, "unlock user", func(ctx context.Context, tx transaction) error {
-		for _, counted := range account.FailureAccounts(user.ID) {
-			if err := clearCounted(ctx, tx, counted.Account); err != nil {
-				return err
-			}
+		if err := clearAllFailures(ctx, tx, user.ID); err != nil {
+			return err
 		}
 		return recordEvent(ctx, tx, "user_unlocked", username, now)
 	})
+}
+
+// clearAllFailures deletes the failures of a user of all kinds.
+func clearAllFailures(ctx context.Context, tx transaction, userID string) error {
+	for _, counted := range account.FailureAccounts(userID) {
+		if err := clearCounted(ctx, tx, counted.Account); err != nil {
+			return err
+		}
+	}
+	return nil
 }

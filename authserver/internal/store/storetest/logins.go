@@ -19,6 +19,7 @@ var loginTests = []test{
 	{"failed logins expire", testForgetFailures},
 	{"failed logins of a clock that was ahead do not count", testFailuresAhead},
 	{"a login gives back the failures of its address", testGiveBack},
+	{"unlocking and deleting a user forget all failures", testUnlock},
 	{"a grant gives back the failures", testGrantGivesBack},
 	{"a session gives back the failures", testSessionGivesBack},
 	{"old failed logins of other accounts are swept", testSweepFailures},
@@ -171,6 +172,31 @@ func testGiveBack(t *testing.T, s *store.Store) {
 	expectCounts(t, s, john, 0, 4) // the guesser elsewhere gets no tries back
 	must(t, s.GiveBackTries(t.Context(), elsewhere))
 	expectCounts(t, s, elsewhere, 0, 0)
+}
+
+// What an administrator unlocks, and what goes with a deleted user, is everything that is counted for the user.
+func testUnlock(t *testing.T, s *store.Store) {
+	u := addUser(t, s, "john.doe")
+	kinds := account.FailureAccounts(u.ID)
+	count := func(what string, want int) {
+		t.Helper()
+		found, err := s.FailuresOf(t.Context(), u.ID, start)
+		must(t, err)
+		same(t, what, want, len(found))
+	}
+	failAll := func() {
+		for _, counted := range kinds {
+			fail(t, s, account.FailureKey{Account: counted.Account, Address: "somewhere"}, start, 3)
+		}
+		fail(t, s, account.NewUserCodeKey(u.ID, "192.0.2.1"), start, 3)
+		count("kinds of failures", len(kinds))
+	}
+	failAll()
+	must(t, s.Unlock(t.Context(), u.Username, start))
+	count("after unlocking", 0)
+	failAll()
+	must(t, s.DeleteUser(t.Context(), u.Username, start))
+	count("after deleting", 0)
 }
 
 func testGrantGivesBack(t *testing.T, s *store.Store) {
