@@ -128,7 +128,7 @@ func (s *Sender) send(ctx context.Context, n grant.LogoutNotice) error {
 	}
 	s.cfg.Log.InfoContext(ctx, "told a client that a session has ended",
 		"event", "backchannel_logout", "client", c.ID, "user", n.Subject, "attempt", n.Attempts)
-	return s.cfg.Store.DeleteLogoutNotice(ctx, n)
+	return s.cfg.Store.DeleteLogoutNotice(context.WithoutCancel(ctx), n) // it was sent, also if the server stops now
 }
 
 // post sends a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.5).

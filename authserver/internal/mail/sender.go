@@ -156,7 +156,7 @@ func (s *Sender) send(ctx context.Context, m Request) error {
 		s.cfg.Log.InfoContext(ctx, "sent a mail",
 			"event", "mail_sent", "kind", l.kind, "user", l.user.ID, "attempt", m.Attempts)
 	}
-	return s.cfg.Store.FinishMailRequest(ctx, m)
+	return s.cfg.Store.FinishMailRequest(context.WithoutCancel(ctx), m) // it was sent, also if the server stops now
 }
 
 // failed logs a failed attempt, and makes the request due again or gives it up.

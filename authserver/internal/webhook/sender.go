@@ -153,7 +153,7 @@ func (s *Sender) send(ctx context.Context, w Webhook, secret string, d Delivery)
 		return s.failed(ctx, w, d, err)
 	}
 	s.observe("sent")
-	return s.Queue.FinishDelivery(ctx, d)
+	return s.Queue.FinishDelivery(context.WithoutCancel(ctx), d) // it was sent, also if the server stops now
 }
 
 // post sends a signed request about a record.
