@@ -134,9 +134,9 @@ func (l *Login) Check(ctx context.Context, a Attempt) (User, error) {
 }
 
 // GiveBack gives the try of a successful login back if neither a grant nor a session is
-// stored.
+// stored, also if ctx has ended.
 func (l *Login) GiveBack(ctx context.Context, user User) error {
-	return l.Store.GiveBackTries(ctx, user.Login)
+	return l.Store.GiveBackTries(context.WithoutCancel(ctx), user.Login)
 }
 
 // run checks the throttle, waits for a place and compares the password.

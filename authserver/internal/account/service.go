@@ -83,7 +83,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Proof, password, keep st
 		err = s.Store.ChangePassword(ctx, user, hash, keep, s.Now())
 	}
 	if err != nil {
-		return User{}, errors.Join(err, s.Login.GiveBack(context.WithoutCancel(ctx), user))
+		return User{}, errors.Join(err, s.Login.GiveBack(ctx, user))
 	}
 	s.log(ctx, "account_password_changed", user, p.Address)
 	user.PasswordVersion++
@@ -94,7 +94,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Proof, password, keep st
 func (s *Service) Check(ctx context.Context, p Proof) error {
 	user, err := s.check(ctx, p)
 	if err == nil {
-		err = s.Login.GiveBack(context.WithoutCancel(ctx), user)
+		err = s.Login.GiveBack(ctx, user)
 	}
 	return err
 }
@@ -110,7 +110,7 @@ func (s *Service) Delete(ctx context.Context, p Proof) error {
 		return err
 	}
 	if err := s.Store.DeleteAccount(ctx, user, s.Now()); err != nil {
-		return errors.Join(err, s.Login.GiveBack(context.WithoutCancel(ctx), user))
+		return errors.Join(err, s.Login.GiveBack(ctx, user))
 	}
 	s.log(ctx, "account_deleted", user, p.Address)
 	return nil
@@ -125,7 +125,7 @@ func (s *Service) check(ctx context.Context, p Proof) (User, error) {
 		Username: p.User.Username, Password: p.Password, Address: p.Address, Browser: p.Browser,
 	})
 	if err == nil && user.ID != p.User.ID {
-		err = errors.Join(ErrChanged, s.Login.GiveBack(context.WithoutCancel(ctx), user))
+		err = errors.Join(ErrChanged, s.Login.GiveBack(ctx, user))
 	}
 	return user, err
 }

@@ -69,7 +69,7 @@ func (s *Service) password(ctx context.Context, r Request) (oauth.TokenResponse,
 	case errors.Is(err, grant.ErrInactive) && !errors.Is(err, grant.ErrClientChanged): // since the password was checked
 		err = errIncorrect
 	case err != nil && user.ID != "": // the password was right
-		err = errors.Join(err, s.cfg.Passwords.GiveBack(context.WithoutCancel(ctx), user))
+		err = errors.Join(err, s.cfg.Passwords.GiveBack(ctx, user))
 	}
 	return response, err
 }

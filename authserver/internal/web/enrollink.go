@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -135,7 +134,7 @@ func (e *endpoints) enrol(w http.ResponseWriter, r *http.Request) error {
 	var none oauth.GrantType
 	first, err := e.checkFirst(r, "", none, url.Values{"username": {user.Username}, "password": form["password"]})
 	if err == nil && first.user.ID != user.ID { // another user's email address is this username
-		err = errors.Join(account.ErrIncorrect, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), first.user))
+		err = errors.Join(account.ErrIncorrect, e.cfg.Passwords.GiveBack(r.Context(), first.user))
 	}
 	if err == nil {
 		first.continueAt, first.enrolLink = e.afterEnrolment(), secret.Digest(link)

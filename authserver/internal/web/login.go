@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -38,7 +37,7 @@ func (e *endpoints) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	first, err := e.checkFirst(r, a.client.ID, oauth.GrantAuthorizationCode, form)
 	if err == nil && a.wrongUser(first.user.ID) {
-		return e.refuseOtherUser(w, a, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), first.user))
+		return e.refuseOtherUser(w, a, e.cfg.Passwords.GiveBack(r.Context(), first.user))
 	}
 	next := ""
 	if err == nil {
@@ -56,7 +55,7 @@ func (e *endpoints) login(w http.ResponseWriter, r *http.Request) error {
 func (e *endpoints) logIn(w http.ResponseWriter, r *http.Request, user account.User) error {
 	err := e.startSession(w, r, user, grant.Authentication{}, nil)
 	if err != nil && !errors.Is(err, account.ErrIncorrect) {
-		err = errors.Join(err, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), user))
+		err = errors.Join(err, e.cfg.Passwords.GiveBack(r.Context(), user))
 	}
 	return err
 }

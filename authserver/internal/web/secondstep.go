@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -142,7 +141,7 @@ func (e *endpoints) afterPassword(w http.ResponseWriter, r *http.Request, f firs
 	has, err := e.cfg.Sessions.HasSecondFactor(r.Context(), f.user.ID)
 	switch {
 	case err != nil:
-		err = errors.Join(err, e.cfg.Passwords.GiveBack(context.WithoutCancel(r.Context()), f.user))
+		err = errors.Join(err, e.cfg.Passwords.GiveBack(r.Context(), f.user))
 	case has || f.needsFactor || e.cfg.SecondFactors.Policy.Requires(f.user):
 		return secondStepPath, e.beginSecondStep(w, r, f)
 	default:
