@@ -25,9 +25,6 @@ type Inspection struct {
 	Grant grant.Grant
 	// Claims are those of an access token; nil for a refresh token.
 	Claims *token.Claims
-	// Username and Name are the user's current names. They are empty for a service, and
-	// without the scope profile.
-	Username, Name string
 	// User is what the scope shows of the user at the userinfo endpoint. It is the zero value for a service.
 	User oauth.UserInfo
 	// Owner is the user; the zero value for a service.
@@ -215,6 +212,5 @@ func (s *Service) active(ctx context.Context, found foundToken) (Inspection, err
 	}
 	shown.Owner = found.user
 	shown.User = identityOf(found.user, shown.Scope())
-	shown.Username, shown.Name = shown.User.PreferredUsername, shown.User.Name
 	return shown, nil
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -208,7 +207,10 @@ func handler(
 		return nil, program.WithCode(program.ExitUsage, err)
 	}
 	s.startWebhooks(ctx, data, &cfg, guard, registry)
-	if err := cmp.Or(s.startMail(ctx, &cfg, data, login), s.setAdminAPI(&cfg, data, login, guard)); err != nil {
+	if err := s.startMail(ctx, &cfg, data, login); err != nil {
+		return nil, err
+	}
+	if err := s.setAdminAPI(&cfg, data, login, guard); err != nil {
 		return nil, err
 	}
 	return web.New(cfg), nil

@@ -74,9 +74,6 @@ type accessView struct {
 // moment is a time that a page shows.
 type moment struct{ time.Time }
 
-// Machine returns the time for the attribute datetime.
-func (m moment) Machine() string { return m.UTC().Format(time.RFC3339) }
-
 // doneTexts are what the account page can say that has just been done, by the parameter done.
 var doneTexts = map[string]*catalog.Message{
 	"name":     say("Your name is changed."),

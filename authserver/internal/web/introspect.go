@@ -51,7 +51,7 @@ func introspection(found issuing.Inspection, issuer string) oauth.Introspection 
 		TokenType: tokenTypeRefresh,
 		Issuer:    issuer,
 		ClientID:  found.Grant.ClientID,
-		Username:  found.Username,
+		Username:  found.User.PreferredUsername,
 		Subject:   found.Grant.UserID,
 		Scope:     found.Scope().String(),
 		ExpiresAt: found.Grant.Refresh.ExpiresAt.Unix(),
