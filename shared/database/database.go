@@ -34,11 +34,12 @@ var (
 	ErrUnavailable = errors.New("database unavailable")
 )
 
-// Pool configures the connections to a database. SQLite ignores Password and Connections. The zero
-// value has usable defaults.
+// Pool configures the connections to a database. SQLite ignores PasswordFile and Connections. The
+// zero value has usable defaults.
 type Pool struct {
-	// Password replaces the one in the URL unless it is empty.
-	Password string
+	// PasswordFile is the path of a file with the password, in place of the one in the URL; empty for none. It is read
+	// for each connection, as are the files that the URL names: what they contain may be replaced at any time.
+	PasswordFile string
 	// Connections limits how many connections are open; 10 if zero.
 	Connections int
 	// ConnectTimeout limits opening a connection; 5 seconds if zero.

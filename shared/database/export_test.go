@@ -5,18 +5,34 @@ import (
 	"net"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // OpenDialing opens a PostgreSQL database over connections of dial, whatever the host.
 func OpenDialing(ctx context.Context, url string, limits Pool, dial pgconn.DialFunc) (*DB, error) {
-	config, err := parsePostgres(url)
-	if err != nil {
-		return nil, err
+	return connectPostgres(ctx, limits.withDefaults(), parsing(url, dial))
+}
+
+// ConnsDialing returns a pool over connections of dial that connects when it is used.
+func ConnsDialing(url string, limits Pool, dial pgconn.DialFunc) (*Conns, error) {
+	return newConns(limits.withDefaults(), parsing(url, dial))
+}
+
+// Addresses are those of every host of OpenDialing and ConnsDialing.
+var Addresses = []string{"192.0.2.1", "192.0.2.2"}
+
+// parsing returns a function that parses a URL, whose connections are those of dial.
+func parsing(url string, dial pgconn.DialFunc) func() (*pgx.ConnConfig, error) {
+	return func() (*pgx.ConnConfig, error) {
+		config, err := parsePostgres(url)
+		if err != nil {
+			return nil, err
+		}
+		config.DialFunc = dial
+		config.LookupFunc = func(context.Context, string) ([]string, error) { return Addresses, nil }
+		return config, nil
 	}
-	config.DialFunc = dial
-	config.LookupFunc = func(context.Context, string) ([]string, error) { return []string{"192.0.2.1"}, nil }
-	return connectPostgres(ctx, config, limits.withDefaults())
 }
 
 // Hosts are the hosts of a URL as a pool tries them.
@@ -24,12 +40,13 @@ type Hosts struct{ hosts *hosts }
 
 // NewHosts returns the hosts of a URL.
 func NewHosts(url string, limits Pool) (Hosts, error) {
-	config, err := parsePostgres(url)
+	fresh := func() (*pgx.ConnConfig, error) { return parsePostgres(url) }
+	config, err := fresh()
 	if err != nil {
 		return Hosts{}, err
 	}
 	config.ConnectTimeout = limits.ConnectTimeout
-	return Hosts{newHosts(config)}, nil
+	return Hosts{newHosts(config, fresh)}, nil
 }
 
 // Timeout returns the limit on connecting to one host.

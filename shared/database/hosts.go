@@ -49,8 +49,9 @@ const originKey = "hallpass_origin"
 
 // newHosts returns a connector to the hosts of a configuration. All hosts together have the
 // configuration's ConnectTimeout. If there are several, a host that is read-only is skipped, also if
-// the URL does not have target_session_attrs.
-func newHosts(config *pgx.ConnConfig) *hosts {
+// the URL does not have target_session_attrs. Each connection has the password, the certificates and
+// the authorities of the configuration that fresh returns.
+func newHosts(config *pgx.ConnConfig, fresh func() (*pgx.ConnConfig, error)) *hosts {
 	each := eachHost(config)
 	h := &hosts{timeout: config.ConnectTimeout / time.Duration(len(each))}
 	for i, c := range each {
@@ -58,17 +59,34 @@ func newHosts(config *pgx.ConnConfig) *hosts {
 		if c.ValidateConnect == nil && len(each) > 1 {
 			c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 		}
-		if c.ValidateConnect != nil {
+		validate := c.ValidateConnect
+		if validate != nil {
 			c.OnPgError = h.onError(c.OnPgError)
 		}
 		h.connectors = append(h.connectors, stdlib.GetConnector(*c,
 			stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
-				c.AfterConnect = h.mark(origin{host: i, generation: h.generation.Load()})
-				return nil
+				c.ValidateConnect = h.mark(origin{host: i, generation: h.generation.Load()}, validate)
+				now, err := fresh()
+				if err != nil {
+					return err
+				}
+				return renew(c, eachHost(now), i)
 			}),
 			stdlib.OptionShouldPing(h.check)))
 	}
 	return h
+}
+
+// errHostsChanged means that a file that the URL names now has other hosts.
+var errHostsChanged = errors.New("the hosts of the database have changed: restart the server")
+
+// renew gives the configuration of the host with this index the credentials of another one.
+func renew(c *pgx.ConnConfig, each []*pgx.ConnConfig, host int) error {
+	if host >= len(each) || each[host].Host != c.Host || each[host].Port != c.Port {
+		return errHostsChanged
+	}
+	c.Password, c.TLSConfig, c.Fallbacks = each[host].Password, each[host].TLSConfig, each[host].Fallbacks
+	return nil
 }
 
 // eachHost returns a configuration for each host. With sslmode=prefer, that has two ways to connect.
@@ -110,11 +128,15 @@ func (h *hosts) Connect(ctx context.Context) (driver.Conn, error) {
 // Driver implements driver.Connector.
 func (h *hosts) Driver() driver.Driver { return h.connectors[0].Driver() }
 
-// mark returns a function that records the origin of a new connection, and refuses one to a primary that was replaced.
-func (h *hosts) mark(from origin) func(context.Context, *pgconn.PgConn) error {
+// mark returns a function that validates a new connection, records its origin, and refuses one to a primary that was
+// replaced. The next address of the host is tried then.
+func (h *hosts) mark(from origin, validate pgconn.ValidateConnectFunc) pgconn.ValidateConnectFunc {
 	return func(ctx context.Context, c *pgconn.PgConn) error {
-		ctx, cancel := context.WithTimeout(ctx, h.timeout)
-		defer cancel()
+		if validate != nil {
+			if err := validate(ctx, c); err != nil {
+				return err
+			}
+		}
 		timeline, err := timelineOf(ctx, c)
 		if err != nil {
 			return err

@@ -214,6 +214,34 @@ func TestReplacedPrimaryGoesOn(t *testing.T) {
 	wantWords(t, db, 2, "new newer")
 }
 
+// One name has the addresses of both servers. New connections lead to the promoted one, though the other goes on and
+// is tried first.
+func TestReplacedPrimaryIsTheFirstAddress(t *testing.T) {
+	t.Parallel()
+	p := startPair(t)
+	url := strings.Replace(p.direct, p.primary.Socket(), "db.example&sslmode=disable&target_session_attrs=read-write", 1)
+	limits := patient(4)
+	limits.ConnectTimeout, limits.StatementTimeout = 2*time.Second, 8*time.Second
+	db, err := database.OpenDialing(t.Context(), url, limits,
+		func(ctx context.Context, _, address string) (net.Conn, error) {
+			server := p.primary
+			if strings.HasPrefix(address, database.Addresses[1]) {
+				server = p.standby
+			}
+			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(server.Socket(), ".s.PGSQL.5432"))
+		})
+	must(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	_, err = db.Migrate(t.Context(), schema)
+	must(t, err)
+	writeUntilDone(t, db, "old")
+	must(t, p.primary.Freeze())
+	must(t, p.standby.Promote())
+	writeUntilDone(t, db, "new")
+	must(t, p.primary.Thaw())
+	wantWords(t, db, 4, "new old")
+}
+
 // New connections lead to the server that was promoted, as through a proxy. Then the pool no longer uses those to the
 // old primary, though it still responds.
 func TestNewConnectionLeadsToPromotedServer(t *testing.T) {

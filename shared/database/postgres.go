@@ -34,16 +34,15 @@ func parsePostgres(url string) (*pgx.ConnConfig, error) {
 // openPostgres opens a pool. It returns ErrURL if the URL cannot be parsed, and ErrUnreachable
 // if the server cannot be reached.
 func openPostgres(ctx context.Context, url string, limits Pool) (*DB, error) {
-	config, err := parsePostgres(url)
+	return connectPostgres(ctx, limits, func() (*pgx.ConnConfig, error) { return parsePostgres(url) })
+}
+
+// connectPostgres opens a pool. parse returns the configuration, with what the files that it names contain now.
+func connectPostgres(ctx context.Context, limits Pool, parse func() (*pgx.ConnConfig, error)) (*DB, error) {
+	connections, err := newConns(limits, parse)
 	if err != nil {
 		return nil, err
 	}
-	return connectPostgres(ctx, config, limits)
-}
-
-// connectPostgres opens a pool.
-func connectPostgres(ctx context.Context, config *pgx.ConnConfig, limits Pool) (*DB, error) {
-	connections := newConns(config, limits)
 	d := &DB{Engine: PostgreSQL, Write: connections, Read: connections}
 	if err := connections.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w", ErrUnreachable, withAdvice(withoutURL(err))), d.Close())
@@ -51,20 +50,32 @@ func connectPostgres(ctx context.Context, config *pgx.ConnConfig, limits Pool) (
 	return d, nil
 }
 
-// newConns returns a pool that connects when it is used first.
-func newConns(config *pgx.ConnConfig, limits Pool) *Conns {
-	config.Password = cmp.Or(limits.Password, config.Password)
+// newConns returns a pool that connects when it is used first. parse is called for each connection.
+func newConns(limits Pool, parse func() (*pgx.ConnConfig, error)) (*Conns, error) {
+	fresh := func() (*pgx.ConnConfig, error) {
+		config, err := parse()
+		if err != nil {
+			return nil, err
+		}
+		password, err := ReadPasswordFile(limits.PasswordFile)
+		config.Password = cmp.Or(password, config.Password)
+		return config, err
+	}
+	config, err := fresh()
+	if err != nil {
+		return nil, err
+	}
 	config.ConnectTimeout = limits.ConnectTimeout
 	config.RuntimeParams["statement_timeout"] = strconv.FormatInt(limits.StatementTimeout.Milliseconds(), 10)
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "hallpass"
 	}
-	db := sql.OpenDB(limits.wrap(newHosts(config)))
+	db := sql.OpenDB(limits.wrap(newHosts(config, fresh)))
 	db.SetMaxOpenConns(limits.Connections)
 	db.SetMaxIdleConns(limits.Connections)
 	db.SetConnMaxIdleTime(idleTime)
 	// A call may need a new connection first.
-	return &Conns{DB: db, CallTimeout: limits.callTimeout()}
+	return &Conns{DB: db, CallTimeout: limits.callTimeout()}, nil
 }
 
 // withoutURL removes the user and the database from an error of pgx and keeps the addresses and

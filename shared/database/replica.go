@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // ReplicaAge is the maximum age of what FromReplica returns: that has every commit that the primary acknowledged longer
@@ -65,14 +67,14 @@ func OpenReplica(url string, limits Pool, primary *DB) (*Replica, error) {
 	if primary.Engine != PostgreSQL {
 		return nil, fmt.Errorf("%w: only a PostgreSQL database has replicas", ErrURL)
 	}
-	config, err := parsePostgres(url)
-	if err != nil {
-		return nil, err
-	}
 	limits = limits.withDefaults()
 	limits.ConnectTimeout = min(limits.ConnectTimeout, replicaTimeout)
 	limits.StatementTimeout = min(limits.StatementTimeout, replicaTimeout)
-	return &Replica{conns: newConns(config, limits), primary: primary.Write}, nil
+	conns, err := newConns(limits, func() (*pgx.ConnConfig, error) { return parsePostgres(url) })
+	if err != nil {
+		return nil, err
+	}
+	return &Replica{conns: conns, primary: primary.Write}, nil
 }
 
 // Close closes the connections.

@@ -42,8 +42,9 @@ func (s *timelines) see(timeline int64) (newer bool, err error) {
 // timelineOf returns the timeline of the primary that a connection is to. It returns 0 if the server does not say: a
 // standby, a server with PostgreSQL's protocol that has no timelines, or a role that may not ask.
 func timelineOf(ctx context.Context, c *pgconn.PgConn) (int64, error) {
-	// The name of a WAL file begins with its timeline, in eight hexadecimal digits.
-	results, err := c.Exec(ctx, "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)").ReadAll()
+	// The name of a WAL file begins with its timeline, in eight hexadecimal digits. A standby would log an error.
+	results, err := c.Exec(ctx, "SELECT CASE WHEN pg_is_in_recovery() THEN '' "+
+		"ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END").ReadAll()
 	if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) && !c.IsClosed() {
 		return 0, nil
 	}
@@ -55,7 +56,7 @@ func timelineOf(ctx context.Context, c *pgconn.PgConn) (int64, error) {
 	}
 	timeline, err := strconv.ParseInt(string(results[0].Rows[0][0]), 16, 64)
 	if err != nil {
-		return 0, nil //nolint:nilerr // another product names its files differently
+		return 0, nil //nolint:nilerr // a standby, or another product that names its files differently
 	}
 	return timeline, nil
 }

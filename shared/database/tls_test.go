@@ -165,6 +165,40 @@ func TestPostgreSQLPasswordInClear(t *testing.T) {
 	}
 }
 
+// Each connection has the password and the authority that the files contain then: both are renewed while servers run.
+func TestPostgreSQLRenewedCredentials(t *testing.T) {
+	t.Parallel()
+	own, root := certificate(t)
+	password := filepath.Join(t.TempDir(), "password")
+	must(t, os.WriteFile(password, []byte("old\n"), 0o600))
+	server := &greedy{t: t, certificate: own}
+	limits := databasetest.Pool
+	limits.PasswordFile = password
+	conns, err := database.ConnsDialing("postgres://hallpass@db.example/x?sslmode=verify-full&sslrootcert="+root, limits,
+		server.dial)
+	must(t, err)
+	defer conns.Close()
+	connect := func(what string, want any) {
+		t.Helper()
+		server.got = atomic.Value{}
+		if err := conns.PingContext(t.Context()); err == nil {
+			t.Fatal("the greedy server let us in")
+		}
+		if got := server.got.Load(); got != want {
+			t.Errorf("%s: the server got the password %v, want %v", what, got, want)
+		}
+	}
+	connect("at first", "old")
+	renewed, newRoot := certificate(t)
+	server.certificate = renewed
+	connect("with another authority", nil)
+	must(t, os.Rename(newRoot, root))
+	must(t, os.WriteFile(password, []byte("new\n"), 0o600))
+	connect("after both were renewed", "new")
+	must(t, os.Remove(password))
+	connect("without the file", nil)
+}
+
 // The error says what to do.
 func TestPostgreSQLWithoutTLS(t *testing.T) {
 	t.Parallel()

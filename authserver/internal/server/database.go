@@ -177,25 +177,18 @@ func (s *Settings) useReplica(ctx context.Context, data *store.Store, log *slog.
 	return data.UseReplica(ctx, s.DatabaseReplicaURL, limits, log)
 }
 
-// limits returns the configuration of the connections.
+// limits returns the configuration of the connections. It returns an error for a file with no password.
 func (d Database) limits() (store.Pool, error) {
-	password, err := d.password()
+	if _, err := database.ReadPasswordFile(d.DatabasePasswordFile); err != nil {
+		return store.Pool{}, fmt.Errorf("--database-password-file (HALLPASS_DATABASE_PASSWORD_FILE): %w", err)
+	}
 	return store.Pool{
-		Password:         password,
+		PasswordFile:     d.DatabasePasswordFile,
 		Connections:      d.DatabaseConnections,
 		ConnectTimeout:   d.DatabaseConnectTimeout,
 		StatementTimeout: d.DatabaseStatementTimeout,
 		Wrap:             d.Wrap,
-	}, err
-}
-
-// password reads the password from its file, if there is one.
-func (d Database) password() (string, error) {
-	password, err := database.ReadPasswordFile(d.DatabasePasswordFile)
-	if err != nil {
-		return "", fmt.Errorf("--database-password-file (HALLPASS_DATABASE_PASSWORD_FILE): %w", err)
-	}
-	return password, nil
+	}, nil
 }
 
 // waitForStore is OpenStore that retries, with growing pauses, until the database server can be

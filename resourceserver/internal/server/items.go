@@ -39,11 +39,10 @@ func (s *Items) open(ctx context.Context, traces *tracing.Tracer, log *slog.Logg
 	if s.ItemsDatabaseURL == "" {
 		return nil, nil //nolint:nilnil // no items are stored
 	}
-	password, err := database.ReadPasswordFile(s.ItemsDatabasePasswordFile)
-	if err != nil {
+	if _, err := database.ReadPasswordFile(s.ItemsDatabasePasswordFile); err != nil {
 		return nil, fmt.Errorf("--items-database-password-file (HALLPASS_ITEMS_DATABASE_PASSWORD_FILE): %w", err)
 	}
-	limits := database.Pool{Password: password, Connections: s.ItemsDatabaseConnections}
+	limits := database.Pool{PasswordFile: s.ItemsDatabasePasswordFile, Connections: s.ItemsDatabaseConnections}
 	if traces != nil {
 		system := "postgresql"
 		if strings.HasPrefix(s.ItemsDatabaseURL, "sqlite:") {
