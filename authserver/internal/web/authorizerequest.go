@@ -100,7 +100,7 @@ func (e *endpoints) clientOf(r *http.Request, a *authorization) (client.Client, 
 	if clientmeta.IsDocumentID(id) {
 		return e.documentClient(r, a)
 	}
-	c, err := e.cfg.Tokens.ClientByID(r.Context(), id)
+	c, err := e.auth.find(r.Context(), id)
 	if err != nil {
 		return client.Client{}, clientPageError(err)
 	}

@@ -209,7 +209,8 @@ func (e *endpoints) describeRegistered(c client.Client, method string) registere
 	r := registered{
 		ClientID: c.ID, ClientIDIssuedAt: c.CreatedAt.Unix(), Name: c.Name, RedirectURIs: c.RedirectURIs,
 		RegistrationURI: e.cfg.IssuerURL + registrationPath + "/" + c.ID,
-		AuthMethod:      method, GrantTypes: c.Grants, ResponseTypes: []string{"code"}, Scope: c.Scope.String(),
+		AuthMethod:      method, GrantTypes: c.Grants, ResponseTypes: []string{"code"},
+		Scope:       e.auth.limit(c).Scope.String(),
 		BoundTokens: c.RequireDPoP, SecondFactor: c.RequireSecondFactor,
 	}
 	if !c.Public() {
