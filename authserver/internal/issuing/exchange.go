@@ -54,6 +54,9 @@ func (s *Service) tokenExchange(ctx context.Context, r Request) (oauth.TokenResp
 		return oauth.TokenResponse{}, err
 	}
 	g := s.exchangeGrant(r.Client, subject, api, scope)
+	if err := r.useProof(ctx); err != nil {
+		return oauth.TokenResponse{}, err
+	}
 	g.Number, err = s.cfg.Store.StartExchange(ctx, g)
 	if errors.Is(err, grant.ErrInactive) && !errors.Is(err, grant.ErrClientChanged) { // it was revoked meanwhile
 		err = errSubject
