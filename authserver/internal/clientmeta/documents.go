@@ -104,28 +104,18 @@ func (d *Documents) Check(id string) error {
 // Client returns the client whose metadata are at the URL id. It may have the allowed scope. The error says
 // what is wrong with the document, for the client's developers.
 func (d *Documents) Client(ctx context.Context, id string, allowed oauth.Scope) (client.Client, error) {
-	if err := d.Check(id); err != nil {
-		return client.Client{}, err
-	}
-	document, err := d.guard.Get(ctx, outbound.ClientMetadata, id)
-	if err != nil {
-		return client.Client{}, fmt.Errorf("the document could not be fetched: %w", err)
-	}
-	m, err := Parse(document.Body)
+	m, fetchedAt, err := d.metadata(ctx, id)
 	if err != nil {
 		return client.Client{}, err
-	}
-	if m.ClientID != id {
-		return client.Client{}, errMetadata.Describe("client_id in the document must be exactly its URL")
 	}
 	host := client.Client{ID: id, Source: client.SourceDocument}.DocumentHost()
 	c, refused, err := m.Client(host, allowed)
-	d.tell(ctx, id, document.FetchedAt, refused)
+	d.tell(ctx, id, fetchedAt, refused)
 	if err != nil {
 		return client.Client{}, err
 	}
 	c.ID, c.Source = id, client.SourceDocument
-	c.CreatedAt, c.LastUsedAt = document.FetchedAt, document.FetchedAt
+	c.CreatedAt, c.LastUsedAt = fetchedAt, fetchedAt
 	if err := m.setDocumentKeys(&c); err != nil {
 		return client.Client{}, err
 	}
@@ -133,6 +123,35 @@ func (d *Documents) Client(ctx context.Context, id string, allowed oauth.Scope) 
 		return client.Client{}, errMetadata.Describe(err.Error())
 	}
 	return c, nil
+}
+
+// Assertion returns how the client whose metadata are at the URL id authenticates by assertions, as the document says
+// now. It is the zero value if the client does not. The error wraps outbound.ErrUnavailable if the document may be
+// fetched later.
+func (d *Documents) Assertion(ctx context.Context, id string) (client.Assertion, error) {
+	m, _, err := d.metadata(ctx, id)
+	if err != nil {
+		return client.Assertion{}, err
+	}
+	var c client.Client
+	err = m.setDocumentKeys(&c)
+	return c.Assertion, err
+}
+
+// metadata returns what the document at the URL id says, and when it was fetched.
+func (d *Documents) metadata(ctx context.Context, id string) (m Metadata, fetchedAt time.Time, err error) {
+	if err := d.Check(id); err != nil {
+		return Metadata{}, time.Time{}, err
+	}
+	document, err := d.guard.Get(ctx, outbound.ClientMetadata, id)
+	if err != nil {
+		return Metadata{}, time.Time{}, fmt.Errorf("the document could not be fetched: %w", err)
+	}
+	m, err = Parse(document.Body)
+	if err == nil && m.ClientID != id {
+		err = errMetadata.Describe("client_id in the document must be exactly its URL")
+	}
+	return m, document.FetchedAt, err
 }
 
 // maxTold bounds the memory for what was logged.

@@ -28,6 +28,9 @@ func (s *Service) clientCredentials(ctx context.Context, r Request) (oauth.Token
 			return Scope(r.Client, api, requested)
 		},
 		issue: func(scope oauth.Scope) (oauth.TokenResponse, error) {
+			if err := r.useProof(ctx); err != nil {
+				return oauth.TokenResponse{}, err
+			}
 			number, err := s.records.serviceGrant(ctx, r.Client)
 			if err != nil {
 				return oauth.TokenResponse{}, err

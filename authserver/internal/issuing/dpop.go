@@ -34,6 +34,15 @@ func (r Request) checkProof() error {
 	return nil
 }
 
+// useProof uses up the proof of the request, if it has one. Each grant type calls it right before it writes: only the
+// proof of a request that is accepted is used (RFC 9449 section 11.1).
+func (r Request) useProof(ctx context.Context) error {
+	if r.UseProof == nil {
+		return nil
+	}
+	return r.UseProof(ctx)
+}
+
 // bindsRefresh returns the key that refresh tokens issued to the request are bound to; empty if they are not. Those of
 // a confidential client are bound to the client already, which may change its key from one request to the next (RFC
 // 9449 section 5).

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
@@ -53,6 +54,9 @@ func (s *Service) tokenExchange(ctx context.Context, r Request) (oauth.TokenResp
 		return oauth.TokenResponse{}, err
 	}
 	g := s.exchangeGrant(r.Client, subject, api, scope)
+	if err := r.useProof(ctx); err != nil {
+		return oauth.TokenResponse{}, err
+	}
 	g.Number, err = s.cfg.Store.StartExchange(ctx, g)
 	if errors.Is(err, grant.ErrInactive) && !errors.Is(err, grant.ErrClientChanged) { // it was revoked meanwhile
 		err = errSubject
@@ -115,12 +119,16 @@ func (s *Service) subject(ctx context.Context, r Request) (foundToken, error) {
 	if err == nil {
 		_, err = s.active(ctx, found)
 	}
+	allowed := false
+	if err == nil {
+		allowed, err = s.names(ctx, r.Client.ExchangeFrom, claims.Audience[0])
+	}
 	switch {
 	case errors.Is(err, ErrNotActive):
 		return foundToken{}, errSubject
 	case err != nil:
 		return foundToken{}, err
-	case !s.names(r.Client.ExchangeFrom, claims.Audience[0]):
+	case !allowed:
 		return foundToken{}, errNotExchanged
 	case found.grant.UserID == "":
 		return foundToken{}, errNoUser
@@ -143,7 +151,11 @@ func (s *Service) exchangeTarget(ctx context.Context, r Request) (resource.API, 
 		return resource.API{}, errTargets
 	}
 	api, err := s.Target(ctx, cmp.Or(named, audience))
-	if err == nil && !s.names(r.Client.ExchangeTo, api.Audience) {
+	if err != nil {
+		return resource.API{}, err
+	}
+	allowed, err := s.names(ctx, r.Client.ExchangeTo, api.Audience)
+	if err == nil && !allowed {
 		err = errNotTarget
 	}
 	if err == nil {
@@ -169,14 +181,28 @@ func exchangedScope(r Request, api resource.API, has oauth.Scope) (oauth.Scope, 
 	return granted, err
 }
 
-// names reports whether a list of audiences, which may have client.DefaultAPI, names an API.
-func (s *Service) names(audiences []string, audience string) bool {
-	return slices.ContainsFunc(audiences, func(named string) bool {
+// names reports whether a list of audiences, which may have client.DefaultAPI, names an API. Another spelling of the
+// audience counts only if it names this API where clients send it as resource: two APIs may differ in a slash.
+func (s *Service) names(ctx context.Context, audiences []string, audience string) (bool, error) {
+	for _, named := range audiences {
 		if named == client.DefaultAPI {
 			named = s.cfg.Audience
 		}
-		return resource.Same(named, audience)
-	})
+		if named == audience {
+			return true, nil
+		}
+		if !resource.Same(named, audience) {
+			continue
+		}
+		api, err := s.API(ctx, named)
+		if err == nil && api.Audience == audience {
+			return true, nil
+		}
+		if err != nil && !errors.Is(err, record.ErrNotFound) {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // expiry returns when an access token of a grant expires that is issued now.

@@ -48,19 +48,26 @@ func (s *Service) Inspect(ctx context.Context, c client.Client, text string) (In
 	if err != nil {
 		return Inspection{}, err
 	}
-	if t := found.refresh; t != nil {
-		if t.verdict != grant.Current || !t.valid || t.grant.ClientID != c.ID {
-			return Inspection{}, ErrNotActive
-		}
-	} else if !s.introspects(c, found.claims.Audience[0]) {
+	allowed, err := s.introspects(ctx, c, found)
+	if err != nil {
+		return Inspection{}, err
+	}
+	if !allowed {
 		return Inspection{}, ErrNotActive
 	}
 	return s.active(ctx, found)
 }
 
-// introspects reports whether a client may know about access tokens for an API.
-func (s *Service) introspects(c client.Client, audience string) bool {
-	return s.names(c.IntrospectsFor, audience)
+// introspects reports whether a client may know about a token, which has not expired. Unlike the verifier it has no
+// leeway, because this is the clock that issued the token (RFC 7662 section 2.2).
+func (s *Service) introspects(ctx context.Context, c client.Client, found foundToken) (bool, error) {
+	if t := found.refresh; t != nil {
+		return t.verdict == grant.Current && t.valid && t.grant.ClientID == c.ID, nil
+	}
+	if !s.cfg.Now().Before(found.claims.ExpiresAt) {
+		return false, nil
+	}
+	return s.names(ctx, c.IntrospectsFor, found.claims.Audience[0])
 }
 
 // InspectClaims returns what is known about an access token that has been verified already. The

@@ -134,3 +134,23 @@ func TestClaimsOfAnotherAudience(t *testing.T) {
 		}
 	}
 }
+
+// A token is active until it expires (RFC 7662 section 2.2), and not for the leeway of the verifier.
+func TestExpiredTokenIsNotActive(t *testing.T) {
+	b := newRefreshBench(t) // whose grants outlive their access tokens
+	var err error
+	b.cfg.Verifier, err = token.NewVerifier(token.VerifierConfig{
+		Keys: b.cfg.Signer.Keys, Issuer: issuer, Audience: audience, Now: b.cfg.Now,
+	})
+	must(t, err)
+	e := issuing.New(b.cfg)
+	answer, err := b.issue(e, request(), b.app)
+	must(t, err)
+	b.now = b.now.Add(b.cfg.Lifetime - time.Second)
+	expectActive(t, "a second before", e, answer.AccessToken, nil)
+	b.now = b.now.Add(time.Second)
+	expectActive(t, "at the expiry", e, answer.AccessToken, issuing.ErrNotActive)
+	if _, err := b.cfg.Verifier.Verify(t.Context(), answer.AccessToken); err != nil {
+		t.Errorf("the verifier has no leeway: %v", err)
+	}
+}

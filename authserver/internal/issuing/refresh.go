@@ -136,6 +136,9 @@ func (s *Service) renew(
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
+	if err := r.useProof(ctx); err != nil {
+		return oauth.TokenResponse{}, err
+	}
 	if err := s.bindLater(ctx, r, used); err != nil {
 		return oauth.TokenResponse{}, err
 	}

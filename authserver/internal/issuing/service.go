@@ -112,6 +112,9 @@ type Request struct {
 	// KeyThumbprint identifies the key of the request's DPoP proof, which is verified (RFC 9449 section 5). The access
 	// token is bound to it. Empty means that there is no proof: the token is a bearer token.
 	KeyThumbprint string
+	// UseProof uses up the proof, or returns why it cannot be used. It is called once the request is good otherwise,
+	// right before its grant is written: nobody can fill the database with proofs. Nil if there is no proof.
+	UseProof func(context.Context) error
 }
 
 // runs has the function that runs each of grant.Types.

@@ -220,10 +220,11 @@ func TestRequestsAtOnce(t *testing.T) {
 		<-release
 		writeJSON(w, "{}")
 	})
+	kind := &outbound.Kind{Name: "document", MaxBytes: 10, MediaTypes: []string{"application/json"}, MaxEntries: 100}
 	var group sync.WaitGroup
 	for i := range outbound.MaxAtOnce + 1 {
 		group.Go(func() {
-			if _, err := f.guard.Get(t.Context(), outbound.ClientMetadata, fmt.Sprintf("%s/%d", f.url, i)); err != nil {
+			if _, err := f.guard.Get(t.Context(), kind, fmt.Sprintf("%s/%d", f.url, i)); err != nil {
 				t.Error(err)
 			}
 		})

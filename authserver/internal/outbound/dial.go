@@ -62,13 +62,28 @@ func (k *kindState) dial(ctx context.Context, network, address string) (net.Conn
 	}
 	var failed error
 	for _, ip := range addresses {
-		conn, err := g.dialPublic(ctx, network, net.JoinHostPort(ip.String(), port))
+		conn, err := k.dialAddress(ctx, network, ip, port)
 		if err == nil {
 			return conn, nil
 		}
 		failed = errors.Join(failed, err)
 	}
 	return nil, failed
+}
+
+// dialAddress connects to one address of a host, which counts as busy until the connection is closed. So do its
+// neighbors: see ratelimit.SiteNetwork.
+func (k *kindState) dialAddress(ctx context.Context, network string, ip netip.Addr, port string) (net.Conn, error) {
+	release, err := k.shares.take("address " + ratelimit.SiteNetwork(ip.String()))
+	if err != nil {
+		return nil, err
+	}
+	conn, err := k.guard.dialPublic(ctx, network, net.JoinHostPort(ip.String(), port))
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return sharedConn{conn, release}, nil
 }
 
 // resolve returns the addresses of a host, which are all public, and counts a request to the

@@ -11,7 +11,8 @@
 //     is checked again before it connects. A name with one address that is not public is refused.
 //   - No proxy, no redirect, no cookie, no credentials, no compression, no reuse of connections.
 //   - A limit on the size and media type of the response, on the time, on how often a host and an
-//     address get a request, and on the number of requests at once.
+//     address get a request, and on the number of requests at once. Where strangers choose the URLs, a host
+//     and an address have a smaller limit of their own, so that a few slow ones do not keep others waiting.
 //   - Documents and failures are cached, a bounded number of each kind, and concurrent requests
 //     for one document become one.
 package outbound

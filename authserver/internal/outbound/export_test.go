@@ -25,10 +25,11 @@ func SetDial(g *Guard, kind *Kind, roots *x509.CertPool,
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 }
 
-// MaxAtOnce and HostBurst are the limits.
+// MaxAtOnce, MaxOfStranger and HostBurst are the limits.
 const (
-	MaxAtOnce = maxAtOnce
-	HostBurst = hostBurst
+	MaxAtOnce     = maxAtOnce
+	MaxOfStranger = maxOfStranger
+	HostBurst     = hostBurst
 )
 
 // CheckURL is checkURL.

@@ -27,6 +27,7 @@ var ErrBusy = fmt.Errorf("%w: too many requests", ErrUnavailable)
 const (
 	defaultTimeout = 3 * time.Second
 	maxAtOnce      = 16
+	maxOfStranger  = 4        // of these, to a host and to an address
 	maxHeader      = 16 << 10 // bytes of a response's header
 	userAgent      = "Hallpass"
 )

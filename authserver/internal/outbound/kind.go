@@ -18,6 +18,9 @@ type Kind struct {
 	MediaTypes []string
 	// MaxEntries bounds how many documents and failures are cached.
 	MaxEntries int
+	// MaxAtHost bounds how many requests run at once to a host and to an address; 0 for no bound of its own. It is for
+	// kinds whose URLs are strangers'.
+	MaxAtHost int
 	// SecretURLs says that URLs may have secrets: errors and the log have only their scheme and host.
 	SecretURLs bool
 }
@@ -27,6 +30,7 @@ var (
 	// ClientMetadata is a client ID metadata document.
 	ClientMetadata = &Kind{
 		Name: "client metadata document", MaxBytes: 5 << 10, MaxEntries: 1000, MediaTypes: []string{"application/json"},
+		MaxAtHost: maxOfStranger,
 	}
 	// JWKSet is a JWK Set of a client or an issuer (RFC 7517 section 5).
 	JWKSet = &Kind{
@@ -38,6 +42,7 @@ var (
 	StrangersJWKSet = &Kind{
 		Name: "JWK Set", MaxBytes: 64 << 10, MaxEntries: 200,
 		MediaTypes: []string{"application/json", "application/jwk-set+json"},
+		MaxAtHost:  maxOfStranger,
 	}
 	// Discovery is the metadata of an issuer (OpenID Connect Discovery section 4).
 	Discovery = &Kind{
@@ -55,6 +60,7 @@ type kindState struct {
 	limits  *ratelimit.Limiter
 	flights singleflight.Group
 	slots   chan struct{}
+	shares  shares
 }
 
 // state returns what the guard has for a kind.
@@ -69,6 +75,7 @@ func (g *Guard) state(kind *Kind) *kindState {
 			cache:  cache{max: kind.MaxEntries, entries: map[string]*entry{}},
 			limits: ratelimit.New(g.now, hostBurst, hostInterval),
 			slots:  make(chan struct{}, maxAtOnce),
+			shares: shares{max: kind.MaxAtHost, used: map[string]int{}},
 		}
 		k.client = &http.Client{
 			Transport: g.transport(&http.Transport{ // its zero Proxy means none, whatever the environment says

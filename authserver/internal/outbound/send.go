@@ -46,9 +46,15 @@ func (k *kindState) send(
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := k.allow(strings.ToLower(u.Hostname())); err != nil {
+	host := strings.ToLower(u.Hostname())
+	if err := k.allow(host); err != nil {
 		return nil, nil, err
 	}
+	release, err := k.shares.take(host)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer release()
 	select {
 	case k.slots <- struct{}{}:
 		defer func() { <-k.slots }()

@@ -2,7 +2,9 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/assertion"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
+	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
 )
 
 // Responses to requests with an assertion. They do not say why it is not valid; the log does.
@@ -61,11 +64,27 @@ func readAssertion(r *http.Request, form url.Values) (c credentials, found bool,
 func (a *clientAuth) verifyAssertion(r *http.Request, c client.Client, given credentials) error {
 	reason := "unknown client"
 	if c.ID != "" {
-		err := a.assertions.Verify(r.Context(), c, given.assertion)
+		err := a.checkAssertion(r.Context(), c, given.assertion)
 		if !errors.Is(err, assertion.ErrInvalid) {
 			return err
 		}
 		reason = err.Error()
 	}
 	return &assertionError{reason: reason, response: a.countFailure(r, given.id, errAssertion)}
+}
+
+// checkAssertion is Verify with the keys that the client has now: those in a client metadata document may have changed
+// since a user last allowed the client something.
+func (a *clientAuth) checkAssertion(ctx context.Context, c client.Client, text string) error {
+	if c.Source == client.SourceDocument && c.Assertion.JWKS != "" {
+		current, err := a.documents.Assertion(ctx, c.ID)
+		if errors.Is(err, outbound.ErrUnavailable) {
+			return err
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", assertion.ErrInvalid, err)
+		}
+		c.Assertion = current
+	}
+	return a.assertions.Verify(ctx, c, text)
 }

@@ -114,7 +114,7 @@ func TestKeysOfStrangers(t *testing.T) {
 	key := newSigner(t, jose.ES256, "1")
 	d.set("/jwks.json", jwks(t, key))
 	s.addSigner("signs", client.Assertion{JWKSURI: d.url + "/jwks.json"})
-	const atOnce = 16 // requests of one kind
+	const atOnce = 4 // requests of the strangers' kind to one host
 	for i := range atOnce {
 		id := fmt.Sprint("https://", i, ".example/client.json")
 		s.must(s.data.AddUnregistered(t.Context(), client.Client{

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
@@ -20,6 +21,10 @@ const authorizePath = "/authorize"
 // Pages carry it unchanged: see query.go. Escaped in the form of a page it may be three times as
 // long, and must fit into maxBody.
 const maxQuery = 4 << 10
+
+// minMaxAge is how old a login of this authorization request may be, whatever its max_age: the user needs the time
+// between the login and the consent.
+const minMaxAge = time.Minute
 
 // Errors that the client is told when a user refuses, or cannot be asked.
 var (
@@ -88,12 +93,17 @@ func (e *endpoints) logProblem(r *http.Request, a *authorization, err error) {
 // account is to log in.
 //
 // After the login, the browser comes back with a query without what the user has just done: see afterLogin. A pushed
-// request stays as it is, so a login since it was pushed counts as new.
+// request stays as it is, so a login since it was pushed counts as new, until it is older than max_age and minMaxAge
+// (OpenID Connect Core section 3.1.2.1).
 func (e *endpoints) needsLogin(a *authorization, s session) bool {
 	if s.digest == "" || a.loginAgain || a.wrongUser(s.user.ID) || e.lacksFactor(s, a.needsSecondFactor) {
 		return true
 	}
-	tooOld := a.maxAge == 0 || a.maxAge > 0 && e.cfg.Now().Sub(s.login.At) > a.maxAge
+	age := e.cfg.Now().Sub(s.login.At)
+	if a.maxAge >= 0 && age > max(a.maxAge, minMaxAge) {
+		return true
+	}
+	tooOld := a.maxAge == 0 || a.maxAge > 0 && age > a.maxAge
 	again := slices.Contains(a.prompt, "login") || slices.Contains(a.prompt, "select_account")
 	isNew := a.isPushed() && !s.login.At.Before(a.pushed.CreatedAt)
 	return (tooOld || again) && !isNew

@@ -100,7 +100,7 @@ func (e *endpoints) clientOf(r *http.Request, a *authorization) (client.Client, 
 	if clientmeta.IsDocumentID(id) {
 		return e.documentClient(r, a)
 	}
-	c, err := e.cfg.Tokens.ClientByID(r.Context(), id)
+	c, err := e.auth.find(r.Context(), id)
 	if err != nil {
 		return client.Client{}, clientPageError(err)
 	}
@@ -162,6 +162,8 @@ func (a *authorization) checkResponse() *oauth.Error {
 		return &oauth.Error{Code: oauth.CodeRequestURINotSupported, Description: "request objects are not supported"}
 	case form.Get("response_mode") != "" && form.Get("response_mode") != "query":
 		return bad("response_mode must be query")
+	case form.Has("dpop_jkt") && !keyThumbprint.MatchString(form.Get("dpop_jkt")):
+		return errKeyThumbprint
 	case form.Get("code_challenge") == "" && a.client.WithoutPKCE && form.Get("code_challenge_method") == "":
 	case form.Get("code_challenge") == "":
 		return bad("missing: code_challenge (PKCE is required, RFC 7636)")
@@ -169,8 +171,6 @@ func (a *authorization) checkResponse() *oauth.Error {
 		return bad("code_challenge_method must be S256")
 	case !challenge.MatchString(form.Get("code_challenge")):
 		return bad("code_challenge must be 43 characters of base64url")
-	case form.Has("dpop_jkt") && !keyThumbprint.MatchString(form.Get("dpop_jkt")):
-		return errKeyThumbprint
 	}
 	return nil
 }

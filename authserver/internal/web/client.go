@@ -51,6 +51,7 @@ type clientAuth struct {
 	assertions    *assertion.Verifier
 	documents     *clientmeta.Documents
 	defaultClient string
+	unregistered  oauth.Scope // what clients that nobody has registered may have; empty means no limit
 	failures      *ratelimit.Limiter
 	now           func() time.Time
 	log           *slog.Logger
@@ -62,6 +63,7 @@ func newClientAuth(cfg Config) *clientAuth {
 		assertions:    cfg.Assertions,
 		documents:     cfg.Documents,
 		defaultClient: cfg.DefaultClient,
+		unregistered:  cfg.UnregisteredScope,
 		failures:      ratelimit.New(cfg.Now, failureBurst, failureInterval),
 		now:           cfg.Now,
 		log:           cfg.Log,
@@ -161,13 +163,23 @@ func (a *clientAuth) identify(r *http.Request, given credentials) (client.Client
 	return c, a.countFailure(r, given.id, errClient)
 }
 
-// find returns a client, or record.ErrNotFound. A client of a metadata document has no access while the
-// settings do not accept its document.
+// find returns a client with the scope that it may have now, or record.ErrNotFound. A client of a metadata document has
+// no access while the settings do not accept its document.
 func (a *clientAuth) find(ctx context.Context, id string) (client.Client, error) {
 	if clientmeta.IsDocumentID(id) && a.documents.Check(id) != nil {
 		return client.Client{}, record.ErrNotFound
 	}
-	return a.clients.ClientByID(ctx, id)
+	c, err := a.clients.ClientByID(ctx, id)
+	return a.limit(c), err
+}
+
+// limit returns a client with the scope that it may have now. The setting for clients that nobody has registered is
+// also for those that were there before it. Their refresh tokens get less, too, but their grants stay as they are.
+func (a *clientAuth) limit(c client.Client) client.Client {
+	if c.Source != client.SourceAdministrator && len(a.unregistered) > 0 {
+		c.Scope = c.Scope.Common(a.unregistered)
+	}
+	return c
 }
 
 // Limits on failed authentications of a client from a network (RFC 6749 section 10.10). Requests with the right

@@ -149,6 +149,27 @@ func TestCodeIsBound(t *testing.T) {
 	s.expectBound("a code that is not bound", s.post(free, thief.prove()), thief)
 }
 
+// dpop_jkt must be a thumbprint, also where PKCE is not required (RFC 9449 section 10).
+func TestKeyThumbprintWithoutPKCE(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.addCodeApp()
+	s.addRedirecting("lax", "digest", true, "https://app.example/cb")
+	_, err := s.data.UpdateClient(t.Context(), "lax", s.clock(), func(c client.Client) (client.Client, error) {
+		c.WithoutPKCE = true
+		return c, c.Validate()
+	})
+	s.must(err)
+	cookie, k := s.sessionCookie(), s.newKey()
+	for jkt, want := range map[string]string{k.Thumbprint()[1:]: "dpop_jkt+must+be", k.Thumbprint(): "?code="} {
+		to := s.serve(withCookie(authorizeRequest("client_id", "lax", "redirect_uri", "https://app.example/cb",
+			"code_challenge", "", "code_challenge_method", "", "dpop_jkt", jkt), cookie)).header.Get("Location")
+		if !strings.Contains(to, want) {
+			t.Errorf("%s: sent to %s, want %q", jkt, to, want)
+		}
+	}
+}
+
 // A proof at the endpoint for pushed requests binds the code as well (RFC 9449 section 10.1).
 func TestPushedRequestIsBound(t *testing.T) {
 	t.Parallel()

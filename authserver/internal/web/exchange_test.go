@@ -386,3 +386,42 @@ func TestExchangeByOAuth2Client(t *testing.T) {
 		t.Errorf("token %+v", got)
 	}
 }
+
+// Two APIs may differ in a slash only. A right at one of them is none at the other, though each spelling means either
+// where there is only one (RFC 7662 section 4; RFC 8693 section 2.2.2).
+func TestRightsAtOtherSpelling(t *testing.T) {
+	t.Parallel()
+	s := newExchangeSite(t)
+	const slash = itemsAPI + "/"
+	s.addAPIClient("caller", []string{client.DefaultAPI}, []string{slash})
+	s.addAPIClient("receiver", []string{slash}, []string{groupsAPI})
+	_, err := s.data.UpdateClient(t.Context(), "receiver", s.clock(), func(c client.Client) (client.Client, error) {
+		c.IntrospectsFor = []string{slash}
+		return c, c.Validate()
+	})
+	s.must(err)
+	subject := access(s.userToken("items:read"))
+	token := access(s.exchange(orders, subject, itemsAPI))
+	expect := func(what string, allowed bool) {
+		t.Helper()
+		for name, got := range map[string]answer{
+			"exchange to": s.exchange("caller", subject, itemsAPI), "exchange from": s.exchange("receiver", token, groupsAPI),
+		} {
+			if (got.status == http.StatusOK) != allowed || !allowed && !strings.Contains(got.text, "may not exchange") {
+				t.Errorf("%s: %s: %d %s", what, name, got.status, got.text)
+			}
+		}
+		if _, said := s.ask("/introspect", token, s.auth["receiver"]); said["active"] != allowed {
+			t.Errorf("%s: introspection: %v", what, said)
+		}
+		if _, said := s.ask("/introspect", token, s.auth[shipping]); said["active"] != true {
+			t.Errorf("%s: introspection by the exact spelling: %v", what, said)
+		}
+	}
+	expect("one API", true)
+	s.must(s.data.CreateAPI(t.Context(), resource.API{
+		Audience: slash, Name: "another", Scope: oauth.Scope{"items:read"}, CreatedAt: s.clock(),
+	}))
+	s.wait(time.Second)
+	expect("two APIs", false)
+}

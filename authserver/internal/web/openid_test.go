@@ -321,7 +321,7 @@ func TestPromptAndMaxAge(t *testing.T) {
 	right := s.serve(pageForm("/login", url.Values{"username": {john}, "password": {password},
 		"continue": {openIDQuery("id_token_hint", mine, "max_age", "0").Encode()}}))
 	next := right.header.Get("Location")
-	if !strings.HasPrefix(next, "/authorize?") || strings.Contains(next, "max_age") ||
+	if !strings.HasPrefix(next, "/authorize?") || !strings.HasSuffix(next, "&max_age=60") ||
 		right.header.Get("Set-Cookie") == "" {
 		t.Errorf("the user of the hint logs in and is sent to %s", next)
 	}

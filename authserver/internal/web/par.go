@@ -66,10 +66,13 @@ func (e *endpoints) push(w http.ResponseWriter, r *http.Request) (any, error) {
 	case a.problem != nil:
 		return nil, a.problem
 	}
-	if err := e.useProof(r.Context(), proof); err != nil {
+	pushed, err := e.cfg.Tokens.PushRequest(r.Context(), c, query, httpserver.Host(r.RemoteAddr))
+	if err != nil {
 		return nil, err
 	}
-	return e.cfg.Tokens.PushRequest(r.Context(), c, query, httpserver.Host(r.RemoteAddr))
+	// The proof is used last, so that the limit on pushed requests also limits proofs. Nobody gets to know the
+	// request_uri if it was used before.
+	return pushed, e.useProof(r.Context(), proof)
 }
 
 // pushedError returns the error for the client if /authorize would only tell the user.

@@ -348,7 +348,7 @@ func TestPushedRequestIsUsedOnce(t *testing.T) {
 	}
 }
 
-// Nobody can fill the table with requests of a public client.
+// Nobody can fill the table with requests of a public client, nor that of used proofs (RFC 9449 section 11.1).
 func TestTooManyPushedRequests(t *testing.T) {
 	t.Parallel()
 	s := newPARSite(t)
@@ -363,4 +363,19 @@ func TestTooManyPushedRequests(t *testing.T) {
 		t.Errorf("one more: %d %v %s", got.status, got.header, got.text)
 	}
 	s.pushed() // a client with a secret is not affected
+	proof := header("Dpop", s.newKey().proof("POST", "/par", s.proofs().Nonce()))
+	for _, tt := range []struct {
+		address string
+		status  int
+	}{
+		{"127.0.0.1:1", http.StatusTooManyRequests}, {"192.0.2.77:1", http.StatusCreated},
+		{"192.0.2.77:1", http.StatusBadRequest},
+	} {
+		r := pageForm("/par", codeRequest())
+		r.RemoteAddr = tt.address
+		proof(r)
+		if got := s.serve(r); got.status != tt.status {
+			t.Errorf("a proof from %s: %d %s, want %d", tt.address, got.status, got.text, tt.status)
+		}
+	}
 }

@@ -1,9 +1,12 @@
 package web
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // The functions below change the query of an authorization request, which pages carry from one to
@@ -36,10 +39,21 @@ func withoutPrompt(query, prompt string) string {
 	return withPrompt(query, slices.DeleteFunc(promptOf(query), func(s string) bool { return s == prompt }))
 }
 
-// afterLogin returns the query without prompt=login, prompt=select_account and max_age, which the user has just
-// satisfied. Otherwise max_age=0 would ask for a login again and again.
+// afterLogin returns the query without prompt=login and prompt=select_account, which the user has just satisfied. A
+// max_age below minMaxAge becomes minMaxAge, if the query does not become too long: 0 would ask for a login again and
+// again.
 func afterLogin(query string) string {
-	return withoutPrompt(withoutPrompt(withoutParameter(query, "max_age"), "login"), "select_account")
+	query = withoutPrompt(withoutPrompt(query, "login"), "select_account")
+	values, _ := url.ParseQuery(query)
+	seconds, err := strconv.ParseUint(values.Get("max_age"), 10, 31)
+	if len(values["max_age"]) != 1 || err != nil || time.Duration(seconds)*time.Second >= minMaxAge {
+		return query
+	}
+	query = withoutParameter(query, "max_age")
+	if raised := fmt.Sprintf("%s&max_age=%d", query, minMaxAge/time.Second); len(raised) <= maxQuery {
+		return raised
+	}
+	return query
 }
 
 // logInAgain returns the query with prompt=login, for a user who wants to log in as someone else.

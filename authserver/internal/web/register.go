@@ -90,8 +90,8 @@ func (e *endpoints) registrationRoutes() []route {
 	}
 }
 
-// registration returns a handler for a function that writes a response or returns an error. Its challenges
-// are those of RFC 6750 section 3.
+// registration returns a handler for a function that writes a response or returns an error. Its challenges are those
+// of RFC 6750 section 3, without an error code if the request has no token (section 3.1).
 func (e *endpoints) registration(name string, serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := serve(w, r)
@@ -101,7 +101,11 @@ func (e *endpoints) registration(name string, serve func(http.ResponseWriter, *h
 		}
 		f := e.failed(r, name, err)
 		if f.code == oauth.CodeInvalidToken {
-			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+			challenge := `Bearer realm="` + oauth.DescriptionText(e.cfg.IssuerURL) + `"`
+			if bearerToken(r) != "" {
+				challenge += `, error="invalid_token"`
+			}
+			w.Header().Set("WWW-Authenticate", challenge)
 			writeJSON(w, http.StatusUnauthorized, oauth.ErrorResponse{Error: f.code, Description: f.description})
 			return
 		}
@@ -209,7 +213,8 @@ func (e *endpoints) describeRegistered(c client.Client, method string) registere
 	r := registered{
 		ClientID: c.ID, ClientIDIssuedAt: c.CreatedAt.Unix(), Name: c.Name, RedirectURIs: c.RedirectURIs,
 		RegistrationURI: e.cfg.IssuerURL + registrationPath + "/" + c.ID,
-		AuthMethod:      method, GrantTypes: c.Grants, ResponseTypes: []string{"code"}, Scope: c.Scope.String(),
+		AuthMethod:      method, GrantTypes: c.Grants, ResponseTypes: []string{"code"},
+		Scope:       e.auth.limit(c).Scope.String(),
 		BoundTokens: c.RequireDPoP, SecondFactor: c.RequireSecondFactor,
 	}
 	if !c.Public() {

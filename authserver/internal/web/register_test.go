@@ -132,7 +132,8 @@ func TestBadRegistrations(t *testing.T) {
 	}
 }
 
-// Registration is off by default, and can need a token.
+// Registration is off by default, and can need a token. There is an error code only if one was sent (RFC 6750 section
+// 3.1).
 func TestWhoMayRegister(t *testing.T) {
 	t.Parallel()
 	off := newSite(t)
@@ -141,9 +142,13 @@ func TestWhoMayRegister(t *testing.T) {
 	}
 	token := strings.Repeat("t", 32)
 	s := newSite(t, func(cfg *web.Config) { cfg.Registration = web.Registration{TokenDigest: secret.Digest(token)} })
-	for given, want := range map[string]int{"": 401, token + "x": 401, token: 201} {
+	const realm = `Bearer realm="` + issuer + `"`
+	for given, want := range map[string]struct {
+		status    int
+		challenge string
+	}{"": {401, realm}, token + "x": {401, realm + `, error="invalid_token"`}, token: {201, ""}} {
 		got := s.serve(registration("POST", "/register", given, validRegistration))
-		if got.status != want || (want == 401) != (got.header.Get("WWW-Authenticate") == `Bearer error="invalid_token"`) {
+		if got.status != want.status || got.header.Get("WWW-Authenticate") != want.challenge {
 			t.Errorf("%q: status %d, %v", given, got.status, got.header)
 		}
 	}

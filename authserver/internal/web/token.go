@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"net/url"
 
@@ -30,15 +31,13 @@ func (e *endpoints) token(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := e.checkGrantType(form, c); err != nil {
 		return nil, err
 	}
-	if err := e.useProof(r.Context(), proof); err != nil {
-		return nil, err
-	}
 	return e.cfg.Tokens.Issue(r.Context(), issuing.Request{
 		Client:        c,
 		Form:          form,
 		Address:       httpserver.Host(r.RemoteAddr),
 		Agent:         r.UserAgent(),
 		KeyThumbprint: proof.Thumbprint,
+		UseProof:      func(ctx context.Context) error { return e.useProof(ctx, proof) },
 	})
 }
 
