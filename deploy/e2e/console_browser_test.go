@@ -43,8 +43,8 @@ func newAdministrator(t *testing.T, s *system) *administrator {
 	a.sees("Add an authenticator app")
 	a.key = a.eval(`document.querySelector(".key").innerText`)
 	a.do("typing", chromedp.SendKeys(chromedp.CSS("#code"), a.code()+kb.Tab+"Phone"+kb.Enter))
-	a.sees("Keep your recovery codes")
-	a.presses("I have kept them: continue")
+	a.sees("Save your recovery codes")
+	a.presses("I have saved them: continue")
 	a.sees("Overview")
 	return a
 }
