@@ -103,14 +103,14 @@ func TestAccountPagesInBrowser(t *testing.T) {
 	g.do("waiting for the message", chromedp.WaitVisible(chromedp.CSS("#error")))
 	g.inspect("account-name-bad")
 	g.types(kb.End + strings.Repeat(kb.Backspace, 80) + "Ada King" + kb.Enter)
-	says("Your name is changed.")
+	says("Your name was changed.")
 
 	click(`button[name="client"][value="album"]`)
-	says("That app has no access any longer.")
+	says("The app no longer has access.")
 	s.refusedSoon(t, granted.access)
 
 	click(`button[name="session"]`)
-	says("That login is ended.")
+	says("That browser or app is logged out.")
 	if page := elsewhere(); !strings.Contains(page, `action="/account/login"`) {
 		t.Errorf("the other browser shows %s", page)
 	}
@@ -128,7 +128,7 @@ func TestAccountPagesInBrowser(t *testing.T) {
 	g.inspect("account-password-wrong")
 	g.check("the fields that are wrong", `[...document.querySelectorAll("[aria-invalid]")].map(e => e.id)`, "password")
 	g.types("SeveralWordsInARow" + kb.Tab + "AnotherLongSecret" + kb.Enter)
-	says("Your password is changed.")
+	says("Your password was changed.")
 
 	g.presses("Download a copy of your data")
 	g.sees("A copy of your data")
@@ -144,7 +144,7 @@ func TestAccountPagesInBrowser(t *testing.T) {
 	last := s.login(t, "ada", "AnotherLongSecret")
 	s.callMe(t, last, "Ada King")
 	g.presses("Delete my account")
-	g.sees("Your account is deleted")
+	g.sees("Your account was deleted")
 	s.refusedSoon(t, last)
 	g.inspect("account-deleted")
 	open("/account")

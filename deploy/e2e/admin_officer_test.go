@@ -42,7 +42,7 @@ func (s *system) newOfficer(t *testing.T, username string) *officer {
 		t.Fatalf("no key of an app:\n%s", p.body)
 	}
 	o.app = key[1]
-	o.fills(p, "code", o.used.code(t, o.app)).shows(t, http.StatusOK, "Keep your recovery codes")
+	o.fills(p, "code", o.used.code(t, o.app)).shows(t, http.StatusOK, "Save your recovery codes")
 	return o
 }
 

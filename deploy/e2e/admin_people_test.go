@@ -31,7 +31,7 @@ func TestResetLinkByAdministrator(t *testing.T) {
 	page := grace.opens(link)
 	page.shows(t, http.StatusOK, "Choose a new password")
 	grace.fills(page, "password", "short").shows(t, http.StatusBadRequest, "Choose a new password")
-	grace.fills(page, "password", chosen).shows(t, http.StatusOK, "Your password is changed")
+	grace.fills(page, "password", chosen).shows(t, http.StatusOK, "Your password was changed")
 	for range 2 { // with the form that is still open, too
 		grace.opens(link).shows(t, http.StatusBadRequest, "This link does not work")
 		grace.fills(page, "password", chosen+" 2").shows(t, http.StatusBadRequest, "This link does not work")

@@ -43,8 +43,8 @@ func newAdministrator(t *testing.T, s *system) *administrator {
 	a.sees("Add an authenticator app")
 	a.key = a.eval(`document.querySelector(".key").innerText`)
 	a.do("typing", chromedp.SendKeys(chromedp.CSS("#code"), a.code()+kb.Tab+"Phone"+kb.Enter))
-	a.sees("Keep your recovery codes")
-	a.presses("I have kept them: continue")
+	a.sees("Save your recovery codes")
+	a.presses("I have saved them: continue")
 	a.sees("Overview")
 	return a
 }
@@ -173,9 +173,9 @@ func (a *administrator) usesForms(t *testing.T) {
 	a.do("typing", chromedp.SendKeys(chromedp.CSS("#f-username"), "joan"+kb.Tab+"Joan Clarke"))
 	a.do("typing", chromedp.SendKeys(chromedp.CSS("#f-password"), "AnotherFewWords"+kb.Enter))
 	a.sees("joan")
-	a.says("It is created.")
+	a.says("Created.")
 	a.do("typing", chromedp.SendKeys(chromedp.CSS("#f-groups"), "staff"+kb.Enter))
-	a.says("The change is saved.")
+	a.says("The change was saved.")
 	a.presses("Delete")
 	a.sees("Delete joan?")
 	a.presses("Delete the user")

@@ -93,7 +93,7 @@ func (g *guest) walkIn(t *testing.T, language string, album app, s *system) {
 	g.presses(text("Sign up"))
 	sees("signup", "Sign up")
 	g.types(email + kb.Enter)
-	sees("signup-sent", "Look at your mail")
+	sees("signup-sent", "Check your email")
 	show(s.mailTo(t, email, mailSubjects[language]))
 	sees("signup-account", "Create your account")
 	g.types("ada" + language + kb.Tab + kb.Tab + "short" + kb.Enter)

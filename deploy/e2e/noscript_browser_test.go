@@ -143,7 +143,7 @@ func (p *scriptless) signUp(album app) {
 	p.presses("Sign up")
 	p.shows("Sign up")
 	p.types(adaAddress + kb.Enter)
-	p.shows("Look at your mail")
+	p.shows("Check your email")
 	p.do("opening the link", chromedp.Navigate(p.s.mailTo(p.t, adaAddress, "Create your account")))
 	p.shows("Create your account")
 	p.types("ada" + kb.Tab + "Ada Lovelace" + kb.Tab + firstPassword + kb.Enter)
@@ -158,7 +158,7 @@ func (p *scriptless) endLogin() {
 	elsewhere := p.s.logInElsewhere(p.t, "ada", firstPassword, "Mozilla/5.0 (X11; Linux x86_64) Firefox/150.0")
 	p.at("/account", "Your account")
 	p.do("ending it", chromedp.Click(chromedp.CSS(`button[name="session"]`)))
-	p.says("That login is ended.")
+	p.says("That browser or app is logged out.")
 	if page := elsewhere(); !strings.Contains(page, `action="/account/login"`) {
 		p.t.Errorf("the other browser shows %s", page)
 	}
@@ -183,9 +183,9 @@ func (p *scriptless) addApp() (recovery, key string) {
 	p.do("typing",
 		chromedp.SendKeys(chromedp.CSS("#password"), firstPassword),
 		chromedp.SendKeys(chromedp.CSS("#code"), p.code(key)+kb.Enter))
-	p.shows("Keep your recovery codes")
+	p.shows("Save your recovery codes")
 	recovery = p.eval(`document.querySelector(".codes li").innerText`)
-	p.presses("I have kept them: continue")
+	p.presses("I have saved them: continue")
 	p.shows("Second factor")
 	return recovery, key
 }
@@ -220,7 +220,7 @@ func (p *scriptless) changeAddressAndPassword() {
 	p.t.Helper()
 	p.at("/account/name", "Change your name")
 	p.types(kb.End + strings.Repeat(kb.Backspace, 20) + "Ada King" + kb.Enter)
-	p.says("Your name is changed.")
+	p.says("Your name was changed.")
 	p.at("/account/email", "Change your email address")
 	p.types(newAddress + kb.Tab + firstPassword + kb.Enter)
 	p.shows("Your account")
@@ -230,7 +230,7 @@ func (p *scriptless) changeAddressAndPassword() {
 	p.shows("Your email address is confirmed")
 	p.at("/account/password", "Change your password")
 	p.types(firstPassword + kb.Tab + secondPassword + kb.Enter)
-	p.says("Your password is changed.")
+	p.says("Your password was changed.")
 }
 
 // endAccess ends the access of an app, and saves a copy of the data.
@@ -243,7 +243,7 @@ func (p *scriptless) endAccess(album app, key string) {
 	p.s.callMe(p.t, granted.access, "Ada King")
 	p.at("/account", "Your account")
 	p.do("removing the app", chromedp.Click(chromedp.CSS(`button[name="client"][value="album"]`)))
-	p.says("That app has no access any longer.")
+	p.says("The app no longer has access.")
 	p.s.refusedSoon(p.t, granted.access)
 	p.presses("Download a copy of your data")
 	p.shows("A copy of your data")
@@ -262,11 +262,11 @@ func (p *scriptless) recoverPassword() {
 	p.presses("Forgot your password?")
 	p.shows("Forgot your password?")
 	p.types(newAddress + kb.Enter)
-	p.shows("Look at your mail")
+	p.shows("Check your email")
 	p.do("opening the link", chromedp.Navigate(p.s.mailTo(p.t, newAddress, "new password")))
 	p.shows("Choose a new password")
 	p.types(thirdPassword + kb.Enter)
-	p.shows("Your password is changed")
+	p.shows("Your password was changed")
 }
 
 // deleteAccount logs in with the new password, and deletes the account.
@@ -280,7 +280,7 @@ func (p *scriptless) deleteAccount(key string) {
 	p.do("filling in",
 		chromedp.SendKeys(chromedp.CSS("#username"), "ada"), chromedp.SendKeys(chromedp.CSS("#password"), thirdPassword))
 	p.presses("Delete my account")
-	p.shows("Your account is deleted")
+	p.shows("Your account was deleted")
 	p.at("/account", "Log in")
 	p.types("ada" + kb.Tab + thirdPassword + kb.Enter)
 	p.do("waiting for the message", chromedp.WaitVisible(chromedp.CSS("#error")))

@@ -116,8 +116,8 @@ func TestPasskeysInBrowser(t *testing.T) {
 	g.do("naming it", chromedp.SendKeys(chromedp.CSS("#name"), "Laptop"),
 		chromedp.SendKeys(chromedp.CSS("#password"), "SeveralWordsInARow"))
 	g.do("adding it", chromedp.Click(chromedp.CSS("form[data-passkey] button")))
-	g.sees("Keep your recovery codes")
-	g.presses("I have kept them: continue")
+	g.sees("Save your recovery codes")
+	g.presses("I have saved them: continue")
 	g.sees("Second factor")
 	g.check("the passkey", `document.querySelector(".rows strong").textContent`, "Laptop")
 	g.inspect("passkeys")
@@ -175,7 +175,7 @@ func TestPasskeysInBrowser(t *testing.T) {
 	g.inspect("passkey-first")
 	key.touch(true)
 	g.do("adding it", chromedp.Click(chromedp.CSS("form[data-passkey] button")))
-	g.sees("Keep your recovery codes")
-	g.presses("I have kept them: continue")
+	g.sees("Save your recovery codes")
+	g.presses("I have saved them: continue")
 	cameBack()
 }

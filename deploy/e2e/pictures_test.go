@@ -70,7 +70,7 @@ func takeMailPictures(t *testing.T) {
 		return strings.Contains(s.admin(t, "", "mail", "list"), "john@example.com")
 	}, s.authserver)
 	g.do("opening the inbox", chromedp.Navigate("http://"+s.authAdmin+"/mail"))
-	g.sees("Mails")
+	g.sees("Emails")
 	g.keep("inbox")
 }
 

@@ -95,10 +95,10 @@ func TestSecondFactorInBrowser(t *testing.T) {
 	failed()
 	g.inspect("second-factor-new-app-wrong")
 	g.types(code(key) + kb.Tab + "SeveralWordsInARow" + kb.Tab + "Phone" + kb.Enter)
-	g.sees("Keep your recovery codes")
+	g.sees("Save your recovery codes")
 	g.inspect("recovery-codes")
 	recovery := g.eval(`document.querySelector(".codes li").innerText`)
-	g.presses("I have kept them: continue")
+	g.presses("I have saved them: continue")
 	g.sees("Second factor")
 	g.inspect("second-factors")
 
@@ -129,7 +129,7 @@ func TestSecondFactorInBrowser(t *testing.T) {
 	used = 0
 	g.do("typing", chromedp.SendKeys(chromedp.CSS("#code"),
 		code(g.eval(`document.querySelector(".key").innerText`))+kb.Enter))
-	g.sees("Keep your recovery codes")
-	g.presses("I have kept them: continue")
+	g.sees("Save your recovery codes")
+	g.presses("I have saved them: continue")
 	arrives()
 }

@@ -61,7 +61,7 @@ func TestSignUpInBrowser(t *testing.T) {
 	g.inspect("signup-wrong")
 	g.eval(`document.activeElement.select()`)
 	g.types(ada + kb.Enter)
-	g.sees("Look at your mail")
+	g.sees("Check your email")
 	g.inspect("signup-sent")
 
 	link := s.mailTo(t, ada, "Create your account")
@@ -85,7 +85,7 @@ func TestSignUpInBrowser(t *testing.T) {
 	g.sees("Sign up")
 	g.inspect("signup-alone")
 	g.types(ada + kb.Enter)
-	g.sees("Look at your mail")
+	g.sees("Check your email")
 	show(s.mailTo(t, ada, "already have an account"))
 	g.sees("Forgot your password?")
 
@@ -102,7 +102,7 @@ func TestSignUpInBrowser(t *testing.T) {
 	show(s.authURL + "/signup")
 	g.sees("Sign up")
 	g.types("grace@example.com" + kb.Enter)
-	g.sees("Look at your mail")
+	g.sees("Check your email")
 	show(s.mailTo(t, "grace@example.com", "Create your account"))
 	g.sees("Create your account")
 	g.types("grace" + kb.Tab + kb.Tab + password + kb.Enter)

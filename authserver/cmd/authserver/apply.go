@@ -37,7 +37,7 @@ default API nor clients that have registered themselves.`
 // Validate checks the flags. kong calls it before it looks for flags that are missing.
 func (c *applyCommand) Validate() error {
 	if c.ExitCode && !c.DryRun {
-		return errors.New("--exit-code is for --dry-run")
+		return errors.New("--exit-code needs --dry-run")
 	}
 	return c.Database.Validate()
 }

@@ -40,7 +40,7 @@ type auditFilter struct {
 	Until   string `placeholder:"TIME" help:"Only records before this time."`
 	Actor   string `placeholder:"WHO" help:"Only what this user, client or user of the operating system has done: a username or an id."`
 	Subject string `placeholder:"WHOM" help:"Only what was done to this user, client, API or scope: a username or an id."`
-	Event   string `placeholder:"EVENT" help:"Only this event, or with * at the end, all that begin so."`
+	Event   string `placeholder:"EVENT" help:"Only this event, or, with * at the end, all that begin with the text before it."`
 	Outcome string `enum:"success,failure," default:"" help:"Only success, or only failure."`
 	Client  string `placeholder:"ID" help:"Only what was done with this client."`
 	Address string `placeholder:"IP" help:"Only what was done from this address."`
@@ -189,7 +189,7 @@ func (c *auditShowCommand) Run(ctx context.Context, streams program.Streams) err
 type auditExportCommand struct {
 	server.Database `embed:""`
 	auditFilter     `embed:""`
-	Format          string `enum:"jsonl,csv" default:"jsonl" help:"jsonl, one JSON object a line, or csv, a table (${default})."`
+	Format          string `enum:"jsonl,csv" default:"jsonl" help:"jsonl, one JSON object per line, or csv, a table (${default})."`
 }
 
 // Run exports records.

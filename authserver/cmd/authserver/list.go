@@ -25,7 +25,7 @@ type pageFlags struct {
 func (f pageFlags) Validate() error {
 	switch {
 	case f.Limit < 0:
-		return fmt.Errorf("--limit must not be negative, but is %d", f.Limit)
+		return fmt.Errorf("--limit must not be negative, not %d", f.Limit)
 	case !record.IsText(f.After):
 		return errors.New("--after must be text in UTF-8")
 	case !record.IsText(f.Prefix):

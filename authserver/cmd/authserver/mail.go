@@ -12,7 +12,7 @@ import (
 
 // mailCommands are the commands about mails.
 type mailCommands struct {
-	List mailListCommand `cmd:"" help:"List the mails that --mail-inbox of serve keeps, newest first."`
+	List mailListCommand `cmd:"" help:"List the emails that 'serve --mail-inbox' keeps, newest first."`
 }
 
 type mailListCommand struct {

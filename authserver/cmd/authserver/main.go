@@ -24,14 +24,14 @@ type commands struct {
 	API         apiCommands                `cmd:"" name:"api" help:"Manage the APIs that tokens are for."`
 	Scope       scopeCommands              `cmd:"" help:"Manage the descriptions of scopes on the consent page."`
 	Consent     consentCommands            `cmd:"" help:"List and revoke what users have allowed clients."`
-	Apply       applyCommand               `cmd:"" help:"Bring clients, APIs and scopes to what files say."`
+	Apply       applyCommand               `cmd:"" help:"Change clients, APIs and scopes to match files."`
 	Export      exportCommand              `cmd:"" help:"Print clients, APIs and scopes as a file for apply."`
-	Mail        mailCommands               `cmd:"" help:"Show mails that were not sent."`
+	Mail        mailCommands               `cmd:"" help:"Show emails that were kept instead of sent."`
 	Audit       auditCommands              `cmd:"" help:"Read and verify the audit log: what people and administrators have done."`
-	Webhook     webhookCommands            `cmd:"" help:"Manage webhooks: programs that are told of what the audit log records."`
+	Webhook     webhookCommands            `cmd:"" help:"Manage webhooks: programs that get what the audit log records."`
 	Key         keyCommands                `cmd:"" help:"Manage signing keys."`
 	Init        initCommand                `cmd:"" help:"Create the secrets for a first start, unless they exist."`
-	Backup      backupCommand              `cmd:"" help:"Copy the SQLite database to a file, also while servers run."`
+	Backup      backupCommand              `cmd:"" help:"Copy the SQLite database to a file, even while servers run."`
 	Restore     restoreCommand             `cmd:"" help:"Restore the database from an older copy: end all earlier logins and tokens."`
 	Copy        copyCommand                `cmd:"" help:"Copy a SQLite database to PostgreSQL, and compare all rows."`
 	Migrate     migrateCommand             `cmd:"" help:"Create the database if it does not exist, and update its schema. serve does this too."`

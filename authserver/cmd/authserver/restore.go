@@ -47,7 +47,7 @@ of this.`
 func (c *restoreCommand) Run(ctx context.Context, streams program.Streams) error {
 	switch {
 	case c.File == "" && c.Overwrite:
-		return program.WithCode(program.ExitUsage, errors.New("--overwrite is for a FILE that is put back"))
+		return program.WithCode(program.ExitUsage, errors.New("--overwrite needs FILE, the copy to put back"))
 	case c.File == "" && !c.NewEpoch:
 		return program.WithCode(program.ExitUsage,
 			errors.New("restore ends all logins: write 'authserver restore FILE', or for a copy that was put back "+

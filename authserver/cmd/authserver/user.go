@@ -22,13 +22,13 @@ type userCommands struct {
 	List        userListCommand     `cmd:"" help:"List the users."`
 	Show        userShowCommand     `cmd:"" help:"Show a user."`
 	Set         userSetCommand      `cmd:"" help:"Change a user's name, email address or groups. Logins stay."`
-	SetPassword userPasswordCommand `cmd:"" help:"Set a user's password and end the user's sessions. Asks for the password, or reads it from standard input."`
+	SetPassword userPasswordCommand `cmd:"" help:"Set a user's password and log the user out everywhere. Asks for the password, or reads it from standard input."`
 	Logout      userLogoutCommand   `cmd:"" help:"Log a user out everywhere, or of one client."`
-	Disable     userDisableCommand  `cmd:"" help:"Prevent a user from logging in and end the user's sessions."`
+	Disable     userDisableCommand  `cmd:"" help:"Prevent a user from logging in, and log the user out everywhere."`
 	Enable      userEnableCommand   `cmd:"" help:"Let a disabled user log in again."`
-	Delete      userDeleteCommand   `cmd:"" help:"Delete a user and end the user's sessions."`
+	Delete      userDeleteCommand   `cmd:"" help:"Delete a user, and log the user out everywhere."`
 	Import      userImportCommand   `cmd:"" help:"Import users from a file, or from an export of Keycloak, Supabase or Auth0, with their passwords."`
-	Invite      userInviteCommand   `cmd:"" help:"Invite somebody to make an account, by a mail with a link."`
+	Invite      userInviteCommand   `cmd:"" help:"Invite somebody to create an account, with a link in an email."`
 	Invitations invitationsCommand  `cmd:"" help:"List the invitations that nobody has used yet."`
 }
 
@@ -142,7 +142,7 @@ type userAddCommand struct {
 
 // Help explains what an administrator needs.
 func (c *userAddCommand) Help() string {
-	return `Users in the group admins administer the server, if it runs with --admin-console. They add a second factor by
+	return `Users in the group admins administer the server, if it runs with --admin-console. They add a second factor with
 a link, which the command prints.`
 }
 

@@ -42,7 +42,7 @@ https://github.com/hallpass-auth/hallpass/blob/main/deploy/docs/moving-in.md des
 // Validate checks the flags. kong calls it before Run.
 func (c *userImportCommand) Validate() error {
 	if c.Passwords != "" && c.Format != string(userimport.Auto) && c.Format != string(userimport.Auth0) {
-		return errors.New("--passwords belongs to --format auth0")
+		return errors.New("--passwords needs --format auth0")
 	}
 	return c.Database.Validate()
 }

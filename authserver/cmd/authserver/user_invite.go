@@ -22,23 +22,23 @@ import (
 type userInviteCommand struct {
 	server.Database `embed:""`
 	Email           string   `arg:"" help:"Email address of the person."`
-	Name            string   `placeholder:"NAME" help:"Display name that the page suggests."`
+	Name            string   `placeholder:"NAME" help:"Display name that the sign-up page suggests."`
 	Group           []string `placeholder:"NAME" sep:"none" help:"Group that the user will be in. Repeat for more."`
-	Print           bool     `help:"Print the link in place of sending a mail."`
-	Withdraw        bool     `help:"Withdraw the invitation of this address."`
+	Print           bool     `help:"Print the link instead of sending an email."`
+	Withdraw        bool     `help:"Withdraw the invitation to this address."`
 	Issuer          string   `env:"HALLPASS_ISSUER" default:"${issuer}" placeholder:"URL" help:"The authorization server, for --print (${default})."`
 }
 
 // Help explains what follows.
 func (c *userInviteCommand) Help() string {
-	return `The server must run with --signup=invitation or open. It sends a mail with a link, which works once, within
-7 days. A second invitation of an address replaces the name and the groups of the first.`
+	return `The server must run with --signup=invitation or open. It sends an email with a link, which works once, within
+7 days. A second invitation to an address replaces the name and the groups of the first.`
 }
 
 // Validate checks the flags. kong calls it before Run.
 func (c *userInviteCommand) Validate() error {
 	if c.Withdraw && (c.Print || c.Name != "" || c.Group != nil) {
-		return errors.New("--withdraw takes no other flags")
+		return errors.New("--withdraw cannot be used with --print, --name or --group")
 	}
 	return c.Database.Validate()
 }
@@ -50,7 +50,7 @@ func (c *userInviteCommand) Run(ctx context.Context, streams program.Streams) er
 	if err != nil {
 		return exitError(c.Email, err)
 	}
-	done := i.Email + ": invited: a server with a mail server sends a mail with a link"
+	done := i.Email + ": invited: a server with a mail server sends an email with a link"
 	err = withAdmin(ctx, c.Database, func(s *admin.Service) (err error) {
 		switch {
 		case c.Withdraw:

@@ -21,11 +21,11 @@ type userSetCommand struct {
 	Name                *string  `placeholder:"NAME" help:"Display name."`
 	Email               *string  `placeholder:"ADDRESS" help:"Email address, which is not verified until --email-verified says so. An empty one removes it."`
 	Verified            *bool    `name:"email-verified" negatable:"" help:"Whether somebody has checked that the email address is the user's."`
-	VerifyEmail         bool     `help:"Send a mail with a link by which the user verifies the email address."`
+	VerifyEmail         bool     `help:"Send an email with a link to verify the email address."`
 	Group               []string `placeholder:"NAME" sep:"none" help:"Group that the user is in, in place of all current ones. Repeat for more; a single empty one removes all."`
 	AddGroup            []string `placeholder:"NAME" sep:"none" help:"Group to add to the current ones. Repeat for more."`
-	RemoveSecondFactors bool     `help:"Remove all second factors and recovery codes of the user, who has lost them. All logins of the user end, and the user gets a mail."`
-	EnrolLink           bool     `help:"Print a new link by which the user, an administrator without a second factor, adds the first one."`
+	RemoveSecondFactors bool     `help:"Remove all second factors and recovery codes of the user, who has lost them. All logins of the user end, and the user gets an email."`
+	EnrolLink           bool     `help:"Print a new link with which the user, an administrator without a second factor, adds the first one."`
 	Issuer              string   `env:"HALLPASS_ISSUER" default:"${issuer}" placeholder:"URL" help:"The authorization server, for the link (${default})."`
 	RemoveGroup         []string `placeholder:"NAME" sep:"none" help:"Group to remove from the current ones. Repeat for more."`
 }
@@ -37,7 +37,7 @@ all logins. Clients see a change in the next token and at the userinfo endpoint.
 they expire.
 
 Users in the group admins administer the server, if it runs with --admin-console. One who has no second factor adds the
-first one by a link, which the command prints.`
+first one with a link, which the command prints.`
 }
 
 // Validate checks the flags. kong calls it before Run.
@@ -46,7 +46,7 @@ func (c *userSetCommand) Validate() error {
 		return errors.New("--group replaces all groups: give either --group, or --add-group and --remove-group")
 	}
 	if c.VerifyEmail && c.Verified != nil && *c.Verified {
-		return errors.New("--verify-email sends a mail about an address that is not verified: leave out --email-verified")
+		return errors.New("--verify-email is for an address that is not verified: leave out --email-verified")
 	}
 	if !c.changes() && !c.VerifyEmail && !c.RemoveSecondFactors && !c.EnrolLink {
 		return errors.New("nothing to change: give --name, --email, --[no-]email-verified, --verify-email, --group, " +
@@ -71,7 +71,7 @@ func (c *userSetCommand) Run(ctx context.Context, streams program.Streams) error
 	done := "changed"
 	switch {
 	case c.VerifyEmail:
-		done = "a server with a mail server sends a mail with a link"
+		done = "a server with a mail server sends an email with a link"
 	case !c.changes():
 		done = "gets a new link"
 	}

@@ -33,7 +33,7 @@ func prepareUsername(text string) (string, error) {
 		return "", err
 	}
 	if strings.Contains(prepared, "@") {
-		return "", refuse(ErrBadName, catalog.Say("The username has an @, as only email addresses do."))
+		return "", refuse(ErrBadName, catalog.Say("The username has an @, which only email addresses can have."))
 	}
 	if prepared == "." || prepared == ".." { // paths of the admin API cannot have them (RFC 3986 section 5.2.4)
 		return "", refuse(ErrBadName,

@@ -63,7 +63,7 @@ func CheckPassword(username, password string, minimum int) error {
 		return refuse(ErrWeakPassword, catalog.Say("Use at least {n} characters.", minimum))
 	case len(password) > maxPassword:
 		return refuse(ErrWeakPassword, catalog.Say(
-			"It is too long: of these characters, the first {count} fit ({bytes} bytes).", fitting(password), maxPassword))
+			"It is too long: only the first {count} of these characters fit ({bytes} bytes).", fitting(password), maxPassword))
 	case isCommon(folded) || repeats(folded):
 		return refuse(ErrWeakPassword, catalog.Say("It is too easy to guess."))
 	case folded == strings.ToLower(username):

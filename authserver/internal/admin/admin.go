@@ -23,14 +23,14 @@ var (
 	// ErrLastAdministrator is returned for a change that would leave the server without an administrator.
 	ErrLastAdministrator = account.ErrLastAdministrator
 	// ErrNoMail is returned for a mail at a server that sends none, or to a user who cannot get any.
-	ErrNoMail = errors.New("no mail can be sent")
+	ErrNoMail = errors.New("no email can be sent")
 )
 
 // errNoMailServer is the ErrNoMail of a server that sends no mails.
 var errNoMailServer = fmt.Errorf("%w: this server has no mail server", ErrNoMail)
 
 // errNoSignUp is the ErrNoMail of a server whose invited people could not make an account.
-var errNoSignUp = fmt.Errorf("%w: this server lets nobody make an account by invitation: set --signup=invitation or "+
+var errNoSignUp = fmt.Errorf("%w: this server does not let invited people create accounts: set --signup=invitation or "+
 	"open (HALLPASS_SIGNUP)", ErrNoMail)
 
 // Service changes and reads what administrators manage. It is safe for concurrent use.

@@ -86,7 +86,7 @@ func (s *Service) CreateUser(ctx context.Context, n NewUser) (account.User, erro
 func (s *Service) createByMail(ctx context.Context, user account.User) (account.User, error) {
 	if !s.Mails || !user.EmailVerified {
 		return account.User{}, fmt.Errorf("%w: a user without a password needs a verified email address, and a server "+
-			"that sends mails", ErrNoMail)
+			"that sends emails", ErrNoMail)
 	}
 	random, err := secret.New(rand.Reader, "")
 	if err == nil {

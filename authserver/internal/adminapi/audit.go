@@ -20,7 +20,7 @@ type AuditFilterIn struct {
 	Actor   string    `query:"actor" maxLength:"1000" doc:"Only what this user, client or user of an operating system has done: a username or an id"`
 	Subject string    `query:"subject" maxLength:"1000" doc:"Only what was done to this user, client, API or scope: a username or an id"`
 	About   string    `query:"about" maxLength:"1000" doc:"Only records whose actor or subject it is"`
-	Event   string    `query:"event" maxLength:"100" doc:"Only this event, or with * at the end, all that begin so"`
+	Event   string    `query:"event" maxLength:"100" doc:"Only this event, or, with * at the end, all that begin with the text before it"`
 	Outcome string    `query:"outcome" enum:"success,failure" doc:"Only this outcome"`
 	Client  string    `query:"client" maxLength:"1000" doc:"Only what was done with this client"`
 	Address string    `query:"address" maxLength:"100" doc:"Only what was done from this IP address"`
@@ -123,7 +123,7 @@ func (a *API) GetAudit(ctx context.Context, in *AuditRecordIn) (*AuditRecordOut,
 type ExportAuditIn struct {
 	AuditFilterIn
 	After  string `query:"after" maxLength:"1024" doc:"Cursor: X-Next of the part before"`
-	Format string `query:"format" enum:"jsonl,csv" default:"jsonl" doc:"jsonl, one JSON object a line, or csv, a table without formulas"`
+	Format string `query:"format" enum:"jsonl,csv" default:"jsonl" doc:"jsonl, one JSON object per line, or csv, a table without formulas"`
 }
 
 // ExportAuditOut is a part of an export.

@@ -113,7 +113,7 @@ type NewUser struct {
 	Email         string   `json:"email,omitempty" maxLength:"254"`
 	EmailVerified bool     `json:"email_verified,omitempty" doc:"Somebody has checked that the address is the user's"`
 	Groups        []string `json:"groups,omitempty" nullable:"false" maxItems:"50"`
-	Password      *string  `json:"password,omitempty" maxLength:"1024" doc:"Without one, the user gets a mail with a link to choose one, which needs a verified address"`
+	Password      *string  `json:"password,omitempty" maxLength:"1024" doc:"Without one, the user gets an email with a link to choose one, which needs a verified address"`
 }
 
 // CreateUserIn is the input of CreateUser.
@@ -169,7 +169,7 @@ type UserPatch struct {
 	Groups        *[]string `json:"groups,omitempty" maxItems:"50" doc:"All groups of the user"`
 	AddGroups     []string  `json:"add_groups,omitempty" nullable:"false" maxItems:"50" doc:"Groups to add to the present ones"`
 	RemoveGroups  []string  `json:"remove_groups,omitempty" nullable:"false" maxItems:"50" doc:"Groups to remove from the present ones"`
-	VerifyEmail   bool      `json:"verify_email,omitempty" doc:"Send a mail with a link by which the user verifies the address"`
+	VerifyEmail   bool      `json:"verify_email,omitempty" doc:"Send an email with a link to verify the address"`
 }
 
 // ChangeUserIn is the input of ChangeUser.
@@ -227,7 +227,7 @@ func (a *API) UnlockUser(ctx context.Context, in *UserIn) (*None, error) {
 type ResetPasswordIn struct {
 	UserIn
 	Body struct {
-		Password string `json:"password,omitempty" maxLength:"1024" doc:"The new password. All logins of the user end. Without one, the user gets a mail with a link to choose one, and the present one works until then"`
+		Password string `json:"password,omitempty" maxLength:"1024" doc:"The new password. All logins of the user end. Without one, the user gets an email with a link to choose one, and the current one works until then"`
 	}
 }
 

@@ -28,7 +28,7 @@ func (c *Console) listAPIs(v *visit) (page, error) {
 		t.Rows = append(t.Rows, []cell{name, code(a.Audience), scopesCell(a), at(a.CreatedAt)})
 	}
 	return page{Title: "APIs", Done: done(v), Sections: []section{{
-		Text: []string{"A token is for one API, its audience. A client names it by the parameter resource; without " +
+		Text: []string{"A token is for one API, its audience. A client names it with the parameter resource; without " +
 			"it, the token is for the default API."},
 		Table: t,
 	}, {
@@ -91,7 +91,7 @@ func (c *Console) showAPI(v *visit) (page, error) {
 		about.Text = []string{"This is the API that this console uses too. It belongs to the server, and cannot be changed."}
 		return page{Title: a.Name, Trail: apisTrail, Sections: []section{about}}, nil
 	case a.Default:
-		about.Text = []string{"This is the default API, the one of the server's --audience."}
+		about.Text = []string{"This is the default API, which the server's --audience sets."}
 	default:
 		about.Links = []link{{Path: address(apiPath+"/delete", "audience", a.Audience), Text: "Delete", Bad: true}}
 	}

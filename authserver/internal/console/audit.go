@@ -35,7 +35,7 @@ func dayOf(text string, later int) (time.Time, error) {
 	}
 	t, err := time.Parse(time.DateOnly, text)
 	if err != nil {
-		return time.Time{}, &refusal{http.StatusBadRequest, "This is no day", "Days are written like 2026-03-01."}
+		return time.Time{}, &refusal{http.StatusBadRequest, "This is not a date", "Write a date like 2026-03-01."}
 	}
 	return t.AddDate(0, 0, later), nil
 }
@@ -113,7 +113,7 @@ func auditFields(v *visit) []*field {
 			Complete: "search"}
 	}
 	return []*field{
-		text("event", "Event", "Such as login, or user_* for all that begin so"),
+		text("event", "Event", "Such as login, or user_* for all that begin with user_"),
 		{Kind: kindChoice, Name: "outcome", Label: "Outcome", Value: v.query("outcome"), Options: []option{
 			{"", "all"}, {string(audit.Success), "success"}, {string(audit.Failure), "failure"},
 		}},
@@ -128,7 +128,7 @@ func auditFields(v *visit) []*field {
 func auditTable(caption string, records []audit.Shown) *table {
 	t := &table{
 		Caption: caption, Columns: []string{"Time", "Event", "Who", "About", "From", "Details"},
-		Empty: "There is no such event.",
+		Empty: "No event matches.",
 	}
 	for _, r := range records {
 		event := cell{Text: r.Event, Whole: true}

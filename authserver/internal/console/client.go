@@ -63,9 +63,10 @@ func clientForm(out *adminapi.ClientOut) section {
 				Hint: "All scopes that it may request."},
 			{Kind: kindText, Name: "grants", Label: "Grant types", Value: strings.Join(k.GrantTypes, " "), Required: true,
 				Hint: "Such as " + string(oauth.GrantAuthorizationCode) + " " + string(oauth.GrantRefreshToken) + "."},
-			{Kind: kindLines, Name: "redirect_uris", Label: "Redirect URIs", Value: lines(k.RedirectURIs), Hint: "One a line."},
+			{Kind: kindLines, Name: "redirect_uris", Label: "Redirect URIs", Value: lines(k.RedirectURIs),
+				Hint: "One per line."},
 			{Kind: kindLines, Name: "post_logout_uris", Label: "Redirect URIs after a logout",
-				Value: lines(k.PostLogoutRedirectURIs), Hint: "One a line."},
+				Value: lines(k.PostLogoutRedirectURIs), Hint: "One per line."},
 			{Kind: kindText, Name: "backchannel", Label: "Back-channel logout URI", Value: k.BackchannelLogoutURI,
 				Hint: "The client is told there that a session has ended."},
 			check("first_party", "It is our own", "Users are not asked for consent.", k.FirstParty),
@@ -87,7 +88,7 @@ func serviceFields(k adminapi.Client) []*field {
 	}
 	audiences := func(name, label, hint string, value []string) *field {
 		return &field{Kind: kindLines, Name: name, Label: label, Value: lines(value), Hint: hint +
-			" One audience a line; “" + client.DefaultAPI + "” is the default API."}
+			" One audience per line; “" + client.DefaultAPI + "” is the default API."}
 	}
 	return []*field{
 		audiences("introspects_for", "APIs whose tokens it may introspect", "As these APIs do (RFC 7662).", k.IntrospectsFor),

@@ -27,7 +27,7 @@ func (c *Console) listClients(v *visit) (page, error) {
 		Empty: "No client is registered.",
 	}
 	if q != "" {
-		t.Empty = "The id of no client begins with “" + q + "”."
+		t.Empty = "No client ID begins with “" + q + "”."
 	}
 	for _, k := range out.Body.Items {
 		t.Rows = append(t.Rows, []cell{
@@ -116,7 +116,7 @@ func (c *Console) showNewClient(*visit) (page, error) {
 				},
 				{
 					Kind: kindLines, Name: "redirect_uris", Label: "Redirect URIs",
-					Hint: "One a line, such as https://app.example/callback. They are compared exactly. Services and devices " +
+					Hint: "One per line, such as https://app.example/callback. They are compared exactly. Services and devices " +
 						"need none.",
 				},
 				{
@@ -143,13 +143,13 @@ func (c *Console) registerClient(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	return newSecretPage(out.Body, "The client is registered."), nil
+	return newSecretPage(out.Body, "The client was registered."), nil
 }
 
 // newSecretPage returns the page after a client was registered or has a new secret.
 func newSecretPage(k adminapi.ClientDetail, done string) page {
 	return page{Title: k.Name, Trail: clientsTrail, Done: done, Sections: []section{settingsOf(k), {
-		Links: []link{to(address(clientPath, "id", k.ID), "Go to the page of the client")},
+		Links: []link{to(address(clientPath, "id", k.ID), "Go to the client's page")},
 	}}}
 }
 
@@ -166,7 +166,7 @@ func settingsOf(k adminapi.ClientDetail) section {
 		{"Issuer", code(k.Connect.Issuer)}, {"Metadata", code(k.Connect.Metadata)},
 	}}
 	if k.Secret != "" {
-		s.Warning = "The secret is shown once. Copy it now: the server keeps only its digest."
+		s.Warning = "The secret is shown only once. Copy it now: the server keeps only its digest."
 	}
 	if k.Connect.AuthorizationEndpoint != "" {
 		s.Facts = append(s.Facts, fact{"Authorization endpoint", code(k.Connect.AuthorizationEndpoint)})
@@ -198,7 +198,7 @@ func variables(k adminapi.ClientDetail) string {
 	case k.Secret != "":
 		lines = append(lines, "OIDC_CLIENT_SECRET="+k.Secret)
 	case k.Secrets > 0:
-		lines = append(lines, "OIDC_CLIENT_SECRET=(was shown once, when it was made)")
+		lines = append(lines, "OIDC_CLIENT_SECRET=(shown only once, when it was created)")
 	}
 	for _, uri := range k.Connect.RedirectURIs {
 		lines = append(lines, "OIDC_REDIRECT_URI="+uri)
@@ -210,7 +210,7 @@ func variables(k adminapi.ClientDetail) string {
 func (c *Console) deletingClient(v *visit) (confirmation, error) {
 	d, ends, err := c.confirmForClient(v, "Delete this client?", "Delete the client", "")
 	d.says = []string{"This ends " + ends + ". Users can no longer log in to the client, and its tokens end."}
-	d.warns, d.next = "This cannot be undone: a client that is registered again has another secret.",
+	d.warns, d.next = "This cannot be undone: a client that is registered again gets a new secret.",
 		address(clientsPath, "done", "deleted")
 	d.do = func(ctx context.Context, v *visit) error {
 		_, err := c.api.DeleteClient(ctx, &adminapi.ChangedClientIn{ClientIn: v.clientIn()})

@@ -150,7 +150,7 @@ func (c *Console) serve(v *visit, found route) {
 	var err error
 	switch {
 	case !adminapi.IsTextQuery(v.r.URL.RawQuery):
-		err = &refusal{http.StatusBadRequest, "This address could not be read", "Follow a link of the console."}
+		err = &refusal{http.StatusBadRequest, "This address could not be read", "Follow a link in the console."}
 	case v.r.Method == http.MethodGet || v.r.Method == http.MethodHead:
 		p, err = found.show(v)
 	case v.r.Method == http.MethodPost && found.save != nil:

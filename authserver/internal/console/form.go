@@ -90,7 +90,7 @@ const maxForm = 64 << 10
 // readForm returns the fields of a form. Each occurs once, in UTF-8 without NUL.
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	httpserver.LimitBody(w, r, maxForm)
-	unreadable := &refusal{http.StatusBadRequest, "This form could not be read", "Open the page again, and try once more."}
+	unreadable := &refusal{http.StatusBadRequest, "This form could not be read", "Open the page again, and try again."}
 	if r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.ParseForm() != nil {
 		return nil, unreadable
 	}

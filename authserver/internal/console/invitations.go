@@ -14,8 +14,8 @@ func (c *Console) listInvitations(v *visit) (page, error) {
 	}
 	t := &table{
 		Caption: "Invitations that nobody has used yet",
-		Columns: []string{"Email", "Name", "Groups", "Sent", "Ends", "Withdraw"},
-		Empty:   "No invitation is open.",
+		Columns: []string{"Email", "Name", "Groups", "Sent", "Expires", "Withdraw"},
+		Empty:   "There are no open invitations.",
 	}
 	for _, i := range out.Body.Items {
 		t.Rows = append(t.Rows, []cell{
@@ -28,11 +28,11 @@ func (c *Console) listInvitations(v *visit) (page, error) {
 	open.Next, open.First = paging(v, invitationsPath, out.Body.Next)
 	return page{Title: "Invitations", Done: done(v), Sections: []section{open, {
 		Title: "Invite somebody",
-		Text:  []string{"The person gets a mail with a link, and chooses a username and a password."},
+		Text:  []string{"The person gets an email with a link to choose a username and a password."},
 		Form: &form{
 			Fields: []*field{
 				{Kind: kindEmail, Name: "email", Label: "Email address", Required: true, Max: 254},
-				{Kind: kindText, Name: "name", Label: "Name", Hint: "The page suggests it.", Max: 128},
+				{Kind: kindText, Name: "name", Label: "Name", Hint: "The sign-up page suggests it.", Max: 128},
 				{Kind: kindText, Name: "groups", Label: "Groups", Hint: "Names with spaces between them."},
 			},
 			Button: "Send the invitation",
@@ -53,7 +53,7 @@ func (c *Console) withdrawing(v *visit) (confirmation, error) {
 	email := v.query("email")
 	return confirmation{
 		title: "Withdraw the invitation?", trail: []link{to(invitationsPath, "Invitations")},
-		says:   []string{"The link in the mail to " + email + " will no longer work."},
+		says:   []string{"The link in the email to " + email + " will no longer work."},
 		button: "Withdraw", bad: true, back: invitationsPath, next: address(invitationsPath, "done", "withdrawn"),
 		do: func(ctx context.Context, _ *visit) error {
 			_, err := c.api.WithdrawInvitation(ctx, &adminapi.InvitationIn{Email: email})

@@ -30,7 +30,7 @@ func (c *Console) listKeys(v *visit) (page, error) {
 		})
 	}
 	s := section{
-		Text: []string{"A new key signs only after everybody who verifies tokens had time to fetch it; the old one " +
+		Text: []string{"A new key signs only after everybody who verifies tokens has had time to fetch it; the old one " +
 			"verifies until its last token has expired. So a rotation logs nobody out."},
 		Links: []link{to(keysPath+"/rotate", "Rotate a key")},
 		Table: t,
@@ -68,7 +68,7 @@ func orOpen(t *time.Time) cell {
 func keyWarning(keys []adminapi.Key, now time.Time) string {
 	for _, k := range keys {
 		if k.State == "signing" && k.VerifiesUntil == nil && k.SignsFrom != nil && now.Sub(*k.SignsFrom) > oldKey {
-			return "A key for " + keyPurpose(k) + " signs since " + day(*k.SignsFrom) + ". Rotate it."
+			return "A key for " + keyPurpose(k) + " has been signing since " + day(*k.SignsFrom) + ". Rotate it."
 		}
 	}
 	return ""

@@ -29,7 +29,7 @@ func (c *Console) fail(v *visit, err error) {
 	default:
 		c.cfg.Log.ErrorContext(v.ctx(), "request failed", "endpoint", "console", "error", err)
 		c.refuse(v, p.Status, messagePage("Something went wrong",
-			"This is a problem of the server. Its log says more, under the request "+httpserver.RequestID(v.ctx())+"."))
+			"This is a problem on the server. Its log says more, under the request "+httpserver.RequestID(v.ctx())+"."))
 	}
 }
 
@@ -57,8 +57,8 @@ func formProblem(err error) (status int, text string) {
 	p := adminapi.ProblemOf(err)
 	switch p.Status {
 	case http.StatusPreconditionFailed:
-		return p.Status, "It was changed after you opened this page. This page has what it is now; your text is still " +
-			"in the form. Look again before you save."
+		return p.Status, "It was changed after you opened this page. The page now shows its current state; your " +
+			"changes are still in the form. Check them before you save."
 	case http.StatusNotFound:
 		return p.Status, "It no longer exists. " + sentence(p.Detail)
 	}
@@ -83,7 +83,7 @@ func messagePage(title string, text ...string) page {
 }
 
 func notAllowedPage() page {
-	p := messagePage("This page cannot be opened in this way", "Follow a link of the console.")
+	p := messagePage("This page cannot be opened this way", "Follow a link in the console.")
 	p.status = http.StatusMethodNotAllowed
 	return p
 }
@@ -100,8 +100,8 @@ func notAdministratorPage(u account.User) page {
 // noFactorPage is for an administrator without a second factor, who can get one only by a link that a command prints.
 func noFactorPage(u account.User) page {
 	p := messagePage("You need a second factor",
-		"Administrators log in with a second factor, and you have none yet. A password alone must not be enough to add one: "+
-			"somebody may have guessed it. Therefore the link comes from the machine of the server. Run there:")
+		"Administrators log in with a second factor, and you have none yet. A password alone is not enough to add one: "+
+			"somebody may have guessed it. You need a link that a command prints. Run it on the machine of the server:")
 	p.outside = true
 	s := &p.Sections[0]
 	s.Copies = []copyText{{Label: "Command", Text: enrolCommand(u.Username)}}

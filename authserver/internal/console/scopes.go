@@ -14,7 +14,7 @@ func (c *Console) listScopes(v *visit) (page, error) {
 	}
 	t := &table{
 		Caption: "Scopes with a description", Columns: []string{"Scope", "What users read", "Change", "Forget"},
-		Empty: "No scope is described.",
+		Empty: "No scope has a description.",
 	}
 	form := &form{Fields: []*field{
 		{Kind: kindText, Name: "scope", Label: "Scope", Required: true, Hint: "Such as items:read."},
@@ -51,7 +51,7 @@ func (c *Console) forgettingScope(v *visit) (confirmation, error) {
 	scope := v.query("scope")
 	return confirmation{
 		title: "Forget this description?", trail: []link{to(scopesPath, "Scopes")},
-		says: []string{"Users read the name " + scope + " then, in place of a description. Clients and APIs keep the " +
+		says: []string{"Users will see the name " + scope + " instead of a description. Clients and APIs keep the " +
 			"scope: nobody is logged out."},
 		button: "Forget it", bad: true, back: scopesPath, next: address(scopesPath, "done", "deleted"),
 		do: func(ctx context.Context, _ *visit) error {

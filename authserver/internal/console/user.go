@@ -107,7 +107,7 @@ func userForm(out *adminapi.UserOut) section {
 			hidden("etag", out.ETag),
 			{Kind: kindText, Name: "name", Label: "Name", Value: u.Name, Required: true, Max: 128},
 			{Kind: kindEmail, Name: "email", Label: "Email address", Value: u.Email, Max: 254},
-			check("verified", "The address is verified", "Somebody has checked that it is the user's.", u.EmailVerified),
+			check("verified", "The address is verified", "Somebody has checked that it belongs to the user.", u.EmailVerified),
 			{
 				Kind: kindText, Name: "groups", Label: "Groups", Value: strings.Join(u.Groups, " "),
 				Hint: "Names with spaces between them. Members of " + account.AdminGroup + " administer this server.",
@@ -174,8 +174,8 @@ func (c *Console) sessionsOf(v *visit) (section, error) {
 	}
 	s := section{Title: "Browser sessions", Table: &table{
 		Caption: "Browsers that the user is logged in with, newest first",
-		Columns: []string{"Browser", "Address", "Login", "By", "Ends", "End it"},
-		Empty:   "The user is logged in with no browser.",
+		Columns: []string{"Browser", "Address", "Login", "Methods", "Expires", "End it"},
+		Empty:   "The user is not logged in with any browser.",
 	}}
 	for _, b := range out.Body.Items {
 		s.Table.Rows = append(s.Table.Rows, []cell{
@@ -206,7 +206,7 @@ func (c *Console) grantsOf(v *visit) (section, error) {
 	s := section{Title: "Logins at apps", Table: &table{
 		Caption: "Logins of the user at clients, newest first",
 		Columns: []string{"App", "API", "Scope", "Login", "From", "End it"},
-		Empty:   "The user is logged in to no app.",
+		Empty:   "The user is not logged in to any app.",
 	}}
 	for _, g := range out.Body.Items {
 		s.Table.Rows = append(s.Table.Rows, []cell{
@@ -229,8 +229,8 @@ func (c *Console) consentsOf(v *visit) (section, error) {
 		return section{}, err
 	}
 	s := section{Title: "Consents", Table: &table{
-		Caption: "What the user has allowed apps", Columns: []string{"App", "API", "Scope", "Since", "Revoke"},
-		Empty: "The user has allowed no app anything.",
+		Caption: "What the user has allowed apps to access", Columns: []string{"App", "API", "Scope", "Since", "Revoke"},
+		Empty: "The user has not allowed any app access.",
 	}}
 	for _, k := range out.Body.Items {
 		s.Table.Rows = append(s.Table.Rows, []cell{

@@ -44,7 +44,7 @@ func (c *Console) confirmForUser(v *visit, title, button, doneKey string) (confi
 func (c *Console) disabling(v *visit) (confirmation, error) {
 	d, ends, err := c.confirmForUser(v, "Disable %s?", "Disable", "disabled")
 	d.says = []string{
-		"The user will not be able to log in, until you enable the user again.", "This ends " + ends + " now.",
+		"The user will not be able to log in until you enable the user again.", "This ends " + ends + " now.",
 	}
 	d.do = func(ctx context.Context, v *visit) error {
 		_, err := c.api.DisableUser(ctx, &adminapi.ChangedUserIn{UserIn: v.userIn()})
@@ -67,8 +67,8 @@ func (c *Console) enabling(v *visit) (confirmation, error) {
 // unlocking serves /admin/user/unlock.
 func (c *Console) unlocking(v *visit) (confirmation, error) {
 	d, _, err := c.confirmForUser(v, "Unlock %s?", "Unlock", "unlocked")
-	d.bad, d.says = false, []string{"The server forgets the failed logins of the user, who can then try again at once. " +
-		"Somebody who guesses passwords can, too."}
+	d.bad, d.says = false, []string{"This clears the failed logins of the user, who can then try again at once. " +
+		"So can somebody who is guessing the password."}
 	d.do = func(ctx context.Context, v *visit) error {
 		in := v.userIn()
 		_, err := c.api.UnlockUser(ctx, &in)
@@ -81,7 +81,7 @@ func (c *Console) unlocking(v *visit) (confirmation, error) {
 func (c *Console) deletingUser(v *visit) (confirmation, error) {
 	d, ends, err := c.confirmForUser(v, "Delete %s?", "Delete the user", "")
 	d.says = []string{"This ends " + ends + ", and deletes the account with its second factors and consents. " +
-		"What apps and APIs have stored about the user stays there."}
+		"Data that apps and APIs have stored about the user stays there."}
 	d.warns, d.next = "This cannot be undone.", address(usersPath, "done", "deleted")
 	d.do = func(ctx context.Context, v *visit) error {
 		_, err := c.api.DeleteUser(ctx, &adminapi.ChangedUserIn{UserIn: v.userIn()})
@@ -105,9 +105,9 @@ func (c *Console) loggingOut(v *visit) (confirmation, error) {
 func (c *Console) removingFactors(v *visit) (confirmation, error) {
 	d, ends, err := c.confirmForUser(v, "Remove all second factors of %s?", "Remove them", "factors")
 	d.says = []string{
-		"Do this for somebody who has lost them. Make sure that it is that person who asks you: afterwards the password " +
-			"alone is enough, unless a second factor is required.",
-		"This ends " + ends + ", and the recovery codes.",
+		"Do this for somebody who has lost them. First make sure that the request comes from that person: afterwards " +
+			"the password alone is enough, unless a second factor is required.",
+		"This ends " + ends + ", and deletes the recovery codes.",
 	}
 	d.do = func(ctx context.Context, v *visit) error {
 		in := v.userIn()
@@ -163,13 +163,13 @@ func (c *Console) showReset(v *visit) (page, error) {
 	}
 	return page{Title: d.title, Trail: d.trail, Sections: []section{{
 		Text: []string{
-			"Leave the field empty to send a mail with a link. The present password works until the user has chosen a new one.",
+			"Leave the field empty to send an email with a link. The current password works until the user chooses a new one.",
 			"A password that you type here works at once, and ends " + ends + ".",
 		},
 		Form: &form{
 			Fields: []*field{{
 				Kind: kindPassword, Name: "password", Label: "New password", Complete: "new-password", Max: 1024,
-				Hint: "Tell it to the user in person, who should change it then.",
+				Hint: "Tell it to the user in person, and ask the user to change it.",
 			}},
 			Button: "Reset the password", Back: to(d.back, "Cancel"),
 		},

@@ -20,7 +20,7 @@ func (c *Console) listUsers(v *visit) (page, error) {
 		Empty: "There are no users yet.",
 	}
 	if q != "" {
-		t.Empty = "No user begins with “" + q + "”."
+		t.Empty = "No username, name or email begins with “" + q + "”."
 	}
 	for _, u := range out.Body.Items {
 		t.Rows = append(t.Rows, []cell{
@@ -79,42 +79,42 @@ func done(v *visit) string {
 
 // doneTexts are what pages can say that has just been done.
 var doneTexts = map[string]string{
-	"saved":   "The change is saved.",
-	"created": "It is created.",
-	"promoted": "The change is saved. The user administers this server now, with the second factors below: make sure " +
-		"that they are the user's own. If you are not sure, remove them.",
-	"mailed":    "A mail with a link to choose a password is on its way.",
-	"deleted":   "It is deleted.",
+	"saved":   "The change was saved.",
+	"created": "Created.",
+	"promoted": "The change was saved. The user can now administer this server with the second factors below. Make " +
+		"sure that they belong to the user. If you are not sure, remove them.",
+	"mailed":    "An email with a link to choose a password is on its way.",
+	"deleted":   "Deleted.",
 	"disabled":  "The user is disabled, and logged out everywhere.",
 	"enabled":   "The user can log in again.",
-	"unlocked":  "The failed logins are forgotten: the user can try again at once.",
+	"unlocked":  "The failed logins were cleared: the user can try again at once.",
 	"loggedout": "The user is logged out everywhere.",
-	"factors":   "The second factors are removed, and the user is logged out everywhere.",
-	"session":   "The session is ended.",
-	"grant":     "The login is ended.",
+	"factors":   "The second factors were removed, and the user is logged out everywhere.",
+	"session":   "The session has ended.",
+	"grant":     "The login has ended.",
 	"consent":   "The app no longer has access.",
-	"password":  "The password is set, and the user is logged out everywhere.",
-	"invited":   "A mail with the invitation is on its way.",
-	"withdrawn": "The invitation is withdrawn.",
+	"password":  "The password was set, and the user is logged out everywhere.",
+	"invited":   "An email with the invitation is on its way.",
+	"withdrawn": "The invitation was withdrawn.",
 	"rotated":   "The new key is scheduled.",
-	"retried":   "The deliveries are tried again.",
+	"retried":   "The deliveries will be tried again.",
 }
 
 // showNewUser serves GET /admin/users/new.
 func (c *Console) showNewUser(*visit) (page, error) {
 	return page{Title: "New user", Trail: usersTrail, Sections: []section{{
-		Text: []string{"You choose the first password, or the user gets a mail with a link to choose one."},
+		Text: []string{"Choose the first password, or let the user choose it with a link in an email."},
 		Form: &form{
 			Fields: []*field{
 				{Kind: kindText, Name: "username", Label: "Username", Required: true, Max: 128},
-				{Kind: kindText, Name: "name", Label: "Name", Hint: "As apps and pages show it. The username by default.",
+				{Kind: kindText, Name: "name", Label: "Name", Hint: "Apps and pages show it. Defaults to the username.",
 					Max: 128},
 				{Kind: kindEmail, Name: "email", Label: "Email address", Max: 254},
-				check("verified", "The address is verified", "Somebody has checked that it is the user's.", false),
+				check("verified", "The address is verified", "Somebody has checked that it belongs to the user.", false),
 				{Kind: kindText, Name: "groups", Label: "Groups", Hint: "Names with spaces between them."},
 				{
 					Kind: kindPassword, Name: "password", Label: "Password", Complete: "new-password", Max: 1024,
-					Hint: "Leave it empty to send a mail, which needs a verified address.",
+					Hint: "Leave it empty to send an email, which needs a verified address.",
 				},
 			},
 			Button: "Add the user", Back: to(usersPath, "Cancel"),
@@ -156,8 +156,8 @@ func (c *Console) listGroups(v *visit) (page, error) {
 		t.Rows = append(t.Rows, []cell{name, number(g.Members)})
 	}
 	return page{Title: "Groups", Sections: []section{{
-		Text: []string{"A group exists while somebody is in it, or is invited to it. Put users into groups on their " +
-			"own pages; APIs find the groups in tokens."},
+		Text: []string{"A group exists while somebody is in it or invited to it. Put users into groups on their " +
+			"own pages; APIs read the groups in tokens."},
 		Table: t,
 	}}}, nil
 }

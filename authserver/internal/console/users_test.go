@@ -120,10 +120,10 @@ func TestUserButtons(t *testing.T) {
 	user := s.logIn("grace")
 	session := strings.Split(strings.Split(b.get("/admin/user?name=grace").body, "/admin/user/session?id=")[1], "&")[0]
 	for _, step := range []struct{ path, done, text string }{
-		{"/session?id=" + session + "&name=grace", "session", "session is ended"},
+		{"/session?id=" + session + "&name=grace", "session", "session has ended"},
 		{"/disable?name=grace", "disabled", "is disabled"},
 		{"/enable?name=grace", "enabled", "can log in again"},
-		{"/unlock?name=grace", "unlocked", "are forgotten"},
+		{"/unlock?name=grace", "unlocked", "were cleared"},
 		{"/logout?name=grace", "loggedout", "logged out everywhere"},
 	} {
 		if got := b.get("/admin/user" + step.path); got.status != http.StatusOK {
@@ -164,7 +164,7 @@ func TestListUsers(t *testing.T) {
 	if !second.has("usercf") && !second.has("userch") || second.has("Next page") || !second.has("First page") {
 		t.Errorf("the second page:\n%s", second.body)
 	}
-	if got := b.get("/admin/users?q=zz"); !got.has("No user begins with “zz”") {
+	if got := b.get("/admin/users?q=zz"); !got.has("No username, name or email begins with “zz”") {
 		t.Errorf("nobody:\n%s", got.body)
 	}
 }
@@ -199,7 +199,7 @@ func TestDoneFromOtherSite(t *testing.T) {
 	r := b.request("/admin/users?done=deleted", nil)
 	r.Method, r.Body = http.MethodGet, nil
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	if got := b.send(r); got.has("It is deleted.") {
+	if got := b.send(r); got.has("Deleted.") {
 		t.Errorf("the page says so:\n%s", got.body)
 	}
 }

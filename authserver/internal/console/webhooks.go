@@ -34,8 +34,8 @@ func (c *Console) listWebhooks(v *visit) (page, error) {
 		t.Rows = append(t.Rows, []cell{url, events, number(w.Waiting), number(w.Dead), at(w.CreatedAt)})
 	}
 	return page{Title: "Webhooks", Done: done(v), Sections: []section{{
-		Text: []string{"A webhook is told of what is in the audit log, by a signed request (Standard Webhooks), at " +
-			"least once. " +
+		Text: []string{"A webhook gets new records of the audit log in signed requests (Standard Webhooks), each " +
+			"at least once. " +
 			"A delivery whose last attempt has failed is dead, until somebody tries it again."},
 		Table: t,
 	}, {
@@ -44,8 +44,8 @@ func (c *Console) listWebhooks(v *visit) (page, error) {
 			Fields: []*field{
 				hidden("seen", webhooksTag(out.Body.Items)),
 				{Kind: kindText, Name: "url", Label: "URL", Required: true, Max: 2048,
-					Hint: "Where the requests go: an https URL outside of your own network."},
-				{Kind: kindLines, Name: "events", Label: "Events", Hint: "One a line, such as user_* or login_failed. Empty " +
+					Hint: "Where the requests go: an https URL outside your own network."},
+				{Kind: kindLines, Name: "events", Label: "Events", Hint: "One per line, such as user_* or login_failed. Empty " +
 					"for all."},
 			},
 			Button: "Add the webhook",
@@ -77,8 +77,8 @@ func (c *Console) addWebhook(v *visit) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	return page{Title: "New webhook", Trail: webhooksTrail, Done: "The webhook is added.", Sections: []section{{
-		Warning: "The secret is shown once. Copy it now: the program at the URL verifies the signatures with it.",
+	return page{Title: "New webhook", Trail: webhooksTrail, Done: "The webhook was added.", Sections: []section{{
+		Warning: "The secret is shown only once. Copy it now: the program at the URL verifies the signatures with it.",
 		Facts:   []fact{{"URL", code(out.Body.URL)}, {"ID", code(out.Body.ID)}},
 	}, {
 		Copies: []copyText{{"Secret", out.Body.Secret}},
@@ -166,7 +166,7 @@ func (c *Console) deletingWebhook(v *visit) (confirmation, error) {
 	back := address(webhookPath, "id", w.ID)
 	return confirmation{
 		title: "Delete this webhook?", trail: append(webhooksTrail[:1:1], to(back, "Webhook")),
-		says: []string{w.URL + " is no longer told anything. This deletes its deliveries: " +
+		says: []string{w.URL + " gets no more requests. This deletes its deliveries: " +
 			decimal(w.Waiting) + " waiting, " + decimal(w.Dead) + " dead."},
 		button: "Delete the webhook", bad: true, back: back, next: address(webhooksPath, "done", "deleted"),
 		do: func(ctx context.Context, _ *visit) error {

@@ -24,7 +24,7 @@ var (
 	// ErrNothingToVerify is returned for a user without an email address, or whose address is verified.
 	ErrNothingToVerify = errors.New("the user has no email address that is not verified")
 	// ErrSame is returned for a change to the address that the user has, verified.
-	ErrSame = errors.New("the user has this email address already")
+	ErrSame = errors.New("the user already has this email address")
 	// ErrNotLoggedIn is returned for a link that works only for its user, who is not logged in.
 	ErrNotLoggedIn = errors.New("the user of the link is not logged in")
 )

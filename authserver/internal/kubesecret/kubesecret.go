@@ -146,7 +146,7 @@ func (c *Client) do(ctx context.Context, method, name string, body []byte, resul
 		return err
 	}
 	if err := json.NewDecoder(io.LimitReader(response.Body, maxResponse)).Decode(result); err != nil {
-		return fmt.Errorf("secret %s: the response of Kubernetes is no Secret", name) // err may quote it
+		return fmt.Errorf("secret %s: the response of Kubernetes is not a Secret", name) // err may quote it
 	}
 	return nil
 }

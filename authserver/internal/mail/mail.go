@@ -79,7 +79,7 @@ const (
 )
 
 // ErrTooMany is returned for a request that exceeds MaxRequests or MaxRequestsOfNetwork.
-var ErrTooMany = errors.New("too many mails were asked for")
+var ErrTooMany = errors.New("too many emails were requested")
 
 // Request asks for a mail.
 type Request struct {

@@ -136,7 +136,7 @@ func (s *SMTP) Deliver(ctx context.Context, m Message) error {
 		return err
 	}
 	if err := message.To(m.To); err != nil {
-		return errors.New("the email address cannot be used in a mail")
+		return errors.New("the email address cannot be used in an email")
 	}
 	message.Subject(m.Subject)
 	message.SetMessageID()

@@ -118,7 +118,7 @@ func migrateRestored(s *store.Store, ctx context.Context) (int64, error) { //nol
 		return 0, err
 	}
 	if version, err := s.Schema(ctx); version == 0 && errors.Is(err, store.ErrOlderSchema) {
-		return 0, errors.New("this is no database of Hallpass, or an empty one")
+		return 0, errors.New("this is not a Hallpass database, or it is empty")
 	}
 	return s.Migrate(ctx)
 }

@@ -9,7 +9,7 @@ import (
 
 // Look is the settings of what people see.
 type Look struct {
-	Language string `group:"Pages" env:"HALLPASS_LANGUAGE" enum:"en,ko,de,es" default:"en" help:"Language of pages and mails for people whose own is not known, or is not one of en, ko, de and es (${default})."`
+	Language string `group:"Pages" env:"HALLPASS_LANGUAGE" enum:"en,ko,de,es" default:"en" help:"Language of pages and emails for people whose own is not known, or is not one of en, ko, de and es (${default})."`
 	ThemeDir string `group:"Pages" env:"HALLPASS_THEME_DIR" placeholder:"DIR" help:"Folder with the name of the service, a logo, colors and texts for the pages."`
 }
 

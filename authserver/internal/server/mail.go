@@ -28,11 +28,11 @@ const (
 
 // Mail is the settings of mails to users.
 type Mail struct {
-	SMTPURL          string `name:"smtp-url" group:"Mail" env:"HALLPASS_SMTP_URL" placeholder:"URL" help:"Mail server for mails to users: smtps://USER@HOST:PORT, or smtp://USER@HOST:PORT with STARTTLS. Without one, no mails are sent, and there are no pages that need them."`
+	SMTPURL          string `name:"smtp-url" group:"Mail" env:"HALLPASS_SMTP_URL" placeholder:"URL" help:"Mail server for emails to users: smtps://USER@HOST:PORT, or smtp://USER@HOST:PORT with STARTTLS. Without one, no emails are sent, and there are no pages that need them."`
 	SMTPPasswordFile string `name:"smtp-password-file" group:"Mail" env:"HALLPASS_SMTP_PASSWORD_FILE" placeholder:"PATH" help:"File with the password of USER."`
-	MailFrom         string `group:"Mail" env:"HALLPASS_MAIL_FROM" placeholder:"ADDRESS" help:"Sender of mails, such as \"Accounts <accounts@example.com>\"."`
-	MailTemplates    string `group:"Mail" env:"HALLPASS_MAIL_TEMPLATES" placeholder:"DIR" help:"Folder with texts of mails that replace the built-in ones."`
-	MailInbox        string `group:"Mail" env:"HALLPASS_MAIL_INBOX" enum:"off,on,auto" default:"off" help:"Keep mails in an inbox in place of sending them, to try Hallpass out: at /mail of the admin address, and by 'authserver mail list'. on needs an issuer on this machine; auto is on with such an issuer and without a mail server, else off (${default})."`
+	MailFrom         string `group:"Mail" env:"HALLPASS_MAIL_FROM" placeholder:"ADDRESS" help:"Sender of emails, such as \"Accounts <accounts@example.com>\"."`
+	MailTemplates    string `group:"Mail" env:"HALLPASS_MAIL_TEMPLATES" placeholder:"DIR" help:"Folder with email texts that replace the built-in ones."`
+	MailInbox        string `group:"Mail" env:"HALLPASS_MAIL_INBOX" enum:"off,on,auto" default:"off" help:"Keep emails in an inbox instead of sending them, to try Hallpass out: at /mail of the admin address, and with 'authserver mail list'. on needs an issuer on this machine; auto is on with such an issuer and without a mail server, else off (${default})."`
 }
 
 // inboxOn reports whether mails are kept in the inbox.
@@ -46,10 +46,10 @@ func (s *Settings) checkMail() error {
 	m := s.Mail
 	switch {
 	case m.MailInbox == inboxOn && !isLoopback(s.Issuer):
-		return fmt.Errorf("--mail-inbox (HALLPASS_MAIL_INBOX): by the mails in it, one can log in as anybody, and --issuer "+
-			"(HALLPASS_ISSUER) %s is not on this machine: set --smtp-url (HALLPASS_SMTP_URL)", s.Issuer)
+		return fmt.Errorf("--mail-inbox (HALLPASS_MAIL_INBOX): with the emails in it, anybody can log in as any user, "+
+			"and --issuer (HALLPASS_ISSUER) %s is not on this machine: set --smtp-url (HALLPASS_SMTP_URL)", s.Issuer)
 	case m.MailInbox == inboxOn && m.SMTPURL != "":
-		return errors.New("--mail-inbox (HALLPASS_MAIL_INBOX) and --smtp-url (HALLPASS_SMTP_URL) exclude each other")
+		return errors.New("--mail-inbox (HALLPASS_MAIL_INBOX) and --smtp-url (HALLPASS_SMTP_URL) cannot be used together")
 	case m.SMTPURL == "" && m.SMTPPasswordFile != "":
 		return errors.New("--smtp-password-file (HALLPASS_SMTP_PASSWORD_FILE) needs --smtp-url (HALLPASS_SMTP_URL)")
 	case m.SMTPURL == "" && m.MailFrom != "":

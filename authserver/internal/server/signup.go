@@ -10,7 +10,7 @@ import (
 
 // SignUp is the settings of people who make an account themselves.
 type SignUp struct {
-	Signup        string   `group:"Mail" env:"HALLPASS_SIGNUP" enum:"off,invitation,open" default:"off" help:"Who may make an account: nobody (off), people whom 'authserver user invite' has invited, or everybody (open). Needs mails (${default})."`
+	Signup        string   `group:"Mail" env:"HALLPASS_SIGNUP" enum:"off,invitation,open" default:"off" help:"Who may create an account: nobody (off), people whom 'authserver user invite' has invited, or everybody (open). Needs email (${default})."`
 	SignupDomains []string `group:"Mail" env:"HALLPASS_SIGNUP_DOMAINS" placeholder:"DOMAIN" help:"With open: only email addresses of these domains may sign up. All by default."`
 }
 
@@ -38,7 +38,7 @@ func (s *Settings) checkSignUp() error {
 		return err
 	}
 	if p.Mode != signup.Off && s.Mail.SMTPURL == "" && !s.inboxOn() {
-		return fmt.Errorf("--signup=%s (HALLPASS_SIGNUP) needs mails, and they are off: set --smtp-url "+
+		return fmt.Errorf("--signup=%s (HALLPASS_SIGNUP) needs email, which is off: set --smtp-url "+
 			"(HALLPASS_SMTP_URL), or --mail-inbox (HALLPASS_MAIL_INBOX) to try it out", p.Mode)
 	}
 	return nil

@@ -299,7 +299,7 @@ var errNotYourUsername = errors.New("not the username")
 
 // accountDeleted serves GET /account/deleted.
 func (e *endpoints) accountDeleted(w http.ResponseWriter, r *http.Request) error {
-	e.message(w, r, http.StatusOK, say("Your account is deleted"),
+	e.message(w, r, http.StatusOK, say("Your account was deleted"),
 		say("You are logged out everywhere, and this service has deleted what it knew about you. "+
 			"Apps may have data of their own: ask them."), say("You can close this page."))
 	return nil

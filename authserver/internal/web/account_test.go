@@ -190,7 +190,7 @@ func TestAccountPageShowsTheUser(t *testing.T) {
 	page.says("another browser", http.StatusOK, "Unknown browser")
 	r := withCookie(httptest.NewRequest(http.MethodGet, issuer+"/account?done=password", nil), s.cookie)
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	s.serve(r).lacks("a link of another site", "is changed")
+	s.serve(r).lacks("a link of another site", "was changed")
 	s.open("/account?done=%3Cb%3E").lacks("an unknown notice", "role=\"status\"")
 }
 
@@ -206,7 +206,7 @@ func TestChangeName(t *testing.T) {
 	}
 	s.submit("/account/name", "name", " Zoë Doe-Łuk ").leadsTo("a name", "/account?done=name")
 	s.open("/account?done=name").says("after it", http.StatusOK, "<dd>Zoë Doe-Łuk</dd>")
-	s.open("/account?done=name").says("after it", http.StatusOK, "Your name is changed.")
+	s.open("/account?done=name").says("after it", http.StatusOK, "Your name was changed.")
 	s.expectEvent("account_name_changed", "user=usr_x address=192.0.2.1")
 }
 
@@ -244,7 +244,7 @@ func TestChangePassword(t *testing.T) {
 		"a short password":   {password, "short", "Use at least 8 characters."},
 		"the username":       {password, john, "It is the same as the username."},
 		"the same password":  {password, password, "It is the same as the current one."},
-		"more than 72 bytes": {password, strings.Repeat("é", 37), "It is too long: of these characters, the first 36 fit (72 bytes)."},
+		"more than 72 bytes": {password, strings.Repeat("é", 37), "It is too long: only the first 36 of these characters fit (72 bytes)."},
 	} {
 		change(tt.current, tt.next).says(what, http.StatusBadRequest, tt.says)
 	}
@@ -254,7 +254,7 @@ func TestChangePassword(t *testing.T) {
 	s.cookie = got.cookie()
 	_, value, _ := strings.Cut(s.cookie, "=")
 	s.hide(value)
-	s.open("/account?done=password").says("this browser", http.StatusOK, "Your password is changed.")
+	s.open("/account?done=password").says("this browser", http.StatusOK, "Your password was changed.")
 	s.openAs(old, "/account").says("a copy of its cookie", http.StatusOK, `action="/account/login"`)
 	s.openAs(elsewhere, "/account").says("another browser", http.StatusOK, `action="/account/login"`)
 	if s.isActive(here) || s.isActive(ended) || s.isActive(loose) {
@@ -315,7 +315,7 @@ func TestDeleteAccount(t *testing.T) {
 	if !strings.Contains(got.header.Get("Set-Cookie"), "Max-Age=0") {
 		t.Errorf("the cookie is kept: %v", got.header)
 	}
-	s.serve(httptest.NewRequest(http.MethodGet, issuer+"/account/deleted", nil)).says("after it", 200, "is deleted")
+	s.serve(httptest.NewRequest(http.MethodGet, issuer+"/account/deleted", nil)).says("after it", 200, "was deleted")
 	s.open("/account").says("the session", http.StatusOK, `action="/account/login"`)
 	s.logInWith(firefox, john, password, "/account").says("a login", http.StatusBadRequest, wrongPassword)
 	if s.isActive(g) {

@@ -35,7 +35,7 @@ func TestChangeEmailOnTheAccountPage(t *testing.T) {
 		"no password":      {"new@example.com", "", "The password is wrong."},
 		"no address":       {"", password, "Type an email address"},
 		"a bad address":    {"new", password, "Type an email address"},
-		"the same address": {johnsEmail, password, "This is your email address already."},
+		"the same address": {johnsEmail, password, "This is already your email address."},
 	} {
 		s.submitAs(cookie, "/account/email", "email", tt.email, "password", tt.password).
 			says(what, http.StatusBadRequest, tt.says)

@@ -82,7 +82,7 @@ func TestEndOneLogin(t *testing.T) {
 	if !s.isActive(here) || s.isActive(there) || s.isActive(loose) || !s.isActive(other) {
 		t.Error("the wrong grants are revoked")
 	}
-	s.open("/account?done=login").says("afterwards", http.StatusOK, "That login is ended.")
+	s.open("/account?done=login").says("afterwards", http.StatusOK, "That browser or app is logged out.")
 	s.open("/account").lacks("afterwards", "Safari on iPhone")
 }
 

@@ -76,15 +76,15 @@ type moment struct{ time.Time }
 
 // doneTexts are what the account page can say that has just been done, by the parameter done.
 var doneTexts = map[string]*catalog.Message{
-	"name":     say("Your name is changed."),
-	"password": say("Your password is changed. You are logged out everywhere else."),
-	"email":    say("A mail is on its way to the new address. Open the link in it within {n} minutes.", linkMinutes),
-	"verify":   say("A mail is on its way to you. Open the link in it within {n} minutes.", linkMinutes),
-	"login":    say("That login is ended."),
+	"name":     say("Your name was changed."),
+	"password": say("Your password was changed. You are logged out everywhere else."),
+	"email":    say("An email is on its way to the new address. Open the link in it within {n} minutes.", linkMinutes),
+	"verify":   say("An email is on its way to you. Open the link in it within {n} minutes.", linkMinutes),
+	"login":    say("That browser or app is logged out."),
 	"logins":   say("You are logged out everywhere else."),
-	"app":      say("That app has no access any longer."),
-	"factor":   say("Your second factor is added. You are logged out everywhere else."),
-	"removed":  say("The second factor is removed. You are logged out everywhere else."),
+	"app":      say("The app no longer has access."),
+	"factor":   say("Your second factor was added. You are logged out everywhere else."),
+	"removed":  say("The second factor was removed. You are logged out everywhere else."),
 }
 
 // showAccount serves GET /account.

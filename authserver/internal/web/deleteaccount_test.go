@@ -22,7 +22,7 @@ func TestMailAboutDeletedAccount(t *testing.T) {
 		sent[0].Subject != "Your account at login.example was deleted" || strings.Contains(sent[0].Text, john) {
 		t.Errorf("got the mails %+v", sent)
 	}
-	s.forgot(johnsEmail).says("a forgotten password", http.StatusOK, "Look at your mail")
+	s.forgot(johnsEmail).says("a forgotten password", http.StatusOK, "Check your email")
 	if again := s.sendMails(); len(again) != 0 {
 		t.Errorf("got the mails %+v", again)
 	}

@@ -21,7 +21,7 @@ const maxUserCode = 64
 // Messages of the form for the code.
 var (
 	malformedUserCode = say("A code has 8 letters, like {example}. Check what your device shows.", "BCDF-GHJK")
-	unknownUserCode   = say("No device is waiting with this code. Check the code, or start again on the device: "+
+	unknownUserCode   = say("No device is showing this code. Check the code, or start again on the device: "+
 		"codes expire after {n} minutes.", 10)
 )
 
@@ -203,7 +203,7 @@ func (e *endpoints) showDeviceLogin(w http.ResponseWriter, r *http.Request, stat
 func (e *endpoints) deviceLogin(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r, urlencodedOnly)
 	if err != nil {
-		return badForm(say("Open the page again that your device shows."))
+		return badForm(say("Open the page shown on your device again."))
 	}
 	code := form.Get("continue")
 	code = code[:min(len(code), maxUserCode)]

@@ -228,13 +228,13 @@ func TestDeviceDeniedOrExpired(t *testing.T) {
 	for range 2 {
 		s.poll(denied).expect("denied", http.StatusBadRequest, oauth.CodeAccessDenied, "")
 	}
-	s.decide(denied, "allow").says("allowing what was denied", http.StatusBadRequest, "No device is waiting")
-	s.open("user_code="+denied.UserCode).says("the page of what was denied", http.StatusBadRequest, "No device is waiting")
+	s.decide(denied, "allow").says("allowing what was denied", http.StatusBadRequest, "No device is showing")
+	s.open("user_code="+denied.UserCode).says("the page of what was denied", http.StatusBadRequest, "No device is showing")
 	s.wait(grant.DeviceLifetime)
 	for _, d := range []oauth.DeviceAuthorization{expired, denied} {
 		s.poll(d).expect("expired", http.StatusBadRequest, oauth.CodeExpiredToken, "")
 	}
-	s.decide(expired, "allow").says("allowing what has expired", http.StatusBadRequest, "No device is waiting")
+	s.decide(expired, "allow").says("allowing what has expired", http.StatusBadRequest, "No device is showing")
 }
 
 // A poll with a device code of another client, or with what is no device code, tells nothing.
@@ -340,7 +340,7 @@ func TestDeviceOfANarrowedClient(t *testing.T) {
 	if page := s.open("user_code=" + before.UserCode); strings.Contains(page.text, "items:read") {
 		t.Errorf("the page shows what the client may not have: %s", page.text)
 	}
-	s.open("user_code="+nothing.UserCode).says("nothing is left", http.StatusBadRequest, "No device is waiting")
+	s.open("user_code="+nothing.UserCode).says("nothing is left", http.StatusBadRequest, "No device is showing")
 	s.decide(before, "allow")
 	for _, d := range []oauth.DeviceAuthorization{before, between} {
 		if got := s.expectOK("poll", s.poll(d)).Scope.String(); got != "profile" {
@@ -352,7 +352,7 @@ func TestDeviceOfANarrowedClient(t *testing.T) {
 		return c, nil
 	})
 	s.must(err)
-	s.open("user_code="+nothing.UserCode).says("without the grant type", http.StatusBadRequest, "No device is waiting")
+	s.open("user_code="+nothing.UserCode).says("without the grant type", http.StatusBadRequest, "No device is showing")
 }
 
 func TestDeviceEvents(t *testing.T) {

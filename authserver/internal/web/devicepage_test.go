@@ -28,7 +28,7 @@ func TestDevicePage(t *testing.T) {
 	} {
 		page := s.open(url.Values{"user_code": {code}}.Encode())
 		page.says(code, http.StatusOK, d.UserCode)
-		page.says(code, http.StatusOK, "Only go on if you started this")
+		page.says(code, http.StatusOK, "Continue only if you started this")
 	}
 	policy := s.open("user_code=" + d.UserCode).header.Get("Content-Security-Policy")
 	if !strings.Contains(policy, "default-src 'none'") || !strings.HasSuffix(policy, "form-action 'self'") ||
@@ -43,7 +43,7 @@ func TestDevicePage(t *testing.T) {
 		{"too long", "user_code=BCDF-GHJKL", "8 letters"},
 		{"oversized", "user_code=" + strings.Repeat("-", 3000), "8 letters"},
 		{"markup", "user_code=%22%3E%3Cscript%3E", "&#34;&gt;&lt;script&gt;"},
-		{"unknown", "user_code=BCDF-GHJK", "No device is waiting"},
+		{"unknown", "user_code=BCDF-GHJK", "No device is showing"},
 		{"given twice", "user_code=" + d.UserCode + "&user_code=" + d.UserCode, "could not be read"},
 		{"malformed", "user_code=%zz", "could not be read"},
 		{"not UTF-8", "user_code=%ff", "could not be read"},
@@ -69,9 +69,9 @@ func TestDeviceLinkOfOtherSite(t *testing.T) {
 		}
 	}
 	open("cross-site", d.UserCode).says("valid code in a link", http.StatusOK, "Enter the code")
-	open("same-origin", d.UserCode).says("our form", http.StatusOK, "Only go on if you started this")
-	open("none", d.UserCode).says("scanned code", http.StatusOK, "Only go on if you started this")
-	open("none", "BCDF-GHJK").says("wrong code", http.StatusBadRequest, "No device is waiting")
+	open("same-origin", d.UserCode).says("our form", http.StatusOK, "Continue only if you started this")
+	open("none", d.UserCode).says("scanned code", http.StatusOK, "Continue only if you started this")
+	open("none", "BCDF-GHJK").says("wrong code", http.StatusBadRequest, "No device is showing")
 }
 
 // The page logs users in like the others, and goes on with the code.
@@ -136,11 +136,11 @@ func TestUserCodesAreNotGuessed(t *testing.T) {
 			s.open("user_code="+d.UserCode).says("a valid code", http.StatusOK, "Connect this device?")
 			continue
 		}
-		s.open("user_code=BCDFGHJK").says("guess "+strconv.Itoa(wrong), http.StatusBadRequest, "No device is waiting")
+		s.open("user_code=BCDFGHJK").says("guess "+strconv.Itoa(wrong), http.StatusBadRequest, "No device is showing")
 		wrong++
 	}
 	for range 2 {
-		s.open("user_code=BCDFGHJK").says("another guess", http.StatusBadRequest, "No device is waiting")
+		s.open("user_code=BCDFGHJK").says("another guess", http.StatusBadRequest, "No device is showing")
 	}
 	for _, handler := range handlers {
 		s.handler = handler

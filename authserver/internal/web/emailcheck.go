@@ -14,7 +14,7 @@ import (
 )
 
 // emailAdvice is the advice on a page about a link that cannot be read.
-var emailAdvice = say("Open the link in the mail again.")
+var emailAdvice = say("Open the link in the email again.")
 
 // linkMinutes is how long the links in most mails work, in minutes.
 const linkMinutes = int(account.LinkLifetime / time.Minute)
@@ -54,7 +54,7 @@ func (e *endpoints) refuseEmailLink(w http.ResponseWriter, r *http.Request, s se
 	e.render(w, r, http.StatusForbidden, "message", page{
 		Title: say("This link is for another account"),
 		Text:  say("You are logged in as {name} in this browser, and nothing was changed.", s.user.Username),
-		Advice: say("If the other account is yours, too, log out here first. Then open the link in the mail again and " +
+		Advice: say("If the other account is also yours, log out here first. Then open the link in the email again and " +
 			"log in to that account."),
 		OffersLogout: true,
 	})

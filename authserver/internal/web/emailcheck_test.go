@@ -113,7 +113,7 @@ func TestChangeEmail(t *testing.T) {
 	cookie := s.sessionCookie()
 	page := s.serve(withCookie(openPage("/email", link), cookie))
 	page.says("the link", http.StatusOK, next)
-	page.says("the link", http.StatusOK, "It takes the place of "+johnsEmail)
+	page.says("the link", http.StatusOK, "It replaces "+johnsEmail)
 	if u := s.john(); u.Email != johnsEmail {
 		t.Errorf("opening the link changed the address to %s", u.Email)
 	}

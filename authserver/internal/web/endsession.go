@@ -72,7 +72,7 @@ func (e *endpoints) readLogout(r *http.Request, query string) (*logoutRequest, e
 			return nil, brokenLogout(say("The id_token_hint of the app is not an ID token of this server."))
 		}
 		if id != "" && id != l.hint.ClientID {
-			return nil, brokenLogout(say("The id_token_hint was issued to another app than the one that client_id names."))
+			return nil, brokenLogout(say("The id_token_hint was issued to a different app than the one that client_id names."))
 		}
 		id = l.hint.ClientID
 	}
@@ -92,7 +92,7 @@ func (e *endpoints) readLogoutClient(r *http.Request, l *logoutRequest, id strin
 	case l.redirectURI == "":
 		return nil
 	case id == "":
-		return brokenLogout(say("The app did not say which one it is, but where to send you next: {detail}.",
+		return brokenLogout(say("The app said where to send you next, but not which app it is: {detail}.",
 			"post_logout_redirect_uri needs id_token_hint or client_id"))
 	case !l.client.AllowsLogoutRedirect(l.redirectURI):
 		return brokenLogout(say("{app} wants to send you to an address that is not registered for it: {detail}.",

@@ -17,9 +17,9 @@ import (
 // stolen the password must not become the administrator.
 var errEnrolByLink = &pageError{
 	title: say("You need a link"),
-	text: say("You administer this service and have no second factor yet. Administrators add the first one by a link, " +
+	text: say("You administer this service and have no second factor yet. Administrators add the first one with a link, " +
 		"which works once."),
-	advice: say("Ask the person who runs the server for it: {command} prints one.",
+	advice: say("Ask the person who runs the server for one: {command} prints it.",
 		"authserver user set NAME --enrol-link"),
 }
 
@@ -75,7 +75,7 @@ func (e *endpoints) showEnrol(w http.ResponseWriter, r *http.Request) error {
 }
 
 // enrolAdvice is the advice on a link that cannot be read.
-var enrolAdvice = say("Open the link again, all of it.")
+var enrolAdvice = say("Copy the whole link, and open it again.")
 
 // maxEnrolLink is the maximum length of a link's secret, in bytes.
 const maxEnrolLink = 128
@@ -83,7 +83,7 @@ const maxEnrolLink = 128
 // errEnrolLink is the response to a link that does not work, or no longer does.
 var errEnrolLink = &pageError{
 	title:  say("This link does not work"),
-	text:   say("It was used, has expired, or is not complete."),
+	text:   say("It was already used, has expired, or is incomplete."),
 	advice: errEnrolByLink.advice,
 }
 

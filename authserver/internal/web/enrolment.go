@@ -83,6 +83,6 @@ func (e *endpoints) showCodes(
 	targets ...string,
 ) {
 	e.render(w, r, http.StatusOK, "recoverycodes", page{
-		Title: say("Keep your recovery codes"), Codes: codes, Continue: continueAt,
+		Title: say("Save your recovery codes"), Codes: codes, Continue: continueAt,
 	}, targets...)
 }

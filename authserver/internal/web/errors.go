@@ -97,26 +97,26 @@ func accountFailureOf(err error) (f failure, ok bool) {
 	case errors.Is(err, account.ErrWeakPassword), errors.Is(err, account.ErrBadName):
 		f.userText = refusalText(err)
 	case errors.Is(err, errNotYourPassword):
-		f.code, f.userText = oauth.CodeInvalidGrant, say("The password is wrong. Type the one that you log in with now.")
+		f.code, f.userText = oauth.CodeInvalidGrant, say("The password is wrong. Type your current password.")
 	case errors.Is(err, errNotYourUsername):
-		f.userText = say("That is not your username. Type it as it is shown.")
+		f.userText = say("That is not your username. Type it exactly as shown.")
 	case errors.Is(err, account.ErrChanged):
 		f.userText = say("Your account was changed at the same time. Try again.")
 	case errors.Is(err, account.ErrDemo):
-		f.title, f.userText = say("This account stays"), say("It belongs to the demo, and many people may know its password.")
+		f.title, f.userText = say("Account not deleted"), say("It belongs to the demo, so many people may know its password.")
 		f.advice = say("Choose another password first, or ask your administrator to delete it.")
 	case errors.Is(err, account.ErrLastAdministrator):
-		f.title, f.userText = say("This account stays"), say("Nobody else administers this server.")
+		f.title, f.userText = say("Account not deleted"), say("Nobody else administers this server.")
 		f.advice = say("Make another user an administrator first.")
 	case errors.Is(err, account.ErrLinkUnknown):
 		f.title = say("This link does not work")
-		f.userText = say("It was used, has expired, or is not complete.")
-		f.advice = say("Ask for another mail where you asked for this one.")
+		f.userText = say("It was already used, has expired, or is incomplete.")
+		f.advice = say("Ask for another email where you asked for this one.")
 	case errors.Is(err, account.ErrEmailTaken):
 		f.title = say("You already have an account")
 		f.userText = say("An account with this email address exists.")
-		f.advice = say("Log in with it. If you have forgotten the username or the password, ask for a mail on the login " +
-			"page.")
+		f.advice = say("Log in with it. If you have forgotten the username or the password, ask for an email on the " +
+			"login page.")
 	default:
 		return failure{}, false
 	}
@@ -129,19 +129,19 @@ func factorFailureOf(err error) (f failure, ok bool) {
 	switch {
 	case errors.Is(err, secondfactor.ErrIncorrect):
 		f.code = oauth.CodeInvalidGrant
-		f.userText = say("This code is not valid. Codes of an app change every {n} seconds, and each works once.",
+		f.userText = say("This code is not valid. Codes from an app change every {n} seconds, and each works once.",
 			codeSeconds)
 	case errors.Is(err, secondfactor.ErrTooMany):
 		f.userText = say("You have {apps} apps or {passkeys} passkeys, which is the maximum: remove one first.",
 			secondfactor.MaxFactors, secondfactor.MaxPasskeys)
 	case errors.Is(err, secondfactor.ErrRequired):
-		f.title, f.userText = say("You need a second factor"), say("Your administrator requires one, and this is your last.")
-		f.advice = say("Add the new one first, and remove this one then.")
+		f.title, f.userText = say("You need a second factor"), say("Your administrator requires one, and you have only one.")
+		f.advice = say("Add the new one first, then remove this one.")
 	case errors.Is(err, secondfactor.ErrEnrolment):
 		f.title, f.userText = say("This page is too old"), say("The key on it has expired. Nothing was changed.")
-		f.advice = say("Remove the entry from your app, and begin again.")
+		f.advice = say("Remove the entry from your app, and start again.")
 	case errors.Is(err, secondfactor.ErrSealed):
-		f.status, f.title = http.StatusServiceUnavailable, say("Codes of apps do not work right now")
+		f.status, f.title = http.StatusServiceUnavailable, say("Codes from apps do not work right now")
 		f.userText = say("The server cannot read what it needs to check them.")
 		f.advice = say("Use a recovery code, or tell your administrator. The server log says what is missing.")
 	default:
@@ -157,9 +157,9 @@ func passkeyFailureOf(err error) (f failure, ok bool) {
 	case errors.Is(err, passkey.ErrExpired):
 		f.code, f.userText = "refused", say("This page was open for too long. Try again.")
 	case errors.Is(err, passkey.ErrRegistered), errors.Is(err, secondfactor.ErrTaken):
-		f.code, f.userText = "refused", say("This passkey is registered already.")
+		f.code, f.userText = "refused", say("This passkey is already registered.")
 	case errors.Is(err, passkey.ErrCopied):
-		f.userText = say("This passkey no longer works: there may be a copy of it. Log in in another way, and remove it.")
+		f.userText = say("This passkey no longer works: there may be a copy of it. Log in another way, and remove it.")
 	case errors.Is(err, passkey.ErrUnverified):
 		f.userText = say("This passkey works only after your password. Type your username and password first.")
 	case errors.Is(err, account.ErrPasskey):
@@ -179,17 +179,17 @@ func mailFailureOf(err error) (f failure, ok bool) {
 	case errors.Is(err, signup.ErrEmail), errors.Is(err, emailcheck.ErrEmail):
 		f.userText = say("Type an email address, such as {example}.", "ada@example.com")
 	case errors.Is(err, emailcheck.ErrSame):
-		f.userText = say("This is your email address already.")
+		f.userText = say("This is already your email address.")
 	case errors.Is(err, emailcheck.ErrNothingToVerify):
 		f.userText = say("There is no email address to confirm.")
 	case errors.Is(err, signup.ErrDomain):
-		f.userText = say("You cannot sign up with an email address of this domain.")
+		f.userText = say("You cannot sign up with an email address at this domain.")
 	case errors.Is(err, recovery.ErrTyped):
 		f.userText = say("Type your username or your email address.")
 	case errors.Is(err, mail.ErrTooMany):
 		f.status, f.retryAfter = http.StatusTooManyRequests, int(mail.LimitPeriod/time.Second)
 		f.code, f.userText = oauth.CodeTemporarilyUnavailable,
-			say("Too many mails were asked for from your network. Try again in an hour.")
+			say("Too many emails were requested from your network. Try again in an hour.")
 	default:
 		return failure{}, false
 	}

@@ -48,5 +48,5 @@ func TestMailScanner(t *testing.T) {
 		says("the link to change", http.StatusOK, "other@example.com is now the email address")
 	s.serve(accountForm(links["/signup/account"])).says("the link to sign up", http.StatusOK, "You can log in now")
 	s.setEmail(john, johnsEmail, true)
-	s.choose(links["/reset"], newPassword).says("the link to reset", http.StatusOK, "Your password is changed")
+	s.choose(links["/reset"], newPassword).says("the link to reset", http.StatusOK, "Your password was changed")
 }

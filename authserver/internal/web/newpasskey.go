@@ -12,8 +12,8 @@ import (
 // errNoPasskeys is the response to a user who opens the page for a new passkey at a server without passkeys.
 var errNoPasskeys = &pageError{
 	title:  say("Passkeys do not work here"),
-	text:   say("Passkeys belong to domain names, and this service is reached by an IP address."),
-	advice: say("Add an authenticator app in place of a passkey."),
+	text:   say("Passkeys need a domain name, and this service is reached at an IP address."),
+	advice: say("Add an authenticator app instead of a passkey."),
 }
 
 // showNewPasskey serves GET /account/second-factors/new-passkey.

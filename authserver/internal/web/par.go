@@ -23,7 +23,7 @@ var errLargePush = errors.New("the pushed request is too large")
 // errUsedLink is the response to a request_uri that is unknown, another client's, expired or used.
 var errUsedLink = &pageError{
 	title:  say("This link no longer works"),
-	text:   say("It was used before, or has expired."),
+	text:   say("It was already used, or has expired."),
 	advice: say("Go back to the app and start again."),
 }
 

@@ -125,7 +125,7 @@ func TestPushedRequest(t *testing.T) {
 	if response.Get("code") == "" || response.Get("state") != "st" || response.Get("iss") != issuer {
 		t.Errorf("response %v", response)
 	}
-	s.browse(query, cookie).says("used", http.StatusBadRequest, "It was used before, or has expired.")
+	s.browse(query, cookie).says("used", http.StatusBadRequest, "It was already used, or has expired.")
 	s.allow(query, cookie).says("allowed again", http.StatusBadRequest, "This link no longer works")
 
 	// The consent is remembered, and other parameters of the browser have no effect (RFC 9101 section 6.3).

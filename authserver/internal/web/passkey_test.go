@@ -157,7 +157,7 @@ func TestRegisterPasskey(t *testing.T) {
 		t.Errorf("the passkey is not excluded: %s", options)
 	}
 	again := s.answers(page, s.device.Create(s.optionsOf(page)))
-	again.says("the same passkey", http.StatusBadRequest, "registered already")
+	again.says("the same passkey", http.StatusBadRequest, "already registered")
 }
 
 // The pages with a passkey, and only they, have the script of this server (CSP Level 3).
@@ -254,7 +254,7 @@ func TestPasskeyWithoutPassword(t *testing.T) {
 	// It confirms that the user is there, as the password does.
 	s.wait(16 * time.Minute)
 	page = s.visit("/account/second-factors")
-	page.says("an old login", http.StatusOK, "Log in again to go on.")
+	page.says("an old login", http.StatusOK, "Log in again to continue.")
 	s.answers(page, s.device.Get(s.optionsOf(page))).leadsTo("confirmed", "/account/second-factors")
 	s.visit("/account/second-factors").says("confirmed", http.StatusOK, "Remove")
 	data := s.do(pageForm("/account/data", url.Values{"user": {s.userID(john)}}))
@@ -309,8 +309,8 @@ func TestNoPasskeysAtIPAddress(t *testing.T) {
 	}
 	s := newFactorSite(t)
 	s.arrives("the password", s.password())
-	s.visit("/account/second-factors").says("the page", http.StatusOK, "reached by an IP address")
-	s.visit("/account/second-factors/new-passkey").says("the page", http.StatusBadRequest, "reached by an IP address")
+	s.visit("/account/second-factors").says("the page", http.StatusOK, "reached at an IP address")
+	s.visit("/account/second-factors/new-passkey").says("the page", http.StatusBadRequest, "reached at an IP address")
 	page := s.newBrowser().visit("/authorize?" + codeRequest().Encode())
 	page.lacks("the login page", "data-passkey")
 	s.newBrowser().form(page, "passkey", "{}").says("an answer", http.StatusBadRequest, "Wrong username or password")

@@ -52,11 +52,11 @@ func (e *endpoints) forgot(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	e.message(w, r, http.StatusOK, say("Look at your mail"),
-		say("If there is an account with this username or email address, a mail with a link is on its way. "+
+	e.message(w, r, http.StatusOK, say("Check your email"),
+		say("If there is an account with this username or email address, an email with a link is on its way. "+
 			"The link works for {n} minutes.", linkMinutes),
-		say("No mail? Look in the spam folder. After several requests, no more mails are sent for half an hour: use the "+
-			"latest one. If you get none, ask your administrator whether your account has an email address."))
+		say("No email? Look in your spam folder. After several requests, no more emails are sent for half an hour: use "+
+			"the latest one. If you get none, ask your administrator whether your account has an email address."))
 	return nil
 }
 
@@ -110,7 +110,7 @@ func (e *endpoints) reset(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	e.message(w, r, http.StatusOK, say("Your password is changed"),
+	e.message(w, r, http.StatusOK, say("Your password was changed"),
 		say("You are logged out everywhere."), say("Go back to the app and log in with the new password."))
 	return nil
 }

@@ -141,10 +141,10 @@ func TestForgottenPassword(t *testing.T) {
 	t.Parallel()
 	s := newRecoverySite(t)
 	s.serve(authorizeRequest()).says("the login page", http.StatusOK, `href="/forgot"`)
-	s.serve(httptest.NewRequest(http.MethodGet, issuer+"/forgot", nil)).says("the form", http.StatusOK, "Send the mail")
+	s.serve(httptest.NewRequest(http.MethodGet, issuer+"/forgot", nil)).says("the form", http.StatusOK, "Send the email")
 	cookie := s.sessionCookie()
 
-	s.forgot(john).says("the form", http.StatusOK, "Look at your mail")
+	s.forgot(john).says("the form", http.StatusOK, "Check your email")
 	if m := s.sent[0]; m.To != johnsEmail || !strings.Contains(m.Subject, "login.example") ||
 		!strings.Contains(m.Text, "Hello John Doe") || !strings.Contains(m.Text, "30 minutes") {
 		t.Errorf("got the mail %+v", m)
@@ -157,7 +157,7 @@ func TestForgottenPassword(t *testing.T) {
 	s.choose(link, john).says("the username", http.StatusBadRequest, "It is the same as the username.")
 	s.choose(link, "").says("no password", http.StatusBadRequest, "Use at least 8 characters.")
 	chosen := s.choose(link, newPassword)
-	chosen.says("a new password", http.StatusOK, "Your password is changed")
+	chosen.says("a new password", http.StatusOK, "Your password was changed")
 	if set := chosen.header.Get("Set-Cookie"); set != "" {
 		t.Errorf("the browser of somebody who can read a mail is known after it: %q", set)
 	}
@@ -248,7 +248,7 @@ func TestForgottenPasswordLimit(t *testing.T) {
 	}
 	s.forgot(john).says("one more", http.StatusTooManyRequests, "Try again in an hour.")
 	s.wait(mail.LimitPeriod + time.Second)
-	s.forgot(john).says("an hour later", http.StatusOK, "Look at your mail")
+	s.forgot(john).says("an hour later", http.StatusOK, "Check your email")
 }
 
 // All ways to write a name count as one name.
@@ -256,7 +256,7 @@ func TestForgottenPasswordOfOneName(t *testing.T) {
 	t.Parallel()
 	s := newRecoverySite(t)
 	for _, typed := range []string{john, "ｊohn.doe", "jｏhn.doe", " john.doe", "john．doe", "ｊｏhn.doe", "johｎ.doe"} {
-		s.forgot(typed).says(typed, http.StatusOK, "Look at your mail")
+		s.forgot(typed).says(typed, http.StatusOK, "Check your email")
 	}
 	if len(s.sent) != mail.MaxRequestsOfNameByNetwork {
 		t.Errorf("%d mails, want %d", len(s.sent), mail.MaxRequestsOfNameByNetwork)

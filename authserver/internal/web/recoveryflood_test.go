@@ -18,7 +18,7 @@ func (s *recoverySite) forgotAt(b *testBrowser, address, typed string) int {
 	s.t.Helper()
 	r := pageForm("/forgot", url.Values{"username": {typed}})
 	r.RemoteAddr = address + ":1234"
-	b.do(r).says(address, http.StatusOK, "Look at your mail")
+	b.do(r).says(address, http.StatusOK, "Check your email")
 	return len(s.sendMails())
 }
 
@@ -114,7 +114,7 @@ func TestLinkOfAStrangersRequest(t *testing.T) {
 	s := newRecoverySite(t)
 	r := pageForm("/forgot", url.Values{"username": {john}})
 	r.RemoteAddr = "203.0.113.7:1234"
-	s.serve(r).says("the stranger", http.StatusOK, "Look at your mail")
+	s.serve(r).says("the stranger", http.StatusOK, "Check your email")
 	s.must(s.sender.Send(t.Context()))
 	s.wait(account.LinkLifetime - time.Minute)
 	s.serve(httptest.NewRequest(http.MethodGet, issuer+"/reset?link="+url.QueryEscape(s.link()), nil)).

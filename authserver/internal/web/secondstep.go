@@ -178,7 +178,7 @@ func (e *endpoints) pendingCookieName() string { return e.cookieName() + "_login
 var errStartAgain = &pageError{
 	title:  say("Please start again"),
 	text:   say("This login has ended: it took too long, or there were too many wrong codes."),
-	advice: say("Go back to the app, or to the page where you wanted to go, and log in again."),
+	advice: say("Go back to the app, or to the page that you wanted to open, and log in again."),
 }
 
 // readSecondStep returns the browser's login that is waiting for its second step. Without one, it returns
@@ -236,8 +236,8 @@ func (e *endpoints) chooseSecondStep(w http.ResponseWriter, _ *http.Request, s s
 // errNoPasskeyLogin is the response to a user who has only passkeys, at a server whose issuer has become an IP address.
 var errNoPasskeyLogin = &pageError{
 	title:  say("Passkeys do not work here"),
-	text:   say("You have a passkey for this service, but the service is now reached by an IP address."),
-	advice: say("Tell your administrator, who can remove your second factors or set the address back."),
+	text:   say("You have a passkey for this service, but the service is now reached at an IP address."),
+	advice: say("Tell your administrator, who can remove your second factors or change the address back."),
 }
 
 // targetsOf returns the form targets that a page must allow besides its own origin: the redirect URI of the request, if

@@ -83,16 +83,16 @@ func (e *endpoints) signUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	text := say("A mail to {email} is on its way. Its link works for {n} minutes.", email, linkMinutes)
-	advice := say("No mail? Look in the spam folder.")
+	text := say("An email to {email} is on its way. Its link works for {n} minutes.", email, linkMinutes)
+	advice := say("No email? Look in your spam folder.")
 	if e.cfg.SignUp.Policy.Mode == signup.Invitation {
-		text = say("If {email} is invited, a mail is on its way. Its link works for {n} minutes.", email, linkMinutes)
+		text = say("If {email} is invited, an email is on its way. Its link works for {n} minutes.", email, linkMinutes)
 	}
 	if _, err := e.readAuthorization(r, query); err == nil && len(query) <= maxWaiting {
 		http.SetCookie(w, e.waitingCookie(email, query, account.LinkLifetime))
-		advice = say("Open the link in this browser, to continue to the app. No mail? Look in the spam folder.")
+		advice = say("Open the link in this browser to continue to the app. No email? Look in your spam folder.")
 	}
-	e.message(w, r, http.StatusOK, say("Look at your mail"), text, advice)
+	e.message(w, r, http.StatusOK, say("Check your email"), text, advice)
 	return nil
 }
 

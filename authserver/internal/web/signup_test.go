@@ -39,7 +39,7 @@ func (s *recoverySite) askForAccount(email string) answer {
 // signUpLink asks for an account and returns the secret of the link.
 func (s *recoverySite) signUpLink(email string) string {
 	s.t.Helper()
-	s.askForAccount(email).says("the form", http.StatusOK, "Look at your mail")
+	s.askForAccount(email).says("the form", http.StatusOK, "Check your email")
 	s.sendMails()
 	return s.linkTo("/signup/account")
 }
@@ -62,9 +62,9 @@ func waitingCookie(a answer) string {
 func TestSignUp(t *testing.T) {
 	t.Parallel()
 	s := newSignUpSite(t)
-	s.serve(httptest.NewRequest(http.MethodGet, issuer+"/signup", nil)).says("the form", http.StatusOK, "Send the mail")
+	s.serve(httptest.NewRequest(http.MethodGet, issuer+"/signup", nil)).says("the form", http.StatusOK, "Send the email")
 	asked := s.askForAccount(" ada@EXAMPLE.com ")
-	asked.says("the form", http.StatusOK, "Look at your mail")
+	asked.says("the form", http.StatusOK, "Check your email")
 	if cookie := asked.header.Get("Set-Cookie"); cookie != "" {
 		t.Errorf("a cookie without an authorization request: %q", cookie)
 	}
@@ -173,9 +173,9 @@ func TestSignUpDoesNotContinueWithAnotherAddress(t *testing.T) {
 	}
 
 	page = s.serve(withCookie(openPage("/signup/account", own), cookies))
-	page.says("the page", http.StatusOK, "Making this account logs "+john+" out here.")
+	page.says("the page", http.StatusOK, "Creating this account logs "+john+" out here.")
 	weak := s.serve(withCookie(accountForm(own, "password", "short"), cookies))
-	weak.says("a weak password", http.StatusBadRequest, "Making this account logs "+john+" out here.")
+	weak.says("a weak password", http.StatusBadRequest, "Creating this account logs "+john+" out here.")
 	if got := s.serve(withCookie(accountForm(own), cookies)); got.status != http.StatusSeeOther {
 		t.Errorf("the same address: got %d\n%s", got.status, got.text)
 	}
@@ -193,7 +193,7 @@ func TestSignUpDoesNotContinue(t *testing.T) {
 		"no query":       "javascript:alert(1)",
 	} {
 		a := s.serve(pageForm("/signup", url.Values{"email": {adaEmail}, "continue": {query}}))
-		a.says(name, http.StatusOK, "Look at your mail")
+		a.says(name, http.StatusOK, "Check your email")
 		if cookie := a.header.Get("Set-Cookie"); cookie != "" {
 			t.Errorf("%s: got the cookie %q", name, cookie)
 		}
@@ -218,7 +218,7 @@ func TestSignUpOfAUser(t *testing.T) {
 			t.Errorf("%s: got the mails %+v", email, sent)
 		}
 	}
-	s.askForAccount("disabled@example.com").says("a disabled user", http.StatusOK, "Look at your mail")
+	s.askForAccount("disabled@example.com").says("a disabled user", http.StatusOK, "Check your email")
 	if sent := s.sendMails(); len(sent) != 0 {
 		t.Errorf("a disabled user gets the mails %+v", sent)
 	}
@@ -245,7 +245,7 @@ func TestSignUpEmailErrors(t *testing.T) {
 	for _, email := range []string{
 		"ada@example.net", "ada@sub.example.com", "ada@notexample.com", "ada@example.com.evil.test",
 	} {
-		s.askForAccount(email).says(email, http.StatusBadRequest, "You cannot sign up with an email address of this domain.")
+		s.askForAccount(email).says(email, http.StatusBadRequest, "You cannot sign up with an email address at this domain.")
 	}
 	if sent := s.sendMails(); len(sent) != 0 {
 		t.Errorf("got the mails %+v", sent)
@@ -270,7 +270,7 @@ func TestSignUpAccountErrors(t *testing.T) {
 		{"password", "", "Use at least 8 characters."},
 		{"password", "short", "Use at least 8 characters."},
 		{"password", "password123", "It is too easy to guess."},
-		{"password", strings.Repeat("ä", 37), "It is too long: of these characters, the first 36 fit (72 bytes)."},
+		{"password", strings.Repeat("ä", 37), "It is too long: only the first 36 of these characters fit (72 bytes)."},
 		{"username", "", "The username is empty."},
 		{"username", john, inUse},
 		{"username", "JOHN.DOE", inUse},
@@ -281,7 +281,7 @@ func TestSignUpAccountErrors(t *testing.T) {
 		{"username", "ada\u200b", "The username has a character that cannot be printed."},
 		{"username", "a\u202eda", "The username has a character that cannot be printed."},
 		{"username", "ada😀", "The username has a character that usernames cannot have"},
-		{"username", adaEmail, "The username has an @, as only email addresses do."},
+		{"username", adaEmail, "The username has an @, which only email addresses can have."},
 		{"username", strings.Repeat("x", 129), "The username is longer than 128 bytes."},
 		{"name", "Ada\u202e", "The name has a character that cannot be printed."},
 		{"name", strings.Repeat("x", 129), "The name is longer than 128 bytes."},
@@ -335,7 +335,7 @@ func TestSignUpByInvitation(t *testing.T) {
 	}
 	form := s.serve(httptest.NewRequest(http.MethodGet, issuer+"/signup", nil))
 	form.says("the form", http.StatusOK, "need an invitation")
-	s.askForAccount("eve@example.com").says("not invited", http.StatusOK, "Look at your mail")
+	s.askForAccount("eve@example.com").says("not invited", http.StatusOK, "Check your email")
 	if sent := s.sendMails(); len(sent) != 0 {
 		t.Errorf("not invited: got the mails %+v", sent)
 	}
@@ -398,7 +398,7 @@ func TestSignUpFlood(t *testing.T) {
 	s := newSignUpSite(t)
 	mails := 0
 	for range mail.MaxRequestsOfName + 3 {
-		s.askForAccount(adaEmail).says("one address", http.StatusOK, "Look at your mail")
+		s.askForAccount(adaEmail).says("one address", http.StatusOK, "Check your email")
 		mails += len(s.sendMails())
 	}
 	if mails != mail.MaxRequestsOfNameByNetwork {
@@ -420,10 +420,10 @@ func TestSignUpFlood(t *testing.T) {
 	}
 	other := pageForm("/signup", url.Values{"email": {"eve@example.com"}})
 	other.RemoteAddr = "198.51.100.7:1234"
-	s.serve(other).says("another network", http.StatusOK, "Look at your mail")
+	s.serve(other).says("another network", http.StatusOK, "Check your email")
 
 	s.wait(mail.LimitPeriod + time.Second)
-	s.askForAccount(adaEmail).says("an hour later", http.StatusOK, "Look at your mail")
+	s.askForAccount(adaEmail).says("an hour later", http.StatusOK, "Check your email")
 	if n := s.data.Swept()["mail_requests"]; n == 0 {
 		t.Error("no old requests were deleted")
 	}

@@ -75,7 +75,7 @@ func documentPageError(id, host string, err error) error {
 	if errors.As(err, &wrong) {
 		advice = say("Please tell its developers about {address}: {problem}.", id, wrong.Description)
 	}
-	return brokenLink(say("The app at {host} does not describe itself as it must.", host), advice)
+	return brokenLink(say("The app at {host} does not describe itself correctly.", host), advice)
 }
 
 // logDocument logs why a client_id that is a URL is refused.
