@@ -3,9 +3,6 @@ package kubernetes_test
 import (
 	"strings"
 	"testing"
-
-	"helm.sh/helm/v4/pkg/chart/v2/loader"
-	sigsyaml "sigs.k8s.io/yaml"
 )
 
 // wrongValues are changes of values that work, and what the error must name.
@@ -66,12 +63,7 @@ func onePostgreSQL(user, database, cidr string) string {
 // TestWrongValuesAreRefused changes values that work. The error must name the value.
 func TestWrongValuesAreRefused(t *testing.T) {
 	for change, want := range wrongValues {
-		var changes map[string]any
-		if err := sigsyaml.Unmarshal([]byte(change), &changes); err != nil {
-			t.Fatalf("%s: %v", change, err)
-		}
-		values := loader.MergeMaps(readValues(t, "testdata/values/minimal.yaml"), changes)
-		_, err := template(t, values)
+		_, err := template(t, changed(t, "testdata/values/minimal.yaml", change))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want one that names %q", change, err, want)
 		}
