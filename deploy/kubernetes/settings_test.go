@@ -217,6 +217,27 @@ func TestDatabaseURLs(t *testing.T) {
 	}
 }
 
+// TestRefreshGraceIsLongerThanAFailover checks the grace period with a cluster that fails over, and that a setting
+// of the operator wins.
+func TestRefreshGraceIsLongerThanAFailover(t *testing.T) {
+	for changes, want := range map[string]string{
+		"{}": "1m",
+		"{authserver: {database: {cluster: {instances: 1}}}}":               "",
+		"{authserver: {settings: {HALLPASS_REFRESH_GRACE: 90s}}}":           "90s",
+		"{authserver: {settings: {HALLPASS_BCRYPT_COST: 12}}}":              "1m",
+		"{resourceserver: {items: {database: {cluster: {enabled: true}}}}}": "1m",
+	} {
+		objects := renderChanged(t, "testdata/values/minimal.yaml", changes)
+		if got := environment(podNamed(t, objects, name+"-authserver"), t)["HALLPASS_REFRESH_GRACE"].Value; got != want {
+			t.Errorf("%s: HALLPASS_REFRESH_GRACE is %q, want %q", changes, got, want)
+		}
+	}
+	outside := environment(podNamed(t, render(t, "testdata/values/external.yaml"), name+"-authserver"), t)
+	if got, ok := outside["HALLPASS_REFRESH_GRACE"]; ok {
+		t.Errorf("with a database elsewhere, HALLPASS_REFRESH_GRACE is %q", got.Value)
+	}
+}
+
 // TestAutoscalersScaleTheirDeployment checks the targets, and that no Deployment with an autoscaler fixes its replicas.
 func TestAutoscalersScaleTheirDeployment(t *testing.T) {
 	eachFile(t, func(t *testing.T, objects []any) {
