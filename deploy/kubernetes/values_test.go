@@ -49,6 +49,14 @@ var wrongValues = map[string]string{
 	"{authserver: {autoscaling: {enabled: true, maxReplicas: 1}}}":                                 "authserver.autoscaling.maxReplicas",
 	"{resourceserver: {dpopNonceSecret: {name: x}}}":                                               "resourceserver.dpopNonceSecret",
 
+	"{authserver: {database: {url: 'postgres://u@h/d?port=5433', cluster: {enabled: false}}}}":  "authserver.database.url",
+	"{authserver: {database: {url: 'postgres://u@h/d?a=b&host=x', cluster: {enabled: false}}}}": "authserver.database.url",
+	"{resourceserver: {keysURL: https://login.example.com/jwks.json}}":                          "resourceserver.extraEgress",
+	"{monitoring: {otlpEndpoint: 'http://c:4318'}, resourceserver: {extraEgress: [{}]}}":        "authserver.extraEgress",
+	"{monitoring: {otlpEndpoint: 'http://c:4318'}, authserver: {extraEgress: [{}]}}":            "resourceserver.extraEgress",
+	"{authserver: {outgoingHTTPS: true}, monitoring: {otlpEndpoint: 'https://c:4318'}}":         "authserver.extraEgress",
+	"{authserver: {outgoingHTTPS: true}, monitoring: {otlpEndpoint: 'https://c.example'}}":      "resourceserver.extraEgress",
+
 	onePostgreSQL("u", "d", "10.0.0.2/32"): "another database",
 	onePostgreSQL("i", "i", "10.0.0.1/32"): "resourceserver.items.database.peers",
 }
