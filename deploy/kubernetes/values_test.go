@@ -83,16 +83,33 @@ func TestWrongValuesAreRefused(t *testing.T) {
 
 // TestNotes checks that the notes name the Secrets to make, and warn of what is open.
 func TestNotes(t *testing.T) {
-	values := readValues(t, "testdata/values/minimal.yaml")
-	values["networkPolicy"] = map[string]any{"enabled": false}
-	texts, err := template(t, values)
-	if err != nil {
-		t.Fatal(err)
-	}
-	notes := texts["hallpass/templates/NOTES.txt"]
-	for _, want := range []string{"hallpass-keys", "hallpass-api-keys", namespace, "Nothing is published", "admin ports"} {
-		if !strings.Contains(notes, want) {
-			t.Errorf("the notes lack %q:\n%s", want, notes)
+	const anyAddress = "networkPolicy.kubernetesAPI.cidr"
+	for _, test := range []struct {
+		changes      string
+		want, absent []string
+	}{
+		{
+			"{networkPolicy: {enabled: false}}",
+			[]string{"hallpass-keys", "hallpass-api-keys", namespace, "Nothing is published", "admin ports"},
+			[]string{anyAddress},
+		},
+		{"{}", []string{anyAddress}, []string{"admin ports"}},
+		{"{networkPolicy: {kubernetesAPI: {cidr: 10.0.0.1/32}}}", nil, []string{anyAddress}},
+	} {
+		texts, err := template(t, changed(t, "testdata/values/minimal.yaml", test.changes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		notes := texts["hallpass/templates/NOTES.txt"]
+		for _, want := range test.want {
+			if !strings.Contains(notes, want) {
+				t.Errorf("%s: the notes lack %q:\n%s", test.changes, want, notes)
+			}
+		}
+		for _, absent := range test.absent {
+			if strings.Contains(notes, absent) {
+				t.Errorf("%s: the notes have %q:\n%s", test.changes, absent, notes)
+			}
 		}
 	}
 }
