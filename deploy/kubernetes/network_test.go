@@ -232,6 +232,47 @@ func TestTheAPICannotReachTheUsers(t *testing.T) {
 	}
 }
 
+// TestPortsAreThoseOfTheURLs checks that a server may reach the ports in the URLs of its databases and of the mail
+// server, unless the values have the port of their pods.
+func TestPortsAreThoseOfTheURLs(t *testing.T) {
+	users, items, mail := place{cidr: "10.0.8.0/28"}, place{cidr: "10.0.9.0/28"}, place{cidr: "192.0.2.25/32"}
+	n := newNetwork(t, renderChanged(t, "testdata/values/external.yaml", `
+authserver:
+  database: {url: 'postgres://u@a:5433,b,[2001:db8::1],[2001:db8::2]:5434/d'}
+  mail: {url: 'smtp://u@mx.example.com:587', from: a@b, peers: [{ipBlock: {cidr: 192.0.2.25/32}}]}
+resourceserver: {items: {database: {port: 6432}}}`))
+	auth, api := n.pods[name+"-authserver"], n.pods[name+"-resourceserver"]
+	for _, test := range []struct {
+		from pod
+		to   place
+		want []int32
+	}{
+		{auth, users, []int32{5432, 5433, 5434}},
+		{n.pods[name+"-migration"], users, []int32{5432, 5433, 5434}},
+		{auth, mail, []int32{587}},
+		{api, items, []int32{6432}},
+	} {
+		for _, port := range []int32{465, 587, 5432, 5433, 5434, 6432} {
+			if got, want := n.mayLeave(test.from, test.to, port, nil), slices.Contains(test.want, port); got != want {
+				t.Errorf("%s to %s:%d: allowed is %v, want %v", test.from.owner, test.to.cidr, port, got, want)
+			}
+		}
+	}
+}
+
+// TestDatabasesMayShareAnAddress checks that two databases at one address are accepted if they have ports of their
+// own, and that the API may not reach that of the users.
+func TestDatabasesMayShareAnAddress(t *testing.T) {
+	n := newNetwork(t, renderChanged(t, "testdata/values/external.yaml", `
+authserver: {database: {url: 'postgres://u@h:5433/d', peers: [{ipBlock: {cidr: 10.0.8.0/28}}]}}
+resourceserver: {items: {database: {url: 'postgres://i@h:5434/i', peers: [{ipBlock: {cidr: 10.0.8.0/28}}]}}}`))
+	for port, want := range map[int32]bool{5432: false, 5433: false, 5434: true} {
+		if got := n.mayLeave(n.pods[name+"-resourceserver"], place{cidr: "10.0.8.0/28"}, port, nil); got != want {
+			t.Errorf("the API to port %d: allowed is %v, want %v", port, got, want)
+		}
+	}
+}
+
 // TestMailOnlyWhenSet checks the mail server, and fetching from public addresses.
 func TestMailOnlyWhenSet(t *testing.T) {
 	mail, world := place{cidr: "192.0.2.25/32"}, place{cidr: "0.0.0.0/0"}

@@ -193,6 +193,19 @@ func TestProbesPointAtTheAdminListener(t *testing.T) {
 	})
 }
 
+// TestServersStayInTheirServiceDuringAFailover checks that the probes of the authorization server may fail for half a
+// minute: all servers share one database, and without one of them there are no keys and no status lists.
+func TestServersStayInTheirServiceDuringAFailover(t *testing.T) {
+	eachFile(t, func(t *testing.T, objects []any) {
+		for owner, want := range map[string]int32{name + "-authserver": 30, name + "-resourceserver": 4} {
+			probe := podNamed(t, objects, owner).container(t).ReadinessProbe
+			if got := probe.PeriodSeconds * probe.FailureThreshold; got != want {
+				t.Errorf("%s leaves its Service after %d seconds, want %d", owner, got, want)
+			}
+		}
+	})
+}
+
 // TestMigrationEndsBeforeServersStart checks the hooks: before an upgrade always, before an installation if the
 // database exists by then.
 func TestMigrationEndsBeforeServersStart(t *testing.T) {

@@ -75,12 +75,28 @@ func template(t *testing.T, values map[string]any) (map[string]string, error) {
 	return engine.Render(chart, all)
 }
 
+// changed returns the values of a file with changes, which are YAML.
+func changed(t *testing.T, file, changes string) map[string]any {
+	t.Helper()
+	values := map[string]any{}
+	if err := sigsyaml.UnmarshalStrict([]byte(changes), &values); err != nil {
+		t.Fatalf("%s: %v", changes, err)
+	}
+	return loader.MergeMaps(readValues(t, file), values)
+}
+
 // render returns the objects of the chart with a file of values, in the order of their templates.
 func render(t *testing.T, file string) []any {
 	t.Helper()
-	texts, err := template(t, readValues(t, file))
+	return renderChanged(t, file, "{}")
+}
+
+// renderChanged is render with changes of the values.
+func renderChanged(t *testing.T, file, changes string) []any {
+	t.Helper()
+	texts, err := template(t, changed(t, file, changes))
 	if err != nil {
-		t.Fatalf("%s: %v", file, err)
+		t.Fatalf("%s, with %s: %v", file, changes, err)
 	}
 	var objects []any
 	for _, path := range slices.Sorted(maps.Keys(texts)) {

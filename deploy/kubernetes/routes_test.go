@@ -18,7 +18,7 @@ import (
 func TestServicesReachPods(t *testing.T) {
 	eachFile(t, func(t *testing.T, objects []any) {
 		for _, service := range of[*corev1.Service](objects) {
-			tier := strings.TrimSuffix(service.Name, "-admin")
+			tier, admin := strings.CutSuffix(strings.TrimSuffix(service.Name, "-lists"), "-admin")
 			p := podNamed(t, objects, tier)
 			for label, value := range service.Spec.Selector {
 				if p.Labels[label] != value {
@@ -29,7 +29,7 @@ func TestServicesReachPods(t *testing.T) {
 			if len(service.Spec.Ports) != 1 || portNamed(t, p, port.TargetPort.StrVal) != port.Port {
 				t.Errorf("%s has other ports than its pods: %v", service.Name, service.Spec.Ports)
 			}
-			if admin := tier != service.Name; admin != (port.TargetPort.StrVal == "admin") {
+			if admin != (port.TargetPort.StrVal == "admin") {
 				t.Errorf("%s publishes port %s", service.Name, port.TargetPort.StrVal)
 			}
 		}
@@ -90,7 +90,8 @@ func TestPrometheusFindsTheServers(t *testing.T) {
 	}
 }
 
-// TestStatusListsAreInTheCluster checks that the API fetches the lists from a Service of the chart.
+// TestStatusListsAreInTheCluster checks that the API fetches the lists from a Service of the chart, which has also
+// servers that are not ready: they publish the lists while their database is down.
 func TestStatusListsAreInTheCluster(t *testing.T) {
 	eachFile(t, func(t *testing.T, objects []any) {
 		at, err := url.Parse(environment(podNamed(t, objects, name+"-resourceserver"), t)["HALLPASS_STATUS_LISTS_URL"].Value)
@@ -100,6 +101,9 @@ func TestStatusListsAreInTheCluster(t *testing.T) {
 		service := must(t, objects, func(s *corev1.Service) bool { return s.Name == at.Hostname() })
 		if at.Port() != fmt.Sprint(service.Spec.Ports[0].Port) {
 			t.Errorf("the lists are at %s, but the Service has port %d", at, service.Spec.Ports[0].Port)
+		}
+		if !service.Spec.PublishNotReadyAddresses {
+			t.Errorf("%s lacks servers that are not ready", service.Name)
 		}
 	})
 }

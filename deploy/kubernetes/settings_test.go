@@ -155,11 +155,14 @@ func TestSchemaKnowsTheSettings(t *testing.T) {
 // TestServersHaveTheirSettings checks values that are easy to get wrong.
 func TestServersHaveTheirSettings(t *testing.T) {
 	objects := render(t, "testdata/values/everything.yaml")
-	const authority = "sslrootcert=/etc/hallpass/database-ca/ca.crt"
+	const (
+		authority = "sslrootcert=/etc/hallpass/database-ca/ca.crt"
+		primary   = "hallpass?sslmode=verify-full&target_session_attrs=read-write&" + authority
+	)
 	for owner, want := range map[string]map[string]string{
 		name + "-authserver": {
 			"HALLPASS_ISSUER":             "https://login.example.com",
-			"HALLPASS_DATABASE_URL":       "postgres://hallpass@" + name + "-users-rw/hallpass?sslmode=verify-full&" + authority,
+			"HALLPASS_DATABASE_URL":       "postgres://hallpass@" + name + "-users-rw/" + primary,
 			"HALLPASS_TRUSTED_PROXIES":    "10.244.0.0/16,fd00:10:244::/56",
 			"HALLPASS_BCRYPT_COST":        "13",
 			"HALLPASS_DRAIN_DELAY":        "15s",
@@ -169,8 +172,8 @@ func TestServersHaveTheirSettings(t *testing.T) {
 		name + "-resourceserver": {
 			"HALLPASS_AUDIENCE":           "https://api.example.com",
 			"HALLPASS_DOCS":               "false",
-			"HALLPASS_ITEMS_DATABASE_URL": "postgres://hallpass@" + name + "-items-rw/hallpass?sslmode=verify-full&" + authority,
-			"HALLPASS_STATUS_LISTS_URL":   "http://" + name + "-authserver:9000/status-lists",
+			"HALLPASS_ITEMS_DATABASE_URL": "postgres://hallpass@" + name + "-items-rw/" + primary,
+			"HALLPASS_STATUS_LISTS_URL":   "http://" + name + "-authserver-lists:9000/status-lists",
 		},
 	} {
 		got := environment(podNamed(t, objects, owner), t)
@@ -180,11 +183,58 @@ func TestServersHaveTheirSettings(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDatabaseURLs checks URLs of databases elsewhere: the chart adds what they lack.
+func TestDatabaseURLs(t *testing.T) {
+	for url, want := range map[string]string{
+		"postgres://u@h/d":                          "?target_session_attrs=read-write",
+		"postgres://u@h/d?sslmode=disable":          "&target_session_attrs=read-write",
+		"postgres://u@h/d?target_session_attrs=any": "",
+	} {
+		objects := renderChanged(t, "testdata/values/external.yaml",
+			"{authserver: {database: {caSecret: {name: ''}, url: '"+url+"'}}}")
+		for _, owner := range []string{name + "-authserver", name + "-migration"} {
+			if got := environment(podNamed(t, objects, owner), t)["HALLPASS_DATABASE_URL"].Value; got != url+want {
+				t.Errorf("%s: the URL is %q, want %q", owner, got, url+want)
+			}
+		}
+	}
+	objects := render(t, "testdata/values/external.yaml")
+	for owner, want := range map[string]struct{ setting, url string }{
+		name + "-authserver": {
+			"HALLPASS_DATABASE_URL", "postgres://hallpass@db1.example.com,db2.example.com/hallpass" +
+				"?sslmode=verify-full&target_session_attrs=read-write&sslrootcert=/etc/hallpass/database-ca/ca.crt",
+		},
+		name + "-resourceserver": {
+			"HALLPASS_ITEMS_DATABASE_URL", "postgres://items@items.example.com/items" +
+				"?sslmode=verify-full&sslrootcert=system&target_session_attrs=read-write",
+		},
+	} {
+		if got := environment(podNamed(t, objects, owner), t)[want.setting].Value; got != want.url {
+			t.Errorf("%s is %q, want %q", want.setting, got, want.url)
+		}
+	}
+}
+
+// TestRefreshGraceIsLongerThanAFailover checks the grace period with a cluster that fails over, and that a setting
+// of the operator wins.
+func TestRefreshGraceIsLongerThanAFailover(t *testing.T) {
+	for changes, want := range map[string]string{
+		"{}": "1m",
+		"{authserver: {database: {cluster: {instances: 1}}}}":               "",
+		"{authserver: {settings: {HALLPASS_REFRESH_GRACE: 90s}}}":           "90s",
+		"{authserver: {settings: {HALLPASS_BCRYPT_COST: 12}}}":              "1m",
+		"{resourceserver: {items: {database: {cluster: {enabled: true}}}}}": "1m",
+	} {
+		objects := renderChanged(t, "testdata/values/minimal.yaml", changes)
+		if got := environment(podNamed(t, objects, name+"-authserver"), t)["HALLPASS_REFRESH_GRACE"].Value; got != want {
+			t.Errorf("%s: HALLPASS_REFRESH_GRACE is %q, want %q", changes, got, want)
+		}
+	}
 	outside := environment(podNamed(t, render(t, "testdata/values/external.yaml"), name+"-authserver"), t)
-	const want = "postgres://hallpass@db1.example.com,db2.example.com/hallpass" +
-		"?sslmode=verify-full&target_session_attrs=read-write&" + authority
-	if got := outside["HALLPASS_DATABASE_URL"].Value; got != want {
-		t.Errorf("HALLPASS_DATABASE_URL is %q, want %q", got, want)
+	if got, ok := outside["HALLPASS_REFRESH_GRACE"]; ok {
+		t.Errorf("with a database elsewhere, HALLPASS_REFRESH_GRACE is %q", got.Value)
 	}
 }
 

@@ -77,6 +77,7 @@ type cluster struct {
 			StorageClass string `json:"storageClass"`
 		} `json:"storage"`
 		PostgreSQL struct {
+			Parameters  map[string]string `json:"parameters"`
 			Synchronous struct {
 				Method string `json:"method"`
 				Number int    `json:"number"`

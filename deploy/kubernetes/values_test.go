@@ -3,9 +3,6 @@ package kubernetes_test
 import (
 	"strings"
 	"testing"
-
-	"helm.sh/helm/v4/pkg/chart/v2/loader"
-	sigsyaml "sigs.k8s.io/yaml"
 )
 
 // wrongValues are changes of values that work, and what the error must name.
@@ -52,6 +49,14 @@ var wrongValues = map[string]string{
 	"{authserver: {autoscaling: {enabled: true, maxReplicas: 1}}}":                                 "authserver.autoscaling.maxReplicas",
 	"{resourceserver: {dpopNonceSecret: {name: x}}}":                                               "resourceserver.dpopNonceSecret",
 
+	"{authserver: {database: {url: 'postgres://u@h/d?port=5433', cluster: {enabled: false}}}}":  "authserver.database.url",
+	"{authserver: {database: {url: 'postgres://u@h/d?a=b&host=x', cluster: {enabled: false}}}}": "authserver.database.url",
+	"{resourceserver: {keysURL: https://login.example.com/jwks.json}}":                          "resourceserver.extraEgress",
+	"{monitoring: {otlpEndpoint: 'http://c:4318'}, resourceserver: {extraEgress: [{}]}}":        "authserver.extraEgress",
+	"{monitoring: {otlpEndpoint: 'http://c:4318'}, authserver: {extraEgress: [{}]}}":            "resourceserver.extraEgress",
+	"{authserver: {outgoingHTTPS: true}, monitoring: {otlpEndpoint: 'https://c:4318'}}":         "authserver.extraEgress",
+	"{authserver: {outgoingHTTPS: true}, monitoring: {otlpEndpoint: 'https://c.example'}}":      "resourceserver.extraEgress",
+
 	onePostgreSQL("u", "d", "10.0.0.2/32"): "another database",
 	onePostgreSQL("i", "i", "10.0.0.1/32"): "resourceserver.items.database.peers",
 }
@@ -66,12 +71,7 @@ func onePostgreSQL(user, database, cidr string) string {
 // TestWrongValuesAreRefused changes values that work. The error must name the value.
 func TestWrongValuesAreRefused(t *testing.T) {
 	for change, want := range wrongValues {
-		var changes map[string]any
-		if err := sigsyaml.Unmarshal([]byte(change), &changes); err != nil {
-			t.Fatalf("%s: %v", change, err)
-		}
-		values := loader.MergeMaps(readValues(t, "testdata/values/minimal.yaml"), changes)
-		_, err := template(t, values)
+		_, err := template(t, changed(t, "testdata/values/minimal.yaml", change))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want one that names %q", change, err, want)
 		}
@@ -83,16 +83,33 @@ func TestWrongValuesAreRefused(t *testing.T) {
 
 // TestNotes checks that the notes name the Secrets to make, and warn of what is open.
 func TestNotes(t *testing.T) {
-	values := readValues(t, "testdata/values/minimal.yaml")
-	values["networkPolicy"] = map[string]any{"enabled": false}
-	texts, err := template(t, values)
-	if err != nil {
-		t.Fatal(err)
-	}
-	notes := texts["hallpass/templates/NOTES.txt"]
-	for _, want := range []string{"hallpass-keys", "hallpass-api-keys", namespace, "Nothing is published", "admin ports"} {
-		if !strings.Contains(notes, want) {
-			t.Errorf("the notes lack %q:\n%s", want, notes)
+	const anyAddress = "networkPolicy.kubernetesAPI.cidr"
+	for _, test := range []struct {
+		changes      string
+		want, absent []string
+	}{
+		{
+			"{networkPolicy: {enabled: false}}",
+			[]string{"hallpass-keys", "hallpass-api-keys", namespace, "Nothing is published", "admin ports"},
+			[]string{anyAddress},
+		},
+		{"{}", []string{anyAddress}, []string{"admin ports"}},
+		{"{networkPolicy: {kubernetesAPI: {cidr: 10.0.0.1/32}}}", nil, []string{anyAddress}},
+	} {
+		texts, err := template(t, changed(t, "testdata/values/minimal.yaml", test.changes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		notes := texts["hallpass/templates/NOTES.txt"]
+		for _, want := range test.want {
+			if !strings.Contains(notes, want) {
+				t.Errorf("%s: the notes lack %q:\n%s", test.changes, want, notes)
+			}
+		}
+		for _, absent := range test.absent {
+			if strings.Contains(notes, absent) {
+				t.Errorf("%s: the notes have %q:\n%s", test.changes, absent, notes)
+			}
 		}
 	}
 }

@@ -60,6 +60,19 @@ func (h *health) check(ctx context.Context) error {
 	return h.ready(ctx)
 }
 
+// readyMetric returns a metric that says what /readyz says.
+func (h *health) readyMetric() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hallpass_ready",
+		Help: "Whether /readyz succeeds: 1 or 0.",
+	}, func() float64 {
+		if h.check(context.Background()) != nil {
+			return 0
+		}
+		return 1
+	})
+}
+
 // adminHandler returns the handler of the admin listener.
 func adminHandler(
 	health *health,

@@ -89,6 +89,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	health := &health{ready: s.Ready}
+	s.Registry.MustRegister(health.readyMetric())
 	handler := newPreparedHandler()
 	observer := newObserver(strictTransport(s.PublicURL, handler), s.Log, s.Registry, &health.stopping, s.Tracing)
 	app := s.httpServer(forwarded(proxies, s.traced(observer)))

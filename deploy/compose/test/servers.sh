@@ -166,6 +166,8 @@ wait_for 60 all_healthy authserver 1
 container() { "${compose[@]}" ps -aq "$1" | head -n 1; }
 check "the database is dumped" \
 	eval '"${compose[@]}" exec -T postgres pg_dump -U hallpass --format=custom hallpass >"$work/hallpass.dump"'
+check "the items are dumped" \
+	eval '"${compose[@]}" exec -T items-postgres pg_dump -U hallpass --format=custom hallpass >"$work/items.dump"'
 check "the keys are copied" eval 'docker cp "$(container authserver):/var/lib/hallpass/keys/." - >"$work/keys.tar"'
 kims=$(login kim "$password" | token_of)
 check "lee is added after the backup" quietly authserver user add lee < <(echo "$password")
@@ -174,10 +176,13 @@ check "everything is deleted" quietly "${compose[@]}" down --volumes
 check "the volumes are made" quietly "${compose[@]}" up --no-start init
 check "the keys are put back" \
 	eval 'docker cp - "$(container init):/var/lib/hallpass/keys" <"$work/keys.tar"'
-check "PostgreSQL starts alone" eval 'start postgres && wait_for 60 all_healthy postgres 1'
+check "both databases start alone" \
+	eval 'start postgres items-postgres && wait_for 60 all_healthy postgres 1 && wait_for 60 all_healthy items-postgres 1'
 check "nothing else runs" [ -z "$(replicas authserver)$(replicas resourceserver)$(replicas caddy)" ]
 check "the dump is restored" quietly "${compose[@]}" exec -T postgres \
 	pg_restore -U hallpass --no-owner --exit-on-error --single-transaction -d hallpass <"$work/hallpass.dump"
+check "that of the items is restored" quietly "${compose[@]}" exec -T items-postgres \
+	pg_restore -U hallpass --no-owner --exit-on-error --single-transaction -d hallpass <"$work/items.dump"
 check "a new epoch begins, and all keys are replaced" quietly "${compose[@]}" run --rm -T migrate restore --new-epoch
 modes=$(docker run --rm --network none --entrypoint sh -v "${project}_keys:/keys:ro" "$database_image" \
 	-c 'stat -c "%a %u %g" /keys /keys/*.json | sort -u' | xargs)
@@ -187,3 +192,5 @@ check "kim logs in, and lee is unknown" \
 	eval '[ -n "$(login kim "$password" | token_of)" ] && [ -z "$(login lee "$password" | token_of)" ]'
 check "a token from before is refused" response_is 401 '' "$(me "$kims")"
 check "a new one is accepted" response_is 200 '"kim"' "$(me "$(login kim "$password" | token_of)")"
+token=$(login john.doe securepassword | token_of)
+check "the item is still there" written 200

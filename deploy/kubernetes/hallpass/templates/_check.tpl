@@ -13,6 +13,9 @@
 {{- if and $database.url (not (regexMatch "^postgres(ql)?://[^:/@?]+@[^/@?]+/[^/@]+$" $database.url)) -}}
 {{- fail (printf "%s.url: it must be like postgres://USER@HOST/NAME?sslmode=verify-full; the password is in passwordSecret" $where) -}}
 {{- end -}}
+{{- if regexMatch "[?&](host|port|password)=" $database.url -}}
+{{- fail (printf "%s.url: hosts and ports are before the name of the database, such as postgres://USER@HOST:PORT/NAME; the password is in passwordSecret" $where) -}}
+{{- end -}}
 {{- if and $database.cluster.enabled $database.url -}}
 {{- fail (printf "%s: set either cluster.enabled or url, not both" $where) -}}
 {{- end -}}
@@ -24,10 +27,15 @@
 {{- fail "resourceserver.items.database.url: it must be another database than authserver.database.url; the API must not reach the users" -}}
 {{- end -}}
 {{- if $v.networkPolicy.enabled -}}
+{{- $usersPorts := include "hallpass.databasePorts" $users | fromJsonArray -}}
+{{- range include "hallpass.databasePorts" $items | fromJsonArray -}}
+{{- if has . $usersPorts -}}
 {{- range $peer := $items.peers -}}
 {{- range $users.peers -}}
-{{- if and (eq (toJson $peer) (toJson .)) (eq (int $items.port) (int $users.port)) -}}
+{{- if eq (toJson $peer) (toJson .) -}}
 {{- fail "resourceserver.items.database.peers: the API could reach the users' database there; give the databases different servers or ports" -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -39,6 +47,17 @@
 {{- end -}}
 {{- if and $v.authserver.mail.url (not $v.authserver.mail.peers) -}}
 {{- fail "authserver.mail.peers: say where the mail server is, such as - ipBlock: {cidr: 192.0.2.25/32}" -}}
+{{- end -}}
+{{- if and $v.resourceserver.keysURL (not $v.resourceserver.extraEgress) -}}
+{{- fail "resourceserver.extraEgress: let the API reach resourceserver.keysURL, such as - {to: [{ipBlock: {cidr: 192.0.2.10/32}}], ports: [{protocol: TCP, port: 443}]}" -}}
+{{- end -}}
+{{- with $v.monitoring.otlpEndpoint -}}
+{{- $public := and $v.authserver.outgoingHTTPS (regexMatch "^https://[^:/]+(:443)?(/|$)" .) -}}
+{{- range $name := list "authserver" "resourceserver" -}}
+{{- if not (or (index $v $name).extraEgress (and $public (eq $name "authserver"))) -}}
+{{- fail (printf "%s.extraEgress: let it reach monitoring.otlpEndpoint, such as - {to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: tracing}}}], ports: [{protocol: TCP, port: 4318}]}" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and $published (not $v.trustedProxies) -}}

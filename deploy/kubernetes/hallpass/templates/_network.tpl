@@ -10,6 +10,21 @@
       port: 53
 {{- end }}
 
+{{/* The ports of a database, as a list in JSON: those of its URL, unless one is set. */}}
+{{- define "hallpass.databasePorts" -}}
+{{- $ports := list -}}
+{{- if .cluster.enabled -}}
+{{- $ports = list 5432 -}}
+{{- else if .port -}}
+{{- $ports = list (int .port) -}}
+{{- else -}}
+{{- range splitList "," (regexReplaceAll "^[^@]*@([^/]*)/.*$" .url "${1}") -}}
+{{- $ports = append $ports (trimPrefix ":" (regexFind ":[0-9]+$" .) | default "5432" | int) -}}
+{{- end -}}
+{{- end -}}
+{{- uniq $ports | toJson -}}
+{{- end }}
+
 {{- define "hallpass.toDatabase" -}}
 - to:
     {{- if .database.cluster.enabled }}
@@ -20,8 +35,10 @@
     {{- toYaml .database.peers | nindent 4 }}
     {{- end }}
   ports:
+    {{- range include "hallpass.databasePorts" .database | fromJsonArray }}
     - protocol: TCP
-      port: {{ ternary 5432 .database.port .database.cluster.enabled }}
+      port: {{ . }}
+    {{- end }}
 {{- end }}
 
 {{- define "hallpass.toKubernetes" -}}

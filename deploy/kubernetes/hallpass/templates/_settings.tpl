@@ -29,16 +29,28 @@
 {{- end }}
 {{- end }}
 
-{{/* A database: its URL, its Secrets. Takes root, database and name (users or items). */}}
-{{- define "hallpass.databaseURL" -}}
-{{- $host := printf "%s-%s-rw" (include "hallpass.name" .root) .name -}}
-{{- if .database.cluster.enabled -}}
-postgres://hallpass@{{ $host }}/hallpass?sslmode=verify-full&sslrootcert=/etc/hallpass/database-ca/ca.crt
-{{- else if and .database.caSecret.name (not (contains "sslrootcert=" .database.url)) -}}
-{{ .database.url }}{{ ternary "&" "?" (contains "?" .database.url) }}sslrootcert=/etc/hallpass/database-ca/ca.crt
-{{- else -}}
-{{ .database.url }}
+{{/* A URL with a parameter, unless it has it. Takes the url, and the name and value of the parameter. */}}
+{{- define "hallpass.withParameter" -}}
+{{- .url -}}
+{{- if not (contains (printf "%s=" .name) .url) -}}
+{{ ternary "&" "?" (contains "?" .url) }}{{ .name }}={{ .value }}
 {{- end -}}
+{{- end }}
+
+{{/*
+A database: its URL, its Secrets. Takes root, database and name (users or items). With one host, a server leaves a
+primary that has become read-only because of target_session_attrs.
+*/}}
+{{- define "hallpass.databaseURL" -}}
+{{- $url := .database.url -}}
+{{- if .database.cluster.enabled -}}
+{{- $url = printf "postgres://hallpass@%s-%s-rw/hallpass?sslmode=verify-full" (include "hallpass.name" .root) .name -}}
+{{- end -}}
+{{- $url = include "hallpass.withParameter" (dict "url" $url "name" "target_session_attrs" "value" "read-write") -}}
+{{- if or .database.cluster.enabled .database.caSecret.name -}}
+{{- $url = include "hallpass.withParameter" (dict "url" $url "name" "sslrootcert" "value" "/etc/hallpass/database-ca/ca.crt") -}}
+{{- end -}}
+{{- $url -}}
 {{- end }}
 
 {{- define "hallpass.databaseEnv" -}}

@@ -1,0 +1,32 @@
+package kubernetes_test
+
+import "testing"
+
+// TestDatabasesHaveEnoughConnections checks max_connections of the clusters of CloudNativePG: twice the pods, because
+// an update starts new ones while the previous ones still finish their requests.
+func TestDatabasesHaveEnoughConnections(t *testing.T) {
+	const autoscaled = "{authserver: {autoscaling: {enabled: true}}, resourceserver: {autoscaling: {enabled: true}}}"
+	const few = "{authserver: {settings: {HALLPASS_DATABASE_CONNECTIONS: 6}}, " +
+		"resourceserver: {autoscaling: {enabled: false}, replicas: 5, " +
+		"settings: {HALLPASS_ITEMS_DATABASE_CONNECTIONS: '30'}}}"
+	for _, test := range []struct{ file, changes, users, items string }{
+		{"minimal", "{}", "100", ""},
+		{"minimal", autoscaled, "220", ""},
+		{"minimal", "{authserver: {database: {cluster: {instances: 1}}, replicas: 8}}", "180", ""},
+		{"everything", "{}", "260", "420"},
+		{"everything", few, "164", "320"},
+	} {
+		got := map[string]string{}
+		for _, c := range of[*cluster](renderChanged(t, "testdata/values/"+test.file+".yaml", test.changes)) {
+			got[c.Metadata.Name] = c.Spec.PostgreSQL.Parameters["max_connections"]
+			if failsOver := c.Spec.Instances > 1; failsOver != (c.Spec.PostgreSQL.Synchronous.Number == 1) {
+				t.Errorf("%s: %s has %d instances, and %d synchronous ones", test.changes, c.Metadata.Name,
+					c.Spec.Instances, c.Spec.PostgreSQL.Synchronous.Number)
+			}
+		}
+		if got[name+"-users"] != test.users || got[name+"-items"] != test.items {
+			t.Errorf("%s, with %s: max_connections are %q, want %q and %q", test.file, test.changes, got,
+				test.users, test.items)
+		}
+	}
+}
