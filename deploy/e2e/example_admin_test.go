@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -24,7 +23,6 @@ func startAdminExample(t *testing.T) (s *system, site string) {
 	program := filepath.Join(t.TempDir(), "admin")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./deploy/examples/admin")
 	build.Dir = root
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

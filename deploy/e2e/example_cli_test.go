@@ -27,7 +27,6 @@ func buildCLI(t *testing.T, s *system) cliExample {
 	c := cliExample{s: s, program: filepath.Join(dir, "cli"), tokens: filepath.Join(dir, "settings", "tokens.json")}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", c.program, "./deploy/examples/cli")
 	build.Dir = root
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

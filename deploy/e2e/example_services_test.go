@@ -41,7 +41,6 @@ func newShop(t *testing.T) *shop {
 	sh.program = filepath.Join(sh.keys, "services")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", sh.program, "./deploy/examples/services")
 	build.Dir = root
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	sh.mustRun(t, build)
 	for _, dir := range []string{"orders", "stock", "nightly", "public"} {
 		if err := os.Mkdir(sh.file(dir), 0o700); err != nil {

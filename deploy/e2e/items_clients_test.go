@@ -186,7 +186,7 @@ func TestItemsByOAPICodegen(t *testing.T) {
 	tool := func(args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), "go", args...)
 		cmd.Dir = folder
-		cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
+		cmd.Env = append(os.Environ(), "GOWORK=off")
 		return cmd
 	}
 	if out, err := tool("mod", "download").CombinedOutput(); err != nil {

@@ -25,12 +25,19 @@ func TestMain(m *testing.M) {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
 	}
 	leaveOutOtherSuites()
+	buildAlike()
 	code := withPrograms(m)
 	if err := closePostgres(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// buildAlike has the go commands of the tests build like `make build`, so that all of them share what they compile.
+func buildAlike() {
+	_ = os.Setenv("CGO_ENABLED", "0")
+	_ = os.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -trimpath"))
 }
 
 // leaveOutOtherSuites leaves out the tests of `make test-fleet` and `make soak`, unless their flags are given.
@@ -61,10 +68,9 @@ func withPrograms(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
-	build := exec.Command("go", "build", "-trimpath", "-o", dir+string(filepath.Separator),
+	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator),
 		"./authserver/cmd/authserver", "./resourceserver/cmd/resourceserver")
 	build.Dir = root
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the two programs: %v\n%s", err, out)
 		return 1

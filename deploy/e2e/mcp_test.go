@@ -91,7 +91,6 @@ func startMCP(t *testing.T) *mcpRun {
 	}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", programs, "./deploy/examples/mcp")
 	build.Dir = root
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

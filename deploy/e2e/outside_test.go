@@ -95,7 +95,7 @@ func (p *moduleProxy) forget(t *testing.T, cache, name string) {
 func (p *moduleProxy) environment(t *testing.T) []string {
 	t.Helper()
 	return cleanEnv(
-		"GOWORK=off", "GOSUMDB=off", "GOPRIVATE=", "GONOPROXY=none", "GOFLAGS=-mod=mod -modcacherw",
+		"GOWORK=off", "GOSUMDB=off", "GOPRIVATE=", "GONOPROXY=none", "GOFLAGS=-mod=mod -modcacherw -trimpath",
 		"GOPROXY=file://"+filepath.ToSlash(p.folder)+","+goEnv(t, "GOPROXY"),
 	)
 }
