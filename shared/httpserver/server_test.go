@@ -33,12 +33,20 @@ func TestHealthAndReadiness(t *testing.T) {
 			t.Errorf("%s: %d %q, want %d %q", path, a.status, a.body, status, body)
 		}
 	}
+	metric := func(value string) {
+		t.Helper()
+		if text := r.get(r.admin + "/metrics").body; !strings.Contains(text, "\nhallpass_ready "+value+"\n") {
+			t.Errorf("the metric is not %s", value)
+		}
+	}
 	want("/healthz", 200, "alive\n")
 	want("/readyz", 200, "ready\n")
+	metric("1")
 	err := errors.New("database is locked")
 	broken.Store(&err)
 	want("/healthz", 200, "alive\n")
 	want("/readyz", 503, "not ready: database is locked\n")
+	metric("0")
 	broken.Store(nil)
 	want("/readyz", 200, "ready\n")
 	if a := r.do(http.MethodPost, r.admin+"/readyz", nil); a.status != http.StatusMethodNotAllowed {
