@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X github.com/hallpass-auth/hallpass/shared/program.Version=$(V
 
 .DEFAULT_GOAL := help
 .PHONY: help build run run-mcp run-admin run-spa test test-all test-compose test-hostile test-fleet test-kubernetes soak pictures \
-	test-deps lint bench bench-peers fuzz guard guard-update release clean
+	test-deps lint bench bench-peers fuzz guard guard-update release release-images clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -81,6 +81,9 @@ guard: ## Count instructions of signing, verifying and token requests; fail at 5
 
 release: ## Build the programs of a release in dist/, twice, with checksums, SBOM and provenance
 	@deploy/release/release.sh
+
+release-images: ## Build the image of each program twice, and compare their files (needs Docker)
+	@deploy/release/images.sh
 
 guard-update: ## Accept today's number of instructions
 	cd deploy/bench && $(GO) run . -guard -update
