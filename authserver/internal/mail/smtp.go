@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/mail"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -29,8 +30,9 @@ type SMTPConfig struct {
 	// URL is smtp://USER@HOST:PORT, which requires STARTTLS unless the host is this machine, or
 	// smtps://USER@HOST:PORT for TLS from the start. Without USER, the server asks for no login.
 	URL string
-	// Password is the user's password.
-	Password string
+	// Password returns the user's password. It is called for each mail, so that the password may be replaced at any
+	// time; nil means that there is none.
+	Password func() (string, error)
 	// From is the sender: an address, or a name and an address as in "Accounts <accounts@example.com>".
 	From string
 	// TLS is the configuration of TLS; nil means that the system's roots are trusted.
@@ -42,9 +44,10 @@ type SMTPConfig struct {
 
 // SMTP delivers mails by a mail server. It is safe for concurrent use.
 type SMTP struct {
-	host    string
-	from    *mail.Address
-	options []gomail.Option
+	host     string
+	from     *mail.Address
+	password func() (string, error)
+	options  []gomail.Option
 }
 
 // Errors about the settings of a mail server.
@@ -83,8 +86,8 @@ func NewSMTP(cfg SMTPConfig) (*SMTP, error) {
 		if u.Scheme == "smtp" && s.local() {
 			auth = gomail.SMTPAuthPlainNoEnc // the password does not leave this machine
 		}
-		s.options = append(s.options, gomail.WithSMTPAuth(auth),
-			gomail.WithUsername(user), gomail.WithPassword(cfg.Password))
+		s.options = append(s.options, gomail.WithSMTPAuth(auth), gomail.WithUsername(user))
+		s.password = cfg.Password
 	}
 	_, err = s.client() // it checks the options
 	return s, err
@@ -123,7 +126,15 @@ func (s *SMTP) local() bool {
 
 // client returns a client for one mail.
 func (s *SMTP) client() (*gomail.Client, error) {
-	return gomail.NewClient(s.host, s.options...)
+	options := slices.Clone(s.options)
+	if s.password != nil {
+		password, err := s.password()
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, gomail.WithPassword(password))
+	}
+	return gomail.NewClient(s.host, options...)
 }
 
 // Deliver sends a message.

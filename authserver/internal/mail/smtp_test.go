@@ -162,7 +162,7 @@ func TestSMTP(t *testing.T) {
 			t.Parallel()
 			server := &mailServer{password: tt.password}
 			s, err := mail.NewSMTP(mail.SMTPConfig{
-				URL: tt.scheme + tt.user + server.start(t, tt.tls), Password: tt.password,
+				URL: tt.scheme + tt.user + server.start(t, tt.tls), Password: always(tt.password),
 				From: "Konten <accounts@example.com>", TLS: clientTLS, StepTimeout: time.Hour,
 			})
 			if err != nil {
@@ -176,6 +176,35 @@ func TestSMTP(t *testing.T) {
 			server.expect(t, m)
 		})
 	}
+}
+
+// always returns a function that returns a password.
+func always(password string) func() (string, error) {
+	return func() (string, error) { return password, nil }
+}
+
+// A password that is replaced while servers run is used for the next mail.
+func TestSMTPNewPassword(t *testing.T) {
+	t.Parallel()
+	server := &mailServer{password: "new"}
+	password := "old"
+	s, err := mail.NewSMTP(mail.SMTPConfig{
+		URL: "smtp://hallpass@" + server.start(t, nil), From: "Konten <accounts@example.com>", StepTimeout: time.Hour,
+		Password: func() (string, error) { return password, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := message
+	m.To = "ada@example.com"
+	if err := s.Deliver(t.Context(), m); err == nil {
+		t.Fatal("the server took a mail with the old password")
+	}
+	password = "new"
+	if err := s.Deliver(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	server.expect(t, m)
 }
 
 // expect checks the only mail that has arrived.
@@ -230,7 +259,7 @@ func TestSMTPErrors(t *testing.T) {
 		"nothing listens":      "smtp://" + stopped.Addr().String(),
 		"server without TLS":   "smtps://" + (&mailServer{}).start(t, nil),
 	} {
-		s, err := mail.NewSMTP(mail.SMTPConfig{URL: url, Password: password, From: "a@b.example"})
+		s, err := mail.NewSMTP(mail.SMTPConfig{URL: url, Password: always(password), From: "a@b.example"})
 		if err != nil {
 			t.Fatal(err)
 		}

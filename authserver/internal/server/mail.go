@@ -69,8 +69,8 @@ func (s *Settings) transport(data *store.Store) (mail.Transport, error) {
 	if s.Mail.SMTPURL == "" {
 		return nil, nil //nolint:nilnil // there is no transport
 	}
-	password, err := database.ReadPasswordFile(s.Mail.SMTPPasswordFile)
-	if err != nil {
+	password := func() (string, error) { return database.ReadPasswordFile(s.Mail.SMTPPasswordFile) }
+	if _, err := password(); err != nil {
 		return nil, fmt.Errorf("--smtp-password-file (HALLPASS_SMTP_PASSWORD_FILE): %w", err)
 	}
 	transport, err := mail.NewSMTP(mail.SMTPConfig{URL: s.Mail.SMTPURL, Password: password, From: s.Mail.MailFrom})
