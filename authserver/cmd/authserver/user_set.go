@@ -101,7 +101,8 @@ func (c *userSetCommand) removeSecondFactors(ctx context.Context, streams progra
 }
 
 // change changes the user. It returns the secret of a link if the user needs one, a new administrator without a second
-// factor, and else what to think of before a new administrator works.
+// factor, and what to think of before a new administrator works. The note comes with an error, too, if the user was
+// changed before it.
 func (c *userSetCommand) change(ctx context.Context, s *admin.Service) (link, note string, err error) {
 	if c.changes() || c.VerifyEmail {
 		var was account.User
@@ -112,19 +113,20 @@ func (c *userSetCommand) change(ctx context.Context, s *admin.Service) (link, no
 		if err != nil || !c.EnrolLink && !c.promotes() {
 			return "", "", err
 		}
-		needs, err := s.NeedsEnrolLink(ctx, u)
+		hasFactor, err := s.Store.HasSecondFactor(ctx, u.ID)
 		if err != nil {
 			return "", "", err
 		}
-		if !needs && !c.EnrolLink {
-			return "", promotionNote(was, u), nil
+		note = promotionNote(was, u, hasFactor)
+		if (hasFactor || !u.Administers()) && !c.EnrolLink {
+			return "", note, nil
 		}
 	}
 	link, err = s.EnrolLink(ctx, c.Username)
 	if errors.Is(err, admin.ErrNoEnrolment) {
 		err = program.WithCode(program.ExitUsage, err)
 	}
-	return link, "", err
+	return link, note, err
 }
 
 // promotes reports whether the command line makes the user an administrator.
@@ -132,19 +134,23 @@ func (c *userSetCommand) promotes() bool {
 	return slices.Contains(c.Group, account.AdminGroup) || slices.Contains(c.AddGroup, account.AdminGroup)
 }
 
-// promotionNote returns what to know of a user who is put into the group of administrators and needs no link; empty for
-// one who was an administrator before.
-func promotionNote(was, is account.User) string {
+// promotionNote returns what to know of a member of the group of administrators who does not need a link; empty for
+// others. It tells of a second factor only if the user was not in the group before.
+func promotionNote(was, is account.User, hasFactor bool) string {
+	note := ""
 	switch {
+	case !slices.Contains(is.Groups, account.AdminGroup):
+		return ""
 	case is.Demo:
 		return "note: users of the demo never administer the server: everybody knows their passwords\n"
 	case !is.Active():
-		return "note: the user is disabled, and administers the server once 'user enable' is run\n"
-	case was.Administers():
-		return ""
+		note = "note: the user is disabled, and administers the server once 'user enable' is run\n"
 	}
-	return "note: the user has a second factor already, and administers the server with it. Make sure that it is the " +
-		"user's own: somebody who knew the password could have added it. If you are not sure, run 'authserver user set " +
+	if !hasFactor || slices.Contains(was.Groups, account.AdminGroup) {
+		return note
+	}
+	return note + "note: the user has a second factor already, and administers the server with it. Make sure that it is " +
+		"the user's own: somebody who knew the password could have added it. If you are not sure, run 'authserver user set " +
 		"NAME --remove-second-factors --enrol-link'\n"
 }
 

@@ -62,8 +62,8 @@ func prepareEmail(text string) (string, error) {
 // domainPattern matches the domain of an email address: labels of RFC 5321 section 4.1.2.
 var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// PrepareOwnEmail returns an email address that a person has typed to prove that it is theirs, as it is stored: like
-// prepareEmail, and with the domain in lower case. It accepts ASCII only, so that no address looks like another one;
+// PrepareOwnEmail returns an email address that a person has typed to prove that it is theirs, as it is stored: without
+// spaces around it, and with the domain in lower case. It accepts ASCII only, so that no address looks like another one;
 // an internationalized domain is typed in its ASCII form. The error is ErrBadIdentity.
 func PrepareOwnEmail(text string) (string, error) {
 	email, err := prepareEmail(text)
@@ -84,7 +84,7 @@ func PrepareOwnEmail(text string) (string, error) {
 func IsDomain(text string) bool { return len(text) <= maxEmail && domainPattern.MatchString(text) }
 
 // FoldEmail returns an email address, or what a person has typed for one, in the form in which addresses are
-// compared: as prepareEmail returns it, with A to Z in lower case.
+// compared: in NFC, without spaces around it, with A to Z in lower case.
 func FoldEmail(text string) string { return FoldASCII(norm.NFC.String(strings.TrimSpace(text))) }
 
 // FoldASCII returns the text with A to Z in lower case, as the function lower of the database does.

@@ -81,9 +81,9 @@ func (u User) Administers() bool {
 	return u.Active() && !u.Demo && slices.Contains(u.Groups, AdminGroup)
 }
 
-// New returns a user with a new random id. It prepares the username with prepareUsername. The
-// hash comes from Hasher.Hash. It returns ErrBadName if the username or the display name is
-// invalid.
+// New returns a user with a new random id. The username is stored without spaces around it and in NFC, and must
+// follow the profile UsernameCasePreserved of RFC 8265 section 3.4, without an @ and without letters of scripts that
+// look alike. The hash comes from Hasher.Hash. It returns ErrBadName if the username or the display name is invalid.
 func New(username, name, passwordHash string, now time.Time) (User, error) {
 	username, err := prepareUsername(username)
 	if err != nil {

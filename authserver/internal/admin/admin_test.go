@@ -73,6 +73,27 @@ func TestRegisterClient(t *testing.T) {
 	}
 }
 
+// An outage while the APIs of a client are looked up is not a mistake in the input.
+func TestClientDuringOutage(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	if _, _, err := s.RegisterClient(t.Context(), web); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	introspects := web
+	introspects.ID, introspects.IntrospectsFor = "api", []string{"https://api.example"}
+	_, _, errRegister := s.RegisterClient(t.Context(), introspects)
+	_, _, errChange := s.ChangeClient(t.Context(), "web", admin.ClientPatch{ExchangeTo: introspects.IntrospectsFor}, nil)
+	for what, err := range map[string]error{"register": errRegister, "change": errChange} {
+		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, client.ErrBad) {
+			t.Errorf("%s: got %v, want only ErrUnavailable", what, err)
+		}
+	}
+}
+
 // A change or deletion with a precondition that does not hold changes nothing.
 func TestPreconditions(t *testing.T) {
 	t.Parallel()

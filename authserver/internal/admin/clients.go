@@ -110,14 +110,18 @@ func (s *Service) RegisterClient(ctx context.Context, n NewClient) (c client.Cli
 }
 
 // checkAPIs returns an error that is both client.ErrBad and record.ErrNotFound unless all audiences but
-// client.DefaultAPI are registered.
+// client.DefaultAPI are registered. An error of the store stays what it is.
 func (s *Service) checkAPIs(ctx context.Context, lists ...[]string) error {
 	for _, audience := range slices.Concat(lists...) {
 		if audience == client.DefaultAPI {
 			continue
 		}
-		if _, err := s.Store.APIByAudience(ctx, audience); err != nil {
-			return fmt.Errorf("%w: %s: %w", client.ErrBad, audience, err)
+		_, err := s.Store.APIByAudience(ctx, audience)
+		if errors.Is(err, record.ErrNotFound) {
+			err = fmt.Errorf("%w: %s: %w", client.ErrBad, audience, err)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

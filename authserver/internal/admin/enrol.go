@@ -13,8 +13,8 @@ import (
 // ErrNoEnrolment is returned for a link for a user who does not need one.
 var ErrNoEnrolment = errors.New("only an administrator without a second factor gets a link")
 
-// NeedsEnrolLink reports whether a user administers the server and has no second factor.
-func (s *Service) NeedsEnrolLink(ctx context.Context, u account.User) (bool, error) {
+// needsEnrolLink reports whether a user administers the server and has no second factor.
+func (s *Service) needsEnrolLink(ctx context.Context, u account.User) (bool, error) {
 	if !u.Administers() {
 		return false, nil
 	}
@@ -28,7 +28,7 @@ func (s *Service) NeedsEnrolLink(ctx context.Context, u account.User) (bool, err
 // administrator.
 func (s *Service) EnrolLink(ctx context.Context, username string) (link string, err error) {
 	err = s.with(ctx, username, nil, func(u account.User) error {
-		needs, err := s.NeedsEnrolLink(ctx, u)
+		needs, err := s.needsEnrolLink(ctx, u)
 		if err == nil && !needs {
 			err = fmt.Errorf("%w: %s is not in the group %s, is disabled or of the demo, or has a second factor",
 				ErrNoEnrolment, u.Username, account.AdminGroup)

@@ -35,7 +35,7 @@ var (
 type ImportedUser struct {
 	// Source is the kind of system, such as keycloak. SourceID is the id there; it may be empty.
 	Source, SourceID string
-	// Username may be empty or an email address: see usernameOf.
+	// Username may be empty: then it is the email address. Each @ in it becomes a dot.
 	Username string
 	// Name is the display name. If it is empty, it is the username.
 	Name          string

@@ -50,6 +50,7 @@ type host struct {
 	*httptest.Server
 	t       *testing.T
 	data    *store.Store
+	path    string // of the database
 	secrets map[string]string
 
 	mu  sync.Mutex
@@ -78,9 +79,9 @@ func (h *host) must(err error) {
 // start starts a server; change may change its settings.
 func start(t *testing.T, change ...func(*server.Settings)) *host {
 	t.Helper()
-	h := &host{t: t, secrets: map[string]string{}, now: time.Now().Truncate(time.Second)}
+	h := &host{t: t, path: storetest.SQLite(t), secrets: map[string]string{}, now: time.Now().Truncate(time.Second)}
 	var err error
-	h.data, err = store.Open(t.Context(), "sqlite:"+storetest.SQLite(t), databasetest.Pool)
+	h.data, err = store.Open(t.Context(), "sqlite:"+h.path, databasetest.Pool)
 	h.must(err)
 	t.Cleanup(func() { _ = h.data.Close() })
 	hasher, err := account.NewHasher(account.MinCost)
@@ -93,7 +94,7 @@ func start(t *testing.T, change ...func(*server.Settings)) *host {
 // startOn starts a server on the database of a host.
 func startOn(t *testing.T, on *host, change ...func(*server.Settings)) *host {
 	t.Helper()
-	h := &host{t: t, secrets: on.secrets, now: on.clock(), data: on.data}
+	h := &host{t: t, path: on.path, secrets: on.secrets, now: on.clock(), data: on.data}
 	set, err := keyring.Generate(keyring.HS256, h.now.Add(-time.Hour), rand.Reader)
 	h.must(err)
 	set, _, err = keyring.AddIDTokenKey(set, keyring.ES256, h.now.Add(-time.Hour), rand.Reader)

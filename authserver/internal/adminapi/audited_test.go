@@ -158,6 +158,10 @@ func TestRightsAreAudited(t *testing.T) {
 		{"PATCH", "/clients/new", `{"admin":false}`, "client_changed", "taken"},
 		{"PATCH", "/clients/new", `{"name":"Newer"}`, "client_changed", ""},
 		{"PATCH", "/clients/new", `{"admin":true}`, "client_changed", "given"},
+		{"DELETE", "/clients/new", "", "client_deleted", "taken"},
+		{"DELETE", "/clients/plain-robot", "", "client_deleted", ""},
+		{"DELETE", "/users/carl", "", "user_deleted", "taken"},
+		{"DELETE", "/users/dora", "", "user_deleted", ""},
 	} {
 		before := h.recordIDs()
 		if got := h.call(step.method, step.path, token, step.body); got.StatusCode >= http.StatusBadRequest {

@@ -52,7 +52,7 @@ func (a *API) ChangeClient(ctx context.Context, in *ChangeClientIn) (*ClientOut,
 	if err != nil {
 		return nil, err
 	}
-	return a.clientOut(ctx, changed, "")
+	return a.changedClientOut(ctx, changed, ""), nil
 }
 
 // patch returns the change for package admin.

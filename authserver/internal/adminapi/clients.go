@@ -39,14 +39,21 @@ type ClientOut struct {
 	Body     ClientDetail
 }
 
-// clientOut returns the response with a client and its new secret, if it has one.
-func (a *API) clientOut(ctx context.Context, c client.Client, secret string) (*ClientOut, error) {
+// clientOut returns the response with a client. After an error, only Connect.Resources is missing.
+func (a *API) clientOut(ctx context.Context, c client.Client) (*ClientOut, error) {
 	shown := a.showClient(c)
 	connect, err := a.connect(ctx, c)
-	if err != nil && secret == "" { // a secret is shown all the same: it would be lost
-		return nil, err
+	return &ClientOut{ETag: ETag(shown), Body: ClientDetail{Client: shown, Connect: connect}}, err
+}
+
+// changedClientOut returns the response with a client that has just been changed, and its new secret, if it has one.
+func (a *API) changedClientOut(ctx context.Context, c client.Client, secret string) *ClientOut {
+	out, err := a.clientOut(ctx, c)
+	if err != nil { // the client is changed all the same, and a new secret would be lost
+		a.unread(ctx, "APIs for a changed client", err)
 	}
-	return &ClientOut{ETag: ETag(shown), Body: ClientDetail{Client: shown, Connect: connect, Secret: secret}}, nil
+	out.Body.Secret = secret
+	return out
 }
 
 // RegisterClientIn is the input of RegisterClient.
@@ -92,11 +99,9 @@ func (a *API) RegisterClient(ctx context.Context, in *RegisterClientIn) (*Client
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.clientOut(ctx, c, secret)
-	if err == nil {
-		out.Location = a.location("clients", c.ID)
-	}
-	return out, err
+	out := a.changedClientOut(ctx, c, secret)
+	out.Location = a.location("clients", c.ID)
+	return out, nil
 }
 
 // ClientIn names a client.
@@ -120,7 +125,7 @@ func (a *API) GetClient(ctx context.Context, in *ClientIn) (*ClientOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.clientOut(ctx, c, "")
+	return a.clientOut(ctx, c)
 }
 
 // DeleteClient deletes a client and ends all its logins.
@@ -146,7 +151,7 @@ func (a *API) RotateSecret(ctx context.Context, in *RotateSecretIn) (*ClientOut,
 	if err != nil {
 		return nil, err
 	}
-	return a.clientOut(ctx, r.Client, r.Secret)
+	return a.changedClientOut(ctx, r.Client, r.Secret), nil
 }
 
 // EndOldSecret ends the secret before the current one.

@@ -102,6 +102,12 @@ func nothing(err error) (*None, error) {
 	return &None{}, nil
 }
 
+// unread logs that what a response shows besides a change cannot be read. The change is made, so the operation must not
+// fail: its caller would repeat it.
+func (a *API) unread(ctx context.Context, what string, err error) {
+	a.cfg.Log.ErrorContext(ctx, "cannot read the "+what, "endpoint", "admin_api", "error", err)
+}
+
 // location returns the URL of an entry of a collection.
 func (a *API) location(collection, name string) string {
 	return a.cfg.Issuer + Path + "/" + collection + "/" + url.PathEscape(name)

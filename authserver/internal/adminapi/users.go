@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
@@ -58,7 +59,7 @@ func (a *API) ListUsers(ctx context.Context, in *PageIn) (*PageOut[User], error)
 // UserDetail is a user as it is shown alone.
 type UserDetail struct {
 	User
-	Note string `json:"note,omitempty" doc:"What somebody has to do before this administrator can work, if anything"`
+	Note string `json:"note,omitempty" doc:"What to do about this administrator's second factor, if anything"`
 }
 
 // UserOut is the response with a user.
@@ -67,14 +68,10 @@ type UserOut struct {
 	Body UserDetail
 }
 
-// userOut returns the response with a user. promoted says that this has just become an administrator.
-func (a *API) userOut(ctx context.Context, u account.User, promoted bool) (*UserOut, error) {
-	note, err := a.noteAbout(ctx, u, promoted)
-	if err != nil {
-		return nil, err
-	}
+// userOut returns the response with a user and a note, which may be empty.
+func userOut(u account.User, note string) *UserOut {
 	shown := showUser(u)
-	return &UserOut{ETag: ETag(shown), Body: UserDetail{User: shown, Note: note}}, nil
+	return &UserOut{ETag: ETag(shown), Body: UserDetail{User: shown, Note: note}}
 }
 
 // The notes of a UserDetail.
@@ -82,25 +79,26 @@ const (
 	// NoteNoFactor is about an administrator who has no second factor.
 	NoteNoFactor = "This administrator has no second factor, and cannot work without. The command 'authserver user set " +
 		"NAME --enrol-link', on the machine of the server, prints the link that adds it."
-	// NoteOwnFactor is about a user who had a second factor before becoming an administrator. It is in the response to
-	// that change only.
+	// NoteOwnFactor is about a user who had a second factor before joining the group of administrators, also one who is
+	// disabled now. It is in the response to that change only.
 	NoteOwnFactor = "This administrator has added a second factor before. Make sure that it is the person's own, and " +
 		"not of somebody who knew the password. If you are not sure, remove it, and let the command 'authserver user set " +
 		"NAME --enrol-link' print a link for a new one."
 )
 
-// noteAbout returns one of the notes about an administrator, or nothing. promoted is as in userOut.
+// noteAbout returns one of the notes about a member of the group of administrators, or nothing. promoted says that the
+// user has just joined the group.
 func (a *API) noteAbout(ctx context.Context, u account.User, promoted bool) (string, error) {
-	if !u.Administers() || a.cfg.WithoutSecondFactor {
+	if u.Demo || !slices.Contains(u.Groups, account.AdminGroup) || a.cfg.WithoutSecondFactor {
 		return "", nil
 	}
-	needsLink, err := a.cfg.Admin.NeedsEnrolLink(ctx, u)
+	has, err := a.cfg.Admin.Store.HasSecondFactor(ctx, u.ID)
 	switch {
 	case err != nil:
 		return "", err
-	case needsLink:
+	case !has && u.Active():
 		return NoteNoFactor, nil
-	case promoted:
+	case has && promoted:
 		return NoteOwnFactor, nil
 	}
 	return "", nil
@@ -132,10 +130,11 @@ func (a *API) CreateUser(ctx context.Context, in *CreateUserIn) (*CreatedUserOut
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.userOut(ctx, u, true)
-	if err != nil {
-		return nil, err
+	note := ""
+	if u.Administers() && !a.cfg.WithoutSecondFactor { // a new user has no second factor
+		note = NoteNoFactor
 	}
+	out := userOut(u, note)
 	return &CreatedUserOut{Location: a.location("users", u.Username), ETag: out.ETag, Body: out.Body}, nil
 }
 
@@ -158,7 +157,11 @@ func (a *API) GetUser(ctx context.Context, in *UserIn) (*UserOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.userOut(ctx, u, false)
+	note, err := a.noteAbout(ctx, u, false)
+	if err != nil {
+		return nil, err
+	}
+	return userOut(u, note), nil
 }
 
 // UserPatch is a change of a user. What is left out stays as it is.
@@ -189,7 +192,11 @@ func (a *API) ChangeUser(ctx context.Context, in *ChangeUserIn) (*UserOut, error
 	if err != nil {
 		return nil, err
 	}
-	return a.userOut(ctx, u, !was.Administers())
+	note, err := a.noteAbout(ctx, u, !slices.Contains(was.Groups, account.AdminGroup))
+	if err != nil { // the user is changed all the same
+		a.unread(ctx, "second factors of a changed user", err)
+	}
+	return userOut(u, note), nil
 }
 
 // DeleteUser deletes a user and ends all logins of the user.

@@ -1,7 +1,9 @@
 package adminapi_test
 
 import (
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -82,6 +84,39 @@ func TestNoteAboutAdministrator(t *testing.T) {
 			t.Errorf("%s: %s", what, got.body)
 		}
 	}
+	h.call(http.MethodPost, "/users/carl/disable", token, "").expect(t, "disable", http.StatusNoContent, "")
+	h.call(http.MethodPatch, "/users/carl", token, admins).expect(t, "while disabled", http.StatusOK, "person's own")
+	h.call(http.MethodPost, "/users/carl/enable", token, "").expect(t, "enable", http.StatusNoContent, "")
+}
+
+// A change that is made is not reported as failed because of what the response shows besides.
+func TestChangeWhoseNotesCannotBeRead(t *testing.T) {
+	h := start(t)
+	token := h.robotToken()
+	h.rename("second_factors")
+	h.call(http.MethodPost, "/users", token, `{"username":"dora","groups":["admins"],"password":"`+password+`"}`).
+		expect(t, "create", http.StatusCreated, "--enrol-link")
+	h.call(http.MethodPatch, "/users/carl", token, `{"groups":["admins"]}`).
+		expect(t, "change", http.StatusOK, `"groups":["admins"]`)
+	h.call(http.MethodGet, "/users/carl", token, "").expect(t, "show", http.StatusServiceUnavailable, "")
+
+	h.rename("apis")
+	spa := `{"id":"spa","public":true,"grant_types":["authorization_code"],"scope":"profile",` +
+		`"redirect_uris":["https://spa.example/cb"]}`
+	h.call(http.MethodPost, "/clients", token, spa).expect(t, "register", http.StatusCreated, `"id":"spa"`)
+	h.call(http.MethodPatch, "/clients/spa", token, `{"name":"New"}`).expect(t, "change", http.StatusOK, `"name":"New"`)
+	h.call(http.MethodGet, "/clients/spa", token, "").expect(t, "show", http.StatusServiceUnavailable, "")
+	h.call(http.MethodPatch, "/clients/spa", token, `{"exchange_to":["https://other.example"]}`).
+		expect(t, "name an API", http.StatusServiceUnavailable, "The database cannot be reached right now.")
+}
+
+// rename makes all reads of a table fail.
+func (h *host) rename(table string) {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+h.path+"?_pragma=busy_timeout(60000)")
+	h.must(err)
+	_, err = db.ExecContext(h.t.Context(), "ALTER TABLE "+table+" RENAME TO gone_"+table)
+	h.must(errors.Join(err, db.Close()))
 }
 
 // What is not valid is refused with a problem document that says which field (RFC 9457).

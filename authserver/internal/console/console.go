@@ -68,7 +68,7 @@ func New(cfg Config) *Console {
 	return c
 }
 
-// ServeHTTP serves requests whose path is basePath or below. The caller refuses forms of other sites.
+// ServeHTTP serves requests whose path is /admin or below. The caller refuses forms of other sites.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !adminapi.Within(c.cfg.Networks, r.RemoteAddr) {
 		c.cfg.Site.NotFound(w, r)

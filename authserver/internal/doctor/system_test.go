@@ -154,7 +154,7 @@ func (s *system) config(issuer, audience string, ring *keyring.Ring, origins boo
 			Store: s.data, Vault: secondfactor.NewVault(s.data, ring, time.Now, log), Login: login, Name: "login.example",
 			Now: time.Now, Log: log,
 		},
-		IssuerURL: issuer, Passwords: login, Sessions: s.data, Scopes: s.data, Verifier: verifier, Keys: ring,
+		IssuerURL: issuer, Passwords: login, Store: s.data, Verifier: verifier, Keys: ring,
 		Tokens: issuing.New(issuing.Config{
 			Issuer: issuer, Audience: audience, Lifetime: 30 * time.Minute,
 			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: unlimited,

@@ -7,7 +7,6 @@ package grant
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
@@ -22,13 +21,14 @@ const MaxTokenLifetime = 24 * time.Hour
 // MaxActors is how often a token can be exchanged.
 const MaxActors = 4
 
-// ErrInactive says that the user or the client of a grant was disabled or deleted, or that
-// the user's password was changed, while the grant was being made.
-var ErrInactive = errors.New("user or client not active")
-
-// ErrClientChanged is the ErrInactive of a client that was deleted, or given another secret, since
-// it was authenticated.
-var ErrClientChanged = fmt.Errorf("client deleted or given another secret: %w", ErrInactive)
+// Errors about grants whose user or client changes while they are being made.
+var (
+	// ErrInactive says that the user was disabled or deleted, or has another password, or that the session or grant
+	// that a new grant comes from has ended.
+	ErrInactive = errors.New("user, session or grant not active")
+	// ErrClientChanged says that the client was deleted, or given another secret, since it was authenticated.
+	ErrClientChanged = errors.New("client deleted or given another secret")
+)
 
 // Grant is what a user gave a client, or what a client has for itself.
 type Grant struct {

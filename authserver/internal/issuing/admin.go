@@ -12,7 +12,6 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // AdminPath is the path of the admin API below the issuer.
@@ -54,8 +53,8 @@ var adminGrants = []oauth.GrantType{oauth.GrantAuthorizationCode, oauth.GrantDev
 func (s *Service) adminAudience() string { return s.cfg.Issuer + AdminPath }
 
 // knownAPI is findAPI, except that the admin API exists only if this server serves it, even if it is in the database.
-func (c Config) knownAPI(ctx context.Context, s *store.Store, named string) (resource.API, error) {
-	api, err := findAPI(ctx, s, named)
+func (c Config) knownAPI(ctx context.Context, named string) (resource.API, error) {
+	api, err := findAPI(ctx, c.Store, named)
 	if err == nil && api.Audience == c.Issuer+AdminPath {
 		if !c.AdminAPI {
 			return resource.API{}, record.ErrNotFound

@@ -25,7 +25,7 @@ func (s *Service) clientCredentials(ctx context.Context, r Request) (oauth.Token
 	}
 	return viaLibrary(ctx, r, steps{
 		scope: func(requested oauth.Scope) (oauth.Scope, error) {
-			return Scope(r.Client, api, requested)
+			return clientScope(r.Client, api, requested)
 		},
 		issue: func(scope oauth.Scope) (oauth.TokenResponse, error) {
 			if err := r.useProof(ctx); err != nil {

@@ -68,7 +68,7 @@ func (s *Service) AuthorizeDevice(ctx context.Context, r Request) (oauth.DeviceA
 	switch {
 	case errors.Is(err, record.ErrNotFound): // the API was deleted since it was looked up
 		return oauth.DeviceAuthorization{}, ErrTarget
-	case errors.Is(err, grant.ErrInactive):
+	case errors.Is(err, grant.ErrClientChanged):
 		return oauth.DeviceAuthorization{}, errNoClient
 	case err != nil:
 		return oauth.DeviceAuthorization{}, err
@@ -186,8 +186,9 @@ func (s *Service) describe(ctx context.Context, code grant.DeviceCode) (Device, 
 }
 
 // ApproveDevice gives a device what it asked for, for the user of a browser session whose digest is
-// session. It returns grant.ErrCodeUnknown if the device waits no longer, and grant.ErrInactive if the
-// session has ended or the user or client is not active.
+// session. It returns grant.ErrCodeUnknown if the device waits no longer, grant.ErrInactive if the
+// session has ended or the user is not active, and grant.ErrClientChanged if the client is deleted or has
+// another secret.
 //
 // The grant belongs to no browser session, so that it outlives this one. It starts now, not when the device
 // fetches its tokens: what revokes the user's or the client's grants ends it at any time. Its ID tokens say how

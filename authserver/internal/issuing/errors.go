@@ -20,7 +20,7 @@ var protocolErrors = []struct {
 	to   *oauth.Error
 }{
 	{account.ErrIncorrect, errIncorrect},
-	{grant.ErrClientChanged, errNoClient}, // before ErrInactive, which it wraps
+	{grant.ErrClientChanged, errNoClient},
 	{grant.ErrInactive, errNotValid},
 	{grant.ErrCodeUnknown, errNotValid},
 	{grant.ErrCodeUsed, errNotValid},

@@ -58,7 +58,7 @@ func (s *Service) tokenExchange(ctx context.Context, r Request) (oauth.TokenResp
 		return oauth.TokenResponse{}, err
 	}
 	g.Number, err = s.cfg.Store.StartExchange(ctx, g)
-	if errors.Is(err, grant.ErrInactive) && !errors.Is(err, grant.ErrClientChanged) { // it was revoked meanwhile
+	if errors.Is(err, grant.ErrInactive) { // it was revoked meanwhile
 		err = errSubject
 	}
 	if err != nil {

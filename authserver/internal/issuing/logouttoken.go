@@ -1,11 +1,11 @@
 package issuing
 
 import (
-	"crypto/rand"
 	"fmt"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 )
@@ -30,6 +30,10 @@ type logoutTokenClaims struct {
 // LogoutToken returns a token that tells the client that the session of the user has ended (OpenID Connect
 // Back-Channel Logout 1.0 section 2.4). It is signed as the client's ID tokens are: see signFor.
 func (s *Service) LogoutToken(c client.Client, subject, sessionID string) (string, error) {
+	id, err := uuid.NewRandomFromReader(s.cfg.Random)
+	if err != nil {
+		return "", err
+	}
 	now := s.cfg.Now()
 	text, err := s.signFor(c, logoutTokenType, logoutTokenClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
@@ -37,7 +41,7 @@ func (s *Service) LogoutToken(c client.Client, subject, sessionID string) (strin
 			Subject:   subject,
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(now.Add(logoutTokenLifetime)),
-			ID:        rand.Text(),
+			ID:        id.String(),
 		},
 		Audience:  c.ID,
 		SessionID: sessionID,

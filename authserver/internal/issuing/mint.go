@@ -78,6 +78,10 @@ func (s *Service) mint(
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
+	id, err := uuid.NewRandomFromReader(s.cfg.Random)
+	if err != nil {
+		return oauth.TokenResponse{}, err
+	}
 	now := s.cfg.Now()
 	expires := s.expiry(g, now)
 	shown := identityOf(user, api.Limit(g.Scope)) // the client may see more than the API has asked for
@@ -86,7 +90,7 @@ func (s *Service) mint(
 		Subject:   cmp.Or(user.ID, r.Client.ID),
 		Audience:  []string{g.Audience},
 		ClientID:  r.Client.ID,
-		ID:        uuid.NewString(),
+		ID:        id.String(),
 		IssuedAt:  now,
 		ExpiresAt: expires,
 		Scope:     g.Scope,

@@ -94,7 +94,7 @@ func (s *Service) UserScope(c client.Client, api resource.API, requested oauth.S
 		allowed := allowedWith(c, api, requested)
 		return scopeWithin(allowed, api, withoutIgnored(requested, allowed))
 	}
-	granted, err := Scope(c, api, requested)
+	granted, err := clientScope(c, api, requested)
 	if len(requested) == 0 && granted.Has(ScopeOpenID) && s.idTokensOff(c) != nil {
 		granted = slices.DeleteFunc(slices.Clone(granted), func(name string) bool { return name == ScopeOpenID })
 	}

@@ -66,7 +66,7 @@ func (s *Service) password(ctx context.Context, r Request) (oauth.TokenResponse,
 		},
 	})
 	switch {
-	case errors.Is(err, grant.ErrInactive) && !errors.Is(err, grant.ErrClientChanged): // since the password was checked
+	case errors.Is(err, grant.ErrInactive): // since the password was checked
 		err = errIncorrect
 	case err != nil && user.ID != "": // the password was right
 		err = errors.Join(err, s.cfg.Passwords.GiveBack(ctx, user))

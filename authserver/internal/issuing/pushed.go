@@ -38,7 +38,7 @@ func (s *Service) PushRequest(
 		CreatedAt: now,
 		ExpiresAt: now.Add(grant.PushedLifetime),
 	})
-	if errors.Is(err, grant.ErrInactive) {
+	if errors.Is(err, grant.ErrClientChanged) {
 		err = errNoClient
 	}
 	if err != nil {

@@ -47,9 +47,7 @@ func newRecords(cfg Config, lists grant.Lists) records {
 	s, now := cfg.Store, cfg.Now
 	return records{
 		clients: newCache(now, s.RecentClient),
-		apis: newCache(now, func(ctx context.Context, named string) (resource.API, error) {
-			return cfg.knownAPI(ctx, s, named)
-		}),
+		apis:    newCache(now, cfg.knownAPI),
 		services: newCache(now, func(ctx context.Context, of service) (int64, error) {
 			return s.ServiceGrant(ctx, of.clientID, of.secretDigest, now())
 		}),

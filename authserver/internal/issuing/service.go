@@ -66,7 +66,7 @@ type Config struct {
 	Verifier *token.Verifier
 	// Now is the clock. It should have a monotonic reading, like time.Now.
 	Now func() time.Time
-	// Random is the source of codes and refresh tokens; crypto/rand.Reader.
+	// Random is the source of codes, refresh tokens and the ids of tokens; crypto/rand.Reader.
 	Random io.Reader
 	// Log gets security events.
 	Log *slog.Logger
@@ -99,7 +99,7 @@ func (s *Service) ClientByID(ctx context.Context, id string) (client.Client, err
 }
 
 // Request is a token request. Its parameters are syntactically valid and occur once, its
-// client is authenticated and may use the grant type.
+// client is authenticated and may use the grant type, if the server knows that.
 type Request struct {
 	// Client is the client that sent the request.
 	Client client.Client

@@ -82,13 +82,13 @@ func (s *Service) signable(ctx context.Context, audience string) error {
 	return errNoKey
 }
 
-// Scope returns what a client gets of the scope that it requests for an API: all of it, or
+// clientScope returns what a client gets of the scope that it requests for an API: all of it, or
 // invalid_scope. Requesting nothing means all that the client may have (RFC 6749 section 3.3).
-func Scope(c client.Client, api resource.API, requested oauth.Scope) (oauth.Scope, error) {
+func clientScope(c client.Client, api resource.API, requested oauth.Scope) (oauth.Scope, error) {
 	return scopeWithin(api.Limit(c.Scope), api, requested)
 }
 
-// scopeWithin is Scope for a client that may have the allowed scope.
+// scopeWithin is clientScope for a client that may have the allowed scope.
 func scopeWithin(allowed oauth.Scope, api resource.API, requested oauth.Scope) (oauth.Scope, error) {
 	if len(requested) == 0 {
 		requested = allowed

@@ -47,7 +47,7 @@ func TestScope(t *testing.T) {
 		if tt.api != "" {
 			api = resource.API{Audience: "https://api.example", Scope: strings.Fields(tt.api)}
 		}
-		got, err := issuing.Scope(c, api, oauth.Scope(strings.Fields(tt.asked)))
+		got, err := new(issuing.Service).UserScope(c, api, oauth.Scope(strings.Fields(tt.asked)))
 		if tt.says != "" {
 			if !errors.Is(err, oauth.ErrInvalidScope) || !strings.HasSuffix(err.Error(), tt.says) || got != nil {
 				t.Errorf("%+v: %v, %v", tt, got, err)

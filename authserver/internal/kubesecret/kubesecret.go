@@ -52,8 +52,8 @@ type Secret struct {
 	data    map[string][]byte
 }
 
-// InPod returns a client with the credentials of the pod's service account, for the pod's namespace. It returns
-// errNotInPod if there are none. getenv and the folder are those of the process, except in tests.
+// InPod returns a client with the credentials of the pod's service account, for the pod's namespace. It fails
+// if there are none. getenv and the folder are those of the process, except in tests.
 func InPod(getenv func(string) string, folder string) (*Client, error) {
 	if folder == "" {
 		folder = accountFolder
@@ -104,7 +104,7 @@ func (c *Client) Get(ctx context.Context, name string) (*Secret, error) {
 	return &Secret{name: name, version: o.Metadata.ResourceVersion, data: o.Data}, nil
 }
 
-// Entry returns an entry of the Secret. It returns errNoEntry for an entry that does not exist.
+// Entry returns an entry of the Secret. It fails if there is no such entry.
 func (s *Secret) Entry(entry string) ([]byte, error) {
 	value, ok := s.data[entry]
 	if !ok {
@@ -113,8 +113,8 @@ func (s *Secret) Entry(entry string) ([]byte, error) {
 	return value, nil
 }
 
-// Set replaces an entry of a Secret that was read by Get. It returns errChanged, and changes nothing, if the Secret
-// was changed since.
+// Set replaces an entry of a Secret that was read by Get. It fails, and changes nothing, if the Secret was changed
+// since.
 func (c *Client) Set(ctx context.Context, s *Secret, entry string, value []byte) error {
 	var change object
 	change.Metadata.ResourceVersion = s.version // then the API server refuses a change of another version

@@ -39,7 +39,7 @@ func (s *Store) ChangePassword(ctx context.Context, user account.User, hash, kee
 			err = endAll(ctx, tx, user.ID, keep, now)
 		}
 		if err == nil {
-			err = forgetPlaces(ctx, tx, user.ID)
+			err = forgetAttempts(ctx, tx, user.ID)
 		}
 		if err == nil {
 			err = recordOf(ctx, tx, "account_password_changed", user.ID, now)

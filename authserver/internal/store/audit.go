@@ -111,7 +111,8 @@ func recordEvent(
 	return recordThing(ctx, tx, event, id, at, details...)
 }
 
-// rights is the detail of a record that says whether the right to administer the server was given or taken.
+// rights is the detail of a record that says whether the right to administer the server was given or taken. Users have
+// it from joining the group of administrators until they leave it, or are deleted.
 const rights = "administrator"
 
 // rightsChange returns the value of the detail rights for two versions of a user's groups; empty if the right stays.

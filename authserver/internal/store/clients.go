@@ -219,17 +219,18 @@ func (s *Store) ReplaceClientSecret(ctx context.Context, id, digest string, now 
 // they are inserted before the deletion or not at all, and the deletion sets their client to NULL.
 func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) error {
 	return s.inTx(ctx, "delete client", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "delete client", "DELETE FROM clients WHERE id = $1", id)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
+		var administers int64
+		err := tx.QueryRowContext(ctx, "DELETE FROM clients WHERE id = $1 RETURNING admin", id).Scan(&administers)
+		if errors.Is(err, sql.ErrNoRows) {
 			return errNoClient
+		}
+		if err != nil {
+			return unavailable("delete client", err)
 		}
 		if _, err = revokeGrants(ctx, tx, now, "client_id IS NULL"); err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "client_deleted", id, now)
+		return recordEvent(ctx, tx, "client_deleted", id, now, rights, rightsGiven(administers == 1, false))
 	})
 }
 

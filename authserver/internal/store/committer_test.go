@@ -116,7 +116,7 @@ func TestSQLiteFailedWritesInABatch(t *testing.T) {
 	errs := together(t, s, func(i int) error {
 		switch i % 4 {
 		case 0: // has written the time of the login when it fails
-			want[i] = grant.ErrInactive
+			want[i] = grant.ErrClientChanged
 			_, err := s.StartGrant(t.Context(), grant.Grant{
 				UserID: account.IDPrefix + name(i), ClientID: "nothing", CreatedAt: time.Now(),
 			})

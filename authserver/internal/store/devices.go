@@ -24,7 +24,7 @@ var errUserCodeExists = fmt.Errorf("user code %w", record.ErrExists)
 
 // CreateDevice stores a device code with its user code and deletes a few old ones. It returns
 // record.ErrExists if the user code is in use, record.ErrNotFound if the API is not registered,
-// grant.ErrInactive if the client is deleted, and grant.ErrTooManyDevices if a limit of package grant is
+// grant.ErrClientChanged if the client is deleted, and grant.ErrTooManyDevices if a limit of package grant is
 // reached. Concurrent calls may exceed a limit by their number.
 func (s *Store) CreateDevice(ctx context.Context, d grant.DeviceCode) error {
 	return s.inTx(ctx, "create device code", func(ctx context.Context, tx transaction) error {
@@ -65,12 +65,12 @@ func (s *Store) CreateDevice(ctx context.Context, d grant.DeviceCode) error {
 	})
 }
 
-// keepClient locks a client against deletion until the transaction ends. It returns grant.ErrInactive if
+// keepClient locks a client against deletion until the transaction ends. It returns grant.ErrClientChanged if
 // the client is deleted. Its secret does not matter here: each poll is authenticated again.
 func (s *Store) keepClient(ctx context.Context, tx transaction, id string) error {
 	err := tx.QueryRowContext(ctx, "SELECT id FROM clients WHERE id = $1 "+s.dialect.keyShare, id).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return grant.ErrInactive
+		return grant.ErrClientChanged
 	}
 	return unavailable("lock client", err)
 }
@@ -109,9 +109,9 @@ func (s *Store) scanDevice(r row) (grant.DeviceCode, error) {
 }
 
 // ApproveDevice starts the grant of the device code that waits under the digest of a user code, and ends
-// the user code. It returns grant.ErrCodeUnknown if no code of the grant's client waits, and
-// grant.ErrInactive if the session has ended, or the user or the client is disabled or deleted. The
-// grant's CreatedAt is the time of the approval.
+// the user code. It returns grant.ErrCodeUnknown if no code of the grant's client waits,
+// grant.ErrInactive if the session has ended, or the user is disabled or deleted, and grant.ErrClientChanged
+// as lockClient does. The grant's CreatedAt is the time of the approval.
 //
 // It locks the user first, as everything that ends sessions and revokes a user's grants does: either that
 // finds the grant, or the session has ended. Then it locks the client, like RedeemDevice.
@@ -197,7 +197,7 @@ func (s *Store) PollDevice(ctx context.Context, digest string, now time.Time) (i
 // place and the expiry of g, and returns the grant's number. For a code that is already used it
 // returns grant.ErrCodeUsed with the number, or grant.ErrCodeUndecided while that is not confirmed.
 // It returns grant.ErrCodeUnknown if the code is unknown, expired or not approved, or was issued to
-// another client, and grant.ErrInactive if the grant has been revoked or the client is deleted.
+// another client, grant.ErrInactive if the grant has been revoked, and grant.ErrClientChanged as lockClient does.
 //
 // It locks the client before the code: see RedeemCode.
 func (s *Store) RedeemDevice(ctx context.Context, digest string, g grant.Grant) (number int64, err error) {

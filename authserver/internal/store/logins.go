@@ -272,9 +272,9 @@ func (s *Store) GiveBackTry(ctx context.Context, key account.FailureKey) error {
 	})
 }
 
-// forgetPlaces deletes the failures and the known addresses of a user who has a new password. Somebody else may have
+// forgetAttempts deletes the failures and the known addresses of a user who has a new password. Somebody else may have
 // logged in with the previous one.
-func forgetPlaces(ctx context.Context, tx transaction, userID string) error {
+func forgetAttempts(ctx context.Context, tx transaction, userID string) error {
 	if err := clearFailures(ctx, tx, userID); err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
-// CreatePushed stores a pushed request and deletes a few old ones. It returns grant.ErrInactive if the client
+// CreatePushed stores a pushed request and deletes a few old ones. It returns grant.ErrClientChanged if the client
 // is deleted, and grant.ErrTooManyPushed if a limit of package grant is reached. Concurrent calls may exceed
 // a limit by their number.
 func (s *Store) CreatePushed(ctx context.Context, p grant.PushedRequest) error {
@@ -68,8 +68,8 @@ func (s *Store) OpenPushed(
 }
 
 // usePushed deletes the pushed request of a code that is being created, if it had one. It returns
-// grant.ErrPushedUnknown if the request was used or has expired. It locks the client first, as deleting a client
-// does, which deletes its pushed requests.
+// grant.ErrPushedUnknown if the request was used or has expired, and grant.ErrClientChanged as keepClient does. It
+// locks the client first, as deleting a client does, which deletes its pushed requests.
 func (s *Store) usePushed(ctx context.Context, tx transaction, c grant.Code) error {
 	if c.Pushed == "" {
 		return nil

@@ -127,7 +127,7 @@ func (s *Store) Invite(ctx context.Context, i account.Invitation, m *mail.Reques
 				return err
 			}
 		}
-		return recordEvent(ctx, tx, "invitation_made", i.Email, i.CreatedAt, rights, rightsChange(nil, i.Groups))
+		return recordEvent(ctx, tx, "invitation_made", i.Email, i.CreatedAt)
 	})
 }
 

@@ -34,7 +34,7 @@ func (s *Store) setPassword(ctx context.Context, tx transaction, username, hash 
 	if err != nil {
 		return unavailable("set password", err)
 	}
-	if err := forgetPlaces(ctx, tx, id); err != nil {
+	if err := forgetAttempts(ctx, tx, id); err != nil {
 		return err
 	}
 	return s.addMail(ctx, tx, mail.Request{Kind: mail.PasswordChanged, UserID: id, CreatedAt: now})

@@ -139,7 +139,11 @@ func (s *Store) DeleteUserIf(ctx context.Context, username string, now time.Time
 		if err != nil {
 			return err
 		}
-		if err := recordEvent(ctx, tx, "user_deleted", username, now); err != nil {
+		groups, err := groupsOf(ctx, tx, username)
+		if err != nil {
+			return err
+		}
+		if err := recordEvent(ctx, tx, "user_deleted", username, now, rights, rightsChange(groups, nil)); err != nil {
 			return err
 		}
 		return s.deleteUser(ctx, tx, username, now)
@@ -148,6 +152,13 @@ func (s *Store) DeleteUserIf(ctx context.Context, username string, now time.Time
 		return err
 	}
 	return s.forgetEmail(ctx, user, now)
+}
+
+// groupsOf returns the groups of a user who is locked.
+func groupsOf(ctx context.Context, tx transaction, username string) ([]string, error) {
+	var groups string
+	err := tx.QueryRowContext(ctx, "SELECT group_names FROM users WHERE username = $1", username).Scan(&groups)
+	return words(groups), unavailable("read groups", err)
 }
 
 // endSessions runs update, which must change the user, then deletes the user's sessions and

@@ -42,8 +42,6 @@ const confirmAfter = 15 * time.Minute
 
 // accountRoutes returns the routes of the pages of a user's account.
 func (e *endpoints) accountRoutes() []route {
-	var nobody []string
-	const page = true
 	get := func(path string, show func(http.ResponseWriter, *http.Request, session) error) http.Handler {
 		return e.pageHandler("account", e.withLogin(path, show))
 	}
@@ -51,23 +49,23 @@ func (e *endpoints) accountRoutes() []route {
 		return e.pageHandler("account", e.withForm(back, serve))
 	}
 	return []route{
-		{accountPath, page, nobody, methods{"GET": get(accountPath, e.showAccount)}},
-		{accountLoginPath, page, nobody, methods{"POST": e.pageHandler("account_login", e.accountLogin)}},
-		{accountNamePath, page, nobody, methods{
+		{path: accountPath, page: true, methods: methods{"GET": get(accountPath, e.showAccount)}},
+		{path: accountLoginPath, page: true, methods: methods{"POST": e.pageHandler("account_login", e.accountLogin)}},
+		{path: accountNamePath, page: true, methods: methods{
 			"GET": get(accountNamePath, e.showName), "POST": post(accountNamePath, e.changeName),
 		}},
-		{accountPasswordPath, page, nobody, methods{
+		{path: accountPasswordPath, page: true, methods: methods{
 			"GET": get(accountPasswordPath, e.showPassword), "POST": post(accountPasswordPath, e.changePassword),
 		}},
-		{accountLoginsPath, page, nobody, methods{"POST": post(accountPath, e.endLogin)}},
-		{accountAppsPath, page, nobody, methods{"POST": post(accountPath, e.endApp)}},
-		{accountDataPath, page, nobody, methods{
+		{path: accountLoginsPath, page: true, methods: methods{"POST": post(accountPath, e.endLogin)}},
+		{path: accountAppsPath, page: true, methods: methods{"POST": post(accountPath, e.endApp)}},
+		{path: accountDataPath, page: true, methods: methods{
 			"GET": get(accountDataPath, e.showData), "POST": post(accountDataPath, e.copyData),
 		}},
-		{accountDeletePath, page, nobody, methods{
+		{path: accountDeletePath, page: true, methods: methods{
 			"GET": get(accountDeletePath, e.showDelete), "POST": post(accountDeletePath, e.deleteAccount),
 		}},
-		{accountDeletedPath, page, nobody, methods{"GET": e.pageHandler("account", e.accountDeleted)}},
+		{path: accountDeletedPath, page: true, methods: methods{"GET": e.pageHandler("account", e.accountDeleted)}},
 	}
 }
 

@@ -352,7 +352,7 @@ func demoUser(t *testing.T, cfg *web.Config) {
 		t.Fatal(err)
 	}
 	u.Demo = true
-	if err := cfg.Sessions.CreateUser(context.Background(), u); err != nil {
+	if err := cfg.Store.CreateUser(context.Background(), u); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -161,7 +161,7 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 		Links: []linkRecord{}, Mails: []mailRecord{}, Revocations: []revocationRecord{},
 		SecondFactors: []factorRecord{},
 	}
-	sessions, err := e.cfg.Sessions.BrowserSessions(ctx, u.ID, time.Unix(0, 0), maxCopied+1) // expired ones too
+	sessions, err := e.cfg.Store.BrowserSessions(ctx, u.ID, time.Unix(0, 0), maxCopied+1) // expired ones too
 	if err != nil {
 		return userData{}, err
 	}
@@ -170,14 +170,14 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 			CreatedAt: b.CreatedAt, ExpiresAt: b.ExpiresAt, Methods: b.Methods, placeRecord: placeRecord(b.Place),
 		})
 	}
-	grants, err := e.cfg.Sessions.GrantsOf(ctx, u.ID, maxCopied+1)
+	grants, err := e.cfg.Store.GrantsOf(ctx, u.ID, maxCopied+1)
 	if err != nil {
 		return userData{}, err
 	}
 	for _, g := range atMost(maxCopied, grants, &data.Truncated) {
 		data.Grants = append(data.Grants, newGrantRecord(g))
 	}
-	consents, err := e.cfg.Sessions.Consents(ctx, u.ID)
+	consents, err := e.cfg.Store.Consents(ctx, u.ID)
 	if err != nil {
 		return userData{}, err
 	}
@@ -186,7 +186,7 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 			ClientID: c.ClientID, API: c.Audience, Scope: c.Scope.String(), UpdatedAt: c.UpdatedAt,
 		})
 	}
-	rest, err := e.cfg.Sessions.RemainderOf(ctx, u.ID)
+	rest, err := e.cfg.Store.RemainderOf(ctx, u.ID)
 	if err != nil {
 		return userData{}, err
 	}
@@ -196,7 +196,7 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 
 // addFactorData adds the second factors, without their secrets.
 func (e *endpoints) addFactorData(ctx context.Context, data *userData) error {
-	factors, err := e.cfg.Sessions.SecondFactors(ctx, data.User.ID)
+	factors, err := e.cfg.Store.SecondFactors(ctx, data.User.ID)
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (e *endpoints) addFactorData(ctx context.Context, data *userData) error {
 			Kind: string(f.Kind), Name: f.Name, CreatedAt: f.CreatedAt, LastUsedAt: optional(f.LastUsedAt),
 		})
 	}
-	data.RecoveryCodes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, data.User.ID)
+	data.RecoveryCodes, err = e.cfg.Store.CountRecoveryCodes(ctx, data.User.ID)
 	return err
 }
 

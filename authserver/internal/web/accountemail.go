@@ -17,8 +17,8 @@ func (e *endpoints) accountEmailRoutes() []route {
 	post := e.pageHandler("account", e.withForm(accountEmailPath, e.changeEmail))
 	verify := e.pageHandler("account", e.withForm(accountPath, e.verifyEmail))
 	return []route{
-		{accountEmailPath, true, nil, methods{"GET": get, "POST": post}},
-		{accountVerifyPath, true, nil, methods{"POST": verify}},
+		{path: accountEmailPath, page: true, methods: methods{"GET": get, "POST": post}},
+		{path: accountVerifyPath, page: true, methods: methods{"POST": verify}},
 	}
 }
 

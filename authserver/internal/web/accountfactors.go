@@ -41,8 +41,6 @@ var kindNames = map[secondfactor.Kind]*catalog.Message{
 
 // accountFactorRoutes returns the routes of the pages about the user's second factors.
 func (e *endpoints) accountFactorRoutes() []route {
-	var nobody []string
-	const page = true
 	get := func(path string, show func(http.ResponseWriter, *http.Request, session) error) http.Handler {
 		return e.pageHandler("account", e.withLogin(path, e.confirmed(path, show)))
 	}
@@ -58,15 +56,15 @@ func (e *endpoints) accountFactorRoutes() []route {
 		return e.pageHandler("account", e.withForm(accountFactorsPath, e.confirmedForm(serve)))
 	}
 	return []route{
-		{accountFactorsPath, page, nobody, methods{"GET": get(accountFactorsPath, e.showFactors)}},
-		{accountNewAppPath, page, nobody, methods{
+		{path: accountFactorsPath, page: true, methods: methods{"GET": get(accountFactorsPath, e.showFactors)}},
+		{path: accountNewAppPath, page: true, methods: methods{
 			"GET": add(accountNewAppPath, e.showNewApp), "POST": post(e.mayAddFactor(e.addApp)),
 		}},
-		{accountNewPasskeyPath, page, nobody, methods{
+		{path: accountNewPasskeyPath, page: true, methods: methods{
 			"GET": add(accountNewPasskeyPath, e.showNewPasskey), "POST": post(e.mayAddFactor(e.addPasskey)),
 		}},
-		{accountRemovePath, page, nobody, methods{"POST": post(e.removeFactor)}},
-		{accountCodesPath, page, nobody, methods{"POST": post(e.newRecoveryCodes)}},
+		{path: accountRemovePath, page: true, methods: methods{"POST": post(e.removeFactor)}},
+		{path: accountCodesPath, page: true, methods: methods{"POST": post(e.newRecoveryCodes)}},
 	}
 }
 
@@ -98,7 +96,7 @@ func (e *endpoints) confirmedForm(serve accountForm) accountForm {
 
 // addFactors adds the second factors of the user to the account page.
 func (e *endpoints) addFactors(ctx context.Context, view *accountView, s session) error {
-	factors, err := e.cfg.Sessions.SecondFactors(ctx, s.user.ID)
+	factors, err := e.cfg.Store.SecondFactors(ctx, s.user.ID)
 	if err != nil {
 		return err
 	}
@@ -109,7 +107,7 @@ func (e *endpoints) addFactors(ctx context.Context, view *accountView, s session
 		})
 		view.HasPasskey = view.HasPasskey || f.Kind == secondfactor.KindPasskey
 	}
-	view.RecoveryCodes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, s.user.ID)
+	view.RecoveryCodes, err = e.cfg.Store.CountRecoveryCodes(ctx, s.user.ID)
 	view.Passkeys = e.cfg.Passkeys != nil
 	view.MustHaveFactor = e.cfg.SecondFactors.Policy.Requires(s.user)
 	return err

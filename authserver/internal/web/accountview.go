@@ -111,11 +111,11 @@ func (e *endpoints) showAccount(w http.ResponseWriter, r *http.Request, s sessio
 
 // addLogins adds the logins of the user: in browsers, and those at clients that do not belong to one of them.
 func (e *endpoints) addLogins(ctx context.Context, view *accountView, s session) error {
-	sessions, err := e.cfg.Sessions.BrowserSessions(ctx, s.user.ID, e.cfg.Now(), maxSessions)
+	sessions, err := e.cfg.Store.BrowserSessions(ctx, s.user.ID, e.cfg.Now(), maxSessions)
 	if err != nil {
 		return err
 	}
-	logins, err := e.cfg.Sessions.AppLogins(ctx, s.user.ID, e.cfg.Now(), maxLogins)
+	logins, err := e.cfg.Store.AppLogins(ctx, s.user.ID, e.cfg.Now(), maxLogins)
 	if err != nil {
 		return err
 	}
@@ -160,15 +160,15 @@ func (l *loginView) addApp(name string) {
 
 // addApps adds the clients that may do something for the user.
 func (e *endpoints) addApps(ctx context.Context, view *accountView, s session) error {
-	access, err := e.cfg.Sessions.AccessOf(ctx, s.user.ID, e.cfg.Now())
+	access, err := e.cfg.Store.AccessOf(ctx, s.user.ID, e.cfg.Now())
 	if err != nil || len(access) == 0 {
 		return err
 	}
-	apis, err := e.cfg.Sessions.APIs(ctx)
+	apis, err := e.cfg.Store.APIs(ctx)
 	if err != nil {
 		return err
 	}
-	known, err := e.cfg.Scopes.ScopeDescriptions(ctx)
+	known, err := e.cfg.Store.ScopeDescriptions(ctx)
 	if err != nil {
 		return err
 	}
@@ -212,7 +212,7 @@ func (e *endpoints) endLogin(w http.ResponseWriter, r *http.Request, form url.Va
 	switch {
 	case form.Get("others") == "end":
 		event, done = "account_logins_ended", "logins"
-		err = e.cfg.Sessions.EndOtherLogins(ctx, s.user.ID, s.digest, now)
+		err = e.cfg.Store.EndOtherLogins(ctx, s.user.ID, s.digest, now)
 	case form.Has("session"):
 		err = e.endSessionOf(ctx, s, form.Get("session"))
 	default:
@@ -220,7 +220,7 @@ func (e *endpoints) endLogin(w http.ResponseWriter, r *http.Request, form url.Va
 		if parseErr != nil {
 			return badForm(say("Open your account page again."))
 		}
-		err = e.cfg.Sessions.EndLogin(ctx, s.user.ID, number, now)
+		err = e.cfg.Store.EndLogin(ctx, s.user.ID, number, now)
 	}
 	if errors.Is(err, record.ErrNotFound) { // it has ended already
 		redirect(w, accountPath)
@@ -237,7 +237,7 @@ func (e *endpoints) endLogin(w http.ResponseWriter, r *http.Request, form url.Va
 // endSessionOf ends the session of the user with this id, and its grants. It returns record.ErrNotFound if the user
 // has no such session.
 func (e *endpoints) endSessionOf(ctx context.Context, s session, id string) error {
-	sessions, err := e.cfg.Sessions.BrowserSessions(ctx, s.user.ID, e.cfg.Now(), maxSessions)
+	sessions, err := e.cfg.Store.BrowserSessions(ctx, s.user.ID, e.cfg.Now(), maxSessions)
 	if err != nil {
 		return err
 	}
@@ -245,13 +245,13 @@ func (e *endpoints) endSessionOf(ctx context.Context, s session, id string) erro
 	if i < 0 {
 		return record.ErrNotFound
 	}
-	return e.cfg.Sessions.DeleteSession(ctx, sessions[i].Digest, true, e.cfg.Now())
+	return e.cfg.Store.DeleteSession(ctx, sessions[i].Digest, true, e.cfg.Now())
 }
 
 // endApp serves POST /account/apps: it revokes the grants of a client and forgets the consent.
 func (e *endpoints) endApp(w http.ResponseWriter, r *http.Request, form url.Values, s session) error {
 	id := form.Get("client")
-	err := e.cfg.Sessions.RevokeConsent(r.Context(), s.user.ID, id, e.cfg.Now())
+	err := e.cfg.Store.RevokeConsent(r.Context(), s.user.ID, id, e.cfg.Now())
 	if errors.Is(err, record.ErrNotFound) { // it has ended already
 		redirect(w, accountPath)
 		return nil
@@ -273,7 +273,7 @@ func (e *endpoints) logAccount(r *http.Request, event string, s session, more ..
 // recordAccount logs and records what a user has done on the account page that does not change the account yet.
 func (e *endpoints) recordAccount(r *http.Request, event string, s session) {
 	e.logAccount(r, event, s)
-	err := e.cfg.Sessions.Record(context.WithoutCancel(r.Context()), audit.Event{
+	err := e.cfg.Store.Record(context.WithoutCancel(r.Context()), audit.Event{
 		Name: event, At: e.cfg.Now(), Subject: audit.Subject{Kind: audit.SubjectUser, ID: s.user.ID},
 	})
 	if err != nil {

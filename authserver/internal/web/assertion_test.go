@@ -201,7 +201,7 @@ func newSiteWithDocuments(t *testing.T) (*site, *documents) {
 		}
 		cfg.Documents = clientmeta.NewDocuments(policy, guard, cfg.Log)
 		cfg.Assertions = assertion.New(assertion.Config{
-			Audiences: []string{issuer, issuer + "/token", issuer + "/par"}, Guard: guard, Store: cfg.Sessions, Now: cfg.Now,
+			Audiences: []string{issuer, issuer + "/token", issuer + "/par"}, Guard: guard, Store: cfg.Store, Now: cfg.Now,
 		})
 	})
 	return s, d

@@ -127,7 +127,7 @@ func (e *endpoints) needsConsent(r *http.Request, a *authorization, s session) (
 	if a.client.FirstParty {
 		return false, nil
 	}
-	allowed, err := e.cfg.Sessions.ConsentedScope(r.Context(), s.user.ID, a.client.ID, a.api.Audience)
+	allowed, err := e.cfg.Store.ConsentedScope(r.Context(), s.user.ID, a.client.ID, a.api.Audience)
 	_, missing := allowed.Missing(a.scope...)
 	return missing || len(allowed) == 0, err
 }
@@ -135,7 +135,7 @@ func (e *endpoints) needsConsent(r *http.Request, a *authorization, s session) (
 // readRevocations sets how often the user's consents to the client have been revoked. It must
 // come before the consent is looked up: a revocation after that voids the code.
 func (e *endpoints) readRevocations(r *http.Request, a *authorization, s session) (err error) {
-	a.revocations, err = e.cfg.Sessions.ConsentRevocations(r.Context(), s.user.ID, a.client.ID)
+	a.revocations, err = e.cfg.Store.ConsentRevocations(r.Context(), s.user.ID, a.client.ID)
 	return err
 }
 

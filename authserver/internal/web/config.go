@@ -21,19 +21,12 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/recovery"
-	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 	"github.com/hallpass-auth/hallpass/authserver/internal/revocation"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/signup"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/theme"
 )
-
-// Scopes knows what scopes mean. It is safe for concurrent use.
-type Scopes interface {
-	// ScopeDescriptions returns the scopes that are described, ordered by name.
-	ScopeDescriptions(ctx context.Context) ([]resource.ScopeDescription, error)
-}
 
 // Passwords checks usernames and passwords; *account.Login does. It is safe for concurrent use.
 type Passwords interface {
@@ -60,10 +53,10 @@ type Config struct {
 	// AllowedOrigins are the origins of pages whose scripts may call the endpoints for apps.
 	AllowedOrigins []string
 
-	// Passwords, Sessions and Scopes are what the endpoints and pages look up.
+	// Store has the sessions, second factors, consents, clients, APIs and descriptions of scopes.
+	Store *store.Store
+	// Passwords checks usernames and passwords.
 	Passwords Passwords
-	Sessions  *store.Store
-	Scopes    Scopes
 	// Tokens issues, inspects and revokes tokens, and finds clients.
 	Tokens *issuing.Service
 	// Assertions verifies the assertions by which clients authenticate.

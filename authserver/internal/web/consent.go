@@ -44,7 +44,7 @@ type scopeView struct {
 
 // describeScopes returns the description of each scope token.
 func (e *endpoints) describeScopes(ctx context.Context, scope oauth.Scope) ([]scopeView, error) {
-	known, err := e.cfg.Scopes.ScopeDescriptions(ctx)
+	known, err := e.cfg.Store.ScopeDescriptions(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (e *endpoints) allowNow(w http.ResponseWriter, r *http.Request, query strin
 
 // recordConsent logs and records consent that is not remembered.
 func (e *endpoints) recordConsent(r *http.Request, a *authorization, s session) error {
-	err := e.cfg.Sessions.Record(r.Context(), audit.Event{
+	err := e.cfg.Store.Record(r.Context(), audit.Event{
 		Name: "consent", At: e.cfg.Now(), ClientID: a.client.ID,
 		Subject: audit.Subject{Kind: audit.SubjectUser, ID: s.user.ID},
 		Details: audit.Details("scope", a.scope.String(), "audience", a.api.Audience),
@@ -141,7 +141,7 @@ func (e *endpoints) rememberConsent(r *http.Request, a *authorization, s session
 	if err := e.keepClient(r, a); err != nil {
 		return err
 	}
-	err := e.cfg.Sessions.AddConsent(r.Context(), s.user.ID, a.client.ID, a.api.Audience, a.scope, e.cfg.Now())
+	err := e.cfg.Store.AddConsent(r.Context(), s.user.ID, a.client.ID, a.api.Audience, a.scope, e.cfg.Now())
 	if errors.Is(err, record.ErrNotFound) {
 		return nil // the API was deleted meanwhile; the request that follows says so
 	}

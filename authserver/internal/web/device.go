@@ -176,7 +176,7 @@ func (e *endpoints) decideDevice(w http.ResponseWriter, r *http.Request) error {
 		err = e.cfg.Tokens.DenyDevice(withUser(r.Context(), s.user.ID), d, s.user)
 	}
 	switch {
-	case errors.Is(err, grant.ErrInactive): // the session has ended meanwhile
+	case errors.Is(err, grant.ErrInactive), errors.Is(err, grant.ErrClientChanged): // the page says what there is now
 		redirect(w, devicePage(typed))
 		return nil
 	case err != nil:

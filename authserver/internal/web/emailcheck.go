@@ -21,10 +21,8 @@ const linkMinutes = int(account.LinkLifetime / time.Minute)
 
 // emailRoutes returns the routes of the page for confirming an email address.
 func (e *endpoints) emailRoutes() []route {
-	var nobody []string
-	const page = true
 	return []route{
-		{mail.EmailPath, page, nobody, methods{
+		{path: mail.EmailPath, page: true, methods: methods{
 			"GET":  e.pageHandler("email", e.showEmail),
 			"POST": e.pageHandler("email", e.confirmEmail),
 		}},

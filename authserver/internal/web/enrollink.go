@@ -34,7 +34,7 @@ func (e *endpoints) checkEnrolment(user account.User, hasFactor bool, link strin
 
 // checkAnotherFactor is checkEnrolment for a user who is logged in.
 func (e *endpoints) checkAnotherFactor(r *http.Request, s session) error {
-	has, err := e.cfg.Sessions.HasSecondFactor(r.Context(), s.user.ID)
+	has, err := e.cfg.Store.HasSecondFactor(r.Context(), s.user.ID)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (e *endpoints) mayAddFactor(serve accountForm) accountForm {
 
 // enrolRoutes returns the routes of the page of an account.EnrolLink.
 func (e *endpoints) enrolRoutes() []route {
-	return []route{{account.EnrolPath, true, nil, methods{
+	return []route{{path: account.EnrolPath, page: true, methods: methods{
 		"GET":  e.pageHandler("enrol", e.showEnrol),
 		"POST": e.pageHandler("enrol", e.enrol),
 	}}}
@@ -92,7 +92,7 @@ func (e *endpoints) enrolUser(r *http.Request, link string) (account.User, error
 	if link == "" || len(link) > maxEnrolLink {
 		return account.User{}, errEnrolLink
 	}
-	user, err := e.cfg.Sessions.EnrolLinkUser(r.Context(), secret.Digest(link), e.cfg.Now())
+	user, err := e.cfg.Store.EnrolLinkUser(r.Context(), secret.Digest(link), e.cfg.Now())
 	if errors.Is(err, account.ErrLinkUnknown) {
 		err = errEnrolLink
 	}

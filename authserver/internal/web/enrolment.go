@@ -25,7 +25,7 @@ type newFactorForm struct {
 // password: somebody who has only the session could otherwise lock the user out. The later ones take a login with a
 // second factor.
 func (e *endpoints) askForPassword(ctx context.Context, s session, p *page) error {
-	has, err := e.cfg.Sessions.HasSecondFactor(ctx, s.user.ID)
+	has, err := e.cfg.Store.HasSecondFactor(ctx, s.user.ID)
 	p.UserID, p.Username, p.AsksPassword = s.user.ID, s.user.Username, !has
 	return err
 }
@@ -39,7 +39,7 @@ func (e *endpoints) addFactor(
 	s session,
 	f newFactorForm,
 ) error {
-	factors, err := e.cfg.Sessions.SecondFactors(r.Context(), s.user.ID)
+	factors, err := e.cfg.Store.SecondFactors(r.Context(), s.user.ID)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func (e *endpoints) deleteSession(
 	appsToo bool,
 	clientID string,
 ) error {
-	if err := e.cfg.Sessions.DeleteSession(r.Context(), s.digest, appsToo, e.cfg.Now()); err != nil {
+	if err := e.cfg.Store.DeleteSession(r.Context(), s.digest, appsToo, e.cfg.Now()); err != nil {
 		return err
 	}
 	http.SetCookie(w, e.cookie(e.cookieName(), "", -time.Second))

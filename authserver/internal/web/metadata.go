@@ -37,7 +37,7 @@ func (e *endpoints) metadata(w http.ResponseWriter, r *http.Request) (any, error
 	}
 	m := oauth.Metadata{
 		Issuer:                issuer,
-		AuthorizationEndpoint: issuer + "/authorize",
+		AuthorizationEndpoint: issuer + authorizePath,
 		TokenEndpoint:         issuer + "/token",
 		RevocationEndpoint:    issuer + "/revoke",
 		IntrospectionEndpoint: issuer + "/introspect",
@@ -76,7 +76,7 @@ func (e *endpoints) metadata(w http.ResponseWriter, r *http.Request) (any, error
 
 // supportedScopes returns the scopes about the user and those that are described.
 func (e *endpoints) supportedScopes(ctx context.Context) (oauth.Scope, error) {
-	described, err := e.cfg.Scopes.ScopeDescriptions(ctx)
+	described, err := e.cfg.Store.ScopeDescriptions(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (e *endpoints) showNewPasskeyForm(
 	if err != nil {
 		return err
 	}
-	factors, err := e.cfg.Sessions.SecondFactors(r.Context(), s.user.ID)
+	factors, err := e.cfg.Store.SecondFactors(r.Context(), s.user.ID)
 	if err == nil {
 		p.Passkey, err = e.cfg.Passkeys.BeginRegistration(s.user, factors, s.digest)
 	}

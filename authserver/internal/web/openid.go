@@ -148,7 +148,7 @@ func (e *endpoints) addClaim(a *authorization, claim string) {
 // authorizeByPost serves POST /authorize (OpenID Connect Core section 3.1.2.1): it continues as GET, so that the
 // pages work the same way. Any site may send this form, as any may link here.
 func (e *endpoints) authorizeByPost(w http.ResponseWriter, r *http.Request) error {
-	return continueByGet(w, r, "/authorize", maxQuery, badForm(say("Go back to the app and try again.")))
+	return continueByGet(w, r, authorizePath, maxQuery, badForm(say("Go back to the app and try again.")))
 }
 
 // continueByGet redirects a form to GET path with the same parameters, unless they are longer than maximum. It

@@ -39,7 +39,7 @@ func withPasskeys(t *testing.T) func(*web.Config) {
 	return func(cfg *web.Config) {
 		t.Helper()
 		passkeys, err := passkey.New(passkey.Config{
-			Issuer: cfg.IssuerURL, Key: []byte("key of the tests"), Store: cfg.Sessions, Login: cfg.Passwords.(*account.Login),
+			Issuer: cfg.IssuerURL, Key: []byte("key of the tests"), Store: cfg.Store, Login: cfg.Passwords.(*account.Login),
 			Now: cfg.Now, Random: rand.Reader,
 		})
 		if err != nil {

@@ -14,14 +14,12 @@ import (
 
 // recoveryRoutes returns the routes of the pages for a forgotten password.
 func (e *endpoints) recoveryRoutes() []route {
-	var nobody []string
-	const page = true
 	return []route{
-		{mail.ForgotPath, page, nobody, methods{
+		{path: mail.ForgotPath, page: true, methods: methods{
 			"GET":  e.pageHandler("forgot", e.showForgot),
 			"POST": e.pageHandler("forgot", e.forgot),
 		}},
-		{mail.ResetPath, page, nobody, methods{
+		{path: mail.ResetPath, page: true, methods: methods{
 			"GET":  e.pageHandler("reset", e.showReset),
 			"POST": e.pageHandler("reset", e.reset),
 		}},

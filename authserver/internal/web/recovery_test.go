@@ -61,7 +61,7 @@ func newMailSite(t *testing.T, policy signup.Policy) *recoverySite {
 	t.Helper()
 	s := &recoverySite{}
 	s.site = newSite(t, func(cfg *web.Config) {
-		data := cfg.Sessions
+		data := cfg.Store
 		hasher, err := account.NewHasher(bcrypt.MinCost)
 		if err != nil {
 			t.Fatal(err)

@@ -81,8 +81,10 @@ type registered struct {
 func (e *endpoints) registrationRoutes() []route {
 	one := registrationPath + "/{client}"
 	return []route{
-		{registrationPath, false, e.cfg.AllowedOrigins, methods{"POST": e.registration("register", e.register)}},
-		{one, false, e.cfg.AllowedOrigins, methods{
+		{path: registrationPath, origins: e.cfg.AllowedOrigins, methods: methods{
+			"POST": e.registration("register", e.register),
+		}},
+		{path: one, origins: e.cfg.AllowedOrigins, methods: methods{
 			"GET":    e.registration("registered_client", e.showRegistered),
 			"PUT":    e.registration("registered_client", e.replaceRegistered),
 			"DELETE": e.registration("registered_client", e.deleteRegistered),
@@ -144,7 +146,7 @@ func (e *endpoints) register(w http.ResponseWriter, r *http.Request) error {
 	}
 	c.ID, c.Source, c.RegistrationDigest = id[:registeredIDLength], client.SourceRegistration, secret.Digest(token)
 	c.CreatedAt, c.LastUsedAt = e.cfg.Now(), e.cfg.Now()
-	if err := e.cfg.Sessions.AddUnregistered(asClient(r.Context(), c.ID), c); err != nil {
+	if err := e.cfg.Store.AddUnregistered(asClient(r.Context(), c.ID), c); err != nil {
 		if errors.Is(err, client.ErrTooMany) { // a flood of registrations must not keep the database busy
 			e.registrationsFull.Store(e.cfg.Now().Add(time.Second).UnixNano())
 		}

@@ -19,7 +19,7 @@ func (e *endpoints) registeredClient(r *http.Request) (client.Client, error) {
 	if whyUnusable(id) != "" {
 		return client.Client{}, errRegistrationToken
 	}
-	c, err := e.cfg.Sessions.ClientByID(r.Context(), id)
+	c, err := e.cfg.Store.ClientByID(r.Context(), id)
 	if err != nil && !errors.Is(err, record.ErrNotFound) {
 		return client.Client{}, err
 	}
@@ -70,7 +70,7 @@ func (e *endpoints) replaceRegistered(w http.ResponseWriter, r *http.Request) er
 			Describe("a client cannot get or lose its secret: register another one")
 	}
 	ctx := asClient(r.Context(), c.ID)
-	c, err = e.cfg.Sessions.UpdateClient(ctx, c.ID, e.cfg.Now(), func(was client.Client) (client.Client, error) {
+	c, err = e.cfg.Store.UpdateClient(ctx, c.ID, e.cfg.Now(), func(was client.Client) (client.Client, error) {
 		was.Name, was.Grants, was.RedirectURIs = said.Name, said.Grants, said.RedirectURIs
 		// An administrator may have required these.
 		was.RequireDPoP = was.RequireDPoP || said.RequireDPoP
@@ -95,7 +95,7 @@ func (e *endpoints) deleteRegistered(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	if err := e.cfg.Sessions.DeleteClient(asClient(r.Context(), c.ID), c.ID, e.cfg.Now()); err != nil {
+	if err := e.cfg.Store.DeleteClient(asClient(r.Context(), c.ID), c.ID, e.cfg.Now()); err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")

@@ -50,7 +50,7 @@ func New(cfg Config) http.Handler {
 		routes = append(routes, e.signUpRoutes()...)
 	}
 	if len(e.theme.Logo.Content) > 0 {
-		routes = append(routes, route{logoPath, true, nil, methods{"GET": http.HandlerFunc(e.logo)}})
+		routes = append(routes, route{path: logoPath, page: true, methods: methods{"GET": http.HandlerFunc(e.logo)}})
 	}
 
 	router := mux.NewRouter().SkipClean(true) // mux would redirect POST //token with 301
@@ -80,60 +80,59 @@ func New(cfg Config) http.Handler {
 // apiRoutes returns the routes of programs. Scripts of the allowed origins may call most of them.
 func (e *endpoints) apiRoutes() []route {
 	apps := e.cfg.AllowedOrigins
-	var nobody []string
-	const api = false
 	metadata := methods{"GET": e.endpoint("metadata", e.metadata)}
+	list := methods{"GET": http.HandlerFunc(e.statusList)}
 	return []route{
-		{"/token", api, apps, methods{"POST": e.endpoint("token", e.token)}},
-		{"/device_authorization", api, apps, methods{"POST": e.endpoint("device_authorization", e.authorizeDevice)}},
-		{"/par", api, apps, methods{"POST": e.endpointWithStatus("par", http.StatusCreated, e.push)}},
-		{"/revoke", api, apps, methods{"POST": e.endpoint("revoke", e.revoke)}},
-		{"/introspect", api, nobody, methods{"POST": e.endpoint("introspect", e.introspect)}},
-		{"/userinfo", api, apps, methods{
+		{path: "/token", origins: apps, methods: methods{"POST": e.endpoint("token", e.token)}},
+		{path: "/device_authorization", origins: apps, methods: methods{
+			"POST": e.endpoint("device_authorization", e.authorizeDevice),
+		}},
+		{path: "/par", origins: apps, methods: methods{"POST": e.endpointWithStatus("par", http.StatusCreated, e.push)}},
+		{path: "/revoke", origins: apps, methods: methods{"POST": e.endpoint("revoke", e.revoke)}},
+		{path: "/introspect", methods: methods{"POST": e.endpoint("introspect", e.introspect)}},
+		{path: "/userinfo", origins: apps, methods: methods{
 			"GET":  http.HandlerFunc(e.userinfo),
 			"POST": http.HandlerFunc(e.userinfo),
 		}},
-		{"/.well-known/oauth-authorization-server", api, everybody, metadata},
+		{path: "/.well-known/oauth-authorization-server", origins: everybody, methods: metadata},
 		// The same document for the many clients that look nowhere else (RFC 8414 section 5).
-		{"/.well-known/openid-configuration", api, everybody, metadata},
-		{"/jwks.json", api, everybody, methods{"GET": e.endpoint("jwks", e.jwks)}},
-		{statuslist.Path, api, everybody, methods{"GET": e.endpoint("status_lists", e.statusLists)}},
-		{statuslist.Path + "/{list}", api, everybody, methods{"GET": http.HandlerFunc(e.statusList)}},
-		{statuslist.Path + "/{list}/{api}", api, everybody, methods{"GET": http.HandlerFunc(e.statusList)}},
-		{statuslist.Path + "/{epoch}/{list}/{api}", api, everybody, methods{"GET": http.HandlerFunc(e.statusList)}},
+		{path: "/.well-known/openid-configuration", origins: everybody, methods: metadata},
+		{path: "/jwks.json", origins: everybody, methods: methods{"GET": e.endpoint("jwks", e.jwks)}},
+		{path: statuslist.Path, origins: everybody, methods: methods{"GET": e.endpoint("status_lists", e.statusLists)}},
+		{path: statuslist.Path + "/{list}", origins: everybody, methods: list},
+		{path: statuslist.Path + "/{list}/{api}", origins: everybody, methods: list},
+		{path: statuslist.Path + "/{epoch}/{list}/{api}", origins: everybody, methods: list},
 	}
 }
 
 // pageRoutes returns the routes of pages.
 func (e *endpoints) pageRoutes() []route {
-	var nobody []string
-	const page = true
 	return []route{
-		{"/", page, nobody, methods{"GET": e.pageHandler("home", e.home)}},
-		{authorizePath, page, nobody, methods{
+		{path: "/", page: true, methods: methods{"GET": e.pageHandler("home", e.home)}},
+		{path: authorizePath, page: true, methods: methods{
 			"GET":  e.pageHandler("authorize", e.authorize),
 			"POST": e.pageHandler("authorize", e.authorizeByPost),
 		}},
-		{"/login", page, nobody, methods{"POST": e.pageHandler("login", e.login)}},
-		{"/consent", page, nobody, methods{"POST": e.pageHandler("consent", e.consent)}},
-		{issuing.DevicePath, page, nobody, methods{
+		{path: "/login", page: true, methods: methods{"POST": e.pageHandler("login", e.login)}},
+		{path: "/consent", page: true, methods: methods{"POST": e.pageHandler("consent", e.consent)}},
+		{path: issuing.DevicePath, page: true, methods: methods{
 			"GET":  e.pageHandler("device", e.device),
 			"POST": e.pageHandler("device", e.decideDevice),
 		}},
-		{deviceLoginPath, page, nobody, methods{"POST": e.pageHandler("device_login", e.deviceLogin)}},
-		{"/logout", page, nobody, methods{
+		{path: deviceLoginPath, page: true, methods: methods{"POST": e.pageHandler("device_login", e.deviceLogin)}},
+		{path: "/logout", page: true, methods: methods{
 			"GET":  e.pageHandler("logout", e.showLogout),
 			"POST": e.pageHandler("logout", e.logout),
 		}},
-		{endSessionPath, page, nobody, methods{
+		{path: endSessionPath, page: true, methods: methods{
 			"GET":  e.pageHandler("end_session", e.endSession),
 			"POST": e.pageHandler("end_session", e.endSessionByPost),
 		}},
-		{confirmEndSessionPath, page, nobody, methods{
+		{path: confirmEndSessionPath, page: true, methods: methods{
 			"POST": e.pageHandler("end_session", e.confirmEndSession),
 		}},
-		{"/style.css", page, nobody, methods{"GET": http.HandlerFunc(e.style)}},
-		{"/passkey.js", page, nobody, methods{"GET": http.HandlerFunc(e.passkeyScript)}},
+		{path: "/style.css", page: true, methods: methods{"GET": http.HandlerFunc(e.style)}},
+		{path: "/passkey.js", page: true, methods: methods{"GET": http.HandlerFunc(e.passkeyScript)}},
 	}
 }
 

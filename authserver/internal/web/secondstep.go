@@ -84,31 +84,29 @@ func (s secondStep) otherMethods(path string) (links []methodLink) {
 
 // secondStepRoutes returns the routes of the second step of a login.
 func (e *endpoints) secondStepRoutes() []route {
-	var nobody []string
-	const page = true
 	get := func(show func(http.ResponseWriter, *http.Request, secondStep) error) http.Handler {
 		return e.pageHandler("second_step", e.withSecondStep(show))
 	}
 	post := func(f secondStepForm) http.Handler { return e.pageHandler("second_step", e.serveSecondStep(f)) }
 	return []route{
-		{secondStepPath, page, nobody, methods{"GET": get(e.chooseSecondStep)}},
-		{codePath, page, nobody, methods{
+		{path: secondStepPath, page: true, methods: methods{"GET": get(e.chooseSecondStep)}},
+		{path: codePath, page: true, methods: methods{
 			"GET":  get(e.showCode),
 			"POST": post(e.codeForm(codePath)),
 		}},
-		{passkeyPath, page, nobody, methods{
+		{path: passkeyPath, page: true, methods: methods{
 			"GET":  get(e.showPasskey),
 			"POST": post(e.passkeyForm()),
 		}},
-		{recoveryCodePath, page, nobody, methods{
+		{path: recoveryCodePath, page: true, methods: methods{
 			"GET":  get(e.showRecoveryCode),
 			"POST": post(e.codeForm(recoveryCodePath)),
 		}},
-		{firstAppPath, page, nobody, methods{
+		{path: firstAppPath, page: true, methods: methods{
 			"GET":  get(e.showFirstApp),
 			"POST": post(e.firstAppForm()),
 		}},
-		{firstPasskeyPath, page, nobody, methods{
+		{path: firstPasskeyPath, page: true, methods: methods{
 			"GET":  get(e.showFirstPasskey),
 			"POST": post(e.firstPasskeyForm()),
 		}},
@@ -138,7 +136,7 @@ func (e *endpoints) afterPassword(w http.ResponseWriter, r *http.Request, f firs
 	if f.passkey != nil {
 		return f.continueAt, e.logInByPasskey(w, withClient(r, f.clientID), f)
 	}
-	has, err := e.cfg.Sessions.HasSecondFactor(r.Context(), f.user.ID)
+	has, err := e.cfg.Store.HasSecondFactor(r.Context(), f.user.ID)
 	switch {
 	case err != nil:
 		err = errors.Join(err, e.cfg.Passwords.GiveBack(r.Context(), f.user))
@@ -157,7 +155,7 @@ func (e *endpoints) beginSecondStep(w http.ResponseWriter, r *http.Request, f fi
 		return err
 	}
 	now := e.cfg.Now()
-	err = e.cfg.Sessions.CreatePendingLogin(r.Context(), secondfactor.PendingLogin{
+	err = e.cfg.Store.CreatePendingLogin(r.Context(), secondfactor.PendingLogin{
 		Digest: secret.Digest(value), UserID: f.user.ID, PasswordVersion: f.user.PasswordVersion,
 		ClientID: f.clientID, GrantType: f.grantType, ContinueAt: f.continueAt,
 		EnrolLink: f.enrolLink, CreatedAt: now, ExpiresAt: now.Add(secondfactor.PendingLifetime),
@@ -190,15 +188,15 @@ func (e *endpoints) readSecondStep(r *http.Request) (s secondStep, err error) {
 	}
 	ctx := r.Context()
 	s.passkeys = e.cfg.Passkeys != nil
-	s.pending, s.user, err = e.cfg.Sessions.PendingLogin(ctx, secret.Digest(cookie.Value), e.cfg.Now())
+	s.pending, s.user, err = e.cfg.Store.PendingLogin(ctx, secret.Digest(cookie.Value), e.cfg.Now())
 	if errors.Is(err, secondfactor.ErrPendingUnknown) {
 		return secondStep{}, errStartAgain
 	}
 	if err == nil {
-		s.factors, err = e.cfg.Sessions.SecondFactors(ctx, s.user.ID)
+		s.factors, err = e.cfg.Store.SecondFactors(ctx, s.user.ID)
 	}
 	if err == nil {
-		s.codes, err = e.cfg.Sessions.CountRecoveryCodes(ctx, s.user.ID)
+		s.codes, err = e.cfg.Store.CountRecoveryCodes(ctx, s.user.ID)
 	}
 	if err == nil {
 		err = e.checkEnrolment(s.user, len(s.factors) > 0, s.pending.EnrolLink)

@@ -86,7 +86,7 @@ func (e *endpoints) completeSecondStep(
 	ctx, address := r.Context(), httpserver.Host(r.RemoteAddr)
 	tries, err := e.cfg.Passwords.ReserveCode(ctx, s.user, address)
 	if err == nil {
-		err = e.cfg.Sessions.TryPendingLogin(ctx, s.pending.Digest)
+		err = e.cfg.Store.TryPendingLogin(ctx, s.pending.Digest)
 	}
 	var done secondfactor.Completion
 	if err == nil {
@@ -109,7 +109,7 @@ func (e *endpoints) completeSecondStep(
 		return err
 	}
 	http.SetCookie(w, e.cookie(e.pendingCookieName(), "", -time.Second))
-	if err := e.cfg.Sessions.GiveBackTries(context.WithoutCancel(ctx), tries); err != nil { // the user is logged in
+	if err := e.cfg.Store.GiveBackTries(context.WithoutCancel(ctx), tries); err != nil { // the user is logged in
 		e.cfg.Log.WarnContext(ctx, "cannot give back tries", "user", s.user.ID, "error", err)
 	}
 	return nil
@@ -127,7 +127,7 @@ func (e *endpoints) notifyWrongCodes(r *http.Request, s secondStep, err error) {
 		return
 	}
 	ctx := context.WithoutCancel(r.Context())
-	if err := e.cfg.Sessions.NotifyWrongCodes(ctx, s.user.ID, pending, e.cfg.Now()); err != nil {
+	if err := e.cfg.Store.NotifyWrongCodes(ctx, s.user.ID, pending, e.cfg.Now()); err != nil {
 		e.cfg.Log.WarnContext(ctx, "cannot ask for a mail about wrong codes", "user", s.user.ID, "error", err)
 	}
 }

@@ -46,7 +46,7 @@ func (e *endpoints) session(r *http.Request) (session, error) {
 		return session{}, err
 	}
 	digest := secret.Digest(cookie.Value)
-	user, login, err := e.cfg.Sessions.SessionUser(r.Context(), digest, e.cfg.Now())
+	user, login, err := e.cfg.Store.SessionUser(r.Context(), digest, e.cfg.Now())
 	if errors.Is(err, record.ErrNotFound) {
 		return session{}, nil
 	}
@@ -80,7 +80,7 @@ func (e *endpoints) startSession(
 	if old, err := r.Cookie(e.cookieName()); err == nil {
 		n.Old = secret.Digest(old.Value)
 	}
-	err = e.cfg.Sessions.StartSession(r.Context(), n)
+	err = e.cfg.Store.StartSession(r.Context(), n)
 	if errors.Is(err, grant.ErrInactive) {
 		return account.ErrIncorrect
 	}

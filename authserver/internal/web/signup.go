@@ -25,14 +25,12 @@ const maxWaiting = 2900
 
 // signUpRoutes returns the routes of the pages for making an account.
 func (e *endpoints) signUpRoutes() []route {
-	var nobody []string
-	const page = true
 	return []route{
-		{signUpPath, page, nobody, methods{
+		{path: signUpPath, page: true, methods: methods{
 			"GET":  e.pageHandler("sign_up", e.showSignUp),
 			"POST": e.pageHandler("sign_up", e.signUp),
 		}},
-		{mail.SignUpPath, page, nobody, methods{
+		{path: mail.SignUpPath, page: true, methods: methods{
 			"GET":  e.pageHandler("sign_up_account", e.showSignUpAccount),
 			"POST": e.pageHandler("sign_up_account", e.signUpAccount),
 		}},

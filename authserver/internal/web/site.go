@@ -23,7 +23,7 @@ func (s Site) Session(r *http.Request) (account.User, grant.Authentication, erro
 
 // HasSecondFactor reports whether a user has a second factor.
 func (s Site) HasSecondFactor(ctx context.Context, userID string) (bool, error) {
-	return s.e.cfg.Sessions.HasSecondFactor(ctx, userID)
+	return s.e.cfg.Store.HasSecondFactor(ctx, userID)
 }
 
 // LogIn writes the login page. After the login, the browser goes to next, a path and query of the console. A username

@@ -208,7 +208,7 @@ func (s *site) config() web.Config {
 		IssuerURL: issuer, DefaultClient: demo,
 		SecondFactors: s.secondFactors(login, ring, log),
 		Accounts:      &account.Service{Store: s.data, Login: login, Now: s.clock, Log: log},
-		Passwords:     login, Sessions: s.data, Scopes: s.data, Verifier: s.verifier, Keys: ring,
+		Passwords:     login, Store: s.data, Verifier: s.verifier, Keys: ring,
 		Tokens: issuing.New(issuing.Config{
 			Issuer: issuer, Audience: audience, Lifetime: lifetime,
 			RefreshIdle: time.Hour, RefreshLifetime: 24 * time.Hour, RefreshGrace: 10 * time.Second,

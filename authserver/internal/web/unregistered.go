@@ -99,9 +99,9 @@ func (e *endpoints) keepClient(r *http.Request, a *authorization) error {
 	case client.SourceDocument:
 		c := a.client
 		c.CreatedAt, c.LastUsedAt = e.cfg.Now(), e.cfg.Now()
-		return e.cfg.Sessions.AddUnregistered(r.Context(), c)
+		return e.cfg.Store.AddUnregistered(r.Context(), c)
 	case client.SourceRegistration:
-		err := e.cfg.Sessions.UseClient(r.Context(), a.client.ID, e.cfg.Now())
+		err := e.cfg.Store.UseClient(r.Context(), a.client.ID, e.cfg.Now())
 		if errors.Is(err, record.ErrNotFound) {
 			return clientPageError(err)
 		}

@@ -40,7 +40,7 @@ const (
 	MaxWebhooks = 16
 	// MaxWaiting is how many deliveries of one webhook wait at most. Further ones are dropped.
 	MaxWaiting = 10_000
-	// MaxDead is how many deliveries of one webhook are kept after their last attempt, for deadMemory.
+	// MaxDead is how many deliveries of one webhook are kept after their last attempt, for 30 days.
 	MaxDead    = 1000
 	deadMemory = 30 * 24 * time.Hour
 

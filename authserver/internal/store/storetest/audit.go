@@ -24,6 +24,7 @@ import (
 
 var auditTests = []test{
 	{"changes are recorded, with who made them", testChangesAreRecorded},
+	{"the right to administer is recorded", testRightsAreRecorded},
 	{"a change that fails is not recorded", testFailedChangeIsNotRecorded},
 	{"records of a deleted user keep a pseudonym", testPseudonyms},
 	{"records are found by what they are about", testAuditFilters},
@@ -145,6 +146,52 @@ func testChangesAreRecorded(t *testing.T, s *store.Store) {
 		if r.Subject.Kind != change.kind || r.Subject.ID != change.subject || r.Outcome != audit.Success || r.Count != 1 ||
 			!r.At.Equal(start) {
 			t.Errorf("%s: got %+v", change.event, r)
+		}
+	}
+}
+
+// Records say who may administer from then on, or no longer, also if the user or client is deleted.
+func testRightsAreRecorded(t *testing.T, s *store.Store) {
+	ctx := byAdmin(t.Context())
+	for _, u := range []account.User{newUser("ada"), newUser("bea"), newUser("carl")} {
+		u.Groups = []string{account.AdminGroup}
+		must(t, s.CreateUser(ctx, u))
+	}
+	plain, robot := newUser("plain"), newClient("robot")
+	robot.Admin = true
+	must(t, s.CreateUser(ctx, plain))
+	must(t, s.CreateClient(ctx, robot))
+	must(t, s.CreateClient(ctx, newClient("app")))
+	ada, err := s.UserByUsername(ctx, "ada")
+	must(t, err)
+	ada.Groups = nil // read before somebody else made ada an administrator
+	invitation := account.Invitation{
+		Email: "dora@example.com", Groups: []string{account.AdminGroup}, CreatedAt: start, ExpiresAt: start.Add(time.Hour),
+	}
+	dora := newUser("dora")
+	dora.Email, dora.EmailVerified = invitation.Email, true
+	for _, step := range []struct {
+		event, want string
+		run         func() error
+	}{
+		{"account_deleted", "taken", func() error { return s.DeleteAccount(ctx, ada, start) }},
+		{"user_deleted", "taken", func() error { return s.DeleteUser(ctx, "bea", start) }},
+		{"user_deleted", "", func() error { return s.DeleteUser(ctx, plain.Username, start) }},
+		{"client_deleted", "taken", func() error { return s.DeleteClient(ctx, robot.ID, start) }},
+		{"client_deleted", "", func() error { return s.DeleteClient(ctx, "app", start) }},
+		{"invitation_made", "", func() error { return s.Invite(ctx, invitation, nil) }},
+		{"signed_up", "given", func() error {
+			must(t, s.CreateSignUpLink(ctx, account.SignUpLink{
+				Digest: "link", Email: dora.Email, CreatedAt: start, ExpiresAt: start.Add(time.Hour),
+			}))
+			return s.SignUp(ctx, "link", dora, true, start)
+		}},
+	} {
+		before := len(recorded(t, s, audit.Filter{Event: step.event}))
+		must(t, step.run())
+		found := recorded(t, s, audit.Filter{Event: step.event})[before:]
+		if len(found) != 1 || found[0].Details["administrator"] != step.want {
+			t.Errorf("%s is recorded as %+v, want %q", step.event, found, step.want)
 		}
 	}
 }

@@ -134,7 +134,8 @@ func approveAndRedeem(ctx context.Context, s *store.Store, d grant.DeviceCode, u
 	if err == nil {
 		_, err = s.RedeemDevice(ctx, d.Digest, tokensOf(d, start))
 	}
-	if errors.Is(err, grant.ErrInactive) || errors.Is(err, grant.ErrCodeUnknown) {
+	if errors.Is(err, grant.ErrInactive) || errors.Is(err, grant.ErrClientChanged) ||
+		errors.Is(err, grant.ErrCodeUnknown) {
 		return nil
 	}
 	return err

@@ -132,7 +132,7 @@ func testDeviceNotCreated(t *testing.T, s *store.Store) {
 	again.UserCode, again.Audience = "another", "https://nowhere.example"
 	expect(t, "an unknown API", s.CreateDevice(ctx, again), record.ErrNotFound)
 	again.Audience, again.ClientID = "", "nobody"
-	expect(t, "an unknown client", s.CreateDevice(ctx, again), grant.ErrInactive)
+	expect(t, "an unknown client", s.CreateDevice(ctx, again), grant.ErrClientChanged)
 	_, err := s.DeviceByDigest(ctx, "another")
 	expect(t, "reading what was not created", err, grant.ErrCodeUnknown)
 }
@@ -348,7 +348,8 @@ func testDevicesEnd(t *testing.T, s *store.Store) {
 		}
 		must(t, end(u, c))
 		_, err := s.RedeemDevice(ctx, d.Digest, tokensOf(d, start))
-		if !errors.Is(err, grant.ErrInactive) && !errors.Is(err, grant.ErrCodeUnknown) {
+		if !errors.Is(err, grant.ErrInactive) && !errors.Is(err, grant.ErrClientChanged) &&
+			!errors.Is(err, grant.ErrCodeUnknown) {
 			t.Errorf("%s: redeeming gives %v, want an error", name, err)
 		}
 	}

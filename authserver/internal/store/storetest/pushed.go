@@ -85,7 +85,7 @@ func testPushedOfAnotherClient(t *testing.T, s *store.Store) {
 	code.Pushed = p.Digest
 	expect(t, "a code for another client", s.CreateCode(ctx, code), grant.ErrPushedUnknown)
 	unknown := newPushed("second", client.Client{ID: "nobody"})
-	expect(t, "pushing for an unknown client", s.CreatePushed(ctx, unknown), grant.ErrInactive)
+	expect(t, "pushing for an unknown client", s.CreatePushed(ctx, unknown), grant.ErrClientChanged)
 }
 
 // An unopened request expires soon; an opened one gives the user time. Expired ones are swept.
@@ -165,7 +165,7 @@ func testDeleteDuringPushed(t *testing.T, s *store.Store) {
 			code := newCode("code "+c.ID+strconv.Itoa(i), u, c)
 			code.Pushed = newPushed(c.ID+strconv.Itoa(i), c).Digest
 			err := s.CreateCode(ctx, code)
-			if err == grant.ErrInactive || err == grant.ErrPushedUnknown { //nolint:errorlint // never wrapped
+			if err == grant.ErrClientChanged || err == grant.ErrPushedUnknown { //nolint:errorlint // never wrapped
 				return nil
 			}
 			return err

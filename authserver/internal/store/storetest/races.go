@@ -26,16 +26,22 @@ var raceTests = []test{
 	{"setting a password during logins", testPasswordDuringLogins},
 	{"logging out while codes are redeemed", testLogoutDuringRedemptions},
 	{"disabling a user during logins", func(t *testing.T, s *store.Store) {
-		endDuringLogins(t, s, func(ctx context.Context) error { return s.DisableUser(ctx, "john.doe", start) })
+		endDuringLogins(t, s, grant.ErrInactive, func(ctx context.Context) error {
+			return s.DisableUser(ctx, "john.doe", start)
+		})
 	}},
 	{"deleting a user during logins", func(t *testing.T, s *store.Store) {
-		endDuringLogins(t, s, func(ctx context.Context) error { return s.DeleteUser(ctx, "john.doe", start) })
+		endDuringLogins(t, s, grant.ErrInactive, func(ctx context.Context) error {
+			return s.DeleteUser(ctx, "john.doe", start)
+		})
 	}},
 	{"deleting a client during logins", func(t *testing.T, s *store.Store) {
-		endDuringLogins(t, s, func(ctx context.Context) error { return s.DeleteClient(ctx, "app", start) })
+		endDuringLogins(t, s, grant.ErrClientChanged, func(ctx context.Context) error {
+			return s.DeleteClient(ctx, "app", start)
+		})
 	}},
 	{"replacing a secret during logins", func(t *testing.T, s *store.Store) {
-		endDuringLogins(t, s, func(ctx context.Context) error {
+		endDuringLogins(t, s, grant.ErrClientChanged, func(ctx context.Context) error {
 			return s.ReplaceClientSecret(ctx, "app", "another digest", start)
 		})
 	}},
@@ -140,7 +146,7 @@ func testRaceOfFailures(t *testing.T, s *store.Store) {
 	})
 	for i, err := range errs {
 		if i%2 == 0 {
-			expect(t, "a grant to no client", err, grant.ErrInactive)
+			expect(t, "a grant to no client", err, grant.ErrClientChanged)
 		} else {
 			must(t, err)
 			users[i].LastLoginAt = start
@@ -217,8 +223,8 @@ func (l *logins) expectRevoked(t *testing.T, numbers []int64) {
 }
 
 // endDuringLogins runs end, which disables or deletes a user or a client, during logins, until
-// all of them fail. Whatever the order, no grant stays active.
-func endDuringLogins(t *testing.T, s *store.Store, end func(context.Context) error) {
+// all of them fail with want. Whatever the order, no grant stays active.
+func endDuringLogins(t *testing.T, s *store.Store, want error, end func(context.Context) error) {
 	l := newLogins(t, s)
 	ctx, cancel := context.WithTimeout(t.Context(), raceTimeout)
 	defer cancel()
@@ -230,7 +236,7 @@ func endDuringLogins(t *testing.T, s *store.Store, end func(context.Context) err
 	})
 	must(t, errs[0])
 	for _, err := range errs[1:] {
-		expect(t, "a login after the end", err, grant.ErrInactive)
+		expect(t, "a login after the end", err, want)
 	}
 	l.expectRevoked(t, l.soFar())
 	same(t, "active grants", 0, activeGrants(t, s))
@@ -238,7 +244,7 @@ func endDuringLogins(t *testing.T, s *store.Store, end func(context.Context) err
 
 // A new password revokes grants of the old one, and makes logins with it fail.
 func testPasswordDuringLogins(t *testing.T, s *store.Store) {
-	endDuringLogins(t, s, func(ctx context.Context) error {
+	endDuringLogins(t, s, grant.ErrInactive, func(ctx context.Context) error {
 		return s.SetPassword(ctx, "john.doe", "another hash", start)
 	})
 }

@@ -6,7 +6,7 @@ DELETE FROM audit_chain WHERE number IN (SELECT number FROM audit_chain WHERE nu
 DELETE FROM audit_names WHERE name = $1;
 DELETE FROM audit_queue WHERE id = $1;
 DELETE FROM audit_records WHERE id IN (SELECT record FROM audit_chain WHERE number <= (SELECT MAX(number) FROM audit_cuts) ORDER BY number LIMIT $1);
-DELETE FROM clients WHERE id = $1;
+DELETE FROM clients WHERE id = $1 RETURNING admin;
 DELETE FROM codes;
 DELETE FROM codes WHERE audience = $1 AND redeemed_at IS NULL;
 DELETE FROM codes WHERE client_id = $2 AND redeemed_at IS NULL AND user_id = (SELECT id FROM users WHERE username = $1);
@@ -149,6 +149,7 @@ SELECT (SELECT COUNT(*) FROM mail_requests WHERE network = $1 AND created_at > $
 SELECT COALESCE((SELECT audit_chain.number - 1 FROM audit_chain JOIN audit_records ON audit_records.id = audit_chain.record WHERE audit_records.at >= $1 ORDER BY audit_chain.number LIMIT 1), (SELECT MAX(number) FROM audit_chain));
 SELECT COALESCE(MAX(number), 0) FROM grants;
 SELECT COALESCE(SUM(count), 0) FROM login_failures WHERE account = $1 AND address <> '';
+SELECT COALESCE(SUM(count), 0), MIN(since), MAX(last_at) FROM login_failures WHERE account = $1 AND address <> '' AND last_at > $2;
 SELECT COALESCE(SUM(count), 0), MIN(since), MAX(last_at) FROM login_failures WHERE neighborhood = $1 AND neighborhood <> '' AND last_at > $2 AND last_at <= $3;
 SELECT COALESCE(SUM(count), 0), MIN(since), MAX(last_at) FROM login_failures WHERE network = $1 AND network <> '' AND last_at > $2 AND last_at <= $3;
 SELECT COUNT(*) FROM apis WHERE audience = $1 AND deleted_at IS NOT NULL;
@@ -216,6 +217,7 @@ SELECT grant_number, redeemed_at, attempt FROM device_codes WHERE digest = $1 AN
 SELECT grants.number, grants.type, grants.client_id, clients.name, grants.session, grants.audience, grants.scope, grants.created_at, COALESCE(grants.refresh_expires_at, grants.expires_at), grants.revoked_at, grants.address, grants.agent FROM grants LEFT JOIN clients ON clients.id = grants.client_id WHERE grants.user_id = $1 AND grants.revoked_at IS NULL AND grants.parent IS NULL AND COALESCE(grants.refresh_expires_at, grants.expires_at) > $2 AND clients.id IS NOT NULL ORDER BY grants.number DESC LIMIT $3;
 SELECT grants.number, grants.type, grants.client_id, clients.name, grants.session, grants.audience, grants.scope, grants.created_at, COALESCE(grants.refresh_expires_at, grants.expires_at), grants.revoked_at, grants.address, grants.agent FROM grants LEFT JOIN clients ON clients.id = grants.client_id WHERE grants.user_id = $1 ORDER BY grants.number DESC LIMIT $2;
 SELECT grants.number, grants.type, grants.client_id, grants.user_id, grants.session, grants.audience, grants.scope, grants.created_at, grants.expires_at, grants.revoked_at, grants.refresh_family, grants.refresh_digest, grants.refresh_trail, grants.refresh_ends_at, grants.refresh_expires_at, grants.auth_time, grants.methods, grants.sid, grants.parent, grants.actors, grants.jkt, users.id, users.username, users.name, users.password_hash, users.password_version, users.created_at, users.last_login_at, users.disabled_at, users.demo, users.email, users.email_verified, users.group_names, users.updated_at, users.language FROM grants LEFT JOIN users ON users.id = grants.user_id WHERE grants.number = $1;
+SELECT group_names FROM users WHERE username = $1;
 SELECT group_names, COUNT(*) FROM users WHERE group_names <> '' AND length(group_names) <= 1000 GROUP BY group_names UNION ALL SELECT group_names, COUNT(*) FROM users WHERE length(group_names) > 1000 GROUP BY group_names;
 SELECT id FROM clients WHERE id = $1;
 SELECT id FROM clients WHERE id = $1 AND (secret_digest = $2 OR (old_secret_digest = $2 AND old_secret_beside = secret_digest));
