@@ -30,11 +30,12 @@ func logAdminEvents(ctx context.Context, data *store.Store, log *slog.Logger) {
 	}
 }
 
-// logNewAdminEvents logs what commands have changed since the last call.
+// logNewAdminEvents logs what administrators have changed since the last call: by commands, in the console or by the
+// admin API.
 func logNewAdminEvents(ctx context.Context, data *store.Store, log *slog.Logger) {
 	events, err := data.TakeAdminEvents(ctx, adminEventsPage)
 	if err != nil && ctx.Err() == nil {
-		log.DebugContext(ctx, "cannot read what commands have changed", "error", err)
+		log.DebugContext(ctx, "cannot read what administrators have changed", "error", err)
 	}
 	for _, e := range events {
 		logAdminEvent(ctx, e, log)
@@ -53,5 +54,5 @@ func logAdminEvent(ctx context.Context, e store.AdminEvent, log *slog.Logger) {
 	if !e.At.IsZero() {
 		fields = append(fields, "at", e.At.Format(time.RFC3339))
 	}
-	log.InfoContext(ctx, "changed by a command", fields...)
+	log.InfoContext(ctx, "changed by an administrator", fields...)
 }

@@ -29,7 +29,7 @@ const (
 
 // SecondFactor is the settings of second factors and of passwords.
 type SecondFactor struct {
-	SecondFactor       string   `group:"Logins" env:"HALLPASS_SECOND_FACTOR" enum:"optional,required" default:"optional" help:"Whether all users must have a second factor: optional or required. Those who have none add an app in their next login (${default})."`
+	SecondFactor       string   `group:"Logins" env:"HALLPASS_SECOND_FACTOR" enum:"optional,required" default:"optional" help:"Whether all users must have a second factor: optional or required. Those who have none add an app or a passkey in their next login (${default})."`
 	PasswordMinLength  int      `group:"Logins" env:"HALLPASS_PASSWORD_MIN_LENGTH" default:"${password_min_length}" placeholder:"N" help:"Minimum length of new passwords, in characters: 8 to 64. It is 8 for users who must have a second factor (${default})."`
 	SecondFactorGroups []string `group:"Logins" env:"HALLPASS_SECOND_FACTOR_GROUPS" placeholder:"GROUP" help:"With optional: the groups whose members must have a second factor."`
 }

@@ -87,7 +87,7 @@ type Settings struct {
 	RefreshLifetime time.Duration `group:"Tokens" env:"HALLPASS_REFRESH_LIFETIME" default:"4320h" help:"How long a login lasts however often it is refreshed (${default})."`
 	RefreshGrace    time.Duration `group:"Tokens" env:"HALLPASS_REFRESH_GRACE" default:"10s" help:"How long after its use a refresh token still works, and gives the same successor: 0s to 5m (${default})."`
 
-	InsecureFetchFrom string `group:"Clients" env:"HALLPASS_INSECURE_FETCH_FROM" placeholder:"HOST:PORT" help:"Loopback address that the server may fetch documents and keys of clients from and send logouts to, also without TLS: for tests and examples on this machine only."`
+	InsecureFetchFrom string `group:"Clients" env:"HALLPASS_INSECURE_FETCH_FROM" placeholder:"HOST:PORT" help:"Loopback address that the server may fetch documents and keys of clients from and send logouts and webhooks to, also without TLS: for tests and examples on this machine only."`
 
 	ClientDocuments       []string `group:"Clients" env:"HALLPASS_CLIENT_DOCUMENTS" default:"off" placeholder:"DOMAIN" help:"Clients that nobody has registered, whose client_id is the https URL of a metadata document: off, all, or the domains whose documents are accepted, such as app.example or *.app.example (${default})."`
 	Registration          string   `group:"Clients" env:"HALLPASS_REGISTRATION" enum:"off,open,token" default:"off" help:"Dynamic client registration at /register: off, open to everybody, or with the initial access token of --registration-token-file (${default})."`
