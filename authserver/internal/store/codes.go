@@ -103,21 +103,14 @@ func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (n
 		if err := s.lockClient(ctx, tx, g); err != nil {
 			return err
 		}
-		err := tx.QueryRowContext(ctx,
-			"UPDATE codes SET redeemed_at = $2, attempt = $4 "+
-				"WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 AND created_at <= $3 "+
-				"AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) "+
-				"AND (consent_revocations IS NULL OR consent_revocations = COALESCE((SELECT times "+
-				"FROM consent_revocations AS r WHERE r.user_id = codes.user_id AND r.client_id = codes.client_id), 0)) "+
-				"RETURNING session",
-			digest, seconds(g.CreatedAt), seconds(g.CreatedAt.Add(account.ClockMargin)), g.Attempt).Scan(&g.Session)
-		if errors.Is(err, sql.ErrNoRows) {
+		err := redeem(func() error {
+			return markCode(ctx, tx, digest, &g)
+		}, func() (err error) {
 			number, err = s.usedCode(ctx, tx, digest, g.CreatedAt)
-			used, err = settle(ctx, tx, "codes", digest, err)
 			return err
-		}
-		if err != nil {
-			return unavailable("redeem code", err)
+		})
+		if used, err = settle(ctx, tx, "codes", digest, err); used != nil || err != nil {
+			return err
 		}
 		if number, err = s.insertGrant(ctx, tx, g); err != nil {
 			return err
@@ -127,6 +120,19 @@ func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (n
 		return err
 	})
 	return number, cmp.Or(err, used)
+}
+
+// markCode marks a code as used by the attempt of a grant, and puts its session into the grant. It returns
+// sql.ErrNoRows if the code cannot be used.
+func markCode(ctx context.Context, tx transaction, digest string, g *grant.Grant) error {
+	return tx.QueryRowContext(ctx,
+		"UPDATE codes SET redeemed_at = $2, attempt = $4 "+
+			"WHERE digest = $1 AND redeemed_at IS NULL AND expires_at > $2 AND created_at <= $3 "+
+			"AND EXISTS (SELECT 1 FROM sessions WHERE sessions.digest = codes.session) "+
+			"AND (consent_revocations IS NULL OR consent_revocations = COALESCE((SELECT times "+
+			"FROM consent_revocations AS r WHERE r.user_id = codes.user_id AND r.client_id = codes.client_id), 0)) "+
+			"RETURNING session",
+		digest, seconds(g.CreatedAt), seconds(g.CreatedAt.Add(account.ClockMargin)), g.Attempt).Scan(&g.Session)
 }
 
 // lockClient locks the client of a new grant against deletion and ReplaceClientSecret until the
@@ -143,8 +149,8 @@ func (s *Store) lockClient(ctx context.Context, tx transaction, g grant.Grant) e
 	return unavailable("lock client", err)
 }
 
-// usedCode returns why a code could not be redeemed: grant.ErrCodeUsed and the number of the
-// grant that the code started, grant.ErrCodeUndecided, or grant.ErrCodeUnknown.
+// usedCode locks a code, and returns why it could not be redeemed: grant.ErrCodeUsed and the number of the
+// grant that the code started, grant.ErrCodeUndecided, errNotRedeemed, or grant.ErrCodeUnknown.
 func (s *Store) usedCode(
 	ctx context.Context,
 	tx transaction,
@@ -156,11 +162,13 @@ func (s *Store) usedCode(
 	err = tx.QueryRowContext(ctx,
 		"SELECT grant_number, redeemed_at, attempt FROM codes WHERE digest = $1 "+s.dialect.forUpdate, digest).
 		Scan(&given, &redeemed, &attempt)
-	if errors.Is(err, sql.ErrNoRows) || (err == nil && !given.Valid) { // deleted, or never used
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
 		return 0, grant.ErrCodeUnknown
-	}
-	if err != nil {
+	case err != nil:
 		return 0, unavailable("read code", err)
+	case !given.Valid:
+		return 0, errNotRedeemed
 	}
 	return given.Int64, undecided(attempt, redeemed, now)
 }

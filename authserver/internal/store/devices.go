@@ -207,18 +207,18 @@ func (s *Store) RedeemDevice(ctx context.Context, digest string, g grant.Grant) 
 		if err := s.lockClient(ctx, tx, g); err != nil {
 			return err
 		}
-		err := tx.QueryRowContext(ctx,
-			"UPDATE device_codes SET redeemed_at = $2, attempt = $5 WHERE digest = $1 AND client_id = $3 "+
-				"AND redeemed_at IS NULL AND grant_number IS NOT NULL AND expires_at > $2 AND created_at <= $4 "+
-				"RETURNING grant_number",
-			digest, seconds(g.CreatedAt), g.ClientID, seconds(g.CreatedAt.Add(account.ClockMargin)), g.Attempt).Scan(&number)
-		if errors.Is(err, sql.ErrNoRows) {
+		err := redeem(func() error {
+			return tx.QueryRowContext(ctx,
+				"UPDATE device_codes SET redeemed_at = $2, attempt = $5 WHERE digest = $1 AND client_id = $3 "+
+					"AND redeemed_at IS NULL AND grant_number IS NOT NULL AND expires_at > $2 AND created_at <= $4 "+
+					"RETURNING grant_number", digest, seconds(g.CreatedAt), g.ClientID,
+				seconds(g.CreatedAt.Add(account.ClockMargin)), g.Attempt).Scan(&number)
+		}, func() (err error) {
 			number, err = s.usedDevice(ctx, tx, digest, g)
-			used, err = settle(ctx, tx, "device_codes", digest, err)
 			return err
-		}
-		if err != nil {
-			return unavailable("redeem device code", err)
+		})
+		if used, err = settle(ctx, tx, "device_codes", digest, err); used != nil || err != nil {
+			return err
 		}
 		n, err := changed(ctx, tx, "give grant of device",
 			"UPDATE grants SET expires_at = $2, refresh_family = $3, refresh_digest = $4, refresh_ends_at = $5, "+
@@ -234,24 +234,26 @@ func (s *Store) RedeemDevice(ctx context.Context, digest string, g grant.Grant) 
 	return number, cmp.Or(err, used)
 }
 
-// usedDevice returns why a device code could not be redeemed: grant.ErrCodeUsed and the number of its
-// grant, grant.ErrCodeUndecided, or grant.ErrCodeUnknown.
+// usedDevice locks a device code, and returns why it could not be redeemed: grant.ErrCodeUsed and the number of its
+// grant, grant.ErrCodeUndecided, errNotRedeemed, or grant.ErrCodeUnknown.
 func (s *Store) usedDevice(
 	ctx context.Context,
 	tx transaction,
 	digest string,
 	g grant.Grant,
 ) (number int64, err error) {
-	var redeemed sql.NullInt64
+	var given, redeemed sql.NullInt64
 	var attempt string
 	err = tx.QueryRowContext(ctx, "SELECT grant_number, redeemed_at, attempt FROM device_codes "+
-		"WHERE digest = $1 AND client_id = $2 AND redeemed_at IS NOT NULL "+s.dialect.forUpdate, digest, g.ClientID).
-		Scan(&number, &redeemed, &attempt)
-	if errors.Is(err, sql.ErrNoRows) {
+		"WHERE digest = $1 AND client_id = $2 "+s.dialect.forUpdate, digest, g.ClientID).
+		Scan(&given, &redeemed, &attempt)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
 		return 0, grant.ErrCodeUnknown
-	}
-	if err != nil {
+	case err != nil:
 		return 0, unavailable("read device code", err)
+	case !redeemed.Valid:
+		return 0, errNotRedeemed
 	}
-	return number, undecided(attempt, redeemed, g.CreatedAt)
+	return given.Int64, undecided(attempt, redeemed, g.CreatedAt)
 }

@@ -27,6 +27,27 @@ func undecided(attempt string, redeemed sql.NullInt64, now time.Time) error {
 	return grant.ErrCodeUsed
 }
 
+// errNotRedeemed says of a code that nobody has redeemed it.
+var errNotRedeemed = errors.New("not redeemed")
+
+// redeem marks a code as used. If mark returns sql.ErrNoRows, it returns the reason, and why has locked the code.
+//
+// If the code is not redeemed, an attempt may have been taken back between the two. So redeem marks it once more: the
+// code is locked now. If that fails, too, the code has expired, or its session has ended.
+func redeem(mark, why func() error) error {
+	err := mark()
+	if errors.Is(err, sql.ErrNoRows) {
+		if err = why(); !errors.Is(err, errNotRedeemed) {
+			return err
+		}
+		err = mark()
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return grant.ErrCodeUnknown
+	}
+	return unavailable("redeem code", err)
+}
+
 // settle ends the attempt of a code that was used a second time, for the reason why not: taking it back, which may come
 // late, would make the code usable again (RFC 6749 section 4.1.2). If there was one, the transaction must commit before
 // why is returned: why is then the first result, and else the second one.

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,9 +13,11 @@ import (
 var redemptionTests = []test{
 	{"a redemption is confirmed", testConfirmCode},
 	{"a redemption is taken back", testTakeBackCode},
+	{"a redemption is taken back beside another one", testTakeBackBesideCode},
 	{"a redemption is never decided", testUndecidedCode},
 	{"a redemption of a device is confirmed", testConfirmDevice},
 	{"a redemption of a device is taken back", testTakeBackDevice},
+	{"a redemption of a device is taken back beside another one", testTakeBackBesideDevice},
 	{"a redemption of a device is never decided", testUndecidedDevice},
 }
 
@@ -69,6 +73,35 @@ func testTakeBackCode(t *testing.T, s *store.Store) {
 	}
 	must(t, s.TakeBackCode(ctx, "code", "first", start)) // a repetition that comes late
 	expectRevoked(t, s, second, false)
+}
+
+// A client repeats a redemption while the first one, which it knows nothing of, is taken back. It is told that this is
+// not decided, and then gets a grant: the code is never refused.
+func testTakeBackBesideCode(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	for i := range 30 {
+		digest := fmt.Sprintf("code %d", i)
+		code := addCode(t, s, digest, u, c)
+		_, err := s.RedeemCode(t.Context(), digest, attempted(code, "first"))
+		must(t, err)
+		takeBackBeside(t, func() error { return s.TakeBackCode(t.Context(), digest, "first", start) }, func() error {
+			_, err := s.RedeemCode(t.Context(), digest, attempted(code, "second"))
+			return err
+		})
+	}
+}
+
+// takeBackBeside takes back a redemption while another one is tried again and again, which must succeed in the end.
+func takeBackBeside(t *testing.T, takeBack, redeem func() error) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- takeBack() }()
+	err := redeem()
+	for errors.Is(err, grant.ErrCodeUndecided) {
+		err = redeem()
+	}
+	must(t, err)
+	must(t, <-done)
 }
 
 // expectRevoked checks whether a grant is revoked.
@@ -136,6 +169,23 @@ func testTakeBackDevice(t *testing.T, s *store.Store) {
 }
 
 // A code that was used twice stays used, also if the first attempt is taken back later (RFC 6749 section 4.1.2).
+func testTakeBackBesideDevice(t *testing.T, s *store.Store) {
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "tv")
+	for i := range 30 {
+		d := addDevice(t, s, fmt.Sprintf("tv %d", i), c)
+		approve(t, s, d, u)
+		g := tokensOf(d, start)
+		g.Attempt = "first"
+		_, err := s.RedeemDevice(t.Context(), d.Digest, g)
+		must(t, err)
+		takeBackBeside(t, func() error { return s.TakeBackDevice(t.Context(), d.Digest, "first") }, func() error {
+			g.Attempt = "second"
+			_, err := s.RedeemDevice(t.Context(), d.Digest, g)
+			return err
+		})
+	}
+}
+
 func testUndecidedDevice(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
