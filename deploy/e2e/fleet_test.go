@@ -119,8 +119,8 @@ func TestFleet(t *testing.T) {
 }
 
 // tableHead is the head of the table of what inject returns.
-const tableHead = "| Fault | new primary after | it takes a write | tokens through the proxy | tokens with several hosts |\n" +
-	"| --- | --- | --- | --- | --- |"
+const tableHead = "| Fault | new primary after | it takes a write | tokens through the proxy | " +
+	"tokens with several hosts |\n| --- | --- | --- | --- | --- |"
 
 // slowFailover is how long tokens may wait for a new primary until the logs of all nodes are shown.
 const slowFailover = 5 * time.Second

@@ -63,8 +63,8 @@ func prepareEmail(text string) (string, error) {
 var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // PrepareOwnEmail returns an email address that a person has typed to prove that it is theirs, as it is stored: without
-// spaces around it, and with the domain in lower case. It accepts ASCII only, so that no address looks like another one;
-// an internationalized domain is typed in its ASCII form. The error is ErrBadIdentity.
+// spaces around it, and with the domain in lower case. It accepts ASCII only, so that no address looks like another
+// one; an internationalized domain is typed in its ASCII form. The error is ErrBadIdentity.
 func PrepareOwnEmail(text string) (string, error) {
 	email, err := prepareEmail(text)
 	if err != nil {

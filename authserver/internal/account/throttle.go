@@ -106,7 +106,7 @@ func NewFailureKey(account, address string) FailureKey {
 	}
 }
 
-// NewUserCodeKey returns the key of the user codes of devices (RFC 8628 section 5.1) that a user types at an IP address.
+// NewUserCodeKey returns the key of the user codes that a user types at an IP address (RFC 8628 section 5.1).
 func NewUserCodeKey(userID, address string) FailureKey {
 	return NewFailureKey("user codes of "+userID, address)
 }

@@ -50,7 +50,7 @@ func (a *API) clientOut(ctx context.Context, c client.Client) (*ClientOut, error
 func (a *API) changedClientOut(ctx context.Context, c client.Client, secret string) *ClientOut {
 	out, err := a.clientOut(ctx, c)
 	if err != nil { // the client is changed all the same, and a new secret would be lost
-		a.unread(ctx, "APIs for a changed client", err)
+		a.unread(ctx, "APIs", err)
 	}
 	out.Body.Secret = secret
 	return out

@@ -105,7 +105,7 @@ func nothing(err error) (*None, error) {
 // unread logs that what a response shows besides a change cannot be read. The change is made, so the operation must not
 // fail: its caller would repeat it.
 func (a *API) unread(ctx context.Context, what string, err error) {
-	a.cfg.Log.ErrorContext(ctx, "cannot read the "+what, "endpoint", "admin_api", "error", err)
+	a.cfg.Log.ErrorContext(ctx, "cannot read all of a change", "endpoint", "admin_api", "part", what, "error", err)
 }
 
 // location returns the URL of an entry of a collection.

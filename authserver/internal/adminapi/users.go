@@ -194,7 +194,7 @@ func (a *API) ChangeUser(ctx context.Context, in *ChangeUserIn) (*UserOut, error
 	}
 	note, err := a.noteAbout(ctx, u, !slices.Contains(was.Groups, account.AdminGroup))
 	if err != nil { // the user is changed all the same
-		a.unread(ctx, "second factors of a changed user", err)
+		a.unread(ctx, "second factors", err)
 	}
 	return userOut(u, note), nil
 }

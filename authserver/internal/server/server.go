@@ -163,9 +163,7 @@ func handler(
 ) (http.Handler, error) {
 	observeLogins(registry, login)
 	observeStore(registry, data)
-	verifier, err := token.NewVerifier(token.VerifierConfig{
-		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, Now: s.Now,
-	})
+	verifier, err := newVerifier(s, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -214,6 +212,11 @@ func handler(
 		return nil, err
 	}
 	return web.New(cfg), nil
+}
+
+// newVerifier returns what verifies access tokens for the default API.
+func newVerifier(s Settings, keys keyring.Source) (*token.Verifier, error) {
+	return token.NewVerifier(token.VerifierConfig{Keys: keys, Issuer: s.Issuer, Audience: s.Audience, Now: s.Now})
 }
 
 // assertions returns what checks the assertions of clients.
