@@ -31,7 +31,7 @@ type SMTPConfig struct {
 	// smtps://USER@HOST:PORT for TLS from the start. Without USER, the server asks for no login.
 	URL string
 	// Password returns the user's password. It is called for each mail, so that the password may be replaced at any
-	// time; nil means that there is none.
+	// time; nil for no password.
 	Password func() (string, error)
 	// From is the sender: an address, or a name and an address as in "Accounts <accounts@example.com>".
 	From string

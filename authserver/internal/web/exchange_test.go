@@ -387,8 +387,8 @@ func TestExchangeByOAuth2Client(t *testing.T) {
 	}
 }
 
-// Two APIs may differ in a slash only. A right at one of them is none at the other, though each spelling means either
-// where there is only one (RFC 7662 section 4; RFC 8693 section 2.2.2).
+// Two APIs may differ in a slash only. A right at one of them does not hold at the other, though each spelling means
+// either where there is only one (RFC 7662 section 4; RFC 8693 section 2.2.2).
 func TestRightsAtOtherSpelling(t *testing.T) {
 	t.Parallel()
 	s := newExchangeSite(t)
