@@ -51,10 +51,9 @@ if [ -z "${HALLPASS_BIN:-}" ] && [ -x bin/authserver ]; then export HALLPASS_BIN
 # -vet=off: `make lint` runs go vet.
 # -count=1: go test caches results by the code of a package, and does not know that a
 # test runs the programs in HALLPASS_BIN.
-# -p: the whole-system tests mostly wait, so they get a place of their own.
 # -parallel 4: many tests wait for a process.
 # -timeout: only for a test that hangs. A slow machine needs more than ten times the usual.
-"$temporary/withpostgres" go test -v -vet=off -count=1 -p=$(($(getconf _NPROCESSORS_ONLN) + 1)) -parallel=4 -timeout=3h "${flags[@]}" "$@" |
+"$temporary/withpostgres" go test -v -vet=off -count=1 -parallel=4 -timeout=3h "${flags[@]}" "$@" |
 	awk -v reasons="$temporary/reasons" -f deploy/test.awk
 status=$?
 

@@ -35,9 +35,9 @@ func TestCheckPassword(t *testing.T) {
 		{"", "8 characters"},
 		{"sevench", "8 characters"},
 		{"😀😃😄😁😆😅😂", "8 characters"}, // 28 bytes
-		{strings.Repeat("aB3$", 17) + "end!x", "the first 72 fit"},
-		{strings.Repeat("é1", 25), "the first 48 fit"}, // 50 characters
-		{strings.Repeat("x", 5000) + "y", "the first 72 fit (72 bytes)"},
+		{strings.Repeat("aB3$", 17) + "end!x", "only the first 72 of these characters fit"},
+		{strings.Repeat("é1", 25), "only the first 48 of these characters fit"}, // 50 characters
+		{strings.Repeat("x", 5000) + "y", "only the first 72 of these characters fit (72 bytes)"},
 		{"password1", "easy to guess"},
 		{"PassWord1", "easy to guess"},
 		{"CONTRASEÑA", "easy to guess"},
