@@ -27,14 +27,16 @@ build() {
 }
 
 # files IMAGE writes a line for each file of an image: mode, owner, size, name and target, then a line for the contents
-# of each.
+# of each. Docker adds some empty files to every container: they are left out.
 files() {
-	local container
+	local container added=(.dockerenv dev etc/hostname etc/hosts etc/mtab etc/resolv.conf proc sys)
 	container=$(docker create "$1")
 	docker export "$container" >"$temporary/image.tar"
 	docker rm "$container" >/dev/null
-	tar -tvf "$temporary/image.tar" --numeric-owner --full-time | awk '{ $4 = $5 = ""; print }' | sort
-	tar -xf "$temporary/image.tar" --to-command='echo "$(sha256sum | cut -d " " -f 1) $TAR_FILENAME"' | sort -k 2
+	tar -tvf "$temporary/image.tar" --anchored "${added[@]/#/--exclude=}" --numeric-owner --full-time |
+		awk '{ $4 = $5 = ""; print }' | sort
+	tar -xf "$temporary/image.tar" --anchored "${added[@]/#/--exclude=}" \
+		--to-command='echo "$(sha256sum | cut -d " " -f 1) $TAR_FILENAME"' | sort -k 2
 }
 
 for program in authserver resourceserver; do
