@@ -28,6 +28,15 @@ type described struct {
 	}
 }
 
+// fill returns the path of a template with a text in place of each parameter.
+func (o described) fill(template, text string) (path string) {
+	path = template
+	for _, p := range o.Parameters {
+		path = strings.ReplaceAll(path, "{"+p.Name+"}", text)
+	}
+	return path
+}
+
 // describedOperations returns the operations by method and path, and the names of the properties of schemas.
 func (h *host) describedOperations() (operations map[string]described, properties map[string]map[string]any) {
 	h.t.Helper()
@@ -68,13 +77,7 @@ func TestHostileInputOfEveryOperation(t *testing.T) {
 				t.Errorf("%s, %s: the response has a header of the request", name, what)
 			}
 		}
-		fill := func(text string) (path string) { // the parameters of the path
-			path = template
-			for _, p := range o.Parameters {
-				path = strings.ReplaceAll(path, "{"+p.Name+"}", url.PathEscape(text))
-			}
-			return path
-		}
+		fill := func(text string) string { return o.fill(template, url.PathEscape(text)) }
 		path := fill("nobody")
 		try("the body", "deep", path, strings.Repeat("[", 30_000))
 		for _, text := range append(hostile, "\xff") {
@@ -106,10 +109,7 @@ func TestUnknownThings(t *testing.T) {
 		if !strings.Contains(template, "{") || method != http.MethodGet && method != http.MethodDelete {
 			continue
 		}
-		path := strings.ReplaceAll(template, "{email}", "7@example.com")
-		for _, p := range o.Parameters {
-			path = strings.ReplaceAll(path, "{"+p.Name+"}", "7")
-		}
+		path := o.fill(strings.ReplaceAll(template, "{email}", "7@example.com"), "7")
 		h.call(method, path, token, "").expect(t, name, http.StatusNotFound, "not found")
 	}
 }
