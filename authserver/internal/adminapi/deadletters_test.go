@@ -59,10 +59,10 @@ func TestDeadDeliveries(t *testing.T) {
 	for _, path := range []string{"/users/carl/disable", "/users/carl/enable", "/users/carl/disable"} {
 		h.call(http.MethodPost, path, h.robotToken(), "").expect(t, path, http.StatusNoContent, "")
 	}
-	state := h.hookUntil(true, func(s hookState) bool { return len(s.dead) == 3 })
-	if state.Dead != 3 || state.Waiting != 0 || !strings.Contains(state.dead[0].Reason, "418") ||
+	state := h.hookUntil(true, func(s hookState) bool { return s.Dead == 3 })
+	if len(state.dead) != 3 || state.Waiting != 0 || !strings.Contains(state.dead[0].Reason, "418") ||
 		strings.Contains(state.dead[0].Reason, "script") || state.dead[0].Record < state.dead[1].Record {
-		t.Errorf("the dead deliveries are %+v", state)
+		t.Fatalf("the dead deliveries are %+v", state)
 	}
 
 	console := h.browse(ada, twoFactors...)
