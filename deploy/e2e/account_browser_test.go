@@ -64,7 +64,7 @@ func TestAccountPagesInBrowser(t *testing.T) {
 	s.callMe(t, token, "Ada Lovelace")
 
 	g := newGuest(t, s, site)
-	open := func(path string) { t.Helper(); g.do("opening "+path, chromedp.Navigate(g.base+path)) }
+	open := func(path string) { t.Helper(); g.visit(g.base + path) }
 	click := func(selector chromedp.CSS) { t.Helper(); g.do("pressing "+string(selector), chromedp.Click(selector)) }
 	says := func(text string) {
 		t.Helper()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -83,6 +84,26 @@ func (p *page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// visit opens an address and waits until the browser has left the page that it shows now. Navigate alone may return too
+// early: it takes the event that this page has loaded for its own if that comes late.
+func (p *page) visit(address string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, timeout)
+	defer cancel()
+	_, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`window.toBeLeft = true`))
+	if err == nil {
+		err = chromedp.Do(ctx, chromedp.Navigate(address))
+	}
+	for left := false; err == nil && !left; err = ctx.Err() {
+		// An error means that the browser is leaving the page.
+		left, _ = chromedp.Run(ctx, chromedp.Evaluate[bool](`!window.toBeLeft`))
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil {
+		p.t.Fatalf("opening %s: %v", address, err)
 	}
 }
 

@@ -33,11 +33,11 @@ func newAdministrator(t *testing.T, s *system) *administrator {
 	printed := s.admin(t, "", "user", "set", "ada", "--group", "admins", "--issuer", s.authURL)
 	link := printed[strings.Index(printed, s.authURL):]
 	a := &administrator{guest: newGuest(t, s, nil)}
-	a.do("opening the console", chromedp.Navigate(a.base+"/admin"))
+	a.visit(a.base + "/admin")
 	a.login("ada", "SeveralWordsInARow")
 	a.sees("You need a second factor")
 	a.inspect("console-needs-factor")
-	a.do("opening the link", chromedp.Navigate(strings.TrimSpace(link)))
+	a.visit(strings.TrimSpace(link))
 	a.sees("Set up your second factor")
 	a.types("SeveralWordsInARow" + kb.Enter)
 	a.sees("Add an authenticator app")
@@ -58,7 +58,7 @@ func (a *administrator) code() string {
 // goes opens a page of the console.
 func (a *administrator) goes(path, heading string) {
 	a.t.Helper()
-	a.do("opening "+path, chromedp.Navigate(a.base+path))
+	a.visit(a.base + path)
 	a.sees(heading)
 }
 

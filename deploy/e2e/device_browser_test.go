@@ -51,7 +51,7 @@ func TestDevicePagesInBrowser(t *testing.T) {
 	g := newGuest(t, s, startWebsite(t))
 	first, second := startDevice(t, s.authURL, "tv"), startDevice(t, s.authURL, "tv")
 	long := startDevice(t, s.authURL, "long")
-	open := func(address string) { t.Helper(); g.do("opening the page", chromedp.Navigate(address)) }
+	open := g.visit
 
 	open(first.VerificationURI)
 	g.sees("Log in")

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
 
@@ -66,7 +65,7 @@ func TestAdminExampleInBrowser(t *testing.T) {
 		}
 	}
 	g := newGuest(t, s, startWebsite(t))
-	open := func(path string) { t.Helper(); g.do("opening the page", chromedp.Navigate(site+path)) }
+	open := func(path string) { t.Helper(); g.visit(site + path) }
 	shows := func(text string) {
 		t.Helper()
 		if page := g.eval(`document.body.innerText`); !strings.Contains(page, text) {
@@ -145,7 +144,7 @@ func TestAdminExampleNeedsTheSameAdministrator(t *testing.T) {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
 	g := newGuest(t, s, startWebsite(t))
-	g.do("opening the page", chromedp.Navigate(site))
+	g.visit(site)
 	g.sees("Item administration")
 	g.presses("Log in")
 	g.login("ada", adaPassword)

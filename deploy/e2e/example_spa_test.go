@@ -190,7 +190,7 @@ func TestSPAInBrowser(t *testing.T) {
 	g.waitText("#error", "You did not allow this app to log you in.")
 	g.inspect("spa-denied")
 	for _, query := range []string{"?code=x&state=y&iss=" + s.authURL, "?state=y", ""} {
-		g.do("opening the callback", chromedp.Navigate(page+"/callback"+query))
+		g.visit(page + "/callback" + query)
 		g.waitText("#error", "This login was already used")
 		g.check("the address", `location.href`, page+"/")
 	}
@@ -202,7 +202,7 @@ func TestSPAInBrowser(t *testing.T) {
 		g.openPage(page, loggedOutText)
 		state := g.eval(`JSON.parse(sessionStorage.getItem("login")).state`)
 		callback := page + "/callback?code=x&" + strings.Replace(query, "STATE", state, 1)
-		g.do("opening the callback", chromedp.Navigate(callback))
+		g.visit(callback)
 		g.waitText("#error", "The login has failed.")
 		g.wantNoTokens()
 	}

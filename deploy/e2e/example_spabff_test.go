@@ -197,7 +197,7 @@ const (
 // open opens a page and waits until it shows whether the user is logged in.
 func (g *guest) openPage(address, status string) {
 	g.t.Helper()
-	g.do("opening the page", chromedp.Navigate(address))
+	g.visit(address)
 	g.waitText("#status", status)
 }
 
@@ -238,12 +238,12 @@ func TestSPABFFInBrowser(t *testing.T) {
 	}
 
 	t.Log("a link back that was used already shows a page")
-	g.do("opening the callback", chromedp.Navigate(app.URL+"/bff/callback?state=used"))
+	g.visit(app.URL + "/bff/callback?state=used")
 	g.sees("Please log in again")
 	g.inspect("spa-bff-broken")
 
 	t.Log("another origin of the same site can neither read nor write, although the browser sends the cookie")
-	g.do("opening the other site", chromedp.Navigate(site.URL+"/callback"))
+	g.visit(site.URL + "/callback")
 	for _, script := range []string{
 		`fetch("%s/api/items/42", {credentials: "include", mode: "no-cors"})`,
 		`fetch("%s/bff/logout", {credentials: "include", mode: "no-cors", method: "POST"})`,

@@ -115,7 +115,7 @@ func (g *guest) watch(t *testing.T) {
 // open opens the app's authorization request, with changes.
 func (g *guest) open(a app, changes ...string) {
 	g.t.Helper()
-	g.do("opening the authorization endpoint", chromedp.Navigate(g.base+"/authorize?"+a.query(changes...)))
+	g.visit(g.base + "/authorize?" + a.query(changes...))
 }
 
 // sees waits until the page with this heading is complete and its autofocus field has the
@@ -360,7 +360,7 @@ func TestFlowInBrowser(t *testing.T) {
 			g.open(own)
 			g.login("john.doe", demoPassword)
 			got := redeem(t, own, g.cameBack(""))
-			g.do("opening the logout page", chromedp.Navigate(g.base+"/logout"))
+			g.visit(g.base + "/logout")
 			g.sees("Log out?")
 			if apps {
 				g.do("asking for the apps", chromedp.Click(chromedp.CSS("input[type=checkbox]")))
@@ -411,7 +411,7 @@ func TestFlowOnPlainNetwork(t *testing.T) {
 	g.sees("Allow access?")
 	g.presses("Allow")
 	g.cameBack("")
-	g.do("opening the logout page", chromedp.Navigate(g.base+"/logout"))
+	g.visit(g.base + "/logout")
 	g.presses("Log out")
 	g.sees("Logged out")
 }

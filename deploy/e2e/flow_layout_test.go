@@ -144,24 +144,24 @@ func TestFlowPagesAreReadable(t *testing.T) {
 		}},
 		{"login-long", func() { g.open(long, "login_hint", strings.Repeat("m", 128)); g.sees("Log in") }},
 		{"broken", func() { g.open(long, "redirect_uri", "https://evil.example"); g.sees("This link is broken") }},
-		{"landing", func() { g.do("opening", chromedp.Navigate(g.base+"/")); g.sees("Login service") }},
-		{"not-found", func() { g.do("opening", chromedp.Navigate(g.base+"/nowhere")); g.sees("Page not found") }},
+		{"landing", func() { g.visit(g.base + "/"); g.sees("Login service") }},
+		{"not-found", func() { g.visit(g.base + "/nowhere"); g.sees("Page not found") }},
 		{"consent", loggedIn},
 		{"consent-long", func() { g.open(long); g.sees("Allow access?") }},
-		{"logout", func() { g.do("opening", chromedp.Navigate(g.base+"/logout")); g.sees("Log out?") }},
-		{"end-session", func() { g.do("opening", chromedp.Navigate(g.base+"/end_session")); g.sees("Log out?") }},
+		{"logout", func() { g.visit(g.base + "/logout"); g.sees("Log out?") }},
+		{"end-session", func() { g.visit(g.base + "/end_session"); g.sees("Log out?") }},
 		{"end-session-long", func() {
-			g.do("opening", chromedp.Navigate(g.base+"/end_session?client_id=long"))
+			g.visit(g.base + "/end_session?client_id=long")
 			g.sees("Log out?")
 		}},
 		{"end-session-stay", func() { g.presses("Cancel"); g.sees("Still logged in") }},
 		{"end-session-broken", func() {
-			g.do("opening", chromedp.Navigate(g.base+"/end_session?id_token_hint=x"))
+			g.visit(g.base + "/end_session?id_token_hint=x")
 			g.sees("This link is broken")
 		}},
 		{"logout-from-broken", func() { g.presses("Log out here"); g.sees("Log out?") }},
 		{"logged-out", func() {
-			g.do("opening", chromedp.Navigate(g.base+"/end_session?client_id=plain"))
+			g.visit(g.base + "/end_session?client_id=plain")
 			g.sees("Log out?")
 			g.presses("Log out")
 			g.sees("Logged out")
@@ -204,7 +204,7 @@ func TestFlowKeyboard(t *testing.T) {
 	walk("BUTTON decision allow", "BUTTON decision deny")
 	g.types(" ")
 	g.cameBack("access_denied")
-	g.do("opening the logout page", chromedp.Navigate(g.base+"/logout"))
+	g.visit(g.base + "/logout")
 	g.sees("Log out?")
 	g.types(kb.Tab)
 	walk("INPUT apps end", "BUTTON  ")

@@ -52,7 +52,7 @@ func TestFlowInPopup(t *testing.T) {
 	a := s.register(t, "app", site.URL+"/callback", "--public")
 	g := newGuest(t, s, nil)
 	authorize := s.authURL + "/authorize?" + a.query()
-	g.do("opening the app", chromedp.Navigate(site.URL+"/?authorize="+url.QueryEscape(authorize)))
+	g.visit(site.URL + "/?authorize=" + url.QueryEscape(authorize))
 	opened := chromedp.WaitNewTarget(g.ctx, func(*target.Info) bool { return true })
 	g.presses("Log in")
 	var id target.ID

@@ -78,7 +78,7 @@ func (g *guest) walkIn(t *testing.T, language string, album app, s *system) {
 		g.sees(text(heading))
 		g.inspectOnPhone(name, language)
 	}
-	show := func(address string) { t.Helper(); g.do("opening "+address, chromedp.Navigate(address)) }
+	show := g.visit
 	failed := func(name, heading string) {
 		t.Helper()
 		g.do("waiting", chromedp.WaitVisible(chromedp.CSS("#error")))

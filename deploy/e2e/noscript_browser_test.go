@@ -65,7 +65,7 @@ type scriptless struct {
 // at opens a page below the issuer and waits for its heading.
 func (p *scriptless) at(path, heading string) {
 	p.t.Helper()
-	p.do("opening "+path, chromedp.Navigate(p.base+path))
+	p.visit(p.base + path)
 	p.shows(heading)
 }
 
@@ -144,7 +144,7 @@ func (p *scriptless) signUp(album app) {
 	p.shows("Sign up")
 	p.types(adaAddress + kb.Enter)
 	p.shows("Check your email")
-	p.do("opening the link", chromedp.Navigate(p.s.mailTo(p.t, adaAddress, "Create your account")))
+	p.visit(p.s.mailTo(p.t, adaAddress, "Create your account"))
 	p.shows("Create your account")
 	p.types("ada" + kb.Tab + "Ada Lovelace" + kb.Tab + firstPassword + kb.Enter)
 	p.shows("Allow access?")
@@ -224,7 +224,7 @@ func (p *scriptless) changeAddressAndPassword() {
 	p.at("/account/email", "Change your email address")
 	p.types(newAddress + kb.Tab + firstPassword + kb.Enter)
 	p.shows("Your account")
-	p.do("opening the link", chromedp.Navigate(p.s.mailTo(p.t, newAddress, "Confirm")))
+	p.visit(p.s.mailTo(p.t, newAddress, "Confirm"))
 	p.shows("Confirm your email address")
 	p.types(kb.Enter)
 	p.shows("Your email address is confirmed")
@@ -263,7 +263,7 @@ func (p *scriptless) recoverPassword() {
 	p.shows("Forgot your password?")
 	p.types(newAddress + kb.Enter)
 	p.shows("Check your email")
-	p.do("opening the link", chromedp.Navigate(p.s.mailTo(p.t, newAddress, "new password")))
+	p.visit(p.s.mailTo(p.t, newAddress, "new password"))
 	p.shows("Choose a new password")
 	p.types(thirdPassword + kb.Enter)
 	p.shows("Your password was changed")

@@ -106,7 +106,7 @@ func TestPasskeysInBrowser(t *testing.T) {
 	g.inspect("passkey-login")
 	g.login("ada", "SeveralWordsInARow")
 	cameBack()
-	g.do("opening the page", chromedp.Navigate(g.base+"/account/second-factors"))
+	g.visit(g.base + "/account/second-factors")
 	g.sees("Second factor")
 	g.inspect("passkeys-none")
 	g.presses("Add a passkey")
@@ -153,7 +153,7 @@ func TestPasskeysInBrowser(t *testing.T) {
 	g.presses("Log in with a passkey")
 	cameBack()
 
-	g.do("opening the page", chromedp.Navigate(g.base+"/account/second-factors"))
+	g.visit(g.base + "/account/second-factors")
 	g.sees("Second factor")
 	g.presses("Remove")
 	g.do("waiting for the message", chromedp.WaitVisible(chromedp.CSS(".done")))

@@ -62,14 +62,14 @@ func takeMailPictures(t *testing.T) {
 	s.startAuthserver(t, "--demo", "--mail-inbox=on")
 	s.admin(t, "", "user", "set", "john.doe", "--email", "john@example.com", "--email-verified")
 	g := newGuest(t, s, startWebsite(t))
-	g.do("opening the page", chromedp.Navigate(s.authURL+"/forgot"))
+	g.visit(s.authURL + "/forgot")
 	g.sees("Forgot your password?")
 	g.keep("forgotten-password")
 	g.types("john.doe" + kb.Enter)
 	waitFor(t, "the mail", func() bool {
 		return strings.Contains(s.admin(t, "", "mail", "list"), "john@example.com")
 	}, s.authserver)
-	g.do("opening the inbox", chromedp.Navigate("http://"+s.authAdmin+"/mail"))
+	g.visit("http://" + s.authAdmin + "/mail")
 	g.sees("Emails")
 	g.keep("inbox")
 }
@@ -103,7 +103,7 @@ func takeAdminPictures(t *testing.T) {
 		}
 	}
 	g := newGuest(t, s, startWebsite(t))
-	g.do("opening the page", chromedp.Navigate(site))
+	g.visit(site)
 	g.sees("Item administration")
 	g.presses("Log in")
 	g.login("ada", adaPassword)

@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/chromedp/chromedp"
 )
 
 // startExampleScript starts what `make run-admin` and `make run-spa` do, and waits for the example. The folder of data
@@ -68,7 +66,7 @@ func TestRunAdmin(t *testing.T) {
 	s := &system{authURL: "http://" + r.addresses[0], apiURL: "http://" + r.addresses[2]}
 	s.callMe(t, s.login(t, "john.doe", demoPassword), "John Doe")
 	g := newGuest(t, s, nil)
-	g.do("opening the page", chromedp.Navigate(site))
+	g.visit(site)
 	g.sees("Item administration")
 	g.presses("Log in")
 	g.login("ada", adaPassword)

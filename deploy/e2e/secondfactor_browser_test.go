@@ -84,7 +84,7 @@ func TestSecondFactorInBrowser(t *testing.T) {
 	g.open(album)
 	g.login("ada", "SeveralWordsInARow")
 	arrives()
-	g.do("opening the page", chromedp.Navigate(g.base+"/account/second-factors"))
+	g.visit(g.base + "/account/second-factors")
 	g.sees("Second factor")
 	g.inspect("second-factors-none")
 	g.presses("Add an authenticator app")

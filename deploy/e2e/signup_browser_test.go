@@ -47,7 +47,7 @@ func TestSignUpInBrowser(t *testing.T) {
 	site := startWebsite(t)
 	a := s.register(t, "album", site.URL+"/callback", "--name", "Photo Album")
 	g := newGuest(t, s, site)
-	show := func(address string) { t.Helper(); g.do("opening the page", chromedp.Navigate(address)) }
+	show := g.visit
 	const ada, password = "ada@example.com", "three wandering otters"
 
 	g.open(a)

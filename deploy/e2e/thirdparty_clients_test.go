@@ -331,7 +331,8 @@ func TestThirdPartyOIDCClientTS(t *testing.T) {
 	t.Cleanup(site.Close)
 
 	g := newGuest(t, a.system, nil)
-	g.do("opening the page", chromedp.Navigate(site.URL+"/"), chromedp.Click(chromedp.CSS("#login")))
+	g.visit(site.URL + "/")
+	g.do("pressing the button", chromedp.Click(chromedp.CSS("#login")))
 	g.login("john.doe", demoPassword)
 	g.sees("Allow access?")
 	g.presses("Allow")
@@ -356,7 +357,7 @@ func TestThirdPartyOAuth2Proxy(t *testing.T) {
 	proxy := a.run(t, program, "--config", a.write(t, "oauth2-proxy.cfg", config))
 
 	g := newGuest(t, a.system, nil)
-	g.do("opening the page", chromedp.Navigate("http://"+a.address+"/"))
+	g.visit("http://" + a.address + "/")
 	g.login("john.doe", demoPassword)
 	g.sees("Allow access?")
 	g.presses("Allow")
