@@ -1,7 +1,8 @@
 # Reads the output of `go test -v` for any number of packages. It prints one line for a
-# package that passes and the whole output of one that fails. The last line counts the
-# tests, subtests included. The reasons of skipped tests go to the file that `reasons`
-# names, except for tests that -short skips.
+# package that passes and the whole output of one that fails. At the end it lists the tests
+# that failed, with the beginning of what each has logged, and counts the tests, subtests
+# included. The reasons of skipped tests go to the file that `reasons` names, except for
+# tests that -short skips.
 
 # flush_package prints the output of a package, without the tests that passed silently.
 function flush_package(    i, run) {
@@ -12,10 +13,20 @@ function flush_package(    i, run) {
 	n = 0
 }
 
+# keep remembers the beginning of what the running test has logged. The logs of servers are left out.
+function keep() { if (kept[test]++ < 20) logged[test] = logged[test] $0 "\n" }
+
+# forget_logs forgets what the tests of a package have logged.
+function forget_logs() { delete kept; delete logged; in_log = 0 }
+
 { lines[++n] = $0 }
 
+/^=== (RUN|CONT|NAME) /       { test = $3; in_log = 0 }
+/^    [a-z0-9_]+\.go:[0-9]+: / { in_log = 1; keep() }
+in_log && /^        / && !/^ +(time=|---)/ { keep() }
+
 /^ *--- PASS: / { passed++ }
-/^ *--- FAIL: / { failures[++failed] = $3 }
+/^ *--- FAIL: / { failures[++failed] = $3 "\n" logged[$3] }
 
 # A test says why it skips: "left out: WHY" where this machine lacks something, "long test" with -short.
 match($0, /left out: /) { why = substr($0, RSTART + RLENGTH) }
@@ -28,15 +39,15 @@ match($0, /left out: /) { why = substr($0, RSTART + RLENGTH) }
 }
 
 # The last line of a package.
-/^ok  \t/               { print; n = 0; fflush(); next }
+/^ok  \t/               { print; n = 0; forget_logs(); fflush(); next }
 /^\?   \t/              { n = 0; next }
 /^\t.*coverage: /       { n = 0; next }
-/^FAIL\t/               { bad = 1; flush_package(); fflush(); next }
+/^FAIL\t/               { bad = 1; flush_package(); forget_logs(); fflush(); next }
 
 END {
 	flush_package() # output of no package, as when a module does not load
 	if (failed) print "\nFailed:"
-	for (i = 1; i <= failed; i++) print "- " failures[i]
+	for (i = 1; i <= failed; i++) printf "- %s", failures[i]
 	printf "\n%d passed, %d failed", passed, failed
 	if (skipped) printf ", %d skipped", skipped
 	print ""
