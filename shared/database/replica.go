@@ -12,8 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ReplicaAge is the maximum age of what FromReplica returns: that has every commit that the primary acknowledged longer
-// ago.
+// ReplicaAge is how old a result of FromReplica may be: it has every commit that the primary acknowledged longer ago.
 const ReplicaAge = 2 * replicaFresh
 
 const (
@@ -30,6 +29,7 @@ var (
 	errNoReplica     = errors.New("it is no replica: it can be written")
 	errOtherDatabase = errors.New("it is a replica of another server, or its URL names another database")
 	errOtherTimeline = errors.New("it has not yet made a checkpoint on the primary's timeline, or follows another server")
+	errNotChecked    = errors.New("it has not been checked yet")
 )
 
 // Replica is a PostgreSQL server that follows a primary by streaming replication. It is used for reads only while it
@@ -83,28 +83,32 @@ func (r *Replica) Close() error { return r.conns.Close() }
 // Reads returns how many reads the replica has answered, and how many were left to the primary.
 func (r *Replica) Reads() (answered, left int64) { return r.reads.Load(), r.fallbacks.Load() }
 
-// Follow checks until ctx ends whether the replica can be used. It logs when that changes.
+// Follow checks until ctx ends whether the replica can be used. It logs when that changes, and when the reason becomes
+// one that only an administrator can remove.
 func (r *Replica) Follow(ctx context.Context, log *slog.Logger) {
 	defer r.fresh.Store(nil)
-	usable, first := false, true
-	for ctx.Err() == nil {
+	last := errNotChecked // why the replica could not be used; nil if it could
+	for {
 		err := r.check(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err == nil && !usable:
+		case err == nil && last != nil:
 			log.InfoContext(ctx, "the database replica answers reads that may be half a second old")
-		case err != nil && (usable || first):
+		case err != nil && (last == nil || errors.Is(last, errNotChecked) || lasts(err) && !lasts(last)):
 			log.WarnContext(ctx, "the database replica is not used: the primary answers all reads", "error", err)
 		}
-		usable, first = err == nil, false
+		last = err
 		pause := replicaEvery
-		if !usable {
+		if err != nil {
 			pause = replicaPause
 		}
 		wait(ctx, pause)
 	}
 }
+
+// lasts reports whether a reason not to use a replica lasts until an administrator does something.
+func lasts(err error) bool { return errors.Is(err, errNoReplica) || errors.Is(err, errOtherDatabase) }
 
 // wait returns after a time, or when ctx ends.
 func wait(ctx context.Context, d time.Duration) {

@@ -49,6 +49,12 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
+func (b *lockedBuffer) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b.Reset()
+}
+
 // openReplicated starts a primary and its standby, and waits until the standby answers reads. A commit does not wait
 // for the standby.
 func openReplicated(t *testing.T) *replicated {
@@ -107,6 +113,12 @@ func (r *replicated) answers(id string, byReplica bool) {
 		}
 		return morePrimary > primary
 	})
+}
+
+// logs waits until the log has a text.
+func (r *replicated) logs(text string) {
+	r.t.Helper()
+	waitUntil(r.t, "the log: "+text, func() bool { return strings.Contains(r.log.String(), text) })
 }
 
 // must fails the test now if err is not nil.
@@ -173,13 +185,16 @@ func TestReplica(t *testing.T) {
 	r.must(r.standby.Start())
 	r.answers("app", true)
 
-	r.must(r.standby.Promote()) // it is a database of its own from now on
+	r.log.reset()
+	r.replay("pause")
 	r.must(r.DeleteClient(ctx, "app", now))
+	r.logs("the database replica is not used")
+	r.must(r.standby.Promote()) // it is a database of its own from now on
+	r.logs("it can be written")
 	waitUntil(t, "the deletion of the client", func() bool {
 		_, err := r.RecentClient(ctx, "app")
 		return errors.Is(err, record.ErrNotFound)
 	})
-	waitUntil(t, "the log of the promotion", func() bool { return strings.Contains(r.log.String(), "it can be written") })
 }
 
 // A replica of another server, or another database of it, answers nothing: a position says nothing about it.
