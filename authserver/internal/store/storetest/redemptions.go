@@ -94,14 +94,23 @@ func testTakeBackBesideCode(t *testing.T, s *store.Store) {
 // takeBackBeside takes back a redemption while another one is tried again and again, which must succeed in the end.
 func takeBackBeside(t *testing.T, takeBack, redeem func() error) {
 	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- takeBack() }()
+	var failed error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		failed = takeBack()
+	}()
 	err := redeem()
-	for errors.Is(err, grant.ErrCodeUndecided) {
-		err = redeem()
+	for ended := false; errors.Is(err, grant.ErrCodeUndecided) && !ended; err = redeem() {
+		select {
+		case <-done:
+			ended = true
+		default:
+		}
 	}
+	<-done
+	must(t, failed)
 	must(t, err)
-	must(t, <-done)
 }
 
 // expectRevoked checks whether a grant is revoked.
@@ -168,7 +177,6 @@ func testTakeBackDevice(t *testing.T, s *store.Store) {
 	same(t, "grant of the device", first, second)
 }
 
-// A code that was used twice stays used, also if the first attempt is taken back later (RFC 6749 section 4.1.2).
 func testTakeBackBesideDevice(t *testing.T, s *store.Store) {
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "tv")
 	for i := range 30 {
@@ -186,6 +194,7 @@ func testTakeBackBesideDevice(t *testing.T, s *store.Store) {
 	}
 }
 
+// A code that was used twice stays used, also if the first attempt is taken back later (RFC 6749 section 4.1.2).
 func testUndecidedDevice(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
