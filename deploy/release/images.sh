@@ -11,6 +11,7 @@ version=$(git describe --tags --always --dirty)
 
 finish() {
 	local image
+	docker rm --force "$name" >/dev/null 2>&1 || true
 	for image in authserver resourceserver; do
 		docker image rm "$name-$image:first" "$name-$image:second" >/dev/null 2>&1 || true
 	done
@@ -29,10 +30,10 @@ build() {
 # files IMAGE writes a line for each file of an image: mode, owner, size, name and target, then a line for the contents
 # of each. Docker adds some empty files to every container: they are left out.
 files() {
-	local container added=(.dockerenv dev etc/hostname etc/hosts etc/mtab etc/resolv.conf proc sys)
-	container=$(docker create "$1")
-	docker export "$container" >"$temporary/image.tar"
-	docker rm "$container" >/dev/null
+	local added=(.dockerenv dev etc/hostname etc/hosts etc/mtab etc/resolv.conf proc sys)
+	docker create --name "$name" "$1" >/dev/null
+	docker export "$name" >"$temporary/image.tar"
+	docker rm "$name" >/dev/null
 	tar -tvf "$temporary/image.tar" --anchored "${added[@]/#/--exclude=}" --numeric-owner --full-time |
 		awk '{ $4 = $5 = ""; print }' | sort
 	tar -xf "$temporary/image.tar" --anchored "${added[@]/#/--exclude=}" \
