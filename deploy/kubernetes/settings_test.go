@@ -173,7 +173,7 @@ func TestServersHaveTheirSettings(t *testing.T) {
 			"HALLPASS_AUDIENCE":           "https://api.example.com",
 			"HALLPASS_DOCS":               "false",
 			"HALLPASS_ITEMS_DATABASE_URL": "postgres://hallpass@" + name + "-items-rw/" + primary,
-			"HALLPASS_STATUS_LISTS_URL":   "http://" + name + "-authserver-lists:9000/status-lists",
+			"HALLPASS_STATUS_LISTS_URL":   "http://" + name + "-authserver:9000/status-lists",
 		},
 	} {
 		got := environment(podNamed(t, objects, owner), t)

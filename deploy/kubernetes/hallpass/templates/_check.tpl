@@ -13,7 +13,7 @@
 {{- if and $database.url (not (regexMatch "^postgres(ql)?://[^:/@?]+@[^/@?]+/[^/@]+$" $database.url)) -}}
 {{- fail (printf "%s.url: it must be like postgres://USER@HOST/NAME?sslmode=verify-full; the password is in passwordSecret" $where) -}}
 {{- end -}}
-{{- if regexMatch "[?&](host|port|password)=" $database.url -}}
+{{- if regexMatch "[?&](host|port|(ssl)?password)=" $database.url -}}
 {{- fail (printf "%s.url: hosts and ports are before the name of the database, such as postgres://USER@HOST:PORT/NAME; the password is in passwordSecret" $where) -}}
 {{- end -}}
 {{- if and $database.cluster.enabled $database.url -}}
@@ -73,7 +73,7 @@
 {{- fail "authserver.mail.url: it must be like smtps://USER@HOST:PORT; the password is in passwordSecret" -}}
 {{- end -}}
 {{- if and $v.authserver.mail.url (not $v.authserver.mail.from) -}}
-{{- fail "authserver.mail.from: set the sender of mails" -}}
+{{- fail "authserver.mail.from: set the sender of emails" -}}
 {{- end -}}
 {{- if eq $v.keys.authserverSecret $v.keys.apiSecret -}}
 {{- fail "keys.apiSecret: it must be another Secret than keys.authserverSecret; the API must not have its private keys" -}}
