@@ -34,12 +34,12 @@ var (
 	ErrUnavailable = errors.New("database unavailable")
 )
 
-// Pool configures the connections to a database. SQLite ignores PasswordFile and Connections. The
+// Pool configures the connections to a database. SQLite ignores Password and Connections. The
 // zero value has usable defaults.
 type Pool struct {
-	// PasswordFile is the path of a file with the password, in place of the one in the URL; empty for none. It is read
-	// for each connection, as are the files that the URL names: what they contain may be replaced at any time.
-	PasswordFile string
+	// Password, unless nil, returns the password, in place of the one in the URL unless it is empty. It is called for
+	// each connection, and the files that the URL names are read for each, so that all of them may change at any time.
+	Password func() (string, error)
 	// Connections limits how many connections are open; 10 if zero.
 	Connections int
 	// ConnectTimeout limits opening a connection; 5 seconds if zero.

@@ -67,7 +67,10 @@ func newHosts(config *pgx.ConnConfig, fresh func() (*pgx.ConnConfig, error)) *ho
 			stdlib.OptionBeforeConnect(func(_ context.Context, c *pgx.ConnConfig) error {
 				c.ValidateConnect = h.mark(origin{host: i, generation: h.generation.Load()}, validate)
 				now, err := fresh()
-				if err != nil {
+				switch {
+				case errors.Is(err, ErrURL): // the URL was right before
+					return errors.Join(errCredentials, fileError(err))
+				case err != nil:
 					return err
 				}
 				return renew(c, eachHost(now), i)
@@ -77,15 +80,21 @@ func newHosts(config *pgx.ConnConfig, fresh func() (*pgx.ConnConfig, error)) *ho
 	return h
 }
 
-// errHostsChanged means that a file that the URL names now has other hosts.
-var errHostsChanged = errors.New("the hosts of the database have changed: restart the server")
+// Why there are no credentials for a new connection.
+var (
+	// errHostsChanged means that a file that the URL names now has other hosts.
+	errHostsChanged = errors.New("the hosts of the database have changed: restart the server")
+	errCredentials  = errors.New("a file that the URL names, such as the certificate of an authority, cannot be used now")
+)
 
 // renew gives the configuration of the host with this index the credentials of another one.
 func renew(c *pgx.ConnConfig, each []*pgx.ConnConfig, host int) error {
 	if host >= len(each) || each[host].Host != c.Host || each[host].Port != c.Port {
 		return errHostsChanged
 	}
-	c.Password, c.TLSConfig, c.Fallbacks = each[host].Password, each[host].TLSConfig, each[host].Fallbacks
+	now := each[host]
+	c.User, c.Password, c.RequireAuth = now.User, now.Password, now.RequireAuth
+	c.TLSConfig, c.Fallbacks = now.TLSConfig, now.Fallbacks
 	return nil
 }
 

@@ -11,27 +11,47 @@ import (
 // maxPasswordFile limits the file of a password, in bytes.
 const maxPasswordFile = 4 << 10
 
-// ReadPasswordFile returns the password in a file, without the line break at its end, or "" if the path is
-// empty. It does not wait for a pipe that nobody writes to.
-func ReadPasswordFile(path string) (string, error) {
+// OpenPasswordFile returns a function that returns the password in a file, without the line break at its end, or "" if
+// the path is empty. It is safe for concurrent use. The function reads the file each time, since it may be replaced. A
+// pipe can be read only once, so its password stays the same. Neither waits for a pipe that nobody writes to.
+func OpenPasswordFile(path string) (password func() (string, error), err error) {
 	if path == "" {
-		return "", nil
+		return func() (string, error) { return "", nil }, nil
 	}
+	first, regular, err := readPassword(path)
+	if err != nil {
+		return nil, err
+	}
+	return func() (string, error) {
+		if !regular {
+			return first, nil
+		}
+		again, _, err := readPassword(path)
+		return again, err
+	}, nil
+}
+
+// readPassword returns the password in a file, and whether that is a regular file.
+func readPassword(path string) (password string, regular bool, err error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return "", false, err
+	}
 	text, err := io.ReadAll(io.LimitReader(file, maxPasswordFile+1))
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	password := strings.TrimRight(string(text), "\r\n")
+	password = strings.TrimRight(string(text), "\r\n")
 	switch {
 	case password == "":
-		return "", fmt.Errorf("%s is empty", path)
+		return "", false, fmt.Errorf("%s is empty", path)
 	case len(text) > maxPasswordFile:
-		return "", fmt.Errorf("%s has more than %d bytes", path, maxPasswordFile)
+		return "", false, fmt.Errorf("%s has more than %d bytes", path, maxPasswordFile)
 	}
-	return password, nil
+	return password, info.Mode().IsRegular(), nil
 }

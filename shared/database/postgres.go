@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,17 +19,28 @@ import (
 // idleTime is how long an unused connection is kept.
 const idleTime = 5 * time.Minute
 
-// parsePostgres parses the URL. It returns ErrURL in place of pgx's error, which may contain
-// the password.
+// parsePostgres parses the URL. It returns ErrURL in place of pgx's error, which may contain the password, and keeps
+// only what is wrong with a file.
 func parsePostgres(url string) (*pgx.ConnConfig, error) {
 	config, err := parseSecurely(url)
 	if errors.Is(err, ErrURL) {
 		return nil, err
 	}
+	if err := fileError(err); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrURL, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: it must be like postgres://user:password@host:5432/database", ErrURL)
 	}
 	return config, checkAttributes(config)
+}
+
+// fileError returns the part of an error that is about a file, or nil.
+func fileError(err error) error {
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		return file
+	}
+	return nil
 }
 
 // openPostgres opens a pool. It returns ErrURL if the URL cannot be parsed, and ErrUnreachable
@@ -54,10 +66,10 @@ func connectPostgres(ctx context.Context, limits Pool, parse func() (*pgx.ConnCo
 func newConns(limits Pool, parse func() (*pgx.ConnConfig, error)) (*Conns, error) {
 	fresh := func() (*pgx.ConnConfig, error) {
 		config, err := parse()
-		if err != nil {
-			return nil, err
+		if err != nil || limits.Password == nil {
+			return config, err
 		}
-		password, err := ReadPasswordFile(limits.PasswordFile)
+		password, err := limits.Password()
 		config.Password = cmp.Or(password, config.Password)
 		return config, err
 	}

@@ -10,13 +10,16 @@ import (
 	"encoding/binary"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -173,7 +176,9 @@ func TestPostgreSQLRenewedCredentials(t *testing.T) {
 	must(t, os.WriteFile(password, []byte("old\n"), 0o600))
 	server := &greedy{t: t, certificate: own}
 	limits := databasetest.Pool
-	limits.PasswordFile = password
+	var err error
+	limits.Password, err = database.OpenPasswordFile(password)
+	must(t, err)
 	conns, err := database.ConnsDialing("postgres://hallpass@db.example/x?sslmode=verify-full&sslrootcert="+root, limits,
 		server.dial)
 	must(t, err)
@@ -197,6 +202,60 @@ func TestPostgreSQLRenewedCredentials(t *testing.T) {
 	connect("after both were renewed", "new")
 	must(t, os.Remove(password))
 	connect("without the file", nil)
+	must(t, os.WriteFile(password, []byte("new\n"), 0o600))
+	must(t, os.Remove(root))
+	connect("without the authority", nil)
+	if err := conns.PingContext(t.Context()); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), root) ||
+		strings.Contains(err.Error(), "postgres:") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// If a file that the URL names no longer asks for a verified certificate, the password is not sent in clear either.
+func TestPostgreSQLNoLongerVerified(t *testing.T) {
+	t.Parallel()
+	own, root := certificate(t)
+	services := filepath.Join(t.TempDir(), "services")
+	write := func(text string) { must(t, os.WriteFile(services, []byte("[users]\n"+text+"\n"), 0o600)) }
+	write("sslmode=verify-full\nsslrootcert=" + root)
+	server := &greedy{t: t, certificate: own}
+	conns, err := database.ConnsDialing("postgres://hallpass:geheim@db.example/x?service=users&servicefile="+services,
+		databasetest.Pool, server.dial)
+	must(t, err)
+	defer conns.Close()
+	_ = conns.PingContext(t.Context())
+	if got := server.got.Load(); got != "geheim" {
+		t.Errorf("the verified server got %v", got)
+	}
+	write("sslmode=require")
+	server.got = atomic.Value{}
+	_ = conns.PingContext(t.Context())
+	if got := server.got.Load(); got != nil {
+		t.Errorf("the server that is not verified got %v", got)
+	}
+}
+
+// A password that came from a pipe is kept: it cannot be read again. A pipe that nobody writes to does not block.
+func TestPasswordFromPipe(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "pipe")
+	must(t, syscall.Mkfifo(path, 0o600))
+	if _, err := database.OpenPasswordFile(path); err == nil || !strings.Contains(err.Error(), "is empty") {
+		t.Errorf("the error is %v", err)
+	}
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	_, err = w.WriteString("geheim\n")
+	must(t, err)
+	must(t, w.Close())
+	password, err := database.OpenPasswordFile(fmt.Sprintf("/dev/fd/%d", r.Fd()))
+	must(t, err)
+	for range 2 {
+		if got, err := password(); err != nil || got != "geheim" {
+			t.Errorf("the password is %q, %v", got, err)
+		}
+	}
 }
 
 // The error says what to do.

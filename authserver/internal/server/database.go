@@ -23,13 +23,13 @@ const (
 // Database is the settings of the database.
 type Database struct {
 	DatabaseURL              string        `group:"Data" env:"HALLPASS_DATABASE_URL" secret:"" default:"${database_url}" placeholder:"URL" help:"Database of users, clients and grants: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME?sslmode=verify-full for more than one machine (${default})."`
-	DatabasePasswordFile     string        `group:"Data" env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password for PostgreSQL, in place of one in the URL."`
+	DatabasePasswordFile     string        `group:"Data" env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password for PostgreSQL, instead of one in the URL."`
 	DatabaseConnections      int           `group:"Data" env:"HALLPASS_DATABASE_CONNECTIONS" default:"10" placeholder:"N" help:"Maximum number of connections to PostgreSQL of each process (${default})."`
 	DatabaseConnectTimeout   time.Duration `group:"Data" env:"HALLPASS_DATABASE_CONNECT_TIMEOUT" default:"5s" help:"How long connecting to PostgreSQL may take (${default})."`
 	DatabaseStatementTimeout time.Duration `group:"Data" env:"HALLPASS_DATABASE_STATEMENT_TIMEOUT" default:"5s" help:"How long one statement may take in PostgreSQL, and how long SQLite waits for the lock of another program (${default})."`
 
 	MigrateDatabaseURL          string `group:"Data" env:"HALLPASS_MIGRATE_DATABASE_URL" secret:"" placeholder:"URL" help:"The same PostgreSQL database with the role that owns its tables and updates the schema. That of --database-url can then add to the audit log, but neither change it nor delete from it."`
-	MigrateDatabasePasswordFile string `group:"Data" env:"HALLPASS_MIGRATE_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password for --migrate-database-url, in place of one in the URL."`
+	MigrateDatabasePasswordFile string `group:"Data" env:"HALLPASS_MIGRATE_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password for --migrate-database-url, instead of one in the URL."`
 
 	// Wrap, unless nil, wraps the driver of all connections.
 	Wrap store.Wrap `kong:"-"`
@@ -179,11 +179,12 @@ func (s *Settings) useReplica(ctx context.Context, data *store.Store, log *slog.
 
 // limits returns the configuration of the connections. It returns an error for a file with no password.
 func (d Database) limits() (store.Pool, error) {
-	if _, err := database.ReadPasswordFile(d.DatabasePasswordFile); err != nil {
+	password, err := database.OpenPasswordFile(d.DatabasePasswordFile)
+	if err != nil {
 		return store.Pool{}, fmt.Errorf("--database-password-file (HALLPASS_DATABASE_PASSWORD_FILE): %w", err)
 	}
 	return store.Pool{
-		PasswordFile:     d.DatabasePasswordFile,
+		Password:         password,
 		Connections:      d.DatabaseConnections,
 		ConnectTimeout:   d.DatabaseConnectTimeout,
 		StatementTimeout: d.DatabaseStatementTimeout,

@@ -69,8 +69,8 @@ func (s *Settings) transport(data *store.Store) (mail.Transport, error) {
 	if s.Mail.SMTPURL == "" {
 		return nil, nil //nolint:nilnil // there is no transport
 	}
-	password := func() (string, error) { return database.ReadPasswordFile(s.Mail.SMTPPasswordFile) }
-	if _, err := password(); err != nil {
+	password, err := database.OpenPasswordFile(s.Mail.SMTPPasswordFile)
+	if err != nil {
 		return nil, fmt.Errorf("--smtp-password-file (HALLPASS_SMTP_PASSWORD_FILE): %w", err)
 	}
 	transport, err := mail.NewSMTP(mail.SMTPConfig{URL: s.Mail.SMTPURL, Password: password, From: s.Mail.MailFrom})
@@ -100,7 +100,7 @@ func (s *Settings) startMail(ctx context.Context, cfg *web.Config, data *store.S
 		return program.WithCode(program.ExitUsage, fmt.Errorf("--mail-templates (HALLPASS_MAIL_TEMPLATES): %w", err))
 	}
 	if s.inboxOn() {
-		log.WarnContext(ctx, "--mail-inbox (HALLPASS_MAIL_INBOX) keeps mails in place of sending them: use it to try "+
+		log.WarnContext(ctx, "--mail-inbox (HALLPASS_MAIL_INBOX) keeps emails instead of sending them: use it to try "+
 			"Hallpass out only")
 	}
 	sender := mail.Config{

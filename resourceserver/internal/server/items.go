@@ -17,7 +17,7 @@ import (
 // Items is the settings of the database of items.
 type Items struct {
 	ItemsDatabaseURL          string `group:"Data" env:"HALLPASS_ITEMS_DATABASE_URL" secret:"" placeholder:"URL" help:"Database of items: sqlite:PATH for one server, or postgres://USER:PASSWORD@HOST/NAME?sslmode=verify-full for more. Without one, the API stores no items, and none can be written."`
-	ItemsDatabasePasswordFile string `group:"Data" env:"HALLPASS_ITEMS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password for PostgreSQL, in place of one in the URL."`
+	ItemsDatabasePasswordFile string `group:"Data" env:"HALLPASS_ITEMS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password for PostgreSQL, instead of one in the URL."`
 	ItemsDatabaseConnections  int    `group:"Data" env:"HALLPASS_ITEMS_DATABASE_CONNECTIONS" default:"10" placeholder:"N" help:"Maximum number of connections to PostgreSQL of each process (${default})."`
 }
 
@@ -39,10 +39,11 @@ func (s *Items) open(ctx context.Context, traces *tracing.Tracer, log *slog.Logg
 	if s.ItemsDatabaseURL == "" {
 		return nil, nil //nolint:nilnil // no items are stored
 	}
-	if _, err := database.ReadPasswordFile(s.ItemsDatabasePasswordFile); err != nil {
+	password, err := database.OpenPasswordFile(s.ItemsDatabasePasswordFile)
+	if err != nil {
 		return nil, fmt.Errorf("--items-database-password-file (HALLPASS_ITEMS_DATABASE_PASSWORD_FILE): %w", err)
 	}
-	limits := database.Pool{PasswordFile: s.ItemsDatabasePasswordFile, Connections: s.ItemsDatabaseConnections}
+	limits := database.Pool{Password: password, Connections: s.ItemsDatabaseConnections}
 	if traces != nil {
 		system := "postgresql"
 		if strings.HasPrefix(s.ItemsDatabaseURL, "sqlite:") {
