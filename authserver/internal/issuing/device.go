@@ -137,15 +137,14 @@ func (s *Service) WaitingDevice(ctx context.Context, u UserCode) (Device, error)
 		return Device{}, err
 	}
 	code, err := s.cfg.Store.DeviceByUserCode(ctx, secret.Digest(u.Code), now)
-	if err != nil {
-		if errors.Is(err, grant.ErrCodeUnknown) {
-			s.cfg.Log.WarnContext(ctx, "unknown user code", "event", "user_code_unknown",
-				"user", u.User.ID, "address", u.Address)
-		}
+	if errors.Is(err, grant.ErrCodeUnknown) {
+		s.cfg.Log.WarnContext(ctx, "unknown user code", "event", "user_code_unknown",
+			"user", u.User.ID, "address", u.Address)
 		return Device{}, err
 	}
-	// Only this try is given back: a guesser can have valid codes of their own.
-	if err := s.cfg.Store.GiveBackTry(ctx, tries); err != nil {
+	// The code was right, or is not known to be wrong. Only this try is given back, also if the request has ended: a
+	// guesser can have valid codes of their own.
+	if err := errors.Join(err, s.cfg.Store.GiveBackTry(context.WithoutCancel(ctx), tries)); err != nil {
 		return Device{}, err
 	}
 	d, err := s.describe(ctx, code)
