@@ -104,7 +104,7 @@ func (d *Documents) Check(id string) error {
 // Client returns the client whose metadata are at the URL id. It may have the allowed scope. The error says
 // what is wrong with the document, for the client's developers.
 func (d *Documents) Client(ctx context.Context, id string, allowed oauth.Scope) (client.Client, error) {
-	m, fetchedAt, err := d.metadata(ctx, id)
+	m, fetchedAt, err := d.metadata(ctx, outbound.ClientMetadata, id)
 	if err != nil {
 		return client.Client{}, err
 	}
@@ -125,11 +125,14 @@ func (d *Documents) Client(ctx context.Context, id string, allowed oauth.Scope) 
 	return c, nil
 }
 
+// Has reports whether Client needs no request.
+func (d *Documents) Has(id string) bool { return d.guard.Has(outbound.ClientMetadata, id) }
+
 // Assertion returns how the client whose metadata are at the URL id authenticates by assertions, as the document says
 // now. It is the zero value if the client does not. The error wraps outbound.ErrUnavailable if the document may be
-// fetched later.
+// fetched later. It is for clients that a user has allowed something.
 func (d *Documents) Assertion(ctx context.Context, id string) (client.Assertion, error) {
-	m, _, err := d.metadata(ctx, id)
+	m, _, err := d.metadata(ctx, outbound.KeptClientMetadata, id)
 	if err != nil {
 		return client.Assertion{}, err
 	}
@@ -139,11 +142,15 @@ func (d *Documents) Assertion(ctx context.Context, id string) (client.Assertion,
 }
 
 // metadata returns what the document at the URL id says, and when it was fetched.
-func (d *Documents) metadata(ctx context.Context, id string) (m Metadata, fetchedAt time.Time, err error) {
+func (d *Documents) metadata(
+	ctx context.Context,
+	kind *outbound.Kind,
+	id string,
+) (m Metadata, fetchedAt time.Time, err error) {
 	if err := d.Check(id); err != nil {
 		return Metadata{}, time.Time{}, err
 	}
-	document, err := d.guard.Get(ctx, outbound.ClientMetadata, id)
+	document, err := d.guard.Get(ctx, kind, id)
 	if err != nil {
 		return Metadata{}, time.Time{}, fmt.Errorf("the document could not be fetched: %w", err)
 	}

@@ -116,7 +116,7 @@ func (k *kindState) resolve(ctx context.Context, host string) ([]netip.Addr, err
 	return found[:min(len(found), maxAddresses)], k.allowAddress(found[0])
 }
 
-// allowAddress counts a request to the network of an address, apart from those to a host of the same text.
+// allowAddress counts a request to the network of an address. The prefix keeps it apart from a host of the same text.
 func (k *kindState) allowAddress(ip netip.Addr) error {
 	return k.allow("address " + ratelimit.Network(ip.String()))
 }

@@ -12,7 +12,8 @@
 //   - No proxy, no redirect, no cookie, no credentials, no compression, no reuse of connections.
 //   - A limit on the size and media type of the response, on the time, on how often a host and an
 //     address get a request, and on the number of requests at once. Where strangers choose the URLs, a host
-//     and an address have a smaller limit of their own, so that a few slow ones do not keep others waiting.
+//     and an address have a smaller limit of their own, so that a few slow ones do not keep others waiting. Names
+//     are free, and resolving one may take long, so callers must limit how often they ask for a stranger.
 //   - Documents and failures are cached, a bounded number of each kind, and concurrent requests
 //     for one document become one.
 package outbound

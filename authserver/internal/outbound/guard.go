@@ -112,7 +112,13 @@ func (g *Guard) Check(rawURL string) error {
 // administrator; it has been logged. It wraps ErrUnavailable if a later call may succeed, also if ctx ends:
 // the request then goes on, for others who wait for it.
 func (g *Guard) Get(ctx context.Context, kind *Kind, rawURL string) (Document, error) {
-	return g.get(ctx, kind, rawURL, maxFresh)
+	return g.get(ctx, kind, rawURL, false)
+}
+
+// Has reports whether Get returns a document, or its failure, without a request.
+func (g *Guard) Has(kind *Kind, rawURL string) bool {
+	_, ok := g.state(kind).cache.get(rawURL, g.now())
+	return ok
 }
 
 // Refresh is Get, but fetches a document again that was fetched more than a minute ago. It is for
@@ -120,17 +126,18 @@ func (g *Guard) Get(ctx context.Context, kind *Kind, rawURL string) (Document, e
 // document until it expires, and Refresh returns the failure for a minute if it
 // wraps ErrUnavailable.
 func (g *Guard) Refresh(ctx context.Context, kind *Kind, rawURL string) (Document, error) {
-	return g.get(ctx, kind, rawURL, minFresh)
+	return g.get(ctx, kind, rawURL, true)
 }
 
-func (g *Guard) get(ctx context.Context, kind *Kind, rawURL string, maxAge time.Duration) (Document, error) {
+func (g *Guard) get(ctx context.Context, kind *Kind, rawURL string, refresh bool) (Document, error) {
 	k := g.state(kind)
 	now := g.now()
-	if e, ok := k.cache.get(rawURL, now); ok && (e.err != nil || now.Sub(e.tried) <= maxAge) {
-		if maxAge == minFresh && e.err == nil {
-			return e.document, e.refreshErr
-		}
+	e, ok := k.cache.get(rawURL, now)
+	switch {
+	case ok && (e.err != nil || !refresh):
 		return e.document, e.err
+	case ok && now.Sub(e.tried) <= minFresh:
+		return e.document, e.refreshErr
 	}
 	flight := k.flights.DoChan(rawURL, func() (any, error) { return k.fetchAndStore(context.WithoutCancel(ctx), rawURL) })
 	select {
@@ -166,7 +173,7 @@ func (g *Guard) Post(ctx context.Context, kind *Kind, rawURL, contentType string
 	return g.PostSigned(ctx, kind, rawURL, http.Header{"Content-Type": {contentType}}, body)
 }
 
-// PostSigned is Post with a header, such as one with a signature of the body. It must not be changed meanwhile.
+// PostSigned is Post with a header, such as one with a signature of the body.
 func (g *Guard) PostSigned(ctx context.Context, kind *Kind, rawURL string, header http.Header, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()

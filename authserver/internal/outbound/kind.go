@@ -10,7 +10,7 @@ import (
 
 // Kind is a kind of document or of notification.
 type Kind struct {
-	// Name is what errors and the log call it, such as "webhook". It tells whose URL it is.
+	// Name is what errors and the log call it, such as "webhook". Two kinds may have the same name.
 	Name string
 	// MaxBytes bounds a document. The body of the response to a notification is not read.
 	MaxBytes int64
@@ -18,8 +18,8 @@ type Kind struct {
 	MediaTypes []string
 	// MaxEntries bounds how many documents and failures are cached.
 	MaxEntries int
-	// MaxAtHost bounds how many requests run at once to a host and to an address; 0 for no bound of its own. It is for
-	// kinds whose URLs are strangers'.
+	// MaxAtHost limits how many requests run at once to a host and to an address; 0 means no limit. It is for kinds
+	// whose URLs strangers choose.
 	MaxAtHost int
 	// SecretURLs says that URLs may have secrets: errors and the log have only their scheme and host.
 	SecretURLs bool
@@ -27,8 +27,15 @@ type Kind struct {
 
 // The kinds of documents and notifications.
 var (
-	// ClientMetadata is a client ID metadata document.
+	// ClientMetadata is a client ID metadata document, of which an authorization request has the URL: a stranger may
+	// have chosen it.
 	ClientMetadata = &Kind{
+		Name: "client metadata document", MaxBytes: 5 << 10, MaxEntries: 1000, MediaTypes: []string{"application/json"},
+		MaxAtHost: maxOfStranger,
+	}
+	// KeptClientMetadata is a client ID metadata document of a client that a user has allowed something. It is a kind of
+	// its own, so that requests by strangers do not delay those clients.
+	KeptClientMetadata = &Kind{
 		Name: "client metadata document", MaxBytes: 5 << 10, MaxEntries: 1000, MediaTypes: []string{"application/json"},
 		MaxAtHost: maxOfStranger,
 	}
@@ -82,6 +89,7 @@ func (g *Guard) state(kind *Kind) *kindState {
 				DialContext:            k.dial,
 				DisableCompression:     true,
 				DisableKeepAlives:      true, // each request checks its address
+				TLSHandshakeTimeout:    g.timeout,
 				MaxResponseHeaderBytes: maxHeader,
 			}),
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

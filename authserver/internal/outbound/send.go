@@ -65,7 +65,7 @@ func (k *kindState) send(
 	if err != nil {
 		return nil, nil, err
 	}
-	r.Header = header
+	r.Header = header.Clone()
 	r.Header.Set("User-Agent", userAgent)
 	resp, err := k.client.Do(r)
 	if err != nil {

@@ -76,3 +76,28 @@ func TestRequestsAtOnceToOneHost(t *testing.T) {
 		})
 	}
 }
+
+// A server that accepts connections and never responds to the TLS handshake does not keep its address busy.
+func TestNoHandshake(t *testing.T) {
+	t.Parallel()
+	resolver := lookup(func(string) string { return "93.184.216.34" })
+	f := start(t, nil, func(cfg *outbound.Config) { cfg.Resolver, cfg.Timeout = resolver, 50*time.Millisecond })
+	outbound.SetDial(f.guard, outbound.ClientMetadata, nil, func(context.Context, string, string) (net.Conn, error) {
+		conn, silent := net.Pipe()
+		t.Cleanup(func() { _ = silent.Close() })
+		return conn, nil
+	})
+	for i := range 3 * outbound.MaxOfStranger {
+		f.wait(time.Second) // the limit on requests a second
+		for busy, end := true, time.Now().Add(time.Minute); busy; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("the address stays busy")
+			}
+			_, err := f.guard.Get(t.Context(), outbound.ClientMetadata, fmt.Sprintf("https://n%d.silent.example/", i))
+			busy = errors.Is(err, outbound.ErrBusy)
+			if !busy && !errors.Is(err, outbound.ErrUnavailable) {
+				t.Fatalf("request %d: %v, want ErrUnavailable", i, err)
+			}
+		}
+	}
+}

@@ -73,10 +73,10 @@ func (a *clientAuth) verifyAssertion(r *http.Request, c client.Client, given cre
 	return &assertionError{reason: reason, response: a.countFailure(r, given.id, errAssertion)}
 }
 
-// checkAssertion is Verify with the keys that the client has now: those in a client metadata document may have changed
-// since a user last allowed the client something.
+// checkAssertion is Verify with the keys that the client has now: a client metadata document may have changed since a
+// user last allowed the client something.
 func (a *clientAuth) checkAssertion(ctx context.Context, c client.Client, text string) error {
-	if c.Source == client.SourceDocument && c.Assertion.JWKS != "" {
+	if c.Source == client.SourceDocument && c.Assertion.Enabled() {
 		current, err := a.documents.Assertion(ctx, c.ID)
 		if errors.Is(err, outbound.ErrUnavailable) {
 			return err

@@ -116,12 +116,15 @@ func TestKeysOfStrangers(t *testing.T) {
 	s.addSigner("signs", client.Assertion{JWKSURI: d.url + "/jwks.json"})
 	const atOnce = 4 // requests of the strangers' kind to one host
 	for i := range atOnce {
-		id := fmt.Sprint("https://", i, ".example/client.json")
+		path, keys := fmt.Sprint("/client/", i), fmt.Sprint(d.url, "/slow/", i)
+		id := d.url + path
+		d.set(path, fmt.Sprintf(`{"client_id":%q,"client_name":"Slow","redirect_uris":["https://app.example/"],`+
+			`"token_endpoint_auth_method":"private_key_jwt","jwks_uri":%q}`, id, keys))
 		s.must(s.data.AddUnregistered(t.Context(), client.Client{
 			ID: id, Name: "Slow", Source: client.SourceDocument, SecretDigest: client.NoSecret, CreatedAt: s.clock(),
 			LastUsedAt: s.clock(), Grants: []oauth.GrantType{oauth.GrantAuthorizationCode}, Scope: oauth.Scope{"items:read"},
 			RedirectURIs: []string{"https://app.example/"},
-			Assertion:    client.Assertion{JWKSURI: fmt.Sprint(d.url, "/slow/", i)},
+			Assertion:    client.Assertion{JWKSURI: keys},
 		}))
 		r := s.request(asserted(key.sign(s.ownClaims(id, nil), nil)))
 		go func() { _ = s.serve(r) }()

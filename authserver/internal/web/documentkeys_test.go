@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,10 +10,14 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 )
 
-// A client whose metadata document has its keys authenticates by those that the document has now, not by those of the
-// last consent (RFC 7591 section 2, jwks): a key that has leaked ends when the cached document does.
+// A client of a metadata document authenticates by the keys that the document has or names now, not by those of the
+// last consent (RFC 7591 section 2, jwks and jwks_uri): a key that has leaked ends when the cached document does.
 func TestKeysInDocument(t *testing.T) {
 	t.Parallel()
 	d := newDocumentSite(t, "all")
@@ -84,4 +89,38 @@ func TestKeysInDocument(t *testing.T) {
 	d.wait(time.Minute)
 	expect("both keys", first, "")
 	expect("both keys", second, "")
+}
+
+// A client that was stored with the URL of its keys has those that its document names now.
+func TestKeysElsewhere(t *testing.T) {
+	t.Parallel()
+	s, d := newSiteWithDocuments(t)
+	id := d.url + "/client.json"
+	old, now := newSigner(t, jose.ES256, "1"), newSigner(t, jose.ES256, "2")
+	publish := func(uri string) {
+		d.set("/client.json", fmt.Sprintf(`{"client_id":%q,"client_name":"Agent","redirect_uris":["http://localhost/cb"],`+
+			`"token_endpoint_auth_method":"private_key_jwt","jwks_uri":%q}`, id, uri))
+	}
+	d.set("/old.json", jwks(t, old))
+	d.set("/new.json", jwks(t, now))
+	s.must(s.data.AddUnregistered(t.Context(), client.Client{
+		ID: id, Name: "Agent", Source: client.SourceDocument, Scope: oauth.Scope{"profile"},
+		Grants: []oauth.GrantType{oauth.GrantAuthorizationCode}, RedirectURIs: []string{"http://localhost/cb"},
+		SecretDigest: client.NoSecret, Assertion: client.Assertion{JWKSURI: d.url + "/old.json"},
+		CreatedAt: s.clock(), LastUsedAt: s.clock(),
+	}))
+	expect := func(what string, key *signer, want string) {
+		t.Helper()
+		got := s.post(asserted(key.sign(s.ownClaims(id, nil), nil), "grant_type", "authorization_code", "code", "x",
+			"redirect_uri", "http://localhost/cb", "code_verifier", verifier))
+		if got.body["error"] != want {
+			t.Errorf("%s: %d %v, want %q", what, got.status, got.body["error"], want)
+		}
+	}
+	publish(d.url + "/old.json")
+	expect("the key of the document", old, "invalid_grant")
+	publish(d.url + "/new.json")
+	s.wait(6 * time.Minute)
+	expect("the key that the document named before", old, "invalid_client")
+	expect("the key that it names now", now, "invalid_grant")
 }

@@ -18,6 +18,8 @@ type endpoints struct {
 	auth *clientAuth
 	// registrations counts registrations by network.
 	registrations *ratelimit.Limiter
+	// documents counts fetched client metadata documents by the network of the browser.
+	documents *ratelimit.Limiter
 	// registrationsFull is until when no client is registered, because there are too many; Unix nanoseconds.
 	registrationsFull atomic.Int64
 	answers           *prometheus.CounterVec
@@ -35,6 +37,7 @@ func newEndpoints(cfg Config) *endpoints {
 		cfg:           cfg,
 		auth:          newClientAuth(cfg),
 		registrations: ratelimit.New(cfg.Now, registrationBurst, registrationInterval),
+		documents:     ratelimit.New(cfg.Now, documentBurst, documentInterval),
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hallpass_oauth_requests_total",
 			Help: "Requests to the OAuth endpoints by endpoint and result: ok, the error code that the client is told, " +

@@ -3,16 +3,26 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
+	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
+)
+
+// Limits on the documents that are fetched for the browsers of a network (ratelimit.SiteNetwork). A fetch may take
+// seconds, and only a few run at once.
+const (
+	documentBurst    = 8
+	documentInterval = time.Second
 )
 
 // documentClient returns the client of an authorization request whose client_id is a URL. The document is
@@ -48,7 +58,12 @@ func (e *endpoints) documentClient(r *http.Request, a *authorization) (client.Cl
 		return client.Client{}, brokenLink(say("The request from the app at {host} is not valid.", host),
 			say("Please tell its developers: {problem}.", problem.Description))
 	}
-	c, err := e.cfg.Documents.Client(r.Context(), id, allowed)
+	var c client.Client
+	if e.cfg.Documents.Has(id) || e.documents.Allow(ratelimit.SiteNetwork(httpserver.Host(r.RemoteAddr))) {
+		c, err = e.cfg.Documents.Client(r.Context(), id, allowed)
+	} else {
+		err = fmt.Errorf("%w from the browser's network", outbound.ErrBusy)
+	}
 	if err == nil {
 		return c, nil
 	}

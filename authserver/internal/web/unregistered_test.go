@@ -182,6 +182,40 @@ func TestDocumentIsFetchedLast(t *testing.T) {
 	}
 }
 
+// The browsers of one network cannot have any number of documents fetched, which takes the time of others. A document
+// that is cached does not count.
+func TestDocumentsOfOneNetwork(t *testing.T) {
+	t.Parallel()
+	d := newDocumentSite(t, "all")
+	from := func(address, path string) int {
+		r := httptest.NewRequest(http.MethodGet, "/authorize?"+d.query(path).Encode(), nil)
+		r.RemoteAddr = address
+		return d.serve(r).status
+	}
+	for i := range 20 {
+		want := http.StatusOK
+		if i >= 8 {
+			want = http.StatusServiceUnavailable
+		}
+		if got := from(fmt.Sprintf("[2001:db8:1:%d::1]:1000", i), fmt.Sprintf("/%d.json", i)); got != want {
+			t.Errorf("document %d: status %d, want %d", i, got, want)
+		}
+	}
+	if n := d.requests.Load(); n != 8 {
+		t.Errorf("%d requests for documents, want 8", n)
+	}
+	if got := from("[2001:db8:1::1]:1000", "/0.json"); got != http.StatusOK {
+		t.Errorf("a cached document: status %d", got)
+	}
+	if got := from("[2001:db8:2::1]:1000", "/20.json"); got != http.StatusOK {
+		t.Errorf("another network: status %d", got)
+	}
+	d.wait(time.Second)
+	if got := from("[2001:db8:1::1]:1000", "/21.json"); got != http.StatusOK {
+		t.Errorf("later: status %d", got)
+	}
+}
+
 // Malformed documents are refused with a text for the developers. What the server does not know is ignored.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
