@@ -122,18 +122,15 @@ var errThrottled = errors.New("throttled")
 func (s *Store) ReserveTry(ctx context.Context, key account.FailureKey, now time.Time) (bool, error) {
 	forget := seconds(now.Add(-account.ForgetAfter))
 	err := s.inTx(ctx, "count login", func(ctx context.Context, tx transaction) error {
-		statement, want := reserveTry, int64(2)
-		args := []any{key.Account, key.CountedAt(), seconds(now), forget, seconds(now.Add(account.ClockMargin))}
+		statement, want, places := reserveTry, int64(2), []any{key.Network, key.Neighborhood}
 		switch {
 		case key.Browser != "":
-			statement, want = reserveBrowserTry, 1
+			statement, want, places = reserveBrowserTry, 1, nil
 		case key.AddressKnown:
 			statement, want = reserveKnownTry, 1
-			fallthrough
-		default:
-			args = append(args, key.Network, key.Neighborhood)
 		}
-		n, err := changed(ctx, tx, "count login", statement, args...)
+		args := []any{key.Account, key.CountedAt(), seconds(now), forget, seconds(now.Add(account.ClockMargin))}
+		n, err := changed(ctx, tx, "count login", statement, append(args, places...)...)
 		if err != nil {
 			return err
 		}
