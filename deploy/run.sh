@@ -7,8 +7,8 @@
 #   VAR_DIR                               folder of the keys, the databases and the logs
 #   HALLPASS_ALLOWED_ORIGINS              origins of further web pages that may call the servers
 #
-# HALLPASS_ITEMS_DATABASE_URL= (empty) runs an API that stores no items. The servers' other HALLPASS_ variables work too, except those for addresses, which both
-# servers would read.
+# HALLPASS_ITEMS_DATABASE_URL= (empty) runs an API that stores no items. The servers' other HALLPASS_ variables work too,
+# except those for addresses, which both servers would read.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 umask 077
@@ -218,7 +218,7 @@ Authorization server  $(url "$AUTH_LISTEN")
 API                   $call
 Try it in a browser   $call/docs
 Administration        $(url "$AUTH_LISTEN")/admin
-Mails to users        ${HALLPASS_SMTP_URL:-$(url "$AUTH_ADMIN_LISTEN")/mail}
+Emails to users        ${HALLPASS_SMTP_URL:-$(url "$AUTH_ADMIN_LISTEN")/mail}
 Demo users            john.doe / securepassword   and   jane.smith / anothersecurepass
 
 Log in, then call the API:

@@ -13,9 +13,9 @@ import (
 
 // Errors of CopyTo.
 var (
-	// ErrNotEmpty means that a database that something is copied to has rows already.
+	// ErrNotEmpty means that the database to copy to already has rows.
 	ErrNotEmpty = errors.New("the database is not empty")
-	// ErrCopyDiffers means that a copy is not the same as the original.
+	// ErrCopyDiffers means that the copy differs from the original.
 	ErrCopyDiffers = errors.New("the copy differs from the original")
 	// ErrCopyUnknown means that the connection was lost while a copy was committed: it is complete, or nothing was
 	// copied.

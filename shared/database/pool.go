@@ -13,9 +13,8 @@ type Conns struct {
 	*sql.DB
 	// CallTimeout limits one call. Only tests change it.
 	CallTimeout time.Duration
-	// statements keeps prepared statements by their text. Compiling them for every call costs
-	// a quarter of a refresh request on SQLite. Transactions, which only logins and
-	// administration need, compile theirs. It is nil for PostgreSQL: pgx keeps its own.
+	// statements keeps prepared statements by their text. Compiling them for every call costs a quarter of a refresh
+	// request on SQLite. Transactions use them too: see preparedTx. It is nil for PostgreSQL: pgx keeps its own.
 	statements *sync.Map
 }
 

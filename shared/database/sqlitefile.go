@@ -57,7 +57,7 @@ type SQLiteLock struct {
 
 // LockSQLite locks the file of a database for this process. All changes are then in the file itself, and
 // none in those beside it. It returns ErrInUse if a server or a command uses the database, and ErrDamaged if SQLite
-// cannot read it, which does not tell whether one does: see LockDamagedSQLite.
+// cannot read the file. Then it is not known whether another process uses it: see LockDamagedSQLite.
 //
 // As long as the lock is held, this process must not open the file in another way: the kernel would drop
 // the lock when that is closed.

@@ -17,9 +17,9 @@ var errOldTimeline = errors.New("another primary has replaced this one; if you h
 // timelines knows the newest timeline that a connection was on. PostgreSQL begins a timeline with a higher number when
 // a standby is promoted.
 //
-// A primary that was frozen, with its machine, does not know that another one was promoted meanwhile. When it goes on,
-// it takes itself for the primary until somebody stops it, and says of new logins that they do not exist. So a process
-// that has seen the new primary connects to the old one no more.
+// A primary that was frozen, with its machine, does not know that another one was promoted meanwhile. When it wakes up,
+// it believes that it is still the primary until somebody stops it, and says that new logins do not exist. So a process
+// that has seen the new primary never connects to the old one again.
 type timelines struct{ newest atomic.Int64 }
 
 // see records the timeline of a new connection; 0 if it is not known. It reports whether it is newer than those of

@@ -20,7 +20,7 @@ type Tx interface {
 // returns the error.
 //
 // Steps may be called more than once: on SQLite because other writes may share the transaction, and on PostgreSQL
-// because it ends one of the transactions that wait for each other. So steps must assign its results, not append to
+// because it aborts one of two deadlocked transactions. So steps must assign its results, not append to
 // them or increment them. It must not call another method that writes: that would deadlock.
 func (d *DB) InTx(ctx context.Context, doing string, steps func(context.Context, Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, d.Write.CallTimeout)
@@ -68,8 +68,8 @@ const (
 	deadlockPause = 20 * time.Millisecond
 )
 
-// inTxAgain is inTx, but runs steps again if PostgreSQL has ended the transaction because it and others waited for each
-// other's locks. Nothing of it is left then. Most transactions lock in the same order, but those that end the logins of
+// inTxAgain is inTx with retries: if PostgreSQL has rolled the transaction back to break a deadlock, it runs steps
+// again. Most transactions lock in the same order, but those that end the logins of
 // a user and those that end the logins at several clients cannot.
 func (c *Conns) inTxAgain(ctx context.Context, doing string, steps func(context.Context, Tx) error) (err error) {
 	for range deadlockTries {

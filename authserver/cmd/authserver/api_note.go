@@ -49,7 +49,7 @@ func (c *apiAddCommand) secretNote(ring *keyring.Ring) string {
 		return note // the default API reads public keys, or a file of its own
 	}
 	return note + fmt.Sprintf("note: %s now has the secrets of several APIs: give it to the authorization server only. "+
-		"A running default API that reads it goes on with the keys it has and does not follow the next rotation: "+
+		"A running default API that reads it keeps using the keys that it has, and will miss the next rotation: "+
 		"run 'authserver key export %s NEW', and restart that API with --keys-file NEW (HALLPASS_KEYS_FILE)\n",
 		c.KeysFile, c.KeysFile)
 }

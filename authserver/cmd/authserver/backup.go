@@ -26,8 +26,8 @@ type backupCommand struct {
 
 // Help says what is not in the file.
 func (c *backupCommand) Help() string {
-	return `Servers go on meanwhile. The file has the database as it is at one moment; only its owner can read it.
-It gets its name when it is complete and on the disk.
+	return `Servers keep running meanwhile. The file has the database as it is at one moment; only its owner can read it.
+It gets its name once it is complete and on disk.
 
 It does not have the signing keys, which are in the keys file: copy that, too, and keep both as you keep passwords.
 'authserver restore' puts the file back.`

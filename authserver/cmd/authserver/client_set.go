@@ -22,7 +22,7 @@ type clientSetCommand struct {
 	NoKeys       bool         `help:"The client no longer authenticates by assertions: it has a secret."`
 	NoSecret     bool         `help:"The client no longer has a secret: it authenticates by assertions."`
 	Name         *string      `placeholder:"NAME" help:"Display name."`
-	Grant        []string     `enum:"${grant_types}" placeholder:"TYPE" help:"Grant type that it may use, in place of all that it may use now. Repeat for more."`
+	Grant        []string     `enum:"${grant_types}" placeholder:"TYPE" help:"Grant type that it may use, instead of all that it may use now. Repeat for more."`
 	Scope        *string      `placeholder:"SCOPES" help:"Scopes that the client's tokens may have, separated by spaces. Replaces the current ones."`
 	AddScope     []string     `placeholder:"SCOPES" sep:"none" help:"Scopes to add to the current ones, separated by spaces. Repeat for more."`
 	RemoveScope  []string     `placeholder:"SCOPES" sep:"none" help:"Scopes to remove from the current ones, separated by spaces. Repeat for more."`
@@ -34,7 +34,7 @@ type clientSetCommand struct {
 	ExchangeTo     []string `placeholder:"AUDIENCE" sep:"none" help:"API that the client may exchange them for. Replaces all current ones. Repeat for more; a single empty one removes all."`
 	WithoutPKCE    *bool    `name:"without-pkce" negatable:"" help:"Whether the client, which has a secret, may leave out PKCE."`
 	RequirePAR     *bool    `name:"require-par" negatable:"" help:"Whether the client must push its authorization requests (RFC 9126)."`
-	SecondFactor   *bool    `name:"require-second-factor" negatable:"" help:"Whether users must log in to the client with a second factor. Existing logins go on until they end or the client asks again."`
+	SecondFactor   *bool    `name:"require-second-factor" negatable:"" help:"Whether users must log in to the client with a second factor. Existing logins continue until they end or the client asks again."`
 	Admin          *bool    `negatable:"" help:"Whether the client, a service, may have tokens of the admin API for itself."`
 	DPoP           *bool    `name:"dpop" negatable:"" help:"Whether all token requests of the client must have a DPoP proof (RFC 9449)."`
 	IDTokenAlg     *string  `name:"id-token-alg" placeholder:"ALG" help:"Algorithm of its ID tokens: RS256, ES256 or EdDSA."`

@@ -21,7 +21,7 @@ type copyCommand struct {
 	From string `arg:"" help:"Database to copy: sqlite:PATH. No server may use it."`
 	To   string `arg:"" help:"PostgreSQL database without users, clients and grants: postgres://USER@HOST/NAME?sslmode=verify-full."`
 
-	DatabasePasswordFile string `group:"Data" env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password for PostgreSQL, in place of one in the URL."`
+	DatabasePasswordFile string `group:"Data" env:"HALLPASS_DATABASE_PASSWORD_FILE" placeholder:"PATH" help:"File with the password for PostgreSQL, instead of one in the URL."`
 }
 
 // Help explains what becomes of tokens.

@@ -21,7 +21,7 @@ type keyCommands struct {
 	List   keyListCommand   `cmd:"" help:"List the keys of a JWK Set and their state."`
 	Rotate keyRotateCommand `cmd:"" help:"Add a key that replaces the current one. Running servers notice it."`
 
-	RotateSecret keyRotateSecretCommand `cmd:"" name:"rotate-secret" help:"Do the same to Kubernetes Secrets, from a pod."`
+	RotateSecret keyRotateSecretCommand `cmd:"" name:"rotate-secret" help:"Rotate keys in Kubernetes Secrets, from a pod."`
 }
 
 type keyInitCommand struct {

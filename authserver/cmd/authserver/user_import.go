@@ -122,7 +122,7 @@ func (c *userImportCommand) report(
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s: %w; run the command again to go on", c.File, err)
+		return fmt.Errorf("%s: %w; run the command again to continue", c.File, err)
 	case n.refused > 0:
 		return fmt.Errorf("not imported: %s", count(n.refused, "user"))
 	}

@@ -22,7 +22,7 @@ type userSetCommand struct {
 	Email               *string  `placeholder:"ADDRESS" help:"Email address, which is not verified until --email-verified says so. An empty one removes it."`
 	Verified            *bool    `name:"email-verified" negatable:"" help:"Whether somebody has checked that the email address is the user's."`
 	VerifyEmail         bool     `help:"Send an email with a link to verify the email address."`
-	Group               []string `placeholder:"NAME" sep:"none" help:"Group that the user is in, in place of all current ones. Repeat for more; a single empty one removes all."`
+	Group               []string `placeholder:"NAME" sep:"none" help:"Group that the user is in, instead of all current ones. Repeat for more; a single empty one removes all."`
 	AddGroup            []string `placeholder:"NAME" sep:"none" help:"Group to add to the current ones. Repeat for more."`
 	RemoveSecondFactors bool     `help:"Remove all second factors and recovery codes of the user, who has lost them. All logins of the user end, and the user gets an email."`
 	EnrolLink           bool     `help:"Print a new link with which the user, an administrator without a second factor, adds the first one."`

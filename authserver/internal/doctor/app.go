@@ -129,7 +129,7 @@ func (e *exam) checkClientRedirect(ctx context.Context) result {
 	if fault := c.ExplainRedirect(uri); fault != "" {
 		page := e.pageFor(ctx, url.Values{"client_id": {c.ID}, "redirect_uri": {uri}}, "it is not registered.")
 		return failed("Correct redirect_uri in the app, or register it: 'authserver client set "+c.ID+
-			" --redirect-uri URI', once for each URI, in place of all current ones.", "%s For client %s, %s.", page, c.ID, fault)
+			" --redirect-uri URI', once for each URI, instead of all current ones.", "%s For client %s, %s.", page, c.ID, fault)
 	}
 	return ok("%s is registered", uri)
 }

@@ -17,10 +17,9 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
 )
 
-// start stores a new grant that the user gives the client of a request, and returns its first tokens. The
-// caller says of the grant how it is given, for what, and by which function it is stored;
-// that function returns the grant's number. The grant can be refreshed if both its type and
-// the client allow it.
+// start stores a new grant of the user for the client of a request, and returns its first tokens. g says how the grant
+// was given and for what; store writes it and returns its number. The grant can be refreshed if both its type and the
+// client allow it.
 func (s *Service) start(
 	ctx context.Context,
 	r Request,

@@ -91,15 +91,14 @@ func New(cfg Config) *Service {
 	}
 }
 
-// ClientByID returns a client as it was registered at most CacheTime ago, with a replica
-// CacheTime and store.ReplicaAge, or record.ErrNotFound. The
-// caller must not change its slices.
+// ClientByID returns a client, or record.ErrNotFound. The client may be CacheTime old, and with a replica
+// store.ReplicaAge older. The caller must not change its slices.
 func (s *Service) ClientByID(ctx context.Context, id string) (client.Client, error) {
 	return s.records.clients.get(ctx, id)
 }
 
-// Request is a token request. Its parameters are syntactically valid and occur once, its
-// client is authenticated and may use the grant type, if the server knows that.
+// Request is a token request. Its parameters are syntactically valid and occur once. Its client is authenticated, and
+// may use the grant type, unless the server does not know that type.
 type Request struct {
 	// Client is the client that sent the request.
 	Client client.Client

@@ -18,7 +18,7 @@ type InboxStore interface {
 	AddToInbox(ctx context.Context, m Message, now time.Time) error
 }
 
-// Inbox is a Transport that keeps mails in the database in place of sending them, for trying Hallpass out. With what
+// Inbox is a Transport that keeps mails in the database instead of sending them, for trying Hallpass out. With what
 // is in it, one can choose a password for every user.
 type Inbox struct {
 	Store InboxStore

@@ -15,13 +15,13 @@ import (
 
 // Audit is the settings of the audit log.
 type Audit struct {
-	Retention time.Duration `name:"audit-retention" group:"Logs" env:"HALLPASS_AUDIT_RETENTION" default:"8760h" help:"How long records of the audit log are kept: 720h or more, or 0 for ever. Older ones are deleted by whole days (${default})."`
+	Retention time.Duration `name:"audit-retention" group:"Logs" env:"HALLPASS_AUDIT_RETENTION" default:"8760h" help:"How long records of the audit log are kept: 720h or more, or 0 to keep them forever. Older ones are deleted by whole days (${default})."`
 }
 
 // check checks what kong cannot. The error names the setting.
 func (a *Audit) check() error {
 	if a.Retention != 0 && a.Retention < audit.MinRetention {
-		return fmt.Errorf("--audit-retention (HALLPASS_AUDIT_RETENTION) must be %v or more, or 0 to keep records for ever, "+
+		return fmt.Errorf("--audit-retention (HALLPASS_AUDIT_RETENTION) must be %v or more, or 0 to keep records forever, "+
 			"not %v", audit.MinRetention, a.Retention)
 	}
 	return nil

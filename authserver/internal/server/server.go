@@ -142,7 +142,7 @@ func (s *Settings) setClock() {
 func setDefaultAPI(ctx context.Context, data *store.Store, audience string, now time.Time, log *slog.Logger) error {
 	before, err := data.SetDefaultAPI(ctx, audience, now)
 	if err == nil && before != "" && before != audience {
-		log.WarnContext(ctx, "--audience (HALLPASS_AUDIENCE) has changed: logins for the previous default API go on "+
+		log.WarnContext(ctx, "--audience (HALLPASS_AUDIENCE) has changed: logins for the previous default API continue "+
 			"with tokens for the new one; the previous one stays registered until 'authserver api delete'",
 			"audience", audience, "previous", before)
 	}

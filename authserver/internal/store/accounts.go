@@ -24,7 +24,7 @@ func (s *Store) ChangeName(ctx context.Context, userID, name string, now time.Ti
 	})
 }
 
-// ChangePassword sets the password hash of a user, who is no demo user from then on, and asks for a mail to the user.
+// ChangePassword sets the password hash of a user, who is then no longer a demo user, and queues an email to the user.
 // It ends the user's logins as EndOtherLogins does, and deletes the user's failed logins. It returns
 // account.ErrChanged if the user is disabled or deleted, or the password has been changed since user was read.
 func (s *Store) ChangePassword(ctx context.Context, user account.User, hash, keep string, now time.Time) error {

@@ -16,9 +16,8 @@ type Condition func(ctx context.Context, s *Store, tx transaction, username stri
 const isAdministrator = "replace(' ' || group_names || ' ', ' " + account.AdminGroup + " ', '') " +
 	"<> ' ' || group_names || ' ' AND disabled_at IS NULL AND (demo = 0 OR password_version > 0)"
 
-// KeepAdministrator is the Condition that a user who is about to administer the server no longer is not the last one
-// who does. The error is account.ErrLastAdministrator. It locks all administrators, always in the same order: of two
-// who remove each other, the second one waits for the first, and then is the last one.
+// KeepAdministrator is a Condition. It returns account.ErrLastAdministrator if the user is the last administrator. It
+// locks all administrators, always in the same order: if two remove each other, the second waits, and is then refused.
 func KeepAdministrator(ctx context.Context, s *Store, tx transaction, username string) error {
 	var all, others int
 	err := tx.QueryRowContext(ctx, "SELECT COUNT(*), COALESCE(SUM(CASE WHEN username = $1 THEN 0 ELSE 1 END), 0) "+
@@ -30,7 +29,7 @@ func KeepAdministrator(ctx context.Context, s *Store, tx transaction, username s
 	return unavailable("lock administrators", err)
 }
 
-// Unless returns the Condition that refuse returns no error for the user as it is now. It locks the user.
+// Unless returns a Condition that locks the user, and returns the error of refuse for the user as it is now.
 func Unless(refuse func(account.User) error) Condition {
 	return func(ctx context.Context, s *Store, tx transaction, username string) error {
 		u, err := scanUser(tx.QueryRowContext(ctx,

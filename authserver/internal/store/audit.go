@@ -64,8 +64,7 @@ func recordAt(
 	})
 }
 
-// ended returns the event of an end: that of the user who has ended something of their own, or that of an
-// administrator.
+// ended returns byAdministrator if somebody else acts on the user, and byUser if it is the user.
 func ended(ctx context.Context, userID, byUser, byAdministrator string) string {
 	if audit.ActorFrom(ctx).ActsOn(userID) {
 		return byAdministrator
@@ -73,7 +72,7 @@ func ended(ctx context.Context, userID, byUser, byAdministrator string) string {
 	return byUser
 }
 
-// recordThing adds an event about something that is no person to the audit log, such as client_added. Its kind is the
+// recordThing adds an event about something other than a user to the audit log, such as client_added. Its kind is the
 // first word of the event.
 func recordThing(ctx context.Context, tx transaction, event, id string, at time.Time, details ...string) error {
 	return addRecord(ctx, tx, audit.Event{
@@ -120,7 +119,7 @@ func rightsChange(was, is []string) string {
 	return rightsGiven(slices.Contains(was, account.AdminGroup), slices.Contains(is, account.AdminGroup))
 }
 
-// rightsGiven returns the value of the detail rights for somebody who was an administrator or not, and is one or not.
+// rightsGiven returns the value of the detail rights for somebody who was (was) and is (is) an administrator.
 func rightsGiven(was, is bool) string {
 	switch {
 	case is && !was:
@@ -212,8 +211,8 @@ func (s *Store) AuditRecord(ctx context.Context, id string) (audit.Record, error
 }
 
 // AuditRecords returns a page of the records that a filter selects, newest first, or oldest first if the page says so.
-// Every filter has an index, but for those of an outcome or the beginning of events, which read records from the newest
-// until there are enough.
+// Every filter uses an index, except those of an outcome or of the beginning of events: they read records from the
+// newest on until the page is full.
 func (s *Store) AuditRecords(ctx context.Context, f audit.Filter, page audit.Page) ([]audit.Record, error) {
 	var all []audit.Record
 	each := f.EachID()

@@ -59,7 +59,7 @@ func replaceCodes(ctx context.Context, tx transaction, userID string, digests []
 	return err
 }
 
-// useRecoveryCode deletes a recovery code and asks for a mail to the user. It returns secondfactor.ErrIncorrect if the
+// useRecoveryCode deletes a recovery code and queues an email to the user. It returns secondfactor.ErrIncorrect if the
 // user has no such code.
 func (s *Store) useRecoveryCode(ctx context.Context, tx transaction, userID, digest string, now time.Time) error {
 	n, err := changed(ctx, tx, "use recovery code",

@@ -35,7 +35,7 @@ func (s *Store) HasSecondFactor(ctx context.Context, userID string) (has bool, e
 	return has, unavailable("look for second factors", err)
 }
 
-// AddSecondFactor adds the factor and the recovery codes of a completion to a user, and asks for a mail to the user.
+// AddSecondFactor adds the factor and the recovery codes of a completion to a user, and queues an email to the user.
 // It ends the user's logins as ChangePassword does, and records in the session keep that its user has used a second
 // factor. It returns secondfactor.ErrTooMany, secondfactor.ErrTaken, secondfactor.ErrIncorrect for a challenge that was
 // used, or account.ErrChanged if the user is disabled or deleted, the password has been changed since user was read, or
@@ -141,7 +141,7 @@ func useFactor(ctx context.Context, tx transaction, f secondfactor.Factor) error
 	return err
 }
 
-// RemoveSecondFactor removes a factor of a user, with the last one the recovery codes too, and asks for a mail to the
+// RemoveSecondFactor removes a factor of a user, with the last one the recovery codes too, and queues an email to the
 // user. It ends the user's logins as ChangePassword does. It returns secondfactor.ErrUnknown,
 // secondfactor.ErrRequired for the last one if that must stay, or account.ErrChanged as AddSecondFactor does.
 func (s *Store) RemoveSecondFactor(
@@ -186,7 +186,7 @@ func (s *Store) RemoveSecondFactor(
 	})
 }
 
-// factorsRemoved ends pending logins and asks for a mail, after a factor of the user was removed.
+// factorsRemoved ends pending logins and queues an email, after a factor of the user was removed.
 func (s *Store) factorsRemoved(ctx context.Context, tx transaction, userID string, now time.Time) error {
 	if err := endPending(ctx, tx, userID); err != nil {
 		return err
@@ -195,7 +195,7 @@ func (s *Store) factorsRemoved(ctx context.Context, tx transaction, userID strin
 }
 
 // RemoveSecondFactors removes all second factors and recovery codes of a user, who has lost them, ends all logins of
-// the user, who may have lost a device that is logged in, and asks for a mail to the user. It returns how many factors
+// the user, who may have lost a device that is logged in, and queues an email to the user. It returns how many factors
 // there were, or record.ErrNotFound if there is no such user.
 func (s *Store) RemoveSecondFactors(ctx context.Context, username string, now time.Time) (n int64, err error) {
 	err = s.inTx(ctx, "remove second factors", func(ctx context.Context, tx transaction) error {

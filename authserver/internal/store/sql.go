@@ -23,9 +23,9 @@ func txOf(ctx context.Context) (tx transaction, ok bool) {
 	return tx, ok
 }
 
-// Together runs steps in one transaction: everything that they read and write by this store with the context that
-// they get. If steps returns an error, nothing is written, and it must return every error of a call that writes. Steps
-// may be called more than once; they must assign their results, and must not use the context after they return.
+// Together runs steps in one transaction. Every method of this store that steps calls with the context that it gets
+// takes part in it. If steps returns an error, nothing is written; steps must return every error of a call that writes.
+// Steps may be called more than once: it must assign its results, and must not use the context after it returns.
 //
 // A name that is not empty is locked: of calls of Together with the same name, one runs at a time, also of other
 // processes. The time now says when the lock was taken.

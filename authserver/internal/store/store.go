@@ -44,7 +44,7 @@ var (
 	errAPIExists    = fmt.Errorf("API %w", record.ErrExists)
 )
 
-// Pool configures the connections to a PostgreSQL server.
+// Pool configures the connections to a database: see [database.Pool].
 type Pool = database.Pool
 
 // dialect holds the differences between the engines that statements must know.

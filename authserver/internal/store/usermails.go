@@ -9,7 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
-// NotifyPasswordOnly asks for a mail to a user that a login by the right password alone was refused, unless one was
+// NotifyPasswordOnly queues an email to a user that a login by the right password alone was refused, unless one was
 // asked for within the last hour.
 func (s *Store) NotifyPasswordOnly(ctx context.Context, userID string, now time.Time) error {
 	return s.inTx(ctx, "tell user", func(ctx context.Context, tx transaction) error {
@@ -17,7 +17,7 @@ func (s *Store) NotifyPasswordOnly(ctx context.Context, userID string, now time.
 	})
 }
 
-// NotifyWrongCodes asks for a mail to a user that too many codes were wrong after the right password, unless one was
+// NotifyWrongCodes queues an email to a user that too many codes were wrong after the right password, unless one was
 // asked for within the last hour. It does nothing while a pending login has tries left; an empty digest means that the
 // tries of all logins are too many.
 func (s *Store) NotifyWrongCodes(ctx context.Context, userID, pending string, now time.Time) error {
@@ -32,7 +32,7 @@ func (s *Store) NotifyWrongCodes(ctx context.Context, userID, pending string, no
 	})
 }
 
-// notifyHourly asks for a mail to a user, unless one of its kind was asked for within the last hour.
+// notifyHourly queues an email to a user, unless one of its kind was queued within the last hour.
 func (s *Store) notifyHourly(ctx context.Context, tx transaction, m mail.Request) error {
 	if err := s.lock(ctx, tx, "mails to "+m.UserID, m.CreatedAt); err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/passwordhash"
 )
 
-// SetPassword sets the password hash of a user, who is no demo user from then on. It deletes the
+// SetPassword sets the password hash of a user, who is then no longer a demo user. It deletes the
 // user's failed logins, known addresses and sessions, and revokes all grants of the user (RFC 9700 section 4.14.2).
 // It returns record.ErrNotFound if there is no such user.
 func (s *Store) SetPassword(ctx context.Context, username, hash string, now time.Time) error {
