@@ -218,7 +218,7 @@ Authorization server  $(url "$AUTH_LISTEN")
 API                   $call
 Try it in a browser   $call/docs
 Administration        $(url "$AUTH_LISTEN")/admin
-Emails to users        ${HALLPASS_SMTP_URL:-$(url "$AUTH_ADMIN_LISTEN")/mail}
+Emails to users       ${HALLPASS_SMTP_URL:-$(url "$AUTH_ADMIN_LISTEN")/mail}
 Demo users            john.doe / securepassword   and   jane.smith / anothersecurepass
 
 Log in, then call the API:
