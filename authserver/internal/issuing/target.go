@@ -84,9 +84,19 @@ func (s *Service) signable(ctx context.Context, audience string) error {
 
 // clientScope returns what a client gets of the scope that it requests for an API: all of it, or
 // invalid_scope. Requesting nothing means all that the client may have (RFC 6749 section 3.3).
+//
+// A client that nobody has registered gets no token without a scope: nothing is left of its scope if a setting has been
+// changed since.
 func clientScope(c client.Client, api resource.API, requested oauth.Scope) (oauth.Scope, error) {
-	return scopeWithin(api.Limit(c.Scope), api, requested)
+	granted, err := scopeWithin(api.Limit(c.Scope), api, requested)
+	if err == nil && len(granted) == 0 && c.Source != client.SourceAdministrator {
+		return nil, errNoScope
+	}
+	return granted, err
 }
+
+// errNoScope is for a client that has no scope of an API.
+var errNoScope = oauth.ErrInvalidScope.Describe("this client has no scope of that API")
 
 // scopeWithin is clientScope for a client that may have the allowed scope.
 func scopeWithin(allowed oauth.Scope, api resource.API, requested oauth.Scope) (oauth.Scope, error) {
@@ -101,7 +111,7 @@ func scopeWithin(allowed oauth.Scope, api resource.API, requested oauth.Scope) (
 		return nil, oauth.ErrInvalidScope.Describe(text)
 	}
 	if len(requested) == 0 && !api.AnyScope {
-		return nil, oauth.ErrInvalidScope.Describe("this client has no scope of that API")
+		return nil, errNoScope
 	}
 	return requested, nil
 }

@@ -100,6 +100,11 @@ func TestUnregisteredScopeOfEarlierClients(t *testing.T) {
 				t.Errorf("%v: an authorization request is sent to %q", step.limit, to)
 			}
 		}
+		if step.want == "invalid_grant" { // nothing is left of the client's scope
+			if to := asks("").header.Get("Location"); !strings.Contains(to, "error=invalid_scope") {
+				t.Errorf("%v: a request without scope is sent to %q", step.limit, to)
+			}
+		}
 		next := refresh("")
 		if said := next.member("error") + next.member("scope"); said != step.want {
 			t.Errorf("%v: a refresh gives %q, want %q", step.limit, said, step.want)
