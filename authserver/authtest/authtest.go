@@ -45,18 +45,19 @@ const bcryptCost = 4
 //go:embed keys.json
 var keys []byte
 
-// Server is an authorization server of one test. Its methods fail the test on an error. They are safe for concurrent
-// use, but must be called from the goroutine of the test, as testing.TB.FailNow.
+// Server is an authorization server of one test. Its methods fail the test on an error: call them only from the
+// goroutine of the test, as testing.TB.FailNow requires.
 type Server struct {
 	// URL is the address of the server, and the iss of its tokens.
 	URL string
 
-	t      testing.TB
-	ctx    context.Context //nolint:containedctx // ends when the server is closed
-	close  func()
-	keys   *keyring.Ring
-	data   *store.Store
-	hasher *account.Hasher
+	t          testing.TB
+	ctx        context.Context //nolint:containedctx // ends when the server is closed
+	close      func()
+	keys       *keyring.Ring
+	data       *store.Store
+	hasher     *account.Hasher
+	background *server.Background
 
 	mu        sync.Mutex
 	passwords map[string]string  // of users, by username
@@ -78,13 +79,15 @@ func NewServer(t testing.TB) *Server {
 // start starts a server. If it fails, it leaves nothing behind.
 func start(t testing.TB) (*Server, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Server{t: t, ctx: ctx, passwords: map[string]string{}, clients: map[string]*client{}}
+	background := server.NewBackground(ctx, slog.New(slog.DiscardHandler))
+	s := &Server{t: t, ctx: ctx, background: background, passwords: map[string]string{}, clients: map[string]*client{}}
 	listener := httptest.NewUnstartedServer(nil)
 	s.URL = "http://" + listener.Listener.Addr().String()
 	folder, err := os.MkdirTemp("", "authtest-") //nolint:usetesting // Close removes it
 	s.close = sync.OnceFunc(func() {
 		cancel()
 		listener.Close()
+		s.background.Stop()
 		if s.data != nil {
 			_ = s.data.Close() // the database is not needed any longer
 		}
@@ -114,11 +117,12 @@ func (s *Server) handler(folder string) (http.Handler, error) {
 		return nil, err
 	}
 	return server.Handler(s.ctx, s.settings(), server.Parts{
-		Keys:     s.keys,
-		Data:     s.data,
-		Hasher:   s.hasher,
-		Registry: httpserver.NewRegistry("authtest"),
-		Log:      slog.New(slog.DiscardHandler),
+		Keys:       s.keys,
+		Data:       s.data,
+		Hasher:     s.hasher,
+		Background: s.background,
+		Registry:   httpserver.NewRegistry("authtest"),
+		Log:        slog.New(slog.DiscardHandler),
 	})
 }
 

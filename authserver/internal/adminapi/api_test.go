@@ -113,9 +113,11 @@ func startOn(t *testing.T, on *host, change ...func(*server.Settings)) *host {
 	for _, f := range change {
 		f(&settings)
 	}
+	background := server.NewBackground(t.Context(), slog.New(slog.DiscardHandler))
+	t.Cleanup(background.Stop)
 	handler, err := server.Handler(t.Context(), settings, server.Parts{
 		Keys: keys, Data: h.data, Hasher: hasher, Registry: httpserver.NewRegistry("test"),
-		Log: slog.New(slog.DiscardHandler),
+		Background: background, Log: slog.New(slog.DiscardHandler),
 	})
 	h.must(err)
 	h.Server = httptest.NewServer(handler)

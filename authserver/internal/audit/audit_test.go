@@ -183,6 +183,21 @@ func (f *flood) count() (failures int64, records int) {
 	return failures, len(f.events)
 }
 
+// A server that stops records what it has counted in the minute that is not over.
+func TestFailuresOfTheLastMinute(t *testing.T) {
+	t.Parallel()
+	f := newFlood()
+	for range 1000 {
+		f.fail("usr_1", "usr_1", "192.0.2.1")
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	f.Run(stopped)
+	if last := f.events[len(f.events)-1]; len(f.events) != 4 || last.Count != 997 {
+		t.Errorf("%d records, the last one of %d failures, want 4 and 997", len(f.events), last.Count)
+	}
+}
+
 // A guesser at one account gets a few records a minute, and the count of the rest.
 func TestFailuresOfOneAccount(t *testing.T) {
 	t.Parallel()

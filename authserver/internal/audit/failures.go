@@ -102,10 +102,14 @@ func (f *Failures) counts(ctx context.Context, e Event, at place) bool {
 
 // endMinute keeps the counts of a minute that is over for Flush. f.mu is locked.
 func (f *Failures) endMinute() {
-	minute := f.now().Truncate(time.Minute)
-	if minute.Equal(f.minute) {
-		return
+	if minute := f.now().Truncate(time.Minute); !minute.Equal(f.minute) {
+		f.keepCounts()
+		f.minute = minute
 	}
+}
+
+// keepCounts keeps the counts so far for Flush, and begins new ones. f.mu is locked.
+func (f *Failures) keepCounts() {
 	for _, here := range f.places {
 		if here.counted > 0 {
 			here.last.Count = here.counted
@@ -118,13 +122,16 @@ func (f *Failures) endMinute() {
 			Details: Details("reason", "too many to list"),
 		}, Actor{Kind: User}})
 	}
-	f.minute, f.places, f.users, f.nobody, f.rest = minute, map[place]*failures{}, 0, 0, 0
+	f.places, f.users, f.nobody, f.rest = map[place]*failures{}, 0, 0, 0
 }
 
 // Flush records the counts of minutes that are over.
-func (f *Failures) Flush(ctx context.Context) {
+func (f *Failures) Flush(ctx context.Context) { f.flush(ctx, f.endMinute) }
+
+// flush records the counts that keep keeps, and those that were kept before.
+func (f *Failures) flush(ctx context.Context, keep func()) {
 	f.mu.Lock()
-	f.endMinute()
+	keep()
 	over := f.over
 	f.over = nil
 	f.mu.Unlock()
@@ -139,13 +146,19 @@ func (f *Failures) record(ctx context.Context, e Event) {
 	}
 }
 
-// Run records the counts of each minute that is over, until ctx ends. Those of the last minute are lost then.
+// lastFlush is how long recording the last counts may take.
+const lastFlush = 2 * time.Second
+
+// Run records the counts of each minute that is over, until ctx ends. Then it records the last counts.
 func (f *Failures) Run(ctx context.Context) {
 	ticker := time.NewTicker(time.Minute / 6)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
+			defer cancel()
+			f.flush(ctx, f.keepCounts)
 			return
 		case <-ticker.C:
 			f.Flush(ctx)

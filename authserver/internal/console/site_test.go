@@ -70,9 +70,11 @@ func newSite(t *testing.T, change ...func(*server.Settings)) *site {
 	for _, c := range change {
 		c(&settings)
 	}
+	background := server.NewBackground(t.Context(), slog.New(slog.DiscardHandler))
+	t.Cleanup(background.Stop)
 	listener.Config.Handler, err = server.Handler(t.Context(), settings, server.Parts{
 		Keys: keys, Data: s.data, Hasher: hasher, Registry: httpserver.NewRegistry("test"),
-		Log: slog.New(slog.DiscardHandler),
+		Background: background, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

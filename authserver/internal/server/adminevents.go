@@ -18,16 +18,7 @@ const (
 // logAdminEvents logs what commands change in the database, until ctx ends. Of several servers
 // one logs each change.
 func logAdminEvents(ctx context.Context, data *store.Store, log *slog.Logger) {
-	ticker := time.NewTicker(adminEventsEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			logNewAdminEvents(ctx, data, log)
-		}
-	}
+	every(ctx, adminEventsEvery, func(ctx context.Context) { logNewAdminEvents(ctx, data, log) })
 }
 
 // logNewAdminEvents logs what administrators have changed since the last call: by commands, in the console or by the

@@ -1,16 +1,12 @@
 package server
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // Audit is the settings of the audit log.
@@ -27,20 +23,14 @@ func (a *Audit) check() error {
 	return nil
 }
 
-// start starts what seals the audit log and drops old records, until ctx ends, and lets login record its failures.
-func (a *Audit) start(
-	ctx context.Context,
-	data *store.Store,
-	login *account.Login,
-	registry prometheus.Registerer,
-	log *slog.Logger,
-) {
-	sealer := &audit.Sealer{Store: data, Retention: a.Retention, Now: login.Now, Log: log}
-	failures := audit.NewFailures(data, login.Now, log)
-	login.Failures = failures
-	observeAudit(registry, sealer)
-	go sealer.Run(ctx)
-	go failures.Run(ctx)
+// start starts what seals the audit log and drops old records. It returns what records failed logins.
+func (a *Audit) start(p Parts, now func() time.Time) *audit.Failures {
+	sealer := &audit.Sealer{Store: p.Data, Retention: a.Retention, Now: now, Log: p.Log}
+	failures := audit.NewFailures(p.Data, now, p.Log)
+	observeAudit(p.Registry, sealer)
+	p.Background.run(sealer.Run)
+	p.Background.run(failures.Run)
+	return failures
 }
 
 // observeAudit registers the metrics of the audit log.

@@ -14,10 +14,14 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// checkClients makes the users and the client of the demo if asked to, and checks the default
-// client.
-func (s *Settings) checkClients(ctx context.Context, data *store.Store, hasher *account.Hasher,
-	log *slog.Logger) error {
+// prepareClients makes the users and the client of the demo if asked to, which sets the default client if no other is
+// set, and checks the default client.
+func (s *Settings) prepareClients(
+	ctx context.Context,
+	data *store.Store,
+	hasher *account.Hasher,
+	log *slog.Logger,
+) error {
 	if err := prepareDemo(ctx, s.demoOn(), data, hasher, s.Now(), log); err != nil {
 		return fmt.Errorf("--demo (HALLPASS_DEMO): %w", err)
 	}

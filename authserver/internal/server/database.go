@@ -165,8 +165,8 @@ func (s *Settings) checkReplica() error {
 	return nil
 }
 
-// useReplica has the store read from the replica of the settings, if there is one, until ctx ends.
-func (s *Settings) useReplica(ctx context.Context, data *store.Store, log *slog.Logger) error {
+// useReplica has the store read from the replica of the settings, if there is one.
+func (s *Settings) useReplica(data *store.Store, background *Background, log *slog.Logger) error {
 	if s.DatabaseReplicaURL == "" {
 		return nil
 	}
@@ -174,7 +174,11 @@ func (s *Settings) useReplica(ctx context.Context, data *store.Store, log *slog.
 	if err != nil {
 		return err
 	}
-	return data.UseReplica(ctx, s.DatabaseReplicaURL, limits, log)
+	if err := data.UseReplica(s.DatabaseReplicaURL, limits); err != nil {
+		return err
+	}
+	background.run(func(ctx context.Context) { data.FollowReplica(ctx, log) })
+	return nil
 }
 
 // limits returns the configuration of the connections. It returns an error for a file with no password.

@@ -83,16 +83,16 @@ func (s *Settings) transport(data *store.Store) (mail.Transport, error) {
 	return transport, nil
 }
 
-// startMail starts to send mails until ctx ends, and sets what the pages that need them are served by. It does neither
-// if no mails are sent.
-func (s *Settings) startMail(ctx context.Context, cfg *web.Config, data *store.Store, login *account.Login) error {
-	log := cfg.Log
+// startMail starts to send mails, and sets what the pages that need them are served by. It does neither if no mails are
+// sent.
+func (s *Settings) startMail(ctx context.Context, cfg *web.Config, p Parts, login *account.Login) error {
+	data, log := p.Data, p.Log
 	transport, err := s.transport(data)
 	if err != nil {
 		return program.WithCode(program.ExitUsage, err)
 	}
 	if transport == nil {
-		go forgetMails(ctx, data, s.Now)
+		p.Background.run(func(ctx context.Context) { forgetMails(ctx, data, s.Now) })
 		return nil
 	}
 	templates, err := mail.LoadTemplates(s.Mail.MailTemplates)
@@ -123,21 +123,15 @@ func (s *Settings) startMail(ctx context.Context, cfg *web.Config, data *store.S
 		cfg.SignUp = &signup.Service{Store: data, Login: login, Policy: policy, Now: s.Now, Log: log}
 		sender.MaySignUp = cfg.SignUp.MaySignUp
 	}
-	go mail.New(sender).Run(ctx)
+	p.Background.run(mail.New(sender).Run)
 	return nil
 }
 
 // forgetMails deletes the addresses in requests for mails that nobody has sent in time, until ctx ends.
 func forgetMails(ctx context.Context, data *store.Store, now func() time.Time) {
-	ticker := time.NewTicker(time.Minute)
-	defer ticker.Stop()
-	for ctx.Err() == nil {
+	every(ctx, time.Minute, func(ctx context.Context) {
 		_, _ = data.ForgetMailRequests(ctx, now().Add(-mail.LimitPeriod)) // the next one repeats it
-		select {
-		case <-ctx.Done():
-		case <-ticker.C:
-		}
-	}
+	})
 }
 
 // adminPages returns the pages of the admin listener by path. data returns the database.

@@ -14,17 +14,10 @@ const forgetPlacesEvery = time.Hour
 
 // forgetPlaces deletes where logins came from before they are account.PlaceMemory old, until ctx ends.
 func forgetPlaces(ctx context.Context, data *store.Store, now func() time.Time, log *slog.Logger) {
-	ticker := time.NewTicker(forgetPlacesEvery)
-	defer ticker.Stop()
-	for {
+	every(ctx, forgetPlacesEvery, func(ctx context.Context) {
 		before := now().Add(forgetPlacesEvery - account.PlaceMemory)
 		if err := data.ForgetPlaces(ctx, before); err != nil && ctx.Err() == nil {
 			log.WarnContext(ctx, "cannot delete the addresses of old logins", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
+	})
 }

@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/hallpass-auth/hallpass/shared/keyring"
-
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
@@ -59,19 +57,13 @@ func (s *SecondFactor) check() error {
 	return err
 }
 
-// newSecondFactors returns what checks second factors. Until ctx ends, it follows rotations of the keys.
-func newSecondFactors(
-	ctx context.Context,
-	s Settings,
-	keys keyring.Source,
-	data *store.Store,
-	login *account.Login,
-	log *slog.Logger,
-) *secondfactor.Service {
-	vault := secondfactor.NewVault(data, keys, s.Now, log)
-	go refreshVault(ctx, vault, log)
+// newSecondFactors returns what checks second factors, and starts to follow rotations of the keys.
+func newSecondFactors(s Settings, p Parts, login *account.Login) *secondfactor.Service {
+	vault := secondfactor.NewVault(p.Data, p.Keys, s.Now, p.Log)
+	p.Background.run(func(ctx context.Context) { refreshVault(ctx, vault, p.Log) })
 	return &secondfactor.Service{
-		Store: data, Vault: vault, Login: login, Policy: login.SecondFactors, Name: hostOf(s.Issuer), Now: s.Now, Log: log,
+		Store: p.Data, Vault: vault, Login: login, Policy: login.SecondFactors, Name: hostOf(s.Issuer),
+		Now: s.Now, Log: p.Log,
 	}
 }
 
@@ -88,19 +80,12 @@ func newPasskeys(s Settings, data *store.Store, login *account.Login) (*passkey.
 
 // refreshVault seals the key of second factors with new keys of the server, until ctx ends.
 func refreshVault(ctx context.Context, vault *secondfactor.Vault, log *slog.Logger) {
-	ticker := time.NewTicker(refreshVaultEvery)
-	defer ticker.Stop()
-	for {
+	every(ctx, refreshVaultEvery, func(ctx context.Context) {
 		err := vault.Refresh(ctx)
 		if err != nil && !errors.Is(err, secondfactor.ErrSealed) && ctx.Err() == nil { // the vault logs ErrSealed once
 			log.WarnContext(ctx, "cannot prepare the key of second factors", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
+	})
 }
 
 // hostOf returns the host of the issuer, as apps show it.

@@ -43,7 +43,9 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 	}
 	warnOfPlainHTTP(ctx, s.Issuer, log)
 	var data *store.Store
+	background := NewBackground(ctx, log)
 	defer func() {
+		background.Stop()
 		if data != nil {
 			err = errors.Join(err, data.Close())
 		}
@@ -63,16 +65,17 @@ func Run(ctx context.Context, s Settings, version string, log *slog.Logger) (err
 				return nil, err
 			}
 			data = opened
-			if err := s.useReplica(ctx, data, log); err != nil {
+			if err := s.useReplica(data, background, log); err != nil {
 				return nil, err
 			}
 			return Handler(ctx, s, Parts{
-				Keys:     keys,
-				Data:     data,
-				Hasher:   hasher,
-				Traces:   traces,
-				Registry: registry,
-				Log:      log,
+				Keys:       keys,
+				Data:       data,
+				Hasher:     hasher,
+				Background: background,
+				Traces:     traces,
+				Registry:   registry,
+				Log:        log,
 			})
 		},
 		Ready: func(ctx context.Context) error {
@@ -98,6 +101,8 @@ type Parts struct {
 	Data *store.Store
 	// Hasher hashes passwords. The cost in the settings is not used.
 	Hasher *account.Hasher
+	// Background runs what the server does beside its requests. Whoever made it stops it, before Data is closed.
+	Background *Background
 	// Traces traces outgoing requests; nil means that none are traced.
 	Traces *tracing.Tracer
 	// Registry gets the metrics.
@@ -105,8 +110,8 @@ type Parts struct {
 	Log      *slog.Logger
 }
 
-// Handler prepares the database for the settings and returns the handler of the public listener. Its background
-// work goes on until ctx ends.
+// Handler prepares the database for the settings and returns the handler of the public listener. It starts the
+// background work. If it returns an error, some of that may have begun.
 func Handler(ctx context.Context, s Settings, p Parts) (http.Handler, error) {
 	s.setClock()
 	if err := setDefaultAPI(ctx, p.Data, s.Audience, s.Now(), p.Log); err != nil {
@@ -115,19 +120,18 @@ func Handler(ctx context.Context, s Settings, p Parts) (http.Handler, error) {
 	if err := s.Admin.prepare(ctx, p.Data, s.Issuer, s.Now(), p.Log); err != nil {
 		return nil, err
 	}
-	if err := s.checkClients(ctx, p.Data, p.Hasher, p.Log); err != nil {
+	if err := s.prepareClients(ctx, p.Data, p.Hasher, p.Log); err != nil {
 		return nil, err
 	}
 	warnOfTwins(ctx, p.Data, p.Log)
-	logNewAdminEvents(ctx, p.Data, p.Log)
-	go logAdminEvents(ctx, p.Data, p.Log)
-	go forgetPlaces(ctx, p.Data, s.Now, p.Log)
+	p.Background.run(func(ctx context.Context) { logAdminEvents(ctx, p.Data, p.Log) })
+	p.Background.run(func(ctx context.Context) { forgetPlaces(ctx, p.Data, s.Now, p.Log) })
 	login, err := newLogin(ctx, s, p.Data, p.Hasher, p.Log)
 	if err != nil {
 		return nil, err
 	}
-	s.Audit.start(ctx, p.Data, login, p.Registry, p.Log)
-	return handler(ctx, s, p.Keys, p.Data, login, p.Traces, p.Registry, p.Log)
+	login.Failures = s.Audit.start(p, s.Now)
+	return handler(ctx, s, p, login)
 }
 
 // setClock makes time.Now the clock if there is no other.
@@ -149,66 +153,61 @@ func setDefaultAPI(ctx context.Context, data *store.Store, audience string, now 
 	return err
 }
 
-// handler returns the handler of the public listener. Until ctx ends, it also tells clients of logouts and
+// handler returns the handler of the public listener, and starts what tells clients of logouts, calls webhooks and
 // sends mails.
-func handler(
-	ctx context.Context,
-	s Settings,
-	keys keyring.Source,
-	data *store.Store,
-	login *account.Login,
-	traces *tracing.Tracer,
-	registry *prometheus.Registry,
-	log *slog.Logger,
-) (http.Handler, error) {
-	observeLogins(registry, login)
-	observeStore(registry, data)
-	verifier, err := newVerifier(s, keys)
+func handler(ctx context.Context, s Settings, p Parts, login *account.Login) (http.Handler, error) {
+	observeLogins(p.Registry, login)
+	observeStore(p.Registry, p.Data)
+	verifier, err := newVerifier(s, p.Keys)
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := tokenService(s, keys, data, login, newTokenMetrics(registry), log)
+	tokens, err := tokenService(s, p, login)
 	if err != nil {
 		return nil, err
 	}
-	guard, err := newGuard(s, traces, log)
+	guard, err := newGuard(s, p.Traces, p.Log)
 	if err != nil {
 		return nil, err
 	}
 	lists := grant.Lists{Issuer: s.Issuer, Default: s.Audience}
 	cfg := web.Config{
-		SecondFactors:  newSecondFactors(ctx, s, keys, data, login, log),
+		SecondFactors:  newSecondFactors(s, p, login),
 		IssuerURL:      s.Issuer,
 		DefaultClient:  s.DefaultClient,
 		AllowedOrigins: s.HTTP.AllowedOrigins,
 		Passwords:      login,
-		Accounts:       &account.Service{Store: data, Login: login, Now: s.Now, Log: log},
-		Store:          data,
+		Accounts:       &account.Service{Store: p.Data, Login: login, Now: s.Now, Log: p.Log},
+		Store:          p.Data,
 		Tokens:         tokens,
-		Revocations:    revocations(s, keys, data, lists, observeRevocations(registry), log),
-		Assertions:     assertions(s, guard, data),
+		Revocations:    revocations(s, p, lists),
+		Assertions:     assertions(s, guard, p.Data),
 		Lists:          lists,
 		Verifier:       verifier,
-		Keys:           keys, Registry: registry,
-		Failures: login.Failures, Now: s.Now, Log: log,
+		Keys:           p.Keys,
+		Registry:       p.Registry,
+		Failures:       login.Failures,
+		Now:            s.Now,
+		Log:            p.Log,
 	}
-	if cfg.Passkeys, err = newPasskeys(s, data, login); err != nil {
+	if cfg.Passkeys, err = newPasskeys(s, p.Data, login); err != nil {
 		return nil, err
 	}
 	if err := s.setLook(&cfg); err != nil {
 		return nil, program.WithCode(program.ExitUsage, err)
 	}
-	if cfg.Proofs, err = newProofs(ctx, s, data); err != nil {
+	if cfg.Proofs, err = newProofs(ctx, s, p.Data); err != nil {
 		return nil, err
 	}
-	if err := s.setUnregistered(&cfg, guard, log); err != nil {
+	if err := s.setUnregistered(&cfg, guard, p.Log); err != nil {
 		return nil, program.WithCode(program.ExitUsage, err)
 	}
-	s.startWebhooks(ctx, data, &cfg, guard, registry)
-	if err := s.startMail(ctx, &cfg, data, login); err != nil {
+	startNotices(s, p, tokens, guard)
+	startWebhooks(s, p, cfg.SecondFactors.Vault, guard)
+	if err := s.startMail(ctx, &cfg, p, login); err != nil {
 		return nil, err
 	}
-	if err := s.setAdminAPI(&cfg, data, login, guard); err != nil {
+	if err := s.setAdminAPI(&cfg, p.Data, login, guard); err != nil {
 		return nil, err
 	}
 	return web.New(cfg), nil
@@ -229,24 +228,17 @@ func assertions(s Settings, guard *outbound.Guard, data *store.Store) *assertion
 	})
 }
 
-// revocations returns what publishes revocations, and tells published of them.
-func revocations(
-	s Settings,
-	keys keyring.Source,
-	data *store.Store,
-	lists grant.Lists,
-	published func(grants int, delay time.Duration),
-	log *slog.Logger,
-) *revocation.Provider {
+// revocations returns what publishes revocations.
+func revocations(s Settings, p Parts, lists grant.Lists) *revocation.Provider {
 	return revocation.NewProvider(revocation.Config{
 		Lifetime:  s.AccessTokenLifetime,
 		Lists:     lists,
-		Grants:    data,
-		APIs:      data,
-		Signer:    &token.Signer{Keys: keys, Audience: s.Audience, OwnAudience: s.adminAudience(), Now: s.Now},
+		Grants:    p.Data,
+		APIs:      p.Data,
+		Signer:    &token.Signer{Keys: p.Keys, Audience: s.Audience, OwnAudience: s.adminAudience(), Now: s.Now},
 		Now:       s.Now,
-		Published: published,
-		Log:       log,
+		Published: observeRevocations(p.Registry),
+		Log:       p.Log,
 	})
 }
 
@@ -267,16 +259,9 @@ func newGuard(s Settings, traces *tracing.Tracer, log *slog.Logger) (*outbound.G
 
 // tokenService returns what issues, inspects and revokes tokens. It accepts its tokens for any
 // API.
-func tokenService(
-	s Settings,
-	keys keyring.Source,
-	data *store.Store,
-	login *account.Login,
-	observer issuing.Observer,
-	log *slog.Logger,
-) (*issuing.Service, error) {
+func tokenService(s Settings, p Parts, login *account.Login) (*issuing.Service, error) {
 	verifier, err := token.NewVerifier(token.VerifierConfig{
-		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, InsecureAnyAudience: true, Now: s.Now,
+		Keys: p.Keys, Issuer: s.Issuer, Audience: s.Audience, InsecureAnyAudience: true, Now: s.Now,
 		OwnAudience: s.adminAudience(),
 	})
 	if err != nil {
@@ -289,17 +274,17 @@ func tokenService(
 		RefreshIdle:     s.RefreshIdle,
 		RefreshLifetime: s.RefreshLifetime,
 		RefreshGrace:    s.RefreshGrace,
-		Store:           data,
+		Store:           p.Data,
 		Passwords:       login,
 		SecondFactors:   login.SecondFactors,
 		DefaultClient:   s.DefaultClient,
 		AdminAPI:        s.Admin.AdminConsole,
-		Signer:          &token.Signer{Keys: keys, Audience: s.Audience, OwnAudience: s.adminAudience(), Now: s.Now},
+		Signer:          &token.Signer{Keys: p.Keys, Audience: s.Audience, OwnAudience: s.adminAudience(), Now: s.Now},
 		Verifier:        verifier,
 		Now:             s.Now,
 		Random:          rand.Reader,
-		Log:             log,
-		Observer:        observer,
+		Log:             p.Log,
+		Observer:        newTokenMetrics(p.Registry),
 	}), nil
 }
 

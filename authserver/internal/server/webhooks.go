@@ -8,23 +8,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/backchannel"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 	"github.com/hallpass-auth/hallpass/authserver/internal/webhook"
 )
 
-// startWebhooks starts what tells clients of logouts and calls webhooks, until ctx ends.
-func (s *Settings) startWebhooks(
-	ctx context.Context,
-	data *store.Store,
-	cfg *web.Config,
-	guard *outbound.Guard,
-	registry prometheus.Registerer,
-) {
-	go backchannel.New(backchannel.Config{
-		Store: data, Tokens: cfg.Tokens, Guard: guard, Now: s.Now, Log: cfg.Log,
-	}).Run(ctx)
+// startNotices starts what tells clients of logouts.
+func startNotices(s Settings, p Parts, tokens *issuing.Service, guard *outbound.Guard) {
+	p.Background.run(backchannel.New(backchannel.Config{
+		Store: p.Data, Tokens: tokens, Guard: guard, Now: s.Now, Log: p.Log,
+	}).Run)
+}
+
+// startWebhooks starts what calls webhooks.
+func startWebhooks(s Settings, p Parts, sealer webhook.Sealer, guard *outbound.Guard) {
 	attempts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hallpass_webhook_attempts_total",
 		Help: "Requests to webhooks by result: sent, failed with another attempt to follow, or dead after the last one.",
@@ -32,17 +31,19 @@ func (s *Settings) startWebhooks(
 	for _, result := range webhook.Results {
 		attempts.WithLabelValues(result)
 	}
-	registry.MustRegister(attempts)
+	p.Registry.MustRegister(attempts)
 	sender := &webhook.Sender{
-		Queue: data, Sealer: cfg.SecondFactors.Vault, Guard: guard, Now: s.Now, Log: cfg.Log,
+		Queue: p.Data, Sealer: sealer, Guard: guard, Now: s.Now, Log: p.Log,
 		Observe: func(result string) { attempts.WithLabelValues(result).Inc() },
 	}
-	go sender.Run(ctx)
-	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+	p.Background.run(sender.Run)
+	p.Registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "hallpass_webhook_dropped_total",
 		Help: "Deliveries to webhooks that this server has dropped because too many of the webhook waited.",
-	}, func() float64 { return float64(data.DroppedDeliveries()) }))
-	go logDropped(ctx, data.DroppedDeliveries, time.NewTicker(logDroppedEvery).C, cfg.Log)
+	}, func() float64 { return float64(p.Data.DroppedDeliveries()) }))
+	p.Background.run(func(ctx context.Context) {
+		logDropped(ctx, p.Data.DroppedDeliveries, time.NewTicker(logDroppedEvery).C, p.Log)
+	})
 }
 
 // logDroppedEvery is how often a server logs that it drops deliveries.

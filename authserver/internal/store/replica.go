@@ -17,21 +17,24 @@ const ReplicaAge = database.ReplicaAge
 // CheckReplicaURL returns ErrURL unless UseReplica can use the URL. It opens nothing.
 func CheckReplicaURL(url string) error { return database.CheckReplicaURL(url) }
 
-// UseReplica makes the store read what may be ReplicaAge old from a replica of its database, until ctx ends. While the
-// replica is down or lags, the primary is read. Call it before the store is shared. The error is ErrURL.
+// UseReplica makes the store read what may be ReplicaAge old from a replica of its database while FollowReplica runs.
+// While the replica is down or lags, the primary is read. Call it before the store is shared. The error is ErrURL.
 //
 // Never read from the replica: the state of a refresh token or a code, which would be judged as used before or unknown;
 // users, sessions and failed logins, where a disabled user could log in; and which lists there are, because a list
 // must exist when the first token names it.
-func (s *Store) UseReplica(ctx context.Context, url string, limits Pool, log *slog.Logger) error {
+func (s *Store) UseReplica(url string, limits Pool) error {
 	replica, err := database.OpenReplica(url, limits, s.db)
 	if err != nil {
 		return err
 	}
 	s.replica = replica
-	go replica.Follow(ctx, log)
 	return nil
 }
+
+// FollowReplica watches the replica of UseReplica, until ctx ends, and logs when it can no longer be used and when it
+// can again.
+func (s *Store) FollowReplica(ctx context.Context, log *slog.Logger) { s.replica.Follow(ctx, log) }
 
 // ReplicaReads returns how many reads the replica has answered, and how many of the reads meant for it the primary has
 // answered.

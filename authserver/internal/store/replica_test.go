@@ -84,7 +84,8 @@ func openReplicated(t *testing.T) *replicated {
 		Store: s, t: t, primary: primary, standby: standby, url: urlOn(t, dsn, standby), log: &lockedBuffer{},
 	}
 	log := slog.New(slog.NewTextHandler(r.log, nil))
-	r.must(s.UseReplica(t.Context(), r.url, databasetest.Pool, log))
+	r.must(s.UseReplica(r.url, databasetest.Pool))
+	go s.FollowReplica(t.Context(), log)
 	return r
 }
 
@@ -211,7 +212,8 @@ func TestReplicaOfAnotherDatabase(t *testing.T) {
 	r.must(err)
 	for _, s := range []*store.Store{s, other} {
 		log := &lockedBuffer{}
-		r.must(s.UseReplica(t.Context(), r.url, databasetest.Pool, slog.New(slog.NewTextHandler(log, nil))))
+		r.must(s.UseReplica(r.url, databasetest.Pool))
+		go s.FollowReplica(t.Context(), slog.New(slog.NewTextHandler(log, nil)))
 		waitUntil(t, "the log", func() bool { return strings.Contains(log.String(), "of another") })
 	}
 }
