@@ -1,5 +1,5 @@
-# `make help` lists the targets. `make run` and `make test` need Go and make only; `make
-# test-deps` installs what the other tests need.
+# `make help` lists the targets. `make run` and `make test` need Go, make, bash and curl;
+# `make test-deps` installs what the other tests need.
 
 GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)

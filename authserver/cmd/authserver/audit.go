@@ -78,7 +78,7 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 		}
 	}
 	return time.Time{}, program.WithCode(program.ExitUsage, fmt.Errorf(
-		"%s must be a time like 2026-03-01T12:00:00Z, a day like 2026-03-01, or like 24h how long ago it was, not %q",
+		"%s must be a time like 2026-03-01T12:00:00Z, a day like 2026-03-01, or an age like 24h, not %q",
 		flag, text))
 }
 

@@ -29,7 +29,7 @@ func (c *backupCommand) Help() string {
 	return `Servers keep running meanwhile. The file has the database as it is at one moment; only its owner can read it.
 It gets its name once it is complete and on disk.
 
-It does not have the signing keys, which are in the keys file: copy that, too, and keep both as you keep passwords.
+It does not have the signing keys, which are in the keys file: copy that, too, and keep both as safe as passwords.
 'authserver restore' puts the file back.`
 }
 

@@ -21,11 +21,11 @@ import (
 type restoreCommand struct {
 	server.Database `embed:""`
 	apiKeys         `embed:""`
-	File            string   `arg:"" optional:"" help:"Copy of a SQLite database, made by 'authserver backup', to put back. Without it, the copy was put back already, as by pg_restore."`
-	Overwrite       bool     `help:"Replace the database, if there is one. What it has is lost."`
+	File            string   `arg:"" optional:"" help:"Copy of a SQLite database, made by 'authserver backup', to put back. Leave it out if the copy is already in place, for example after pg_restore."`
+	Overwrite       bool     `help:"Replace the database, if there is one. Its contents are lost."`
 	NewEpoch        bool     `help:"End all logins, forget all consents, and let new tokens refer to status lists that no earlier token refers to. FILE implies it."`
 	KeysFile        string   `env:"HALLPASS_KEYS_FILE" placeholder:"PATH" help:"JWK Set of the authorization server, whose keys are replaced at once, as by 'key rotate --compromised'."`
-	Also            []string `placeholder:"PATH" sep:"none" help:"JWK Set of an API that gets the new keys, as of 'key rotate'. Repeat for more."`
+	Also            []string `placeholder:"PATH" sep:"none" help:"JWK Set of an API that gets the new keys, as with 'key rotate'. Repeat for more."`
 }
 
 // Help explains when and why.

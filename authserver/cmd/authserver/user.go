@@ -23,7 +23,7 @@ type userCommands struct {
 	Show        userShowCommand     `cmd:"" help:"Show a user."`
 	Set         userSetCommand      `cmd:"" help:"Change a user's name, email address or groups. Logins stay."`
 	SetPassword userPasswordCommand `cmd:"" help:"Set a user's password and log the user out everywhere. Asks for the password, or reads it from standard input."`
-	Logout      userLogoutCommand   `cmd:"" help:"Log a user out everywhere, or of one client."`
+	Logout      userLogoutCommand   `cmd:"" help:"Log a user out everywhere, or out of one client."`
 	Disable     userDisableCommand  `cmd:"" help:"Prevent a user from logging in, and log the user out everywhere."`
 	Enable      userEnableCommand   `cmd:"" help:"Let a disabled user log in again."`
 	Delete      userDeleteCommand   `cmd:"" help:"Delete a user, and log the user out everywhere."`

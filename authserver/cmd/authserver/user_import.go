@@ -117,7 +117,8 @@ func (c *userImportCommand) report(
 		fmt.Fprintf(streams.Err, "note: second factors are not imported: %s had one there\n", count(n.secondFactors, "user"))
 	}
 	if n.noPassword > 0 {
-		fmt.Fprintf(streams.Err, "note: %s without a password hash: a password is chosen by a mail, as a forgotten one\n",
+		fmt.Fprintf(streams.Err, "note: %s without a password hash must choose a password by 'Forgot your password?', which needs a verified email "+
+			"address\n",
 			count(n.noPassword, "user"))
 	}
 	switch {

@@ -72,7 +72,7 @@ func (s *Sealer) Run(ctx context.Context) {
 func (s *Sealer) logged(ctx context.Context, doing string, err error) {
 	if err != nil && ctx.Err() == nil {
 		s.errors.Add(1)
-		s.Log.WarnContext(ctx, "the audit log cannot be kept in order", "doing", doing, "error", err)
+		s.Log.WarnContext(ctx, "cannot update the audit log: another attempt follows", "doing", doing, "error", err)
 	}
 }
 

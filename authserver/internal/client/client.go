@@ -175,11 +175,11 @@ func (c Client) Validate() error {
 	case c.Public() && c.Introspects:
 		return fmt.Errorf("%w: a public client cannot prove who it is, so it may not introspect", ErrBad)
 	case c.Public() && c.Assertion.Enabled():
-		return fmt.Errorf("%w: a public client authenticates by nothing, so it needs no keys and trusts no issuer", ErrBad)
+		return fmt.Errorf("%w: a public client does not authenticate, so it cannot have keys or a trusted issuer", ErrBad)
 	case c.SecretDigest == NoSecret && !c.Assertion.Enabled():
 		return fmt.Errorf("%w: it has neither a secret, nor keys, nor a trusted issuer, so it could not authenticate", ErrBad)
 	case c.Public() && c.WithoutPKCE:
-		return fmt.Errorf("%w: a public client has nothing but PKCE to protect its codes, so it may not do without", ErrBad)
+		return fmt.Errorf("%w: a public client must use PKCE, because nothing else protects its codes", ErrBad)
 	case !slices.Contains(keyring.IDTokenAlgorithms, c.SignsIDTokensWith()):
 		return fmt.Errorf("%w: ID tokens are signed with %s", ErrBad, strings.Join(keyring.IDTokenAlgorithms, ", "))
 	case len(c.Scope) == 0:

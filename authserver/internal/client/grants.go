@@ -32,8 +32,11 @@ func (c Client) checkGrants() error {
 			"exchange them for", ErrBad)
 	case !c.Allows(oauth.GrantTokenExchange) && len(c.ExchangeFrom)+len(c.ExchangeTo) > 0:
 		return fmt.Errorf("%w: it names APIs for token exchange, but may not use token_exchange", ErrBad)
-	case redirects != (len(c.RedirectURIs) > 0):
-		return fmt.Errorf("%w: %s needs a redirect URI, and nothing else does", ErrBad, namesWhere(usesRedirects))
+	case redirects && len(c.RedirectURIs) == 0:
+		return fmt.Errorf("%w: %s needs a redirect URI", ErrBad, namesWhere(usesRedirects))
+	case !redirects && len(c.RedirectURIs) > 0:
+		return fmt.Errorf("%w: only %s uses redirect URIs: leave them out, or add that grant type", ErrBad,
+			namesWhere(usesRedirects))
 	}
 	return nil
 }

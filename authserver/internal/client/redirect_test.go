@@ -123,7 +123,7 @@ func TestValidateGrants(t *testing.T) {
 		"service":                           {client.Client{SecretDigest: "x", Grants: []oauth.GrantType{"client_credentials"}}, ""},
 		"service that introspects":          {client.Client{SecretDigest: "x", Introspects: true, Grants: []oauth.GrantType{"client_credentials"}}, ""},
 		"code without a URI":                {client.Client{Grants: []oauth.GrantType{"authorization_code"}}, "needs a redirect URI"},
-		"URI without code":                  {client.Client{Grants: []oauth.GrantType{"password"}, RedirectURIs: uris}, "nothing else does"},
+		"URI without code":                  {client.Client{Grants: []oauth.GrantType{"password"}, RedirectURIs: uris}, "leave them out"},
 		"refresh alone":                     {client.Client{Grants: []oauth.GrantType{"refresh_token"}}, "refresh_token needs"},
 		"refresh of a service":              {client.Client{SecretDigest: "x", Grants: []oauth.GrantType{"client_credentials", "refresh_token"}}, "refresh_token needs"},
 		"public service":                    {client.Client{Grants: []oauth.GrantType{"client_credentials"}}, "public"},

@@ -131,8 +131,8 @@ func (c *Console) endingSession(v *visit) (confirmation, error) {
 // endingGrant serves /admin/user/grant.
 func (c *Console) endingGrant(v *visit) (confirmation, error) {
 	d, _, err := c.confirmForUser(v, "End this login of %s?", "End the login", "grant")
-	d.says = []string{"The app has to send the user here again. APIs refuse its tokens at once, or when they expire: " +
-		"that depends on how they check them."}
+	d.says = []string{"The app has to send the user here again. APIs that check for revoked tokens refuse its tokens " +
+		"within about a second; others accept them until they expire."}
 	d.do = func(ctx context.Context, v *visit) error {
 		n, err := strconv.ParseInt(v.query("number"), 10, 64)
 		if err != nil {

@@ -47,8 +47,8 @@ type Grant struct {
 	Scope oauth.Scope
 	// CreatedAt is when the grant was given.
 	CreatedAt time.Time
-	// ExpiresAt is when the row can be deleted: its last token has expired by then, however often it is refreshed, and
-	// the session that the client must be told the end of. The row may be deleted before if its refresh token has
+	// ExpiresAt is when the row can be deleted: by then its last token has expired, however often it is refreshed, and
+	// so has the session whose end the client must be told of. The row may be deleted before if its refresh token has
 	// expired unused.
 	ExpiresAt time.Time
 	// RevokedAt is when it was revoked; zero means never.

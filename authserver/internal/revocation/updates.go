@@ -26,11 +26,11 @@ const (
 // on the time of a statement nor memory matters.
 const pageSize = 10_000
 
-// queryTimeout bounds a query: the database does not answer one that takes longer.
+// queryTimeout bounds a query: one that takes longer is cancelled.
 const queryTimeout = 15 * time.Second
 
 // longestWait is how long a request waits for an update if there is something to publish
-// already. An API gives up after two seconds.
+// already. An API waits longer: five seconds without a byte.
 const longestWait = 1500 * time.Millisecond
 
 // errSlow says that an update has not ended yet.

@@ -15,7 +15,7 @@ const (
 	adminEventsPage  = 100
 )
 
-// logAdminEvents logs what commands change in the database, until ctx ends. Of several servers
+// logAdminEvents logs what administrators change in the database, until ctx ends. Of several servers
 // one logs each change.
 func logAdminEvents(ctx context.Context, data *store.Store, log *slog.Logger) {
 	every(ctx, adminEventsEvery, func(ctx context.Context) { logNewAdminEvents(ctx, data, log) })
@@ -36,6 +36,8 @@ func logNewAdminEvents(ctx context.Context, data *store.Store, log *slog.Logger)
 func logAdminEvent(ctx context.Context, e store.AdminEvent, log *slog.Logger) {
 	subject := "client"
 	switch {
+	case e.Event == "users_imported":
+		subject = "users"
 	case strings.HasPrefix(e.Event, "user_"):
 		subject = "username"
 	case strings.HasPrefix(e.Event, "invitation_"):

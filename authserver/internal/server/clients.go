@@ -34,7 +34,7 @@ func (s *Settings) prepareClients(
 		case errors.Is(err, store.ErrUnavailable):
 			return err
 		default:
-			log.InfoContext(ctx, "demo: a request that names no client is refused, since the client demo is not as it was made",
+			log.InfoContext(ctx, "demo: requests without client_id are refused, because the client demo was changed or deleted",
 				"reason", err)
 		}
 	}
@@ -74,7 +74,7 @@ func checkDefaultClient(ctx context.Context, data *store.Store, id string) error
 	case err != nil:
 		return fmt.Errorf("%s: %w; 'authserver client add %s --public --grant password --scope ...' makes it", id, err, id)
 	case !c.Public():
-		return fmt.Errorf("%s has a secret: a request that names no client cannot prove that it is this one", id)
+		return fmt.Errorf("%s has a secret, and a request without client_id has none: name a client that was added with --public", id)
 	case !c.Allows(oauth.GrantPassword):
 		return fmt.Errorf("%s may not use the password grant", id)
 	}

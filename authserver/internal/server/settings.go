@@ -98,7 +98,7 @@ type Settings struct {
 	BcryptCost      int           `group:"Logins" env:"HALLPASS_BCRYPT_COST" default:"${bcrypt_cost}" help:"Cost of password hashes, 10 to 16; one more doubles the time of a login (${default})."`
 	PasswordWorkers int           `group:"Logins" env:"HALLPASS_PASSWORD_WORKERS" default:"${password_workers}" help:"How many passwords are checked at once; by default the number of CPUs, or what leaves half a CPU of a quota (${default})."`
 	PasswordNice    int           `group:"Logins" env:"HALLPASS_PASSWORD_NICE" default:"5" help:"How much lower the priority of checking passwords is than that of all other requests: 1 to 19 is added to the nice value of its threads, on Linux; 0 gives it no threads of its own (${default})."`
-	PasswordQueue   int           `group:"Logins" env:"HALLPASS_PASSWORD_QUEUE" default:"64" help:"How many more logins may wait; the next gets 503 with Retry-After (${default})."`
+	PasswordQueue   int           `group:"Logins" env:"HALLPASS_PASSWORD_QUEUE" default:"64" help:"How many more logins may wait; beyond that, the newest login of the address with the most gets 503 with Retry-After (${default})."`
 	PasswordWait    time.Duration `group:"Logins" env:"HALLPASS_PASSWORD_WAIT" default:"5s" help:"How long a login may wait for its password to be checked; one that would wait longer gets 503 with Retry-After (${default})."`
 	Demo            DemoMode      `group:"Logins" env:"HALLPASS_DEMO" default:"off" placeholder:"MODE" help:"Make two users with well-known passwords and the client demo, which becomes the default client, once, in an empty database. on needs an issuer on this machine; auto is on with such an issuer, else off. The users can log in only while it is on (${default})."`
 }

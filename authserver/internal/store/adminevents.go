@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// AdminEvent is a change that was made by a command. A command has no log that is kept, so the
-// servers of the database log it.
+// AdminEvent is a change that an administrator made, by a command, in the console or through the admin API. A command
+// has no log that is kept, so the servers of the database log it.
 type AdminEvent struct {
 	// Event says what was done, such as user_disabled.
 	Event string
