@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -12,7 +13,6 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
-	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -79,8 +79,8 @@ type webhookListCommand struct {
 
 // Run lists the webhooks.
 func (c *webhookListCommand) Run(ctx context.Context, streams program.Streams) error {
-	return withStore(ctx, c.Database, func(s *store.Store) error {
-		hooks, err := s.Webhooks(ctx)
+	return withWebhooks(ctx, c.Database, func(s *webhook.Service) error {
+		hooks, err := s.List(ctx)
 		if err != nil {
 			return err
 		}
@@ -94,27 +94,34 @@ func (c *webhookListCommand) Run(ctx context.Context, streams program.Streams) e
 	})
 }
 
+// withWebhooks runs work, which adds no webhook, with what manages the webhooks of a database.
+func withWebhooks(ctx context.Context, database server.Database, work func(*webhook.Service) error) error {
+	return withStore(ctx, database, func(s *store.Store) error {
+		return work(&webhook.Service{Store: s, Now: time.Now})
+	})
+}
+
 // webhookTarget is the webhook that a command works on.
 type webhookTarget struct {
 	server.Database `embed:""`
 	ID              string `arg:"" help:"The webhook's id."`
 }
 
-// do runs work on the database.
-func (t *webhookTarget) do(ctx context.Context, work func(*store.Store) error) error {
-	return exitError(t.ID, withStore(ctx, t.Database, work))
+// do runs work on the webhooks of the database.
+func (t *webhookTarget) do(ctx context.Context, work func(*webhook.Service) error) error {
+	return exitError(t.ID, withWebhooks(ctx, t.Database, work))
 }
 
 type webhookDeleteCommand struct{ webhookTarget }
 
 // Run deletes the webhook.
 func (c *webhookDeleteCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, func(s *store.Store) error {
-		err := s.DeleteWebhook(ctx, c.ID, time.Now())
-		if err == nil {
-			fmt.Fprintf(streams.Out, "webhook %s: deleted\n", c.ID)
+	return c.do(ctx, func(s *webhook.Service) error {
+		if err := s.Delete(ctx, c.ID); err != nil {
+			return err
 		}
-		return err
+		fmt.Fprintf(streams.Out, "webhook %s: deleted\n", c.ID)
+		return nil
 	})
 }
 
@@ -132,8 +139,8 @@ type shownDelivery struct {
 
 // Run lists the dead deliveries.
 func (c *webhookDeadCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, func(s *store.Store) error {
-		dead, err := s.DeadDeliveries(ctx, c.ID, webhook.MaxDead)
+	return c.do(ctx, func(s *webhook.Service) error {
+		dead, err := s.Dead(ctx, c.ID)
 		if err != nil {
 			return err
 		}
@@ -151,17 +158,15 @@ type webhookRetryCommand struct {
 	Record string `arg:"" optional:"" help:"Record of the delivery. By default all dead deliveries of the webhook."`
 }
 
-// Run makes deliveries due again.
+// Run makes deliveries due again. It succeeds if all dead ones are meant and there are none.
 func (c *webhookRetryCommand) Run(ctx context.Context, streams program.Streams) error {
-	return c.do(ctx, func(s *store.Store) error {
-		n, err := s.RetryDeliveries(ctx, c.ID, c.Record, time.Now())
-		if err == nil && n == 0 && c.Record != "" {
-			err = fmt.Errorf("dead delivery of %s %w", c.Record, record.ErrNotFound)
+	return c.do(ctx, func(s *webhook.Service) error {
+		n, err := s.Retry(ctx, c.ID, c.Record)
+		if err != nil && !errors.Is(err, webhook.ErrNoneDead) {
+			return err
 		}
-		if err == nil {
-			fmt.Fprintf(streams.Out, "webhook %s: %s will be made again\n", c.ID, deliveries(n))
-		}
-		return err
+		fmt.Fprintf(streams.Out, "webhook %s: %s will be made again\n", c.ID, deliveries(n))
+		return nil
 	})
 }
 

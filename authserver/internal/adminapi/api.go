@@ -37,7 +37,7 @@ type Config struct {
 	Version string
 	// Admin does the work.
 	Admin *admin.Service
-	// Webhooks adds webhooks.
+	// Webhooks manages the webhooks.
 	Webhooks *webhook.Service
 	// Tokens knows which tokens are active.
 	Tokens *issuing.Service

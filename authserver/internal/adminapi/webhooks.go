@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/webhook"
 )
 
@@ -24,7 +23,7 @@ func showWebhook(w webhook.Webhook) Webhook {
 
 // ListWebhooks lists the webhooks, oldest first.
 func (a *API) ListWebhooks(ctx context.Context, _ *struct{}) (*ListOut[Webhook], error) {
-	hooks, err := a.cfg.Admin.Store.Webhooks(ctx)
+	hooks, err := a.cfg.Webhooks.List(ctx)
 	return listOut(hooks, err, showWebhook)
 }
 
@@ -62,7 +61,7 @@ type WebhookIn struct {
 
 // DeleteWebhook deletes a webhook with its deliveries.
 func (a *API) DeleteWebhook(ctx context.Context, in *WebhookIn) (*None, error) {
-	return nothing(a.cfg.Admin.Store.DeleteWebhook(ctx, in.ID, a.cfg.Now()))
+	return nothing(a.cfg.Webhooks.Delete(ctx, in.ID))
 }
 
 // DeadDelivery is a delivery whose last attempt has failed.
@@ -74,7 +73,7 @@ type DeadDelivery struct {
 
 // ListDead lists the dead deliveries of a webhook, newest first.
 func (a *API) ListDead(ctx context.Context, in *WebhookIn) (*ListOut[DeadDelivery], error) {
-	dead, err := a.cfg.Admin.Store.DeadDeliveries(ctx, in.ID, webhook.MaxDead)
+	dead, err := a.cfg.Webhooks.Dead(ctx, in.ID)
 	return listOut(dead, err, func(d webhook.Delivery) DeadDelivery {
 		return DeadDelivery{d.RecordID, d.CreatedAt, d.Reason}
 	})
@@ -88,9 +87,6 @@ type RetryIn struct {
 
 // Retry makes dead deliveries of a webhook due again.
 func (a *API) Retry(ctx context.Context, in *RetryIn) (*None, error) {
-	n, err := a.cfg.Admin.Store.RetryDeliveries(ctx, in.ID, in.Record, a.cfg.Now())
-	if err == nil && n == 0 {
-		err = record.ErrNotFound
-	}
+	_, err := a.cfg.Webhooks.Retry(ctx, in.ID, in.Record)
 	return nothing(err)
 }

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // Errors of a Service.
@@ -31,6 +32,9 @@ var (
 	ErrBad = errors.New("not usable")
 	// ErrTooMany is returned if there are MaxWebhooks.
 	ErrTooMany = fmt.Errorf("there are %d webhooks, and no more are possible", MaxWebhooks)
+	// ErrNoneDead is returned if all dead deliveries of a webhook shall be retried, and there are none. It is a
+	// record.ErrNotFound.
+	ErrNoneDead = fmt.Errorf("dead delivery %w", record.ErrNotFound)
 )
 
 // Bounds of webhooks.
@@ -109,12 +113,13 @@ type Checker interface {
 	Check(rawURL string) error
 }
 
-// Service manages webhooks. All fields are required. It is safe for concurrent use.
+// Service manages webhooks. It is safe for concurrent use.
 type Service struct {
-	Store  Store
+	Store Store
+	Now   func() time.Time
+	// Sealer and URLs are only needed by Add.
 	Sealer Sealer
 	URLs   Checker
-	Now    func() time.Time
 }
 
 // secretPrefix begins secrets, as Standard Webhooks says.
@@ -147,6 +152,35 @@ func (s *Service) Add(ctx context.Context, url string, events []string) (w Webho
 		return w, "", err
 	}
 	return w, secret, s.Store.AddWebhook(ctx, w)
+}
+
+// List returns all webhooks, oldest first. The error is the store's.
+func (s *Service) List(ctx context.Context) ([]Webhook, error) { return s.Store.Webhooks(ctx) }
+
+// Delete deletes a webhook with its deliveries. It returns record.ErrNotFound for an unknown one, or an error of the
+// store.
+func (s *Service) Delete(ctx context.Context, id string) error {
+	return s.Store.DeleteWebhook(ctx, id, s.Now())
+}
+
+// Dead returns the deliveries of a webhook whose last attempt has failed, newest first: MaxDead at most. It returns
+// record.ErrNotFound for an unknown webhook, or an error of the store.
+func (s *Service) Dead(ctx context.Context, id string) ([]Delivery, error) {
+	return s.Store.DeadDeliveries(ctx, id, MaxDead)
+}
+
+// Retry makes dead deliveries of a webhook due again: that of a record, or all if recordID is empty. It returns how
+// many. It returns ErrNoneDead if all are meant and there are none, record.ErrNotFound for an unknown webhook or a
+// record without a dead delivery, or an error of the store.
+func (s *Service) Retry(ctx context.Context, id, recordID string) (int64, error) {
+	n, err := s.Store.RetryDeliveries(ctx, id, recordID, s.Now())
+	if err != nil || n > 0 {
+		return n, err
+	}
+	if recordID != "" {
+		return 0, fmt.Errorf("dead delivery of %s %w", recordID, record.ErrNotFound)
+	}
+	return 0, ErrNoneDead
 }
 
 // purpose binds a sealed secret to its webhook.

@@ -24,6 +24,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 	"github.com/hallpass-auth/hallpass/authserver/internal/webhook"
@@ -227,7 +228,7 @@ func TestRetries(t *testing.T) {
 		t.Errorf("the reason or the log has the URL's secret: %s\n%s", dead[0].Reason, f.log.String())
 	}
 	f.status = http.StatusNoContent
-	if n, err := f.store.RetryDeliveries(t.Context(), w.ID, "", f.clock()); n != 1 || err != nil {
+	if n, err := f.service.Retry(t.Context(), w.ID, ""); n != 1 || err != nil {
 		t.Errorf("retried %d, %v", n, err)
 	}
 	f.send(s, 0)
@@ -244,6 +245,34 @@ func TestRetries(t *testing.T) {
 	}
 	if dead, err := f.store.DeadDeliveries(t.Context(), w.ID, 10); err != nil || len(dead) != 0 {
 		t.Errorf("old dead deliveries stay: %+v, %v", dead, err)
+	}
+}
+
+// If nothing is dead, there is nothing to retry: that is an error which says whether one delivery or all were meant.
+func TestNothingToRetry(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	w, _ := f.add("login")
+	if hooks, err := f.service.List(t.Context()); err != nil || len(hooks) != 1 || hooks[0].ID != w.ID {
+		t.Errorf("webhooks: %+v, %v", hooks, err)
+	}
+	if dead, err := f.service.Dead(t.Context(), w.ID); err != nil || len(dead) != 0 {
+		t.Errorf("dead: %+v, %v", dead, err)
+	}
+	for _, c := range []struct {
+		id, recordID string
+		noneDead     bool
+	}{{w.ID, "", true}, {w.ID, "another", false}, {"nothing", "", false}} {
+		n, err := f.service.Retry(t.Context(), c.id, c.recordID)
+		if n != 0 || !errors.Is(err, record.ErrNotFound) || errors.Is(err, webhook.ErrNoneDead) != c.noneDead {
+			t.Errorf("%+v: %d, %v", c, n, err)
+		}
+	}
+	if err := f.service.Delete(t.Context(), w.ID); err != nil {
+		t.Error(err)
+	}
+	if err := f.service.Delete(t.Context(), w.ID); !errors.Is(err, record.ErrNotFound) {
+		t.Errorf("deleted twice: %v", err)
 	}
 }
 
