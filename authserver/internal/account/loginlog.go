@@ -36,9 +36,9 @@ func (l *Login) logResult(ctx context.Context, t try, err error) {
 		l.Log.InfoContext(ctx, "logged in", append([]any{"event", "login"}, fields...)...)
 		return
 	}
-	if reason, ok := l.failureReason(t.user, err); ok {
-		l.Log.WarnContext(ctx, "login failed", append([]any{"event", "login_failed", "reason", reason}, fields...)...)
-		l.recordFailure(ctx, t, reason)
+	if f, ok := l.failureOf(t.user, err); ok {
+		l.Log.WarnContext(ctx, "login failed", append([]any{"event", "login_failed", "reason", f.reason}, fields...)...)
+		l.recordFailure(ctx, t, f.reason)
 	}
 }
 
@@ -59,32 +59,4 @@ func (l *Login) recordFailure(ctx context.Context, t try, reason string) {
 		Details: audit.Details("reason", reason, "method", t.Method, "grant_type", string(t.GrantType),
 			"username_digest", digest),
 	}, cmp.Or(t.user.ID, digest), ratelimit.Network(t.Address))
-}
-
-// failureReason returns the reason for the log. It returns false if neither the username nor
-// the password is the reason.
-func (l *Login) failureReason(user User, err error) (reason string, ok bool) {
-	var throttled *ThrottledError
-	var overloaded *OverloadedError
-	switch {
-	case errors.As(err, &throttled):
-		return "throttled", true
-	case errors.As(err, &overloaded):
-		return "overloaded", true
-	case !errors.Is(err, ErrIncorrect) && !errors.Is(err, ErrPasskey):
-		return "", false
-	case user.ID == "" && errors.Is(err, ErrPasskey):
-		return "unknown passkey", true
-	case user.ID == "":
-		return "unknown user", true
-	case !user.Active():
-		return "disabled user", true
-	case l.barred(user):
-		return "demo user while the demo is off", true
-	case errors.Is(err, ErrPasskey):
-		return "wrong passkey", true
-	case errors.Is(err, errNeedsSecondFactor):
-		return "second factor needed", true
-	}
-	return "wrong password", true
 }
