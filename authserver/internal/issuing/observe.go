@@ -21,26 +21,16 @@ type Observer interface {
 
 // RefreshResults are the results of requests with a refresh token.
 var RefreshResults = []string{
-	"ok",           // the client has got the next token
-	"repeated",     // the same, for a token that was used within the grace period
-	"reused",       // it was used before that, and its grant is revoked
-	"unknown",      // there is no grant with its number, or it is not of this grant
-	"malformed",    // it is no refresh token
-	"other_client", // it is of another client
-	"revoked",      // its grant has ended
-	"expired",
+	"ok",       // the client has got the next token
+	"repeated", // the same, for a token that was used within the grace period
+	refusedReused.result,
+	refusedUnknown.result,
+	refusedMalformed.result,
+	refusedOtherClient.result,
+	refusedRevoked.result,
+	refusedExpired.result,
 	"refused", // the token is valid, but the client, the API or the scope is not
 	"error",
-}
-
-// refreshResults maps the reasons of refusals, as the log has them, to results.
-var refreshResults = map[string]string{
-	reasonMalformed:   "malformed",
-	reasonUnknown:     "unknown",
-	reasonReused:      "reused",
-	reasonOtherClient: "other_client",
-	reasonRevoked:     "revoked",
-	reasonExpired:     "expired",
 }
 
 // observeToken tells the observer how a request ended.
@@ -68,16 +58,17 @@ func resultOf(err error) string {
 	return "error"
 }
 
-// observeRefresh tells the observer how a request with a refresh token ended. The reason is empty unless the
-// token itself was refused.
-func (s *Service) observeRefresh(reason string, verdict grant.Verdict, err error) {
+// observeRefresh tells the observer how a request with a refresh token ended. why is the zero value unless
+// the token itself was refused.
+func (s *Service) observeRefresh(why tokenRefusal, verdict grant.Verdict, err error) {
 	if s.cfg.Observer == nil {
 		return
 	}
 	var protocol *oauth.Error
-	result, ok := refreshResults[reason]
+	var result string
 	switch {
-	case ok:
+	case why != tokenRefusal{}:
+		result = why.result
 	case err == nil && verdict == grant.Recent:
 		result = "repeated"
 	case err == nil:

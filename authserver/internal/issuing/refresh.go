@@ -23,19 +23,19 @@ const seedSize = 32
 // knows which (RFC 9700 section 4.14.2).
 func (s *Service) refreshToken(ctx context.Context, r Request) (response oauth.TokenResponse, err error) {
 	var used judgedToken
-	var reason string
-	defer func() { s.observeRefresh(reason, used.verdict, err) }()
+	var why tokenRefusal
+	defer func() { s.observeRefresh(why, used.verdict, err) }()
 	parsed, err := grant.ParseRefreshToken(r.Form.Get("refresh_token"))
 	if err != nil {
-		reason = reasonMalformed
-		s.logRefreshFailure(ctx, r, grant.Grant{}, reason)
+		why = refusedMalformed
+		s.logRefreshFailure(ctx, r, grant.Grant{}, why.reason)
 		return oauth.TokenResponse{}, err
 	}
 	if used, err = s.judge(ctx, parsed); err != nil {
 		return oauth.TokenResponse{}, err
 	}
-	if reason = used.refusal(r.Client.ID); reason != "" {
-		s.logRefreshFailure(ctx, r, used.grant, reason)
+	if why = used.refusal(r.Client.ID); why != (tokenRefusal{}) {
+		s.logRefreshFailure(ctx, r, used.grant, why.reason)
 		if used.verdict == grant.Reused {
 			err = s.revokeReused(ctx, r.Client, used.grant.Number, "refresh_token_reuse")
 		}
@@ -49,31 +49,40 @@ func (s *Service) refreshToken(ctx context.Context, r Request) (response oauth.T
 	return response, err
 }
 
-// Reasons for which a refresh token cannot be used, for the log.
-const (
-	reasonMalformed   = "malformed token"
-	reasonUnknown     = "unknown token"
-	reasonReused      = "token used before"
-	reasonOtherClient = "token of another client"
-	reasonRevoked     = "revoked"
-	reasonExpired     = "expired"
+// tokenRefusal is a reason for which a refresh token cannot be used.
+type tokenRefusal struct {
+	reason string // in the log
+	result string // one of RefreshResults
+}
+
+// The reasons for which a refresh token cannot be used.
+var (
+	refusedMalformed = tokenRefusal{"malformed token", "malformed"}
+	// There is no grant with its number, or it is not of this grant.
+	refusedUnknown = tokenRefusal{"unknown token", "unknown"}
+	// It was used before the grace period, and its grant is revoked.
+	refusedReused      = tokenRefusal{"token used before", "reused"}
+	refusedOtherClient = tokenRefusal{"token of another client", "other_client"}
+	// Its grant has ended.
+	refusedRevoked = tokenRefusal{"revoked", "revoked"}
+	refusedExpired = tokenRefusal{"expired", "expired"}
 )
 
-// refusal returns why a refresh token cannot be used by the client; empty if it can.
-func (t judgedToken) refusal(clientID string) string {
+// refusal returns why a refresh token cannot be used by the client; the zero value if it can.
+func (t judgedToken) refusal(clientID string) tokenRefusal {
 	switch {
 	case t.verdict == grant.Unknown:
-		return reasonUnknown
+		return refusedUnknown
 	case t.verdict == grant.Reused:
-		return reasonReused
+		return refusedReused
 	case t.grant.ClientID != clientID:
-		return reasonOtherClient
+		return refusedOtherClient
 	case !t.grant.RevokedAt.IsZero():
-		return reasonRevoked
+		return refusedRevoked
 	case !t.valid:
-		return reasonExpired
+		return refusedExpired
 	}
-	return ""
+	return tokenRefusal{}
 }
 
 // logRefreshFailure logs a refresh that is refused. The response does not give the reason.
