@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -16,28 +15,35 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
-// Reasons for which the second step of a login fails, as the log has them.
-const (
-	wrongCode      = "wrong code"
-	wrongPasskey   = "wrong passkey"
-	stepsThrottled = "throttled"
-	loginEnded     = "login ended"
+// stepFailure is a reason for which the second step of a login fails.
+type stepFailure struct {
+	reason string // in the log and the audit log
+	result string // the label of the metric
+}
+
+// The failures of second steps. Each belongs into stepFailures, too.
+var (
+	wrongCode      = stepFailure{"wrong code", "wrong_code"}
+	wrongPasskey   = stepFailure{"wrong passkey", "wrong_passkey"}
+	stepsThrottled = stepFailure{"throttled", "throttled"}
+	loginEnded     = stepFailure{"login ended", "login_ended"}
 )
 
-// newSecondSteps returns the metric of second steps. The results of failures are the reasons, with _ between words.
+var stepFailures = []stepFailure{wrongCode, wrongPasskey, stepsThrottled, loginEnded}
+
+// newSecondSteps returns the metric of second steps.
 func newSecondSteps() *prometheus.CounterVec {
 	steps := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hallpass_second_steps_total",
 		Help: "Second steps of logins by result: ok, wrong_code, wrong_passkey, throttled, login_ended, or error.",
 	}, []string{"result"})
-	for _, result := range []string{"ok", wrongCode, wrongPasskey, stepsThrottled, loginEnded, "error"} {
-		steps.WithLabelValues(resultOf(result))
+	steps.WithLabelValues("ok")
+	steps.WithLabelValues("error")
+	for _, f := range stepFailures {
+		steps.WithLabelValues(f.result)
 	}
 	return steps
 }
-
-// resultOf returns a reason as the label of a metric.
-func resultOf(reason string) string { return strings.ReplaceAll(reason, " ", "_") }
 
 // reportSecondStep logs and counts the second step of a login, or why it failed.
 func (e *endpoints) reportSecondStep(r *http.Request, s secondStep, done secondfactor.Completion, err error) {
@@ -54,37 +60,39 @@ func (e *endpoints) reportSecondStep(r *http.Request, s secondStep, done secondf
 		e.cfg.Log.InfoContext(ctx, "second step of a login", fields...)
 		return
 	}
-	reason := reasonOf(err)
-	if reason == "" { // it is logged as the error of the request, if it is one
+	failed, ok := stepFailureOf(err)
+	if !ok { // it is logged as the error of the request, if it is one
 		e.secondSteps.WithLabelValues("error").Inc()
 		return
 	}
-	e.secondSteps.WithLabelValues(resultOf(reason)).Inc()
-	if reason == wrongPasskey {
+	e.secondSteps.WithLabelValues(failed.result).Inc()
+	if failed == wrongPasskey {
 		fields = append(fields, "detail", err.Error())
 	}
-	fields = append([]any{"event", "second_step_failed", "reason", reason}, fields...)
+	fields = append([]any{"event", "second_step_failed", "reason", failed.reason}, fields...)
 	e.cfg.Log.WarnContext(ctx, "second step of a login failed", fields...)
 	if e.cfg.Failures != nil {
 		e.cfg.Failures.Failed(ctx, audit.Event{
 			Name: audit.SecondStepFailed, ClientID: s.pending.ClientID,
-			Subject: audit.Subject{Kind: audit.SubjectUser, ID: s.user.ID}, Details: audit.Details("reason", reason),
+			Subject: audit.Subject{Kind: audit.SubjectUser, ID: s.user.ID},
+			Details: audit.Details("reason", failed.reason),
 		}, s.user.ID, ratelimit.Network(address))
 	}
 }
 
-// reasonOf returns why a second step has failed; empty if that is neither the user's fault nor an attack.
-func reasonOf(err error) string {
+// stepFailureOf returns why a second step has failed. It returns false if that is neither the user's fault nor an
+// attack.
+func stepFailureOf(err error) (f stepFailure, ok bool) {
 	var throttled *account.ThrottledError
 	switch {
 	case errors.Is(err, secondfactor.ErrIncorrect):
-		return wrongCode
+		return wrongCode, true
 	case errors.Is(err, account.ErrPasskey), errors.Is(err, passkey.ErrExpired):
-		return wrongPasskey
+		return wrongPasskey, true
 	case errors.As(err, &throttled):
-		return stepsThrottled
+		return stepsThrottled, true
 	case errors.Is(err, secondfactor.ErrPendingUnknown):
-		return loginEnded
+		return loginEnded, true
 	}
-	return ""
+	return stepFailure{}, false
 }
