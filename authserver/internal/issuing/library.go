@@ -21,7 +21,7 @@ import (
 )
 
 // Only this file knows go-oauth2. The library validates a request and calls the steps of its
-// grant in order. It reads clients, tokens and stores through its own interfaces. An exchange
+// grant in order. It reads clients, tokens and stores through its own interfaces. A libraryRequest
 // implements them for one request.
 //
 // The library's part of a request, with the server that is made for it, takes about 2 us:
@@ -47,8 +47,8 @@ type steps struct {
 	create func(redirectURI, challenge string, scope oauth.Scope) (code string, err error)
 }
 
-// exchange is one request as the library sees it: its client store, token store and handlers.
-type exchange struct {
+// libraryRequest is one request as the library sees it: its client store, token store and handlers.
+type libraryRequest struct {
 	steps
 	client   client.Client
 	response oauth.TokenResponse // of the step issue
@@ -57,8 +57,8 @@ type exchange struct {
 // viaLibrary has the library validate a token request and run the steps of its grant type. It
 // returns the response of the last step.
 func viaLibrary(ctx context.Context, r Request, of steps) (oauth.TokenResponse, error) {
-	x := &exchange{steps: of, client: r.Client}
-	srv := x.server()
+	l := &libraryRequest{steps: of, client: r.Client}
+	srv := l.server()
 	grantType, request, err := srv.ValidationTokenRequest(httpRequest(ctx, http.MethodPost, r.Form))
 	if err == nil {
 		_, err = srv.GetAccessToken(ctx, grantType, request)
@@ -66,7 +66,7 @@ func viaLibrary(ctx context.Context, r Request, of steps) (oauth.TokenResponse, 
 	if err != nil {
 		return oauth.TokenResponse{}, libraryError(err)
 	}
-	return x.response, nil
+	return l.response, nil
 }
 
 // authorizeViaLibrary has the library validate an authorization request and create a code.
@@ -75,11 +75,11 @@ func (s *Service) authorizeViaLibrary(
 	a Authorization,
 	create func(redirectURI, challenge string, scope oauth.Scope) (code string, err error),
 ) (code string, err error) {
-	x := &exchange{client: a.Client, steps: steps{
+	l := &libraryRequest{client: a.Client, steps: steps{
 		scope:  func(requested oauth.Scope) (oauth.Scope, error) { return s.UserScope(a.Client, a.API, requested) },
 		create: create,
 	}}
-	srv := x.server()
+	srv := l.server()
 	form := maps.Clone(a.Form)
 	form.Set("code_challenge_method", "S256") // the library refuses its default even without a challenge
 	request, err := srv.ValidationAuthorizeRequest(httpRequest(ctx, http.MethodGet, form))
@@ -129,13 +129,13 @@ func httpRequest(ctx context.Context, method string, form url.Values) *http.Requ
 }
 
 // server returns the library's server for this one request.
-func (x *exchange) server() *server.Server {
+func (l *libraryRequest) server() *server.Server {
 	manager := manage.NewManager()
 	manager.SetRefreshTokenCfg(&manage.RefreshingConfig{IsGenerateRefresh: true})
-	manager.MapClientStorage(x)
-	manager.MapTokenStorage(x)
-	manager.MapAccessGenerate(tokenGenerator{x})
-	manager.MapAuthorizeGenerate(codeGenerator{x})
+	manager.MapClientStorage(l)
+	manager.MapTokenStorage(l)
+	manager.MapAccessGenerate(tokenGenerator{l})
+	manager.MapAuthorizeGenerate(codeGenerator{l})
 	// Package web has compared the URI. The library would compare the ends of host names.
 	manager.SetValidateURIHandler(func(_, _ string) error { return nil })
 
@@ -145,26 +145,26 @@ func (x *exchange) server() *server.Server {
 		},
 		AllowedResponseTypes:        []oauth2.ResponseType{oauth2.Code},
 		AllowedCodeChallengeMethods: []oauth2.CodeChallengeMethod{oauth2.CodeChallengeS256},
-		ForcePKCE:                   !x.client.WithoutPKCE,
+		ForcePKCE:                   !l.client.WithoutPKCE,
 	}, manager)
-	srv.SetClientInfoHandler(func(*http.Request) (id, secret string, err error) { return x.client.ID, "", nil })
+	srv.SetClientInfoHandler(func(*http.Request) (id, secret string, err error) { return l.client.ID, "", nil })
 	srv.SetPasswordAuthorizationHandler(func(_ context.Context, _, username, password string) (string, error) {
-		return x.authenticate(username, password)
+		return l.authenticate(username, password)
 	})
-	srv.SetClientScopeHandler(x.setScope)
+	srv.SetClientScopeHandler(l.setScope)
 	srv.SetRefreshingScopeHandler(func(request *oauth2.TokenGenerateRequest, _ string) (bool, error) {
-		return x.setScope(request)
+		return l.setScope(request)
 	})
 	return srv
 }
 
 // setScope replaces the requested scope by the granted one.
-func (x *exchange) setScope(request *oauth2.TokenGenerateRequest) (bool, error) {
+func (l *libraryRequest) setScope(request *oauth2.TokenGenerateRequest) (bool, error) {
 	requested, err := oauth.ParseScope(request.Scope)
 	if err != nil {
 		return false, err
 	}
-	granted, err := x.scope(requested)
+	granted, err := l.scope(requested)
 	if err != nil {
 		return false, err
 	}
@@ -173,7 +173,7 @@ func (x *exchange) setScope(request *oauth2.TokenGenerateRequest) (bool, error) 
 }
 
 // tokenGenerator is the library's AccessGenerate.
-type tokenGenerator struct{ *exchange }
+type tokenGenerator struct{ *libraryRequest }
 
 // Token runs the step issue.
 func (g tokenGenerator) Token(_ context.Context, data *oauth2.GenerateBasic, _ bool) (access, refresh string,
@@ -187,7 +187,7 @@ func (g tokenGenerator) Token(_ context.Context, data *oauth2.GenerateBasic, _ b
 }
 
 // codeGenerator is the library's AuthorizeGenerate.
-type codeGenerator struct{ *exchange }
+type codeGenerator struct{ *libraryRequest }
 
 // Token runs the step create.
 func (g codeGenerator) Token(_ context.Context, data *oauth2.GenerateBasic) (code string, err error) {
@@ -199,11 +199,11 @@ func (g codeGenerator) Token(_ context.Context, data *oauth2.GenerateBasic) (cod
 }
 
 // GetByID returns the client of the request. There is no other.
-func (x *exchange) GetByID(_ context.Context, id string) (oauth2.ClientInfo, error) {
-	if x.client.ID == "" || x.client.ID != id {
+func (l *libraryRequest) GetByID(_ context.Context, id string) (oauth2.ClientInfo, error) {
+	if l.client.ID == "" || l.client.ID != id {
 		return nil, liberrors.ErrInvalidClient
 	}
-	return clientInfo{x.client}, nil
+	return clientInfo{l.client}, nil
 }
 
 // clientInfo is a client as the library sees it.
@@ -220,15 +220,15 @@ func (i clientInfo) VerifyPassword(string) bool { return true }
 
 // GetByCode returns what the code of the request stands for, even if it was redeemed or has
 // expired. The step issue redeems it and decides that, so that a replay is noticed.
-func (x *exchange) GetByCode(_ context.Context, code string) (oauth2.TokenInfo, error) {
+func (l *libraryRequest) GetByCode(_ context.Context, code string) (oauth2.TokenInfo, error) {
 	info := models.NewToken()
 	info.SetCode(code)
-	info.SetClientID(x.code.ClientID)
-	info.SetUserID(x.code.UserID)
-	info.SetRedirectURI(x.code.RedirectURI)
-	info.SetScope(x.code.Scope.String())
-	info.SetCodeChallenge(x.code.Challenge)
-	if x.code.Challenge != "" {
+	info.SetClientID(l.code.ClientID)
+	info.SetUserID(l.code.UserID)
+	info.SetRedirectURI(l.code.RedirectURI)
+	info.SetScope(l.code.Scope.String())
+	info.SetCodeChallenge(l.code.Challenge)
+	if l.code.Challenge != "" {
 		info.SetCodeChallengeMethod(oauth2.CodeChallengeS256)
 	}
 	info.SetCodeCreateAt(time.Now()) // by the library's own clock it never expires
@@ -237,22 +237,22 @@ func (x *exchange) GetByCode(_ context.Context, code string) (oauth2.TokenInfo, 
 }
 
 // GetByRefresh returns the grant of the refresh token of the request.
-func (x *exchange) GetByRefresh(_ context.Context, refresh string) (oauth2.TokenInfo, error) {
+func (l *libraryRequest) GetByRefresh(_ context.Context, refresh string) (oauth2.TokenInfo, error) {
 	info := models.NewToken()
 	info.SetRefresh(refresh)
-	info.SetClientID(x.refresh.ClientID)
-	info.SetUserID(x.refresh.UserID)
-	info.SetScope(x.refresh.Scope.String())
+	info.SetClientID(l.refresh.ClientID)
+	info.SetUserID(l.refresh.UserID)
+	info.SetScope(l.refresh.Scope.String())
 	return info, nil
 }
 
 // The library has nothing to store or to remove: the steps issue and create store grants and
 // codes, and issue redeems codes and replaces refresh tokens. Access tokens are not stored.
 
-func (x *exchange) Create(context.Context, oauth2.TokenInfo) error { return nil }
-func (x *exchange) RemoveByCode(context.Context, string) error     { return nil }
-func (x *exchange) RemoveByRefresh(context.Context, string) error  { return nil }
-func (x *exchange) RemoveByAccess(context.Context, string) error   { return nil }
-func (x *exchange) GetByAccess(context.Context, string) (oauth2.TokenInfo, error) {
+func (l *libraryRequest) Create(context.Context, oauth2.TokenInfo) error { return nil }
+func (l *libraryRequest) RemoveByCode(context.Context, string) error     { return nil }
+func (l *libraryRequest) RemoveByRefresh(context.Context, string) error  { return nil }
+func (l *libraryRequest) RemoveByAccess(context.Context, string) error   { return nil }
+func (l *libraryRequest) GetByAccess(context.Context, string) (oauth2.TokenInfo, error) {
 	return nil, liberrors.ErrInvalidAccessToken
 }

@@ -41,7 +41,7 @@ func (s *Service) refreshToken(ctx context.Context, r Request) (response oauth.T
 		}
 		return oauth.TokenResponse{}, cmp.Or(err, error(errNotValid))
 	}
-	response, err = s.exchangeRefresh(ctx, r, used)
+	response, err = s.refreshViaLibrary(ctx, r, used)
 	var protocol *oauth.Error
 	if errors.As(protocolError(err), &protocol) {
 		s.logRefreshFailure(ctx, r, used.grant, protocol.Description)
@@ -94,8 +94,8 @@ func (s *Service) logRefreshFailure(ctx context.Context, r Request, g grant.Gran
 	s.cfg.Log.WarnContext(ctx, "refresh failed", append(fields, "address", r.Address, "client", r.Client.ID)...)
 }
 
-// exchangeRefresh returns the next tokens for a valid refresh token.
-func (s *Service) exchangeRefresh(ctx context.Context, r Request, used judgedToken) (oauth.TokenResponse, error) {
+// refreshViaLibrary returns the next tokens for a valid refresh token.
+func (s *Service) refreshViaLibrary(ctx context.Context, r Request, used judgedToken) (oauth.TokenResponse, error) {
 	narrowed := false
 	return viaLibrary(ctx, r, steps{
 		refresh: used.grant,
