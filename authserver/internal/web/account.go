@@ -40,35 +40,6 @@ var accountPages = []string{
 // the account's own page.
 const confirmAfter = 15 * time.Minute
 
-// accountRoutes returns the routes of the pages of a user's account.
-func (e *endpoints) accountRoutes() []route {
-	get := func(path string, show func(http.ResponseWriter, *http.Request, session) error) http.Handler {
-		return e.pageHandler("account", e.withLogin(path, show))
-	}
-	post := func(back string, serve accountForm) http.Handler {
-		return e.pageHandler("account", e.withForm(back, serve))
-	}
-	return []route{
-		{path: accountPath, page: true, methods: methods{"GET": get(accountPath, e.showAccount)}},
-		{path: accountLoginPath, page: true, methods: methods{"POST": e.pageHandler("account_login", e.accountLogin)}},
-		{path: accountNamePath, page: true, methods: methods{
-			"GET": get(accountNamePath, e.showName), "POST": post(accountNamePath, e.changeName),
-		}},
-		{path: accountPasswordPath, page: true, methods: methods{
-			"GET": get(accountPasswordPath, e.showPassword), "POST": post(accountPasswordPath, e.changePassword),
-		}},
-		{path: accountLoginsPath, page: true, methods: methods{"POST": post(accountPath, e.endLogin)}},
-		{path: accountAppsPath, page: true, methods: methods{"POST": post(accountPath, e.endApp)}},
-		{path: accountDataPath, page: true, methods: methods{
-			"GET": get(accountDataPath, e.showData), "POST": post(accountDataPath, e.copyData),
-		}},
-		{path: accountDeletePath, page: true, methods: methods{
-			"GET": get(accountDeletePath, e.showDelete), "POST": post(accountDeletePath, e.deleteAccount),
-		}},
-		{path: accountDeletedPath, page: true, methods: methods{"GET": e.pageHandler("account", e.accountDeleted)}},
-	}
-}
-
 // withLogin returns a handler that calls show with the session of the browser. Without one it writes the login page,
 // which comes back to path.
 func (e *endpoints) withLogin(

@@ -11,17 +11,6 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
 )
 
-// accountEmailRoutes returns the routes of the pages about the user's email address.
-func (e *endpoints) accountEmailRoutes() []route {
-	get := e.pageHandler("account", e.withLogin(accountEmailPath, e.showNewEmail))
-	post := e.pageHandler("account", e.withForm(accountEmailPath, e.changeEmail))
-	verify := e.pageHandler("account", e.withForm(accountPath, e.verifyEmail))
-	return []route{
-		{path: accountEmailPath, page: true, methods: methods{"GET": get, "POST": post}},
-		{path: accountVerifyPath, page: true, methods: methods{"POST": verify}},
-	}
-}
-
 // showNewEmail serves GET /account/email.
 func (e *endpoints) showNewEmail(w http.ResponseWriter, r *http.Request, s session) error {
 	e.showNewEmailForm(w, r, http.StatusOK, s, page{})

@@ -39,35 +39,6 @@ var kindNames = map[secondfactor.Kind]*catalog.Message{
 	secondfactor.KindTOTP: say("Authenticator app"), secondfactor.KindPasskey: say("Passkey"),
 }
 
-// accountFactorRoutes returns the routes of the pages about the user's second factors.
-func (e *endpoints) accountFactorRoutes() []route {
-	get := func(path string, show func(http.ResponseWriter, *http.Request, session) error) http.Handler {
-		return e.pageHandler("account", e.withLogin(path, e.confirmed(path, show)))
-	}
-	add := func(path string, show func(http.ResponseWriter, *http.Request, session) error) http.Handler {
-		return get(path, func(w http.ResponseWriter, r *http.Request, s session) error {
-			if err := e.checkAnotherFactor(r, s); err != nil {
-				return err
-			}
-			return show(w, r, s)
-		})
-	}
-	post := func(serve accountForm) http.Handler {
-		return e.pageHandler("account", e.withForm(accountFactorsPath, e.confirmedForm(serve)))
-	}
-	return []route{
-		{path: accountFactorsPath, page: true, methods: methods{"GET": get(accountFactorsPath, e.showFactors)}},
-		{path: accountNewAppPath, page: true, methods: methods{
-			"GET": add(accountNewAppPath, e.showNewApp), "POST": post(e.mayAddFactor(e.addApp)),
-		}},
-		{path: accountNewPasskeyPath, page: true, methods: methods{
-			"GET": add(accountNewPasskeyPath, e.showNewPasskey), "POST": post(e.mayAddFactor(e.addPasskey)),
-		}},
-		{path: accountRemovePath, page: true, methods: methods{"POST": post(e.removeFactor)}},
-		{path: accountCodesPath, page: true, methods: methods{"POST": post(e.newRecoveryCodes)}},
-	}
-}
-
 // confirmed returns show for a user who has logged in a short time ago. Others log in again and come back to path.
 func (e *endpoints) confirmed(
 	path string,

@@ -1,5 +1,5 @@
-// Package web is the authorization server's HTTP: its endpoints and pages, one file each, and
-// the one list of routes.
+// Package web is the authorization server's HTTP: its endpoints and pages, one file each, and the one list of routes,
+// routes.go. The admin API and the console, which New mounts, have lists of their own.
 //
 // A request to the token endpoint goes through these steps in this order:
 //

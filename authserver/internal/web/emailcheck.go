@@ -19,16 +19,6 @@ var emailAdvice = say("Open the link in the email again.")
 // linkMinutes is how long the links in most mails work, in minutes.
 const linkMinutes = int(account.LinkLifetime / time.Minute)
 
-// emailRoutes returns the routes of the page for confirming an email address.
-func (e *endpoints) emailRoutes() []route {
-	return []route{
-		{path: mail.EmailPath, page: true, methods: methods{
-			"GET":  e.pageHandler("email", e.showEmail),
-			"POST": e.pageHandler("email", e.confirmEmail),
-		}},
-	}
-}
-
 // emailPage matches the path and query of the page for confirming an email address, with the link.
 var emailPage = regexp.MustCompile(
 	"^" + regexp.QuoteMeta(mail.EmailPath+"?"+mail.LinkParameter+"=") + "([A-Za-z0-9_-]{1,128})$")

@@ -51,14 +51,6 @@ func (e *endpoints) mayAddFactor(serve accountForm) accountForm {
 	}
 }
 
-// enrolRoutes returns the routes of the page of an account.EnrolLink.
-func (e *endpoints) enrolRoutes() []route {
-	return []route{{path: account.EnrolPath, page: true, methods: methods{
-		"GET":  e.pageHandler("enrol", e.showEnrol),
-		"POST": e.pageHandler("enrol", e.enrol),
-	}}}
-}
-
 // showEnrol serves GET /enrol, the page of a link that a command has printed. It changes nothing.
 func (e *endpoints) showEnrol(w http.ResponseWriter, r *http.Request) error {
 	query, err := readPageQuery(r.URL.RawQuery, enrolAdvice)

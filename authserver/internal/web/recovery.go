@@ -12,20 +12,6 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/recovery"
 )
 
-// recoveryRoutes returns the routes of the pages for a forgotten password.
-func (e *endpoints) recoveryRoutes() []route {
-	return []route{
-		{path: mail.ForgotPath, page: true, methods: methods{
-			"GET":  e.pageHandler("forgot", e.showForgot),
-			"POST": e.pageHandler("forgot", e.forgot),
-		}},
-		{path: mail.ResetPath, page: true, methods: methods{
-			"GET":  e.pageHandler("reset", e.showReset),
-			"POST": e.pageHandler("reset", e.reset),
-		}},
-	}
-}
-
 // showForgot serves GET /forgot.
 func (e *endpoints) showForgot(w http.ResponseWriter, r *http.Request) error {
 	e.render(w, r, http.StatusOK, "forgot", page{Title: say("Forgot your password?")})

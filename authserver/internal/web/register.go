@@ -77,21 +77,6 @@ type registered struct {
 	SecondFactor      bool              `json:"require_second_factor,omitempty"` // an extension
 }
 
-// registrationRoutes returns the endpoints of registration.
-func (e *endpoints) registrationRoutes() []route {
-	one := registrationPath + "/{client}"
-	return []route{
-		{path: registrationPath, origins: e.cfg.AllowedOrigins, methods: methods{
-			"POST": e.registration("register", e.register),
-		}},
-		{path: one, origins: e.cfg.AllowedOrigins, methods: methods{
-			"GET":    e.registration("registered_client", e.showRegistered),
-			"PUT":    e.registration("registered_client", e.replaceRegistered),
-			"DELETE": e.registration("registered_client", e.deleteRegistered),
-		}},
-	}
-}
-
 // registration returns a handler for a function that writes a response or returns an error. Its challenges are those
 // of RFC 6750 section 3, without an error code if the request has no token (section 3.1).
 func (e *endpoints) registration(name string, serve func(http.ResponseWriter, *http.Request) error) http.Handler {

@@ -1,18 +1,14 @@
 package web
 
 import (
-	"maps"
 	"net/http"
 	"slices"
-	"strings"
 
-	"github.com/gorilla/mux"
-
-	"github.com/hallpass-auth/hallpass/shared/httpserver"
-	"github.com/hallpass-auth/hallpass/shared/problem"
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 )
 
 // methods are the handlers of one path by method.
@@ -29,52 +25,29 @@ type route struct {
 // everybody lets scripts of every origin call a route.
 var everybody = []string{"*"}
 
-// New returns the handler of the public listener. Use each registry for one handler only.
-func New(cfg Config) http.Handler {
-	e := newEndpoints(cfg)
+// routes returns all routes but those of the admin API and the console, which have lists of their own.
+func (e *endpoints) routes() []route {
 	routes := slices.Concat(e.apiRoutes(), e.pageRoutes(), e.secondStepRoutes(), e.accountRoutes(),
 		e.accountFactorRoutes())
-	if cfg.AdminAPI != nil {
+	if e.cfg.AdminAPI != nil {
 		routes = append(routes, e.enrolRoutes()...)
 	}
-	if cfg.Registration.On() {
+	if e.cfg.Registration.On() {
 		routes = append(routes, e.registrationRoutes()...)
 	}
-	if cfg.Recovery != nil {
+	if e.cfg.Recovery != nil {
 		routes = append(routes, e.recoveryRoutes()...)
 	}
-	if cfg.Emails != nil {
+	if e.cfg.Emails != nil {
 		routes = slices.Concat(routes, e.emailRoutes(), e.accountEmailRoutes())
 	}
-	if cfg.SignUp != nil {
+	if e.cfg.SignUp != nil {
 		routes = append(routes, e.signUpRoutes()...)
 	}
 	if len(e.theme.Logo.Content) > 0 {
 		routes = append(routes, route{path: logoPath, page: true, methods: methods{"GET": http.HandlerFunc(e.logo)}})
 	}
-
-	router := mux.NewRouter().SkipClean(true) // mux would redirect POST //token with 301
-	for _, route := range routes {
-		handler := route.methods.handler(http.HandlerFunc(notAllowed))
-		if route.page {
-			handler = e.negotiate(e.sameOrigin(route.methods.handler(http.HandlerFunc(e.notAllowedPage))))
-		}
-		router.Path(route.path).Handler(httpserver.CORS(route.origins, route.methods.names()...)(handler))
-	}
-	if cfg.AdminAPI != nil {
-		router.PathPrefix(issuing.AdminPath).Handler(cfg.AdminAPI)
-		router.Path(adminMetadataPath).Handler(cfg.AdminAPI)
-	}
-	if cfg.Console != nil {
-		console := e.negotiate(e.sameOrigin(cfg.Console(Site{e})))
-		router.Path(consolePath).Handler(console)
-		router.PathPrefix(consolePath + "/").Handler(console)
-	}
-	router.Use(nameRoute, nameActor)
-	// Every origin may read that there is nothing: a script that asks is told so, not of CORS.
-	router.NotFoundHandler = httpserver.CORS(everybody, http.MethodGet, http.MethodHead, http.MethodPost)(
-		http.HandlerFunc(e.notFound))
-	return router
+	return routes
 }
 
 // apiRoutes returns the routes of programs. Scripts of the allowed origins may call most of them.
@@ -102,6 +75,21 @@ func (e *endpoints) apiRoutes() []route {
 		{path: statuslist.Path + "/{list}", origins: everybody, methods: list},
 		{path: statuslist.Path + "/{list}/{api}", origins: everybody, methods: list},
 		{path: statuslist.Path + "/{epoch}/{list}/{api}", origins: everybody, methods: list},
+	}
+}
+
+// registrationRoutes returns the endpoints of registration.
+func (e *endpoints) registrationRoutes() []route {
+	one := registrationPath + "/{client}"
+	return []route{
+		{path: registrationPath, origins: e.cfg.AllowedOrigins, methods: methods{
+			"POST": e.registration("register", e.register),
+		}},
+		{path: one, origins: e.cfg.AllowedOrigins, methods: methods{
+			"GET":    e.registration("registered_client", e.showRegistered),
+			"PUT":    e.registration("registered_client", e.replaceRegistered),
+			"DELETE": e.registration("registered_client", e.deleteRegistered),
+		}},
 	}
 }
 
@@ -136,45 +124,148 @@ func (e *endpoints) pageRoutes() []route {
 	}
 }
 
-// nameRoute sets the route under which metrics count a request.
-func nameRoute(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if template, err := mux.CurrentRoute(r).GetPathTemplate(); err == nil {
-			httpserver.SetRoute(w, template)
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// names returns the methods in order. HEAD comes with GET (RFC 9110 section 9.1).
-func (m methods) names() []string {
-	names := slices.Collect(maps.Keys(m))
-	if _, ok := m[http.MethodGet]; ok {
-		names = append(names, http.MethodHead)
+// secondStepRoutes returns the routes of the second step of a login.
+func (e *endpoints) secondStepRoutes() []route {
+	get := func(show func(http.ResponseWriter, *http.Request, secondStep) error) http.Handler {
+		return e.pageHandler("second_step", e.withSecondStep(show))
 	}
-	slices.Sort(names)
-	return names
+	post := func(f secondStepForm) http.Handler { return e.pageHandler("second_step", e.serveSecondStep(f)) }
+	return []route{
+		{path: secondStepPath, page: true, methods: methods{"GET": get(e.chooseSecondStep)}},
+		{path: codePath, page: true, methods: methods{
+			"GET":  get(e.showCode),
+			"POST": post(e.codeForm(codePath)),
+		}},
+		{path: passkeyPath, page: true, methods: methods{
+			"GET":  get(e.showPasskey),
+			"POST": post(e.passkeyForm()),
+		}},
+		{path: recoveryCodePath, page: true, methods: methods{
+			"GET":  get(e.showRecoveryCode),
+			"POST": post(e.codeForm(recoveryCodePath)),
+		}},
+		{path: firstAppPath, page: true, methods: methods{
+			"GET":  get(e.showFirstApp),
+			"POST": post(e.firstAppForm()),
+		}},
+		{path: firstPasskeyPath, page: true, methods: methods{
+			"GET":  get(e.showFirstPasskey),
+			"POST": post(e.firstPasskeyForm()),
+		}},
+	}
 }
 
-// handler serves the methods. For all others it calls other with the Allow header of RFC 9110
-// section 15.5.6, which mux leaves out.
-func (m methods) handler(other http.Handler) http.Handler {
-	allow := strings.Join(m.names(), ", ")
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		method := r.Method
-		if method == http.MethodHead {
-			method = http.MethodGet // net/http omits the body
-		}
-		if h, ok := m[method]; ok {
-			h.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Set("Allow", allow)
-		other.ServeHTTP(w, r)
-	})
+// recoveryRoutes returns the routes of the pages for a forgotten password.
+func (e *endpoints) recoveryRoutes() []route {
+	return []route{
+		{path: mail.ForgotPath, page: true, methods: methods{
+			"GET":  e.pageHandler("forgot", e.showForgot),
+			"POST": e.pageHandler("forgot", e.forgot),
+		}},
+		{path: mail.ResetPath, page: true, methods: methods{
+			"GET":  e.pageHandler("reset", e.showReset),
+			"POST": e.pageHandler("reset", e.reset),
+		}},
+	}
 }
 
-// notAllowed serves requests with a method that an endpoint does not have.
-func notAllowed(w http.ResponseWriter, _ *http.Request) {
-	problem.Write(w, http.StatusMethodNotAllowed, "Method Not Allowed")
+// signUpRoutes returns the routes of the pages for making an account.
+func (e *endpoints) signUpRoutes() []route {
+	return []route{
+		{path: signUpPath, page: true, methods: methods{
+			"GET":  e.pageHandler("sign_up", e.showSignUp),
+			"POST": e.pageHandler("sign_up", e.signUp),
+		}},
+		{path: mail.SignUpPath, page: true, methods: methods{
+			"GET":  e.pageHandler("sign_up_account", e.showSignUpAccount),
+			"POST": e.pageHandler("sign_up_account", e.signUpAccount),
+		}},
+	}
+}
+
+// enrolRoutes returns the routes of the page of an account.EnrolLink.
+func (e *endpoints) enrolRoutes() []route {
+	return []route{{path: account.EnrolPath, page: true, methods: methods{
+		"GET":  e.pageHandler("enrol", e.showEnrol),
+		"POST": e.pageHandler("enrol", e.enrol),
+	}}}
+}
+
+// emailRoutes returns the routes of the page for confirming an email address.
+func (e *endpoints) emailRoutes() []route {
+	return []route{
+		{path: mail.EmailPath, page: true, methods: methods{
+			"GET":  e.pageHandler("email", e.showEmail),
+			"POST": e.pageHandler("email", e.confirmEmail),
+		}},
+	}
+}
+
+// accountRoutes returns the routes of the pages of a user's account.
+func (e *endpoints) accountRoutes() []route {
+	get := func(path string, show func(http.ResponseWriter, *http.Request, session) error) http.Handler {
+		return e.pageHandler("account", e.withLogin(path, show))
+	}
+	post := func(back string, serve accountForm) http.Handler {
+		return e.pageHandler("account", e.withForm(back, serve))
+	}
+	return []route{
+		{path: accountPath, page: true, methods: methods{"GET": get(accountPath, e.showAccount)}},
+		{path: accountLoginPath, page: true, methods: methods{"POST": e.pageHandler("account_login", e.accountLogin)}},
+		{path: accountNamePath, page: true, methods: methods{
+			"GET": get(accountNamePath, e.showName), "POST": post(accountNamePath, e.changeName),
+		}},
+		{path: accountPasswordPath, page: true, methods: methods{
+			"GET": get(accountPasswordPath, e.showPassword), "POST": post(accountPasswordPath, e.changePassword),
+		}},
+		{path: accountLoginsPath, page: true, methods: methods{"POST": post(accountPath, e.endLogin)}},
+		{path: accountAppsPath, page: true, methods: methods{"POST": post(accountPath, e.endApp)}},
+		{path: accountDataPath, page: true, methods: methods{
+			"GET": get(accountDataPath, e.showData), "POST": post(accountDataPath, e.copyData),
+		}},
+		{path: accountDeletePath, page: true, methods: methods{
+			"GET": get(accountDeletePath, e.showDelete), "POST": post(accountDeletePath, e.deleteAccount),
+		}},
+		{path: accountDeletedPath, page: true, methods: methods{"GET": e.pageHandler("account", e.accountDeleted)}},
+	}
+}
+
+// accountEmailRoutes returns the routes of the pages about the user's email address.
+func (e *endpoints) accountEmailRoutes() []route {
+	get := e.pageHandler("account", e.withLogin(accountEmailPath, e.showNewEmail))
+	post := e.pageHandler("account", e.withForm(accountEmailPath, e.changeEmail))
+	verify := e.pageHandler("account", e.withForm(accountPath, e.verifyEmail))
+	return []route{
+		{path: accountEmailPath, page: true, methods: methods{"GET": get, "POST": post}},
+		{path: accountVerifyPath, page: true, methods: methods{"POST": verify}},
+	}
+}
+
+// accountFactorRoutes returns the routes of the pages about the user's second factors.
+func (e *endpoints) accountFactorRoutes() []route {
+	get := func(path string, show func(http.ResponseWriter, *http.Request, session) error) http.Handler {
+		return e.pageHandler("account", e.withLogin(path, e.confirmed(path, show)))
+	}
+	add := func(path string, show func(http.ResponseWriter, *http.Request, session) error) http.Handler {
+		return get(path, func(w http.ResponseWriter, r *http.Request, s session) error {
+			if err := e.checkAnotherFactor(r, s); err != nil {
+				return err
+			}
+			return show(w, r, s)
+		})
+	}
+	post := func(serve accountForm) http.Handler {
+		return e.pageHandler("account", e.withForm(accountFactorsPath, e.confirmedForm(serve)))
+	}
+	return []route{
+		{path: accountFactorsPath, page: true, methods: methods{"GET": get(accountFactorsPath, e.showFactors)}},
+		{path: accountNewAppPath, page: true, methods: methods{
+			"GET": add(accountNewAppPath, e.showNewApp), "POST": post(e.mayAddFactor(e.addApp)),
+		}},
+		{path: accountNewPasskeyPath, page: true, methods: methods{
+			"GET": add(accountNewPasskeyPath, e.showNewPasskey), "POST": post(e.mayAddFactor(e.addPasskey)),
+		}},
+		{path: accountRemovePath, page: true, methods: methods{"POST": post(e.removeFactor)}},
+		{path: accountCodesPath, page: true, methods: methods{"POST": post(e.newRecoveryCodes)}},
+	}
 }

@@ -82,37 +82,6 @@ func (s secondStep) otherMethods(path string) (links []methodLink) {
 	return links
 }
 
-// secondStepRoutes returns the routes of the second step of a login.
-func (e *endpoints) secondStepRoutes() []route {
-	get := func(show func(http.ResponseWriter, *http.Request, secondStep) error) http.Handler {
-		return e.pageHandler("second_step", e.withSecondStep(show))
-	}
-	post := func(f secondStepForm) http.Handler { return e.pageHandler("second_step", e.serveSecondStep(f)) }
-	return []route{
-		{path: secondStepPath, page: true, methods: methods{"GET": get(e.chooseSecondStep)}},
-		{path: codePath, page: true, methods: methods{
-			"GET":  get(e.showCode),
-			"POST": post(e.codeForm(codePath)),
-		}},
-		{path: passkeyPath, page: true, methods: methods{
-			"GET":  get(e.showPasskey),
-			"POST": post(e.passkeyForm()),
-		}},
-		{path: recoveryCodePath, page: true, methods: methods{
-			"GET":  get(e.showRecoveryCode),
-			"POST": post(e.codeForm(recoveryCodePath)),
-		}},
-		{path: firstAppPath, page: true, methods: methods{
-			"GET":  get(e.showFirstApp),
-			"POST": post(e.firstAppForm()),
-		}},
-		{path: firstPasskeyPath, page: true, methods: methods{
-			"GET":  get(e.showFirstPasskey),
-			"POST": post(e.firstPasskeyForm()),
-		}},
-	}
-}
-
 // firstStep is a login whose password, or passkey in place of the password, was right.
 type firstStep struct {
 	user account.User

@@ -23,20 +23,6 @@ const signUpPath = "/signup"
 // of more than 4096 bytes.
 const maxWaiting = 2900
 
-// signUpRoutes returns the routes of the pages for making an account.
-func (e *endpoints) signUpRoutes() []route {
-	return []route{
-		{path: signUpPath, page: true, methods: methods{
-			"GET":  e.pageHandler("sign_up", e.showSignUp),
-			"POST": e.pageHandler("sign_up", e.signUp),
-		}},
-		{path: mail.SignUpPath, page: true, methods: methods{
-			"GET":  e.pageHandler("sign_up_account", e.showSignUpAccount),
-			"POST": e.pageHandler("sign_up_account", e.signUpAccount),
-		}},
-	}
-}
-
 // signUpLink returns the link of the login page for making an account, to continue with an authorization request
 // whose query may be empty. It returns an empty text unless everybody may sign up.
 func (e *endpoints) signUpLink(query string) string {
