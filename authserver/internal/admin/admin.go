@@ -1,6 +1,6 @@
-// Package admin manages users, clients, APIs and keys. Commands, the admin API, the console and configuration files all
-// use it: each reads its input, calls this package, and shows the result. The actor comes with the context: see
-// audit.WithActor.
+// Package admin manages users, clients, APIs and keys. Commands, the admin API and configuration files all use it: each
+// reads its input, calls this package, and shows the result. The console calls the operations of the admin API. The
+// actor comes with the context: see audit.WithActor.
 //
 // Besides the errors of this package, methods return record.ErrNotFound, record.ErrExists, store.ErrUnavailable, and
 // for invalid input account.ErrBadName, account.ErrBadIdentity and account.ErrWeakPassword.
