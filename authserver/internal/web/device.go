@@ -18,13 +18,6 @@ const deviceLoginPath = issuing.DevicePath + "/login"
 // maxUserCode bounds a user code as it is typed, in bytes.
 const maxUserCode = 64
 
-// Messages of the form for the code.
-var (
-	malformedUserCode = say("A code has 8 letters, like {example}. Check what your device shows.", "BCDF-GHJK")
-	unknownUserCode   = say("No device is showing this code. Check the code, or start again on the device: "+
-		"codes expire after {n} minutes.", 10)
-)
-
 // authorizeDevice serves POST /device_authorization (RFC 8628 section 3.1).
 func (e *endpoints) authorizeDevice(w http.ResponseWriter, r *http.Request) (any, error) {
 	form, err := readForm(w, r, urlencodedOnly)
@@ -108,13 +101,7 @@ func (e *endpoints) waitingDevice(r *http.Request, s session, typed string) (str
 
 // failDevice writes the form for the code with the error, if the user can do something about it.
 func (e *endpoints) failDevice(w http.ResponseWriter, r *http.Request, s session, typed string, err error) error {
-	f := failureOf(err)
-	switch {
-	case errors.Is(err, errMalformedUserCode):
-		f = failure{status: http.StatusBadRequest, code: oauth.CodeInvalidRequest, userText: malformedUserCode}
-	case errors.Is(err, grant.ErrCodeUnknown):
-		f = failure{status: http.StatusBadRequest, code: oauth.CodeInvalidGrant, userText: unknownUserCode}
-	}
+	f := deviceFailureOf(err)
 	if f.unexpected || f.userText == nil {
 		return err
 	}

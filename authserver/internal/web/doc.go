@@ -8,6 +8,7 @@
 //	token.go         is the grant type known, and may this client use it
 //	package issuing  the grant
 //
-// What goes wrong on the way is an error value. errors.go alone maps errors to HTTP, both to
-// responses for programs and to pages for people.
+// What goes wrong on the way is an error value. errors.go alone maps errors to HTTP, both to responses for programs and
+// to pages for people, which respond.go writes. Only the refusals of access tokens at /userinfo are those of package
+// bearer.
 package web

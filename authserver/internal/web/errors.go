@@ -1,16 +1,13 @@
 package web
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
-	"github.com/hallpass-auth/hallpass/shared/problem"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
@@ -43,6 +40,7 @@ type failure struct {
 // statuses holds the status of each OAuth error that is not 400 (RFC 6749 section 5.2).
 var statuses = map[oauth.ErrorCode]int{
 	oauth.CodeInvalidClient: http.StatusUnauthorized,
+	oauth.CodeInvalidToken:  http.StatusUnauthorized, // RFC 6750 section 3.1
 }
 
 // failureOf maps an error to HTTP. The text of an unknown error is never shown.
@@ -86,6 +84,24 @@ func failureOf(err error) failure {
 		userText:    say("Sorry, this is a problem on our side."),
 		advice:      say("Try again in a few minutes."),
 	}
+}
+
+// deviceFailureOf is failureOf for the page where users type the code of a device. At other endpoints,
+// grant.ErrCodeUnknown is about an authorization code.
+func deviceFailureOf(err error) failure {
+	f := failure{status: http.StatusBadRequest}
+	switch {
+	case errors.Is(err, errMalformedUserCode):
+		f.code = oauth.CodeInvalidRequest
+		f.userText = say("A code has 8 letters, like {example}. Check what your device shows.", "BCDF-GHJK")
+	case errors.Is(err, grant.ErrCodeUnknown):
+		f.code = oauth.CodeInvalidGrant
+		f.userText = say("No device is showing this code. Check the code, or start again on the device: "+
+			"codes expire after {n} minutes.", 10)
+	default:
+		return failureOf(err)
+	}
+	return f
 }
 
 // accountFailureOf maps the errors of pages about a user's account.
@@ -246,50 +262,4 @@ func waitText(seconds int) *catalog.Message {
 		return say("{n} seconds", seconds)
 	}
 	return say("{n} minutes", (seconds+59)/60)
-}
-
-// write writes the failure as an error response of RFC 6749 section 5.2.
-func (f failure) write(w http.ResponseWriter, realm string) {
-	if f.status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Basic realm="`+oauth.DescriptionText(realm)+`"`)
-	}
-	f.setRetryAfter(w)
-	writeJSON(w, f.status, oauth.ErrorResponse{Error: f.code, Description: f.description})
-}
-
-// writeProblem writes the failure as a problem document (RFC 9457), as protected resources
-// do.
-func (f failure) writeProblem(w http.ResponseWriter) {
-	f.setRetryAfter(w)
-	problem.Write(w, f.status, f.description)
-}
-
-// writePage writes the failure as a page.
-func (f failure) writePage(e *endpoints, w http.ResponseWriter, r *http.Request) {
-	f.setRetryAfter(w)
-	e.message(w, r, f.status, cmp.Or(f.title, say("Something went wrong")),
-		cmp.Or(f.userText, say("The request from the app was refused: {reason}.", f.description)), f.advice)
-}
-
-func (f failure) setRetryAfter(w http.ResponseWriter) {
-	if f.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(f.retryAfter))
-	}
-}
-
-// writeJSON writes a JSON response. Unless Cache-Control is set already, it sets headers
-// that forbid caching (RFC 6749 section 5.1).
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		panic(err) // strings and numbers can always be encoded
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	if h.Get("Cache-Control") == "" {
-		h.Set("Cache-Control", "no-store")
-		h.Set("Pragma", "no-cache")
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write(text) // fails only if the client has disconnected
 }

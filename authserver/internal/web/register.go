@@ -77,8 +77,7 @@ type registered struct {
 	SecondFactor      bool              `json:"require_second_factor,omitempty"` // an extension
 }
 
-// registration returns a handler for a function that writes a response or returns an error. Its challenges are those
-// of RFC 6750 section 3, without an error code if the request has no token (section 3.1).
+// registration returns a handler for a function that writes a response or returns an error.
 func (e *endpoints) registration(name string, serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := serve(w, r)
@@ -86,17 +85,7 @@ func (e *endpoints) registration(name string, serve func(http.ResponseWriter, *h
 			e.answers.WithLabelValues(name, "ok").Inc()
 			return
 		}
-		f := e.failed(r, name, err)
-		if f.code == oauth.CodeInvalidToken {
-			challenge := `Bearer realm="` + oauth.DescriptionText(e.cfg.IssuerURL) + `"`
-			if bearerToken(r) != "" {
-				challenge += `, error="invalid_token"`
-			}
-			w.Header().Set("WWW-Authenticate", challenge)
-			writeJSON(w, http.StatusUnauthorized, oauth.ErrorResponse{Error: f.code, Description: f.description})
-			return
-		}
-		f.write(w, e.cfg.IssuerURL)
+		e.failed(r, name, err).writeBearer(w, r, e.cfg.IssuerURL)
 	})
 }
 
