@@ -69,16 +69,21 @@ func (s *Service) Login(
 	browser, answer string,
 ) (account.User, secondfactor.Completion, error) {
 	t := assertion{Attempt: a, purpose: loginWithout(browser)}
-	err := s.parse(&t, answer)
-	if err == nil {
-		err = s.findOwner(ctx, &t)
-	}
-	var done secondfactor.Completion
-	if err == nil {
-		done, err = s.verifyCounted(ctx, &t)
-	}
+	done, err := s.checkLogin(ctx, &t, answer)
 	s.cfg.Login.LogPasskey(ctx, t.user, a, err)
 	return t.user, done, err
+}
+
+// checkLogin returns what completes the login of the user who has given an answer, and sets the user of t as soon as it
+// is known.
+func (s *Service) checkLogin(ctx context.Context, t *assertion, answer string) (secondfactor.Completion, error) {
+	if err := s.parse(t, answer); err != nil {
+		return secondfactor.Completion{}, err
+	}
+	if err := s.findOwner(ctx, t); err != nil {
+		return secondfactor.Completion{}, err
+	}
+	return s.verifyCounted(ctx, t)
 }
 
 // SecondStep returns what completes the login of a user with these factors, who has answered a challenge of
@@ -135,18 +140,21 @@ func (s *Service) findOwner(ctx context.Context, t *assertion) error {
 	if errors.Is(err, record.ErrNotFound) {
 		return nil
 	}
-	var factors []secondfactor.Factor
-	if err == nil {
-		factors, err = s.cfg.Store.SecondFactors(ctx, user.ID)
+	if err != nil {
+		return err
 	}
-	var o *owner
-	if err == nil {
-		o, err = newOwner(user, factors)
+	factors, err := s.cfg.Store.SecondFactors(ctx, user.ID)
+	if err != nil {
+		return err
 	}
-	if err == nil && o.find(t.answer.RawID) >= 0 {
+	o, err := newOwner(user, factors)
+	if err != nil {
+		return err
+	}
+	if o.find(t.answer.RawID) >= 0 {
 		t.user, t.owner = user, o
 	}
-	return err
+	return nil
 }
 
 // verifyCounted counts a try of a login without a password, verifies the answer, and gives the try back if it is right.
@@ -166,9 +174,10 @@ func (s *Service) verifyCounted(ctx context.Context, t *assertion) (done secondf
 	if done, err = s.verify(ctx, t); err != nil {
 		return done, err
 	}
-	if err = s.cfg.Store.GiveBackTries(ctx, key); err == nil {
-		t.user.Login, err = s.cfg.Login.KeyOf(ctx, t.user, t.Address, t.Browser)
+	if err = s.cfg.Store.GiveBackTries(ctx, key); err != nil {
+		return done, err
 	}
+	t.user.Login, err = s.cfg.Login.KeyOf(ctx, t.user, t.Address, t.Browser)
 	return done, err
 }
 
