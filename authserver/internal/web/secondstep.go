@@ -132,10 +132,11 @@ func (e *endpoints) beginSecondStep(w http.ResponseWriter, r *http.Request, f fi
 	if errors.Is(err, grant.ErrInactive) {
 		return account.ErrIncorrect
 	}
-	if err == nil {
-		http.SetCookie(w, e.cookie(e.pendingCookieName(), value, secondfactor.PendingLifetime))
+	if err != nil {
+		return err
 	}
-	return err
+	http.SetCookie(w, e.cookie(e.pendingCookieName(), value, secondfactor.PendingLifetime))
+	return nil
 }
 
 // pendingCookieName returns the name of the cookie of a login that is waiting for its second step.
@@ -161,16 +162,16 @@ func (e *endpoints) readSecondStep(r *http.Request) (s secondStep, err error) {
 	if errors.Is(err, secondfactor.ErrPendingUnknown) {
 		return secondStep{}, errStartAgain
 	}
-	if err == nil {
-		s.factors, err = e.cfg.Store.SecondFactors(ctx, s.user.ID)
+	if err != nil {
+		return secondStep{}, err
 	}
-	if err == nil {
-		s.codes, err = e.cfg.Store.CountRecoveryCodes(ctx, s.user.ID)
+	if s.factors, err = e.cfg.Store.SecondFactors(ctx, s.user.ID); err != nil {
+		return secondStep{}, err
 	}
-	if err == nil {
-		err = e.checkEnrolment(s.user, len(s.factors) > 0, s.pending.EnrolLink)
+	if s.codes, err = e.cfg.Store.CountRecoveryCodes(ctx, s.user.ID); err != nil {
+		return secondStep{}, err
 	}
-	return s, err
+	return s, e.checkEnrolment(s.user, len(s.factors) > 0, s.pending.EnrolLink)
 }
 
 // withSecondStep returns a handler that calls show with the browser's login that is waiting for its second step.

@@ -83,23 +83,8 @@ func (e *endpoints) completeSecondStep(
 	s secondStep,
 	check func(context.Context) (secondfactor.Completion, error),
 ) error {
-	ctx, address := r.Context(), httpserver.Host(r.RemoteAddr)
-	tries, err := e.cfg.Passwords.ReserveCode(ctx, s.user, address)
-	if err == nil {
-		err = e.cfg.Store.TryPendingLogin(ctx, s.pending.Digest)
-	}
-	var done secondfactor.Completion
-	if err == nil {
-		done, err = check(ctx)
-	}
-	if err == nil {
-		s.user.Login, err = e.cfg.Passwords.KeyOf(ctx, s.user, address, e.browser(r))
-	}
-	if err == nil {
-		done.Pending, done.EnrolLink = s.pending.Digest, s.pending.EnrolLink
-		login := grant.Authentication{Methods: done.Methods}
-		err = e.startSession(w, withClient(r, s.pending.ClientID), s.user, login, &done)
-	}
+	ctx := r.Context()
+	tries, done, err := e.trySecondStep(w, r, s, check)
 	e.reportSecondStep(r, s, done, err)
 	e.notifyWrongCodes(r, s, err)
 	switch {
@@ -113,6 +98,32 @@ func (e *endpoints) completeSecondStep(
 		e.cfg.Log.WarnContext(ctx, "cannot give back tries", "user", s.user.ID, "error", err)
 	}
 	return nil
+}
+
+// trySecondStep counts a try, calls check, and starts the session. It returns the key under which GiveBackTries returns
+// the tries, and the completion.
+func (e *endpoints) trySecondStep(
+	w http.ResponseWriter,
+	r *http.Request,
+	s secondStep,
+	check func(context.Context) (secondfactor.Completion, error),
+) (tries account.FailureKey, done secondfactor.Completion, err error) {
+	ctx, address := r.Context(), httpserver.Host(r.RemoteAddr)
+	if tries, err = e.cfg.Passwords.ReserveCode(ctx, s.user, address); err != nil {
+		return tries, done, err
+	}
+	if err = e.cfg.Store.TryPendingLogin(ctx, s.pending.Digest); err != nil {
+		return tries, done, err
+	}
+	if done, err = check(ctx); err != nil {
+		return tries, done, err
+	}
+	if s.user.Login, err = e.cfg.Passwords.KeyOf(ctx, s.user, address, e.browser(r)); err != nil {
+		return tries, done, err
+	}
+	done.Pending, done.EnrolLink = s.pending.Digest, s.pending.EnrolLink
+	login := grant.Authentication{Methods: done.Methods}
+	return tries, done, e.startSession(w, withClient(r, s.pending.ClientID), s.user, login, &done)
 }
 
 // notifyWrongCodes asks for a mail to the user if the last try of a login was a wrong code, or if there were too many
