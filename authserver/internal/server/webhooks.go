@@ -66,7 +66,7 @@ func logDropped(ctx context.Context, count func() int64, ticks <-chan time.Time,
 	}
 }
 
-// newWebhooks returns what adds webhooks.
+// newWebhooks returns what manages webhooks.
 func (s *Settings) newWebhooks(cfg *web.Config, data *store.Store, guard *outbound.Guard) *webhook.Service {
 	return &webhook.Service{Store: data, Sealer: cfg.SecondFactors.Vault, URLs: guard, Now: s.Now}
 }
