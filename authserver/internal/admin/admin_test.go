@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
@@ -192,6 +194,69 @@ func TestRotateSigningKeys(t *testing.T) {
 	listed, err := s.SigningKeys(t.Context())
 	if err != nil || len(listed) != 3 || listed[1].State != keyring.Waiting && listed[0].State != keyring.Waiting {
 		t.Errorf("keys are %+v (%v)", listed, err)
+	}
+}
+
+// Keys are replaced once, whatever happens to the writes of others that the database carries out together with the
+// record.
+func TestRotateBesideFailingWrites(t *testing.T) {
+	t.Parallel()
+	s, ctx := newService(t), t.Context()
+	s.Keys = keys(t)
+	user, err := account.New("ada", "Ada", "hash", start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.CreateUser(ctx, user); err != nil {
+		t.Fatal(err)
+	}
+	var others sync.WaitGroup
+	rotated := make(chan struct{})
+	for range 8 {
+		others.Go(func() {
+			for {
+				select {
+				case <-rotated:
+					return
+				default:
+				}
+				if err := s.Store.CreateUser(ctx, user); !errors.Is(err, record.ErrExists) {
+					t.Errorf("a user who exists: got error %v", err)
+				}
+			}
+		})
+	}
+	for range 20 {
+		if _, err := s.RotateSigningKeys(ctx, admin.RotateKey{Compromised: true}); err != nil {
+			t.Error(err)
+		}
+	}
+	close(rotated)
+	others.Wait()
+}
+
+// If the file cannot be written, there is a record that says so.
+func TestRotateWithoutFile(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.Keys = keys(t)
+	s.Now = func() time.Time {
+		_ = os.Remove(s.Keys.Path + ".new") // what the rotation is about to put in the place of the file
+		return start
+	}
+	if _, err := s.RotateSigningKeys(t.Context(), admin.RotateKey{}); err == nil {
+		t.Fatal("no error")
+	}
+	records, err := s.Store.AuditRecords(t.Context(), audit.Filter{Event: "key_rotated"}, audit.Page{Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcomes := map[audit.Outcome]int{}
+	for _, r := range records {
+		outcomes[r.Outcome]++
+	}
+	if outcomes[audit.Success] != 2 || outcomes[audit.Failure] != 2 {
+		t.Errorf("the records say %v, want the two keys, and that they were not written", outcomes)
 	}
 }
 

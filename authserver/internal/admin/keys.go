@@ -134,32 +134,38 @@ func (s *Service) RotateSigningKeys(ctx context.Context, r RotateKey) ([]*keyrin
 	if _, err := p.Create(); err != nil {
 		return nil, s.explain(r, err)
 	}
-	// The files are written last: without its record, no key is replaced.
-	err = s.Store.Together(ctx, "", s.Now(), func(ctx context.Context) error {
-		if err := s.recordRotation(ctx, r, p.Keys()); err != nil {
-			return err
-		}
-		return p.Write(func(string) {})
-	})
-	if err != nil {
-		return nil, s.explain(r, err)
+	// The files are written last, once the record is there: without its record, no key is replaced.
+	if err := s.recordRotation(ctx, r, p.Keys(), audit.Success); err != nil {
+		return nil, err
+	}
+	if err := p.Write(func(string) {}); err != nil {
+		failed := s.recordRotation(context.WithoutCancel(ctx), r, p.Keys(), audit.Failure)
+		return nil, errors.Join(s.explain(r, err), failed)
 	}
 	return p.Keys(), nil
 }
 
-// recordRotation records each new key.
-func (s *Service) recordRotation(ctx context.Context, r RotateKey, added []*keyring.Successor) error {
-	for _, k := range added {
-		err := s.Store.Record(ctx, audit.Event{
-			Name: "key_rotated", At: s.Now(), Subject: audit.Subject{Kind: "key", ID: k.ID},
-			Details: audit.Details("algorithm", k.Algorithm, "audience", k.Audience,
-				"id_tokens", strconv.FormatBool(k.ForIDTokens()), "compromised", strconv.FormatBool(r.Compromised)),
-		})
-		if err != nil {
-			return err
+// recordRotation records how the replacement by each new key has ended.
+func (s *Service) recordRotation(
+	ctx context.Context,
+	r RotateKey,
+	added []*keyring.Successor,
+	outcome audit.Outcome,
+) error {
+	now := s.Now()
+	return s.Store.Together(ctx, "", now, func(ctx context.Context) error {
+		for _, k := range added {
+			err := s.Store.Record(ctx, audit.Event{
+				Name: "key_rotated", At: now, Outcome: outcome, Subject: audit.Subject{Kind: "key", ID: k.ID},
+				Details: audit.Details("algorithm", k.Algorithm, "audience", k.Audience,
+					"id_tokens", strconv.FormatBool(k.ForIDTokens()), "compromised", strconv.FormatBool(r.Compromised)),
+			})
+			if err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // explain returns ErrKeysElsewhere for an error that the command can avoid on another machine, or as another user.

@@ -31,7 +31,7 @@ var (
 	// ErrBad is returned for a webhook that cannot be added. The text says why.
 	ErrBad = errors.New("not usable")
 	// ErrTooMany is returned if there are MaxWebhooks.
-	ErrTooMany = fmt.Errorf("there are %d webhooks, and no more are possible", MaxWebhooks)
+	ErrTooMany = fmt.Errorf("there are already %d webhooks, which is the maximum: delete one first", MaxWebhooks)
 	// ErrNoneDead is returned if all dead deliveries of a webhook shall be retried, and there are none. It is a
 	// record.ErrNotFound.
 	ErrNoneDead = fmt.Errorf("dead delivery %w", record.ErrNotFound)
@@ -132,7 +132,7 @@ func (s *Service) Add(ctx context.Context, url string, events []string) (w Webho
 		return w, "", fmt.Errorf("the URL is %w: %w", ErrBad, err)
 	}
 	if len(events) > maxEvents {
-		return w, "", fmt.Errorf("more than %d events are %w", maxEvents, ErrBad)
+		return w, "", fmt.Errorf("the list of events is %w: it may have at most %d, and * stands for any text", ErrBad, maxEvents)
 	}
 	for _, pattern := range events {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" || len(pattern) > maxGlob ||
