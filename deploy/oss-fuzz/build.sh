@@ -58,7 +58,7 @@ build resourceserver/internal/api FuzzIdempotencyKey
 build resourceserver/internal/api FuzzItemPath
 build resourceserver/internal/api FuzzList
 build resourceserver/internal/api FuzzPatch
-build resourceserver/internal/items FuzzNewCondition
+build resourceserver/internal/items FuzzParseTags
 build shared/bearer FuzzAuthorization
 build shared/bff FuzzCallback
 build shared/bff FuzzCookie

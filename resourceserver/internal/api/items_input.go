@@ -18,7 +18,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
 
-// Conditions are the fields of a conditional request (RFC 9110 section 13.1).
+// Conditions are the fields of a conditional request (RFC 9110 section 13.1). The texts are for the OpenAPI
+// document: huma keeps one line of a field, and Resolve needs all.
 type Conditions struct {
 	IfMatch     string `header:"If-Match" doc:"Only if the item has one of these entity tags, or * if it is written (RFC 9110 section 13.1.1)" example:"\"QDvlM9dDlhbVnBEXTZxG2w\""`
 	IfNoneMatch string `header:"If-None-Match" doc:"Only if the item has none of these entity tags, or * if it is not written (RFC 9110 section 13.1.2)"`
@@ -31,16 +32,18 @@ func (c *Conditions) Resolve(ctx huma.Context) []error {
 	lines := map[string][]string{}
 	ctx.EachHeader(func(name, value string) { lines[name] = append(lines[name], value) })
 	var err error
-	for _, name := range []string{"If-Match", "If-None-Match"} {
-		if _, err := items.NewCondition(lines[name], nil); err != nil {
-			return []error{&huma.ErrorDetail{Location: "header." + name, Message: err.Error()}}
-		}
+	if c.condition.IfMatch, err = items.ParseTags(lines["If-Match"]); err != nil {
+		return invalid("header.If-Match", err.Error())
 	}
-	c.condition, err = items.NewCondition(lines["If-Match"], lines["If-None-Match"])
-	if err != nil {
-		return []error{err}
+	if c.condition.IfNoneMatch, err = items.ParseTags(lines["If-None-Match"]); err != nil {
+		return invalid("header.If-None-Match", err.Error())
 	}
 	return nil
+}
+
+// invalid returns the errors of Resolve for one wrong part of a request.
+func invalid(location, message string) []error {
+	return []error{&huma.ErrorDetail{Location: location, Message: message}}
 }
 
 // checkRead returns the response in place of an item with this tag, or nil (RFC 9110 section 13.2.2).
@@ -144,10 +147,10 @@ func storable(text string) bool { return utf8.ValidString(text) && !strings.Cont
 // Resolve checks the cursor and the text.
 func (in *ListInput) Resolve(huma.Context) []error {
 	if _, ok := in.Cursor.position(); !ok {
-		return []error{&huma.ErrorDetail{Location: "query.cursor", Message: "is not the next_cursor of a page"}}
+		return invalid("query.cursor", "is not the next_cursor of a page")
 	}
 	if !storable(in.Title) {
-		return []error{&huma.ErrorDetail{Location: "query.title", Message: "must not contain control characters"}}
+		return invalid("query.title", "must not contain control characters")
 	}
 	return nil
 }
@@ -173,10 +176,8 @@ func (k *IdempotencyKey) Resolve(ctx huma.Context) []error {
 	})
 	found := keySyntax.FindStringSubmatch(k.Header)
 	if lines > 1 || lines == 1 && found == nil {
-		return []error{&huma.ErrorDetail{
-			Location: "header.Idempotency-Key",
-			Message:  `must be one string of printable ASCII characters, such as "8e03978e-40d5-43dd-bc93-6894a57f9324"`,
-		}}
+		return invalid("header.Idempotency-Key",
+			`must be one string of printable ASCII characters, such as "8e03978e-40d5-43dd-bc93-6894a57f9324"`)
 	}
 	if lines == 1 {
 		k.value = found[1] + found[2]

@@ -10,53 +10,53 @@ import (
 var ErrTags = errors.New(`must be * or a list of entity tags, such as "abc"`)
 
 // Condition is what a conditional request demands of the current state of an item (RFC 9110 section 13.1). An
-// item that is not written has no current state, and the zero value demands nothing.
+// item that is not written has no current state. A nil field demands nothing.
 type Condition struct {
-	match, noneMatch *tags
+	IfMatch     *Tags
+	IfNoneMatch *Tags
 }
 
-// tags is the value of If-Match or If-None-Match.
-type tags struct {
+// Tags is the value of If-Match or If-None-Match.
+type Tags struct {
 	any    bool     // *
 	strong []string // opaque tags, without the quotes
 	weak   []string
 }
 
-// NewCondition parses the lines of the fields If-Match and If-None-Match. No lines demand nothing. It returns
-// ErrTags for malformed ones.
-func NewCondition(ifMatch, ifNoneMatch []string) (Condition, error) {
-	match, err := parseTags(ifMatch)
-	if err != nil {
-		return Condition{}, err
+// holds reports whether a write may go on, given the current state of the item, or nil if it is not written.
+func (c Condition) holds(current *Item) bool {
+	tag := ""
+	if current != nil {
+		tag = current.Tag
 	}
-	noneMatch, err := parseTags(ifNoneMatch)
-	return Condition{match, noneMatch}, err
+	return c.Matches(tag) && c.NoneMatches(tag)
 }
 
-// holds reports whether a write may go on, given the current tag of the item, or "" if it is not written.
-func (c Condition) holds(tag string) bool { return c.Matches(tag) && c.NoneMatches(tag) }
-
-// Matches reports whether If-Match holds. It compares strongly: weak tags never match (section 13.1.1).
+// Matches reports whether If-Match holds, given the current tag of the item, or "" if it is not written. It
+// compares strongly: weak tags never match (section 13.1.1).
 func (c Condition) Matches(tag string) bool {
-	return c.match == nil || tag != "" && (c.match.any || slices.Contains(c.match.strong, tag))
+	tags := c.IfMatch
+	return tags == nil || tag != "" && (tags.any || slices.Contains(tags.strong, tag))
 }
 
-// NoneMatches reports whether If-None-Match holds. It compares weakly (section 13.1.2).
+// NoneMatches reports whether If-None-Match holds, given the current tag like Matches. It compares weakly
+// (section 13.1.2).
 func (c Condition) NoneMatches(tag string) bool {
-	n := c.noneMatch
-	return n == nil || tag == "" || !n.any && !slices.Contains(n.strong, tag) && !slices.Contains(n.weak, tag)
+	tags := c.IfNoneMatch
+	return tags == nil || tag == "" ||
+		!tags.any && !slices.Contains(tags.strong, tag) && !slices.Contains(tags.weak, tag)
 }
 
-// parseTags parses the lines of one field. It returns nil if there are none.
-func parseTags(lines []string) (*tags, error) {
+// ParseTags parses the lines of one field. It returns nil if there are none, and ErrTags if they are malformed.
+func ParseTags(lines []string) (*Tags, error) {
 	if len(lines) == 0 {
 		return nil, nil //nolint:nilnil // no field, no demand
 	}
 	rest := strings.Trim(strings.Join(lines, ","), " \t,")
 	if rest == "*" {
-		return &tags{any: true}, nil
+		return &Tags{any: true}, nil
 	}
-	list := &tags{}
+	list := &Tags{}
 	for {
 		weak := strings.HasPrefix(rest, "W/")
 		opaque, after, ok := cutTag(strings.TrimPrefix(rest, "W/"))

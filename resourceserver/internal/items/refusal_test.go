@@ -58,7 +58,7 @@ func TestRefusalsDoNotUndoOtherWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	anyTag, err := items.NewCondition([]string{"*"}, nil)
+	anyTag, err := items.ParseTags([]string{"*"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestRefusalsDoNotUndoOtherWrites(t *testing.T) {
 			_, _, err := s.Write(t.Context(), owner, 1, items.Condition{}, change, start)
 			check("write", err, nil)
 		}, func() {
-			_, _, err := s.Write(t.Context(), john, 99, anyTag, change, start)
+			_, _, err := s.Write(t.Context(), john, 99, items.Condition{IfMatch: anyTag}, change, start)
 			check("write of an item that does not exist, with If-Match", err, items.ErrCondition)
 		}, func() {
 			_, _, err := s.Write(t.Context(), john, 1, items.Condition{}, refuse, start)

@@ -98,7 +98,7 @@ func write(
 	if err != nil {
 		return Item{}, false, err
 	}
-	if old == nil && !c.holds("") || old != nil && !c.holds(old.Tag) {
+	if !c.holds(old) {
 		return Item{}, false, refuse(ctx, tx, owner.ID, ErrCondition)
 	}
 	d, err := change(old)
@@ -130,10 +130,10 @@ func (s *Store) Delete(ctx context.Context, owner string, number int64, c Condit
 			return err
 		}
 		switch {
-		case old == nil && c.holds(""):
-			return refusal{ErrNotFound}
-		case old == nil || !c.holds(old.Tag):
+		case !c.holds(old):
 			return refusal{ErrCondition}
+		case old == nil:
+			return refusal{ErrNotFound}
 		}
 		_, err = database.Changed(ctx, tx, "delete item", "DELETE FROM items WHERE owner = $1 AND number = $2", owner, number)
 		if err != nil {
