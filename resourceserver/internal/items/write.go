@@ -9,55 +9,51 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/database"
 )
 
-// sweepSize is how many expired idempotency keys a new one deletes at most.
+// sweepSize is how many expired idempotency keys are deleted at most when a new one is stored.
 const sweepSize = 10
 
 // Create writes a new item and gives it the least number that no item of the owner has, and that Create has not
 // given before. With a key that was used before, it changes nothing and returns the item as it was made then.
 // It returns ErrKeyReused, ErrTooManyKeys or ErrTooMany if that is why it does not.
 func (s *Store) Create(ctx context.Context, owner Owner, d Draft, key Key, now time.Time) (item Item, err error) {
-	err = s.inTx(ctx, "create item", func(ctx context.Context, db *database.DB, tx database.Tx) (err error) {
-		item, err = create(ctx, db, tx, owner, d, key, now)
-		return err
-	})
-	return item, err
-}
-
-func create(
-	ctx context.Context,
-	db *database.DB,
-	tx database.Tx,
-	owner Owner,
-	d Draft,
-	key Key,
-	now time.Time,
-) (Item, error) {
-	from, count, err := lockOwner(ctx, tx, owner)
+	db, err := s.opened()
 	if err != nil {
 		return Item{}, err
 	}
-	if key != (Key{}) {
-		made, err := replayed(ctx, tx, owner, d, key, now)
-		if !errors.Is(err, sql.ErrNoRows) {
-			return made, err
+	err = inTx(ctx, db, "create item", func(ctx context.Context, tx database.Tx) error {
+		least, count, err := lockOwner(ctx, tx, owner)
+		if err != nil {
+			return err
 		}
-	}
-	if count >= MaxItems {
-		return Item{}, refusal{ErrTooMany}
-	}
-	if key != (Key{}) {
-		if err := checkKeys(ctx, tx, owner, now); err != nil {
-			return Item{}, err
+		if key != (Key{}) {
+			var found bool
+			item, found, err = replayed(ctx, tx, owner, d, key, now)
+			if err != nil || found {
+				return err
+			}
 		}
-	}
-	item := newItem(owner, d, now)
-	if item.Number, err = freeNumber(ctx, tx, owner.ID, from); err != nil {
-		return Item{}, err
-	}
-	if err := insert(ctx, tx, item, item.Number+1); err != nil || key == (Key{}) {
-		return item, err
-	}
-	return item, remember(ctx, db, tx, item, key, now)
+		if count >= MaxItems {
+			return refusal{ErrTooMany}
+		}
+		if key != (Key{}) {
+			if err := checkKeys(ctx, tx, owner, now); err != nil {
+				return err
+			}
+		}
+		number, err := freeNumber(ctx, tx, owner.ID, least)
+		if err != nil {
+			return err
+		}
+		item = newItem(owner, number, d, now)
+		if err := insert(ctx, tx, item, number+1); err != nil || key == (Key{}) {
+			return err
+		}
+		if err := remember(ctx, tx, item, key, now); err != nil {
+			return err
+		}
+		return sweepKeys(ctx, tx, db.Engine, now)
+	})
+	return item, err
 }
 
 // Change decides what to write in place of an item, or of none if old is nil. It may be called more than once,
@@ -74,53 +70,47 @@ func (s *Store) Write(
 	change Change,
 	now time.Time,
 ) (item Item, created bool, err error) {
-	err = s.inTx(ctx, "write item", func(ctx context.Context, _ *database.DB, tx database.Tx) (err error) {
-		item, created, err = write(ctx, tx, owner, number, c, change, now)
-		return err
+	db, err := s.opened()
+	if err != nil {
+		return Item{}, false, err
+	}
+	err = inTx(ctx, db, "write item", func(ctx context.Context, tx database.Tx) error {
+		next, count, err := lockOwner(ctx, tx, owner)
+		if err != nil {
+			return err
+		}
+		old, err := current(ctx, tx, owner.ID, number)
+		if err != nil {
+			return err
+		}
+		if !c.holds(old) {
+			return refuse(ctx, tx, owner.ID, ErrCondition)
+		}
+		d, err := change(old)
+		if err != nil {
+			return refuse(ctx, tx, owner.ID, err)
+		}
+		item, created = newItem(owner, number, d, now), old == nil
+		if !created {
+			item.Owner, item.CreatedAt = old.Owner, old.CreatedAt
+			return update(ctx, tx, item)
+		}
+		if count >= MaxItems {
+			return refusal{ErrTooMany}
+		}
+		return insert(ctx, tx, item, next)
 	})
 	return item, created, err
-}
-
-func write(
-	ctx context.Context,
-	tx database.Tx,
-	owner Owner,
-	number int64,
-	c Condition,
-	change Change,
-	now time.Time,
-) (item Item, created bool, err error) {
-	next, count, err := lockOwner(ctx, tx, owner)
-	if err != nil {
-		return Item{}, false, err
-	}
-	old, err := current(ctx, tx, owner.ID, number)
-	if err != nil {
-		return Item{}, false, err
-	}
-	if !c.holds(old) {
-		return Item{}, false, refuse(ctx, tx, owner.ID, ErrCondition)
-	}
-	d, err := change(old)
-	if err != nil {
-		return Item{}, false, refuse(ctx, tx, owner.ID, err)
-	}
-	item = newItem(owner, d, now)
-	item.Number = number
-	if old != nil {
-		item.Owner, item.CreatedAt = old.Owner, old.CreatedAt
-		return item, false, update(ctx, tx, item)
-	}
-	if count >= MaxItems {
-		return Item{}, false, refusal{ErrTooMany}
-	}
-	return item, true, insert(ctx, tx, item, next)
 }
 
 // Delete deletes an item of an owner if the condition holds, else it returns ErrCondition. It returns
 // ErrNotFound if the item is not written and the condition allows that.
 func (s *Store) Delete(ctx context.Context, owner string, number int64, c Condition) error {
-	return s.inTx(ctx, "delete item", func(ctx context.Context, _ *database.DB, tx database.Tx) error {
+	db, err := s.opened()
+	if err != nil {
+		return err
+	}
+	return inTx(ctx, db, "delete item", func(ctx context.Context, tx database.Tx) error {
 		const lock = "UPDATE owners SET items = items WHERE owner = $1"
 		if _, err := database.Changed(ctx, tx, "lock owner", lock, owner); err != nil {
 			return err
@@ -149,18 +139,15 @@ func (s *Store) Delete(ctx context.Context, owner string, number int64, c Condit
 type refusal struct{ error }
 
 // inTx runs steps like database.DB.InTx. If they return a refusal, it commits, and returns the reason.
-func (s *Store) inTx(
+func inTx(
 	ctx context.Context,
+	db *database.DB,
 	doing string,
-	steps func(context.Context, *database.DB, database.Tx) error,
+	steps func(context.Context, database.Tx) error,
 ) error {
-	db, err := s.opened()
-	if err != nil {
-		return err
-	}
 	var reason error
-	err = db.InTx(ctx, doing, func(ctx context.Context, tx database.Tx) error {
-		err := steps(ctx, db, tx)
+	err := db.InTx(ctx, doing, func(ctx context.Context, tx database.Tx) error {
+		err := steps(ctx, tx)
 		var refused refusal
 		if errors.As(err, &refused) {
 			reason = refused.error
@@ -184,14 +171,16 @@ func refuse(ctx context.Context, tx database.Tx, owner string, reason error) err
 	return refusal{reason}
 }
 
-// newItem returns an item without a number.
-func newItem(owner Owner, d Draft, now time.Time) Item {
+// newItem returns an item that is written now, with a new tag.
+func newItem(owner Owner, number int64, d Draft, now time.Time) Item {
 	now = timeOf(now.Unix())
-	return Item{Owner: owner, Title: d.Title, Note: d.Note, Tag: newTag(), CreatedAt: now, UpdatedAt: now}
+	return Item{
+		Owner: owner, Number: number, Title: d.Title, Note: d.Note, Tag: newTag(), CreatedAt: now, UpdatedAt: now,
+	}
 }
 
 // lockOwner locks an owner, who is added if needed, until the transaction ends. It returns the least number for
-// a new item, and how many items there are. A name that is empty stays as it is.
+// a new item, and how many items there are. It stores the owner's name unless that is empty.
 func lockOwner(ctx context.Context, tx database.Tx, owner Owner) (next, count int64, err error) {
 	err = tx.QueryRowContext(ctx,
 		"INSERT INTO owners (owner, name, next_number, items) VALUES ($1, $2, 1, 0) ON CONFLICT (owner) "+
@@ -247,26 +236,32 @@ func update(ctx context.Context, tx database.Tx, i Item) error {
 	return err
 }
 
-// replayed returns the item that a request with the same key has made, as it was then. It returns
-// sql.ErrNoRows if there was no such request, or it was too long ago.
-func replayed(ctx context.Context, tx database.Tx, owner Owner, d Draft, key Key, now time.Time) (Item, error) {
-	item := newItem(owner, d, now)
-	var request string
-	var created int64
-	err := tx.QueryRowContext(ctx,
+// replayed returns the item that a request with the same key has made, as it was then. found is false if there
+// was no such request, or it was too long ago.
+func replayed(
+	ctx context.Context,
+	tx database.Tx,
+	owner Owner,
+	d Draft,
+	key Key,
+	now time.Time,
+) (item Item, found bool, err error) {
+	var request, tag string
+	var number, created int64
+	err = tx.QueryRowContext(ctx,
 		"SELECT request, number, tag, created_at FROM idempotency_keys WHERE owner = $1 AND digest = $2 AND expires_at > $3",
-		owner.ID, key.digest, now.Unix()).Scan(&request, &item.Number, &item.Tag, &created)
-	if errors.Is(err, sql.ErrNoRows) {
-		return Item{}, sql.ErrNoRows
+		owner.ID, key.digest, now.Unix()).Scan(&request, &number, &tag, &created)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return Item{}, false, nil
+	case err != nil:
+		return Item{}, false, database.Unavailable("read idempotency key", err)
+	case request != key.request:
+		return Item{}, false, refusal{ErrKeyReused}
 	}
-	if err != nil {
-		return Item{}, database.Unavailable("read idempotency key", err)
-	}
-	if request != key.request {
-		return Item{}, refusal{ErrKeyReused}
-	}
-	item.CreatedAt, item.UpdatedAt = timeOf(created), timeOf(created)
-	return item, nil
+	item = newItem(owner, number, d, timeOf(created))
+	item.Tag = tag
+	return item, true, nil
 }
 
 // checkKeys refuses another idempotency key of an owner who has used MaxKeys within KeyLifetime.
@@ -283,18 +278,20 @@ func checkKeys(ctx context.Context, tx database.Tx, owner Owner, now time.Time) 
 	return nil
 }
 
-// remember stores the key of the request that has made an item, and deletes a few expired keys.
-func remember(ctx context.Context, db *database.DB, tx database.Tx, i Item, key Key, now time.Time) error {
+// remember stores the key of the request that has made an item.
+func remember(ctx context.Context, tx database.Tx, i Item, key Key, now time.Time) error {
 	_, err := database.Changed(ctx, tx, "store idempotency key",
 		"INSERT INTO idempotency_keys (owner, digest, request, number, tag, created_at, expires_at) "+
 			"VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (owner, digest) DO UPDATE SET request = excluded.request, "+
 			"number = excluded.number, tag = excluded.tag, created_at = excluded.created_at, expires_at = excluded.expires_at",
 		i.Owner.ID, key.digest, key.request, i.Number, i.Tag, i.CreatedAt.Unix(), now.Add(KeyLifetime).Unix())
-	if err != nil {
-		return err
-	}
-	_, err = database.Changed(ctx, tx, "sweep idempotency keys",
+	return err
+}
+
+// sweepKeys deletes a few expired idempotency keys of anybody.
+func sweepKeys(ctx context.Context, tx database.Tx, engine database.Engine, now time.Time) error {
+	_, err := database.Changed(ctx, tx, "sweep idempotency keys",
 		"DELETE FROM idempotency_keys WHERE (owner, digest) IN (SELECT owner, digest FROM idempotency_keys "+
-			"WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 "+db.Engine.SkipLocked()+")", now.Unix(), sweepSize)
+			"WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 "+engine.SkipLocked()+")", now.Unix(), sweepSize)
 	return err
 }
