@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,34 +24,32 @@ const (
 // database is away.
 type Store struct {
 	db      atomic.Pointer[database.DB] // nil until the database is open
-	opening chan struct{}               // closed when nothing opens the database any longer
-	stop    context.CancelFunc
+	opening sync.WaitGroup              // the goroutine of keepOpening, if there is one
+	stop    context.CancelFunc          // ends keepOpening
 }
 
 // Open opens the database at the URL and brings its schema up to date. If the database cannot be reached, Open
-// returns a Store that goes on trying until Close, and logs why. Other errors are those of database.Open.
+// returns a Store that goes on trying until Close or the end of ctx, and logs why. Other errors are those of
+// database.Open. The caller must call Close.
 func Open(ctx context.Context, url string, limits database.Pool, log *slog.Logger) (*Store, error) {
-	s := &Store{opening: make(chan struct{})}
-	var background context.Context
-	background, s.stop = context.WithCancel(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	s := &Store{stop: stop}
 	db, err := open(ctx, url, limits)
-	if err != nil && !errors.Is(err, database.ErrUnreachable) {
-		s.stop()
+	switch {
+	case err == nil:
+		s.db.Store(db)
+	case errors.Is(err, database.ErrUnreachable):
+		log.WarnContext(ctx, "items are not available: waiting for their database", "error", err)
+		s.opening.Go(func() { s.keepOpening(ctx, url, limits, log) })
+	default:
+		stop()
 		return nil, err
 	}
-	if err == nil {
-		s.db.Store(db)
-		close(s.opening)
-		return s, nil
-	}
-	log.WarnContext(ctx, "items are not available: waiting for their database", "error", err)
-	go s.keepOpening(background, url, limits, log)
 	return s, nil
 }
 
 // keepOpening opens the database, with growing pauses, until it is open or ctx ends.
 func (s *Store) keepOpening(ctx context.Context, url string, limits database.Pool, log *slog.Logger) {
-	defer close(s.opening)
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		select {
 		case <-ctx.Done():
@@ -88,15 +87,15 @@ var migrationFiles embed.FS
 func migrations() fs.FS {
 	files, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
-		panic(err) // only for a name that is no path
+		panic(err) // the name is a valid path
 	}
 	return files
 }
 
-// Close waits for the writes that are in progress and closes the database.
+// Close ends the attempts to open the database, waits for the writes that are in progress, and closes it.
 func (s *Store) Close() error {
 	s.stop()
-	<-s.opening
+	s.opening.Wait()
 	if db := s.db.Load(); db != nil {
 		return db.Close()
 	}
