@@ -48,7 +48,7 @@ var (
 // Owner is who has items.
 type Owner struct {
 	ID   string // the subject of the owner's tokens
-	Name string // the username, or the ID if it is unknown
+	Name string // the username; empty if it is unknown
 }
 
 // Item is an item that was written.
@@ -57,7 +57,7 @@ type Item struct {
 	Number    int64
 	Title     string
 	Note      string
-	Tag       string // another one after each write; no two states of an item have the same
+	Tag       string // of this state: each write makes a new one
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }

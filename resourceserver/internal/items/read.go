@@ -11,11 +11,14 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/database"
 )
 
-// columns are those that scanItem reads.
-const columns = "items.owner, owners.name, items.number, items.title, items.note, items.tag, " +
-	"items.created_at, items.updated_at FROM items JOIN owners ON owners.owner = items.owner"
+// The statements whose rows scanItem reads.
+const (
+	selectItems = "SELECT items.owner, owners.name, items.number, items.title, items.note, items.tag, " +
+		"items.created_at, items.updated_at FROM items JOIN owners ON owners.owner = items.owner"
+	selectItem = selectItems + " WHERE items.owner = $1 AND items.number = $2"
+)
 
-// contains is the condition that a folded title contains a parameter.
+// contains has the condition that a folded title contains a parameter. LIKE would treat % and _ in it as wildcards.
 var contains = map[database.Engine]string{
 	database.SQLite:     "instr(items.folded, $%d) > 0",
 	database.PostgreSQL: "strpos(items.folded, $%d) > 0",
@@ -27,8 +30,7 @@ func (s *Store) Get(ctx context.Context, owner string, number int64) (Item, erro
 	if err != nil {
 		return Item{}, err
 	}
-	const query = "SELECT " + columns + " WHERE items.owner = $1 AND items.number = $2"
-	return database.One(ctx, db.Read, scanItem, query, owner, number)
+	return database.One(ctx, db.Read, scanItem, selectItem, owner, number)
 }
 
 // Position is the place of an item in a list, which is sorted by owner and number.
@@ -48,8 +50,8 @@ type Query struct {
 	Limit int      // how many items at most, at least 1
 }
 
-// List returns the items of a query and the place of the one after them, or nil if they are the last. While
-// others write, a list that is read by parts has each item that was there all the time once.
+// List returns the items of a query and the place of the one after them, or nil if they are the last. If a list is
+// read in several pages while others write, each item that is there all the time is in one of them.
 func (s *Store) List(ctx context.Context, q Query) (page []Item, next *Position, err error) {
 	db, err := s.opened()
 	if err != nil {
@@ -64,7 +66,7 @@ func (s *Store) List(ctx context.Context, q Query) (page []Item, next *Position,
 		where += " AND " + fmt.Sprintf(contains[db.Engine], len(args))
 	}
 	args = append(args, q.Limit+1)
-	query := fmt.Sprintf("SELECT %s WHERE %s ORDER BY items.owner, items.number LIMIT $%d", columns, where, len(args))
+	query := fmt.Sprintf("%s WHERE %s ORDER BY items.owner, items.number LIMIT $%d", selectItems, where, len(args))
 	page, err = database.List(ctx, db.Read, "list items", scanItem, query, args...)
 	if err != nil || len(page) <= q.Limit {
 		return page, nil, err
@@ -73,7 +75,7 @@ func (s *Store) List(ctx context.Context, q Query) (page []Item, next *Position,
 	return page[:q.Limit], &Position{after.Owner.ID, after.Number}, nil
 }
 
-// scanItem returns the item in a row of columns.
+// scanItem returns the item in a row of selectItems, or ErrNotFound if there is no row.
 func scanItem(r database.Row) (Item, error) {
 	var i Item
 	var created, updated int64

@@ -191,12 +191,14 @@ func lockOwner(ctx context.Context, tx database.Tx, owner Owner) (next, count in
 
 // current returns the item as it is, or nil if it is not written.
 func current(ctx context.Context, tx database.Tx, owner string, number int64) (*Item, error) {
-	const query = "SELECT " + columns + " WHERE items.owner = $1 AND items.number = $2"
-	item, err := scanItem(tx.QueryRowContext(ctx, query, owner, number))
-	if errors.Is(err, ErrNotFound) {
+	item, err := scanItem(tx.QueryRowContext(ctx, selectItem, owner, number))
+	switch {
+	case errors.Is(err, ErrNotFound):
 		return nil, nil //nolint:nilnil // no item
+	case err != nil:
+		return nil, err
 	}
-	return &item, err
+	return &item, nil
 }
 
 // freeNumber returns the least number, from one on, that no item of the owner has.
