@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -53,5 +54,5 @@ func asProblem(err error) error {
 // sentence returns the text of an error as a sentence for clients.
 func sentence(err error) string {
 	text := err.Error()
-	return string(text[0]-'a'+'A') + text[1:]
+	return strings.ToUpper(text[:1]) + text[1:]
 }

@@ -40,7 +40,7 @@ var (
 	// ErrTooMany means that the owner has MaxItems items.
 	ErrTooMany = fmt.Errorf("there are %d items already, and no more are allowed", MaxItems)
 	// ErrTooManyKeys means that the owner has used MaxKeys idempotency keys within KeyLifetime.
-	ErrTooManyKeys = fmt.Errorf("%d idempotency keys were used within %v", MaxKeys, KeyLifetime)
+	ErrTooManyKeys = fmt.Errorf("%d idempotency keys were used within %.0f hours", MaxKeys, KeyLifetime.Hours())
 	// ErrKeyReused means that an idempotency key was used before, for another request.
 	ErrKeyReused = errors.New("the idempotency key was used for another request")
 )
