@@ -115,9 +115,6 @@ func (s *Sender) Start(ctx context.Context) error {
 	return nil
 }
 
-// Wait waits for the deliveries that have begun.
-func (s *Sender) Wait() { s.sends.Wait() }
-
 // sendTo makes the deliveries of a webhook that are due. The error is the database's or the sealer's.
 func (s *Sender) sendTo(ctx context.Context, w Webhook) error {
 	secret, err := s.Sealer.Open(ctx, w.Secret, purpose(w.ID))

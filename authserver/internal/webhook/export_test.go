@@ -1,0 +1,4 @@
+package webhook
+
+// Wait waits for the deliveries that have begun.
+func (s *Sender) Wait() { s.sends.Wait() }
