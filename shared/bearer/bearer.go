@@ -163,7 +163,7 @@ func (g *Guard) authenticate(r *http.Request, scopes []string) (claims *token.Cl
 	if refusal.Status == http.StatusUnauthorized {
 		refusal.Scope = scopes // so that a client asks for these, and not for all that there are
 	}
-	g.describe(refusal, sent.scheme)
+	g.addDPoP(refusal, sent.scheme)
 	return nil, "", refusal
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/hallpass-auth/hallpass/shared/dpop"
@@ -24,27 +25,32 @@ const (
 // accepts. Without it, such tokens are refused. Call it before the guard is used. Open does it by its configuration.
 func (g *Guard) AcceptDPoP(proofs *dpop.Verifier) { g.proofs = proofs }
 
-// errNoURL reports a RequireDPoP that would refuse every token.
-var errNoURL = errors.New("it needs the public URL of the API, since the audience is not an http or https URL")
+var (
+	// errNoURL reports a RequireDPoP that would refuse every token.
+	errNoURL = errors.New("it needs the public URL of the API, since the audience is not an http or https URL")
+	// errShortNonceSecret reports a DPoPNonceSecret that can be guessed.
+	errShortNonceSecret = fmt.Errorf("it needs %d bytes or more: make one with 'openssl rand -hex 32'",
+		keyring.MinSecret)
+)
 
 // openProofs returns what verifies proofs for cfg. It returns nil if the URL of the API is not known: then the API
 // cannot tell which requests a proof is for, and bound tokens are refused.
 func openProofs(cfg Config, keys keyring.Source) (*dpop.Verifier, error) {
-	base, errBase := dpop.ParseBase(cmp.Or(cfg.PublicURL, cfg.Audience))
-	switch known := errBase == nil; {
-	case !known && cfg.PublicURL != "":
-		return nil, &ConfigError{"PublicURL", errBase}
-	case !known && cfg.RequireDPoP:
+	base, err := dpop.ParseBase(cmp.Or(cfg.PublicURL, cfg.Audience))
+	switch {
+	case err == nil:
+	case cfg.PublicURL != "":
+		return nil, &ConfigError{"PublicURL", err}
+	case cfg.RequireDPoP:
 		return nil, &ConfigError{"RequireDPoP", errNoURL}
-	case !known:
-		return nil, nil
+	default:
+		return nil, nil // bound tokens are not accepted
 	}
 	nonces := dpop.NoncesOf(keys, cfg.Audience)
-	switch {
-	case cfg.DPoPNonceSecret == "":
-	case len(cfg.DPoPNonceSecret) < keyring.MinSecret:
-		return nil, &ConfigError{"DPoPNonceSecret", errShortNonceSecret}
-	default:
+	if cfg.DPoPNonceSecret != "" {
+		if len(cfg.DPoPNonceSecret) < keyring.MinSecret {
+			return nil, &ConfigError{"DPoPNonceSecret", errShortNonceSecret}
+		}
 		nonces = dpop.NewNonces([]byte(cfg.DPoPNonceSecret))
 	}
 	return dpop.NewVerifier(dpop.Config{
@@ -59,14 +65,19 @@ func openProofs(cfg Config, keys keyring.Source) (*dpop.Verifier, error) {
 // token if it is bound to none (RFC 9449 section 7). It returns a nonce for the response if the client should use
 // another one from now on.
 func (g *Guard) prove(r *http.Request, sent credentials, claims *token.Claims) (nonce string, refusal *Refusal) {
-	switch must := schemeOf(claims); {
-	case sent.scheme != must && must == dpop.Scheme:
-		return "", g.refuse(r.Context(), detailBound)
-	case sent.scheme != must:
+	bound := claims.KeyThumbprint != ""
+	switch {
+	case bound && sent.scheme != dpop.Scheme:
+		refusal := g.refuse(r.Context(), detailBound)
+		if g.proofs != nil {
+			refusal.Algorithms = dpop.Algorithms
+		}
+		return "", refusal
+	case !bound && sent.scheme == dpop.Scheme:
 		return "", g.refuse(r.Context(), detailUnbound)
-	case must == bearerScheme && g.requireDPoP:
+	case !bound && g.requireDPoP:
 		return "", g.refuse(r.Context(), detailRequired)
-	case must == bearerScheme:
+	case !bound:
 		return "", nil
 	}
 	if done, ok := r.Context().Value(provenKey{g}).(proven); ok && done == provenBy(r) {
@@ -96,11 +107,7 @@ func schemeOf(claims *token.Claims) string {
 // refuse returns and logs the refusal of a valid token that was not sent as it must be.
 func (g *Guard) refuse(ctx context.Context, detail string) *Refusal {
 	g.refusals.add(ctx, g.log, errors.New(detail))
-	refusal := &Refusal{Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Detail: detail}
-	if detail == detailBound && g.proofs != nil {
-		refusal.Algorithms = dpop.Algorithms
-	}
-	return refusal
+	return &Refusal{Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Detail: detail}
 }
 
 // refuseProof returns the refusal for an error of dpop.Verifier, and logs the error.
@@ -110,7 +117,7 @@ func (g *Guard) refuseProof(ctx context.Context, proof dpop.Proof, err error) *R
 		g.log.WarnContext(ctx, "DPoP proof not checked", "reason", err)
 		return &Refusal{Status: http.StatusServiceUnavailable, Detail: detailUnavailable}
 	}
-	if protocol.Code != oauth.CodeUseDPoPNonce { // which is routine
+	if protocol.Code != oauth.CodeUseDPoPNonce { // every client gets that now and then
 		g.refusals.add(ctx, g.log, err)
 	}
 	return &Refusal{
@@ -121,9 +128,9 @@ func (g *Guard) refuseProof(ctx context.Context, proof dpop.Proof, err error) *R
 	}
 }
 
-// describe adds to a refusal what the client should know about DPoP. Without credentials, the client may use both
+// addDPoP adds to a refusal what the client should know about DPoP. Without credentials, the client may use both
 // schemes.
-func (g *Guard) describe(refusal *Refusal, scheme string) {
+func (g *Guard) addDPoP(refusal *Refusal, scheme string) {
 	if g.proofs == nil {
 		return
 	}
@@ -143,8 +150,8 @@ func setNonce(w http.ResponseWriter, nonce string) {
 	}
 }
 
-// provenKey is where the context of a request has the proof that the guard has accepted for it. Middleware further in
-// must not take it for a replay.
+// provenKey is the context key of the proof that a guard has accepted for a request. Middleware of the same guard
+// further in must not take that proof for a replay.
 type provenKey struct{ guard *Guard }
 
 // proven is a token, as it was sent, with its proof.

@@ -50,7 +50,7 @@ func (g *Guard) checkLogin(claims *token.Claims, login UserLogin, scopes []strin
 		refusal.ACRValues, refusal.MaxAge = login.ACRValues, login.MaxAge
 	}
 	refusal.Scope = scopes
-	g.describe(refusal, schemeOf(claims))
+	g.addDPoP(refusal, schemeOf(claims))
 	return refusal
 }
 

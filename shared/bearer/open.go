@@ -95,7 +95,7 @@ func Open(ctx context.Context, cfg Config) (*Guard, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	keys, err := openKeys(ctx, cfg)
+	keys, watch, err := openKeys(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -129,12 +129,11 @@ func Open(ctx context.Context, cfg Config) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
+	if watch != nil {
+		go watch(ctx) // last, so that nothing runs after an error
+	}
 	return guard, nil
 }
-
-// errShortNonceSecret reports a DPoPNonceSecret that can be guessed.
-var errShortNonceSecret = fmt.Errorf("it needs %d bytes or more: make one with 'openssl rand -hex 32'",
-	keyring.MinSecret)
 
 // allIncluded returns the scopes that each scope includes, also by others.
 func allIncluded(direct map[string][]string) map[string]oauth.Scope {
@@ -153,8 +152,9 @@ func allIncluded(direct map[string][]string) map[string]oauth.Scope {
 	return all
 }
 
-// openKeys opens the source of keys that cfg names.
-func openKeys(ctx context.Context, cfg Config) (keyring.Source, error) {
+// openKeys opens the source of keys that cfg names. It also returns what keeps the keys fresh until its context
+// ends, or nil for keys that do not change or that the caller keeps fresh.
+func openKeys(ctx context.Context, cfg Config) (keys keyring.Source, watch func(context.Context), err error) {
 	sources := 0
 	for _, set := range []bool{cfg.KeysURL != "", cfg.KeysFile != "", cfg.TokenSecret != "", cfg.Keys != nil} {
 		if set {
@@ -163,48 +163,46 @@ func openKeys(ctx context.Context, cfg Config) (keyring.Source, error) {
 	}
 	switch {
 	case sources == 0:
-		return nil, &ConfigError{"Keys", errors.New("no key: set one source of keys")}
+		return nil, nil, &ConfigError{"Keys", errors.New("no key: set one source of keys")}
 	case sources > 1:
-		return nil, &ConfigError{"Keys", errors.New("more than one source of keys is set: set one")}
+		return nil, nil, &ConfigError{"Keys", errors.New("more than one source of keys is set: set one")}
 	case cfg.KeysURL != "":
 		keys, err := keyring.NewURL(cfg.KeysURL, cfg.Log)
 		if err != nil {
-			return nil, &ConfigError{"KeysURL", err}
+			return nil, nil, &ConfigError{"KeysURL", err}
 		}
 		keys.SetTransport(cfg.Transport)
-		go keys.Watch(ctx)
-		return keys, nil
+		return keys, keys.Watch, nil
 	case cfg.KeysFile != "":
-		return openKeysFile(ctx, cfg)
+		keys, err := openKeysFile(ctx, cfg)
+		if err != nil {
+			return nil, nil, &ConfigError{"KeysFile", fmt.Errorf("%s: %w", cfg.KeysFile, err)}
+		}
+		return keys, func(ctx context.Context) { keys.Watch(ctx, cfg.Log) }, nil
 	case cfg.TokenSecret != "":
 		keys, err := keyring.FromSecret(cfg.TokenSecret)
 		if err != nil {
-			return nil, &ConfigError{"TokenSecret", err}
+			return nil, nil, &ConfigError{"TokenSecret", err}
 		}
-		return keys, nil
+		return keys, nil, nil
 	}
 	if ring := cfg.Keys.Current(); ring != nil {
 		if err := checkKeys(ring, cfg.Audience); err != nil {
-			return nil, &ConfigError{"Keys", err}
+			return nil, nil, &ConfigError{"Keys", err}
 		}
 	}
-	return cfg.Keys, nil
+	return cfg.Keys, nil, nil
 }
 
 // openKeysFile opens cfg.KeysFile. Each time the file is read, checkKeys must accept it.
-func openKeysFile(ctx context.Context, cfg Config) (keyring.Source, error) {
-	keys, err := keyring.Open(cfg.KeysFile, func(ring *keyring.Ring) error {
+func openKeysFile(ctx context.Context, cfg Config) (*keyring.File, error) {
+	return keyring.Open(cfg.KeysFile, func(ring *keyring.Ring) error {
 		if err := checkKeys(ring, cfg.Audience); err != nil {
 			return err
 		}
 		warnAboutPrivateKeys(ctx, ring, cfg.Log)
 		return nil
 	})
-	if err != nil {
-		return nil, &ConfigError{"KeysFile", fmt.Errorf("%s: %w", cfg.KeysFile, err)}
-	}
-	go keys.Watch(ctx, cfg.Log)
-	return keys, nil
 }
 
 // checkKeys refuses keys with which the API of this audience could sign tokens for another API: a key
