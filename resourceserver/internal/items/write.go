@@ -9,7 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/database"
 )
 
-// sweepSize is how many expired idempotency keys are deleted at most when a new one is stored.
+// sweepSize is how many expired idempotency keys are deleted at most with each new one.
 const sweepSize = 10
 
 // Create writes a new item and gives it the least number that no item of the owner has, and that Create has not
@@ -40,18 +40,11 @@ func (s *Store) Create(ctx context.Context, owner Owner, d Draft, key Key, now t
 				return err
 			}
 		}
-		number, err := freeNumber(ctx, tx, owner.ID, least)
-		if err != nil {
+		item, err = add(ctx, tx, owner, least, d, now)
+		if err != nil || key == (Key{}) {
 			return err
 		}
-		item = newItem(owner, number, d, now)
-		if err := insert(ctx, tx, item, number+1); err != nil || key == (Key{}) {
-			return err
-		}
-		if err := remember(ctx, tx, item, key, now); err != nil {
-			return err
-		}
-		return sweepKeys(ctx, tx, db.Engine, now)
+		return remember(ctx, tx, db.Engine, item, key, now)
 	})
 	return item, err
 }
@@ -201,19 +194,29 @@ func current(ctx context.Context, tx database.Tx, owner string, number int64) (*
 	return &item, nil
 }
 
-// freeNumber returns the least number, from one on, that no item of the owner has.
-func freeNumber(ctx context.Context, tx database.Tx, owner string, from int64) (int64, error) {
-	item, err := current(ctx, tx, owner, from)
+// freeNumber returns the least number that no item of the owner has, of those from least on.
+func freeNumber(ctx context.Context, tx database.Tx, owner string, least int64) (int64, error) {
+	item, err := current(ctx, tx, owner, least)
 	if err != nil || item == nil {
-		return from, err
+		return least, err
 	}
 	// Items are few, so the number after a gap is far below the end of 64 bits.
 	var number int64
 	err = tx.QueryRowContext(ctx,
 		"SELECT number + 1 FROM items WHERE owner = $1 AND number >= $2 AND number < $3 AND NOT EXISTS "+
 			"(SELECT 1 FROM items AS other WHERE other.owner = items.owner AND other.number = items.number + 1) "+
-			"ORDER BY number LIMIT 1", owner, from, from+MaxItems+1).Scan(&number)
+			"ORDER BY number LIMIT 1", owner, least, least+MaxItems+1).Scan(&number)
 	return number, database.Unavailable("find a number", err)
+}
+
+// add adds a new item, whose number is least or the next one that is free.
+func add(ctx context.Context, tx database.Tx, owner Owner, least int64, d Draft, now time.Time) (Item, error) {
+	number, err := freeNumber(ctx, tx, owner.ID, least)
+	if err != nil {
+		return Item{}, err
+	}
+	item := newItem(owner, number, d, now)
+	return item, insert(ctx, tx, item, number+1)
 }
 
 // insert adds an item. next is the least number for the item after it.
@@ -280,19 +283,17 @@ func checkKeys(ctx context.Context, tx database.Tx, owner Owner, now time.Time) 
 	return nil
 }
 
-// remember stores the key of the request that has made an item.
-func remember(ctx context.Context, tx database.Tx, i Item, key Key, now time.Time) error {
+// remember stores the key of the request that has made an item, and deletes a few expired keys of anybody.
+func remember(ctx context.Context, tx database.Tx, engine database.Engine, i Item, key Key, now time.Time) error {
 	_, err := database.Changed(ctx, tx, "store idempotency key",
 		"INSERT INTO idempotency_keys (owner, digest, request, number, tag, created_at, expires_at) "+
 			"VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (owner, digest) DO UPDATE SET request = excluded.request, "+
 			"number = excluded.number, tag = excluded.tag, created_at = excluded.created_at, expires_at = excluded.expires_at",
 		i.Owner.ID, key.digest, key.request, i.Number, i.Tag, i.CreatedAt.Unix(), now.Add(KeyLifetime).Unix())
-	return err
-}
-
-// sweepKeys deletes a few expired idempotency keys of anybody.
-func sweepKeys(ctx context.Context, tx database.Tx, engine database.Engine, now time.Time) error {
-	_, err := database.Changed(ctx, tx, "sweep idempotency keys",
+	if err != nil {
+		return err
+	}
+	_, err = database.Changed(ctx, tx, "sweep idempotency keys",
 		"DELETE FROM idempotency_keys WHERE (owner, digest) IN (SELECT owner, digest FROM idempotency_keys "+
 			"WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 "+engine.SkipLocked()+")", now.Unix(), sweepSize)
 	return err
