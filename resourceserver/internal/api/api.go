@@ -43,7 +43,7 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	handlers := &itemRoutes{store: cfg.Items, now: time.Now, log: cfg.Log}
+	handlers := &itemHandlers{store: cfg.Items, now: time.Now, log: cfg.Log}
 	list := routes(handlers)
 	if cfg.Items != nil {
 		list = append(list, storedRoutes(handlers)...)

@@ -18,11 +18,10 @@ const (
 	detailChanged     = "The item has changed or does not exist: read it again"
 )
 
-// retryAfter is how long a client should wait for a database, in seconds, and tooManyKeysAfter until keys
-// expire.
+// How long a client should wait, in seconds.
 const (
-	retryAfter       = "5"
-	tooManyKeysAfter = "3600"
+	databaseRetryAfter = "5"    // for the database to come back
+	keysRetryAfter     = "3600" // for idempotency keys to expire
 )
 
 // asProblem returns the response to an error of package items, or the error itself.
@@ -43,10 +42,10 @@ func asProblem(err error) error {
 		return humaapi.InvalidField("header.Idempotency-Key", "was used before with another request")
 	case errors.Is(err, items.ErrTooManyKeys):
 		return huma.ErrorWithHeaders(huma.Error429TooManyRequests(sentence(items.ErrTooManyKeys)),
-			http.Header{"Retry-After": {tooManyKeysAfter}})
+			http.Header{"Retry-After": {keysRetryAfter}})
 	case errors.Is(err, database.ErrUnavailable):
 		unavailable := humaapi.NewProblem(http.StatusServiceUnavailable, detailUnavailable, err)
-		return huma.ErrorWithHeaders(unavailable, http.Header{"Retry-After": {retryAfter}})
+		return huma.ErrorWithHeaders(unavailable, http.Header{"Retry-After": {databaseRetryAfter}})
 	}
 	return err
 }

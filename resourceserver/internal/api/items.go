@@ -13,8 +13,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/bearer"
 )
 
-// itemRoutes has the handlers of items.
-type itemRoutes struct {
+// itemHandlers has the handlers of items.
+type itemHandlers struct {
 	store *items.Store // nil if no items are stored: then none is written
 	now   func() time.Time
 	log   *slog.Logger
@@ -65,13 +65,12 @@ func caller(ctx context.Context) (owner items.Owner, name string) {
 	return items.Owner{ID: claims.Subject, Name: claims.Username}, name
 }
 
-// read returns an item of the caller.
-func (a *itemRoutes) read(ctx context.Context, in *ReadInput) (*itemOutput, error) {
+// read returns an item of the caller. One that is not written is empty.
+func (h *itemHandlers) read(ctx context.Context, in *ReadInput) (*itemOutput, error) {
 	owner, name := caller(ctx)
-	item, err := a.get(ctx, owner.ID, in.ItemID)
+	item, err := h.get(ctx, owner.ID, in.ItemID)
 	if errors.Is(err, items.ErrNotFound) {
-		out := &itemOutput{Body: Item{ItemID: in.ItemID, Owner: name}}
-		return out, in.checkRead("")
+		return &itemOutput{Body: Item{ItemID: in.ItemID, Owner: name}}, in.checkRead("")
 	}
 	if err != nil {
 		return nil, err
@@ -79,11 +78,12 @@ func (a *itemRoutes) read(ctx context.Context, in *ReadInput) (*itemOutput, erro
 	return &itemOutput{etagOf(item), itemOf(item, name)}, in.checkRead(item.Tag)
 }
 
-func (a *itemRoutes) get(ctx context.Context, owner string, number int64) (items.Item, error) {
-	if a.store == nil {
+// get returns a stored item, or ErrNotFound.
+func (h *itemHandlers) get(ctx context.Context, owner string, number int64) (items.Item, error) {
+	if h.store == nil {
 		return items.Item{}, items.ErrNotFound
 	}
-	return a.store.Get(ctx, owner, number)
+	return h.store.Get(ctx, owner, number)
 }
 
 // etagOf returns the entity tag of an item: a strong one (RFC 9110 section 8.8.3).
@@ -110,9 +110,9 @@ type ItemList struct {
 type listOutput struct{ Body ItemList }
 
 // list returns a page of the items that the caller has written.
-func (a *itemRoutes) list(ctx context.Context, in *ListInput) (*listOutput, error) {
+func (h *itemHandlers) list(ctx context.Context, in *ListInput) (*listOutput, error) {
 	owner, name := caller(ctx)
-	page, next, err := a.store.List(ctx, in.query(owner.ID))
+	page, next, err := h.store.List(ctx, in.query(owner.ID))
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ type createdOutput struct {
 }
 
 // create writes a new item of the caller, and chooses its number.
-func (a *itemRoutes) create(ctx context.Context, in *createInput) (*createdOutput, error) {
+func (h *itemHandlers) create(ctx context.Context, in *createInput) (*createdOutput, error) {
 	draft, err := in.Body.draft()
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (a *itemRoutes) create(ctx context.Context, in *createInput) (*createdOutpu
 		return nil, err
 	}
 	owner, name := caller(ctx)
-	item, err := a.store.Create(ctx, owner, draft, key, a.now())
+	item, err := h.store.Create(ctx, owner, draft, key, h.now())
 	if err != nil {
 		return nil, err
 	}
@@ -173,12 +173,12 @@ type ReplaceInput struct {
 }
 
 // replace writes an item of the caller.
-func (a *itemRoutes) replace(ctx context.Context, in *ReplaceInput) (*writtenOutput, error) {
+func (h *itemHandlers) replace(ctx context.Context, in *ReplaceInput) (*writtenOutput, error) {
 	draft, err := in.Body.draft()
 	if err != nil {
 		return nil, err
 	}
-	return a.write(ctx, in.ItemID, in.condition, func(*items.Item) (items.Draft, error) { return draft, nil })
+	return h.write(ctx, in.ItemID, in.condition, func(*items.Item) (items.Draft, error) { return draft, nil })
 }
 
 // PatchInput is a request to change fields of an item.
@@ -189,19 +189,19 @@ type PatchInput struct {
 }
 
 // patch changes fields of an item of the caller (RFC 7396). One that is not written is an empty object.
-func (a *itemRoutes) patch(ctx context.Context, in *PatchInput) (*writtenOutput, error) {
-	return a.write(ctx, in.ItemID, in.condition, in.Body.apply)
+func (h *itemHandlers) patch(ctx context.Context, in *PatchInput) (*writtenOutput, error) {
+	return h.write(ctx, in.ItemID, in.condition, in.Body.apply)
 }
 
 // write writes an item of the caller.
-func (a *itemRoutes) write(
+func (h *itemHandlers) write(
 	ctx context.Context,
 	number int64,
 	condition items.Condition,
 	change items.Change,
 ) (*writtenOutput, error) {
 	owner, name := caller(ctx)
-	item, created, err := a.store.Write(ctx, owner, number, condition, change, a.now())
+	item, created, err := h.store.Write(ctx, owner, number, condition, change, h.now())
 	if err != nil {
 		return nil, err
 	}
@@ -213,9 +213,9 @@ func (a *itemRoutes) write(
 }
 
 // remove deletes an item of the caller. It succeeds too if the item is not written.
-func (a *itemRoutes) remove(ctx context.Context, in *ReadInput) (*struct{}, error) {
+func (h *itemHandlers) remove(ctx context.Context, in *ReadInput) (*struct{}, error) {
 	owner, _ := caller(ctx)
-	err := a.store.Delete(ctx, owner.ID, in.ItemID, in.condition)
+	err := h.store.Delete(ctx, owner.ID, in.ItemID, in.condition)
 	if errors.Is(err, items.ErrNotFound) {
 		err = nil
 	}

@@ -45,8 +45,8 @@ type OwnedItemList struct {
 type ownedListOutput struct{ Body OwnedItemList }
 
 // listAll returns a page of the items of everybody.
-func (a *itemRoutes) listAll(ctx context.Context, in *ownedListInput) (*ownedListOutput, error) {
-	page, next, err := a.store.List(ctx, in.query(in.Owner))
+func (h *itemHandlers) listAll(ctx context.Context, in *ownedListInput) (*ownedListOutput, error) {
+	page, next, err := h.store.List(ctx, in.query(in.Owner))
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (a *itemRoutes) listAll(ctx context.Context, in *ownedListInput) (*ownedLis
 	for i, item := range page {
 		list.Items[i] = ownedItem(item)
 	}
-	a.record(ctx, "list items", "owner", in.Owner, "items", len(page))
+	h.record(ctx, "list items", "owner", in.Owner, "items", len(page))
 	return &ownedListOutput{list}, nil
 }
 
@@ -64,12 +64,12 @@ type ownedReadInput struct {
 }
 
 // readAny returns an item of anybody.
-func (a *itemRoutes) readAny(ctx context.Context, in *ownedReadInput) (*ownedOutput, error) {
-	item, err := a.store.Get(ctx, in.Owner, in.ItemID)
+func (h *itemHandlers) readAny(ctx context.Context, in *ownedReadInput) (*ownedOutput, error) {
+	item, err := h.store.Get(ctx, in.Owner, in.ItemID)
 	if err != nil {
 		return nil, err
 	}
-	a.record(ctx, "read item", "owner", in.Owner, "item_id", in.ItemID)
+	h.record(ctx, "read item", "owner", in.Owner, "item_id", in.ItemID)
 	return ownedOutputOf(item), in.checkRead(item.Tag)
 }
 
@@ -79,13 +79,13 @@ type ownedReplaceInput struct {
 }
 
 // replaceAny writes an item that somebody has written.
-func (a *itemRoutes) replaceAny(ctx context.Context, in *ownedReplaceInput) (*ownedOutput, error) {
+func (h *itemHandlers) replaceAny(ctx context.Context, in *ownedReplaceInput) (*ownedOutput, error) {
 	draft, err := in.Body.draft()
 	if err != nil {
 		return nil, err
 	}
 	change := func(*items.Item) (items.Draft, error) { return draft, nil }
-	return a.writeAny(ctx, in.Owner, in.ItemID, in.condition, change)
+	return h.writeAny(ctx, in.Owner, in.ItemID, in.condition, change)
 }
 
 type ownedPatchInput struct {
@@ -94,11 +94,11 @@ type ownedPatchInput struct {
 }
 
 // patchAny changes fields of an item that somebody has written (RFC 7396).
-func (a *itemRoutes) patchAny(ctx context.Context, in *ownedPatchInput) (*ownedOutput, error) {
-	return a.writeAny(ctx, in.Owner, in.ItemID, in.condition, in.Body.apply)
+func (h *itemHandlers) patchAny(ctx context.Context, in *ownedPatchInput) (*ownedOutput, error) {
+	return h.writeAny(ctx, in.Owner, in.ItemID, in.condition, in.Body.apply)
 }
 
-func (a *itemRoutes) writeAny(
+func (h *itemHandlers) writeAny(
 	ctx context.Context,
 	owner string,
 	number int64,
@@ -111,26 +111,26 @@ func (a *itemRoutes) writeAny(
 		}
 		return change(old)
 	}
-	item, _, err := a.store.Write(ctx, items.Owner{ID: owner}, number, condition, existing, a.now())
+	item, _, err := h.store.Write(ctx, items.Owner{ID: owner}, number, condition, existing, h.now())
 	if err != nil {
 		return nil, err
 	}
-	a.record(ctx, "write item", "owner", owner, "item_id", number)
+	h.record(ctx, "write item", "owner", owner, "item_id", number)
 	return ownedOutputOf(item), nil
 }
 
 // removeAny deletes an item that somebody has written.
-func (a *itemRoutes) removeAny(ctx context.Context, in *ownedReadInput) (*struct{}, error) {
-	if err := a.store.Delete(ctx, in.Owner, in.ItemID, in.condition); err != nil {
+func (h *itemHandlers) removeAny(ctx context.Context, in *ownedReadInput) (*struct{}, error) {
+	if err := h.store.Delete(ctx, in.Owner, in.ItemID, in.condition); err != nil {
 		return nil, err
 	}
-	a.record(ctx, "delete item", "owner", in.Owner, "item_id", in.ItemID)
+	h.record(ctx, "delete item", "owner", in.Owner, "item_id", in.ItemID)
 	return nil, nil
 }
 
 // record logs what an administrator did.
-func (a *itemRoutes) record(ctx context.Context, action string, attributes ...any) {
+func (h *itemHandlers) record(ctx context.Context, action string, attributes ...any) {
 	claims, _ := bearer.FromContext(ctx)
-	a.log.With(attributes...).InfoContext(ctx, "administrator",
+	h.log.With(attributes...).InfoContext(ctx, "administrator",
 		"action", action, "by", claims.Subject, "username", claims.Username, "client", claims.ClientID)
 }

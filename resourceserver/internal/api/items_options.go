@@ -22,8 +22,8 @@ func responds(op *huma.Operation, status string, response *huma.Response) {
 	op.Responses[status] = response
 }
 
-// conditional is for reading an item.
-func conditional(op *huma.Operation) {
+// reads is for reading an item.
+func reads(op *huma.Operation) {
 	responds(op, "304", &huma.Response{Description: http.StatusText(http.StatusNotModified)})
 	fails(op, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
 }

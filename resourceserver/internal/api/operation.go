@@ -64,7 +64,7 @@ func register(router *mux.Router, cfg Config, routes []route) (*huma.OpenAPI, er
 	format := huma.Format{Marshal: marshalJSON, Unmarshal: unmarshalJSON}
 	api := humamux.New(router, huma.Config{
 		OpenAPI:      newDescription(cfg, scopesOf(routes)),
-		Formats:      map[string]huma.Format{jsonType: format, "json": format},
+		Formats:      map[string]huma.Format{jsonType: format, "json": format}, // "json" is for types with +json
 		Transformers: []huma.Transformer{humaapi.LogFailures(cfg.Log)},
 	}, humamux.WithRouteCustomizer(func(op *huma.Operation, r *mux.Route) {
 		allowed, _ := op.Metadata[accessKey].(access)

@@ -67,7 +67,7 @@ func extend(t *testing.T, log io.Writer) (handler http.Handler, token string) {
 	t.Helper()
 	issuer := bearertest.New(t)
 	cfg := Config{Guard: issuer.Guard(), Docs: true, Log: slog.New(slog.NewTextHandler(log, nil))}
-	handler, err := newHandler(cfg, append(routes(&itemRoutes{}), addedRoutes...))
+	handler, err := newHandler(cfg, append(routes(&itemHandlers{}), addedRoutes...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,15 +16,15 @@ var ScopeIncludes = map[string][]string{"items:write": {"items:read"}}
 
 // routes returns the operations of an API that stores no items. To add one, add its line here and its handler in
 // a file of its own.
-func routes(items *itemRoutes) []route {
+func routes(items *itemHandlers) []route {
 	return []route{
 		{http.MethodGet, "/users/me", byUser("profile"), "Show the user behind the token", handle(currentUser)},
-		{http.MethodGet, "/items/{item_id}", byClient("items:read"), "Show an item", handle(items.read, conditional)},
+		{http.MethodGet, "/items/{item_id}", byClient("items:read"), "Show an item", handle(items.read, reads)},
 	}
 }
 
 // storedRoutes returns the operations that an API has besides if it stores items.
-func storedRoutes(items *itemRoutes) []route {
+func storedRoutes(items *itemHandlers) []route {
 	const all, one = "/admin/items", "/admin/items/{owner}/{item_id}"
 	admin, writer := byGroup("admins", "items:admin"), byClient("items:write")
 	return []route{
@@ -34,7 +34,7 @@ func storedRoutes(items *itemRoutes) []route {
 		{http.MethodPatch, "/items/{item_id}", writer, "Change an item", handle(items.patch, patches, mayCreate)},
 		{http.MethodDelete, "/items/{item_id}", writer, "Delete an item", handle(items.remove, deletes)},
 		{http.MethodGet, all, admin, "List the items of everybody", handle(items.listAll)},
-		{http.MethodGet, one, admin, "Show an item of anybody", handle(items.readAny, conditional, ofAnybody)},
+		{http.MethodGet, one, admin, "Show an item of anybody", handle(items.readAny, reads, ofAnybody)},
 		{http.MethodPut, one, admin, "Write an item of anybody", handle(items.replaceAny, writes, ofAnybody)},
 		{http.MethodPatch, one, admin, "Change an item of anybody", handle(items.patchAny, patches, ofAnybody)},
 		{http.MethodDelete, one, admin, "Delete an item of anybody", handle(items.removeAny, deletes, ofAnybody)},

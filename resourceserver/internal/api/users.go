@@ -16,6 +16,6 @@ type userOutput struct{ Body User }
 
 // currentUser returns the user of the token.
 func currentUser(ctx context.Context, _ *struct{}) (*userOutput, error) {
-	caller, _ := bearer.FromContext(ctx)
-	return &userOutput{Body: User{Username: caller.Username, FullName: caller.Name}}, nil
+	claims, _ := bearer.FromContext(ctx)
+	return &userOutput{Body: User{Username: claims.Username, FullName: claims.Name}}, nil
 }
