@@ -63,10 +63,15 @@ type Server struct {
 // Run serves until ctx ends, like httpserver.Server.Run, and closes the database of items.
 func (s *Server) Run(ctx context.Context) error {
 	err := s.Server.Run(ctx)
-	if s.items != nil {
-		err = errors.Join(err, s.items.Close())
+	return errors.Join(err, closeItems(s.items))
+}
+
+// closeItems closes the database of items. store may be nil.
+func closeItems(store *items.Store) error {
+	if store == nil {
+		return nil
 	}
-	return err
+	return store.Close()
 }
 
 // New returns a server that is not listening yet, and that must Run. Its keys and status lists are kept fresh
@@ -115,7 +120,7 @@ func New(ctx context.Context, s Settings, log *slog.Logger) (*Server, error) {
 		Log:            log,
 	})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, closeItems(store))
 	}
 	server := &httpserver.Server{
 		Settings:  s.HTTP,
