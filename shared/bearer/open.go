@@ -32,7 +32,7 @@ type Config struct {
 	KeysFile string
 	// TokenSecret is a secret of 32 bytes or more that the authorization server shares with its APIs.
 	TokenSecret string
-	// Keys is a source that the caller has opened.
+	// Keys is a source that the caller has opened and keeps fresh.
 	Keys keyring.Source
 
 	// ScopeIncludes has the scopes that a scope includes: with "items:write": {"items:read"}, a token with

@@ -180,7 +180,7 @@ func (k *IdempotencyKey) Resolve(ctx huma.Context) []error {
 			`must be one string of printable ASCII characters, such as "8e03978e-40d5-43dd-bc93-6894a57f9324"`)
 	}
 	if lines == 1 {
-		k.value = found[1] + found[2]
+		k.value = found[1] + found[2] // one of them is empty
 	}
 	return nil
 }
