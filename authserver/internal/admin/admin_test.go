@@ -197,6 +197,30 @@ func TestRotateSigningKeys(t *testing.T) {
 	}
 }
 
+// A user without a password is added together with the mail, or not at all: the administrator can try again.
+func TestUserAndMailTogether(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.Mails = true
+	s.Hash = func(context.Context, account.User, string) (string, error) { return "hash", nil }
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	times := 0
+	s.Now = func() time.Time {
+		if times++; times == 2 { // the user is added, the mail is not
+			cancel()
+		}
+		return start
+	}
+	ada := admin.NewUser{Username: "ada", Email: "ada@example.com", EmailVerified: true}
+	if _, err := s.CreateUser(ctx, ada); err == nil {
+		t.Fatal("no error")
+	}
+	if _, err := s.CreateUser(t.Context(), ada); err != nil {
+		t.Errorf("the second try: %v", err)
+	}
+}
+
 // Keys are replaced once, whatever happens to the writes of others that the database carries out together with the
 // record.
 func TestRotateBesideFailingWrites(t *testing.T) {

@@ -62,11 +62,13 @@ func (s *Service) InviteByLink(ctx context.Context, n NewInvitation) (link strin
 	if link, err = secret.New(rand.Reader, ""); err != nil {
 		return "", err
 	}
-	if err := s.Store.Invite(ctx, i, nil); err != nil {
-		return "", err
-	}
-	return link, s.Store.CreateSignUpLink(ctx, account.SignUpLink{
-		Digest: secret.Digest(link), Email: i.Email, CreatedAt: i.CreatedAt, ExpiresAt: i.ExpiresAt,
+	return link, s.Store.Together(ctx, "", i.CreatedAt, func(ctx context.Context) error {
+		if err := s.Store.Invite(ctx, i, nil); err != nil {
+			return err
+		}
+		return s.Store.CreateSignUpLink(ctx, account.SignUpLink{
+			Digest: secret.Digest(link), Email: i.Email, CreatedAt: i.CreatedAt, ExpiresAt: i.ExpiresAt,
+		})
 	})
 }
 

@@ -89,16 +89,18 @@ func (s *Service) createByMail(ctx context.Context, user account.User) (account.
 			"that sends emails", ErrNoMail)
 	}
 	random, err := secret.New(rand.Reader, "")
-	if err == nil {
-		user.PasswordHash, err = s.Hash(ctx, user, random)
-	}
-	if err == nil {
-		err = s.Store.CreateUser(ctx, user)
-	}
 	if err != nil {
 		return account.User{}, err
 	}
-	return user, s.mailPasswordLink(ctx, user)
+	if user.PasswordHash, err = s.Hash(ctx, user, random); err != nil {
+		return account.User{}, err
+	}
+	return user, s.Store.Together(ctx, "", user.CreatedAt, func(ctx context.Context) error {
+		if err := s.Store.CreateUser(ctx, user); err != nil {
+			return err
+		}
+		return s.mailPasswordLink(ctx, user)
+	})
 }
 
 // UserPatch is a change of a user. Fields that are nil stay as they are.
@@ -174,18 +176,34 @@ func (s *Service) ChangeUser(
 		return u, err
 	}
 	u, err := s.User(ctx, username)
-	switch {
-	case err != nil:
+	if err != nil {
 		return account.User{}, err
-	case p.changes():
-		u, err = s.Store.UpdateUser(ctx, u.Username, s.Now(), change, s.conditions()...)
-	default:
-		_, err = change(u)
 	}
-	if err == nil && p.VerifyEmail {
-		err = s.mail(ctx, u, m, "user_email_link_requested")
+	if !p.VerifyEmail {
+		return s.updateUser(ctx, u, p, change)
 	}
-	return u, err
+	var updated account.User
+	err = s.Store.Together(ctx, "", s.Now(), func(ctx context.Context) (err error) {
+		if updated, err = s.updateUser(ctx, u, p, change); err != nil {
+			return err
+		}
+		return s.mail(ctx, updated, m, "user_email_link_requested")
+	})
+	return updated, err
+}
+
+// updateUser makes the change of a patch, and returns the user. It only checks that of a patch that changes nothing.
+func (s *Service) updateUser(
+	ctx context.Context,
+	u account.User,
+	p UserPatch,
+	change func(account.User) (account.User, error),
+) (account.User, error) {
+	if !p.changes() {
+		_, err := change(u)
+		return u, err
+	}
+	return s.Store.UpdateUser(ctx, u.Username, s.Now(), change, s.conditions()...)
 }
 
 // DisableUser prevents a user from logging in, and ends all logins of the user. The errors are those of ChangeUser.
