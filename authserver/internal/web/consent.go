@@ -83,12 +83,12 @@ func (e *endpoints) consent(w http.ResponseWriter, r *http.Request) error {
 	if asked && form.Get("decision") != "allow" {
 		return e.refuse(w, a, errAccessDenied)
 	}
-	if !asked {
+	if !asked || e.needsLogin(a, s) { // max_age may have passed while the page was open
 		redirect(w, "/authorize?"+query)
 		return nil
 	}
 	if a.isPushed() || a.asksEachTime() {
-		return e.allowNow(w, r, query, a, s)
+		return e.allowNow(w, r, a, s)
 	}
 	if err := e.rememberConsent(r, a, s); err != nil {
 		return err
@@ -100,11 +100,7 @@ func (e *endpoints) consent(w http.ResponseWriter, r *http.Request) error {
 // allowNow sends a code without going back to /authorize, which would ask again: a pushed request keeps its
 // prompt=consent, and consent to an app that another program can pretend to be is not remembered (RFC 8252 section
 // 8.6).
-func (e *endpoints) allowNow(w http.ResponseWriter, r *http.Request, query string, a *authorization, s session) error {
-	if e.needsLogin(a, s) { // max_age has passed while the page was open
-		redirect(w, "/authorize?"+query)
-		return nil
-	}
+func (e *endpoints) allowNow(w http.ResponseWriter, r *http.Request, a *authorization, s session) error {
 	if err := e.readRevocations(r, a, s); err != nil {
 		return err
 	}

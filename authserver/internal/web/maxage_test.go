@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -64,6 +65,24 @@ func TestMaxAgeAfterLogin(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A session that is too old for a request cannot allow it: what it says on the consent page is not remembered.
+func TestConsentInOldSession(t *testing.T) {
+	t.Parallel()
+	s := newPARSite(t)
+	s.addRedirecting("asks", "", false, "https://app.example/cb")
+	request := func(changes ...string) url.Values {
+		return codeRequest(append(changes, "client_id", "asks", "redirect_uri", "https://app.example/cb")...)
+	}
+	_, cookie := s.logIn(request())
+	s.wait(time.Hour)
+	got := s.serve(withCookie(pageForm("/consent", url.Values{
+		"continue": {request("max_age", "60").Encode()}, "user": {s.userID(john)}, "decision": {"allow"},
+	}), cookie))
+	s.expectLogin("consent in an old session", s.follow(got, cookie))
+	s.expectConsent("asks", s.serve(withCookie(
+		httptest.NewRequest(http.MethodGet, "/authorize?"+request().Encode(), nil), cookie)))
 }
 
 // A max_age that cannot be read stays in the query after the login, so that the client is told (OpenID Connect Core
