@@ -13,7 +13,7 @@ import (
 
 // completeLogin carries out what a login does in its second step, or what a login by a passkey alone does. The user is
 // locked. It returns secondfactor.ErrPendingUnknown if the login no longer waits, or secondfactor.ErrIncorrect if the
-// code or the challenge was used since it was checked.
+// code or the challenge was used since it was checked, or if the completion has neither a factor nor a code.
 func (s *Store) completeLogin(
 	ctx context.Context,
 	tx transaction,
@@ -32,6 +32,8 @@ func (s *Store) completeLogin(
 		err = s.useRecoveryCode(ctx, tx, user.ID, c.UsedCode, now)
 	case c.NewFactor != nil:
 		err = s.addFirstFactor(ctx, tx, c, now)
+	default: // no second step
+		err = secondfactor.ErrIncorrect
 	}
 	return err
 }

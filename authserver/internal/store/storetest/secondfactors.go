@@ -25,6 +25,7 @@ var secondFactorTests = []test{
 	{"a session needs the second step", testSessionNeedsSecondStep},
 	{"pending logins", testPendingLogins},
 	{"tries of pending logins", testTriesOfPendingLogins},
+	{"a completion without a step", testCompletionWithoutStep},
 	{"a code is used once", testCodeIsUsedOnce},
 	{"a recovery code is used once", testRecoveryCodeIsUsedOnce},
 	{"a first factor is added once", testFirstFactorIsAddedOnce},
@@ -253,6 +254,19 @@ func testTriesOfPendingLogins(t *testing.T, s *store.Store) {
 	if won != secondfactor.MaxTries {
 		t.Errorf("%d tries count, want %d", won, secondfactor.MaxTries)
 	}
+}
+
+// A completion that uses nothing and adds nothing is not a second step, though its login waits for one.
+func testCompletionWithoutStep(t *testing.T, s *store.Store) {
+	ctx, u := t.Context(), addUser(t, s, "john")
+	addFactor(t, s, u, "phone", "")
+	addPending(t, s, u, "pending")
+	nothing := completed(u, "pending", secondfactor.Completion{Challenge: challengeOf("new")})
+	wants(t, "completing with nothing", s.StartSession(ctx, nothing), secondfactor.ErrIncorrect)
+	_, _, err := s.SessionUser(ctx, nothing.Digest, start)
+	wants(t, "the session", err, record.ErrNotFound)
+	_, _, err = s.PendingLogin(ctx, "pending", start)
+	wants(t, "the pending login", err, nil)
 }
 
 // RFC 6238 section 5.2: of many logins at once with one code, one succeeds.
