@@ -219,9 +219,9 @@ func (s *Service) ApproveDevice(
 	return err
 }
 
-// DenyDevice refuses a device. It returns grant.ErrCodeUnknown if the device waits no longer.
+// DenyDevice refuses a device for a user. It returns grant.ErrCodeUnknown if the device waits no longer.
 func (s *Service) DenyDevice(ctx context.Context, d Device, user account.User) error {
-	err := s.cfg.Store.DenyDevice(ctx, d.code.UserCode, d.Client.ID, s.cfg.Now())
+	err := s.cfg.Store.DenyDevice(ctx, d.code.UserCode, user.ID, d.Client.ID, s.cfg.Now())
 	if err == nil {
 		s.cfg.Log.InfoContext(ctx, "device denied", "event", "device_denied", "user", user.ID, "client", d.Client.ID)
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
-	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
@@ -148,15 +147,15 @@ func (s *Store) ApproveDevice(ctx context.Context, userCode, session string, g g
 	})
 }
 
-// DenyDevice ends the user code with this digest: the device gets no tokens. It returns
-// grant.ErrCodeUnknown if no code of the client waits under it. Of an approval and a denial at the same
-// time, one succeeds.
-func (s *Store) DenyDevice(ctx context.Context, userCode, clientID string, now time.Time) error {
+// DenyDevice ends the user code with this digest for a user who denies it: the device gets no tokens. It returns
+// grant.ErrCodeUnknown if no code of the client waits under it. Of an approval and a denial at the same time, one
+// succeeds.
+func (s *Store) DenyDevice(ctx context.Context, userCode, userID, clientID string, now time.Time) error {
 	return s.inTx(ctx, "deny device", func(ctx context.Context, tx transaction) error {
 		if _, err := decideDevice(ctx, tx, userCode, clientID, now); err != nil {
 			return err
 		}
-		return recordAt(ctx, tx, "device_denied", audit.ActorFrom(ctx).ID, clientID, now)
+		return recordAt(ctx, tx, "device_denied", userID, clientID, now)
 	})
 }
 

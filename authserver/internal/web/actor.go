@@ -19,13 +19,6 @@ func nameActor(next http.Handler) http.Handler {
 	})
 }
 
-// withUser returns the context with the user who is logged in.
-func withUser(ctx context.Context, userID string) context.Context {
-	a := audit.ActorFrom(ctx)
-	a.ID = userID
-	return audit.WithActor(ctx, a)
-}
-
 // asClient returns the context with a client that acts by itself, in place of a person.
 func asClient(ctx context.Context, id string) context.Context {
 	a := audit.ActorFrom(ctx)

@@ -160,7 +160,7 @@ func (e *endpoints) decideDevice(w http.ResponseWriter, r *http.Request) error {
 	if err == nil && decision == "allow" {
 		err = e.cfg.Tokens.ApproveDevice(r.Context(), d, s.user, s.digest, s.login)
 	} else if err == nil {
-		err = e.cfg.Tokens.DenyDevice(withUser(r.Context(), s.user.ID), d, s.user)
+		err = e.cfg.Tokens.DenyDevice(r.Context(), d, s.user)
 	}
 	switch {
 	case errors.Is(err, grant.ErrInactive), errors.Is(err, grant.ErrClientChanged): // the page says what there is now

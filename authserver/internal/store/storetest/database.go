@@ -192,7 +192,7 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	"ApproveDevice": func(ctx context.Context, s *store.Store) error {
 		return s.ApproveDevice(ctx, "x", "x", grant.Grant{})
 	},
-	"DenyDevice": func(ctx context.Context, s *store.Store) error { return s.DenyDevice(ctx, "x", "x", start) },
+	"DenyDevice": func(ctx context.Context, s *store.Store) error { return s.DenyDevice(ctx, "x", "x", "x", start) },
 	"PollDevice": func(ctx context.Context, s *store.Store) error {
 		_, err := s.PollDevice(ctx, "x", start)
 		return err

@@ -23,7 +23,7 @@ func testRaceToDecide(t *testing.T, s *store.Store) {
 		d := addDevice(t, s, strconv.Itoa(round), c)
 		oneWinner(t, atOnce(t.Context(), racers, func(ctx context.Context, i int) error {
 			if i%2 == 0 {
-				return s.DenyDevice(ctx, d.UserCode, c.ID, start)
+				return s.DenyDevice(ctx, d.UserCode, u.ID, c.ID, start)
 			}
 			return s.ApproveDevice(ctx, d.UserCode, "session", approvalOf(d, u, start))
 		}), grant.ErrCodeUnknown)

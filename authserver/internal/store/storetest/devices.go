@@ -9,6 +9,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
@@ -149,7 +150,7 @@ func testDeviceApproved(t *testing.T, s *store.Store) {
 	expect(t, "the user code after the approval", err, grant.ErrCodeUnknown)
 	expect(t, "approving again", s.ApproveDevice(ctx, d.UserCode, "session for "+d.Digest, approvalOf(d, u, start)),
 		grant.ErrCodeUnknown)
-	expect(t, "denying afterwards", s.DenyDevice(ctx, d.UserCode, c.ID, start), grant.ErrCodeUnknown)
+	expect(t, "denying afterwards", s.DenyDevice(ctx, d.UserCode, u.ID, c.ID, start), grant.ErrCodeUnknown)
 	got, err := s.DeviceByDigest(ctx, d.Digest)
 	must(t, err)
 	g := approvalOf(d, u, start)
@@ -180,8 +181,13 @@ func testDeviceDenied(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
 	d := addDevice(t, s, "tv", c)
-	expect(t, "denying another", s.DenyDevice(ctx, "another", c.ID, start), grant.ErrCodeUnknown)
-	must(t, s.DenyDevice(ctx, d.UserCode, c.ID, start))
+	expect(t, "denying another", s.DenyDevice(ctx, "another", u.ID, c.ID, start), grant.ErrCodeUnknown)
+	person := audit.WithActor(ctx, audit.Actor{Kind: audit.User, Address: "192.0.2.7"})
+	must(t, s.DenyDevice(person, d.UserCode, u.ID, c.ID, start))
+	found := recorded(t, s, audit.Filter{Event: "device_denied"})
+	same(t, "records", 1, len(found))
+	same(t, "subject of the record", u.ID, found[0].Subject.ID)
+	same(t, "actor of the record", u.ID, found[0].Actor.ID)
 	addSession(t, s, "session", u)
 	expect(t, "approving afterwards", s.ApproveDevice(ctx, d.UserCode, "session", approvalOf(d, u, start)),
 		grant.ErrCodeUnknown)
@@ -206,7 +212,7 @@ func testDeviceExpires(t *testing.T, s *store.Store) {
 	_, err = s.DeviceByUserCode(ctx, d.UserCode, start.Add(-time.Minute))
 	expect(t, "a user code that a clock ahead made", err, grant.ErrCodeUnknown)
 	expect(t, "approving", s.ApproveDevice(ctx, d.UserCode, "session", approvalOf(d, u, end)), grant.ErrCodeUnknown)
-	expect(t, "denying", s.DenyDevice(ctx, d.UserCode, c.ID, end), grant.ErrCodeUnknown)
+	expect(t, "denying", s.DenyDevice(ctx, d.UserCode, u.ID, c.ID, end), grant.ErrCodeUnknown)
 	_, err = s.RedeemDevice(ctx, approved.Digest, tokensOf(approved, end))
 	expect(t, "redeeming", err, grant.ErrCodeUnknown)
 	_, err = s.RedeemDevice(ctx, approved.Digest, tokensOf(approved, start.Add(-time.Minute)))
@@ -225,7 +231,7 @@ func testDeviceOfAnotherClient(t *testing.T, s *store.Store) {
 	addSession(t, s, "session", u)
 	err := s.ApproveDevice(ctx, d.UserCode, "session", approvalOf(foreign, u, start))
 	expect(t, "approving", err, grant.ErrCodeUnknown)
-	expect(t, "denying", s.DenyDevice(ctx, d.UserCode, foreign.ClientID, start), grant.ErrCodeUnknown)
+	expect(t, "denying", s.DenyDevice(ctx, d.UserCode, u.ID, foreign.ClientID, start), grant.ErrCodeUnknown)
 	approve(t, s, d, u)
 	_, err = s.RedeemDevice(ctx, d.Digest, tokensOf(foreign, start))
 	expect(t, "redeeming", err, grant.ErrCodeUnknown)
@@ -272,7 +278,7 @@ func testDevicesOfNetwork(t *testing.T, s *store.Store) {
 	next := device(grant.MaxDevicesOfNetwork)
 	expect(t, "one more", s.CreateDevice(ctx, next), grant.ErrTooManyDevices)
 	addDevice(t, s, "elsewhere", c)
-	must(t, s.DenyDevice(ctx, device(0).UserCode, c.ID, start))
+	must(t, s.DenyDevice(ctx, device(0).UserCode, u.ID, c.ID, start))
 	must(t, s.CreateDevice(ctx, next))
 	approve(t, s, device(1), u)
 	next = device(grant.MaxDevicesOfNetwork + 1)
