@@ -12,11 +12,8 @@ import (
 // ChangeName sets the display name of a user. It returns record.ErrNotFound if the user is disabled or deleted.
 func (s *Store) ChangeName(ctx context.Context, userID, name string, now time.Time) error {
 	return s.inTx(ctx, "change name", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "change name",
+		err := changedOne(ctx, tx, "change name", errNoUser,
 			"UPDATE users SET name = $2, updated_at = $3 WHERE id = $1 AND disabled_at IS NULL", userID, name, seconds(now))
-		if err == nil && n == 0 {
-			err = errNoUser
-		}
 		if err != nil {
 			return err
 		}
@@ -29,22 +26,19 @@ func (s *Store) ChangeName(ctx context.Context, userID, name string, now time.Ti
 // account.ErrChanged if the user is disabled or deleted, or the password has been changed since user was read.
 func (s *Store) ChangePassword(ctx context.Context, user account.User, hash, keep string, now time.Time) error {
 	return s.inTx(ctx, "change password", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "change password",
+		err := changedOne(ctx, tx, "change password", account.ErrChanged,
 			"UPDATE users SET password_hash = $3, password_version = password_version + 1, demo = 0 "+
 				"WHERE id = $1 AND password_version = $2 AND disabled_at IS NULL", user.ID, user.PasswordVersion, hash)
-		if err == nil && n == 0 {
-			err = account.ErrChanged
-		}
-		if err == nil {
-			err = endAll(ctx, tx, user.ID, keep, now)
-		}
-		if err == nil {
-			err = forgetAttempts(ctx, tx, user.ID)
-		}
-		if err == nil {
-			err = recordOf(ctx, tx, "account_password_changed", user.ID, now)
-		}
 		if err != nil {
+			return err
+		}
+		if err := endAll(ctx, tx, user.ID, keep, now); err != nil {
+			return err
+		}
+		if err := forgetAttempts(ctx, tx, user.ID); err != nil {
+			return err
+		}
+		if err := recordOf(ctx, tx, "account_password_changed", user.ID, now); err != nil {
 			return err
 		}
 		return s.addMail(ctx, tx, mail.Request{Kind: mail.PasswordChanged, UserID: user.ID, CreatedAt: now})
@@ -56,10 +50,8 @@ func (s *Store) ChangePassword(ctx context.Context, user account.User, hash, kee
 // everything that ends sessions.
 func (s *Store) EndOtherLogins(ctx context.Context, userID, keep string, now time.Time) error {
 	return s.inTx(ctx, "end other logins", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "lock user", "UPDATE users SET last_login_at = last_login_at WHERE id = $1", userID)
-		if err == nil && n == 0 {
-			err = errNoUser
-		}
+		err := changedOne(ctx, tx, "lock user", errNoUser,
+			"UPDATE users SET last_login_at = last_login_at WHERE id = $1", userID)
 		if err != nil {
 			return err
 		}

@@ -23,14 +23,11 @@ func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
 		if err := revokeForDeleted(ctx, tx, a.Audience, a.CreatedAt); err != nil {
 			return err
 		}
-		n, err := changed(ctx, tx, "create API",
+		err := changedOne(ctx, tx, "create API", errAPIExists,
 			"INSERT INTO apis ("+apiColumns+") VALUES ($1, $2, $3, $4, $5) ON CONFLICT (audience) "+
 				"DO UPDATE SET name = excluded.name, scope = excluded.scope, any_scope = excluded.any_scope, "+
 				"created_at = excluded.created_at, deleted_at = NULL WHERE apis.deleted_at IS NOT NULL",
 			a.Audience, a.Name, a.Scope.String(), number(a.AnyScope), seconds(a.CreatedAt))
-		if err == nil && n == 0 {
-			err = errAPIExists
-		}
 		if err != nil {
 			return err
 		}

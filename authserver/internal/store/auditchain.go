@@ -81,11 +81,7 @@ func sealRecord(ctx context.Context, tx transaction, last audit.Link, r audit.Re
 		},
 		{"DELETE FROM audit_queue WHERE id = $1", []any{r.ID}},
 	} {
-		n, err := changed(ctx, tx, "seal", step.query, step.args...)
-		if err == nil && n == 0 {
-			err = errOvertaken
-		}
-		if err != nil {
+		if err := changedOne(ctx, tx, "seal", errOvertaken, step.query, step.args...); err != nil {
 			return last, err
 		}
 	}

@@ -38,10 +38,7 @@ var insertClient = "INSERT INTO clients (" + newClientColumns + ") " +
 // CreateClient registers a client. It returns record.ErrExists if the id is registered.
 func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
 	return s.inTx(ctx, "create client", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "create client", insertClient, newClientValues(c)...)
-		if err == nil && n == 0 {
-			err = errClientExists
-		}
+		err := changedOne(ctx, tx, "create client", errClientExists, insertClient, newClientValues(c)...)
 		if err != nil {
 			return err
 		}
@@ -178,13 +175,10 @@ func clientSettings(c client.Client) []any {
 // record.ErrNotFound if there is no such client or it is public.
 func (s *Store) SetClientSecret(ctx context.Context, id, digest string, now time.Time) error {
 	return s.inTx(ctx, "set client secret", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "set client secret",
+		err := changedOne(ctx, tx, "set client secret", errNoClient,
 			"UPDATE clients SET secret_digest = $2 WHERE id = $1 AND secret_digest <> ''", id, digest)
 		if err != nil {
 			return err
-		}
-		if n == 0 {
-			return errNoClient
 		}
 		return recordEvent(ctx, tx, "client_secret_set", id, now)
 	})

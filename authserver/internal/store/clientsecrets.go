@@ -11,15 +11,12 @@ import (
 // even older one ends. It returns record.ErrNotFound if there is no such client or it has no secret.
 func (s *Store) AddClientSecret(ctx context.Context, id, digest string, now, until time.Time) error {
 	return s.inTx(ctx, "add client secret", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "add client secret",
+		err := changedOne(ctx, tx, "add client secret", errNoClient,
 			"UPDATE clients SET old_secret_digest = secret_digest, old_secret_beside = $2, old_secret_until = $3, "+
 				"secret_digest = $2 WHERE id = $1 AND secret_digest NOT IN ('', $4)",
 			id, digest, seconds(until), client.NoSecret)
 		if err != nil {
 			return err
-		}
-		if n == 0 {
-			return errNoClient
 		}
 		return recordEvent(ctx, tx, "client_secret_added", id, now)
 	})
@@ -29,13 +26,10 @@ func (s *Store) AddClientSecret(ctx context.Context, id, digest string, now, unt
 // there is no such client.
 func (s *Store) EndOldClientSecret(ctx context.Context, id string, now time.Time) error {
 	return s.inTx(ctx, "end old client secret", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "end old client secret",
+		err := changedOne(ctx, tx, "end old client secret", errNoClient,
 			"UPDATE clients SET old_secret_digest = '', old_secret_beside = '', old_secret_until = NULL WHERE id = $1", id)
 		if err != nil {
 			return err
-		}
-		if n == 0 {
-			return errNoClient
 		}
 		return recordEvent(ctx, tx, "client_old_secret_ended", id, now)
 	})

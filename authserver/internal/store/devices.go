@@ -37,7 +37,7 @@ func (s *Store) CreateDevice(ctx context.Context, d grant.DeviceCode) error {
 		if err := deviceLimit.check(ctx, tx, d.ClientID, d.Network, d.CreatedAt); err != nil {
 			return err
 		}
-		n, err := changed(ctx, tx, "create device code",
+		err := changedOne(ctx, tx, "create device code", errUserCodeExists,
 			"INSERT INTO device_codes (digest, user_code, client_id, audience, scope, network, "+
 				"created_at, expires_at, poll_pause) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
 			d.Digest,
@@ -50,9 +50,6 @@ func (s *Store) CreateDevice(ctx context.Context, d grant.DeviceCode) error {
 			seconds(d.ExpiresAt),
 			int64(grant.DeviceInterval/time.Second),
 		)
-		if err == nil && n == 0 {
-			err = errUserCodeExists
-		}
 		if err != nil {
 			return err
 		}
@@ -219,16 +216,12 @@ func (s *Store) RedeemDevice(ctx context.Context, digest string, g grant.Grant) 
 		if used, err = settle(ctx, tx, "device_codes", digest, err); used != nil || err != nil {
 			return err
 		}
-		n, err := changed(ctx, tx, "give grant of device",
+		return changedOne(ctx, tx, "give grant of device", grant.ErrInactive,
 			"UPDATE grants SET expires_at = $2, refresh_family = $3, refresh_digest = $4, refresh_ends_at = $5, "+
 				"refresh_expires_at = $6, jkt = $8, address = $9, agent = $10 "+
 				"WHERE number = $1 AND revoked_at IS NULL AND expires_at > $7",
 			number, seconds(g.ExpiresAt), g.Refresh.Family, g.Refresh.Current, seconds(g.Refresh.EndsAt),
 			seconds(g.Refresh.ExpiresAt), seconds(g.CreatedAt), g.KeyThumbprint, g.Place.Address, g.Place.Agent)
-		if err == nil && n == 0 {
-			err = grant.ErrInactive
-		}
-		return err
 	})
 	return number, cmp.Or(err, used)
 }

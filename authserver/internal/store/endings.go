@@ -70,12 +70,8 @@ func (s *Store) LogOut(ctx context.Context, username, clientID string, now time.
 			}
 			return recordEvent(ctx, tx, "user_logged_out", username, now)
 		}
-		n, err := changed(ctx, tx, "log out", lockUser, username)
-		if err != nil {
+		if err := changedOne(ctx, tx, "log out", errNoUser, lockUser, username); err != nil {
 			return err
-		}
-		if n == 0 {
-			return errNoUser
 		}
 		if err := s.logOutOf(ctx, tx, username, clientID, now); err != nil {
 			return err

@@ -49,10 +49,7 @@ func useEnrolLink(ctx context.Context, tx transaction, c secondfactor.Completion
 	if c.EnrolLink == "" {
 		return nil
 	}
-	n, err := changed(ctx, tx, "use link", "DELETE FROM links WHERE digest = $1 AND user_id = $2 AND kind = $3",
+	return changedOne(ctx, tx, "use link", secondfactor.ErrPendingUnknown,
+		"DELETE FROM links WHERE digest = $1 AND user_id = $2 AND kind = $3",
 		c.EnrolLink, c.NewFactor.UserID, string(account.EnrolLink))
-	if err == nil && n == 0 {
-		err = secondfactor.ErrPendingUnknown
-	}
-	return err
 }

@@ -53,25 +53,17 @@ func fromPlace(ctx context.Context, p account.Place) context.Context {
 // recordPasswordLogin sets the time of the user's last login and locks the user's row. It returns
 // grant.ErrInactive if the user is disabled or deleted or has another password by now.
 func recordPasswordLogin(ctx context.Context, tx transaction, g grant.Grant) error {
-	n, err := changed(ctx, tx, "record login",
+	return changedOne(ctx, tx, "record login", grant.ErrInactive,
 		"UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL AND password_version = $3",
 		g.UserID, seconds(g.CreatedAt), g.PasswordVersion)
-	if err == nil && n == 0 {
-		err = grant.ErrInactive
-	}
-	return err
 }
 
 // recordLogin sets the time of the user's last login and locks the user's row. It returns
 // grant.ErrInactive if the user is disabled or deleted.
 func recordLogin(ctx context.Context, tx transaction, g grant.Grant) error {
-	n, err := changed(ctx, tx, "record login",
+	return changedOne(ctx, tx, "record login", grant.ErrInactive,
 		"UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL",
 		g.UserID, seconds(g.CreatedAt))
-	if err == nil && n == 0 {
-		err = grant.ErrInactive
-	}
-	return err
 }
 
 // insertGrant stores a grant and returns its number. The place of a grant of a session is that of the

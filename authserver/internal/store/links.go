@@ -90,15 +90,13 @@ func (s *Store) UseResetLink(ctx context.Context, digest, hash string, now time.
 // useLink locks a user and deletes the user's link. It returns account.ErrLinkUnknown unless the link works. The
 // condition is linkWorks or emailLinkWorks.
 func useLink(ctx context.Context, tx transaction, condition, digest, userID string, now time.Time) error {
-	n, err := changed(ctx, tx, "use link", "UPDATE users SET last_login_at = last_login_at WHERE id = $3 AND EXISTS "+
-		"(SELECT 1 FROM links WHERE links.digest = $1 AND "+condition+")", digest, seconds(now), userID)
-	if err == nil && n == 1 {
-		n, err = changed(ctx, tx, "use link", "DELETE FROM links WHERE digest = $1", digest)
+	err := changedOne(ctx, tx, "use link", account.ErrLinkUnknown,
+		"UPDATE users SET last_login_at = last_login_at WHERE id = $3 AND EXISTS "+
+			"(SELECT 1 FROM links WHERE links.digest = $1 AND "+condition+")", digest, seconds(now), userID)
+	if err != nil {
+		return err
 	}
-	if err == nil && n == 0 {
-		return account.ErrLinkUnknown
-	}
-	return err
+	return changedOne(ctx, tx, "use link", account.ErrLinkUnknown, "DELETE FROM links WHERE digest = $1", digest)
 }
 
 // EmailLink returns the link with this digest that verifies or changes an email address, or account.ErrLinkUnknown.

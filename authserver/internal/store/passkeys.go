@@ -15,13 +15,12 @@ func (s *Store) useChallenge(ctx context.Context, tx transaction, c secondfactor
 	if c.Digest == "" {
 		return nil
 	}
-	n, err := changed(ctx, tx, "use challenge", insertAssertion, c.Digest, seconds(c.ExpiresAt))
-	if err == nil && n == 0 {
-		err = secondfactor.ErrIncorrect
+	err := changedOne(ctx, tx, "use challenge", secondfactor.ErrIncorrect,
+		insertAssertion, c.Digest, seconds(c.ExpiresAt))
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		_, err = sweep(ctx, tx, "used_assertions", s.sweepAssertions(), seconds(now), sweepSize)
-	}
+	_, err = sweep(ctx, tx, "used_assertions", s.sweepAssertions(), seconds(now), sweepSize)
 	return err
 }
 

@@ -16,18 +16,16 @@ import (
 // it was checked.
 func (s *Store) CreatePendingLogin(ctx context.Context, p secondfactor.PendingLogin, key account.FailureKey) error {
 	err := s.inTx(ctx, "create pending login", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "create pending login", "INSERT INTO pending_logins "+
+		err := changedOne(ctx, tx, "create pending login", grant.ErrInactive, "INSERT INTO pending_logins "+
 			"(digest, user_id, password_version, client_id, grant_type, continue_at, created_at, expires_at, enrol_link) "+
 			"SELECT $1, id, password_version, $4, $5, $6, $7, $8, $9 FROM users "+
 			"WHERE id = $2 AND password_version = $3 AND disabled_at IS NULL "+s.dialect.keyShare,
 			p.Digest, p.UserID, p.PasswordVersion, p.ClientID, string(p.GrantType), p.ContinueAt,
 			seconds(p.CreatedAt), seconds(p.ExpiresAt), p.EnrolLink)
-		if err == nil && n == 0 {
-			err = grant.ErrInactive
+		if err != nil {
+			return err
 		}
-		if err == nil {
-			err = recordAt(ctx, tx, "second_step_needed", p.UserID, p.ClientID, p.CreatedAt)
-		}
+		err = recordAt(ctx, tx, "second_step_needed", p.UserID, p.ClientID, p.CreatedAt)
 		if err != nil {
 			return err
 		}

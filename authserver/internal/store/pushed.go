@@ -77,11 +77,7 @@ func (s *Store) usePushed(ctx context.Context, tx transaction, c grant.Code) err
 	if err := s.keepClient(ctx, tx, c.ClientID); err != nil {
 		return err
 	}
-	n, err := changed(ctx, tx, "use pushed request",
+	return changedOne(ctx, tx, "use pushed request", grant.ErrPushedUnknown,
 		"DELETE FROM pushed_requests WHERE digest = $1 AND client_id = $2 AND expires_at > $3",
 		c.Pushed, c.ClientID, seconds(c.CreatedAt))
-	if err == nil && n == 0 {
-		err = grant.ErrPushedUnknown
-	}
-	return err
 }

@@ -62,11 +62,8 @@ func replaceCodes(ctx context.Context, tx transaction, userID string, digests []
 // useRecoveryCode deletes a recovery code and queues an email to the user. It returns secondfactor.ErrIncorrect if the
 // user has no such code.
 func (s *Store) useRecoveryCode(ctx context.Context, tx transaction, userID, digest string, now time.Time) error {
-	n, err := changed(ctx, tx, "use recovery code",
+	err := changedOne(ctx, tx, "use recovery code", secondfactor.ErrIncorrect,
 		"DELETE FROM recovery_codes WHERE user_id = $1 AND digest = $2", userID, digest)
-	if err == nil && n == 0 {
-		err = secondfactor.ErrIncorrect
-	}
 	if err != nil {
 		return err
 	}

@@ -33,10 +33,7 @@ func (s *Store) ScopeDescriptions(ctx context.Context) ([]resource.ScopeDescript
 // none. Clients and APIs keep the scope.
 func (s *Store) ForgetScope(ctx context.Context, scope string, now time.Time) error {
 	return s.inTx(ctx, "forget scope", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "forget scope", "DELETE FROM scopes WHERE name = $1", scope)
-		if err == nil && n == 0 {
-			err = errNoDescription
-		}
+		err := changedOne(ctx, tx, "forget scope", errNoDescription, "DELETE FROM scopes WHERE name = $1", scope)
 		if err != nil {
 			return err
 		}

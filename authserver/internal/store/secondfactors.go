@@ -132,13 +132,10 @@ func (s *Store) addFirstFactor(ctx context.Context, tx transaction, c secondfact
 // useFactor records the use of a factor. Of two uses of one code, one succeeds: the other gets
 // secondfactor.ErrIncorrect. A passkey whose device has no counter always has 0.
 func useFactor(ctx context.Context, tx transaction, f secondfactor.Factor) error {
-	n, err := changed(ctx, tx, "use second factor", "UPDATE second_factors SET last_step = $3, last_used_at = $4, "+
-		"secret = $5 WHERE id = $1 AND user_id = $2 AND (last_step < $3 OR kind = 'passkey' AND last_step = 0 AND $3 = 0)",
+	return changedOne(ctx, tx, "use second factor", secondfactor.ErrIncorrect,
+		"UPDATE second_factors SET last_step = $3, last_used_at = $4, secret = $5 "+
+			"WHERE id = $1 AND user_id = $2 AND (last_step < $3 OR kind = 'passkey' AND last_step = 0 AND $3 = 0)",
 		f.ID, f.UserID, f.LastStep, seconds(f.LastUsedAt), f.Secret)
-	if err == nil && n == 0 {
-		err = secondfactor.ErrIncorrect
-	}
-	return err
 }
 
 // RemoveSecondFactor removes a factor of a user, with the last one the recovery codes too, and queues an email to the
@@ -155,11 +152,8 @@ func (s *Store) RemoveSecondFactor(
 		if err := lockLoggedIn(ctx, tx, user, keep, now); err != nil {
 			return err
 		}
-		n, err := changed(ctx, tx, "remove second factor",
+		err := changedOne(ctx, tx, "remove second factor", secondfactor.ErrUnknown,
 			"DELETE FROM second_factors WHERE id = $1 AND user_id = $2", id, user.ID)
-		if err == nil && n == 0 {
-			err = secondfactor.ErrUnknown
-		}
 		if err != nil {
 			return err
 		}

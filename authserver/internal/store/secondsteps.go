@@ -50,13 +50,10 @@ func endPendingLogin(
 	if byPasskey && c.Pending == "" {
 		return nil
 	}
-	n, err := changed(ctx, tx, "end pending login", "DELETE FROM pending_logins WHERE digest = $1 AND user_id = $2 "+
-		"AND password_version = $3 AND expires_at > $4 AND created_at <= $5",
+	return changedOne(ctx, tx, "end pending login", secondfactor.ErrPendingUnknown,
+		"DELETE FROM pending_logins WHERE digest = $1 AND user_id = $2 "+
+			"AND password_version = $3 AND expires_at > $4 AND created_at <= $5",
 		c.Pending, user.ID, user.PasswordVersion, seconds(now), seconds(now.Add(account.ClockMargin)))
-	if err == nil && n == 0 {
-		err = secondfactor.ErrPendingUnknown
-	}
-	return err
 }
 
 // endPending ends the logins of a user that wait for their second step: the second factors have changed.
@@ -68,12 +65,8 @@ func endPending(ctx context.Context, tx transaction, userID string) error {
 // lockUnchanged locks a user. It returns account.ErrChanged if the user is disabled or deleted, or if the password has
 // been changed.
 func lockUnchanged(ctx context.Context, tx transaction, user account.User) error {
-	n, err := changed(ctx, tx, "lock user", "UPDATE users SET last_login_at = last_login_at "+
+	return changedOne(ctx, tx, "lock user", account.ErrChanged, "UPDATE users SET last_login_at = last_login_at "+
 		"WHERE id = $1 AND disabled_at IS NULL AND password_version = $2", user.ID, user.PasswordVersion)
-	if err == nil && n == 0 {
-		err = account.ErrChanged
-	}
-	return err
 }
 
 // lockLoggedIn does what lockUnchanged does. It returns account.ErrChanged too if the session keep has ended, is

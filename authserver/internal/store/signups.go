@@ -139,12 +139,10 @@ func (s *Store) Withdraw(ctx context.Context, email string, now time.Time) error
 		if err := s.lockEmail(ctx, tx, email, now); err != nil { // as SignUp and Invite do
 			return err
 		}
-		n, err := changed(ctx, tx, "withdraw invitation", "DELETE FROM invitations WHERE address = $1", address)
+		err := changedOne(ctx, tx, "withdraw invitation", errNoInvitation,
+			"DELETE FROM invitations WHERE address = $1", address)
 		if err != nil {
 			return err
-		}
-		if n == 0 {
-			return errNoInvitation
 		}
 		if _, err := changed(ctx, tx, "withdraw invitation", "DELETE FROM sign_ups WHERE address = $1", address); err != nil {
 			return err

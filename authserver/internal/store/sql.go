@@ -125,5 +125,14 @@ func changed(ctx context.Context, tx transaction, doing, query string, args ...a
 	return database.Changed(ctx, tx, doing, query, args...)
 }
 
+// changedOne runs one statement of a transaction and returns missing if it changes no row.
+func changedOne(ctx context.Context, tx transaction, doing string, missing error, query string, args ...any) error {
+	n, err := changed(ctx, tx, doing, query, args...)
+	if err == nil && n == 0 {
+		return missing
+	}
+	return err
+}
+
 // unavailable wraps an error of the driver in ErrUnavailable. It returns nil for nil.
 func unavailable(doing string, err error) error { return database.Unavailable(doing, err) }

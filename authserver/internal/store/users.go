@@ -107,12 +107,10 @@ func (s *Store) EnableUser(ctx context.Context, username string, now time.Time, 
 		if err := s.check(ctx, tx, username, conditions); err != nil {
 			return err
 		}
-		n, err := changed(ctx, tx, "enable user", "UPDATE users SET disabled_at = NULL WHERE username = $1", username)
+		err := changedOne(ctx, tx, "enable user", errNoUser,
+			"UPDATE users SET disabled_at = NULL WHERE username = $1", username)
 		if err != nil {
 			return err
-		}
-		if n == 0 {
-			return errNoUser
 		}
 		return recordEvent(ctx, tx, "user_enabled", username, now)
 	})
@@ -172,17 +170,13 @@ func endSessions(
 	update string,
 	args ...any,
 ) error {
-	n, err := changed(ctx, tx, doing, update, args...)
-	if err != nil {
+	if err := changedOne(ctx, tx, doing, errNoUser, update, args...); err != nil {
 		return err
-	}
-	if n == 0 {
-		return errNoUser
 	}
 	if err := addNotices(ctx, tx, now, ofUser, username); err != nil {
 		return err
 	}
-	_, err = changed(ctx, tx, "end sessions",
+	_, err := changed(ctx, tx, "end sessions",
 		"DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE username = $1)", username)
 	if err != nil {
 		return err

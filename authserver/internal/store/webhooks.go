@@ -21,12 +21,10 @@ func (s *Store) AddWebhook(ctx context.Context, w webhook.Webhook) error {
 		if err := s.lock(ctx, tx, "webhooks", w.CreatedAt); err != nil {
 			return err
 		}
-		n, err := changed(ctx, tx, "add webhook", "INSERT INTO webhooks (id, url, events, secret, created_at) "+
-			"SELECT $1, $2, $3, $4, $5 WHERE (SELECT COUNT(*) FROM webhooks) < $6",
+		err := changedOne(ctx, tx, "add webhook", webhook.ErrTooMany,
+			"INSERT INTO webhooks (id, url, events, secret, created_at) "+
+				"SELECT $1, $2, $3, $4, $5 WHERE (SELECT COUNT(*) FROM webhooks) < $6",
 			w.ID, w.URL, strings.Join(w.Events, " "), w.Secret, seconds(w.CreatedAt), webhook.MaxWebhooks)
-		if err == nil && n == 0 {
-			err = webhook.ErrTooMany
-		}
 		if err != nil {
 			return err
 		}
@@ -60,10 +58,7 @@ func (s *Store) DueWebhooks(ctx context.Context, now time.Time) ([]webhook.Webho
 // DeleteWebhook deletes a webhook with its deliveries. It returns record.ErrNotFound for an unknown one.
 func (s *Store) DeleteWebhook(ctx context.Context, id string, now time.Time) error {
 	return s.inTx(ctx, "delete webhook", func(ctx context.Context, tx transaction) error {
-		n, err := changed(ctx, tx, "delete webhook", "DELETE FROM webhooks WHERE id = $1", id)
-		if err == nil && n == 0 {
-			err = errNoWebhook
-		}
+		err := changedOne(ctx, tx, "delete webhook", errNoWebhook, "DELETE FROM webhooks WHERE id = $1", id)
 		if err != nil {
 			return err
 		}
