@@ -34,7 +34,7 @@ func (s *Store) DeleteAccount(ctx context.Context, user account.User, now time.T
 		if err != nil {
 			return err
 		}
-		if err := recordOf(ctx, tx, "account_deleted", user.ID, now, rights, rightsChange(groups, nil)); err != nil {
+		if err := auditUser(ctx, tx, "account_deleted", user.ID, now, rights, rightsChange(groups, nil)); err != nil {
 			return err
 		}
 		return s.deleteUser(ctx, tx, user.Username, now)

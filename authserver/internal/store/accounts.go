@@ -17,7 +17,7 @@ func (s *Store) ChangeName(ctx context.Context, userID, name string, now time.Ti
 		if err != nil {
 			return err
 		}
-		return recordOf(ctx, tx, "account_name_changed", userID, now)
+		return auditUser(ctx, tx, "account_name_changed", userID, now)
 	})
 }
 
@@ -38,7 +38,7 @@ func (s *Store) ChangePassword(ctx context.Context, user account.User, hash, kee
 		if err := forgetAttempts(ctx, tx, user.ID); err != nil {
 			return err
 		}
-		if err := recordOf(ctx, tx, "account_password_changed", user.ID, now); err != nil {
+		if err := auditUser(ctx, tx, "account_password_changed", user.ID, now); err != nil {
 			return err
 		}
 		return s.addMail(ctx, tx, mail.Request{Kind: mail.PasswordChanged, UserID: user.ID, CreatedAt: now})
@@ -55,7 +55,7 @@ func (s *Store) EndOtherLogins(ctx context.Context, userID, keep string, now tim
 		if err != nil {
 			return err
 		}
-		if err := recordOf(ctx, tx, "account_logins_ended", userID, now); err != nil {
+		if err := auditUser(ctx, tx, "account_logins_ended", userID, now); err != nil {
 			return err
 		}
 		return endOthers(ctx, tx, userID, keep, now)
@@ -111,6 +111,6 @@ func (s *Store) EndLogin(ctx context.Context, userID string, number int64, now t
 			return err
 		}
 		event := ended(ctx, userID, "account_login_ended", "user_login_ended")
-		return recordOf(ctx, tx, event, userID, now, "grant", strconv.FormatInt(number, 10))
+		return auditUser(ctx, tx, event, userID, now, "grant", strconv.FormatInt(number, 10))
 	})
 }

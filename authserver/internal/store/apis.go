@@ -31,7 +31,7 @@ func (s *Store) CreateAPI(ctx context.Context, a resource.API) error {
 		if err != nil {
 			return err
 		}
-		return recordThing(ctx, tx, "api_added", a.Audience, a.CreatedAt)
+		return auditThing(ctx, tx, "api_added", a.Audience, a.CreatedAt)
 	})
 }
 
@@ -97,7 +97,7 @@ func (s *Store) UpdateAPI(
 			if done = n == 1; err != nil || !done {
 				return err
 			}
-			return recordThing(ctx, tx, "api_changed", audience, now)
+			return auditThing(ctx, tx, "api_changed", audience, now)
 		})
 		if err != nil || done {
 			return is, err
@@ -141,7 +141,7 @@ func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) e
 		if _, err := revokeGrants(ctx, tx, now, "audience = $3 AND audience <> ''", audience); err != nil {
 			return err
 		}
-		if err := recordThing(ctx, tx, "api_deleted", audience, now); err != nil {
+		if err := auditThing(ctx, tx, "api_deleted", audience, now); err != nil {
 			return err
 		}
 		return s.sweepAPIs(ctx, tx, now)

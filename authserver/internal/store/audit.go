@@ -41,17 +41,17 @@ func addRecord(ctx context.Context, tx transaction, e audit.Event) error {
 	return err
 }
 
-// recordOf adds an event about a user to the audit log, in the transaction of the change. The details are alternating
+// auditUser adds an event about a user to the audit log, in the transaction of the change. The details are alternating
 // names and values.
-func recordOf(ctx context.Context, tx transaction, event, userID string, at time.Time, details ...string) error {
+func auditUser(ctx context.Context, tx transaction, event, userID string, at time.Time, details ...string) error {
 	return addRecord(ctx, tx, audit.Event{
 		Name: event, At: at, Details: audit.Details(details...),
 		Subject: audit.Subject{Kind: audit.SubjectUser, ID: userID},
 	})
 }
 
-// recordAt does what recordOf does for something that a user has done with a client.
-func recordAt(
+// auditUserAtClient does what auditUser does for something that a user has done with a client.
+func auditUserAtClient(
 	ctx context.Context,
 	tx transaction,
 	event, userID, clientID string,
@@ -72,20 +72,20 @@ func ended(ctx context.Context, userID, byUser, byAdministrator string) string {
 	return byUser
 }
 
-// recordThing adds an event about something other than a user to the audit log, such as client_added. Its kind is the
+// auditThing adds an event about something other than a user to the audit log, such as client_added. Its kind is the
 // first word of the event.
-func recordThing(ctx context.Context, tx transaction, event, id string, at time.Time, details ...string) error {
+func auditThing(ctx context.Context, tx transaction, event, id string, at time.Time, details ...string) error {
 	return addRecord(ctx, tx, audit.Event{
 		Name: event, At: at, Details: audit.Details(details...),
 		Subject: audit.Subject{Kind: audit.KindOf(event), ID: id},
 	})
 }
 
-// recordEvent stores what an administrator has done in the transaction of the change: in the audit log, and for the
-// logs of the servers. The subject is a username, a client id, or the email address of an invitation, as the first word
-// of the event says. The details are alternating names and values, for the audit log. Call it before the user is
+// auditAdmin adds what an administrator has done to the audit log, and to the events that the servers log, in the
+// transaction of the change. The subject is a username, a client id, or the email address of an invitation, as the first
+// word of the event says. The details are alternating names and values, for the audit log. Call it before the user is
 // deleted.
-func recordEvent(
+func auditAdmin(
 	ctx context.Context,
 	tx transaction,
 	event, subject string,
@@ -107,7 +107,7 @@ func recordEvent(
 	if err != nil {
 		return err
 	}
-	return recordThing(ctx, tx, event, id, at, details...)
+	return auditThing(ctx, tx, event, id, at, details...)
 }
 
 // rights is the detail of a record that says whether the right to administer the server was given or taken. Users have

@@ -42,7 +42,7 @@ func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
 		if err != nil {
 			return err
 		}
-		return recordThing(ctx, tx, "client_added", c.ID, c.CreatedAt, rights, rightsGiven(false, c.Admin))
+		return auditThing(ctx, tx, "client_added", c.ID, c.CreatedAt, rights, rightsGiven(false, c.Admin))
 	})
 }
 
@@ -112,7 +112,7 @@ func (s *Store) UpdateClient(
 			if done = n == 1; err != nil || !done {
 				return err
 			}
-			return recordThing(ctx, tx, "client_changed", id, now, "changed", changedSettings(was, is),
+			return auditThing(ctx, tx, "client_changed", id, now, "changed", changedSettings(was, is),
 				rights, rightsGiven(was.Admin, is.Admin))
 		})
 		if err != nil || done {
@@ -180,7 +180,7 @@ func (s *Store) SetClientSecret(ctx context.Context, id, digest string, now time
 		if err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "client_secret_set", id, now)
+		return auditAdmin(ctx, tx, "client_secret_set", id, now)
 	})
 }
 
@@ -204,7 +204,7 @@ func (s *Store) ReplaceClientSecret(ctx context.Context, id, digest string, now 
 		if _, err = revokeGrants(ctx, tx, now, "client_id = $3", id); err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "client_secret_replaced", id, now)
+		return auditAdmin(ctx, tx, "client_secret_replaced", id, now)
 	})
 }
 
@@ -224,7 +224,7 @@ func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) erro
 		if _, err = revokeGrants(ctx, tx, now, "client_id IS NULL"); err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "client_deleted", id, now, rights, rightsGiven(administers == 1, false))
+		return auditAdmin(ctx, tx, "client_deleted", id, now, rights, rightsGiven(administers == 1, false))
 	})
 }
 

@@ -18,7 +18,7 @@ func (s *Store) AddClientSecret(ctx context.Context, id, digest string, now, unt
 		if err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "client_secret_added", id, now)
+		return auditAdmin(ctx, tx, "client_secret_added", id, now)
 	})
 }
 
@@ -31,7 +31,7 @@ func (s *Store) EndOldClientSecret(ctx context.Context, id string, now time.Time
 		if err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "client_old_secret_ended", id, now)
+		return auditAdmin(ctx, tx, "client_old_secret_ended", id, now)
 	})
 }
 

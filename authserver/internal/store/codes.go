@@ -97,7 +97,7 @@ func (s *Store) RedeemCode(ctx context.Context, digest string, g grant.Grant) (n
 	var used error // returned after the commit
 	err = s.inTx(ctx, "redeem code", func(ctx context.Context, tx transaction) error {
 		used = nil
-		if err := recordLogin(ctx, tx, g); err != nil {
+		if err := lockForLogin(ctx, tx, g); err != nil {
 			return err
 		}
 		if err := s.lockClient(ctx, tx, g); err != nil {

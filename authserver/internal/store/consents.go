@@ -57,7 +57,7 @@ func (s *Store) AddConsent(
 		if err != nil {
 			return err
 		}
-		return recordAt(ctx, tx, "consent", userID, clientID, now, "scope", scope.String(), "audience", audience)
+		return auditUserAtClient(ctx, tx, "consent", userID, clientID, now, "scope", scope.String(), "audience", audience)
 	})
 }
 
@@ -140,7 +140,7 @@ func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now 
 		if err != nil {
 			return err
 		}
-		if err := recordAt(ctx, tx, "consent_revoked", userID, clientID, now); err != nil {
+		if err := auditUserAtClient(ctx, tx, "consent_revoked", userID, clientID, now); err != nil {
 			return err
 		}
 		return countRevocations(ctx, tx, "users.id = $1 AND clients.id = $2", userID, clientID)

@@ -113,7 +113,7 @@ func (s *Store) scanDevice(r row) (grant.DeviceCode, error) {
 // finds the grant, or the session has ended. Then it locks the client, like RedeemDevice.
 func (s *Store) ApproveDevice(ctx context.Context, userCode, session string, g grant.Grant) error {
 	return s.inTx(ctx, "approve device", func(ctx context.Context, tx transaction) error {
-		if err := recordLogin(ctx, tx, g); err != nil {
+		if err := lockForLogin(ctx, tx, g); err != nil {
 			return err
 		}
 		err := tx.QueryRowContext(ctx, "SELECT digest FROM sessions WHERE digest = $1 AND user_id = $2 AND expires_at > $3",
@@ -140,7 +140,7 @@ func (s *Store) ApproveDevice(ctx context.Context, userCode, session string, g g
 		if err != nil {
 			return err
 		}
-		return recordAt(ctx, tx, "device_approved", g.UserID, g.ClientID, g.CreatedAt)
+		return auditUserAtClient(ctx, tx, "device_approved", g.UserID, g.ClientID, g.CreatedAt)
 	})
 }
 
@@ -152,7 +152,7 @@ func (s *Store) DenyDevice(ctx context.Context, userCode, userID, clientID strin
 		if _, err := decideDevice(ctx, tx, userCode, clientID, now); err != nil {
 			return err
 		}
-		return recordAt(ctx, tx, "device_denied", userID, clientID, now)
+		return auditUserAtClient(ctx, tx, "device_denied", userID, clientID, now)
 	})
 }
 

@@ -68,7 +68,7 @@ func (s *Store) LogOut(ctx context.Context, username, clientID string, now time.
 			if err != nil {
 				return err
 			}
-			return recordEvent(ctx, tx, "user_logged_out", username, now)
+			return auditAdmin(ctx, tx, "user_logged_out", username, now)
 		}
 		if err := changedOne(ctx, tx, "log out", errNoUser, lockUser, username); err != nil {
 			return err
@@ -76,7 +76,7 @@ func (s *Store) LogOut(ctx context.Context, username, clientID string, now time.
 		if err := s.logOutOf(ctx, tx, username, clientID, now); err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "user_logged_out", username, now, "client", clientID)
+		return auditAdmin(ctx, tx, "user_logged_out", username, now, "client", clientID)
 	})
 }
 

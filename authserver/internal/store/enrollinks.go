@@ -28,7 +28,7 @@ func (s *Store) CreateEnrolLink(ctx context.Context, l account.Link) error {
 		if err := s.createLink(ctx, tx, l); err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "user_enrol_link_made", l.User.Username, l.CreatedAt)
+		return auditAdmin(ctx, tx, "user_enrol_link_made", l.User.Username, l.CreatedAt)
 	})
 }
 

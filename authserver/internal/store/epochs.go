@@ -55,5 +55,5 @@ func startEpoch(ctx context.Context, tx transaction, name string, now time.Time)
 	if err != nil {
 		return 0, err
 	}
-	return revoked, recordThing(ctx, tx, "database_restored", name, now)
+	return revoked, auditThing(ctx, tx, "database_restored", name, now)
 }

@@ -19,7 +19,7 @@ func TestEventsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	recorded := regexp.MustCompile(`recordEvent\(ctx, tx, "([a-z_]+)"`)
+	recorded := regexp.MustCompile(`auditAdmin\(ctx, tx, "([a-z_]+)"`)
 	events := 0
 	for _, file := range files {
 		source, err := os.ReadFile(file)
@@ -34,6 +34,6 @@ func TestEventsAreDocumented(t *testing.T) {
 		}
 	}
 	if events < 10 {
-		t.Errorf("found only %d events: does recordEvent have another name?", events)
+		t.Errorf("found only %d events: does auditAdmin have another name?", events)
 	}
 }

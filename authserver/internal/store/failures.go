@@ -46,7 +46,7 @@ func (s *Store) Unlock(ctx context.Context, username string, now time.Time) erro
 		if err := clearAllFailures(ctx, tx, user.ID); err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "user_unlocked", username, now)
+		return auditAdmin(ctx, tx, "user_unlocked", username, now)
 	})
 }
 

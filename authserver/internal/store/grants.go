@@ -22,7 +22,7 @@ import (
 // login and records its address.
 func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, err error) {
 	err = s.inTx(ctx, "start grant", func(ctx context.Context, tx transaction) error {
-		if err := recordPasswordLogin(ctx, tx, g); err != nil {
+		if err := lockForPasswordLogin(ctx, tx, g); err != nil {
 			return err
 		}
 		if err := mustHaveStep(ctx, tx, g.UserID, nil); err != nil {
@@ -34,7 +34,7 @@ func (s *Store) StartGrant(ctx context.Context, g grant.Grant) (number int64, er
 		if number, err = s.insertGrant(ctx, tx, g); err != nil {
 			return err
 		}
-		return recordAt(fromPlace(ctx, g.Place), tx, audit.Login, g.UserID, g.ClientID, g.CreatedAt,
+		return auditUserAtClient(fromPlace(ctx, g.Place), tx, audit.Login, g.UserID, g.ClientID, g.CreatedAt,
 			"methods", grant.MethodPassword, "grant_type", string(g.Type))
 	})
 	return number, err
@@ -50,20 +50,20 @@ func fromPlace(ctx context.Context, p account.Place) context.Context {
 	return audit.WithActor(ctx, a)
 }
 
-// recordPasswordLogin sets the time of the user's last login and locks the user's row. It returns
-// grant.ErrInactive if the user is disabled or deleted or has another password by now.
-func recordPasswordLogin(ctx context.Context, tx transaction, g grant.Grant) error {
-	return changedOne(ctx, tx, "record login", grant.ErrInactive,
-		"UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL AND password_version = $3",
-		g.UserID, seconds(g.CreatedAt), g.PasswordVersion)
+// setLastLogin sets the time $2 of the last login of the user $1, unless the user is disabled.
+const setLastLogin = "UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL"
+
+// lockForLogin locks the user of a grant and sets the time of the user's last login. It returns grant.ErrInactive if
+// the user is disabled or deleted.
+func lockForLogin(ctx context.Context, tx transaction, g grant.Grant) error {
+	return changedOne(ctx, tx, "lock user", grant.ErrInactive, setLastLogin, g.UserID, seconds(g.CreatedAt))
 }
 
-// recordLogin sets the time of the user's last login and locks the user's row. It returns
-// grant.ErrInactive if the user is disabled or deleted.
-func recordLogin(ctx context.Context, tx transaction, g grant.Grant) error {
-	return changedOne(ctx, tx, "record login", grant.ErrInactive,
-		"UPDATE users SET last_login_at = $2 WHERE id = $1 AND disabled_at IS NULL",
-		g.UserID, seconds(g.CreatedAt))
+// lockForPasswordLogin does what lockForLogin does. It returns grant.ErrInactive too if the user has another password
+// by now.
+func lockForPasswordLogin(ctx context.Context, tx transaction, g grant.Grant) error {
+	return changedOne(ctx, tx, "lock user", grant.ErrInactive, setLastLogin+" AND password_version = $3",
+		g.UserID, seconds(g.CreatedAt), g.PasswordVersion)
 }
 
 // insertGrant stores a grant and returns its number. The place of a grant of a session is that of the

@@ -125,7 +125,7 @@ func (s *Store) importUsers(ctx context.Context, users []account.User, now time.
 				return errRaced
 			}
 		}
-		return recordEvent(ctx, tx, "users_imported", fmt.Sprintf("%d users", len(users)), now,
+		return auditAdmin(ctx, tx, "users_imported", fmt.Sprintf("%d users", len(users)), now,
 			rights, rightsGiven(false, someAdminister(users)))
 	})
 }

@@ -83,7 +83,7 @@ func (s *Store) UseResetLink(ctx context.Context, digest, hash string, now time.
 		if err := s.setPassword(ctx, tx, u.Username, hash, now); err != nil {
 			return err
 		}
-		return recordOf(ctx, tx, "password_reset", u.ID, now)
+		return auditUser(ctx, tx, "password_reset", u.ID, now)
 	})
 }
 
@@ -136,7 +136,7 @@ func (s *Store) UseEmailLink(ctx context.Context, digest string, now time.Time) 
 			"UPDATE users SET email = $2, email_verified = 1, updated_at = $3 WHERE id = $1",
 			l.User.ID, l.Email(), seconds(now))
 		if err == nil {
-			err = recordOf(ctx, tx, "email_confirmed", l.User.ID, now, "kind", string(l.Kind))
+			err = auditUser(ctx, tx, "email_confirmed", l.User.ID, now, "kind", string(l.Kind))
 		}
 		if err != nil || l.Kind != account.ChangeLink || !l.User.EmailVerified {
 			return err

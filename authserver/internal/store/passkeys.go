@@ -43,7 +43,7 @@ func (s *Store) MarkPasskey(
 		if err != nil || n == 0 {
 			return err
 		}
-		if err := recordOf(ctx, tx, "passkey_copied", f.UserID, now); err != nil {
+		if err := auditUser(ctx, tx, "passkey_copied", f.UserID, now); err != nil {
 			return err
 		}
 		return s.addMail(ctx, tx, mail.Request{Kind: mail.PasskeyCopied, UserID: f.UserID, CreatedAt: now})

@@ -25,7 +25,7 @@ func (s *Store) CreatePendingLogin(ctx context.Context, p secondfactor.PendingLo
 		if err != nil {
 			return err
 		}
-		err = recordAt(ctx, tx, "second_step_needed", p.UserID, p.ClientID, p.CreatedAt)
+		err = auditUserAtClient(ctx, tx, "second_step_needed", p.UserID, p.ClientID, p.CreatedAt)
 		if err != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ func (s *Store) ReplaceRecoveryCodes(
 		if err := replaceCodes(ctx, tx, user.ID, digests, now); err != nil {
 			return err
 		}
-		if err := recordOf(ctx, tx, "recovery_codes_replaced", user.ID, now); err != nil {
+		if err := auditUser(ctx, tx, "recovery_codes_replaced", user.ID, now); err != nil {
 			return err
 		}
 		return s.addMail(ctx, tx, mail.Request{Kind: mail.RecoveryCodesReplaced, UserID: user.ID, CreatedAt: now})

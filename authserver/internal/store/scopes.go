@@ -16,7 +16,7 @@ func (s *Store) DescribeScope(ctx context.Context, d resource.ScopeDescription, 
 		if err != nil {
 			return err
 		}
-		return recordThing(ctx, tx, "scope_described", d.Scope, now)
+		return auditThing(ctx, tx, "scope_described", d.Scope, now)
 	})
 }
 
@@ -37,6 +37,6 @@ func (s *Store) ForgetScope(ctx context.Context, scope string, now time.Time) er
 		if err != nil {
 			return err
 		}
-		return recordThing(ctx, tx, "scope_forgotten", scope, now)
+		return auditThing(ctx, tx, "scope_forgotten", scope, now)
 	})
 }

@@ -57,7 +57,7 @@ func (s *Store) AddSecondFactor(
 		if err := endAll(ctx, tx, user.ID, keep, now); err != nil {
 			return err
 		}
-		if err := recordOf(ctx, tx, "second_factor_added", user.ID, now, "kind", string(c.NewFactor.Kind)); err != nil {
+		if err := auditUser(ctx, tx, "second_factor_added", user.ID, now, "kind", string(c.NewFactor.Kind)); err != nil {
 			return err
 		}
 		_, err := changed(ctx, tx, "mark session", "UPDATE sessions SET methods = $2 WHERE digest = $1",
@@ -122,7 +122,7 @@ func (s *Store) addFirstFactor(ctx context.Context, tx transaction, c secondfact
 	if err := s.addFactor(ctx, tx, c, now); err != nil {
 		return err
 	}
-	err := recordOf(ctx, tx, "second_factor_added", c.NewFactor.UserID, now, "kind", string(c.NewFactor.Kind))
+	err := auditUser(ctx, tx, "second_factor_added", c.NewFactor.UserID, now, "kind", string(c.NewFactor.Kind))
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (s *Store) RemoveSecondFactor(
 			err = s.factorsRemoved(ctx, tx, user.ID, now)
 		}
 		if err == nil {
-			err = recordOf(ctx, tx, "second_factor_removed", user.ID, now)
+			err = auditUser(ctx, tx, "second_factor_removed", user.ID, now)
 		}
 		if err != nil {
 			return err
@@ -215,7 +215,7 @@ func (s *Store) RemoveSecondFactors(ctx context.Context, username string, now ti
 		if err := endAll(ctx, tx, id, "", now); err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "user_second_factors_removed", username, now)
+		return auditAdmin(ctx, tx, "user_second_factors_removed", username, now)
 	})
 	return n, err
 }

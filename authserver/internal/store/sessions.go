@@ -72,7 +72,7 @@ func (s *Store) createSession(ctx context.Context, n NewSession) error {
 		if err := s.finishLogin(ctx, tx, n.User.ID, n.User.Login, n.CreatedAt); err != nil {
 			return err
 		}
-		if err := recordLoggedIn(ctx, tx, n); err != nil {
+		if err := auditLoggedIn(ctx, tx, n); err != nil {
 			return err
 		}
 		_, err := changed(ctx, tx, "create session",
@@ -91,8 +91,8 @@ func (s *Store) createSession(ctx context.Context, n NewSession) error {
 		seconds(n.CreatedAt), sweepSize)
 }
 
-// recordLoggedIn adds a login in a browser to the audit log, unless the user has logged in before.
-func recordLoggedIn(ctx context.Context, tx transaction, n NewSession) error {
+// auditLoggedIn adds a login in a browser to the audit log, unless the user has logged in before.
+func auditLoggedIn(ctx context.Context, tx transaction, n NewSession) error {
 	if !n.Login.At.IsZero() { // the session goes on under another cookie
 		return nil
 	}
@@ -100,7 +100,7 @@ func recordLoggedIn(ctx context.Context, tx transaction, n NewSession) error {
 	if n.Second != nil && n.Second.UsedCode != "" {
 		recovery = "used"
 	}
-	return recordOf(ctx, tx, audit.Login, n.User.ID, n.CreatedAt,
+	return auditUser(ctx, tx, audit.Login, n.User.ID, n.CreatedAt,
 		"methods", strings.Join(n.Login.Methods, " "), "recovery_code", recovery)
 }
 
@@ -194,7 +194,7 @@ func (s *Store) DeleteSession(ctx context.Context, digest string, revoke bool, n
 		}
 		n, err := changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", digest)
 		if err == nil && n > 0 {
-			err = recordOf(ctx, tx, ended(ctx, userID, "logout", "user_session_ended"), userID, now,
+			err = auditUser(ctx, tx, ended(ctx, userID, "logout", "user_session_ended"), userID, now,
 				"apps_too", strconv.FormatBool(revoke))
 		}
 		if err != nil || !revoke {

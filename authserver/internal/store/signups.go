@@ -98,7 +98,7 @@ func recordSignUp(ctx context.Context, tx transaction, u account.User, hasInvita
 			return err
 		}
 	}
-	return recordOf(ctx, tx, "signed_up", u.ID, now, "invitation", invitation, rights, rightsChange(nil, u.Groups))
+	return auditUser(ctx, tx, "signed_up", u.ID, now, "invitation", invitation, rights, rightsChange(nil, u.Groups))
 }
 
 // Invite stores an invitation in place of an earlier one for the address, and deletes a few expired ones. If m is not
@@ -127,7 +127,7 @@ func (s *Store) Invite(ctx context.Context, i account.Invitation, m *mail.Reques
 				return err
 			}
 		}
-		return recordEvent(ctx, tx, "invitation_made", i.Email, i.CreatedAt)
+		return auditAdmin(ctx, tx, "invitation_made", i.Email, i.CreatedAt)
 	})
 }
 
@@ -147,7 +147,7 @@ func (s *Store) Withdraw(ctx context.Context, email string, now time.Time) error
 		if _, err := changed(ctx, tx, "withdraw invitation", "DELETE FROM sign_ups WHERE address = $1", address); err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "invitation_withdrawn", email, now)
+		return auditAdmin(ctx, tx, "invitation_withdrawn", email, now)
 	})
 }
 

@@ -22,7 +22,7 @@ func (s *Store) AddUnregistered(ctx context.Context, c client.Client) error {
 		}
 		n, err = changed(ctx, tx, "add unregistered client", insertClient, newClientValues(c)...)
 		if err == nil && n == 1 && c.Source == client.SourceRegistration {
-			return recordThing(ctx, tx, "client_registered", c.ID, c.CreatedAt, "scope", c.Scope.String())
+			return auditThing(ctx, tx, "client_registered", c.ID, c.CreatedAt, "scope", c.Scope.String())
 		}
 		if err == nil && n == 0 { // perhaps another user of the client was faster
 			n, err = updateDocument(ctx, tx, c)

@@ -17,7 +17,7 @@ func (s *Store) SetPassword(ctx context.Context, username, hash string, now time
 		if err := s.setPassword(ctx, tx, username, hash, now); err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "user_password_set", username, now)
+		return auditAdmin(ctx, tx, "user_password_set", username, now)
 	})
 }
 

@@ -23,7 +23,7 @@ func (s *Store) CreateUser(ctx context.Context, u account.User) error {
 		if err := createUser(ctx, tx, u); err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "user_added", u.Username, u.CreatedAt, rights, rightsChange(nil, u.Groups))
+		return auditAdmin(ctx, tx, "user_added", u.Username, u.CreatedAt, rights, rightsChange(nil, u.Groups))
 	})
 }
 
@@ -96,7 +96,7 @@ func (s *Store) DisableUserIf(ctx context.Context, username string, now time.Tim
 		if err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "user_disabled", username, now)
+		return auditAdmin(ctx, tx, "user_disabled", username, now)
 	})
 }
 
@@ -112,7 +112,7 @@ func (s *Store) EnableUser(ctx context.Context, username string, now time.Time, 
 		if err != nil {
 			return err
 		}
-		return recordEvent(ctx, tx, "user_enabled", username, now)
+		return auditAdmin(ctx, tx, "user_enabled", username, now)
 	})
 }
 
@@ -141,7 +141,7 @@ func (s *Store) DeleteUserIf(ctx context.Context, username string, now time.Time
 		if err != nil {
 			return err
 		}
-		if err := recordEvent(ctx, tx, "user_deleted", username, now, rights, rightsChange(groups, nil)); err != nil {
+		if err := auditAdmin(ctx, tx, "user_deleted", username, now, rights, rightsChange(groups, nil)); err != nil {
 			return err
 		}
 		return s.deleteUser(ctx, tx, username, now)
@@ -221,7 +221,7 @@ func (s *Store) UpdateUser(
 			if done = n == 1; err != nil || !done {
 				return err
 			}
-			return recordEvent(ctx, tx, "user_changed", username, now, "changed", changedFields(was, is),
+			return auditAdmin(ctx, tx, "user_changed", username, now, "changed", changedFields(was, is),
 				rights, rightsChange(was.Groups, is.Groups))
 		})
 		if err != nil || done {

@@ -28,7 +28,7 @@ func (s *Store) AddWebhook(ctx context.Context, w webhook.Webhook) error {
 		if err != nil {
 			return err
 		}
-		return recordThing(ctx, tx, "webhook_added", w.ID, w.CreatedAt, "events", strings.Join(w.Events, " "))
+		return auditThing(ctx, tx, "webhook_added", w.ID, w.CreatedAt, "events", strings.Join(w.Events, " "))
 	})
 }
 
@@ -62,7 +62,7 @@ func (s *Store) DeleteWebhook(ctx context.Context, id string, now time.Time) err
 		if err != nil {
 			return err
 		}
-		return recordThing(ctx, tx, "webhook_deleted", id, now)
+		return auditThing(ctx, tx, "webhook_deleted", id, now)
 	})
 }
 
@@ -164,7 +164,7 @@ func (s *Store) RetryDeliveries(ctx context.Context, id, recordID string, now ti
 		if err != nil || n == 0 {
 			return err
 		}
-		return recordThing(ctx, tx, "webhook_retried", id, now,
+		return auditThing(ctx, tx, "webhook_retried", id, now,
 			"deliveries", strconv.FormatInt(n, 10), "record", recordID)
 	})
 	if err == nil && n == 0 {
