@@ -50,9 +50,7 @@ func (s *Store) ChangePassword(ctx context.Context, user account.User, hash, kee
 // everything that ends sessions.
 func (s *Store) EndOtherLogins(ctx context.Context, userID, keep string, now time.Time) error {
 	return s.inTx(ctx, "end other logins", func(ctx context.Context, tx transaction) error {
-		err := changedOne(ctx, tx, "lock user", errNoUser,
-			"UPDATE users SET last_login_at = last_login_at WHERE id = $1", userID)
-		if err != nil {
+		if err := changedOne(ctx, tx, "lock user", errNoUser, lockUser+"id = $1", userID); err != nil {
 			return err
 		}
 		if err := auditUser(ctx, tx, "account_logins_ended", userID, now); err != nil {
@@ -63,13 +61,20 @@ func (s *Store) EndOtherLogins(ctx context.Context, userID, keep string, now tim
 }
 
 // endAll ends all logins of a user, who is locked, but the session keep: somebody else may have copied its cookie, and
-// have logged in to apps with it. Those of the user get another login without a question.
+// have logged in to apps with it. Those of the user get another login without a question. The codes of the session
+// end too.
 func endAll(ctx context.Context, tx transaction, userID, keep string, now time.Time) error {
-	err := addNotices(ctx, tx, now, "grants.user_id = $2 AND "+ofActive, userID)
-	if err != nil {
+	if _, err := changed(ctx, tx, "end codes", "DELETE FROM codes WHERE user_id = $1", userID); err != nil {
 		return err
 	}
-	if _, err := changed(ctx, tx, "end codes", "DELETE FROM codes WHERE user_id = $1", userID); err != nil {
+	return endLogins(ctx, tx, userID, keep, now)
+}
+
+// endLogins does what endAll does, but keeps the codes: those that were used tell of another use, the others end with
+// their session. With no session to keep, no code can be used any longer.
+func endLogins(ctx context.Context, tx transaction, userID, keep string, now time.Time) error {
+	err := addNotices(ctx, tx, now, "grants.user_id = $2 AND "+ofActive, userID)
+	if err != nil {
 		return err
 	}
 	_, err = changed(ctx, tx, "end sessions", "DELETE FROM sessions WHERE user_id = $1 AND digest <> $2", userID, keep)

@@ -82,9 +82,9 @@ func auditThing(ctx context.Context, tx transaction, event, id string, at time.T
 }
 
 // auditAdmin adds what an administrator has done to the audit log, and to the events that the servers log, in the
-// transaction of the change. The subject is a username, a client id, or the email address of an invitation, as the first
-// word of the event says. The details are alternating names and values, for the audit log. Call it before the user is
-// deleted.
+// transaction of the change. The subject is a username, a client id, or the email address of an invitation, as the
+// first word of the event says. The details are alternating names and values, for the audit log. Call it before the
+// user is deleted.
 func auditAdmin(
 	ctx context.Context,
 	tx transaction,

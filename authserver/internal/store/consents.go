@@ -115,7 +115,7 @@ func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) 
 // code that is being redeemed, or the code is not redeemed.
 func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string, now time.Time) error {
 	return s.inTx(ctx, "revoke consent", func(ctx context.Context, tx transaction) error {
-		_, err := changed(ctx, tx, "lock user", "UPDATE users SET last_login_at = last_login_at WHERE id = $1", userID)
+		_, err := changed(ctx, tx, "lock user", lockUser+"id = $1", userID)
 		if err != nil {
 			return err
 		}

@@ -62,15 +62,14 @@ func (s *Store) CountLogins(ctx context.Context, of LoginsOf, now time.Time) (n 
 // or client. It locks the user first, like everything that ends sessions.
 func (s *Store) LogOut(ctx context.Context, username, clientID string, now time.Time) error {
 	return s.inTx(ctx, "log out", func(ctx context.Context, tx transaction) error {
-		const lockUser = "UPDATE users SET last_login_at = last_login_at WHERE username = $1"
 		if clientID == "" {
-			err := endSessions(ctx, tx, "log out", username, now, lockUser, username)
+			_, err := endSessions(ctx, tx, "log out", now, lockUser+"username = $1", username)
 			if err != nil {
 				return err
 			}
 			return auditAdmin(ctx, tx, "user_logged_out", username, now)
 		}
-		if err := changedOne(ctx, tx, "log out", errNoUser, lockUser, username); err != nil {
+		if err := changedOne(ctx, tx, "log out", errNoUser, lockUser+"username = $1", username); err != nil {
 			return err
 		}
 		if err := s.logOutOf(ctx, tx, username, clientID, now); err != nil {

@@ -91,8 +91,8 @@ func (s *Store) UseResetLink(ctx context.Context, digest, hash string, now time.
 // condition is linkWorks or emailLinkWorks.
 func useLink(ctx context.Context, tx transaction, condition, digest, userID string, now time.Time) error {
 	err := changedOne(ctx, tx, "use link", account.ErrLinkUnknown,
-		"UPDATE users SET last_login_at = last_login_at WHERE id = $3 AND EXISTS "+
-			"(SELECT 1 FROM links WHERE links.digest = $1 AND "+condition+")", digest, seconds(now), userID)
+		lockUser+"id = $3 AND EXISTS (SELECT 1 FROM links WHERE links.digest = $1 AND "+condition+")",
+		digest, seconds(now), userID)
 	if err != nil {
 		return err
 	}

@@ -83,24 +83,12 @@ func (s *Store) EndDemo(ctx context.Context, usernames []string, now time.Time) 
 			case err != nil:
 				return unavailable("end demo", err)
 			}
-			if err := endLogins(ctx, tx, id, now); err != nil {
+			if err := endLogins(ctx, tx, id, "", now); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-}
-
-// endLogins deletes the sessions of a user and revokes the user's grants.
-func endLogins(ctx context.Context, tx transaction, userID string, now time.Time) error {
-	if err := addNotices(ctx, tx, now, "grants.user_id = $2 AND "+ofActive, userID); err != nil {
-		return err
-	}
-	if _, err := changed(ctx, tx, "end sessions", "DELETE FROM sessions WHERE user_id = $1", userID); err != nil {
-		return err
-	}
-	_, err := revokeGrants(ctx, tx, now, "user_id = $3", userID)
-	return err
 }
 
 // setProperty stores a value unless there is one.

@@ -194,8 +194,7 @@ func (s *Store) factorsRemoved(ctx context.Context, tx transaction, userID strin
 func (s *Store) RemoveSecondFactors(ctx context.Context, username string, now time.Time) (n int64, err error) {
 	err = s.inTx(ctx, "remove second factors", func(ctx context.Context, tx transaction) error {
 		var id string
-		err := tx.QueryRowContext(ctx,
-			"UPDATE users SET last_login_at = last_login_at WHERE username = $1 RETURNING id", username).Scan(&id)
+		err := tx.QueryRowContext(ctx, lockUser+"username = $1 RETURNING id", username).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return errNoUser
 		}

@@ -65,8 +65,8 @@ func endPending(ctx context.Context, tx transaction, userID string) error {
 // lockUnchanged locks a user. It returns account.ErrChanged if the user is disabled or deleted, or if the password has
 // been changed.
 func lockUnchanged(ctx context.Context, tx transaction, user account.User) error {
-	return changedOne(ctx, tx, "lock user", account.ErrChanged, "UPDATE users SET last_login_at = last_login_at "+
-		"WHERE id = $1 AND disabled_at IS NULL AND password_version = $2", user.ID, user.PasswordVersion)
+	return changedOne(ctx, tx, "lock user", account.ErrChanged,
+		lockUser+"id = $1 AND disabled_at IS NULL AND password_version = $2", user.ID, user.PasswordVersion)
 }
 
 // lockLoggedIn does what lockUnchanged does. It returns account.ErrChanged too if the session keep has ended, is

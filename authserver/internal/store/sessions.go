@@ -182,8 +182,8 @@ func (s *Store) DeleteSession(ctx context.Context, digest string, revoke bool, n
 		// Lock the user first: a code that is being redeemed either has started its grant by then,
 		// or will find no session.
 		var userID string
-		err := tx.QueryRowContext(ctx, "UPDATE users SET last_login_at = last_login_at "+
-			"WHERE id = (SELECT user_id FROM sessions WHERE digest = $1) RETURNING id", digest).Scan(&userID)
+		err := tx.QueryRowContext(ctx,
+			lockUser+"id = (SELECT user_id FROM sessions WHERE digest = $1) RETURNING id", digest).Scan(&userID)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return unavailable("lock user", err)
 		}

@@ -23,16 +23,11 @@ func (s *Store) SetPassword(ctx context.Context, username, hash string, now time
 
 // setPassword is SetPassword in a transaction, without the event. The user is told by mail.
 func (s *Store) setPassword(ctx context.Context, tx transaction, username, hash string, now time.Time) error {
-	err := endSessions(ctx, tx, "set password", username, now,
+	id, err := endSessions(ctx, tx, "set password", now,
 		"UPDATE users SET password_hash = $2, password_version = password_version + 1, demo = 0 WHERE username = $1",
 		username, hash)
 	if err != nil {
 		return err
-	}
-	var id string
-	err = tx.QueryRowContext(ctx, "SELECT id FROM users WHERE username = $1", username).Scan(&id)
-	if err != nil {
-		return unavailable("set password", err)
 	}
 	if err := forgetAttempts(ctx, tx, id); err != nil {
 		return err

@@ -86,13 +86,13 @@ func (s *Store) DisableUserIf(ctx context.Context, username string, now time.Tim
 		if err := s.check(ctx, tx, username, conditions); err != nil {
 			return err
 		}
-		err := endSessions(ctx, tx, "disable user", username, now,
+		id, err := endSessions(ctx, tx, "disable user", now,
 			"UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1", username, seconds(now))
 		if err != nil {
 			return err
 		}
 		_, err = changed(ctx, tx, "delete links", // they must not work again once the user is enabled
-			"DELETE FROM links WHERE user_id = (SELECT id FROM users WHERE username = $1)", username)
+			"DELETE FROM links WHERE user_id = $1", id)
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (s *Store) DeleteUserIf(ctx context.Context, username string, now time.Time
 		if err := s.check(ctx, tx, username, conditions); err != nil {
 			return err
 		}
-		err := endSessions(ctx, tx, "delete user", username, now,
+		_, err := endSessions(ctx, tx, "delete user", now,
 			"UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1", username, seconds(now))
 		if err != nil {
 			return err
@@ -159,30 +159,28 @@ func groupsOf(ctx context.Context, tx transaction, username string) ([]string, e
 	return words(groups), unavailable("read groups", err)
 }
 
-// endSessions runs update, which must change the user, then deletes the user's sessions and
-// revokes the user's grants. The update locks the user's row, so that no grant is started in
-// between.
+// lockUser begins a statement that locks users and changes nothing. Whatever starts or ends logins of a user locks the
+// user first. An UPDATE does so on both engines.
+const lockUser = "UPDATE users SET last_login_at = last_login_at WHERE "
+
+// endSessions runs update, which must change one user, then ends all logins of the user, whose id it returns. The
+// update locks the user's row, so that no grant is started in between.
 func endSessions(
 	ctx context.Context,
 	tx transaction,
-	doing, username string,
+	doing string,
 	now time.Time,
 	update string,
 	args ...any,
-) error {
-	if err := changedOne(ctx, tx, doing, errNoUser, update, args...); err != nil {
-		return err
+) (userID string, err error) {
+	err = tx.QueryRowContext(ctx, update+" RETURNING id", args...).Scan(&userID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", errNoUser
 	}
-	if err := addNotices(ctx, tx, now, ofUser, username); err != nil {
-		return err
-	}
-	_, err := changed(ctx, tx, "end sessions",
-		"DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE username = $1)", username)
 	if err != nil {
-		return err
+		return "", unavailable(doing, err)
 	}
-	_, err = revokeGrants(ctx, tx, now, "user_id = (SELECT id FROM users WHERE username = $3)", username)
-	return err
+	return userID, endLogins(ctx, tx, userID, "", now)
 }
 
 // UpdateUser replaces the name, the email address and the groups of a user by those that change returns, and
