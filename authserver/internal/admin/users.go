@@ -209,7 +209,7 @@ func (s *Service) updateUser(
 // DisableUser prevents a user from logging in, and ends all logins of the user. The errors are those of ChangeUser.
 func (s *Service) DisableUser(ctx context.Context, username string, match func(account.User) bool) error {
 	return s.with(ctx, username, match, func(u account.User) error {
-		return s.Store.DisableUserIf(ctx, u.Username, s.Now(), s.conditions(matches(match)...)...)
+		return s.Store.DisableUser(ctx, u.Username, s.Now(), s.conditions(matches(match)...)...)
 	})
 }
 

@@ -74,14 +74,9 @@ func (s *Store) Users(ctx context.Context, page record.Page) ([]account.User, er
 }
 
 // DisableUser prevents a user from logging in, deletes the user's sessions and revokes all grants
-// of the user. It returns record.ErrNotFound if there is no such user. The time at which a user was
-// first disabled is kept.
-func (s *Store) DisableUser(ctx context.Context, username string, now time.Time) error {
-	return s.DisableUserIf(ctx, username, now)
-}
-
-// DisableUserIf is DisableUser if the conditions hold, or returns the error of one of them.
-func (s *Store) DisableUserIf(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
+// of the user. It returns record.ErrNotFound if there is no such user, or the error of a condition that does not hold.
+// The time at which a user was first disabled is kept.
+func (s *Store) DisableUser(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
 	return s.inTx(ctx, "disable user", func(ctx context.Context, tx transaction) error {
 		if err := s.check(ctx, tx, username, conditions); err != nil {
 			return err
@@ -116,8 +111,8 @@ func (s *Store) EnableUser(ctx context.Context, username string, now time.Time, 
 	})
 }
 
-// DeleteUser deletes a user and the user's sessions, and revokes all grants of the user. It
-// returns record.ErrNotFound if there is no such user.
+// DeleteUser deletes a user and the user's sessions, and revokes all grants of the user. It returns record.ErrNotFound
+// if there is no such user. Unlike DeleteUserIf it fits interfaces of packages that do not import this one.
 func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) error {
 	return s.DeleteUserIf(ctx, username, now)
 }

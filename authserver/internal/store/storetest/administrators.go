@@ -51,7 +51,7 @@ func lastAdministratorIsKept(t *testing.T, s *store.Store) {
 					results[i] = s.DeleteUserIf(t.Context(), name, start, store.KeepAdministrator)
 					return
 				}
-				results[i] = s.DisableUserIf(t.Context(), name, start, store.KeepAdministrator)
+				results[i] = s.DisableUser(t.Context(), name, start, store.KeepAdministrator)
 			})
 		}
 		wg.Wait()
@@ -135,7 +135,7 @@ func changeUnlessChanged(t *testing.T, s *store.Store) {
 	})
 	for what, err := range map[string]error{
 		"delete":  s.DeleteUserIf(t.Context(), "ada", start, refuse),
-		"disable": s.DisableUserIf(t.Context(), "ada", start, refuse),
+		"disable": s.DisableUser(t.Context(), "ada", start, refuse),
 		"enable":  s.EnableUser(t.Context(), "ada", start, refuse),
 	} {
 		if !errors.Is(err, failure) {
