@@ -42,17 +42,20 @@ func (s *Store) SealAudit(ctx context.Context, limit int) (sealed int, err error
 		dropped = 0
 		hooks := slices.Clone(hooks)
 		last, err := auditHead(ctx, tx)
+		if err != nil {
+			return err
+		}
 		for _, r := range records {
+			if last, err = sealRecord(ctx, tx, last, r); err != nil {
+				return err
+			}
+			n, err := addDeliveries(ctx, tx, hooks, r)
 			if err != nil {
 				return err
 			}
-			if last, err = sealRecord(ctx, tx, last, r); err == nil {
-				var n int64
-				n, err = addDeliveries(ctx, tx, hooks, r)
-				dropped += n
-			}
+			dropped += n
 		}
-		return err
+		return nil
 	})
 	if errors.Is(err, errOvertaken) {
 		return 0, nil

@@ -49,14 +49,17 @@ func (s *Store) ReplaceRecoveryCodes(
 // replaceCodes replaces the recovery codes of a user, who is locked.
 func replaceCodes(ctx context.Context, tx transaction, userID string, digests []string, now time.Time) error {
 	_, err := changed(ctx, tx, "delete recovery codes", "DELETE FROM recovery_codes WHERE user_id = $1", userID)
+	if err != nil {
+		return err
+	}
 	for _, digest := range digests {
+		_, err := changed(ctx, tx, "add recovery code",
+			"INSERT INTO recovery_codes (user_id, digest, created_at) VALUES ($1, $2, $3)", userID, digest, seconds(now))
 		if err != nil {
 			return err
 		}
-		_, err = changed(ctx, tx, "add recovery code",
-			"INSERT INTO recovery_codes (user_id, digest, created_at) VALUES ($1, $2, $3)", userID, digest, seconds(now))
 	}
-	return err
+	return nil
 }
 
 // useRecoveryCode deletes a recovery code and queues an email to the user. It returns secondfactor.ErrIncorrect if the

@@ -75,19 +75,21 @@ func (s *Store) addFactor(ctx context.Context, tx transaction, c secondfactor.Co
 			"WHERE (SELECT COUNT(*) FROM second_factors WHERE user_id = $2 AND kind = $3) < $9 ON CONFLICT (id) DO NOTHING",
 		f.ID, f.UserID, string(f.Kind), f.Name, f.Secret, seconds(f.CreatedAt), seconds(f.LastUsedAt), f.LastStep,
 		secondfactor.Max(f.Kind))
-	if err == nil && n == 0 {
-		err = whyNotAdded(ctx, tx, f.ID)
-	}
-	if err == nil {
-		err = s.useChallenge(ctx, tx, c.Challenge, now)
-	}
-	if err == nil && len(c.NewCodes) > 0 {
-		err = replaceCodes(ctx, tx, f.UserID, c.NewCodes, now)
-	}
-	if err == nil {
-		err = endPending(ctx, tx, f.UserID)
-	}
 	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return whyNotAdded(ctx, tx, f.ID)
+	}
+	if err := s.useChallenge(ctx, tx, c.Challenge, now); err != nil {
+		return err
+	}
+	if len(c.NewCodes) > 0 {
+		if err := replaceCodes(ctx, tx, f.UserID, c.NewCodes, now); err != nil {
+			return err
+		}
+	}
+	if err := endPending(ctx, tx, f.UserID); err != nil {
 		return err
 	}
 	return s.addMail(ctx, tx, mail.Request{Kind: mail.SecondFactorAdded, UserID: f.UserID, CreatedAt: now})
@@ -165,15 +167,14 @@ func (s *Store) RemoveSecondFactor(
 			return secondfactor.ErrRequired
 		}
 		if !left {
-			err = replaceCodes(ctx, tx, user.ID, nil, now)
+			if err := replaceCodes(ctx, tx, user.ID, nil, now); err != nil {
+				return err
+			}
 		}
-		if err == nil {
-			err = s.factorsRemoved(ctx, tx, user.ID, now)
+		if err := s.factorsRemoved(ctx, tx, user.ID, now); err != nil {
+			return err
 		}
-		if err == nil {
-			err = auditUser(ctx, tx, "second_factor_removed", user.ID, now)
-		}
-		if err != nil {
+		if err := auditUser(ctx, tx, "second_factor_removed", user.ID, now); err != nil {
 			return err
 		}
 		return endAll(ctx, tx, user.ID, keep, now)
@@ -202,13 +203,13 @@ func (s *Store) RemoveSecondFactors(ctx context.Context, username string, now ti
 			return unavailable("remove second factors", err)
 		}
 		n, err = changed(ctx, tx, "remove second factors", "DELETE FROM second_factors WHERE user_id = $1", id)
-		if err == nil {
-			err = replaceCodes(ctx, tx, id, nil, now)
-		}
-		if err == nil {
-			err = s.factorsRemoved(ctx, tx, id, now)
-		}
 		if err != nil {
+			return err
+		}
+		if err := replaceCodes(ctx, tx, id, nil, now); err != nil {
+			return err
+		}
+		if err := s.factorsRemoved(ctx, tx, id, now); err != nil {
 			return err
 		}
 		if err := endAll(ctx, tx, id, "", now); err != nil {

@@ -21,21 +21,21 @@ func (s *Store) completeLogin(
 	c secondfactor.Completion,
 	now time.Time,
 ) error {
-	err := endPendingLogin(ctx, tx, user, c, now)
-	switch {
-	case err != nil:
-	case c.UsedFactor != nil:
-		if err = s.useChallenge(ctx, tx, c.Challenge, now); err == nil {
-			err = useFactor(ctx, tx, *c.UsedFactor)
-		}
-	case c.UsedCode != "":
-		err = s.useRecoveryCode(ctx, tx, user.ID, c.UsedCode, now)
-	case c.NewFactor != nil:
-		err = s.addFirstFactor(ctx, tx, c, now)
-	default: // no second step
-		err = secondfactor.ErrIncorrect
+	if err := endPendingLogin(ctx, tx, user, c, now); err != nil {
+		return err
 	}
-	return err
+	switch {
+	case c.UsedFactor != nil:
+		if err := s.useChallenge(ctx, tx, c.Challenge, now); err != nil {
+			return err
+		}
+		return useFactor(ctx, tx, *c.UsedFactor)
+	case c.UsedCode != "":
+		return s.useRecoveryCode(ctx, tx, user.ID, c.UsedCode, now)
+	case c.NewFactor != nil:
+		return s.addFirstFactor(ctx, tx, c, now)
+	}
+	return secondfactor.ErrIncorrect // the completion does nothing
 }
 
 // endPendingLogin ends the pending login of a completion. A login by a passkey alone has none.
