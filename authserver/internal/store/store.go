@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
@@ -46,6 +47,9 @@ var (
 
 // Pool configures the connections to a database: see [database.Pool].
 type Pool = database.Pool
+
+// Wrap is a function that wraps a driver.
+type Wrap = func(driver.Connector) driver.Connector
 
 // dialect holds the differences between the engines that statements must know.
 type dialect struct {
@@ -163,6 +167,15 @@ func (s *Store) Close() error {
 		return s.db.Close()
 	}
 	return errors.Join(s.replica.Close(), s.db.Close())
+}
+
+// Pools returns the pools of connections by what they are for: one on PostgreSQL, two on SQLite, which has one
+// connection that writes. They are for reading their statistics.
+func (s *Store) Pools() map[string]*sql.DB {
+	if s.write == s.read {
+		return map[string]*sql.DB{"all": s.write.DB}
+	}
+	return map[string]*sql.DB{"read": s.read.DB, "write": s.write.DB}
 }
 
 // Ping checks that the database responds, by reading from it.

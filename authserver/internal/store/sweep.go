@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"sync"
 )
 
@@ -76,16 +74,4 @@ func (s *Store) Swept() map[string]int64 {
 		rows[table] = s.swept.rows[table]
 	}
 	return rows
-}
-
-// Wrap is a function that wraps a driver.
-type Wrap = func(driver.Connector) driver.Connector
-
-// Pools returns the pools of connections by what they are for: one on PostgreSQL, two on SQLite, which has one
-// connection that writes. They are for reading their statistics.
-func (s *Store) Pools() map[string]*sql.DB {
-	if s.write == s.read {
-		return map[string]*sql.DB{"all": s.write.DB}
-	}
-	return map[string]*sql.DB{"read": s.read.DB, "write": s.write.DB}
 }
