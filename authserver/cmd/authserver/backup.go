@@ -8,11 +8,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/hallpass-auth/hallpass/shared/database"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // errOnlySQLite means that a command is for SQLite. It follows the name of the command.
@@ -35,7 +35,7 @@ It does not have the signing keys, which are in the keys file: copy that, too, a
 
 // Run writes the file.
 func (c *backupCommand) Run(ctx context.Context, streams program.Streams) error {
-	if _, ok := store.SQLitePath(c.DatabaseURL); !ok {
+	if _, ok := database.SQLitePath(c.DatabaseURL); !ok {
 		return program.WithCode(program.ExitUsage, fmt.Errorf("backup %w", errOnlySQLite))
 	}
 	if c.File == "" {

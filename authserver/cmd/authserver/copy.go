@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/hallpass-auth/hallpass/shared/database"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
@@ -36,11 +37,11 @@ is not changed; do not start a server on it again.`
 
 // Run copies.
 func (c *copyCommand) Run(ctx context.Context, streams program.Streams) error {
-	path, ok := store.SQLitePath(c.From)
+	path, ok := database.SQLitePath(c.From)
 	if !ok {
 		return program.WithCode(program.ExitUsage, errors.New("FROM must be sqlite:PATH"))
 	}
-	if _, ok := store.SQLitePath(c.To); ok {
+	if _, ok := database.SQLitePath(c.To); ok {
 		return program.WithCode(program.ExitUsage, errors.New("TO must be a PostgreSQL database: postgres://USER@HOST/NAME"))
 	}
 	from, to := c.database("FROM", c.From), c.database("TO", c.To)
@@ -50,7 +51,7 @@ func (c *copyCommand) Run(ctx context.Context, streams program.Streams) error {
 	if err := withStore(ctx, from, func(*store.Store) error { return nil }); err != nil { // its schema is up to date
 		return err
 	}
-	lock, err := store.LockFile(ctx, path)
+	lock, err := database.LockSQLite(ctx, path)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -64,7 +65,7 @@ func (c *copyCommand) Run(ctx context.Context, streams program.Streams) error {
 	copied, err := store.CopyFile(ctx, lock, target, line.show)
 	line.clear()
 	switch {
-	case errors.Is(err, store.ErrCopyUnknown):
+	case errors.Is(err, database.ErrCopyUnknown):
 		return exitError("", fmt.Errorf("%w: everything was copied, or nothing. Run the command again: "+
 			"if it says that the database is not empty, the copy is complete", err))
 	case err != nil:
@@ -87,7 +88,7 @@ func (c *copyCommand) database(argument, url string) server.Database {
 }
 
 // report prints how many rows each table has.
-func (c *copyCommand) report(streams program.Streams, copied []store.CopiedTable) error {
+func (c *copyCommand) report(streams program.Streams, copied []database.CopiedTable) error {
 	var rows [][]any
 	for _, t := range copied {
 		rows = append(rows, []any{t.Name, t.Rows})
@@ -112,7 +113,7 @@ func newProgressLine(w io.Writer) progressLine {
 // clearLine returns to the start of the line and clears it.
 const clearLine = "\r\x1b[K"
 
-func (l progressLine) show(p store.CopyProgress) {
+func (l progressLine) show(p database.CopyProgress) {
 	if l.terminal != nil {
 		fmt.Fprintf(l.terminal, clearLine+"%3d %%  %s %s", 100*p.Done/p.Total, p.Doing, p.Table)
 	}

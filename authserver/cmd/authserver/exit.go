@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hallpass-auth/hallpass/shared/database"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
@@ -16,7 +17,6 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/resource"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/userimport"
 	"github.com/hallpass-auth/hallpass/authserver/internal/webhook"
 )
@@ -33,7 +33,7 @@ var exitCodes = []struct {
 	{resource.ErrDefault, program.ExitConflict},
 	{keyfile.ErrExists, program.ExitConflict},
 	{keyfile.ErrBusy, program.ExitConflict},
-	{store.ErrNotEmpty, program.ExitConflict},
+	{database.ErrNotEmpty, program.ExitConflict},
 
 	{userimport.ErrFormat, program.ExitUsage},
 	{account.ErrBadName, program.ExitUsage},

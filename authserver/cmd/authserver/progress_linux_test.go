@@ -7,7 +7,7 @@ import (
 
 	"github.com/creack/pty"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
+	"github.com/hallpass-auth/hallpass/shared/database"
 )
 
 // Progress is shown in one line of a terminal, and not in a file.
@@ -19,8 +19,8 @@ func TestProgressLine(t *testing.T) {
 	}
 	defer master.Close()
 	line := newProgressLine(terminal)
-	line.show(store.CopyProgress{Doing: "copy", Table: "users", Done: 5000, Total: 40_000})
-	line.show(store.CopyProgress{Doing: "check", Table: "grants", Done: 40_000, Total: 40_000})
+	line.show(database.CopyProgress{Doing: "copy", Table: "users", Done: 5000, Total: 40_000})
+	line.show(database.CopyProgress{Doing: "check", Table: "grants", Done: 40_000, Total: 40_000})
 	line.clear()
 	if err := terminal.Close(); err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func TestProgressLine(t *testing.T) {
 
 	var file bytes.Buffer
 	line = newProgressLine(&file)
-	line.show(store.CopyProgress{Doing: "copy", Table: "users", Done: 5000, Total: 40_000})
+	line.show(database.CopyProgress{Doing: "copy", Table: "users", Done: 5000, Total: 40_000})
 	line.clear()
 	if file.Len() > 0 {
 		t.Errorf("a file got %q", file.String())

@@ -14,7 +14,6 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/keyfile"
-	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
 // besides are the endings of files that SQLite keeps beside a database.
@@ -23,7 +22,7 @@ var besides = []string{"-wal", "-shm", "-journal"}
 // putBack puts the copy in the place of the database. The epoch begins in a file beside it, so that the
 // database is the previous one until the copy is ready.
 func (c *restoreCommand) putBack(ctx context.Context, streams program.Streams) error {
-	target, ok := store.SQLitePath(c.DatabaseURL)
+	target, ok := database.SQLitePath(c.DatabaseURL)
 	if !ok {
 		return program.WithCode(program.ExitUsage, fmt.Errorf("restore FILE %w", errOnlySQLite))
 	}
@@ -121,7 +120,7 @@ func resolveMissing(path string) (string, error) {
 // lockPrevious locks the database that is replaced, also if it is damaged, which may be why. It fails if a server
 // uses it, or if that cannot be found out.
 func lockPrevious(ctx context.Context, target string, previous fs.FileInfo) (lock io.Closer, err error) {
-	lock, err = store.LockFile(ctx, target)
+	lock, err = database.LockSQLite(ctx, target)
 	if errors.Is(err, database.ErrDamaged) {
 		lock, err = database.LockDamagedSQLite(target)
 	}
@@ -130,7 +129,7 @@ func lockPrevious(ctx context.Context, target string, previous fs.FileInfo) (loc
 	}
 	locked, err := os.Stat(target)
 	if err == nil && !os.SameFile(locked, previous) { // another restore has replaced it
-		err = fmt.Errorf("%s was not changed: %w", target, store.ErrInUse)
+		err = fmt.Errorf("%s was not changed: %w", target, database.ErrInUse)
 	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())

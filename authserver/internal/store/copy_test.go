@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/hallpass-auth/hallpass/shared/database"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 )
@@ -48,10 +50,10 @@ func TestCopyFile(t *testing.T) {
 }
 
 // copyFile copies a file that the test has closed.
-func copyFile(t testing.TB, path string, to *store.Store) []store.CopiedTable {
+func copyFile(t testing.TB, path string, to *store.Store) []database.CopiedTable {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	lock, err := store.LockFile(ctx, path)
+	lock, err := database.LockSQLite(ctx, path)
 	if err != nil {
 		t.Error(err)
 		return nil

@@ -26,7 +26,6 @@ var (
 	ErrOlderSchema = database.ErrOlderSchema
 	ErrUnreachable = database.ErrUnreachable
 	ErrUnavailable = database.ErrUnavailable
-	ErrInUse       = database.ErrInUse
 )
 
 // Errors about single records, which wrap record.ErrNotFound and record.ErrExists.
