@@ -257,16 +257,24 @@ func giveBackTries(ctx context.Context, tx transaction, key account.FailureKey) 
 // the failures before it: use it where a success does not show who tries.
 func (s *Store) GiveBackTry(ctx context.Context, key account.FailureKey) error {
 	return s.inTx(ctx, "give back try", func(ctx context.Context, tx transaction) error {
-		for _, address := range []string{key.CountedAt(), ""} { // in the order in which ReserveTry locks them
-			_, err := changed(ctx, tx, "give back try",
-				"UPDATE login_failures SET count = count - 1 WHERE account = $1 AND address = $2 AND count > 0",
-				key.Account, address)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		return giveBackTry(ctx, tx, key)
 	})
+}
+
+// giveBackTry does what GiveBackTry does. The zero key names no try.
+func giveBackTry(ctx context.Context, tx transaction, key account.FailureKey) error {
+	if key == (account.FailureKey{}) {
+		return nil
+	}
+	for _, address := range []string{key.CountedAt(), ""} { // in the order in which ReserveTry locks them
+		_, err := changed(ctx, tx, "give back try",
+			"UPDATE login_failures SET count = count - 1 WHERE account = $1 AND address = $2 AND count > 0",
+			key.Account, address)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forgetAttempts deletes the failures and the known addresses of a user who has a new password. Somebody else may have

@@ -15,7 +15,7 @@ import (
 // expired ones. It returns grant.ErrInactive if the user is disabled or deleted, or the password has been changed since
 // it was checked.
 func (s *Store) CreatePendingLogin(ctx context.Context, p secondfactor.PendingLogin, key account.FailureKey) error {
-	err := s.inTx(ctx, "create pending login", func(ctx context.Context, tx transaction) error {
+	return s.inTx(ctx, "create pending login", func(ctx context.Context, tx transaction) error {
 		err := changedOne(ctx, tx, "create pending login", grant.ErrInactive, "INSERT INTO pending_logins "+
 			"(digest, user_id, password_version, client_id, grant_type, continue_at, created_at, expires_at, enrol_link) "+
 			"SELECT $1, id, password_version, $4, $5, $6, $7, $8, $9 FROM users "+
@@ -29,15 +29,14 @@ func (s *Store) CreatePendingLogin(ctx context.Context, p secondfactor.PendingLo
 		if err != nil {
 			return err
 		}
+		if err := giveBackTry(ctx, tx, key); err != nil {
+			return err
+		}
 		_, err = sweep(ctx, tx, "pending_logins",
 			"DELETE FROM pending_logins WHERE digest IN (SELECT digest FROM pending_logins WHERE expires_at < $1 "+
 				"ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")", seconds(p.CreatedAt), sweepSize)
 		return err
 	})
-	if err != nil || key == (account.FailureKey{}) {
-		return err
-	}
-	return s.GiveBackTry(ctx, key)
 }
 
 // PendingLogin returns the login that waits for its second step under a digest, and its user. It returns
