@@ -23,9 +23,9 @@ var ErrLastAdministrator = errors.New("it is the last administrator")
 type ServiceStore interface {
 	// ChangeName sets the user's display name, or returns record.ErrNotFound.
 	ChangeName(ctx context.Context, userID, name string, now time.Time) error
-	// ChangePassword sets the user's password hash and ends all logins but the session keep, or returns
+	// ChangePassword sets the user's password hash, ends all logins but one session, and renews that, or returns
 	// an error that wraps ErrChanged.
-	ChangePassword(ctx context.Context, user User, hash, keep string, now time.Time) error
+	ChangePassword(ctx context.Context, user User, hash string, r Renewal, now time.Time) error
 	// DeleteAccount deletes the user, or returns an error that wraps ErrChanged or ErrLastAdministrator.
 	DeleteAccount(ctx context.Context, user User, now time.Time) error
 }
@@ -64,10 +64,16 @@ func (s *Service) ChangeName(ctx context.Context, user User, name, address strin
 	return nil
 }
 
-// ChangePassword sets a new password and ends all logins of the user but the session whose digest is keep, with its
-// grants. It returns the user with the new password version. The errors are ErrWeakPassword, and those of
-// Login.Check and of the store.
-func (s *Service) ChangePassword(ctx context.Context, p Proof, password, keep string) (User, error) {
+// Renewal gives a session a new cookie, in the same step that ends all other logins of the user: somebody else may have
+// copied the present cookie.
+type Renewal struct {
+	// From and To are the digests of the present cookie and of the new one.
+	From, To string
+}
+
+// ChangePassword sets a new password, and ends all logins of the user but one session, which it renews. It returns the
+// user with the new password version. The errors are ErrWeakPassword, and those of Login.Check and of the store.
+func (s *Service) ChangePassword(ctx context.Context, p Proof, password string, r Renewal) (User, error) {
 	if PreparePassword(password) == PreparePassword(p.Password) {
 		return User{}, refuse(ErrWeakPassword, catalog.Say("It is the same as the current one."))
 	}
@@ -80,7 +86,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Proof, password, keep st
 	}
 	hash, err := s.Login.Hash(ctx, password, p.Address)
 	if err == nil {
-		err = s.Store.ChangePassword(ctx, user, hash, keep, s.Now())
+		err = s.Store.ChangePassword(ctx, user, hash, r, s.Now())
 	}
 	if err != nil {
 		return User{}, errors.Join(err, s.Login.GiveBack(ctx, user))

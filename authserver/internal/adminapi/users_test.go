@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
@@ -70,9 +71,10 @@ func TestNoteAboutAdministrator(t *testing.T) {
 	h.call(http.MethodGet, "/users/carl", token, "").expect(t, "show", http.StatusOK, link)
 	carl, err := h.data.UserByUsername(t.Context(), "carl")
 	h.must(err)
+	keep := secret.Digest(h.browse("carl", grant.MethodPassword).cookie)
 	h.must(h.data.AddSecondFactor(t.Context(), carl, secondfactor.Completion{NewFactor: &secondfactor.Factor{
 		ID: "app", UserID: carl.ID, Kind: secondfactor.KindTOTP, Name: "Phone", Secret: "sealed", CreatedAt: h.now,
-	}}, secret.Digest(h.browse("carl", grant.MethodPassword).cookie), h.now))
+	}}, account.Renewal{From: keep, To: keep}, h.now))
 	h.call(http.MethodPatch, "/users/carl", token, nobody).expect(t, "no administrator", http.StatusOK, "")
 	h.call(http.MethodPatch, "/users/carl", token, admins).expect(t, "an old factor", http.StatusOK, "person's own")
 	for what, got := range map[string]answer{

@@ -145,7 +145,7 @@ func (s *site) addFactor(username string) {
 	err := s.data.AddSecondFactor(s.t.Context(), user, secondfactor.Completion{NewFactor: &secondfactor.Factor{
 		ID: "app of " + username, UserID: user.ID, Kind: secondfactor.KindTOTP, Name: "Phone", Secret: "sealed",
 		CreatedAt: s.clock(),
-	}}, keep, s.clock())
+	}}, account.Renewal{From: keep, To: keep}, s.clock())
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -207,8 +207,8 @@ func (s *Service) verify(ctx context.Context, t *assertion) (done secondfactor.C
 		return done, ErrUnverified // somebody who has found a key without a PIN can set one (section 7.2 step 25)
 	}
 	key.BackedUp, key.Verified = proved.Flags.BackupState, proved.Flags.UserVerified
+	done = secondfactor.Completion{UsedFactor: &f, OldSecret: f.Secret, Challenge: t.challenge}
 	f.Secret, f.LastStep, f.LastUsedAt = key.text(), int64(proved.Authenticator.SignCount), s.cfg.Now()
-	done = secondfactor.Completion{UsedFactor: &f, Challenge: t.challenge}
 	if t.afterPassword {
 		done.Methods = secondfactor.WithSecondFactor(methodsOf(key)...)
 	} else {

@@ -128,8 +128,9 @@ type Completion struct {
 	Pending string
 	// Challenge is the challenge that a passkey, UsedFactor or NewFactor, has signed.
 	Challenge Challenge
-	// UsedFactor is the factor that was used, with its new LastStep and Secret.
+	// UsedFactor is the factor that was used, with its new LastStep and Secret. OldSecret is the Secret that it had.
 	UsedFactor *Factor
+	OldSecret  string
 	// UsedCode is the digest of the recovery code that was used.
 	UsedCode string
 	// NewFactor is a factor to add, and NewCodes are the digests of the recovery codes that come with it.

@@ -33,12 +33,14 @@ type Store interface {
 	// CountRecoveryCodes returns how many recovery codes a user has left.
 	CountRecoveryCodes(ctx context.Context, userID string) (int, error)
 	// AddSecondFactor adds the factor and the recovery codes of a completion to a user who is logged in, ends all logins
-	// of the user but the session keep, and marks that as one with a second factor. It returns ErrTooMany, or
+	// of the user but one session, marks that as one with a second factor, and renews it. It returns ErrTooMany, or
 	// account.ErrChanged.
-	AddSecondFactor(ctx context.Context, user account.User, c Completion, keep string, now time.Time) error
+	AddSecondFactor(ctx context.Context, user account.User, c Completion, r account.Renewal, now time.Time) error
 	// RemoveSecondFactor removes a factor, and with the last one the recovery codes, and ends all logins of the user but
-	// the session keep. It returns ErrUnknown, account.ErrChanged, or ErrRequired if it is the last one and must stay.
-	RemoveSecondFactor(ctx context.Context, user account.User, id, keep string, mustStay bool, now time.Time) error
+	// one session, which it renews. It returns ErrUnknown, account.ErrChanged, or ErrRequired if it is the last one and must stay.
+	RemoveSecondFactor(
+		ctx context.Context, user account.User, id string, r account.Renewal, mustStay bool, now time.Time,
+	) error
 	// ReplaceRecoveryCodes replaces the recovery codes of a user who has a second factor and is logged in with the session
 	// keep. It returns ErrUnknown if the user has none, or account.ErrChanged.
 	ReplaceRecoveryCodes(ctx context.Context, user account.User, keep string, digests []string, now time.Time) error
@@ -212,7 +214,7 @@ func (s *Service) Check(ctx context.Context, t TypedCode) (Completion, error) {
 		}
 		if step, ok := totpStep(text, digitsOf(t.Code), s.Now(), f.LastStep); ok {
 			f.LastStep, f.LastUsedAt = step, s.Now()
-			return Completion{UsedFactor: &f, Methods: WithSecondFactor(grant.MethodOTP)}, nil
+			return Completion{UsedFactor: &f, OldSecret: f.Secret, Methods: WithSecondFactor(grant.MethodOTP)}, nil
 		}
 	}
 	return Completion{}, ErrIncorrect
@@ -228,10 +230,16 @@ type TypedCode struct {
 	Recovery bool
 }
 
-// Add adds the factor of a completion to a user who is logged in with the session keep, and ends all other logins.
-// The address is the client's IP address. The errors are those of Store.AddSecondFactor.
-func (s *Service) Add(ctx context.Context, user account.User, c Completion, keep, address string) error {
-	err := s.Store.AddSecondFactor(ctx, user, c, keep, s.Now())
+// Add adds the factor of a completion to a user who is logged in with a session, which it renews, and ends all other
+// logins. The address is the client's IP address. The errors are those of Store.AddSecondFactor.
+func (s *Service) Add(
+	ctx context.Context,
+	user account.User,
+	c Completion,
+	r account.Renewal,
+	address string,
+) error {
+	err := s.Store.AddSecondFactor(ctx, user, c, r, s.Now())
 	if err == nil {
 		s.LogAdded(ctx, user, *c.NewFactor, address)
 	}
@@ -243,10 +251,10 @@ func (s *Service) LogAdded(ctx context.Context, user account.User, f Factor, add
 	s.log(ctx, "second_factor_added", user, address, "kind", f.Kind)
 }
 
-// Remove removes a factor of a user who is logged in with the session keep, and ends all other logins. The address is
-// the client's IP address. The errors are those of Store.RemoveSecondFactor.
-func (s *Service) Remove(ctx context.Context, user account.User, id, keep, address string) error {
-	err := s.Store.RemoveSecondFactor(ctx, user, id, keep, s.Policy.Requires(user), s.Now())
+// Remove removes a factor of a user who is logged in with a session, which it renews, and ends all other logins. The
+// address is the client's IP address. The errors are those of Store.RemoveSecondFactor.
+func (s *Service) Remove(ctx context.Context, user account.User, id string, r account.Renewal, address string) error {
+	err := s.Store.RemoveSecondFactor(ctx, user, id, r, s.Policy.Requires(user), s.Now())
 	if err == nil {
 		s.log(ctx, "second_factor_removed", user, address)
 	}

@@ -67,7 +67,8 @@ func use(t testing.TB, s *store.Store, sealed string) {
 	must(t, s.StartSession(t.Context(), store.NewSession{
 		Digest: "session", User: u, CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
 	}))
-	must(t, s.AddSecondFactor(t.Context(), u, secondfactor.Completion{NewFactor: &f}, "session", noon))
+	must(t, s.AddSecondFactor(t.Context(), u, secondfactor.Completion{NewFactor: &f},
+		account.Renewal{From: "session", To: "session"}, noon))
 }
 
 // Servers of one database share the key, and what is sealed for one purpose does not open for another.

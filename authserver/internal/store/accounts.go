@@ -22,9 +22,15 @@ func (s *Store) ChangeName(ctx context.Context, userID, name string, now time.Ti
 }
 
 // ChangePassword sets the password hash of a user, who is then no longer a demo user, and queues an email to the user.
-// It ends the user's logins as EndOtherLogins does, and deletes the user's failed logins. It returns
+// It ends all logins of the user but one session, which it renews, and deletes the user's failed logins. It returns
 // account.ErrChanged if the user is disabled or deleted, or the password has been changed since user was read.
-func (s *Store) ChangePassword(ctx context.Context, user account.User, hash, keep string, now time.Time) error {
+func (s *Store) ChangePassword(
+	ctx context.Context,
+	user account.User,
+	hash string,
+	r account.Renewal,
+	now time.Time,
+) error {
 	return s.inTx(ctx, "change password", func(ctx context.Context, tx transaction) error {
 		err := changedOne(ctx, tx, "change password", account.ErrChanged,
 			"UPDATE users SET password_hash = $3, password_version = password_version + 1, demo = 0 "+
@@ -32,7 +38,7 @@ func (s *Store) ChangePassword(ctx context.Context, user account.User, hash, kee
 		if err != nil {
 			return err
 		}
-		if err := endAll(ctx, tx, user.ID, keep, now); err != nil {
+		if err := endAllBut(ctx, tx, user.ID, r, now); err != nil {
 			return err
 		}
 		if err := forgetAttempts(ctx, tx, user.ID); err != nil {
@@ -60,9 +66,19 @@ func (s *Store) EndOtherLogins(ctx context.Context, userID, keep string, now tim
 	})
 }
 
-// endAll ends all logins of a user, who is locked, but the session keep: somebody else may have copied its cookie, and
-// have logged in to apps with it. Those of the user get another login without a question. The codes of the session
-// end too.
+// endAllBut ends all logins of a user, who is locked, but a session, which it renews: somebody else may have copied its
+// cookie, and have logged in to apps with it. So its codes and grants end too. Apps of the user get another login
+// without a question. It does nothing about a session that has ended.
+func endAllBut(ctx context.Context, tx transaction, userID string, r account.Renewal, now time.Time) error {
+	if err := endAll(ctx, tx, userID, r.From, now); err != nil {
+		return err
+	}
+	// Its clients were told that it has ended, so it gets another public identifier, which comes from the new digest.
+	_, err := changed(ctx, tx, "renew session", "UPDATE sessions SET digest = $2, sid = '' WHERE digest = $1", r.From, r.To)
+	return err
+}
+
+// endAll ends all logins of a user, who is locked, but the session keep. It ends the codes and grants of that, too.
 func endAll(ctx context.Context, tx transaction, userID, keep string, now time.Time) error {
 	if _, err := changed(ctx, tx, "end codes", "DELETE FROM codes WHERE user_id = $1", userID); err != nil {
 		return err

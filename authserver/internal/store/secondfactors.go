@@ -36,32 +36,32 @@ func (s *Store) HasSecondFactor(ctx context.Context, userID string) (has bool, e
 }
 
 // AddSecondFactor adds the factor and the recovery codes of a completion to a user, and queues an email to the user.
-// It ends the user's logins as ChangePassword does, and records in the session keep that its user has used a second
+// It ends the user's logins as ChangePassword does, and records in the renewed session that its user has used a second
 // factor. It returns secondfactor.ErrTooMany, secondfactor.ErrTaken, secondfactor.ErrIncorrect for a challenge that was
 // used, or account.ErrChanged if the user is disabled or deleted, the password has been changed since user was read, or
-// the session keep has ended.
+// the session has ended.
 func (s *Store) AddSecondFactor(
 	ctx context.Context,
 	user account.User,
 	c secondfactor.Completion,
-	keep string,
+	r account.Renewal,
 	now time.Time,
 ) error {
 	return s.inTx(ctx, "add second factor", func(ctx context.Context, tx transaction) error {
-		if err := lockLoggedIn(ctx, tx, user, keep, now); err != nil {
+		if err := lockLoggedIn(ctx, tx, user, r.From, now); err != nil {
 			return err
 		}
 		if err := s.addFactor(ctx, tx, c, now); err != nil {
 			return err
 		}
-		if err := endAll(ctx, tx, user.ID, keep, now); err != nil {
+		if err := endAllBut(ctx, tx, user.ID, r, now); err != nil {
 			return err
 		}
 		if err := auditUser(ctx, tx, "second_factor_added", user.ID, now, "kind", string(c.NewFactor.Kind)); err != nil {
 			return err
 		}
 		_, err := changed(ctx, tx, "mark session", "UPDATE sessions SET methods = $2 WHERE digest = $1",
-			keep, strings.Join(c.Methods, " "))
+			r.To, strings.Join(c.Methods, " "))
 		return err
 	})
 }
@@ -131,13 +131,15 @@ func (s *Store) addFirstFactor(ctx context.Context, tx transaction, c secondfact
 	return endAll(ctx, tx, c.NewFactor.UserID, "", now)
 }
 
-// useFactor records the use of a factor. Of two uses of one code, one succeeds: the other gets
-// secondfactor.ErrIncorrect. A passkey whose device has no counter always has 0.
-func useFactor(ctx context.Context, tx transaction, f secondfactor.Factor) error {
+// useFactor records the use of a factor whose secret was old. Of two uses of one code, one succeeds: the other gets
+// secondfactor.ErrIncorrect, and so does a passkey that was marked as copied meanwhile. A passkey whose device has no
+// counter always has 0.
+func useFactor(ctx context.Context, tx transaction, f secondfactor.Factor, old string) error {
 	return changedOne(ctx, tx, "use second factor", secondfactor.ErrIncorrect,
 		"UPDATE second_factors SET last_step = $3, last_used_at = $4, secret = $5 "+
-			"WHERE id = $1 AND user_id = $2 AND (last_step < $3 OR kind = 'passkey' AND last_step = 0 AND $3 = 0)",
-		f.ID, f.UserID, f.LastStep, seconds(f.LastUsedAt), f.Secret)
+			"WHERE id = $1 AND user_id = $2 AND secret = $6 "+
+			"AND (last_step < $3 OR kind = 'passkey' AND last_step = 0 AND $3 = 0)",
+		f.ID, f.UserID, f.LastStep, seconds(f.LastUsedAt), f.Secret, old)
 }
 
 // RemoveSecondFactor removes a factor of a user, with the last one the recovery codes too, and queues an email to the
@@ -146,12 +148,13 @@ func useFactor(ctx context.Context, tx transaction, f secondfactor.Factor) error
 func (s *Store) RemoveSecondFactor(
 	ctx context.Context,
 	user account.User,
-	id, keep string,
+	id string,
+	r account.Renewal,
 	mustStay bool,
 	now time.Time,
 ) error {
 	return s.inTx(ctx, "remove second factor", func(ctx context.Context, tx transaction) error {
-		if err := lockLoggedIn(ctx, tx, user, keep, now); err != nil {
+		if err := lockLoggedIn(ctx, tx, user, r.From, now); err != nil {
 			return err
 		}
 		err := changedOne(ctx, tx, "remove second factor", secondfactor.ErrUnknown,
@@ -177,7 +180,7 @@ func (s *Store) RemoveSecondFactor(
 		if err := auditUser(ctx, tx, "second_factor_removed", user.ID, now); err != nil {
 			return err
 		}
-		return endAll(ctx, tx, user.ID, keep, now)
+		return endAllBut(ctx, tx, user.ID, r, now)
 	})
 }
 

@@ -29,7 +29,7 @@ func (s *Store) completeLogin(
 		if err := s.useChallenge(ctx, tx, c.Challenge, now); err != nil {
 			return err
 		}
-		return useFactor(ctx, tx, *c.UsedFactor)
+		return useFactor(ctx, tx, *c.UsedFactor, c.OldSecret)
 	case c.UsedCode != "":
 		return s.useRecoveryCode(ctx, tx, user.ID, c.UsedCode, now)
 	case c.NewFactor != nil:

@@ -45,57 +45,57 @@ func (s *Store) StartSession(ctx context.Context, n NewSession) error {
 	if len(n.Login.Methods) == 0 {
 		n.Login.Methods = []string{grant.MethodPassword}
 	}
-	if err := s.createSession(ctx, n); err != nil || n.Old == "" {
-		return err
-	}
-	return s.replaceSession(ctx, n)
-}
-
-func (s *Store) createSession(ctx context.Context, n NewSession) error {
-	err := s.inTx(ctx, "create session", func(ctx context.Context, tx transaction) error {
-		if err := lockUnchanged(ctx, tx, n.User); errors.Is(err, account.ErrChanged) {
-			return grant.ErrInactive
-		} else if err != nil {
+	err := s.inTx(ctx, "start session", func(ctx context.Context, tx transaction) error {
+		if err := s.createSession(ctx, tx, n); err != nil || n.Old == "" {
 			return err
 		}
-		if n.Second != nil {
-			if err := s.completeLogin(ctx, tx, n.User, *n.Second, n.CreatedAt); err != nil {
-				return err
-			}
-		}
-		if err := mustHaveStep(ctx, tx, n.User.ID, n.Login.Methods); err != nil {
-			return err
-		}
-		if err := setLanguage(ctx, tx, n.User.ID, n.Language); err != nil {
-			return err
-		}
-		if err := s.finishLogin(ctx, tx, n.User.ID, n.User.Login, n.CreatedAt); err != nil {
-			return err
-		}
-		if err := auditLoggedIn(ctx, tx, n); err != nil {
-			return err
-		}
-		_, err := changed(ctx, tx, "create session",
-			"INSERT INTO sessions (digest, user_id, created_at, expires_at, address, agent, methods, auth_time) "+
-				"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-			n.Digest, n.User.ID, seconds(n.CreatedAt), seconds(n.ExpiresAt), n.Place.Address, n.Place.Agent,
-			strings.Join(n.Login.Methods, " "), seconds(n.Login.At))
-		return err
+		return replaceSession(ctx, tx, n)
 	})
 	if err != nil {
 		return err
 	}
-	return s.sweep(ctx, "sessions",
+	// The next session repeats it.
+	_ = s.sweep(ctx, "sessions",
 		"DELETE FROM sessions WHERE digest IN "+
 			"(SELECT digest FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
 		seconds(n.CreatedAt), sweepSize)
+	return nil
 }
 
-// auditLoggedIn adds a login in a browser to the audit log, unless the user has logged in before.
-func auditLoggedIn(ctx context.Context, tx transaction, n NewSession) error {
-	if !n.Login.At.IsZero() { // the session goes on under another cookie
-		return nil
+// createSession stores the session, and does what goes with its login.
+func (s *Store) createSession(ctx context.Context, tx transaction, n NewSession) error {
+	if err := lockUnchanged(ctx, tx, n.User); errors.Is(err, account.ErrChanged) {
+		return grant.ErrInactive
+	} else if err != nil {
+		return err
 	}
+	if n.Second != nil {
+		if err := s.completeLogin(ctx, tx, n.User, *n.Second, n.CreatedAt); err != nil {
+			return err
+		}
+	}
+	if err := mustHaveStep(ctx, tx, n.User.ID, n.Login.Methods); err != nil {
+		return err
+	}
+	if err := setLanguage(ctx, tx, n.User.ID, n.Language); err != nil {
+		return err
+	}
+	if err := s.finishLogin(ctx, tx, n.User.ID, n.User.Login, n.CreatedAt); err != nil {
+		return err
+	}
+	if err := auditLoggedIn(ctx, tx, n); err != nil {
+		return err
+	}
+	_, err := changed(ctx, tx, "create session",
+		"INSERT INTO sessions (digest, user_id, created_at, expires_at, address, agent, methods, auth_time) "+
+			"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+		n.Digest, n.User.ID, seconds(n.CreatedAt), seconds(n.ExpiresAt), n.Place.Address, n.Place.Agent,
+		strings.Join(n.Login.Methods, " "), seconds(n.Login.At))
+	return err
+}
+
+// auditLoggedIn adds a login in a browser to the audit log.
+func auditLoggedIn(ctx context.Context, tx transaction, n NewSession) error {
 	recovery := ""
 	if n.Second != nil && n.Second.UsedCode != "" {
 		recovery = "used"
@@ -115,33 +115,31 @@ func setLanguage(ctx context.Context, tx transaction, userID, language string) e
 }
 
 // replaceSession deletes the old session of a browser: see StartSession.
-func (s *Store) replaceSession(ctx context.Context, n NewSession) error {
-	return s.inTx(ctx, "replace session", func(ctx context.Context, tx transaction) error {
-		goesOn, err := inheritSessionID(ctx, tx, n.Old, n.Digest)
-		if err != nil {
-			return err
-		}
-		if err := addNotices(ctx, tx, n.CreatedAt, ofSession+" AND grants.user_id <> $3", n.Old, n.User.ID); err != nil {
-			return err
-		}
-		if _, err := changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", n.Old); err != nil {
-			return err
-		}
-		_, err = changed(ctx, tx, "move codes",
-			"UPDATE codes SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3",
-			n.Old, n.Digest, n.User.ID)
-		if err != nil {
-			return err
-		}
-		// A grant with a sid is kept as long as the session, so that its client is told when the session ends.
-		// A revoked one moves too, unless the old session had ended.
-		_, err = changed(ctx, tx, "move grants",
-			"UPDATE grants SET session = $2, expires_at = CASE WHEN sid <> '' AND expires_at < $4 THEN $4 "+
-				"ELSE expires_at END WHERE session = $1 AND session <> '' AND user_id = $3 "+
-				"AND (revoked_at IS NULL OR CAST($5 AS BIGINT) = 1)",
-			n.Old, n.Digest, n.User.ID, seconds(n.ExpiresAt), number(goesOn))
+func replaceSession(ctx context.Context, tx transaction, n NewSession) error {
+	goesOn, err := inheritSessionID(ctx, tx, n.Old, n.Digest)
+	if err != nil {
 		return err
-	})
+	}
+	if err := addNotices(ctx, tx, n.CreatedAt, ofSession+" AND grants.user_id <> $3", n.Old, n.User.ID); err != nil {
+		return err
+	}
+	if _, err := changed(ctx, tx, "delete session", "DELETE FROM sessions WHERE digest = $1", n.Old); err != nil {
+		return err
+	}
+	_, err = changed(ctx, tx, "move codes",
+		"UPDATE codes SET session = $2 WHERE session = $1 AND session <> '' AND user_id = $3",
+		n.Old, n.Digest, n.User.ID)
+	if err != nil {
+		return err
+	}
+	// A grant with a sid is kept as long as the session, so that its client is told when the session ends.
+	// A revoked one moves too, unless the old session had ended.
+	_, err = changed(ctx, tx, "move grants",
+		"UPDATE grants SET session = $2, expires_at = CASE WHEN sid <> '' AND expires_at < $4 THEN $4 "+
+			"ELSE expires_at END WHERE session = $1 AND session <> '' AND user_id = $3 "+
+			"AND (revoked_at IS NULL OR CAST($5 AS BIGINT) = 1)",
+		n.Old, n.Digest, n.User.ID, seconds(n.ExpiresAt), number(goesOn))
+	return err
 }
 
 // SessionUser returns the user of a session, and how and when the user logged in. It returns

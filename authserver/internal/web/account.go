@@ -12,7 +12,6 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
-	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 )
 
 // Paths of the pages of a user's account.
@@ -194,7 +193,11 @@ func (e *endpoints) showPasswordForm(
 // copied the previous one is logged out.
 func (e *endpoints) changePassword(w http.ResponseWriter, r *http.Request, form url.Values, s session) error {
 	proof := e.proof(r, form, s)
-	user, err := e.cfg.Accounts.ChangePassword(r.Context(), proof, form.Get("new_password"), s.digest)
+	cookie, renewal, err := s.renewal()
+	if err != nil {
+		return err
+	}
+	user, err := e.cfg.Accounts.ChangePassword(r.Context(), proof, form.Get("new_password"), renewal)
 	if err != nil {
 		wrong := "password"
 		if errors.Is(err, account.ErrWeakPassword) {
@@ -204,7 +207,7 @@ func (e *endpoints) changePassword(w http.ResponseWriter, r *http.Request, form 
 			e.showPasswordForm(w, r, status, s, wrong, text)
 		})
 	}
-	e.renewSession(w, r, user, grant.Authentication{At: s.login.At, Methods: s.login.Methods})
+	e.setSession(w, r, user, cookie)
 	redirect(w, accountPath+"?done=password")
 	return nil
 }

@@ -8,9 +8,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
-	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
@@ -99,17 +97,13 @@ func (e *endpoints) showFactors(w http.ResponseWriter, r *http.Request, s sessio
 	return nil
 }
 
-// renewSession gives the session a new cookie, after something has ended all others of the user. The session goes on
-// even if that fails.
-func (e *endpoints) renewSession(w http.ResponseWriter, r *http.Request, u account.User, login grant.Authentication) {
-	if err := e.startSession(w, r, u, login, nil); err != nil {
-		e.cfg.Log.WarnContext(r.Context(), "cannot renew a session", "user", u.ID, "error", err)
-	}
-}
-
 // removeFactor serves POST /account/second-factors/remove.
 func (e *endpoints) removeFactor(w http.ResponseWriter, r *http.Request, form url.Values, s session) error {
-	err := e.cfg.SecondFactors.Remove(r.Context(), s.user, form.Get("factor"), s.digest, httpserver.Host(r.RemoteAddr))
+	cookie, renewal, err := s.renewal()
+	if err != nil {
+		return err
+	}
+	err = e.cfg.SecondFactors.Remove(r.Context(), s.user, form.Get("factor"), renewal, httpserver.Host(r.RemoteAddr))
 	if errors.Is(err, secondfactor.ErrUnknown) { // it was removed in another browser
 		redirect(w, accountFactorsPath)
 		return nil
@@ -117,7 +111,7 @@ func (e *endpoints) removeFactor(w http.ResponseWriter, r *http.Request, form ur
 	if err != nil {
 		return err
 	}
-	e.renewSession(w, r, s.user, grant.Authentication{At: s.login.At, Methods: s.login.Methods})
+	e.setSession(w, r, s.user, cookie)
 	redirect(w, accountFactorsPath+"?done=removed")
 	return nil
 }

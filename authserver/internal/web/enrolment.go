@@ -8,7 +8,6 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
 
-	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
@@ -43,6 +42,10 @@ func (e *endpoints) addFactor(
 	if err != nil {
 		return err
 	}
+	cookie, renewal, err := s.renewal()
+	if err != nil {
+		return err
+	}
 	wrong := ""
 	if len(factors) == 0 { // see askForPassword
 		if err = notYourPassword(e.cfg.Accounts.Check(r.Context(), e.proof(r, form, s))); err != nil {
@@ -55,7 +58,7 @@ func (e *endpoints) addFactor(
 		done, codes, err = f.make(factors)
 	}
 	if err == nil {
-		err = e.cfg.SecondFactors.Add(r.Context(), s.user, done, s.digest, httpserver.Host(r.RemoteAddr))
+		err = e.cfg.SecondFactors.Add(r.Context(), s.user, done, renewal, httpserver.Host(r.RemoteAddr))
 		if errors.Is(err, secondfactor.ErrIncorrect) { // the challenge of a passkey was used: the form was sent twice
 			err = passkey.ErrExpired
 		}
@@ -65,7 +68,7 @@ func (e *endpoints) addFactor(
 			return f.show(problem.status, page{Name: form.Get("name"), Error: problem.userText, Wrong: wrong})
 		})
 	}
-	e.renewSession(w, r, s.user, grant.Authentication{At: s.login.At, Methods: done.Methods})
+	e.setSession(w, r, s.user, cookie)
 	if len(codes) == 0 {
 		redirect(w, accountFactorsPath+"?done=factor")
 		return nil

@@ -87,8 +87,21 @@ func (e *endpoints) startSession(
 	if err != nil {
 		return err
 	}
+	e.setSession(w, r, user, value)
+	return nil
+}
+
+// setSession gives the browser the cookie of a session, and lets it know that the user has logged in there.
+func (e *endpoints) setSession(w http.ResponseWriter, r *http.Request, user account.User, value string) {
 	http.SetCookie(w, e.cookie(e.cookieName(), value, grant.SessionLifetime))
-	return e.rememberBrowser(w, r, user)
+	b := e.cfg.Passwords.WithLogin(e.browser(r), user, rand.Text()) // the text is for a browser that has no id
+	http.SetCookie(w, e.cookie(e.browserCookieName(), b.String(), account.KnownFor))
+}
+
+// renewal returns a new cookie for the session, and what lets the store renew the session with it.
+func (s session) renewal() (cookie string, r account.Renewal, err error) {
+	cookie, err = secret.New(rand.Reader, "")
+	return cookie, account.Renewal{From: s.digest, To: secret.Digest(cookie)}, err
 }
 
 // browserCookieName returns the name of the cookie with the users who have logged in with the browser. It outlives
@@ -102,17 +115,6 @@ func (e *endpoints) browser(r *http.Request) account.Browser {
 		return account.Browser{}
 	}
 	return account.ParseBrowser(cookie.Value)
-}
-
-// rememberBrowser lets the browser know that the user has logged in there.
-func (e *endpoints) rememberBrowser(w http.ResponseWriter, r *http.Request, user account.User) error {
-	id, err := secret.New(rand.Reader, "")
-	if err != nil {
-		return err
-	}
-	b := e.cfg.Passwords.WithLogin(e.browser(r), user, id)
-	http.SetCookie(w, e.cookie(e.browserCookieName(), b.String(), account.KnownFor))
-	return nil
 }
 
 // cookie returns a cookie. A negative maxAge deletes it. SameSite is Lax, because clients send

@@ -18,6 +18,7 @@ import (
 var accountTests = []test{
 	{"a user changes the display name", testChangeName},
 	{"a user changes the password and keeps the session", testChangePassword},
+	{"a renewed session leaves nothing to a copy of its cookie", testRenewal},
 	{"concurrent changes of one password", testRaceForPassword},
 	{"a user ends all other logins", testEndOtherLogins},
 	{"a user ends one login", testEndLogin},
@@ -56,6 +57,9 @@ func testChangeName(t *testing.T, s *store.Store) {
 	}
 }
 
+// kept renews a session with the cookie that it has.
+func kept(session string) account.Renewal { return account.Renewal{From: session, To: session} }
+
 func testChangePassword(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	u, other, c := addUser(t, s, "john.doe"), addUser(t, s, "jane.smith"), addClient(t, s, "app")
@@ -69,7 +73,7 @@ func testChangePassword(t *testing.T, s *store.Store) {
 	must(t, err)
 
 	later := start.Add(time.Minute)
-	must(t, s.ChangePassword(ctx, u, "$2a$04$new", "here", later))
+	must(t, s.ChangePassword(ctx, u, "$2a$04$new", kept("here"), later))
 	expectSession(t, s, "here", nil)
 	expectSession(t, s, "elsewhere", record.ErrNotFound)
 	expectSession(t, s, "jane's", nil)
@@ -89,9 +93,32 @@ func testChangePassword(t *testing.T, s *store.Store) {
 		withoutIDs(takeMails(t, s, later)))
 
 	// The password that was checked is not the current one any longer.
-	expect(t, "an old version", s.ChangePassword(ctx, u, "hash", "here", later), account.ErrChanged)
+	expect(t, "an old version", s.ChangePassword(ctx, u, "hash", kept("here"), later), account.ErrChanged)
 	must(t, s.DisableUser(ctx, u.Username, later))
-	expect(t, "a disabled user", s.ChangePassword(ctx, changed, "hash", "here", later), account.ErrChanged)
+	expect(t, "a disabled user", s.ChangePassword(ctx, changed, "hash", kept("here"), later), account.ErrChanged)
+}
+
+// Whoever has copied the cookie of the session has nothing of it when the password was changed: not a code that is
+// being made, and no grant by it (RFC 6749 section 10.5).
+func testRenewal(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")
+	addSession(t, s, "copied", u)
+	_, login, err := s.SessionUser(ctx, "copied", start)
+	must(t, err)
+	must(t, s.ChangePassword(ctx, u, "$2a$04$new", account.Renewal{From: "copied", To: "new"}, start))
+	expectSession(t, s, "copied", record.ErrNotFound)
+	expectSession(t, s, "new", nil)
+	_, renewed, err := s.SessionUser(ctx, "new", start)
+	must(t, err)
+	if renewed.SessionID == login.SessionID || !renewed.At.Equal(login.At) {
+		t.Errorf("the renewed login is %+v, the one before %+v", renewed, login)
+	}
+	code := newCode("code", u, c)
+	code.Session = "copied" // of a request that has read the session before
+	must(t, s.CreateCode(ctx, code))
+	_, err = s.RedeemCode(ctx, "code", grantOf(code))
+	expect(t, "its code", err, grant.ErrCodeUnknown)
 }
 
 func withoutIDs(mails []mail.Request) []mail.Request {
@@ -107,7 +134,7 @@ func testRaceForPassword(t *testing.T, s *store.Store) {
 	addSession(t, s, "here", u)
 	won := 0
 	for _, err := range atOnce(t.Context(), 8, func(ctx context.Context, _ int) error {
-		return s.ChangePassword(ctx, u, "$2a$04$new", "here", start)
+		return s.ChangePassword(ctx, u, "$2a$04$new", kept("here"), start)
 	}) {
 		if err == nil {
 			won++
@@ -300,7 +327,7 @@ func testRemainder(t *testing.T, s *store.Store) {
 	must(t, s.CreateLink(ctx, account.Link{
 		Digest: "x", Kind: account.ResetLink, User: u, CreatedAt: start, ExpiresAt: until,
 	}))
-	must(t, s.ChangePassword(ctx, u, "hash", "", start))
+	must(t, s.ChangePassword(ctx, u, "hash", kept(""), start))
 	must(t, s.AddConsent(ctx, u.ID, "app", "", oauth.Scope{"profile"}, start))
 	must(t, s.RevokeConsent(ctx, u.ID, "app", start))
 	got, err := s.RemainderOf(ctx, u.ID)

@@ -232,7 +232,7 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	"DeleteSession": func(ctx context.Context, s *store.Store) error { return s.DeleteSession(ctx, "x", true, start) },
 	"ChangeName":    func(ctx context.Context, s *store.Store) error { return s.ChangeName(ctx, "x", "x", start) },
 	"ChangePassword": func(ctx context.Context, s *store.Store) error {
-		return s.ChangePassword(ctx, account.User{ID: "x"}, "x", "x", start)
+		return s.ChangePassword(ctx, account.User{ID: "x"}, "x", kept("x"), start)
 	},
 	"EndOtherLogins": func(ctx context.Context, s *store.Store) error { return s.EndOtherLogins(ctx, "x", "x", start) },
 	"EndLogin":       func(ctx context.Context, s *store.Store) error { return s.EndLogin(ctx, "x", 1, start) },

@@ -86,7 +86,7 @@ func testNoticesOfEndings(t *testing.T, s *store.Store) {
 		"app":             {func(u account.User) error { return s.RevokeConsent(ctx, u.ID, "a", start) }, ofA},
 		"others":          {func(u account.User) error { return s.EndOtherLogins(ctx, u.ID, u.ID+"2", start) }, here},
 		"new password": {func(u account.User) error {
-			return s.ChangePassword(ctx, u, "h", u.ID+"2", start)
+			return s.ChangePassword(ctx, u, "h", kept(u.ID+"2"), start)
 		}, everywhere},
 		"own account": {func(u account.User) error { return s.DeleteAccount(ctx, u, start) }, everywhere},
 		"password":    {func(u account.User) error { return s.SetPassword(ctx, u.Username, "h", start) }, everywhere},

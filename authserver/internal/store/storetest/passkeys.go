@@ -36,14 +36,16 @@ func addPasskey(t testing.TB, s *store.Store, u account.User, f secondfactor.Fac
 	t.Helper()
 	must(t, s.AddSecondFactor(t.Context(), u, secondfactor.Completion{
 		NewFactor: &f, Challenge: challengeOf("challenge of " + f.ID), Methods: twoFactors,
-	}, sessionOf(t, s, u), start))
+	}, kept(sessionOf(t, s, u)), start))
 }
 
 // byPasskey returns the session of a login by a passkey alone.
 func byPasskey(u account.User, digest, challenge string, f secondfactor.Factor) store.NewSession {
 	return store.NewSession{
 		Digest: digest, User: u, Login: grant.Authentication{Methods: twoFactors},
-		Second:    &secondfactor.Completion{UsedFactor: &f, Challenge: challengeOf(challenge), Methods: twoFactors},
+		Second: &secondfactor.Completion{
+			UsedFactor: &f, OldSecret: f.Secret, Challenge: challengeOf(challenge), Methods: twoFactors,
+		},
 		CreatedAt: start, ExpiresAt: start.Add(sessionLength),
 	}
 }
@@ -58,7 +60,7 @@ func testPasskeys(t *testing.T, s *store.Store) {
 		f := newPasskey(of, id, 0)
 		return s.AddSecondFactor(ctx, of, secondfactor.Completion{
 			NewFactor: &f, Challenge: challengeOf(challenge), Methods: twoFactors,
-		}, sessionOf(t, s, of), start)
+		}, kept(sessionOf(t, s, of)), start)
 	}
 	wants(t, "one more", add(u, "more", "new"), secondfactor.ErrTooMany)
 	addFactor(t, s, u, "phone", "") // an app has a limit of its own
@@ -116,6 +118,9 @@ func testMarkPasskey(t *testing.T, s *store.Store) {
 	wants(t, "an answer that came before", s.MarkPasskey(ctx, f, old, challengeOf("challenge of key"), start),
 		secondfactor.ErrIncorrect)
 	must(t, s.MarkPasskey(ctx, f, old, challengeOf("a"), start))
+	late := newPasskey(u, "key", 4) // it was read before
+	wants(t, "a login that has read it before", s.StartSession(ctx, byPasskey(u, "late", "late", late)),
+		secondfactor.ErrIncorrect)
 	must(t, s.MarkPasskey(ctx, f, old, challengeOf("b"), start)) // marked already
 	factors, err := s.SecondFactors(ctx, u.ID)
 	if err != nil || len(factors) != 1 || factors[0].Secret != "marked" {

@@ -54,7 +54,7 @@ func addFactor(t testing.TB, s *store.Store, u account.User, id, session string)
 	f := newFactor(u, id)
 	must(t, s.AddSecondFactor(t.Context(), u, secondfactor.Completion{
 		NewFactor: &f, NewCodes: []string{"code 1 of " + id, "code 2 of " + id}, Methods: twoFactors,
-	}, session, start))
+	}, kept(session), start))
 }
 
 // sessionOf returns a new session of a user, who has used two factors.
@@ -102,15 +102,15 @@ func refusesOtherSessions(t *testing.T, s *store.Store, u account.User, another 
 	t.Helper()
 	ctx, f := t.Context(), newFactor(u, "stick")
 	for what, keep := range map[string]string{"ended": "elsewhere", "another user's": another} {
-		wants(t, what, s.AddSecondFactor(ctx, u, secondfactor.Completion{NewFactor: &f}, keep, start), account.ErrChanged)
-		wants(t, what, s.RemoveSecondFactor(ctx, u, "phone", keep, false, start), account.ErrChanged)
+		wants(t, what, s.AddSecondFactor(ctx, u, secondfactor.Completion{NewFactor: &f}, kept(keep), start), account.ErrChanged)
+		wants(t, what, s.RemoveSecondFactor(ctx, u, "phone", kept(keep), false, start), account.ErrChanged)
 		wants(t, what, s.ReplaceRecoveryCodes(ctx, u, keep, []string{"d"}, start), account.ErrChanged)
 	}
 	late := start.Add(sessionLength)
-	wants(t, "expired", s.RemoveSecondFactor(ctx, u, "phone", "here", false, late), account.ErrChanged)
+	wants(t, "expired", s.RemoveSecondFactor(ctx, u, "phone", kept("here"), false, late), account.ErrChanged)
 	changed := u
 	changed.PasswordVersion++
-	wants(t, "an earlier password", s.RemoveSecondFactor(ctx, changed, "phone", "here", false, start), account.ErrChanged)
+	wants(t, "an earlier password", s.RemoveSecondFactor(ctx, changed, "phone", kept("here"), false, start), account.ErrChanged)
 }
 
 // A new or removed factor ends all sessions but the one in which that was done.
@@ -139,10 +139,10 @@ func testSecondFactors(t *testing.T, s *store.Store) {
 	wants(t, "a pending login", err, secondfactor.ErrPendingUnknown)
 
 	wants(t, "removing that of nobody",
-		s.RemoveSecondFactor(ctx, u, "tablet", "here", false, start), secondfactor.ErrUnknown)
+		s.RemoveSecondFactor(ctx, u, "tablet", kept("here"), false, start), secondfactor.ErrUnknown)
 	jane := addUser(t, s, "jane")
 	wants(t, "removing another's",
-		s.RemoveSecondFactor(ctx, jane, "phone", sessionOf(t, s, jane), false, start), secondfactor.ErrUnknown)
+		s.RemoveSecondFactor(ctx, jane, "phone", kept(sessionOf(t, s, jane)), false, start), secondfactor.ErrUnknown)
 	wants(t, "codes of nobody",
 		s.ReplaceRecoveryCodes(ctx, jane, sessionOf(t, s, jane), []string{"x"}, start), secondfactor.ErrUnknown)
 	must(t, s.ReplaceRecoveryCodes(ctx, u, "here", []string{"a", "b", "c"}, start))
@@ -153,7 +153,7 @@ func testSecondFactors(t *testing.T, s *store.Store) {
 		t.Errorf("%d recovery codes, %v", n, err)
 	}
 	refusesOtherSessions(t, s, u, sessionOf(t, s, jane))
-	must(t, s.RemoveSecondFactor(ctx, u, "phone", "here", false, start))
+	must(t, s.RemoveSecondFactor(ctx, u, "phone", kept("here"), false, start))
 	if n, err := s.CountRecoveryCodes(ctx, u.ID); err != nil || n != 0 {
 		t.Errorf("%d recovery codes are left, %v", n, err)
 	}
@@ -169,7 +169,7 @@ func testTooManySecondFactors(t *testing.T, s *store.Store) {
 	}
 	f := newFactor(u, "one more")
 	done := secondfactor.Completion{NewFactor: &f, Methods: twoFactors}
-	err := s.AddSecondFactor(t.Context(), u, done, sessionOf(t, s, u), start)
+	err := s.AddSecondFactor(t.Context(), u, done, kept(sessionOf(t, s, u)), start)
 	wants(t, "one more", err, secondfactor.ErrTooMany)
 }
 
@@ -178,11 +178,11 @@ func testLastSecondFactorStays(t *testing.T, s *store.Store) {
 	u := addUser(t, s, "john")
 	addFactor(t, s, u, "phone", "")
 	wants(t, "the last one",
-		s.RemoveSecondFactor(ctx, u, "phone", sessionOf(t, s, u), true, start), secondfactor.ErrRequired)
+		s.RemoveSecondFactor(ctx, u, "phone", kept(sessionOf(t, s, u)), true, start), secondfactor.ErrRequired)
 	addFactor(t, s, u, "tablet", "")
-	must(t, s.RemoveSecondFactor(ctx, u, "phone", sessionOf(t, s, u), true, start))
+	must(t, s.RemoveSecondFactor(ctx, u, "phone", kept(sessionOf(t, s, u)), true, start))
 	wants(t, "the last one",
-		s.RemoveSecondFactor(ctx, u, "tablet", sessionOf(t, s, u), true, start), secondfactor.ErrRequired)
+		s.RemoveSecondFactor(ctx, u, "tablet", kept(sessionOf(t, s, u)), true, start), secondfactor.ErrRequired)
 	if n, err := s.CountRecoveryCodes(ctx, u.ID); err != nil || n == 0 {
 		t.Errorf("%d recovery codes, %v", n, err)
 	}
@@ -280,7 +280,7 @@ func testCodeIsUsedOnce(t *testing.T, s *store.Store) {
 	f := newFactor(u, "phone")
 	f.LastStep++
 	won := countWinners(t, logins, func(i int) error {
-		return s.StartSession(t.Context(), completed(u, strconv.Itoa(i), secondfactor.Completion{UsedFactor: &f}))
+		return s.StartSession(t.Context(), completed(u, strconv.Itoa(i), secondfactor.Completion{UsedFactor: &f, OldSecret: f.Secret}))
 	}, secondfactor.ErrIncorrect)
 	if won != 1 {
 		t.Errorf("%d logins succeed with one code", won)
@@ -288,8 +288,8 @@ func testCodeIsUsedOnce(t *testing.T, s *store.Store) {
 	f.LastStep += 2
 	f.LastUsedAt = start.Add(time.Minute)
 	addPending(t, s, u, "later")
-	must(t, s.StartSession(t.Context(), completed(u, "later", secondfactor.Completion{UsedFactor: &f})))
-	again := completed(u, "later", secondfactor.Completion{UsedFactor: &f})
+	must(t, s.StartSession(t.Context(), completed(u, "later", secondfactor.Completion{UsedFactor: &f, OldSecret: f.Secret})))
+	again := completed(u, "later", secondfactor.Completion{UsedFactor: &f, OldSecret: f.Secret})
 	wants(t, "the login again", s.StartSession(t.Context(), again),
 		secondfactor.ErrPendingUnknown)
 	factors, err := s.SecondFactors(t.Context(), u.ID)

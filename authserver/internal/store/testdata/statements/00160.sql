@@ -359,8 +359,9 @@ UPDATE mail_requests SET due_at = NULL, typed = '' WHERE id = $1 AND attempts = 
 UPDATE mail_requests SET due_at = NULL, typed = '', user_id = '' WHERE user_id = $1 OR typed <> '' AND kind = $4 AND lower(typed) IN (lower($2), lower($3));
 UPDATE pending_logins SET tries = tries + 1 WHERE digest = $1 AND tries < $2;
 UPDATE pushed_requests SET opened_at = $2, expires_at = $3 WHERE digest = $1 AND opened_at IS NULL;
-UPDATE second_factors SET last_step = $3, last_used_at = $4, secret = $5 WHERE id = $1 AND user_id = $2 AND (last_step < $3 OR kind = 'passkey' AND last_step = 0 AND $3 = 0);
+UPDATE second_factors SET last_step = $3, last_used_at = $4, secret = $5 WHERE id = $1 AND user_id = $2 AND secret = $6 AND (last_step < $3 OR kind = 'passkey' AND last_step = 0 AND $3 = 0);
 UPDATE second_factors SET secret = $3 WHERE id = $1 AND secret = $2;
+UPDATE sessions SET digest = $2, sid = '' WHERE digest = $1;
 UPDATE sessions SET methods = $2 WHERE digest = $1;
 UPDATE sessions SET sid = $2 WHERE digest = $1;
 UPDATE users SET disabled_at = $3 WHERE id = $1 AND password_version = $2 AND disabled_at IS NULL RETURNING id;
