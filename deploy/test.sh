@@ -2,19 +2,20 @@
 # Runs the tests of all modules:
 #
 #   deploy/test.sh short   what `make test` runs: all tests that are quick
-#   deploy/test.sh all     what `make test-all` and CI run: all tests, with the race detector
+#   deploy/test.sh all     what `make test-all` and CI run: all tests, those of packages with the race detector
 #
 # Packages and flags of go test may follow: deploy/test.sh all -run TestCluster ./deploy/e2e
-# One PostgreSQL server serves the tests of all packages. The output of packages that
-# fail is shown at their end; the last lines count the tests and say which were not run.
+# The output of packages that fail is shown at their end; the last lines count the tests and
+# say which were not run.
 # With CI=true, `all` fails if it cannot run a test.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 mode=${1:-}
+flags=() race=()
 case $mode in
 short) flags=(-short) ;;
-all) flags=(-race) ;;
+all) race=(-race) ;;
 *)
 	echo 'usage: deploy/test.sh short|all [PACKAGE | FLAG of go test]...' >&2
 	exit 2
@@ -28,33 +29,55 @@ if [ "$mode" = all ]; then
 	if echo 'int main(void) { return 0; }' | $(go env CC) -x c -o /dev/null - 2>/dev/null; then
 		CGO_ENABLED=1
 	else
-		flags=()
+		race=()
 		not_run+=('the race detector, which needs a C compiler')
 	fi
 fi
 
-# The whole-system tests come first: they take longest, and mostly wait.
-packages=0
-for argument in "$@"; do
-	case $argument in ./* | /* | github.com/*) packages=1 ;; esac
-done
-if [ $packages = 0 ]; then
-	set -- "$@" ./deploy/e2e/...
-	while IFS= read -r dir; do set -- "$@" "$dir/..."; done < <(go list -m -f '{{.Dir}}')
-fi
+# Packages that drive the built programs, which have no race detector, gain nothing from it.
+driving=(./deploy/e2e/... ./deploy/bench/... ./deploy/kubernetes/...)
+others=()
+while IFS= read -r dir; do
+	case $dir in */deploy/e2e | */deploy/bench | */deploy/kubernetes) ;; *) others+=("$dir/...") ;; esac
+done < <(go list -m -f '{{.Dir}}')
 
 temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT
 CGO_ENABLED=0 go build -o "$temporary/" ./shared/postgrestest/cmd/withpostgres || exit 1
 if [ -z "${HALLPASS_BIN:-}" ] && [ -x bin/authserver ]; then export HALLPASS_BIN=$PWD/bin; fi
 
+# run runs go test with a PostgreSQL server. Flags and packages may follow.
+#
 # -vet=off: `make lint` runs go vet.
 # -count=1: go test caches results by the code of a package, and does not know that a
 # test runs the programs in HALLPASS_BIN.
 # -parallel 4: many tests wait for a process.
 # -timeout: only for a test that hangs. A slow machine needs more than ten times the usual.
-"$temporary/withpostgres" go test -v -vet=off -count=1 -parallel=4 -timeout=3h "${flags[@]}" "$@" |
-	awk -v reasons="$temporary/reasons" -f deploy/test.awk
+run() { "$temporary/withpostgres" go test -v -vet=off -count=1 -parallel=4 -timeout=3h "${flags[@]}" "$@"; }
+
+# run_all runs the tests of all packages. Those that drive programs take longest, and mostly wait: they run beside the
+# others, one package at a time. Their output comes last.
+run_all() {
+	local status=0
+	set -m # a process group of its own, which Ctrl-C does not reach
+	CGO_ENABLED=0 run -p=1 "$@" "${driving[@]}" >"$temporary/driving" 2>&1 &
+	set +m
+	trap 'kill -INT -- "-$!"' INT
+	run "${race[@]}" "$@" "${others[@]}" || status=$?
+	wait $! || status=$?
+	cat "$temporary/driving"
+	return $status
+}
+
+packages=0
+for argument in "$@"; do
+	case $argument in ./* | /* | github.com/*) packages=1 ;; esac
+done
+if [ $packages = 1 ]; then
+	run "${race[@]}" "$@"
+else
+	run_all "$@"
+fi | awk -v reasons="$temporary/reasons" -f deploy/test.awk
 status=$?
 
 touch "$temporary/reasons"
