@@ -25,19 +25,16 @@ func responds(op *huma.Operation, status string, response *huma.Response) {
 // reads is for reading an item.
 func reads(op *huma.Operation) {
 	responds(op, "304", &huma.Response{Description: http.StatusText(http.StatusNotModified)})
-	fails(op, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
+	fails(op, http.StatusPreconditionFailed)
 }
 
 // deletes is for deleting an item.
-func deletes(op *huma.Operation) {
-	fails(op, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
-}
+func deletes(op *huma.Operation) { fails(op, http.StatusPreconditionFailed) }
 
 // writes is for writing an item.
 func writes(op *huma.Operation) {
 	op.MaxBodyBytes = maxItemBody
-	fails(op, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
-		http.StatusServiceUnavailable)
+	fails(op, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 }
 
 // patches is for changing fields of an item.
@@ -63,7 +60,7 @@ func creates(op *huma.Operation) {
 	op.DefaultStatus = http.StatusCreated
 	op.MaxBodyBytes = maxItemBody
 	fails(op, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
-		http.StatusTooManyRequests, http.StatusServiceUnavailable)
+		http.StatusTooManyRequests)
 }
 
 // ofAnybody is for an item that must be written.

@@ -115,7 +115,9 @@ func (r route) operation() huma.Operation {
 		Metadata: map[string]any{accessKey: r.access},
 	}
 	if !r.access.open {
-		op.Errors = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}
+		op.Errors = []int{
+			http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable,
+		}
 	}
 	return op
 }
