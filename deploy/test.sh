@@ -2,7 +2,8 @@
 # Runs the tests of all modules:
 #
 #   deploy/test.sh short   what `make test` runs: all tests that are quick
-#   deploy/test.sh all     what `make test-all` and CI run: all tests, those of packages with the race detector
+#   deploy/test.sh all     what `make test-all` and CI run: all tests, with the race detector
+#                          except where they drive the built programs
 #
 # Packages and flags of go test may follow: deploy/test.sh all -run TestCluster ./deploy/e2e
 # The output of packages that fail is shown at their end; the last lines count the tests and
@@ -12,10 +13,10 @@ set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 mode=${1:-}
-flags=() race=()
+short=-short=false race=-race=false
 case $mode in
-short) flags=(-short) ;;
-all) race=(-race) ;;
+short) short=-short ;;
+all) race=-race ;;
 *)
 	echo 'usage: deploy/test.sh short|all [PACKAGE | FLAG of go test]...' >&2
 	exit 2
@@ -29,12 +30,12 @@ if [ "$mode" = all ]; then
 	if echo 'int main(void) { return 0; }' | $(go env CC) -x c -o /dev/null - 2>/dev/null; then
 		CGO_ENABLED=1
 	else
-		race=()
+		race=-race=false
 		not_run+=('the race detector, which needs a C compiler')
 	fi
 fi
 
-# Packages that drive the built programs, which have no race detector, gain nothing from it.
+# Packages that drive the built programs gain nothing from the race detector: the programs are built without it.
 driving=(./deploy/e2e/... ./deploy/bench/... ./deploy/kubernetes/...)
 others=()
 while IFS= read -r dir; do
@@ -53,17 +54,17 @@ if [ -z "${HALLPASS_BIN:-}" ] && [ -x bin/authserver ]; then export HALLPASS_BIN
 # test runs the programs in HALLPASS_BIN.
 # -parallel 4: many tests wait for a process.
 # -timeout: only for a test that hangs. A slow machine needs more than ten times the usual.
-run() { "$temporary/withpostgres" go test -v -vet=off -count=1 -parallel=4 -timeout=3h "${flags[@]}" "$@"; }
+run() { "$temporary/withpostgres" go test -v -vet=off -count=1 -parallel=4 -timeout=3h "$short" "$@"; }
 
 # run_all runs the tests of all packages. Those that drive programs take longest, and mostly wait: they run beside the
 # others, one package at a time. Their output comes last.
 run_all() {
 	local status=0
-	set -m # a process group of its own, which Ctrl-C does not reach
+	set -m # a process group of its own, so that it can be stopped as a whole
 	CGO_ENABLED=0 run -p=1 "$@" "${driving[@]}" >"$temporary/driving" 2>&1 &
 	set +m
-	trap 'kill -INT -- "-$!"' INT
-	run "${race[@]}" "$@" "${others[@]}" || status=$?
+	trap 'kill -INT -- "-$!"' INT TERM HUP
+	run "$race" "$@" "${others[@]}" || status=$?
 	wait $! || status=$?
 	cat "$temporary/driving"
 	return $status
@@ -74,7 +75,7 @@ for argument in "$@"; do
 	case $argument in ./* | /* | github.com/*) packages=1 ;; esac
 done
 if [ $packages = 1 ]; then
-	run "${race[@]}" "$@"
+	run "$race" "$@"
 else
 	run_all "$@"
 fi | awk -v reasons="$temporary/reasons" -f deploy/test.awk

@@ -117,9 +117,8 @@ func (c *userImportCommand) report(
 		fmt.Fprintf(streams.Err, "note: second factors are not imported: %s had one there\n", count(n.secondFactors, "user"))
 	}
 	if n.noPassword > 0 {
-		fmt.Fprintf(streams.Err, "note: %s without a password hash must choose a password by 'Forgot your password?', which needs a verified email "+
-			"address\n",
-			count(n.noPassword, "user"))
+		fmt.Fprintf(streams.Err, "note: %s without a password hash must choose a password with 'Forgot your password?', "+
+			"which needs a verified email address\n", count(n.noPassword, "user"))
 	}
 	switch {
 	case err != nil:

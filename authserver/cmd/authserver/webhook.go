@@ -94,7 +94,7 @@ func (c *webhookListCommand) Run(ctx context.Context, streams program.Streams) e
 	})
 }
 
-// withWebhooks runs work, which adds no webhook, with what manages the webhooks of a database.
+// withWebhooks calls work with a Service for the webhooks of a database. It has no Sealer, so it cannot add any.
 func withWebhooks(ctx context.Context, database server.Database, work func(*webhook.Service) error) error {
 	return withStore(ctx, database, func(s *store.Store) error {
 		return work(&webhook.Service{Store: s, Now: time.Now})
@@ -158,7 +158,7 @@ type webhookRetryCommand struct {
 	Record string `arg:"" optional:"" help:"Record of the delivery. By default all dead deliveries of the webhook."`
 }
 
-// Run makes deliveries due again. It succeeds if all dead ones are meant and there are none.
+// Run makes deliveries due again. Without a record, it also succeeds if none is dead.
 func (c *webhookRetryCommand) Run(ctx context.Context, streams program.Streams) error {
 	return c.do(ctx, func(s *webhook.Service) error {
 		n, err := s.Retry(ctx, c.ID, c.Record)

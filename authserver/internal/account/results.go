@@ -8,7 +8,7 @@ type loginFailure struct {
 	result string // the label of the metric
 }
 
-// The failures of logins. Each belongs into loginFailures, too.
+// Reasons for which logins fail. Add each to loginFailures.
 var (
 	failThrottled      = loginFailure{"throttled", "throttled"}
 	failOverloaded     = loginFailure{"overloaded", "overloaded"}
@@ -21,6 +21,7 @@ var (
 	failSecondFactor   = loginFailure{"second factor needed", "second_factor_needed"}
 )
 
+// loginFailures has every reason, for LoginResults.
 var loginFailures = []loginFailure{
 	failThrottled, failOverloaded, failUnknownUser, failDisabledUser, failDemoOff, failPassword, failUnknownPasskey,
 	failPasskey, failSecondFactor,

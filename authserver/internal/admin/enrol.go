@@ -30,8 +30,8 @@ func (s *Service) EnrolLink(ctx context.Context, username string) (link string, 
 	err = s.with(ctx, username, nil, func(u account.User) error {
 		needs, err := s.needsEnrolLink(ctx, u)
 		if err == nil && !needs {
-			err = fmt.Errorf("%w: %s is not in the group %s, is disabled, is a demo user, or already has a second factor, which "+
-				"--remove-second-factors removes", ErrNoEnrolment, u.Username, account.AdminGroup)
+			err = fmt.Errorf("%w: %s is not in the group %s, is disabled, is a demo user, or already has a second factor, "+
+				"which --remove-second-factors removes", ErrNoEnrolment, u.Username, account.AdminGroup)
 		}
 		if err != nil {
 			return err

@@ -134,18 +134,19 @@ func (s *Service) RotateSigningKeys(ctx context.Context, r RotateKey) ([]*keyrin
 	if _, err := p.Create(); err != nil {
 		return nil, s.explain(r, err)
 	}
-	// The files are written last, once the record is there: without its record, no key is replaced.
+	// Record first, and write the files last: no key is replaced without a record.
 	if err := s.recordRotation(ctx, r, p.Keys(), audit.Success); err != nil {
 		return nil, err
 	}
 	if err := p.Write(func(string) {}); err != nil {
-		failed := s.recordRotation(context.WithoutCancel(ctx), r, p.Keys(), audit.Failure)
-		return nil, errors.Join(s.explain(r, err), failed)
+		errRecord := s.recordRotation(context.WithoutCancel(ctx), r, p.Keys(), audit.Failure)
+		return nil, errors.Join(s.explain(r, err), errRecord)
 	}
 	return p.Keys(), nil
 }
 
-// recordRotation records how the replacement by each new key has ended.
+// recordRotation records each new key, in one transaction. The outcome is Success before the files are written, and
+// Failure if they could not be. The error is the store's.
 func (s *Service) recordRotation(
 	ctx context.Context,
 	r RotateKey,

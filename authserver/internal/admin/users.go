@@ -192,7 +192,7 @@ func (s *Service) ChangeUser(
 	return updated, err
 }
 
-// updateUser makes the change of a patch, and returns the user. It only checks that of a patch that changes nothing.
+// updateUser makes the change of a patch and returns the user. If the patch changes no field, it only checks the user.
 func (s *Service) updateUser(
 	ctx context.Context,
 	u account.User,

@@ -187,7 +187,7 @@ func (h *host) redeem(l login) (status int, body map[string]any) {
 	session, code, verifier := rand.Text(), rand.Text(), rand.Text()+rand.Text()
 	how := grant.Authentication{At: now, Methods: l.methods}
 	h.must(h.data.StartSession(ctx, store.NewSession{
-		Digest: secret.Digest(session), User: u, Login: how, CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+		Digest: secret.Digest(session), User: u, Methods: l.methods, CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 	}))
 	sum := sha256.Sum256([]byte(verifier))
 	h.must(h.data.CreateCode(ctx, grant.Code{

@@ -34,7 +34,7 @@ func (h *host) browse(username string, methods ...string) browser {
 	h.must(err)
 	cookie, now := rand.Text(), h.clock()
 	h.must(h.data.StartSession(h.t.Context(), store.NewSession{
-		Digest: secret.Digest(cookie), User: u, Login: grant.Authentication{At: now, Methods: methods},
+		Digest: secret.Digest(cookie), User: u, Methods: methods,
 		CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 	}))
 	return browser{h, cookie, u.ID}

@@ -128,7 +128,7 @@ func (f *Failures) keepCounts() {
 // Flush records the counts of minutes that are over.
 func (f *Failures) Flush(ctx context.Context) { f.flush(ctx, f.endMinute) }
 
-// flush records the counts that keep keeps, and those that were kept before.
+// flush calls keep with f.mu locked, then records everything that waits in f.over.
 func (f *Failures) flush(ctx context.Context, keep func()) {
 	f.mu.Lock()
 	keep()
@@ -146,7 +146,7 @@ func (f *Failures) record(ctx context.Context, e Event) {
 	}
 }
 
-// lastFlush is how long recording the last counts may take.
+// lastFlush bounds how long Run takes to record the last counts.
 const lastFlush = 2 * time.Second
 
 // Run records the counts of each minute that is over, until ctx ends. Then it records the last counts.

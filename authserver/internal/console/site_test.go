@@ -170,7 +170,7 @@ func (s *site) logInBy(username string, methods ...string) *browser {
 	s.logins++
 	value, user := "session "+strconv.Itoa(s.logins)+" of "+username, s.user(username)
 	err := s.data.StartSession(s.t.Context(), store.NewSession{
-		Digest: secret.Digest(value), User: user, Login: grant.Authentication{At: s.clock(), Methods: methods},
+		Digest: secret.Digest(value), User: user, Methods: methods,
 		CreatedAt: s.clock(), ExpiresAt: s.clock().Add(grant.SessionLifetime),
 	})
 	if err != nil {

@@ -44,8 +44,8 @@ func (e *exam) checkLogin(ctx context.Context) result {
 	}
 	back, fault := e.browse(ctx)
 	if fault != "" {
-		return failed("Do what the text says; the log of the authorization server may say more. With HALLPASS_SECOND_FACTOR=required "+
-			"this command cannot log in.", "%s", fault)
+		return failed("The log of the authorization server may say more. With "+
+			"HALLPASS_SECOND_FACTOR=required, this command cannot log in.", "%s", fault)
 	}
 	answer := back.Query()
 	switch {

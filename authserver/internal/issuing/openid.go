@@ -97,6 +97,7 @@ func (s *Service) UserScope(c client.Client, api resource.API, requested oauth.S
 	granted, err := clientScope(c, api, requested)
 	if len(requested) == 0 && granted.Has(ScopeOpenID) && s.idTokensOff(c) != nil {
 		granted = slices.DeleteFunc(slices.Clone(granted), func(name string) bool { return name == ScopeOpenID })
+		err = mustHaveScope(c, granted)
 	}
 	return granted, err
 }

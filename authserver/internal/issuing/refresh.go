@@ -58,9 +58,9 @@ type tokenRefusal struct {
 // The reasons for which a refresh token cannot be used.
 var (
 	refusedMalformed = tokenRefusal{"malformed token", "malformed"}
-	// There is no grant with its number, or it is not of this grant.
+	// No grant has its number, or that grant did not issue it.
 	refusedUnknown = tokenRefusal{"unknown token", "unknown"}
-	// It was used before the grace period, and its grant is revoked.
+	// It was used again after the grace period, so its grant is revoked.
 	refusedReused      = tokenRefusal{"token used before", "reused"}
 	refusedOtherClient = tokenRefusal{"token of another client", "other_client"}
 	// Its grant has ended.

@@ -85,14 +85,22 @@ func (s *Service) signable(ctx context.Context, audience string) error {
 // clientScope returns what a client gets of the scope that it requests for an API: all of it, or
 // invalid_scope. Requesting nothing means all that the client may have (RFC 6749 section 3.3).
 //
-// A client that nobody has registered gets no token without a scope: nothing is left of its scope if a setting has been
-// changed since.
+// A client that no administrator added gets no token without a scope. HALLPASS_UNREGISTERED_SCOPE may have been changed
+// since it registered, and leave it none.
 func clientScope(c client.Client, api resource.API, requested oauth.Scope) (oauth.Scope, error) {
 	granted, err := scopeWithin(api.Limit(c.Scope), api, requested)
-	if err == nil && len(granted) == 0 && c.Source != client.SourceAdministrator {
-		return nil, errNoScope
+	if err == nil {
+		err = mustHaveScope(c, granted)
 	}
 	return granted, err
+}
+
+// mustHaveScope returns errNoScope if a client that needs a scope gets none: see clientScope.
+func mustHaveScope(c client.Client, granted oauth.Scope) error {
+	if len(granted) == 0 && c.Source != client.SourceAdministrator {
+		return errNoScope
+	}
+	return nil
 }
 
 // errNoScope is for a client that has no scope of an API.

@@ -36,10 +36,16 @@ type Store interface {
 	// of the user but one session, marks that as one with a second factor, and renews it. It returns ErrTooMany, or
 	// account.ErrChanged.
 	AddSecondFactor(ctx context.Context, user account.User, c Completion, r account.Renewal, now time.Time) error
-	// RemoveSecondFactor removes a factor, and with the last one the recovery codes, and ends all logins of the user but
-	// one session, which it renews. It returns ErrUnknown, account.ErrChanged, or ErrRequired if it is the last one and must stay.
+	// RemoveSecondFactor removes a factor, and with the last one the recovery codes. It ends all logins of the user but
+	// one session, which it renews. It returns ErrUnknown, account.ErrChanged, or ErrRequired if the factor is the last
+	// one and must stay.
 	RemoveSecondFactor(
-		ctx context.Context, user account.User, id string, r account.Renewal, mustStay bool, now time.Time,
+		ctx context.Context,
+		user account.User,
+		id string,
+		r account.Renewal,
+		mustStay bool,
+		now time.Time,
 	) error
 	// ReplaceRecoveryCodes replaces the recovery codes of a user who has a second factor and is logged in with the session
 	// keep. It returns ErrUnknown if the user has none, or account.ErrChanged.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/database"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/program"
 	"github.com/hallpass-auth/hallpass/shared/token"
@@ -135,7 +136,7 @@ func (s *Settings) setAdminAPI(cfg *web.Config, data *store.Store, login *accoun
 
 // onSeveralMachines reports whether servers on other machines may use the database.
 func (s *Settings) onSeveralMachines() bool {
-	_, sqlite := store.SQLitePath(s.Database.DatabaseURL)
+	_, sqlite := database.SQLitePath(s.Database.DatabaseURL)
 	return !sqlite
 }
 

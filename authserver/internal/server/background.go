@@ -19,8 +19,8 @@ type Background struct {
 	work sync.WaitGroup
 }
 
-// NewBackground returns a Background without work, which goes on when ctx ends: requests are still served then. It
-// keeps the values of ctx.
+// NewBackground returns a Background that runs nothing yet. Its work gets the values of ctx but does not end with it,
+// because a server that drains still serves requests. Only Stop ends the work.
 func NewBackground(ctx context.Context, log *slog.Logger) *Background {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	return &Background{ctx: ctx, stop: stop, log: log}
@@ -31,7 +31,7 @@ func (b *Background) run(work func(context.Context)) {
 	b.work.Go(func() { work(b.ctx) })
 }
 
-// Stop ends the work and waits for it, for three seconds at most. Call it before the database is closed.
+// Stop ends the work and waits for it, for at most stopBackground. Call it before the database is closed.
 func (b *Background) Stop() {
 	b.stop()
 	ended := make(chan struct{})
@@ -42,13 +42,13 @@ func (b *Background) Stop() {
 	select {
 	case <-ended:
 	case <-time.After(stopBackground):
-		b.log.Warn("the work beside the requests has not ended in time", "waited", stopBackground)
+		b.log.Warn("background work has not stopped in time", "waited", stopBackground)
 	}
 }
 
-// every runs step at once, and then again and again with pauses, until ctx ends.
-func every(ctx context.Context, pause time.Duration, step func(context.Context)) {
-	ticker := time.NewTicker(pause)
+// every calls step at once, then once every period, until ctx ends.
+func every(ctx context.Context, period time.Duration, step func(context.Context)) {
+	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		step(ctx)

@@ -14,8 +14,8 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// prepareClients makes the users and the client of the demo if asked to, which sets the default client if no other is
-// set, and checks the default client.
+// prepareClients sets up the demo if it is on, makes its client the default if no other is set, and checks the default
+// client.
 func (s *Settings) prepareClients(
 	ctx context.Context,
 	data *store.Store,
@@ -74,7 +74,8 @@ func checkDefaultClient(ctx context.Context, data *store.Store, id string) error
 	case err != nil:
 		return fmt.Errorf("%s: %w; 'authserver client add %s --public --grant password --scope ...' makes it", id, err, id)
 	case !c.Public():
-		return fmt.Errorf("%s has a secret, and a request without client_id has none: name a client that was added with --public", id)
+		return fmt.Errorf("%s has a secret, and a request without client_id has none: name a client that was added with "+
+			"--public", id)
 	case !c.Allows(oauth.GrantPassword):
 		return fmt.Errorf("%s may not use the password grant", id)
 	}

@@ -155,7 +155,7 @@ func (s *Settings) checkReplica() error {
 	if s.DatabaseReplicaURL == "" {
 		return nil
 	}
-	if _, ok := store.SQLitePath(s.Database.DatabaseURL); ok {
+	if _, ok := database.SQLitePath(s.Database.DatabaseURL); ok {
 		return fmt.Errorf("%s: a SQLite database has no replicas: leave it empty, or set %s to that of the primary",
 			setting, s.Database.setting())
 	}

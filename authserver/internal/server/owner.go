@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hallpass-auth/hallpass/shared/database"
 	"github.com/hallpass-auth/hallpass/shared/program"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -18,7 +19,7 @@ func (d *Database) checkMigrateURL() error {
 		return nil
 	}
 	for setting, url := range map[string]string{d.setting(): d.DatabaseURL, migrateSetting: d.MigrateDatabaseURL} {
-		if _, ok := store.SQLitePath(url); ok {
+		if _, ok := database.SQLitePath(url); ok {
 			return fmt.Errorf("%s: a SQLite database has no roles: leave %s empty", setting, migrateSetting)
 		}
 	}

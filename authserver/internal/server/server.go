@@ -101,7 +101,7 @@ type Parts struct {
 	Data *store.Store
 	// Hasher hashes passwords. The cost in the settings is not used.
 	Hasher *account.Hasher
-	// Background runs what the server does beside its requests. Whoever made it stops it, before Data is closed.
+	// Background runs the work beside the requests. The caller stops it before it closes Data.
 	Background *Background
 	// Traces traces outgoing requests; nil means that none are traced.
 	Traces *tracing.Tracer
@@ -111,7 +111,7 @@ type Parts struct {
 }
 
 // Handler prepares the database for the settings and returns the handler of the public listener. It starts the
-// background work. If it returns an error, some of that may have begun.
+// background work, some of which may be running if it returns an error.
 func Handler(ctx context.Context, s Settings, p Parts) (http.Handler, error) {
 	s.setClock()
 	if err := setDefaultAPI(ctx, p.Data, s.Audience, s.Now(), p.Log); err != nil {
@@ -153,8 +153,7 @@ func setDefaultAPI(ctx context.Context, data *store.Store, audience string, now 
 	return err
 }
 
-// handler returns the handler of the public listener, and starts what tells clients of logouts, calls webhooks and
-// sends mails.
+// handler returns the handler of the public listener, and starts the background work that it needs.
 func handler(ctx context.Context, s Settings, p Parts, login *account.Login) (http.Handler, error) {
 	observeLogins(p.Registry, login)
 	observeStore(p.Registry, p.Data)

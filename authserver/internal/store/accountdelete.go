@@ -18,7 +18,7 @@ func (s *Store) DeleteAccount(ctx context.Context, user account.User, now time.T
 		if err := KeepAdministrator(ctx, s, tx, user.Username); err != nil {
 			return err
 		}
-		_, err := endSessions(ctx, tx, "delete account", now,
+		_, err := updateAndEndLogins(ctx, tx, "delete account", now,
 			"UPDATE users SET disabled_at = $3 WHERE id = $1 AND password_version = $2 AND disabled_at IS NULL",
 			user.ID, user.PasswordVersion, seconds(now))
 		if err != nil {

@@ -38,10 +38,13 @@ func (s *Store) ChangePassword(
 		if err != nil {
 			return err
 		}
-		if err := endAllBut(ctx, tx, user.ID, r, now); err != nil {
+		if err := endAllAndRenew(ctx, tx, user.ID, r, now); err != nil {
 			return err
 		}
 		if err := forgetAttempts(ctx, tx, user.ID); err != nil {
+			return err
+		}
+		if err := s.finishLogin(ctx, tx, user.ID, user.Login, now); err != nil { // the user is at this address
 			return err
 		}
 		if err := auditUser(ctx, tx, "account_password_changed", user.ID, now); err != nil {
@@ -66,19 +69,21 @@ func (s *Store) EndOtherLogins(ctx context.Context, userID, keep string, now tim
 	})
 }
 
-// endAllBut ends all logins of a user, who is locked, but a session, which it renews: somebody else may have copied its
-// cookie, and have logged in to apps with it. So its codes and grants end too. Apps of the user get another login
-// without a question. It does nothing about a session that has ended.
-func endAllBut(ctx context.Context, tx transaction, userID string, r account.Renewal, now time.Time) error {
+// endAllAndRenew ends all logins of a user, who is locked, except the session r.From, which it renews. Somebody may
+// have copied the session's cookie and logged in to apps with it, so its codes and grants end too; the user's own apps
+// get a new login without asking. A session that has ended is not renewed.
+func endAllAndRenew(ctx context.Context, tx transaction, userID string, r account.Renewal, now time.Time) error {
 	if err := endAll(ctx, tx, userID, r.From, now); err != nil {
 		return err
 	}
 	// Its clients were told that it has ended, so it gets another public identifier, which comes from the new digest.
-	_, err := changed(ctx, tx, "renew session", "UPDATE sessions SET digest = $2, sid = '' WHERE digest = $1", r.From, r.To)
+	_, err := changed(ctx, tx, "renew session",
+		"UPDATE sessions SET digest = $2, sid = '' WHERE digest = $1", r.From, r.To)
 	return err
 }
 
-// endAll ends all logins of a user, who is locked, but the session keep. It ends the codes and grants of that, too.
+// endAll deletes the codes of a user, who is locked, and ends all logins except the session keep. The codes and grants
+// of that session end too.
 func endAll(ctx context.Context, tx transaction, userID, keep string, now time.Time) error {
 	if _, err := changed(ctx, tx, "end codes", "DELETE FROM codes WHERE user_id = $1", userID); err != nil {
 		return err
@@ -86,8 +91,8 @@ func endAll(ctx context.Context, tx transaction, userID, keep string, now time.T
 	return endLogins(ctx, tx, userID, keep, now)
 }
 
-// endLogins does what endAll does, but keeps the codes: those that were used tell of another use, the others end with
-// their session. With no session to keep, no code can be used any longer.
+// endLogins deletes the sessions of a user except keep, and revokes all grants. It leaves the codes: a redeemed one is
+// needed to detect its reuse, and an unused one cannot be redeemed without its session.
 func endLogins(ctx context.Context, tx transaction, userID, keep string, now time.Time) error {
 	err := addNotices(ctx, tx, now, "grants.user_id = $2 AND "+ofActive, userID)
 	if err != nil {

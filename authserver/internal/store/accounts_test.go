@@ -75,7 +75,8 @@ func (p *person) fill() {
 		p.must(s.RequestMail(ctx, mail.Request{Kind: mail.ResetPassword, Typed: typed, Network: "n", CreatedAt: p.now}))
 	}
 	p.must(s.AddToInbox(ctx, mail.Message{To: p.user.Email, Subject: "zebra", Text: "Hello zebra"}, p.now))
-	p.must(s.ChangePassword(ctx, p.user, "zebra hash 2", account.Renewal{From: "zebra session", To: "zebra session"}, p.now))
+	renewal := account.Renewal{From: "zebra session", To: "zebra session"}
+	p.must(s.ChangePassword(ctx, p.user, "zebra hash 2", renewal, p.now))
 	p.user.PasswordVersion++
 }
 

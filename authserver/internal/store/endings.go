@@ -63,7 +63,7 @@ func (s *Store) CountLogins(ctx context.Context, of LoginsOf, now time.Time) (n 
 func (s *Store) LogOut(ctx context.Context, username, clientID string, now time.Time) error {
 	return s.inTx(ctx, "log out", func(ctx context.Context, tx transaction) error {
 		if clientID == "" {
-			_, err := endSessions(ctx, tx, "log out", now, lockUser+"username = $1", username)
+			_, err := updateAndEndLogins(ctx, tx, "log out", now, lockUser+"username = $1", username)
 			if err != nil {
 				return err
 			}

@@ -6,9 +6,6 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/database"
 )
 
-// SQLitePath returns the path in a database URL, and whether it is one of SQLite.
-func SQLitePath(url string) (path string, ok bool) { return database.SQLitePath(url) }
-
 // BackUp writes a copy of a SQLite database, as it is at one moment, to a file that is empty or does not
 // exist. It does not sync the file.
 func (s *Store) BackUp(ctx context.Context, path string) error { return s.db.BackUp(ctx, path) }

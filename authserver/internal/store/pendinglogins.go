@@ -16,6 +16,10 @@ import (
 // it was checked.
 func (s *Store) CreatePendingLogin(ctx context.Context, p secondfactor.PendingLogin, key account.FailureKey) error {
 	return s.inTx(ctx, "create pending login", func(ctx context.Context, tx transaction) error {
+		// First: a deletion of the user waits for the row that is inserted below.
+		if err := giveBackTry(ctx, tx, key); err != nil {
+			return err
+		}
 		err := changedOne(ctx, tx, "create pending login", grant.ErrInactive, "INSERT INTO pending_logins "+
 			"(digest, user_id, password_version, client_id, grant_type, continue_at, created_at, expires_at, enrol_link) "+
 			"SELECT $1, id, password_version, $4, $5, $6, $7, $8, $9 FROM users "+
@@ -27,9 +31,6 @@ func (s *Store) CreatePendingLogin(ctx context.Context, p secondfactor.PendingLo
 		}
 		err = auditUserAtClient(ctx, tx, "second_step_needed", p.UserID, p.ClientID, p.CreatedAt)
 		if err != nil {
-			return err
-		}
-		if err := giveBackTry(ctx, tx, key); err != nil {
 			return err
 		}
 		_, err = sweep(ctx, tx, "pending_logins",

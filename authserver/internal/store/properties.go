@@ -76,7 +76,7 @@ func (s *Store) EndDemo(ctx context.Context, usernames []string, now time.Time) 
 	return s.inTx(ctx, "end demo", func(ctx context.Context, tx transaction) error {
 		for _, username := range usernames {
 			var id string
-			err := tx.QueryRowContext(ctx, "SELECT id FROM users WHERE username = $1 AND "+unchangedDemo, username).Scan(&id)
+			err := tx.QueryRowContext(ctx, lockUser+"username = $1 AND "+unchangedDemo+" RETURNING id", username).Scan(&id)
 			switch {
 			case errors.Is(err, sql.ErrNoRows):
 				continue

@@ -54,7 +54,7 @@ func (s *Store) AddSecondFactor(
 		if err := s.addFactor(ctx, tx, c, now); err != nil {
 			return err
 		}
-		if err := endAllBut(ctx, tx, user.ID, r, now); err != nil {
+		if err := endAllAndRenew(ctx, tx, user.ID, r, now); err != nil {
 			return err
 		}
 		if err := auditUser(ctx, tx, "second_factor_added", user.ID, now, "kind", string(c.NewFactor.Kind)); err != nil {
@@ -131,15 +131,15 @@ func (s *Store) addFirstFactor(ctx context.Context, tx transaction, c secondfact
 	return endAll(ctx, tx, c.NewFactor.UserID, "", now)
 }
 
-// useFactor records the use of a factor whose secret was old. Of two uses of one code, one succeeds: the other gets
-// secondfactor.ErrIncorrect, and so does a passkey that was marked as copied meanwhile. A passkey whose device has no
-// counter always has 0.
-func useFactor(ctx context.Context, tx transaction, f secondfactor.Factor, old string) error {
+// useFactor records the use of a factor, whose secret must still be oldSecret. Of two uses of one code, one succeeds;
+// the other gets secondfactor.ErrIncorrect. So does a passkey that was marked as copied meanwhile. A passkey whose
+// device has no counter always has LastStep 0.
+func useFactor(ctx context.Context, tx transaction, f secondfactor.Factor, oldSecret string) error {
 	return changedOne(ctx, tx, "use second factor", secondfactor.ErrIncorrect,
 		"UPDATE second_factors SET last_step = $3, last_used_at = $4, secret = $5 "+
 			"WHERE id = $1 AND user_id = $2 AND secret = $6 "+
 			"AND (last_step < $3 OR kind = 'passkey' AND last_step = 0 AND $3 = 0)",
-		f.ID, f.UserID, f.LastStep, seconds(f.LastUsedAt), f.Secret, old)
+		f.ID, f.UserID, f.LastStep, seconds(f.LastUsedAt), f.Secret, oldSecret)
 }
 
 // RemoveSecondFactor removes a factor of a user, with the last one the recovery codes too, and queues an email to the
@@ -180,7 +180,7 @@ func (s *Store) RemoveSecondFactor(
 		if err := auditUser(ctx, tx, "second_factor_removed", user.ID, now); err != nil {
 			return err
 		}
-		return endAllBut(ctx, tx, user.ID, r, now)
+		return endAllAndRenew(ctx, tx, user.ID, r, now)
 	})
 }
 

@@ -21,8 +21,8 @@ type NewSession struct {
 	Digest, Old string
 	// User is who has logged in, as read when the password was checked.
 	User account.User
-	// Login is how and when. Its time is CreatedAt if it is zero, its methods are the password if there are none.
-	Login grant.Authentication
+	// Methods are those of the login (amr, RFC 8176). None means the password.
+	Methods []string
 	// Second is the second step of the login; nil if there was none.
 	Second *secondfactor.Completion
 	// Place is where the login came from.
@@ -42,8 +42,8 @@ type NewSession struct {
 // It deletes the old session of the same browser. The user's codes and grants move to the new session, so that a logout
 // ends them too. Those of another user do not: this ends that user's session, and the clients are told.
 func (s *Store) StartSession(ctx context.Context, n NewSession) error {
-	if len(n.Login.Methods) == 0 {
-		n.Login.Methods = []string{grant.MethodPassword}
+	if len(n.Methods) == 0 {
+		n.Methods = []string{grant.MethodPassword}
 	}
 	err := s.inTx(ctx, "start session", func(ctx context.Context, tx transaction) error {
 		if err := s.createSession(ctx, tx, n); err != nil || n.Old == "" {
@@ -74,7 +74,7 @@ func (s *Store) createSession(ctx context.Context, tx transaction, n NewSession)
 			return err
 		}
 	}
-	if err := mustHaveStep(ctx, tx, n.User.ID, n.Login.Methods); err != nil {
+	if err := mustHaveStep(ctx, tx, n.User.ID, n.Methods); err != nil {
 		return err
 	}
 	if err := setLanguage(ctx, tx, n.User.ID, n.Language); err != nil {
@@ -87,10 +87,10 @@ func (s *Store) createSession(ctx context.Context, tx transaction, n NewSession)
 		return err
 	}
 	_, err := changed(ctx, tx, "create session",
-		"INSERT INTO sessions (digest, user_id, created_at, expires_at, address, agent, methods, auth_time) "+
-			"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+		"INSERT INTO sessions (digest, user_id, created_at, expires_at, address, agent, methods) "+
+			"VALUES ($1, $2, $3, $4, $5, $6, $7)",
 		n.Digest, n.User.ID, seconds(n.CreatedAt), seconds(n.ExpiresAt), n.Place.Address, n.Place.Agent,
-		strings.Join(n.Login.Methods, " "), seconds(n.Login.At))
+		strings.Join(n.Methods, " "))
 	return err
 }
 
@@ -101,7 +101,7 @@ func auditLoggedIn(ctx context.Context, tx transaction, n NewSession) error {
 		recovery = "used"
 	}
 	return auditUser(ctx, tx, audit.Login, n.User.ID, n.CreatedAt,
-		"methods", strings.Join(n.Login.Methods, " "), "recovery_code", recovery)
+		"methods", strings.Join(n.Methods, " "), "recovery_code", recovery)
 }
 
 // setLanguage sets the language of a user, unless it is not known or the same.

@@ -85,12 +85,12 @@ func (s *Store) SignUp(ctx context.Context, digest string, u account.User, invit
 		if err := createUser(ctx, tx, u); err != nil {
 			return err
 		}
-		return recordSignUp(ctx, tx, u, hasInvitation, now)
+		return auditSignUp(ctx, tx, u, hasInvitation, now)
 	})
 }
 
-// recordSignUp adds a sign-up to the audit log. If it has used an invitation, it says which.
-func recordSignUp(ctx context.Context, tx transaction, u account.User, hasInvitation bool, now time.Time) error {
+// auditSignUp adds a sign-up to the audit log. If it has used an invitation, it says which.
+func auditSignUp(ctx context.Context, tx transaction, u account.User, hasInvitation bool, now time.Time) error {
 	invitation := ""
 	if hasInvitation {
 		var err error

@@ -23,7 +23,7 @@ func (s *Store) SetPassword(ctx context.Context, username, hash string, now time
 
 // setPassword is SetPassword in a transaction, without the event. The user is told by mail.
 func (s *Store) setPassword(ctx context.Context, tx transaction, username, hash string, now time.Time) error {
-	id, err := endSessions(ctx, tx, "set password", now,
+	id, err := updateAndEndLogins(ctx, tx, "set password", now,
 		"UPDATE users SET password_hash = $2, password_version = password_version + 1, demo = 0 WHERE username = $1",
 		username, hash)
 	if err != nil {

@@ -81,7 +81,7 @@ func (s *Store) DisableUser(ctx context.Context, username string, now time.Time,
 		if err := s.check(ctx, tx, username, conditions); err != nil {
 			return err
 		}
-		id, err := endSessions(ctx, tx, "disable user", now,
+		id, err := updateAndEndLogins(ctx, tx, "disable user", now,
 			"UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1", username, seconds(now))
 		if err != nil {
 			return err
@@ -112,7 +112,7 @@ func (s *Store) EnableUser(ctx context.Context, username string, now time.Time, 
 }
 
 // DeleteUser deletes a user and the user's sessions, and revokes all grants of the user. It returns record.ErrNotFound
-// if there is no such user. Unlike DeleteUserIf it fits interfaces of packages that do not import this one.
+// if there is no such user. DeleteUserIf is for callers that can name Condition; doctor.Store cannot.
 func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) error {
 	return s.DeleteUserIf(ctx, username, now)
 }
@@ -127,7 +127,7 @@ func (s *Store) DeleteUserIf(ctx context.Context, username string, now time.Time
 		if err := s.check(ctx, tx, username, conditions); err != nil {
 			return err
 		}
-		_, err := endSessions(ctx, tx, "delete user", now,
+		_, err := updateAndEndLogins(ctx, tx, "delete user", now,
 			"UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE username = $1", username, seconds(now))
 		if err != nil {
 			return err
@@ -154,13 +154,13 @@ func groupsOf(ctx context.Context, tx transaction, username string) ([]string, e
 	return words(groups), unavailable("read groups", err)
 }
 
-// lockUser begins a statement that locks users and changes nothing. Whatever starts or ends logins of a user locks the
-// user first. An UPDATE does so on both engines.
+// lockUser begins a statement that locks users without changing them, on both engines. What starts a login, or ends
+// sessions, locks the user first.
 const lockUser = "UPDATE users SET last_login_at = last_login_at WHERE "
 
-// endSessions runs update, which must change one user, then ends all logins of the user, whose id it returns. The
-// update locks the user's row, so that no grant is started in between.
-func endSessions(
+// updateAndEndLogins runs update, which must change one user, and ends all logins of that user. It returns the user's
+// id, or errNoUser. The update locks the user's row, so that no grant starts in between.
+func updateAndEndLogins(
 	ctx context.Context,
 	tx transaction,
 	doing string,

@@ -84,7 +84,7 @@ func TestMailAboutANewPassword(t *testing.T) {
 	changed.leadsTo("a new password", "/account?done=password")
 	s.accountPage(changed.cookie(), "/account").says("this browser", http.StatusOK, "Your account")
 	sent := s.sendMails()
-	if len(sent) != 1 || !strings.Contains(sent[0].Text, "Only if you changed it on your account page, you\nstay logged in there.") {
+	if len(sent) != 1 || !strings.Contains(sent[0].Text, "that\nbrowser stays logged in.") {
 		t.Errorf("got the mails %+v", sent)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
-	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
@@ -53,7 +52,7 @@ func (e *endpoints) login(w http.ResponseWriter, r *http.Request) error {
 
 // logIn logs the browser in as a user whose password was right.
 func (e *endpoints) logIn(w http.ResponseWriter, r *http.Request, user account.User) error {
-	err := e.startSession(w, r, user, grant.Authentication{}, nil)
+	err := e.startSession(w, r, user, nil, nil)
 	if err != nil && !errors.Is(err, account.ErrIncorrect) {
 		err = errors.Join(err, e.cfg.Passwords.GiveBack(r.Context(), user))
 	}

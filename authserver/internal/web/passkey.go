@@ -12,7 +12,6 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
-	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
@@ -81,7 +80,7 @@ func (e *endpoints) checkFirst(
 
 // logInByPasskey logs the browser in as a user who has used a passkey in place of the password.
 func (e *endpoints) logInByPasskey(w http.ResponseWriter, r *http.Request, f firstStep) error {
-	err := e.startSession(w, r, f.user, grant.Authentication{Methods: f.passkey.Methods}, f.passkey)
+	err := e.startSession(w, r, f.user, f.passkey.Methods, f.passkey)
 	switch {
 	case errors.Is(err, secondfactor.ErrIncorrect): // another request has used the challenge
 		return passkey.ErrExpired

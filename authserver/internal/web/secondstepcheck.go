@@ -11,7 +11,6 @@ import (
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
-	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secondfactor"
 )
 
@@ -122,8 +121,7 @@ func (e *endpoints) trySecondStep(
 		return tries, done, err
 	}
 	done.Pending, done.EnrolLink = s.pending.Digest, s.pending.EnrolLink
-	login := grant.Authentication{Methods: done.Methods}
-	return tries, done, e.startSession(w, withClient(r, s.pending.ClientID), s.user, login, &done)
+	return tries, done, e.startSession(w, withClient(r, s.pending.ClientID), s.user, done.Methods, &done)
 }
 
 // notifyWrongCodes asks for a mail to the user if the last try of a login was a wrong code, or if there were too many

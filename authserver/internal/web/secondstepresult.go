@@ -21,7 +21,7 @@ type stepFailure struct {
 	result string // the label of the metric
 }
 
-// The failures of second steps. Each belongs into stepFailures, too.
+// Reasons for which second steps fail. Add each to stepFailures.
 var (
 	wrongCode      = stepFailure{"wrong code", "wrong_code"}
 	wrongPasskey   = stepFailure{"wrong passkey", "wrong_passkey"}
@@ -29,6 +29,7 @@ var (
 	loginEnded     = stepFailure{"login ended", "login_ended"}
 )
 
+// stepFailures has every reason, for the metric.
 var stepFailures = []stepFailure{wrongCode, wrongPasskey, stepsThrottled, loginEnded}
 
 // newSecondSteps returns the metric of second steps.

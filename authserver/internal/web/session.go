@@ -57,12 +57,12 @@ func (e *endpoints) session(r *http.Request) (session, error) {
 // fixation, and ends the previous one. It returns account.ErrIncorrect if the user's
 // password was changed since it was checked.
 //
-// The zero login means now, by the password. second is the second step of the login; nil if there was none.
+// methods are those of the login; nil means the password. second is its second step; nil if there was none.
 func (e *endpoints) startSession(
 	w http.ResponseWriter,
 	r *http.Request,
 	user account.User,
-	login grant.Authentication,
+	methods []string,
 	second *secondfactor.Completion,
 ) error {
 	value, err := secret.New(rand.Reader, "")
@@ -71,7 +71,7 @@ func (e *endpoints) startSession(
 	}
 	now := e.cfg.Now()
 	n := store.NewSession{
-		Digest: secret.Digest(value), User: user, Login: login, Second: second,
+		Digest: secret.Digest(value), User: user, Methods: methods, Second: second,
 		Place:     account.NewPlace(httpserver.Host(r.RemoteAddr), r.UserAgent()),
 		Language:  e.languageOf(r),
 		CreatedAt: now, ExpiresAt: now.Add(grant.SessionLifetime),

@@ -32,7 +32,7 @@ var (
 	ErrBad = errors.New("not usable")
 	// ErrTooMany is returned if there are MaxWebhooks.
 	ErrTooMany = fmt.Errorf("there are already %d webhooks, which is the maximum: delete one first", MaxWebhooks)
-	// ErrNoneDead is returned if all dead deliveries of a webhook shall be retried, and there are none. It is a
+	// ErrNoneDead is returned by Retry if it is to retry all dead deliveries and there are none. It wraps
 	// record.ErrNotFound.
 	ErrNoneDead = fmt.Errorf("dead delivery %w", record.ErrNotFound)
 )
@@ -132,7 +132,8 @@ func (s *Service) Add(ctx context.Context, url string, events []string) (w Webho
 		return w, "", fmt.Errorf("the URL is %w: %w", ErrBad, err)
 	}
 	if len(events) > maxEvents {
-		return w, "", fmt.Errorf("the list of events is %w: it may have at most %d, and * stands for any text", ErrBad, maxEvents)
+		return w, "", fmt.Errorf("the list of events is %w: it may have at most %d, and * stands for any text", ErrBad,
+			maxEvents)
 	}
 	for _, pattern := range events {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" || len(pattern) > maxGlob ||
@@ -169,8 +170,8 @@ func (s *Service) Dead(ctx context.Context, id string) ([]Delivery, error) {
 	return s.Store.DeadDeliveries(ctx, id, MaxDead)
 }
 
-// Retry makes dead deliveries of a webhook due again: that of a record, or all if recordID is empty. It returns how
-// many. It returns ErrNoneDead if all are meant and there are none, record.ErrNotFound for an unknown webhook or a
+// Retry makes the dead delivery of a record due again, or all of the webhook if recordID is empty, and returns how
+// many. It returns ErrNoneDead if recordID is empty and none is dead, record.ErrNotFound for an unknown webhook or a
 // record without a dead delivery, or an error of the store.
 func (s *Service) Retry(ctx context.Context, id, recordID string) (int64, error) {
 	n, err := s.Store.RetryDeliveries(ctx, id, recordID, s.Now())

@@ -98,8 +98,8 @@ func testChangePassword(t *testing.T, s *store.Store) {
 	expect(t, "a disabled user", s.ChangePassword(ctx, changed, "hash", kept("here"), later), account.ErrChanged)
 }
 
-// Whoever has copied the cookie of the session has nothing of it when the password was changed: not a code that is
-// being made, and no grant by it (RFC 6749 section 10.5).
+// After a change of the password, a copied cookie is worthless: no code and no grant comes from it (RFC 6749 section
+// 10.5).
 func testRenewal(t *testing.T, s *store.Store) {
 	ctx := t.Context()
 	u, c := addUser(t, s, "john.doe"), addClient(t, s, "app")

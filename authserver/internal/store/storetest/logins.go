@@ -332,6 +332,11 @@ func testKnownAddresses(t *testing.T, s *store.Store) {
 	john.expect("after a grant in a known browser", atWork, start, true)
 	john.logIn(service, start)
 	john.expect("of a service", service, start, false)
+	here := john.user
+	here.Login = atHome
+	must(t, s.ChangePassword(t.Context(), here, "hash", kept(""), start))
+	john.expect("where the user chooses a new password", atHome, start, true)
+	john.expect("elsewhere, after that", atWork, start, false)
 	must(t, s.SetPassword(t.Context(), john.user.Username, "hash", start))
 	john.expect("after a new password", atHome, start, false)
 }

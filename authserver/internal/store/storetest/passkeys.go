@@ -42,7 +42,7 @@ func addPasskey(t testing.TB, s *store.Store, u account.User, f secondfactor.Fac
 // byPasskey returns the session of a login by a passkey alone.
 func byPasskey(u account.User, digest, challenge string, f secondfactor.Factor) store.NewSession {
 	return store.NewSession{
-		Digest: digest, User: u, Login: grant.Authentication{Methods: twoFactors},
+		Digest: digest, User: u, Methods: twoFactors,
 		Second: &secondfactor.Completion{
 			UsedFactor: &f, OldSecret: f.Secret, Challenge: challengeOf(challenge), Methods: twoFactors,
 		},

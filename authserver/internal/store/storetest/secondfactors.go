@@ -62,7 +62,7 @@ func sessionOf(t testing.TB, s *store.Store, u account.User) (digest string) {
 	t.Helper()
 	digest = rand.Text()
 	must(t, s.StartSession(t.Context(), store.NewSession{
-		Digest: digest, User: u, Login: grant.Authentication{Methods: twoFactors}, CreatedAt: start,
+		Digest: digest, User: u, Methods: twoFactors, CreatedAt: start,
 		ExpiresAt: start.Add(sessionLength),
 	}))
 	return digest
@@ -84,7 +84,7 @@ func addPending(t testing.TB, s *store.Store, u account.User, digest string) sec
 func completed(u account.User, digest string, c secondfactor.Completion) store.NewSession {
 	c.Pending = digest
 	return store.NewSession{
-		Digest: "session of " + digest, User: u, Login: grant.Authentication{Methods: twoFactors}, Second: &c,
+		Digest: "session of " + digest, User: u, Methods: twoFactors, Second: &c,
 		CreatedAt: start, ExpiresAt: start.Add(sessionLength),
 	}
 }
@@ -102,7 +102,8 @@ func refusesOtherSessions(t *testing.T, s *store.Store, u account.User, another 
 	t.Helper()
 	ctx, f := t.Context(), newFactor(u, "stick")
 	for what, keep := range map[string]string{"ended": "elsewhere", "another user's": another} {
-		wants(t, what, s.AddSecondFactor(ctx, u, secondfactor.Completion{NewFactor: &f}, kept(keep), start), account.ErrChanged)
+		wants(t, what, s.AddSecondFactor(ctx, u, secondfactor.Completion{NewFactor: &f}, kept(keep), start),
+			account.ErrChanged)
 		wants(t, what, s.RemoveSecondFactor(ctx, u, "phone", kept(keep), false, start), account.ErrChanged)
 		wants(t, what, s.ReplaceRecoveryCodes(ctx, u, keep, []string{"d"}, start), account.ErrChanged)
 	}
@@ -110,7 +111,8 @@ func refusesOtherSessions(t *testing.T, s *store.Store, u account.User, another 
 	wants(t, "expired", s.RemoveSecondFactor(ctx, u, "phone", kept("here"), false, late), account.ErrChanged)
 	changed := u
 	changed.PasswordVersion++
-	wants(t, "an earlier password", s.RemoveSecondFactor(ctx, changed, "phone", kept("here"), false, start), account.ErrChanged)
+	wants(t, "an earlier password", s.RemoveSecondFactor(ctx, changed, "phone", kept("here"), false, start),
+		account.ErrChanged)
 }
 
 // A new or removed factor ends all sessions but the one in which that was done.
@@ -201,11 +203,10 @@ func testSessionNeedsSecondStep(t *testing.T, s *store.Store) {
 	_, err := s.StartGrant(ctx, newGrant(u, app))
 	wants(t, "a grant by the password", err, grant.ErrInactive)
 
-	n.Login.Methods = twoFactors
-	n.Login.At = start.Add(-time.Minute)
+	n.Methods = twoFactors
 	must(t, s.StartSession(ctx, n))
 	_, login, err := s.SessionUser(ctx, "session", start)
-	if err != nil || !login.At.Equal(n.Login.At) || login.ACR() != grant.ACRTwoFactors {
+	if err != nil || !login.At.Equal(start) || login.ACR() != grant.ACRTwoFactors {
 		t.Errorf("session %+v, %v", login, err)
 	}
 }
@@ -279,8 +280,9 @@ func testCodeIsUsedOnce(t *testing.T, s *store.Store) {
 	}
 	f := newFactor(u, "phone")
 	f.LastStep++
+	using := secondfactor.Completion{UsedFactor: &f, OldSecret: f.Secret}
 	won := countWinners(t, logins, func(i int) error {
-		return s.StartSession(t.Context(), completed(u, strconv.Itoa(i), secondfactor.Completion{UsedFactor: &f, OldSecret: f.Secret}))
+		return s.StartSession(t.Context(), completed(u, strconv.Itoa(i), using))
 	}, secondfactor.ErrIncorrect)
 	if won != 1 {
 		t.Errorf("%d logins succeed with one code", won)
@@ -288,8 +290,8 @@ func testCodeIsUsedOnce(t *testing.T, s *store.Store) {
 	f.LastStep += 2
 	f.LastUsedAt = start.Add(time.Minute)
 	addPending(t, s, u, "later")
-	must(t, s.StartSession(t.Context(), completed(u, "later", secondfactor.Completion{UsedFactor: &f, OldSecret: f.Secret})))
-	again := completed(u, "later", secondfactor.Completion{UsedFactor: &f, OldSecret: f.Secret})
+	must(t, s.StartSession(t.Context(), completed(u, "later", using)))
+	again := completed(u, "later", using)
 	wants(t, "the login again", s.StartSession(t.Context(), again),
 		secondfactor.ErrPendingUnknown)
 	factors, err := s.SecondFactors(t.Context(), u.ID)
@@ -342,7 +344,7 @@ func testRemoveSecondFactors(t *testing.T, s *store.Store) {
 	addFactor(t, s, u, "phone", "")
 	addFactor(t, s, u, "tablet", "")
 	must(t, s.StartSession(ctx, store.NewSession{
-		Digest: "session", User: u, Login: grant.Authentication{Methods: twoFactors}, CreatedAt: start,
+		Digest: "session", User: u, Methods: twoFactors, CreatedAt: start,
 		ExpiresAt: start.Add(sessionLength),
 	}))
 	if n, err := s.RemoveSecondFactors(ctx, "john", start); err != nil || n != 2 {

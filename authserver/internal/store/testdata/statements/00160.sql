@@ -134,7 +134,7 @@ INSERT INTO recovery_codes (user_id, digest, created_at) VALUES ($1, $2, $3);
 INSERT INTO scopes (name, description) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET description = $2;
 INSERT INTO sealing_keys (kid, sealed, created_at) VALUES ($1, $2, $3) ON CONFLICT (kid) DO UPDATE SET created_at = excluded.created_at;
 INSERT INTO second_factors (id, user_id, kind, name, secret, created_at, last_used_at, last_step) SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE (SELECT COUNT(*) FROM second_factors WHERE user_id = $2 AND kind = $3) < $9 ON CONFLICT (id) DO NOTHING;
-INSERT INTO sessions (digest, user_id, created_at, expires_at, address, agent, methods, auth_time) VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+INSERT INTO sessions (digest, user_id, created_at, expires_at, address, agent, methods) VALUES ($1, $2, $3, $4, $5, $6, $7);
 INSERT INTO sign_ups (digest, email, address, created_at, expires_at) VALUES ($1, $2, $3, $4, $5);
 INSERT INTO used_assertions (digest, expires_at) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING;
 INSERT INTO users (id, username, name, password_hash, password_version, created_at, last_login_at, disabled_at, demo, email, email_verified, group_names, updated_at, language, skeleton) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 WHERE NOT EXISTS (SELECT 1 FROM users WHERE skeleton = $15) ON CONFLICT DO NOTHING;
@@ -221,7 +221,6 @@ SELECT id FROM clients WHERE id = $1 AND (secret_digest = $2 OR (old_secret_dige
 SELECT id FROM clients WHERE id = $1 AND secret_digest <> '';
 SELECT id FROM users WHERE id = $1 AND disabled_at IS NULL;
 SELECT id FROM users WHERE username = $1;
-SELECT id FROM users WHERE username = $1 AND demo = 1 AND password_version = 0;
 SELECT id, email, email_verified, language FROM users WHERE username = $1;
 SELECT id, secret_digest, created_at, source, last_used_at, registration_digest, name, grant_types, scope, first_party, introspects, introspects_for, without_pkce, redirect_uris, id_token_alg, assertion, require_par, exchange_from, exchange_to, post_logout_redirect_uris, backchannel_logout_uri, require_dpop, require_second_factor, admin, old_secret_digest, old_secret_beside, old_secret_until FROM clients WHERE id = $1;
 SELECT id, secret_digest, created_at, source, last_used_at, registration_digest, name, grant_types, scope, first_party, introspects, introspects_for, without_pkce, redirect_uris, id_token_alg, assertion, require_par, exchange_from, exchange_to, post_logout_redirect_uris, backchannel_logout_uri, require_dpop, require_second_factor, admin, old_secret_digest, old_secret_beside, old_secret_until FROM clients WHERE id > $1 ORDER BY id;
@@ -377,6 +376,7 @@ UPDATE users SET last_login_at = last_login_at WHERE id = $3 AND EXISTS (SELECT 
 UPDATE users SET last_login_at = last_login_at WHERE id = $3 AND EXISTS (SELECT 1 FROM links WHERE links.digest = $1 AND users.id = links.user_id AND users.disabled_at IS NULL AND users.email = links.email AND users.password_version = links.password_version AND links.expires_at > $2 AND links.created_at <= $2 + 5 AND (links.kind = 'change_email' OR links.kind = 'verify_email' AND users.email_verified = 0));
 UPDATE users SET last_login_at = last_login_at WHERE id = (SELECT user_id FROM sessions WHERE digest = $1) RETURNING id;
 UPDATE users SET last_login_at = last_login_at WHERE username = $1;
+UPDATE users SET last_login_at = last_login_at WHERE username = $1 AND demo = 1 AND password_version = 0 RETURNING id;
 UPDATE users SET last_login_at = last_login_at WHERE username = $1 RETURNING id;
 UPDATE users SET name = $2, email = $3, email_verified = $4, group_names = $5, updated_at = $6 WHERE id = $1 AND name = $7 AND email = $8 AND email_verified = $9 AND group_names = $10;
 UPDATE users SET name = $2, updated_at = $3 WHERE id = $1 AND disabled_at IS NULL;
