@@ -16,7 +16,7 @@ var previousVersions = []struct{ name, commit string }{
 	{"before OpenID Connect", "79012aa79b810b9596d999153cbb68feecf9ba67"},
 	{"before second factors", "b9fa5e43a94e909565cfb5577d1d6a3e743c3546"},
 	{"before administration", "8b6d155b7e1eaac04c0c798fb4321f52ab3a1ff6"},
-	{"before proofs were kept for accepted requests only", "1be6e5c5bd015e673a9f68a0f7c4332d6666836c"},
+	{"before sessions were renewed in place", "70b744e3cc7a3b9e33b5d042d16f2753da6610d3"},
 }
 
 // Servers of a previous version and of this one run on one database, with the keys of the previous one, while an
