@@ -170,7 +170,7 @@ func why(err error) string {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there"
 	case errors.Is(err, context.DeadlineExceeded):
-		return "it did not respond in time"
+		return "it did not respond in time; --timeout gives it longer"
 	case errors.As(err, &expired) && expired.Reason == x509.Expired:
 		return "its certificate is valid from " + day(expired.Cert.NotBefore) + " to " + day(expired.Cert.NotAfter) + " only"
 	case errors.As(err, &unknown):
