@@ -151,10 +151,11 @@ func (d document) run(t *testing.T, blocks []block) {
 		fmt.Fprintf(&script, "echo '--- %s, line %d:' >&2\n%s", d.name, b.line, b.text)
 	}
 	own := freeAddresses(t, 2) // of an API that the page starts
-	addresses := strings.NewReplacer(
+	here := strings.NewReplacer(
 		"127.0.0.1:9000", r.addresses[0], "127.0.0.1:9001", r.addresses[1],
 		"127.0.0.1:8000", r.addresses[2], "127.0.0.1:8001", r.addresses[3],
 		"127.0.0.1:8080", own[0], "127.0.0.1:8081", own[1],
+		"bin/authserver doctor", "bin/authserver doctor --timeout "+timeout.String(), // this machine may be busy
 	)
 	// curl fails where a server refuses.
 	if err := os.WriteFile(filepath.Join(folder, ".curlrc"), []byte("fail-with-body\n"), 0o600); err != nil {
@@ -162,7 +163,7 @@ func (d document) run(t *testing.T, blocks []block) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), maxPage)
 	defer cancel()
-	shell := exec.CommandContext(ctx, "sh", "-eu", "-c", addresses.Replace(script.String()))
+	shell := exec.CommandContext(ctx, "sh", "-eu", "-c", here.Replace(script.String()))
 	shell.Dir = folder
 	shell.Env = cleanEnv("HOME="+folder, "CURL_HOME="+folder)
 	if out, err := runWithPerson(t, shell, "http://"+r.addresses[0]+"/authorize?"); err != nil {
