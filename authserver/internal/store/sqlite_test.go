@@ -24,9 +24,38 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 )
 
+// TestSQLite runs the conformance suite. The statements that the suite runs are kept, and what it leaves in databases
+// can be copied to PostgreSQL.
 func TestSQLite(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, freshSQLite)
+	version, err := freshSQLite(t).Schema(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var recorder databasetest.Recorder
+	copies := copies{rows: map[string]int64{}}
+	t.Run("suite", func(t *testing.T) {
+		storetest.Run(t, func(t testing.TB) *store.Store {
+			path := storetest.SQLite(t)
+			if copiesHere() {
+				to := freshPostgres(t)
+				t.Cleanup(func() { copies.add(t, path, to) }) // called after the file was closed
+			}
+			s, err := store.OpenRecording(t.Context(), path, &recorder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			closeAtEnd(t, s)
+			return s
+		})
+	})
+	t.Run("statements are kept", func(t *testing.T) { statementsAreKept(t, version, recorder.Statements()) })
+	t.Run("all tables were copied", func(t *testing.T) {
+		if !copiesHere() {
+			t.Skip("long test")
+		}
+		copies.checkAllTables(t)
+	})
 }
 
 func BenchmarkSQLite(b *testing.B) { storetest.Bench(b, freshSQLite) }
@@ -74,6 +103,13 @@ func mustOpen(t testing.TB, path string) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	closeAtEnd(t, s)
+	return s
+}
+
+// closeAtEnd closes a store of SQLite at the end of the test.
+func closeAtEnd(t testing.TB, s *store.Store) {
+	t.Helper()
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -86,7 +122,6 @@ func mustOpen(t testing.TB, path string) *store.Store {
 			}
 		}
 	})
-	return s
 }
 
 // addUser adds a user to the database.
