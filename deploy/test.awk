@@ -1,8 +1,8 @@
 # Reads the output of `go test -v` for any number of packages. It prints one line for a
 # package that passes and the whole output of one that fails. At the end it lists the tests
-# that failed, with the beginning of what each has logged, and counts the tests, subtests
-# included. The reasons of skipped tests go to the file that `reasons` names, except for
-# tests that -short skips.
+# that failed, with the first and the last lines of what each has logged, and counts the
+# tests, subtests included. The reasons of skipped tests go to the file that `reasons`
+# names, except for tests that -short skips.
 
 # flush_package prints the output of a package, without the tests that passed silently.
 function flush_package(    i, run) {
@@ -13,8 +13,17 @@ function flush_package(    i, run) {
 	n = 0
 }
 
-# keep remembers the beginning of what the running test has logged. The logs of servers are left out.
-function keep() { if (kept[test]++ < 20) logged[test] = logged[test] $0 "\n" }
+# keep remembers what the running test has logged. The logs of servers are left out.
+function keep() { logged[test, ++kept[test]] = $0 }
+
+# logged_by returns the first 10 and the last 20 lines that a test has logged.
+function logged_by(name,    i, text) {
+	for (i = 1; i <= kept[name]; i++) {
+		if (i <= 10 || i > kept[name] - 20) text = text logged[name, i] "\n"
+		else if (i == 11) text = text "        [...]\n"
+	}
+	return text
+}
 
 # forget_logs forgets what the tests of a package have logged.
 function forget_logs() { delete kept; delete logged; in_log = 0 }
@@ -26,7 +35,7 @@ function forget_logs() { delete kept; delete logged; in_log = 0 }
 in_log && /^        / && !/^ +(time=|---)/ { keep() }
 
 /^ *--- PASS: / { passed++ }
-/^ *--- FAIL: / { failures[++failed] = $3 "\n" logged[$3] }
+/^ *--- FAIL: / { failures[++failed] = $3 "\n" logged_by($3) }
 
 # A test says why it skips: "left out: WHY" where this machine lacks something, "long test" with -short.
 match($0, /left out: /) { why = substr($0, RSTART + RLENGTH) }

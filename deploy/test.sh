@@ -3,7 +3,7 @@
 #
 #   deploy/test.sh short   what `make test` runs: all tests that are quick
 #   deploy/test.sh all     what `make test-all` and CI run: all tests, with the race detector
-#                          except where they drive the built programs
+#                          except where they drive programs
 #
 # Packages and flags of go test may follow: deploy/test.sh all -run TestCluster ./deploy/e2e
 # The output of packages that fail is shown at their end; the last lines count the tests and
@@ -35,36 +35,41 @@ if [ "$mode" = all ]; then
 	fi
 fi
 
-# Packages that drive the built programs gain nothing from the race detector: the programs are built without it.
-driving=(./deploy/e2e/... ./deploy/bench/... ./deploy/kubernetes/...)
-others=()
-while IFS= read -r dir; do
-	case $dir in */deploy/e2e | */deploy/bench | */deploy/kubernetes) ;; *) others+=("$dir/...") ;; esac
-done < <(go list -m -f '{{.Dir}}')
+# Packages that drive programs gain little from the race detector: what the programs consist of has tests of its own.
+driving=() others=()
+while IFS= read -r package; do
+	case $package in
+	*/deploy/e2e | */deploy/e2e/* | */deploy/bench | */deploy/kubernetes | */cmd/*server) driving+=("$package") ;;
+	*) others+=("$package") ;;
+	esac
+done < <(go list -m -f '{{.Dir}}/...' | xargs go list)
 
 temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT
 CGO_ENABLED=0 go build -o "$temporary/" ./shared/postgrestest/cmd/withpostgres || exit 1
 if [ -z "${HALLPASS_BIN:-}" ] && [ -x bin/authserver ]; then export HALLPASS_BIN=$PWD/bin; fi
 
-# run runs go test with a PostgreSQL server. Flags and packages may follow.
+# The flags of go test:
 #
 # -vet=off: `make lint` runs go vet.
 # -count=1: go test caches results by the code of a package, and does not know that a
 # test runs the programs in HALLPASS_BIN.
 # -parallel 4: many tests wait for a process.
 # -timeout: only for a test that hangs. A slow machine needs more than ten times the usual.
-run() { "$temporary/withpostgres" go test -v -vet=off -count=1 -parallel=4 -timeout=3h "$short" "$@"; }
+flags=(-v -vet=off -count=1 -parallel=4 -timeout=3h "$short")
 
-# run_all runs the tests of all packages. Those that drive programs take longest, and mostly wait: they run beside the
-# others, one package at a time. Their output comes last.
+# run runs go test with a PostgreSQL server. Flags and packages may follow.
+run() { "$temporary/withpostgres" go test "${flags[@]}" "$@"; }
+
+# run_all runs the tests of all packages. Those that drive programs mostly wait: they run beside the others, one package
+# at a time, and with a higher priority, because programs have timeouts. Their output comes last.
 run_all() {
 	local status=0
 	set -m # a process group of its own, so that it can be stopped as a whole
 	CGO_ENABLED=0 run -p=1 "$@" "${driving[@]}" >"$temporary/driving" 2>&1 &
 	set +m
 	trap 'kill -INT -- "-$!"' INT TERM HUP
-	run "$race" "$@" "${others[@]}" || status=$?
+	nice -n 10 "$temporary/withpostgres" go test "${flags[@]}" "$race" "$@" "${others[@]}" || status=$?
 	wait $! || status=$?
 	cat "$temporary/driving"
 	return $status
