@@ -70,6 +70,20 @@ func Rotate(set []byte, s *Successor, now time.Time) ([]byte, error) {
 	return writeSet(doc, append(rotated, s.jwk)...)
 }
 
+// Announce returns a JWK Set with the successor added and everything else unchanged, for an API whose authorization
+// server does not have the successor yet. The error is ErrBadRing or ErrWeakKey if Parse refuses the set, and ErrBadRing
+// if it already has the successor.
+func Announce(set []byte, s *Successor) ([]byte, error) {
+	ring, doc, keys, err := openSet(set)
+	if err != nil {
+		return nil, err
+	}
+	if ring.byID[s.ID] != nil {
+		return nil, fmt.Errorf("%w: it has the key %s already", ErrBadRing, s.ID)
+	}
+	return writeSet(doc, append(keys, s.jwk)...)
+}
+
 // withEnd returns a JWK whose exp is end.
 func withEnd(jwk json.RawMessage, end time.Time) (json.RawMessage, error) {
 	members := map[string]json.RawMessage{}

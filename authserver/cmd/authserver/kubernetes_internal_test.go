@@ -17,6 +17,7 @@ type kubernetes struct {
 	writes   []string          // names, in order
 	between  func(*kubernetes) // called once after the first read, if set
 	answer   map[string]int    // status by method, in place of an answer
+	stuck    string            // the Secret whose patches fail, if set
 }
 
 func (k *kubernetes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -31,6 +32,8 @@ func (k *kubernetes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(k.answer[r.Method])
 	case !ok:
 		w.WriteHeader(http.StatusNotFound)
+	case r.Method == http.MethodPatch && name == k.stuck:
+		w.WriteHeader(http.StatusInternalServerError)
 	case r.Method == http.MethodPatch && r.Header.Get("Content-Type") == "application/merge-patch+json":
 		k.patch(w, r, name)
 	case r.Method == http.MethodGet:

@@ -24,7 +24,7 @@ type keyRotateCommand struct {
 	SignsAfter  *time.Duration `help:"Time until the new key signs. Every server and API must have it by then. Defaults to 5m for HS256, whose keys are in files, and to 20m for other algorithms, because libraries cache published keys for up to 15 minutes."`
 	Lifetime    time.Duration  `name:"access-token-lifetime" env:"HALLPASS_ACCESS_TOKEN_LIFETIME" default:"30m" help:"Lifetime of access tokens, as set for serve. The previous keys verify until their last token has expired (${default})."`
 	Later       bool           `help:"Rotate without --also. Run 'key export' for the API's file before the new key signs."`
-	Compromised bool           `help:"The previous keys have leaked: the new keys sign at once, and all issued access tokens become invalid. Without --api, all keys of the file are replaced, also those of single APIs."`
+	Compromised bool           `help:"The previous keys have leaked: the new keys sign at once, and all issued access tokens become invalid. Without --api, all keys of the file are replaced, also those of single APIs. Keep an authorization server running meanwhile: it makes the secrets of second factors readable with the new keys."`
 }
 
 // Help explains who has to do something.
@@ -93,11 +93,16 @@ func (c *keyRotateCommand) write(streams program.Streams, p *keyfile.Prepared) e
 	if err := p.Write(func(path string) { fmt.Fprintf(streams.Out, "%s: rotated\n", path) }); err != nil {
 		return err
 	}
+	c.report(streams, p)
+	return nil
+}
+
+// report says which keys were added, and what is left to do.
+func (c *keyRotateCommand) report(streams program.Streams, p *keyfile.Prepared) {
 	for _, next := range p.Keys() {
 		fmt.Fprintln(streams.Out, describeSuccessor(next))
 	}
 	fmt.Fprint(streams.Err, c.note(p))
-	return nil
 }
 
 // describeSuccessor says what a new key is and when it signs.

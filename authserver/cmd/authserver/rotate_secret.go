@@ -30,7 +30,7 @@ type keyRotateSecretCommand struct {
 // Help says what the command needs.
 func (c *keyRotateSecretCommand) Help() string {
 	return `It is for a Kubernetes CronJob, whose service account may get and patch these Secrets. The keys are in
-their entry keys.json. It does what 'key rotate' does to files, and writes the API's Secret first.
+their entry keys.json. It does what 'key rotate' does to files: the API's Secret gets the new key first.
 It refuses to overwrite a change that somebody else made meanwhile.`
 }
 
@@ -52,7 +52,8 @@ func (c *keyRotateSecretCommand) files(folder string) *keyRotateCommand {
 	}
 }
 
-// Run copies the Secrets to files, rotates those, and writes them back. The folder should be in memory.
+// Run copies the Secrets to files, prepares the rotation of those, and writes to the Secrets what it would write to the
+// files. The folder should be in memory.
 func (c *keyRotateSecretCommand) Run(ctx context.Context, streams program.Streams) (err error) {
 	client, err := kubesecret.InPod(os.Getenv, accountFolder)
 	if err != nil {
@@ -63,26 +64,39 @@ func (c *keyRotateSecretCommand) Run(ctx context.Context, streams program.Stream
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	server := &secretFile{client: client, name: c.Secret, path: filepath.Join(folder, secretEntry)}
-	files := []*secretFile{server} // that of the API comes first, so that it knows a key before it signs
-	if c.APISecret != "" {
-		api := &secretFile{client: client, name: c.APISecret, path: apiKeys{}.path(server.path)}
-		files = []*secretFile{api, server}
-	}
-	for _, file := range files {
-		if err := file.read(ctx); err != nil {
-			return unchanged(err)
-		}
-	}
-	if err := c.files(folder).Run(streams); err != nil {
+	if folder, err = filepath.EvalSymlinks(folder); err != nil {
 		return err
 	}
-	for _, file := range files {
-		if err := file.write(ctx); err != nil {
-			return err
-		}
-		fmt.Fprintf(streams.Out, "Secret %s: rotated\n", file.name)
+	files := map[string]*secretFile{}
+	add := func(name, path string) error {
+		files[path] = &secretFile{client: client, name: name, path: path}
+		return files[path].read(ctx)
 	}
+	command := c.files(folder)
+	if c.APISecret != "" {
+		err = add(c.APISecret, apiKeys{}.path(command.Path))
+	}
+	if err == nil {
+		err = add(c.Secret, command.Path)
+	}
+	if err != nil {
+		return unchanged(err)
+	}
+	p, err := command.rotation().Prepare(time.Now())
+	if err != nil {
+		return unchanged(err)
+	}
+	defer p.Discard()
+	for _, step := range p.Steps() {
+		file := files[step.Path]
+		if err := file.client.Set(ctx, file.secret, secretEntry, step.Content); err != nil {
+			return step.Explain(err)
+		}
+		if step.Last {
+			fmt.Fprintf(streams.Out, "Secret %s: rotated\n", file.name)
+		}
+	}
+	command.report(streams, p)
 	return nil
 }
 
@@ -104,13 +118,4 @@ func (f *secretFile) read(ctx context.Context) (err error) {
 		return err
 	}
 	return os.WriteFile(f.path, keys, 0o600)
-}
-
-// write copies the file to the Secret.
-func (f *secretFile) write(ctx context.Context) error {
-	keys, err := os.ReadFile(f.path)
-	if err != nil {
-		return err
-	}
-	return f.client.Set(ctx, f.secret, secretEntry, keys)
 }

@@ -17,6 +17,8 @@ type change struct {
 	keys []*keyring.Successor
 	// contents are the new contents of the files.
 	contents [][]byte
+	// announced are contents of the files that have the new keys besides all earlier ones.
+	announced [][]byte
 	// uncovered are the new keys that an API's file needs and that are in none of the files.
 	uncovered []*keyring.Successor
 	// added is the first key for ID tokens, if the server's file had none.
@@ -64,11 +66,9 @@ func (c Rotation) rotate(files []*Replacement, now time.Time) (r change, err err
 		r.uncovered = slices.DeleteFunc(slices.Clone(r.keys), (*keyring.Successor).ForIDTokens)
 	}
 	for _, file := range files {
-		set, err := r.add(file, file == server, now)
-		if err != nil {
+		if err := r.add(file, file == server, now); err != nil {
 			return change{}, InFile(file.path, err)
 		}
-		r.contents = append(r.contents, set)
 	}
 	return r, c.complete(&r, ring, now)
 }
@@ -127,14 +127,14 @@ func (c Rotation) audiences(ring *keyring.Ring) (all []string) {
 	return all
 }
 
-// add returns the content of a file with those new keys that replace one in it: all of them for the
-// server's file, and at least one without its private half for an API's.
-func (r *change) add(file *Replacement, isServer bool, now time.Time) ([]byte, error) {
+// add adds the contents of a file with those new keys that replace one in it: all of them for the server's file, and at
+// least one without its private half for an API's.
+func (r *change) add(file *Replacement, isServer bool, now time.Time) error {
 	ring, err := keyring.Parse(file.content)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	set := file.content
+	set, announced := file.content, file.content
 	for i, next := range r.keys {
 		replaces := slices.ContainsFunc(ring.Keys(), func(k *keyring.Key) bool { return k.Audience == next.Audience })
 		last := i == len(r.keys)-1 && bytes.Equal(set, file.content) // must fail rather than change nothing
@@ -144,14 +144,18 @@ func (r *change) add(file *Replacement, isServer bool, now time.Time) ([]byte, e
 		if !isServer {
 			r.uncovered = slices.DeleteFunc(r.uncovered, func(k *keyring.Successor) bool { return k == next })
 			if next, err = next.ForAPI(); err != nil {
-				return nil, err
+				return err
 			}
 		}
+		if announced, err = keyring.Announce(announced, next); err != nil {
+			return err
+		}
 		if set, err = keyring.Rotate(set, next, now); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return set, nil
+	r.contents, r.announced = append(r.contents, set), append(r.announced, announced)
+	return nil
 }
 
 // successor returns the new key. Its algorithm defaults to that of the newest key.

@@ -38,12 +38,7 @@ func Replace(path string) (r *Replacement, err error) {
 	if r.info, err = Regular(path); err != nil {
 		return nil, err
 	}
-	r.next, err = os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf(
-			"%s.new exists: %w %s, or was killed; remove the file if none is running", path, ErrBusy, path)
-	}
-	if err != nil {
+	if err = r.begin(); err != nil {
 		return nil, err
 	}
 	if r.content, err = os.ReadFile(path); err != nil {
@@ -51,6 +46,15 @@ func Replace(path string) (r *Replacement, err error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// begin creates the .new file.
+func (r *Replacement) begin() (err error) {
+	r.next, err = os.OpenFile(r.path+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		err = fmt.Errorf("%s.new exists: %w %s, or was killed; remove the file if none is running", r.path, ErrBusy, r.path)
+	}
+	return err
 }
 
 // Discard removes the .new file. It does nothing after Write has succeeded.
@@ -61,8 +65,14 @@ func (r *Replacement) Discard() {
 	}
 }
 
-// Write replaces the content of the file. The file keeps its mode and owner.
+// Write replaces the content of the file, which keeps its mode and owner. It can be called again. It returns ErrBusy if
+// another program has begun to replace the file since.
 func (r *Replacement) Write(content []byte) error {
+	if r.next == nil {
+		if err := r.begin(); err != nil {
+			return err
+		}
+	}
 	_, err := r.next.Write(content)
 	if owner, ok := r.info.Sys().(*syscall.Stat_t); ok && err == nil {
 		err = r.next.Chown(int(owner.Uid), int(owner.Gid))

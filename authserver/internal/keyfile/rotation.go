@@ -67,8 +67,9 @@ type Rotation struct {
 
 // Prepared is a rotation that Write writes. No other program can change its files meanwhile.
 type Prepared struct {
-	rotation Rotation
-	files    []*Replacement
+	rotation  Rotation
+	files     []*Replacement
+	isCreated bool // the default API's file, by Create
 	change
 }
 
@@ -111,17 +112,67 @@ func (p *Prepared) Create() (path string, err error) {
 	if p.created == nil {
 		return "", nil
 	}
-	return p.rotation.APIPath, Create(p.rotation.APIPath, p.created)
+	if err := Create(p.rotation.APIPath, p.created); err != nil {
+		return "", err
+	}
+	p.isCreated = true
+	return p.rotation.APIPath, nil
 }
 
-// Write writes the files, and calls wrote with the path of each. The files of APIs come first, so that they know a key
-// before it signs. Call Create before.
-func (p *Prepared) Write(wrote func(path string)) error {
-	for i, file := range p.files {
-		if err := file.Write(p.contents[i]); err != nil {
-			return err
+// Step is one write of a rotation.
+type Step struct {
+	// Path is the file, with links resolved, and Content what is written to it.
+	Path    string
+	Content []byte
+	// Last says that the file is not written again.
+	Last bool
+
+	// left is what is wrong if this step fails after others; "" if nothing is.
+	left string
+}
+
+// Explain returns the error of a step that failed, with what is left half done and what to do.
+func (s Step) Explain(err error) error {
+	if s.left == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", s.left, err)
+}
+
+// Steps returns what is written, in this order. After each step, APIs accept what the server signs: the files of APIs
+// get the new keys before the server's file does, and an end for the previous keys after it. If keys have leaked, the
+// server's file comes first: nothing changes if it cannot be written.
+func (p *Prepared) Steps() []Step {
+	last := len(p.files) - 1
+	var first, ends []Step
+	for i, file := range p.files[:last] {
+		end := Step{Path: file.path, Content: p.contents[i], Last: true}
+		if p.rotation.Compromised {
+			end.left = "the server has new keys, and this API refuses their tokens and accepts those of the leaked ones: " +
+				"run the command again"
+		} else {
+			first = append(first, Step{Path: file.path, Content: p.announced[i]})
+			end.left = "the keys are rotated, but in this file the previous ones have no end before the next rotation"
 		}
-		wrote(file.path)
+		ends = append(ends, end)
+	}
+	return append(append(first, Step{Path: p.files[last].path, Content: p.Content(), Last: true}), ends...)
+}
+
+// Write writes the files step by step, and calls wrote with the path of each. Call Create before: what it has created
+// is removed again if the server's file, which is then the only other one, cannot be written.
+func (p *Prepared) Write(wrote func(path string)) error {
+	for _, step := range p.Steps() {
+		i := slices.IndexFunc(p.files, func(r *Replacement) bool { return r.path == step.Path })
+		if err := p.files[i].Write(step.Content); err != nil {
+			if p.isCreated {
+				err = errors.Join(err, os.Remove(p.rotation.APIPath))
+			}
+			return step.Explain(err)
+		}
+		if step.Last {
+			wrote(step.Path)
+		}
 	}
 	return nil
 }

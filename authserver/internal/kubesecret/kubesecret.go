@@ -113,8 +113,8 @@ func (s *Secret) Entry(entry string) ([]byte, error) {
 	return value, nil
 }
 
-// Set replaces an entry of a Secret that was read by Get. It fails, and changes nothing, if the Secret was changed
-// since.
+// Set replaces an entry of a Secret that was read by Get, and can be called again. It fails, and changes nothing, if
+// somebody else has changed the Secret since.
 func (c *Client) Set(ctx context.Context, s *Secret, entry string, value []byte) error {
 	var change object
 	change.Metadata.ResourceVersion = s.version // then the API server refuses a change of another version
@@ -123,7 +123,11 @@ func (c *Client) Set(ctx context.Context, s *Secret, entry string, value []byte)
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, http.MethodPatch, s.name, body, nil)
+	if err := c.do(ctx, http.MethodPatch, s.name, body, &change); err != nil {
+		return err
+	}
+	s.version, s.data = change.Metadata.ResourceVersion, change.Data
+	return nil
 }
 
 // do sends a request about a Secret and decodes the response into result, unless that is nil.
