@@ -103,11 +103,11 @@ func (c *restoreCommand) begin(ctx context.Context, streams program.Streams, d s
 // finish replaces the keys and says what is left to do.
 func (c *restoreCommand) finish(ctx context.Context, streams program.Streams, keys *keyfile.Prepared) error {
 	if keys == nil {
-		fmt.Fprint(streams.Err, "note: run 'authserver key rotate --compromised KEYS' before the servers start, or change "+
-			"HALLPASS_TOKEN_SECRET: it also ends tokens of an epoch that this copy does not know\n")
+		fmt.Fprint(streams.Err, "note: run 'authserver restore --new-epoch --keys-file KEYS' before the servers start, or "+
+			"change HALLPASS_TOKEN_SECRET: it also ends tokens of an epoch that this copy does not know\n")
 	} else if err := c.replaceKeys(ctx, streams, keys); err != nil {
-		return fmt.Errorf("the database is restored; run 'authserver key rotate --compromised %s' before the servers start, "+
-			"because the keys are not replaced: %w", c.KeysFile, err)
+		return fmt.Errorf("the database is restored, but not all keys are replaced: run 'authserver restore --new-epoch "+
+			"--keys-file %s' before the servers start: %w", c.KeysFile, err)
 	}
 	fmt.Fprint(streams.Err, "note: repeat what was changed after the copy was made: users that were disabled or deleted, "+
 		"passwords and client secrets\n"+
@@ -115,7 +115,8 @@ func (c *restoreCommand) finish(ctx context.Context, streams program.Streams, ke
 	return nil
 }
 
-// replaceKeys replaces the keys. It seals the key of second factors with the new ones first, so that they can be read.
+// replaceKeys replaces the keys. The secrets of second factors can be read before and after, and if the files cannot be
+// written: their key is first sealed with the new keys too, and what the previous keys open is deleted last.
 func (c *restoreCommand) replaceKeys(ctx context.Context, streams program.Streams, keys *keyfile.Prepared) error {
 	before, err := keyfile.ReadRing(c.KeysFile)
 	if err != nil {
@@ -125,18 +126,20 @@ func (c *restoreCommand) replaceKeys(ctx context.Context, streams program.Stream
 	if err != nil {
 		return err
 	}
-	err = withStore(ctx, c.Database, func(s *store.Store) error {
-		return secondfactor.Reseal(ctx, s, before, after, time.Now())
+	return withStore(ctx, c.Database, func(s *store.Store) error {
+		err := secondfactor.Reseal(ctx, s, before, after, time.Now())
+		sealed := errors.Is(err, secondfactor.ErrSealed)
+		if sealed {
+			fmt.Fprintln(streams.Err, "note: the keys in "+c.KeysFile+" cannot read the secrets of second factors in this copy: "+
+				"users log in with recovery codes, or 'authserver user set USERNAME --remove-second-factors' removes them")
+		} else if err != nil {
+			return err
+		}
+		if err := c.rotation().write(streams, keys); err != nil || sealed {
+			return err
+		}
+		return secondfactor.Forget(ctx, s, after, time.Now())
 	})
-	if errors.Is(err, secondfactor.ErrSealed) {
-		fmt.Fprintln(streams.Err, "note: the keys in "+c.KeysFile+" cannot read the secrets of second factors in this copy: "+
-			"users log in with recovery codes, or 'authserver user set USERNAME --remove-second-factors' removes them")
-		err = nil
-	}
-	if err != nil {
-		return err
-	}
-	return c.rotation().write(streams, keys)
 }
 
 // startEpoch begins the epoch and returns how many logins that ended.

@@ -281,10 +281,31 @@ func sealers(ring *keyring.Ring) []*keyring.Key {
 	return secrets
 }
 
-// Reseal opens the vault with one ring and seals its key with another one, for a command that replaces the keys at
-// once. What only the first ring opens is deleted. It does nothing if there is no vault yet. It returns ErrSealed or an
-// error of ctx or the store.
+// Reseal opens the vault with one ring and seals its key with another one too, for a command that replaces the keys at
+// once. Both rings open it until Forget is called, which is after the new keys are in their file. It does nothing if
+// there is no vault yet. It returns ErrSealed or an error of ctx or the store.
 func Reseal(ctx context.Context, store VaultStore, from, to *keyring.Ring, now time.Time) error {
+	return reseal(ctx, store, from, to, nil, now)
+}
+
+// Forget deletes what only other rings open, after Reseal. No server may run meanwhile whose keys are newer. It returns
+// ErrSealed if the ring does not open the vault, or an error of ctx or the store.
+func Forget(ctx context.Context, store VaultStore, ring *keyring.Ring, now time.Time) error {
+	stored, err := store.SealedKeys(ctx, nil, false, now)
+	if err != nil {
+		return err
+	}
+	var others []string
+	for _, s := range stored {
+		if !slices.ContainsFunc(sealers(ring), func(k *keyring.Key) bool { return k.ID == s.KeyID }) {
+			others = append(others, s.KeyID)
+		}
+	}
+	return reseal(ctx, store, ring, ring, others, now)
+}
+
+// reseal opens the vault with one ring, seals its key with another one, and deletes the copies for the given kids.
+func reseal(ctx context.Context, store VaultStore, from, to *keyring.Ring, gone []string, now time.Time) error {
 	stored, err := store.SealedKeys(ctx, nil, false, now)
 	if err != nil || len(stored) == 0 {
 		return err
@@ -297,7 +318,7 @@ func Reseal(ctx context.Context, store VaultStore, from, to *keyring.Ring, now t
 	if err != nil {
 		return err
 	}
-	added, err := store.AddSealedKeys(ctx, known, sealed, gone(from, to), now)
+	added, err := store.AddSealedKeys(ctx, known, sealed, gone, now)
 	if err == nil && !added {
 		err = errors.New("a server is changing the key of second factors: stop it")
 	}

@@ -114,12 +114,22 @@ func TestVaultFollowsRotations(t *testing.T) {
 	// A command that replaces the keys while no server runs.
 	from, to := k.ring, newRing(t, keyring.EdDSA)
 	must(t, secondfactor.Reseal(t.Context(), s, from, to, noon))
+	for name, ring := range map[string]*keyring.Ring{"previous": from, "new": to} { // the files may not be written yet
+		if text, err := newVault(s, &keys{ring}).Open(t.Context(), sealed, "p"); err != nil || text != "the secret" {
+			t.Errorf("after Reseal, with the %s keys: %q, %v", name, text, err)
+		}
+	}
+	must(t, secondfactor.Reseal(t.Context(), s, from, newRing(t, keyring.EdDSA), noon)) // for keys that are never used
+	must(t, secondfactor.Forget(t.Context(), s, to, noon))
 	if stored, err := s.SealedKeys(t.Context(), nil, false, noon); err != nil || len(stored) != 1 {
 		t.Errorf("keys that were removed still open the vault: %v, %v", stored, err)
 	}
 	k.ring = to
 	if text, err := newVault(s, k).Open(t.Context(), sealed, "p"); err != nil || text != "the secret" {
-		t.Errorf("after Reseal: %q, %v", text, err)
+		t.Errorf("after Forget: %q, %v", text, err)
+	}
+	if err := secondfactor.Forget(t.Context(), s, from, noon); !errors.Is(err, secondfactor.ErrSealed) {
+		t.Errorf("Forget for keys that do not open the vault: %v", err)
 	}
 	err = secondfactor.Reseal(t.Context(), s, newRing(t, keyring.EdDSA), to, noon)
 	if !errors.Is(err, secondfactor.ErrSealed) {
