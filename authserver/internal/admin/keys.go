@@ -34,6 +34,8 @@ type KeyFiles struct {
 var (
 	// ErrNoKeysFile means that the key is a secret in a setting, so there is no file.
 	ErrNoKeysFile = errors.New("the key is the secret of HALLPASS_TOKEN_SECRET: there is no file with keys")
+	// ErrBadRotation means that a rotation asks for what cannot be. The text says what.
+	ErrBadRotation = errors.New("these keys cannot be rotated")
 	// ErrKeysElsewhere means that this server cannot change the keys. The text says which command does.
 	ErrKeysElsewhere = errors.New("this server cannot rotate its keys")
 )
@@ -100,16 +102,27 @@ type RotateKey struct {
 	Compromised bool
 }
 
+// Validate returns ErrBadRotation for keys of ID tokens that would be those of an API, or a shared secret.
+func (r RotateKey) Validate() error {
+	if r.IDTokens && (r.API != "" || r.Algorithm == keyring.HS256) {
+		return fmt.Errorf("%w: no API has the keys of ID tokens, and they are key pairs: leave out the API, and choose "+
+			"RS256, ES256 or EdDSA", ErrBadRotation)
+	}
+	return nil
+}
+
 // RotateSigningKeys adds keys that replace those of this server, and returns them. Running servers read the files again
-// within seconds. It returns ErrNoKeysFile, ErrKeysElsewhere if the files cannot be changed here, keyfile.ErrBusy, or
-// an error of keyfile.Rotation.Prepare.
+// within seconds. It returns ErrBadRotation, ErrNoKeysFile, ErrKeysElsewhere if the files cannot be changed here,
+// keyfile.ErrBusy, or an error of keyfile.Rotation.Prepare.
 func (s *Service) RotateSigningKeys(ctx context.Context, r RotateKey) ([]*keyring.Successor, error) {
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
 	switch k := s.Keys; {
 	case k.Path == "":
 		return nil, ErrNoKeysFile
 	case inKubernetes(k.Path):
-		return nil, fmt.Errorf("%w: they are in a Kubernetes Secret: run 'authserver key rotate-secret SECRET%s' in a pod "+
-			"whose service account may patch it", ErrKeysElsewhere, r.flags("rotate-secret"))
+		return nil, fmt.Errorf("%w: they are in a Kubernetes Secret: %s", ErrKeysElsewhere, r.forSecret())
 	case k.Copied:
 		return nil, fmt.Errorf("%w: other machines may have copies of %s: run '%s' on the machine where the file is made, "+
 			"and copy it", ErrKeysElsewhere, k.Path, r.command(k.Path))
@@ -184,17 +197,10 @@ func (s *Service) explain(r RotateKey, err error) error {
 
 // command returns the command line that does the same.
 func (r RotateKey) command(path string) string {
-	return "authserver key rotate " + path + r.flags("rotate")
-}
-
-// flags returns the flags of 'key rotate', or of 'key rotate-secret', which has fewer.
-func (r RotateKey) flags(command string) string {
 	var b strings.Builder
+	b.WriteString("authserver key rotate " + path)
 	if r.IDTokens {
 		b.WriteString(" --id-tokens")
-	}
-	if command != "rotate" {
-		return b.String()
 	}
 	if r.API != "" {
 		b.WriteString(" --api " + r.API)
@@ -206,6 +212,19 @@ func (r RotateKey) flags(command string) string {
 		b.WriteString(" --compromised")
 	}
 	return b.String()
+}
+
+// forSecret says how to do the same with a Kubernetes Secret. The command for Secrets replaces keys on time only.
+func (r RotateKey) forSecret() string {
+	switch {
+	case r.Compromised || r.API != "" || r.Algorithm != "":
+		return "copy it to a file, run '" + r.command("keys.json") + "', and put the file back, as " +
+			"deploy/kubernetes/README.md says in 'Keys and their rotation'"
+	case r.IDTokens:
+		return "run 'authserver key rotate-secret SECRET --id-tokens' in a pod whose service account may patch it"
+	}
+	return "run 'authserver key rotate-secret SECRET' in a pod whose service account may patch it, with --api-secret if " +
+		"the API has a Secret with its keys"
 }
 
 // inKubernetes reports whether the file is in the volume of a Kubernetes Secret, whose files are links into a folder

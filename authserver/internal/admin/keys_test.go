@@ -119,16 +119,28 @@ func TestKeysElsewhere(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		files admin.KeyFiles
+		asked admin.RotateKey
 		want  error
 		says  string
 	}{
-		"copies":     {copied, admin.ErrKeysElsewhere, "'authserver key rotate " + copied.Path + " --compromised'"},
-		"Kubernetes": {kubernetes, admin.ErrKeysElsewhere, "'authserver key rotate-secret SECRET'"},
-		"no file":    {admin.KeyFiles{}, admin.ErrNoKeysFile, "HALLPASS_TOKEN_SECRET"},
+		"copies": {copied, admin.RotateKey{Compromised: true}, admin.ErrKeysElsewhere,
+			"'authserver key rotate " + copied.Path + " --compromised'"},
+		"Kubernetes": {kubernetes, admin.RotateKey{}, admin.ErrKeysElsewhere, "'authserver key rotate-secret SECRET'"},
+		"Kubernetes, ID tokens": {kubernetes, admin.RotateKey{IDTokens: true}, admin.ErrKeysElsewhere,
+			"'authserver key rotate-secret SECRET --id-tokens'"},
+		"Kubernetes, leaked": {kubernetes, admin.RotateKey{Compromised: true}, admin.ErrKeysElsewhere,
+			"'authserver key rotate keys.json --compromised'"},
+		"Kubernetes, one API": {kubernetes, admin.RotateKey{API: "https://a.example"}, admin.ErrKeysElsewhere,
+			"'authserver key rotate keys.json --api https://a.example'"},
+		"no file": {admin.KeyFiles{}, admin.RotateKey{}, admin.ErrNoKeysFile, "HALLPASS_TOKEN_SECRET"},
+		"ID tokens of an API": {keys(t), admin.RotateKey{IDTokens: true, API: "https://a.example"}, admin.ErrBadRotation,
+			"leave out the API"},
+		"ID tokens with a secret": {keys(t), admin.RotateKey{IDTokens: true, Algorithm: keyring.HS256}, admin.ErrBadRotation,
+			"choose RS256"},
 	} {
 		s := newService(t)
 		s.Keys = tt.files
-		_, err := s.RotateSigningKeys(t.Context(), admin.RotateKey{Compromised: true})
+		_, err := s.RotateSigningKeys(t.Context(), tt.asked)
 		if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: got error %v, want %v that says %s", name, err, tt.want, tt.says)
 		}
