@@ -69,6 +69,43 @@ func TestRegisterClient(t *testing.T) {
 	}
 }
 
+// A client whose last API was deleted has no API until a change asks for one, also if an earlier version has left it
+// with introspection but no API.
+func TestClientWithoutItsAPI(t *testing.T) {
+	t.Parallel()
+	s, ctx := newService(t), t.Context()
+	api := resource.API{Audience: "https://api.example", Scope: oauth.Scope{"a"}}
+	if _, err := s.RegisterAPI(ctx, api); err != nil {
+		t.Fatal(err)
+	}
+	gateway := web
+	gateway.ID, gateway.IntrospectsFor = "gateway", []string{api.Audience}
+	c, _, err := s.RegisterClient(ctx, gateway)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.ID, c.IntrospectsFor = "earlier", nil // it introspects
+	if err := s.Store.CreateClient(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.DeleteAPI(ctx, api.Audience, nil); err != nil {
+		t.Fatal(err)
+	}
+	name, yes := "Other", true
+	for id, introspects := range map[string]bool{"gateway": false, "earlier": true} {
+		was, is, err := s.ChangeClient(ctx, id, admin.ClientPatch{Name: &name}, nil)
+		if err != nil || len(was.IntrospectsFor)+len(is.IntrospectsFor) > 0 ||
+			was.Introspects != introspects || is.Introspects != introspects {
+			t.Errorf("%s introspects %t for %v, then %t for %v (%v)",
+				id, was.Introspects, was.IntrospectsFor, is.Introspects, is.IntrospectsFor, err)
+		}
+		_, is, err = s.ChangeClient(ctx, id, admin.ClientPatch{Introspects: &yes}, nil)
+		if err != nil || !is.Introspects || !cmp.Equal(is.IntrospectsFor, []string{client.DefaultAPI}) {
+			t.Errorf("%s is asked to, and introspects %t for %v (%v)", id, is.Introspects, is.IntrospectsFor, err)
+		}
+	}
+}
+
 // An outage while the APIs of a client are looked up is not a mistake in the input.
 func TestClientDuringOutage(t *testing.T) {
 	t.Parallel()

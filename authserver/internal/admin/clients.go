@@ -236,7 +236,7 @@ func (p ClientPatch) setIntrospection(c *client.Client) {
 		c.Introspects = len(p.IntrospectsFor) > 0
 	case !c.Introspects:
 		c.IntrospectsFor = nil
-	case len(c.IntrospectsFor) == 0:
+	case p.Introspects != nil && len(c.IntrospectsFor) == 0: // another change gives no API, also if the last was deleted
 		c.IntrospectsFor = []string{client.DefaultAPI}
 	}
 }

@@ -149,7 +149,8 @@ func (s *Store) DeleteAPI(ctx context.Context, audience string, now time.Time) e
 }
 
 // forgetAPI deletes what was allowed for an API: codes, consents, and that clients may introspect
-// its tokens. It counts the consents as revoked. Codes go first: that waits for those that are
+// its tokens or exchange them. A client that may introspect those of no other API no longer
+// introspects. It counts the consents as revoked. Codes go first: that waits for those that are
 // being redeemed, whose grants are then found.
 func (s *Store) forgetAPI(ctx context.Context, tx transaction, audience string) error {
 	_, err := changed(ctx, tx, "delete codes",
@@ -171,16 +172,21 @@ func (s *Store) forgetAPI(ctx context.Context, tx transaction, audience string) 
 		return err
 	}
 	_, err = changed(ctx, tx, "end introspection",
-		"UPDATE clients SET introspects_for = TRIM(REPLACE(' ' || introspects_for || ' ', ' ' || $1 || ' ', ' ')) "+
+		"UPDATE clients SET introspects_for = "+withoutAPI("introspects_for")+", "+
+			"introspects = CASE WHEN "+withoutAPI("introspects_for")+" = '' THEN 0 ELSE introspects END "+
 			"WHERE introspects_for <> ''", audience)
 	if err != nil {
 		return err
 	}
 	_, err = changed(ctx, tx, "end exchanges",
-		"UPDATE clients SET exchange_from = TRIM(REPLACE(' ' || exchange_from || ' ', ' ' || $1 || ' ', ' ')), "+
-			"exchange_to = TRIM(REPLACE(' ' || exchange_to || ' ', ' ' || $1 || ' ', ' ')) "+
+		"UPDATE clients SET exchange_from = "+withoutAPI("exchange_from")+", exchange_to = "+withoutAPI("exchange_to")+" "+
 			"WHERE exchange_from <> '' OR exchange_to <> ''", audience)
 	return err
+}
+
+// withoutAPI returns the SQL of a list of audiences without $1.
+func withoutAPI(column string) string {
+	return "TRIM(REPLACE(' ' || " + column + " || ' ', ' ' || $1 || ' ', ' '))"
 }
 
 // whyNotDeleted returns resource.ErrDefault for the default API, and record.ErrNotFound for

@@ -55,6 +55,9 @@ func testAPIForgotten(t *testing.T, s *store.Store) {
 	gateway := newClient("gateway")
 	gateway.Introspects, gateway.IntrospectsFor = true, []string{client.DefaultAPI, audience, elsewhere}
 	must(t, s.CreateClient(ctx, gateway))
+	ofOne := newClient("of.one")
+	ofOne.Introspects, ofOne.IntrospectsFor = true, []string{audience}
+	must(t, s.CreateClient(ctx, ofOne))
 	for _, api := range []string{audience, elsewhere} {
 		must(t, s.AddConsent(ctx, john.ID, app.ID, api, oauth.Scope{"profile"}, start))
 	}
@@ -80,6 +83,8 @@ func testAPIForgotten(t *testing.T, s *store.Store) {
 	}, left)
 	gateway.IntrospectsFor = []string{client.DefaultAPI, elsewhere}
 	expectClient(t, s, gateway)
+	ofOne.Introspects, ofOne.IntrospectsFor = false, nil
+	expectClient(t, s, ofOne)
 }
 
 // Whatever the order of a revocation and of redemptions, no grant stays active.
