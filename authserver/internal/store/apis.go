@@ -184,9 +184,10 @@ func (s *Store) forgetAPI(ctx context.Context, tx transaction, audience string) 
 	return err
 }
 
-// withoutAPI returns the SQL of a list of audiences without $1.
+// withoutAPI returns the SQL of a list of audiences without $1, which the list may have more than once.
 func withoutAPI(column string) string {
-	return "TRIM(REPLACE(' ' || " + column + " || ' ', ' ' || $1 || ' ', ' '))"
+	apart := "' ' || REPLACE(" + column + ", ' ', '  ') || ' '" // each audience has a space of its own on both sides
+	return "TRIM(REPLACE(REPLACE(" + apart + ", ' ' || $1 || ' ', ''), '  ', ' '))"
 }
 
 // whyNotDeleted returns resource.ErrDefault for the default API, and record.ErrNotFound for

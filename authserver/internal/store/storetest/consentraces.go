@@ -53,7 +53,7 @@ func testAPIForgotten(t *testing.T, s *store.Store) {
 	addAPI(t, s, audience)
 	addAPI(t, s, elsewhere)
 	gateway := newClient("gateway")
-	gateway.Introspects, gateway.IntrospectsFor = true, []string{client.DefaultAPI, audience, elsewhere}
+	gateway.Introspects, gateway.IntrospectsFor = true, []string{client.DefaultAPI, audience, audience, elsewhere}
 	must(t, s.CreateClient(ctx, gateway))
 	ofOne := newClient("of.one")
 	ofOne.Introspects, ofOne.IntrospectsFor = true, []string{audience}

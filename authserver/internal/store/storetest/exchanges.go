@@ -189,7 +189,7 @@ func testExchangeOfDeletedAPI(t *testing.T, s *store.Store) {
 	addAPI(t, s, "https://a.example")
 	addAPI(t, s, "https://b.example")
 	c := newClient("orders")
-	c.ExchangeFrom = []string{"https://a.example", client.DefaultAPI}
+	c.ExchangeFrom = []string{"https://a.example", "https://a.example", client.DefaultAPI}
 	c.ExchangeTo = []string{"https://b.example", "https://a.example"}
 	must(t, s.CreateClient(t.Context(), c))
 	expectClient(t, s, c)

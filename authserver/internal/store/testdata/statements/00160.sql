@@ -304,8 +304,8 @@ UPDATE admin_events SET subject = $3 WHERE subject = $1 AND event LIKE 'user_%' 
 UPDATE apis SET any_scope = 1 WHERE audience = $1;
 UPDATE apis SET deleted_at = $2 WHERE audience = $1 AND deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM default_api WHERE default_api.audience = apis.audience);
 UPDATE apis SET name = $2, scope = $3, any_scope = $4 WHERE audience = $1 AND name = $5 AND scope = $6 AND any_scope = $7 AND deleted_at IS NULL;
-UPDATE clients SET exchange_from = TRIM(REPLACE(' ' || exchange_from || ' ', ' ' || $1 || ' ', ' ')), exchange_to = TRIM(REPLACE(' ' || exchange_to || ' ', ' ' || $1 || ' ', ' ')) WHERE exchange_from <> '' OR exchange_to <> '';
-UPDATE clients SET introspects_for = TRIM(REPLACE(' ' || introspects_for || ' ', ' ' || $1 || ' ', ' ')), introspects = CASE WHEN TRIM(REPLACE(' ' || introspects_for || ' ', ' ' || $1 || ' ', ' ')) = '' THEN 0 ELSE introspects END WHERE introspects_for <> '';
+UPDATE clients SET exchange_from = TRIM(REPLACE(REPLACE(' ' || REPLACE(exchange_from, ' ', '  ') || ' ', ' ' || $1 || ' ', ''), '  ', ' ')), exchange_to = TRIM(REPLACE(REPLACE(' ' || REPLACE(exchange_to, ' ', '  ') || ' ', ' ' || $1 || ' ', ''), '  ', ' ')) WHERE exchange_from <> '' OR exchange_to <> '';
+UPDATE clients SET introspects_for = TRIM(REPLACE(REPLACE(' ' || REPLACE(introspects_for, ' ', '  ') || ' ', ' ' || $1 || ' ', ''), '  ', ' ')), introspects = CASE WHEN TRIM(REPLACE(REPLACE(' ' || REPLACE(introspects_for, ' ', '  ') || ' ', ' ' || $1 || ' ', ''), '  ', ' ')) = '' THEN 0 ELSE introspects END WHERE introspects_for <> '';
 UPDATE clients SET last_used_at = $2 WHERE id = $1 AND source = 'registration';
 UPDATE clients SET name = $2, secret_digest = $3, grant_types = $4, scope = $5, redirect_uris = $6, assertion = $7, last_used_at = $8, require_dpop = CASE WHEN require_dpop = 1 THEN 1 ELSE $10 END, require_second_factor = CASE WHEN require_second_factor = 1 THEN 1 ELSE $11 END WHERE id = $1 AND source = 'document' AND source = $9;
 UPDATE clients SET old_secret_digest = '', old_secret_beside = '', old_secret_until = NULL WHERE id = $1;
