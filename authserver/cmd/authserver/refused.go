@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/hallpass-auth/hallpass/shared/database"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/userimport"
 )
 
@@ -20,6 +22,29 @@ type refusedList struct {
 	count int
 	file  *os.File // nil without a path
 	lines *bufio.Writer
+}
+
+// checkRefused returns an error if the file of --refused, which is replaced, is one that the command reads: also by
+// another name, such as a link.
+func (c *userImportCommand) checkRefused(in io.Reader) error {
+	refused, err := os.Stat(c.Refused)
+	if err != nil || !refused.Mode().IsRegular() { // it is not set, or there is nothing to lose, as in /dev/null
+		return nil
+	}
+	data, _ := database.SQLitePath(c.DatabaseURL)
+	for _, read := range []struct{ name, path string }{
+		{"FILE", c.File}, {"--passwords", c.Passwords}, {"--database-url", data},
+	} {
+		info, err := os.Stat(read.path)
+		if file, ok := in.(*os.File); ok && read.name == "FILE" && c.File == "-" {
+			info, err = file.Stat()
+		}
+		if err == nil && os.SameFile(refused, info) {
+			return fmt.Errorf("--refused %s is the same file as %s, which it would replace: name another one",
+				c.Refused, read.name)
+		}
+	}
+	return nil
 }
 
 // newRefusedList returns an empty list. It replaces the file at the path, unless that is empty.

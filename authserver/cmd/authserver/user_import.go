@@ -49,6 +49,9 @@ func (c *userImportCommand) Validate() error {
 
 // Run imports the users.
 func (c *userImportCommand) Run(ctx context.Context, streams program.Streams) error {
+	if err := c.checkRefused(streams.In); err != nil {
+		return program.WithCode(program.ExitUsage, err)
+	}
 	file, size, err := c.open(streams)
 	if err != nil {
 		return program.WithCode(program.ExitUsage, err)
