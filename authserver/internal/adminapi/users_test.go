@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
@@ -58,6 +61,30 @@ func TestUsers(t *testing.T) {
 	h.call(http.MethodDelete, path, token, "").expect(t, "delete", http.StatusNoContent, "")
 	h.call(http.MethodGet, path, token, "").expect(t, "deleted", http.StatusNotFound, "user not found")
 	h.call(http.MethodGet, "/groups", token, "").expect(t, "groups", 200, `{"name":"admins","members":2}`)
+}
+
+// A user is found however the username is spelled, at every endpoint.
+func TestSpellingsOfUsername(t *testing.T) {
+	h := start(t)
+	token := h.robotToken()
+	h.call(http.MethodPost, "/users", token, `{"username":"zoë","password":"`+password+`"}`).
+		expect(t, "create", http.StatusCreated, "")
+	zoe, err := h.data.UserByUsername(t.Context(), "zoë")
+	h.must(err)
+	for _, spelling := range []string{"zoë", "zoe\u0308", "ｚｏë", " zoë "} {
+		path := "/users/" + url.PathEscape(spelling)
+		h.must(h.data.AddConsent(t.Context(), zoe.ID, app, api, oauth.Scope{"profile"}, h.clock()))
+		h.call(http.MethodGet, path, token, "").expect(t, path, http.StatusOK, `"username":"zoë"`)
+		for _, part := range []string{"failures", "second-factors", "sessions", "grants"} {
+			h.call(http.MethodGet, path+"/"+part, token, "").expect(t, path+"/"+part, http.StatusOK, `"items":[]`)
+		}
+		consents := path + "/consents"
+		h.call(http.MethodGet, consents, token, "").expect(t, consents, http.StatusOK, `"client_id":"`+app+`"`)
+		h.call(http.MethodDelete, consents+"/"+app, token, "").expect(t, "revoke", http.StatusNoContent, "")
+		h.call(http.MethodGet, consents, token, "").expect(t, consents, http.StatusOK, `"items":[]`)
+		h.call(http.MethodDelete, consents+"/"+app, token, "").expect(t, "again", http.StatusNotFound, app)
+	}
+	h.call(http.MethodGet, "/users/nobody/consents", token, "").expect(t, "nobody", http.StatusNotFound, "user not found")
 }
 
 // Who makes somebody an administrator is told what that user needs.

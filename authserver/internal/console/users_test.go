@@ -3,6 +3,7 @@ package console_test
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -145,6 +146,20 @@ func TestUserButtons(t *testing.T) {
 	b.post("/admin/user/password?name=grace", "password", "SeveralWordsInARow").
 		went(t, "/admin/user?done=password&name=grace")
 	b.post("/admin/user/password?name=grace").refused(t, http.StatusUnprocessableEntity, "mail")
+}
+
+// The page of a user is found however the username is spelled.
+func TestSpellingOfUsername(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.addUser("zoë")
+	b := s.logIn("ada")
+	for _, name := range []string{"zoë", "zoe\u0308", "ｚｏë", " zoë "} {
+		got := b.get("/admin/user?name=" + url.QueryEscape(name))
+		if got.status != http.StatusOK || got.heading() != "zoë" {
+			t.Errorf("%+q: %d %q", name, got.status, got.heading())
+		}
+	}
 }
 
 // Users are found by the beginning of what is known of them, page by page.
