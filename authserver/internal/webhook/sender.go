@@ -21,9 +21,9 @@ var notification = &outbound.Kind{Name: "webhook", SecretURLs: true}
 const (
 	// every is how often a server looks for deliveries.
 	every = time.Second
-	// atOnce is how many deliveries of a webhook a server leases. It sends them one after the other.
+	// atOnce is how many deliveries of a webhook a server makes before it looks again, one after the other.
 	atOnce = 10
-	// lease is how long that may take. The guard gives each request three seconds.
+	// lease is how long one may take. The guard gives each request three seconds.
 	lease = time.Minute
 	// sweepEvery is how often dead deliveries are deleted that are too old or too many.
 	sweepEvery = time.Hour
@@ -41,7 +41,7 @@ var pauses = []time.Duration{
 type Queue interface {
 	// DueWebhooks returns the webhooks that have a delivery that is due.
 	DueWebhooks(ctx context.Context, now time.Time) ([]Webhook, error)
-	// TakeDeliveries leases deliveries of a webhook that are due, until a time.
+	// TakeDeliveries leases deliveries of a webhook that are due, until a time. It counts an attempt of each.
 	TakeDeliveries(ctx context.Context, webhook string, now, until time.Time, limit int) ([]Delivery, error)
 	// FinishDelivery deletes a delivery that was made.
 	FinishDelivery(ctx context.Context, d Delivery) error
@@ -121,13 +121,13 @@ func (s *Sender) sendTo(ctx context.Context, w Webhook) error {
 	if err != nil {
 		return err
 	}
-	now := s.Now()
-	taken, err := s.Queue.TakeDeliveries(ctx, w.ID, now, now.Add(lease), atOnce)
-	if err != nil {
-		return err
-	}
-	for _, d := range taken {
-		if err := s.send(ctx, w, secret, d); err != nil {
+	for range min(w.Waiting, atOnce) {
+		now := s.Now()
+		taken, err := s.Queue.TakeDeliveries(ctx, w.ID, now, now.Add(lease), 1) // an attempt, also if the server crashes
+		if err != nil || len(taken) == 0 {
+			return err
+		}
+		if err := s.send(ctx, w, secret, taken[0]); err != nil {
 			return err
 		}
 	}
@@ -141,16 +141,22 @@ func (s *Sender) send(ctx context.Context, w Webhook, secret string, d Delivery)
 		return s.Queue.FinishDelivery(ctx, d)
 	}
 	if err != nil {
-		return err
+		return errors.Join(err, s.unsent(ctx, d, lease))
 	}
 	switch err := s.post(ctx, w, secret, r); {
 	case errors.Is(err, outbound.ErrBusy): // others share the host: this one has not failed
-		return s.Queue.PostponeDelivery(ctx, d, s.Now().Add(every), true)
+		return s.unsent(ctx, d, every)
 	case err != nil:
 		return s.failed(ctx, w, d, err)
 	}
 	s.observe("sent")
 	return s.Queue.FinishDelivery(context.WithoutCancel(ctx), d) // it was sent, also if the server stops now
+}
+
+// unsent makes a delivery that was not sent due again after a pause, also if the server stops now. The attempt does not
+// count.
+func (s *Sender) unsent(ctx context.Context, d Delivery, pause time.Duration) error {
+	return s.Queue.PostponeDelivery(context.WithoutCancel(ctx), d, s.Now().Add(pause), true)
 }
 
 // post sends a signed request about a record.

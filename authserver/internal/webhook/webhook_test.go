@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -246,6 +247,49 @@ func TestRetries(t *testing.T) {
 	if dead, err := f.store.DeadDeliveries(t.Context(), w.ID, 10); err != nil || len(dead) != 0 {
 		t.Errorf("old dead deliveries stay: %+v, %v", dead, err)
 	}
+}
+
+// Only what is sent counts as an attempt: neither what waits behind a request during which the server stops, nor what
+// cannot be read.
+func TestOnlyAttemptsCount(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	w, _ := f.add("login")
+	f.record("login", "login", "login", "login", "login")
+	ctx, stop := context.WithCancel(t.Context())
+	f.receiver.Config.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		stop()
+		panic(http.ErrAbortHandler)
+	})
+	s := f.sender()
+	if err := s.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.Wait()
+	reads := f.sender()
+	reads.Queue = unreadable{f.store}
+	f.send(reads, 2*time.Minute)
+	f.send(reads, 2*time.Minute)
+	until := f.clock().Add(time.Hour)
+	taken, err := f.store.TakeDeliveries(t.Context(), w.ID, until, until, 10)
+	if err != nil || len(taken) != 5 {
+		t.Fatalf("%d deliveries, %v", len(taken), err)
+	}
+	var attempts []int64
+	for _, d := range taken {
+		attempts = append(attempts, d.Attempts-1) // the test has taken it, too
+	}
+	slices.Sort(attempts)
+	if want := []int64{0, 0, 0, 0, 1}; !slices.Equal(attempts, want) {
+		t.Errorf("attempts: %v, want %v", attempts, want)
+	}
+}
+
+// unreadable is a queue whose records cannot be read.
+type unreadable struct{ *store.Store }
+
+func (unreadable) AuditRecord(context.Context, string) (audit.Record, error) {
+	return audit.Record{}, store.ErrUnavailable
 }
 
 // If nothing is dead, there is nothing to retry: that is an error which says whether one delivery or all were meant.
