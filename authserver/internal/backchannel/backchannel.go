@@ -118,17 +118,23 @@ func (s *Sender) send(ctx context.Context, n grant.LogoutNotice) error {
 		return s.cfg.Store.DeleteLogoutNotice(ctx, n) // the client was deleted or changed
 	}
 	if err != nil {
-		return err
+		return errors.Join(err, s.unsent(ctx, n, lease))
 	}
 	switch err := s.post(ctx, c, n); {
 	case errors.Is(err, outbound.ErrBusy): // many clients may share a host: this one has not failed
-		return s.cfg.Store.ReturnLogoutNotice(ctx, n, s.cfg.Now().Add(every))
+		return s.unsent(ctx, n, every)
 	case err != nil:
 		return s.failed(ctx, n, err)
 	}
 	s.cfg.Log.InfoContext(ctx, "told a client that a session has ended",
 		"event", "backchannel_logout", "client", c.ID, "user", n.Subject, "attempt", n.Attempts)
 	return s.cfg.Store.DeleteLogoutNotice(context.WithoutCancel(ctx), n) // it was sent, also if the server stops now
+}
+
+// unsent makes a notice that was not sent due again after a pause, also if the server stops now. The attempt does not
+// count.
+func (s *Sender) unsent(ctx context.Context, n grant.LogoutNotice, pause time.Duration) error {
+	return s.cfg.Store.ReturnLogoutNotice(context.WithoutCancel(ctx), n, s.cfg.Now().Add(pause))
 }
 
 // post sends a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.5).

@@ -51,6 +51,8 @@ type Store interface {
 	FinishMailRequest(ctx context.Context, m Request) error
 	// ForgetMailRequests gives up the requests from before a time, and returns how many.
 	ForgetMailRequests(ctx context.Context, before time.Time) (int64, error)
+	// ReturnMailRequest makes a request for which no mail was sent due again later. It does not count the attempt.
+	ReturnMailRequest(ctx context.Context, m Request, until time.Time) error
 	// PostponeMailRequest makes a request due again later.
 	PostponeMailRequest(ctx context.Context, m Request, until time.Time) error
 	// UserByUsername and UserByID return a user, or record.ErrNotFound.
@@ -146,8 +148,8 @@ func (s *Sender) send(ctx context.Context, m Request) error {
 		return s.failed(ctx, m, letter{}, fmt.Errorf("this server does not know the kind %q", m.Kind))
 	}
 	letters, err := s.letters(ctx, m)
-	if err != nil {
-		return err
+	if err != nil { // nothing was sent: the attempt does not count, also if the server stops now
+		return errors.Join(err, s.cfg.Store.ReturnMailRequest(context.WithoutCancel(ctx), m, s.cfg.Now().Add(lease)))
 	}
 	for _, l := range letters {
 		if err := s.deliver(ctx, l, cmp.Or(m.Language, l.user.Language)); err != nil {

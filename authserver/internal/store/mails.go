@@ -141,6 +141,15 @@ func (s *Store) FinishMailRequest(ctx context.Context, m mail.Request) error {
 	return err
 }
 
+// ReturnMailRequest makes a request for which no mail was sent due again at a later time, and does not count the
+// attempt. It does nothing if another server has taken the request since.
+func (s *Store) ReturnMailRequest(ctx context.Context, m mail.Request, until time.Time) error {
+	_, err := s.exec(ctx, "return mail",
+		"UPDATE mail_requests SET due_at = $3, attempts = attempts - 1 WHERE id = $1 AND attempts = $2",
+		m.ID, m.Attempts, seconds(until))
+	return err
+}
+
 // PostponeMailRequest makes a request due again at a later time. It does nothing if another server has taken the
 // request since.
 func (s *Store) PostponeMailRequest(ctx context.Context, m mail.Request, until time.Time) error {

@@ -1,7 +1,9 @@
 package web_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +27,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store/storetest"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
@@ -245,6 +249,38 @@ func TestBackchannelLogoutAfterOutage(t *testing.T) {
 	w.send()
 	if n := w.received(); n != 2 || !strings.Contains(w.log.String(), "event=backchannel_logout client="+openIDApp) {
 		t.Errorf("%d requests, want 2", n)
+	}
+}
+
+// noClients is a store whose clients cannot be read. The server stops then.
+type noClients struct {
+	*store.Store
+
+	stop context.CancelFunc
+}
+
+func (s noClients) ClientByID(context.Context, string) (client.Client, error) {
+	s.stop()
+	return client.Client{}, store.ErrUnavailable
+}
+
+// A notice that a server takes and does not send, because the database fails or the server stops, has not failed.
+func TestBackchannelLogoutThatIsNotTried(t *testing.T) {
+	t.Parallel()
+	w := newTold(t, keyring.RS256)
+	w.logInToApp(w.sessionCookie())
+	w.must(w.data.LogOut(t.Context(), john, "", w.clock()))
+	for range 5 {
+		ctx, stop := context.WithCancel(t.Context())
+		broken := backchannel.New(backchannel.Config{Store: noClients{w.data, stop}, Now: w.clock})
+		if err := broken.Send(ctx); !errors.Is(err, store.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		w.wait(time.Minute)
+	}
+	w.send()
+	if w.received() != 1 || !regexp.MustCompile(`event=backchannel_logout .*attempt=1\b`).MatchString(w.log.String()) {
+		t.Errorf("%d requests:\n%s", w.received(), w.log)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 	"github.com/hallpass-auth/hallpass/authserver/internal/recovery"
 	"github.com/hallpass-auth/hallpass/authserver/internal/signup"
+	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
@@ -32,6 +33,7 @@ const (
 type recoverySite struct {
 	*site
 	sender *mail.Sender
+	config mail.Config // of the sender
 	emails *emailcheck.Service
 	fails  error // of every delivery
 
@@ -82,7 +84,7 @@ func newMailSite(t *testing.T, policy signup.Policy) *recoverySite {
 			cfg.SignUp = &signup.Service{Store: data, Login: login, Policy: policy, Now: cfg.Now, Log: cfg.Log}
 			sender.MaySignUp = cfg.SignUp.MaySignUp
 		}
-		s.sender = mail.New(sender)
+		s.config, s.sender = sender, mail.New(sender)
 	})
 	s.hide(newPassword)
 	s.addCodeApp()
@@ -285,6 +287,38 @@ func TestMailServerDown(t *testing.T) {
 	if len(s.sent) != 0 {
 		t.Errorf("got %d mails after it was given up", len(s.sent))
 	}
+}
+
+// A mail that a server takes and does not send, because the database fails or the server stops, has not failed.
+func TestMailThatIsNotTried(t *testing.T) {
+	t.Parallel()
+	s := newRecoverySite(t)
+	s.serve(pageForm("/forgot", url.Values{"username": {john}}))
+	for range 5 {
+		ctx, stop := context.WithCancel(t.Context())
+		broken := s.config
+		broken.Store = noUsers{s.data, stop}
+		if err := mail.New(broken).Send(ctx); !errors.Is(err, store.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		s.wait(5 * time.Minute)
+	}
+	s.must(s.sender.Send(t.Context()))
+	if log := s.log.String(); len(s.sent) != 1 || !regexp.MustCompile(`event=mail_sent .*attempt=1\b`).MatchString(log) {
+		t.Errorf("%d mails:\n%s", len(s.sent), log)
+	}
+}
+
+// noUsers is a store whose users cannot be read. The server stops then.
+type noUsers struct {
+	*store.Store
+
+	stop context.CancelFunc
+}
+
+func (s noUsers) UsersToReset(context.Context, string, int) ([]account.User, error) {
+	s.stop()
+	return nil, store.ErrUnavailable
 }
 
 // Without mails there are no pages that need them.

@@ -57,10 +57,14 @@ func testLeaseOfMail(t *testing.T, s *store.Store) {
 	again := takeMails(t, s, start.Add(time.Minute))
 	same(t, "attempts", int64(2), again[0].Attempts)
 	must(t, s.FinishMailRequest(ctx, taken[0])) // by the server that lost it
+	must(t, s.ReturnMailRequest(ctx, taken[0], start))
 	must(t, s.PostponeMailRequest(ctx, again[0], start.Add(10*time.Minute)))
 	same(t, "before the postponed time", 0, len(takeMails(t, s, start.Add(9*time.Minute))))
 	third := takeMails(t, s, start.Add(10*time.Minute))
 	same(t, "what was typed", "john", third[0].Typed)
+	must(t, s.ReturnMailRequest(ctx, third[0], start.Add(20*time.Minute)))
+	third = takeMails(t, s, start.Add(20*time.Minute))
+	same(t, "attempts after one that was not made", int64(3), third[0].Attempts)
 	must(t, s.FinishMailRequest(ctx, third[0]))
 	same(t, "after the end", 0, len(takeMails(t, s, start.Add(30*time.Minute))))
 

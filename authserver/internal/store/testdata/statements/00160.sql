@@ -353,6 +353,7 @@ UPDATE login_failures SET count = count - 1 WHERE account = $1 AND address = $2 
 UPDATE logout_notices SET due_at = $3 WHERE id = $1 AND attempts = $2;
 UPDATE logout_notices SET due_at = $3, attempts = attempts - 1 WHERE id = $1 AND attempts = $2;
 UPDATE mail_requests SET due_at = $3 WHERE id = $1 AND attempts = $2;
+UPDATE mail_requests SET due_at = $3, attempts = attempts - 1 WHERE id = $1 AND attempts = $2;
 UPDATE mail_requests SET due_at = NULL, typed = '' WHERE due_at IS NOT NULL AND created_at < $1;
 UPDATE mail_requests SET due_at = NULL, typed = '' WHERE id = $1 AND attempts = $2;
 UPDATE mail_requests SET due_at = NULL, typed = '', user_id = '' WHERE user_id = $1 OR typed <> '' AND kind = $4 AND lower(typed) IN (lower($2), lower($3));
