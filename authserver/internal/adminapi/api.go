@@ -77,7 +77,7 @@ func New(cfg Config) (*API, error) {
 		Formats:      map[string]huma.Format{jsonType: format, "json": format},
 		Transformers: []huma.Transformer{humaapi.LogFailures(cfg.Log.With("endpoint", "admin_api"))},
 	}, humamux.WithRouteCustomizer(func(op *huma.Operation, r *mux.Route) {
-		r.Handler(humaapi.Named(op.Path, noStore(a.gate.middleware(textQuery(unescapeVars(r.GetHandler()))))))
+		r.Handler(humaapi.Named(op.Path, noStore(a.gate.middleware(textQuery(oneIfMatch(unescapeVars(r.GetHandler())))))))
 	}))
 	for _, o := range a.operations() {
 		o.add(registry, o.describe())

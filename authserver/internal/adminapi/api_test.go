@@ -238,7 +238,7 @@ func (h *host) call(method, path, token, body string, header ...string) answer {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
+		r.Header.Add(header[i], header[i+1])
 	}
 	resp, err := http.DefaultClient.Do(r)
 	h.must(err)

@@ -63,6 +63,39 @@ func TestUsers(t *testing.T) {
 	h.call(http.MethodGet, "/groups", token, "").expect(t, "groups", 200, `{"name":"admins","members":2}`)
 }
 
+// The lines of If-Match are one list, and a line without a tag is not a change without a precondition (RFC 9110 sections
+// 5.3 and 13.1.1).
+func TestLinesOfIfMatch(t *testing.T) {
+	h := start(t)
+	token := h.robotToken()
+	h.call(http.MethodPost, "/apis", token, `{"audience":"https://other.example","scope":"a"}`).
+		expect(t, "add", http.StatusCreated, "")
+	for _, path := range []string{"/users/carl", "/clients/" + app, "/apis/" + url.PathEscape("https://other.example")} {
+		etag := func() string {
+			return h.call(http.MethodGet, path, token, "").Header.Get("ETag")
+		}
+		before := etag()
+		for _, blank := range [][]string{{""}, {" \t"}, {","}, {"", ""}} {
+			var header []string
+			for _, line := range blank {
+				header = append(header, "If-Match", line)
+			}
+			h.call(http.MethodPatch, path, token, `{"name":"x"}`, header...).
+				expect(t, fmt.Sprintf("%s if %q", path, blank), http.StatusBadRequest, "If-Match must be an ETag")
+			h.call(http.MethodDelete, path, token, "", header...).
+				expect(t, fmt.Sprintf("delete %s if %q", path, blank), http.StatusBadRequest, "If-Match must be an ETag")
+		}
+		h.call(http.MethodPatch, path, token, `{"name":"x"}`, "If-Match", `"a"`, "If-Match", `"b"`).
+			expect(t, path, http.StatusPreconditionFailed, "ETag")
+		if after := etag(); after != before {
+			t.Errorf("%s has changed: %s", path, after)
+		}
+		h.call(http.MethodPatch, path, token, `{"name":"x"}`, "If-Match", `"a"`, "If-Match", "", "If-Match", before).
+			expect(t, path+" in the third line", http.StatusOK, `"name":"x"`)
+		h.call(http.MethodPatch, path, token, `{"name":"y"}`, "If-Match", "*").expect(t, path, http.StatusOK, `"name":"y"`)
+	}
+}
+
 // A user is found however the username is spelled, at every endpoint.
 func TestSpellingsOfUsername(t *testing.T) {
 	h := start(t)
