@@ -106,7 +106,8 @@ func TestRequireForTools(t *testing.T) {
 		"batch":                       {"[" + write + "]", "notes:read", 403},
 		"batch of no tool":            {`[{"method":"ping"}]`, "notes:read", 200},
 		"nothing":                     {``, "notes:read", 200},
-		"longer than 4 MB":            {`"` + strings.Repeat("x", 4<<20) + `"`, "notes:read", 400},
+		"longer than 4 MiB":           {`"` + strings.Repeat("x", 4<<20) + `"`, "notes:read", 413},
+		"4 MiB":                       {`"` + strings.Repeat("x", 4<<20-2) + `"`, "notes:read", 400}, // no call
 	} {
 		got = ""
 		r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(tt.body))

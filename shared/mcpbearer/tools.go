@@ -3,6 +3,8 @@ package mcpbearer
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -18,7 +20,7 @@ const maxCall = 4 << 20
 // (RFC 6750 section 3.1), so that a client can ask its user for them and call again; a tool itself can only
 // return an error, and the client learns nothing from it. Put it between auth.RequireBearerToken, which
 // responds to a request without a token, and the handler. It looks into batches, which the protocol had in
-// 2025-03-26 only. A body that is not JSON, or repeats a member, gets 400.
+// 2025-03-26 only. A body that is not JSON, or repeats a member, gets 400, and one of more than 4 MiB gets 413.
 func RequireForTools(guard *bearer.Guard, scopes map[string][]string) func(http.Handler) http.Handler {
 	return checkTools(func(r *http.Request, tool string) *bearer.Refusal {
 		needed := scopes[tool]
@@ -52,8 +54,13 @@ func checkTools(check func(r *http.Request, tool string) *bearer.Refusal) func(h
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCall))
+			var tooLarge *http.MaxBytesError
+			if errors.As(err, &tooLarge) {
+				http.Error(w, fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit), http.StatusRequestEntityTooLarge)
+				return
+			}
 			if err != nil {
-				http.Error(w, "the body could not be read, or is too large", http.StatusBadRequest)
+				http.Error(w, "the body could not be read", http.StatusBadRequest)
 				return
 			}
 			r.Body = io.NopCloser(bytes.NewReader(body))

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -91,7 +92,12 @@ const maxForm = 64 << 10
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	httpserver.LimitBody(w, r, maxForm)
 	unreadable := &refusal{http.StatusBadRequest, "This form could not be read", "Open the page again, and try again."}
-	if r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || r.ParseForm() != nil {
+	err := r.ParseForm()
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, &refusal{http.StatusRequestEntityTooLarge, "This form is too long", "Go back, and send less text."}
+	}
+	if r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || err != nil {
 		return nil, unreadable
 	}
 	for name, values := range r.PostForm {

@@ -148,6 +148,19 @@ func TestUserButtons(t *testing.T) {
 	b.post("/admin/user/password?name=grace").refused(t, http.StatusUnprocessableEntity, "mail")
 }
 
+// A form that is too long says so, and changes nothing.
+func TestLongForm(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	got := s.logIn("ada").post("/admin/user?name=grace", "name", strings.Repeat("x", 64<<10))
+	if got.status != http.StatusRequestEntityTooLarge || got.heading() != "This form is too long" {
+		t.Errorf("%d %q", got.status, got.heading())
+	}
+	if s.user("grace").Name != "grace" {
+		t.Error("the user has changed")
+	}
+}
+
 // The page of a user is found however the username is spelled.
 func TestSpellingOfUsername(t *testing.T) {
 	t.Parallel()
