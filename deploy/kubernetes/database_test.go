@@ -1,6 +1,37 @@
 package kubernetes_test
 
-import "testing"
+import (
+	"testing"
+
+	networkingv1 "k8s.io/api/networking/v1"
+)
+
+// TestDatabaseKeepsItsPolicy checks that what stays after helm uninstall is as protected as before: the policies that
+// select the pods of a cluster stay as it does.
+func TestDatabaseKeepsItsPolicy(t *testing.T) {
+	clusters := 0
+	eachFile(t, func(t *testing.T, objects []any) {
+		t.Helper()
+		n := newNetwork(t, objects)
+		for _, c := range of[*cluster](objects) {
+			clusters++
+			const policy, keep = "helm.sh/resource-policy", "keep"
+			if c.Metadata.Annotations[policy] != keep {
+				t.Errorf("the cluster %s does not stay", c.Metadata.Name)
+			}
+			for _, kind := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
+				for _, p := range n.selecting(n.pods[c.Metadata.Name], kind) {
+					if p.Annotations[policy] != keep {
+						t.Errorf("the cluster %s stays without its policy %s", c.Metadata.Name, p.Name)
+					}
+				}
+			}
+		}
+	})
+	if clusters == 0 {
+		t.Error("no file has a cluster")
+	}
+}
 
 // TestDatabasesHaveEnoughConnections checks max_connections of the clusters of CloudNativePG: twice the pods, because
 // an update starts new ones while the previous ones still finish their requests.
