@@ -50,10 +50,33 @@ type idToken struct {
 	nonce  string
 }
 
-// withIDToken adds an ID token to the response of a grant type, if its scope has openid. The grants of earlier
+// ErrNoIDTokenKey means that a client should get an ID token, and that no key of the server signs it now. Nothing was
+// used up: the same request works once there is a key.
+var ErrNoIDTokenKey = errors.New("no key signs ID tokens for the client now")
+
+// needsIDToken reports whether the response to a grant with this scope and login has an ID token. The grants of earlier
 // versions do not say when the user has logged in, and get none.
+func needsIDToken(scope oauth.Scope, login grant.Authentication) bool {
+	return scope.Has(ScopeOpenID) && !login.At.IsZero()
+}
+
+// checkIDTokenKey returns ErrNoIDTokenKey if the response to a grant needs an ID token that cannot be signed. It is
+// called before a code or a refresh token is used up. A client that got an error afterwards would use it again, and the
+// grant would be revoked.
+func (s *Service) checkIDTokenKey(c client.Client, g grant.Grant) error {
+	if !needsIDToken(g.Scope, g.Authentication) {
+		return nil
+	}
+	algorithm := c.SignsIDTokensWith()
+	if _, err := s.cfg.Signer.Keys.Current().IDTokenSigner(algorithm, s.cfg.Now()); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrNoIDTokenKey, algorithm, err)
+	}
+	return nil
+}
+
+// withIDToken adds an ID token to the response of a grant type, if needsIDToken.
 func (s *Service) withIDToken(r oauth.TokenResponse, about idToken) (oauth.TokenResponse, error) {
-	if !about.scope.Has(ScopeOpenID) || about.login.At.IsZero() {
+	if !needsIDToken(about.scope, about.login) {
 		return r, nil
 	}
 	now := s.cfg.Now()

@@ -50,6 +50,9 @@ func (s *Service) start(
 	if session := g.CreatedAt.Add(grant.SessionLifetime); g.Authentication.SessionID != "" && g.ExpiresAt.Before(session) {
 		g.ExpiresAt = session // so that the client is told of a logout
 	}
+	if err := s.checkIDTokenKey(c, g); err != nil {
+		return oauth.TokenResponse{}, err
+	}
 	if err := r.useProof(ctx); err != nil {
 		return oauth.TokenResponse{}, err
 	}

@@ -145,6 +145,9 @@ func (s *Service) renew(
 	if err != nil {
 		return oauth.TokenResponse{}, err
 	}
+	if err := s.checkIDTokenKey(r.Client, g); err != nil {
+		return oauth.TokenResponse{}, err
+	}
 	if err := r.useProof(ctx); err != nil {
 		return oauth.TokenResponse{}, err
 	}

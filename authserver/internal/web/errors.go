@@ -14,6 +14,7 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/emailcheck"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
+	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
 	"github.com/hallpass-auth/hallpass/authserver/internal/passkey"
@@ -36,6 +37,9 @@ type failure struct {
 	userText *catalog.Message // on a page; nil to derive it from the description
 	advice   *catalog.Message // on a page: what the user can do
 }
+
+// idTokenKeyWait is after how many seconds a client may try again for which no key signs ID tokens.
+const idTokenKeyWait = 60
 
 // statuses holds the status of each OAuth error that is not 400 (RFC 6749 section 5.2).
 var statuses = map[oauth.ErrorCode]int{
@@ -243,6 +247,10 @@ func temporaryFailureOf(err error) (f failure, ok bool) {
 	case errors.Is(err, outbound.ErrUnavailable):
 		f.retryAfter = int(outbound.FailureMemory / time.Second)
 		f.description = "the keys of the client could not be fetched: try again in " + waitText(f.retryAfter).English()
+	case errors.Is(err, issuing.ErrNoIDTokenKey):
+		f.retryAfter, f.unexpected = idTokenKeyWait, true
+		f.description = "the server has no key that signs the ID tokens of this client now: try again in " +
+			waitText(f.retryAfter).English()
 	case errors.Is(err, context.Canceled):
 		f.description = "the request was canceled"
 	case errors.Is(err, store.ErrUnavailable):
