@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -250,6 +251,42 @@ func TestPreconditionOfUserInTheChange(t *testing.T) {
 		}
 		if err := change(ctx, "ada", match); !errors.Is(err, admin.ErrChanged) {
 			t.Errorf("%s: got error %v, want ErrChanged", what, err)
+		}
+	}
+}
+
+// An administrator sets and clears what is required of a client that is described by a document, and nothing else.
+func TestChangeDocumentClient(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	for _, scope := range []oauth.Scope{{"profile", "items:read"}, nil} {
+		c := client.Client{
+			ID: "https://app.example/" + scope.String(), Name: "Agent", Source: client.SourceDocument, CreatedAt: start,
+			LastUsedAt: start, Grants: []oauth.GrantType{oauth.GrantAuthorizationCode}, Scope: scope,
+			RedirectURIs: []string{"http://localhost/cb"},
+		}
+		if err := s.Store.AddUnregistered(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		for _, value := range []bool{true, false} {
+			same := "Agent" // the form of the console sends all settings
+			p := admin.ClientPatch{Name: &same, Scope: c.Scope, ExchangeTo: []string{}, IntrospectsFor: []string{},
+				RequirePAR: &value, RequireDPoP: &value, RequireSecondFactor: &value}
+			want := c
+			want.RequirePAR, want.RequireDPoP, want.RequireSecondFactor = value, value, value
+			if _, is, err := s.ChangeClient(t.Context(), c.ID, p, nil); err != nil || cmp.Diff(want, is) != "" {
+				t.Errorf("%v (%v):\n%s", value, err, cmp.Diff(want, is))
+			}
+		}
+		name, yes := "Other", true
+		for what, p := range map[string]admin.ClientPatch{
+			"name": {Name: &name}, "scope": {AddScope: oauth.Scope{"admin"}}, "own app": {FirstParty: &yes},
+			"redirect URIs": {RedirectURIs: []string{"https://app.example/cb"}}, "rights": {Admin: &yes},
+		} {
+			_, _, err := s.ChangeClient(t.Context(), c.ID, p, nil)
+			if !errors.Is(err, client.ErrBad) || !strings.Contains(err.Error(), "the document at "+c.ID) {
+				t.Errorf("%s: %v", what, err)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -180,6 +181,7 @@ func (s *Service) ChangeClient(
 
 // apply returns the changed client, or why it is not valid.
 func (p ClientPatch) apply(c client.Client) (client.Client, error) {
+	was := c
 	if p.NoSecret && c.Public() {
 		return client.Client{}, fmt.Errorf("%w: %s is public and has no secret", client.ErrBad, c.ID)
 	}
@@ -207,7 +209,21 @@ func (p ClientPatch) apply(c client.Client) (client.Client, error) {
 	set(&c.RequireSecondFactor, p.RequireSecondFactor)
 	set(&c.Admin, p.Admin)
 	set(&c.IDTokenAlgorithm, p.IDTokenAlgorithm)
+	if c.Source == client.SourceDocument {
+		return c, checkDocumented(was, c)
+	}
 	return c, c.Validate()
+}
+
+// checkDocumented returns client.ErrBad if a change of a client that is described by a document is about more than what
+// an administrator may require of it. The server reads the rest in the document.
+func checkDocumented(was, is client.Client) error {
+	is.RequirePAR, is.RequireDPoP, is.RequireSecondFactor = was.RequirePAR, was.RequireDPoP, was.RequireSecondFactor
+	if reflect.DeepEqual(was, is) {
+		return nil
+	}
+	return fmt.Errorf("%w: the document at %s describes the client: of its settings, an administrator can only set "+
+		"whether it must push its requests, use DPoP, and have its users log in with a second factor", client.ErrBad, is.ID)
 }
 
 // set sets a value unless the new one is nil.

@@ -140,6 +140,15 @@ const DefaultAPI = "default"
 // Public reports whether the client has no secret (RFC 6749 section 2.1).
 func (c Client) Public() bool { return c.SecretDigest == "" }
 
+// RequiringAlso returns the client with what another version of it requires besides: what an administrator requires of
+// a client holds whatever the client says about itself.
+func (c Client) RequiringAlso(other Client) Client {
+	c.RequirePAR = c.RequirePAR || other.RequirePAR
+	c.RequireDPoP = c.RequireDPoP || other.RequireDPoP
+	c.RequireSecondFactor = c.RequireSecondFactor || other.RequireSecondFactor
+	return c
+}
+
 // SignsIDTokensWith returns the algorithm of the client's ID tokens. The default is RS256 (OpenID Connect
 // Dynamic Client Registration section 2).
 func (c Client) SignsIDTokensWith() string { return cmp.Or(c.IDTokenAlgorithm, keyring.RS256) }

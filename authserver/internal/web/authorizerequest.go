@@ -21,7 +21,9 @@ import (
 // authorization is an authorization request whose client and redirect URI are valid, so that
 // errors may be sent to the client.
 type authorization struct {
-	client      client.Client
+	client    client.Client
+	described client.Client // what the document of the client says, if it has one
+
 	api         resource.API
 	redirectURI string
 	state       string

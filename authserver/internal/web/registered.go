@@ -72,10 +72,7 @@ func (e *endpoints) replaceRegistered(w http.ResponseWriter, r *http.Request) er
 	ctx := asClient(r.Context(), c.ID)
 	c, err = e.cfg.Store.UpdateClient(ctx, c.ID, e.cfg.Now(), func(was client.Client) (client.Client, error) {
 		was.Name, was.Grants, was.RedirectURIs = said.Name, said.Grants, said.RedirectURIs
-		// An administrator may have required these.
-		was.RequireDPoP = was.RequireDPoP || said.RequireDPoP
-		was.RequireSecondFactor = was.RequireSecondFactor || said.RequireSecondFactor
-		return was, nil
+		return was.RequiringAlso(said), nil
 	})
 	if errors.Is(err, record.ErrNotFound) {
 		return errRegistrationToken

@@ -65,13 +65,27 @@ func (e *endpoints) documentClient(r *http.Request, a *authorization) (client.Cl
 		err = fmt.Errorf("%w from the browser's network", outbound.ErrBusy)
 	}
 	if err == nil {
-		return c, nil
+		a.described = c
+		return e.withStoredRequirements(r.Context(), c)
 	}
 	if cause := r.Context().Err(); cause != nil {
 		return client.Client{}, cause
 	}
 	e.logDocument(r, id, err)
 	return client.Client{}, documentPageError(id, host, err)
+}
+
+// withStoredRequirements returns the client of a document with what is stored about it: what an administrator requires,
+// or an earlier document did. The token endpoint knows the stored client only, so both require the same.
+func (e *endpoints) withStoredRequirements(ctx context.Context, c client.Client) (client.Client, error) {
+	stored, err := e.auth.find(ctx, c.ID)
+	switch {
+	case errors.Is(err, record.ErrNotFound):
+		return c, nil
+	case err != nil:
+		return client.Client{}, err
+	}
+	return c.RequiringAlso(stored), nil
 }
 
 // documentPageError returns the error for a document that could not be fetched or is not valid.
@@ -112,7 +126,7 @@ func (e *endpoints) unregisteredScope(ctx context.Context) (oauth.Scope, error) 
 func (e *endpoints) keepClient(r *http.Request, a *authorization) error {
 	switch a.client.Source {
 	case client.SourceDocument:
-		c := a.client
+		c := a.described // without the stored requirements: an administrator may have just removed them
 		c.CreatedAt, c.LastUsedAt = e.cfg.Now(), e.cfg.Now()
 		return e.cfg.Store.AddUnregistered(r.Context(), c)
 	case client.SourceRegistration:
