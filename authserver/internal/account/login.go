@@ -168,7 +168,7 @@ func (l *Login) checkThrottle(ctx context.Context, key FailureKey) error {
 		return err
 	}
 	if wait := failures.Wait(now); wait > 0 {
-		return &ThrottledError{Wait: wait}
+		return &ThrottledError{Wait: wait, ForOthers: failures.ownWait(now) == 0}
 	}
 	return nil
 }

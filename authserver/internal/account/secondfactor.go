@@ -68,11 +68,15 @@ func (l *Login) LogPasskey(ctx context.Context, user User, a Attempt, err error)
 
 // ReserveCode counts a try of a code of a user's second factor, as Check counts passwords, but apart from them: a
 // guesser must have the password. So no browser or address is known here: a password alone, or a mail that sets one,
-// would make it so. Codes guessed anywhere have the limits of an account. It returns the key under which GiveBack
-// returns the tries once the code was right, a *ThrottledError, or an error of ctx or the store. The address is the
-// client's IP address.
-func (l *Login) ReserveCode(ctx context.Context, user User, address string) (FailureKey, error) {
+// would make it so. Codes guessed anywhere have the limits of an account. Only the failures of other accounts at the
+// address do not count in a browser that is known, as in Check. It returns the key under which GiveBack returns the
+// tries once the code was right, a *ThrottledError, or an error of ctx or the store. The address is the client's IP
+// address.
+func (l *Login) ReserveCode(ctx context.Context, user User, address string, b Browser) (FailureKey, error) {
 	key := newUnknownPlace(codesOf(user.ID), address)
+	if l.Knows(b, user) {
+		key.Network, key.Neighborhood = "", ""
+	}
 	return key, l.reserveAt(ctx, key)
 }
 

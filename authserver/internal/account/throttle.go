@@ -151,6 +151,8 @@ func (k FailureKey) from(account, address string) FailureKey {
 type ThrottledError struct {
 	// Wait is how long to wait before the next attempt.
 	Wait time.Duration
+	// ForOthers is whether only failures of other accounts, at the address or nearby, are too many.
+	ForOthers bool
 }
 
 // Error returns a text that gives the wait in whole seconds.
@@ -163,15 +165,19 @@ func (e *ThrottledError) Seconds() int { return wholeSeconds(e.Wait) }
 
 // Wait returns how long a login must wait at now, or zero.
 func (f LoginFailures) Wait(now time.Time) time.Duration {
+	own := f.ownWait(now)
+	if f.InBrowser {
+		return own
+	}
+	return max(own, sprayLimit.wait(f.AtNetwork, now), neighborhoodLimit.wait(f.Nearby, now))
+}
+
+// ownWait is Wait without the failures of other accounts.
+func (f LoginFailures) ownWait(now time.Time) time.Duration {
 	if f.InBrowser {
 		return KnownLimit.wait(f.AtAddress, now)
 	}
-	return max(
-		AddressLimit.wait(f.AtAddress, now),
-		AccountLimit.wait(f.OfAccount, now),
-		sprayLimit.wait(f.AtNetwork, now),
-		neighborhoodLimit.wait(f.Nearby, now),
-	)
+	return max(AddressLimit.wait(f.AtAddress, now), AccountLimit.wait(f.OfAccount, now))
 }
 
 // Pause returns the time from the last of count failures to the next try.

@@ -522,7 +522,7 @@ func TestCodesCountForTheAccount(t *testing.T) {
 	for i := range tests {
 		known := f.WithLogin(account.Browser{}, u, "random "+strconv.Itoa(i))
 		for _, address := range []string{home, "203.0.113." + strconv.Itoa(i%250)} {
-			if _, err := f.ReserveCode(t.Context(), u, address); err == nil {
+			if _, err := f.ReserveCode(t.Context(), u, address, known); err == nil {
 				tries++
 			}
 		}

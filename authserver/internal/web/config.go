@@ -37,7 +37,7 @@ type Passwords interface {
 	// MinPasswordOf returns the minimum length of a user's new password, in characters.
 	MinPasswordOf(u account.User) int
 	// ReserveCode counts a try of a code of a user's second factor, or returns an *account.ThrottledError.
-	ReserveCode(ctx context.Context, user account.User, address string) (account.FailureKey, error)
+	ReserveCode(ctx context.Context, user account.User, address string, b account.Browser) (account.FailureKey, error)
 	// KeyOf returns what the failures of a user's logins in a browser are counted under.
 	KeyOf(ctx context.Context, user account.User, address string, b account.Browser) (account.FailureKey, error)
 }

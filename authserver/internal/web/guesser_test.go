@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 )
 
 // NIST SP 800-63B section 5.2.2: somebody who guesses a password from ever new addresses gets fewer than 100 tries in a
@@ -44,4 +46,26 @@ func TestDistributedGuesser(t *testing.T) {
 	if tries < 50 || tries >= 100 {
 		t.Errorf("the guesser had %d tries in a day, want fewer than 100", tries)
 	}
+}
+
+// Somebody at the same address who guesses passwords of others keeps nobody from the second step in a known browser. In
+// another browser a user must wait, and is not told of wrong codes, which nobody has typed.
+func TestGuesserBesideSecondSteps(t *testing.T) {
+	t.Parallel()
+	s := newFactorSite(t)
+	s.addApp()
+	s.arrives("the first login", s.form(s.secondStep(), "code", s.code(0)))
+	s.wait(time.Minute)
+	stranger := s.newBrowser()
+	page := stranger.secondStep()
+	for i := range 200 {
+		if a := s.serve(loginFormOf(fmt.Sprintf("nobody-%d", i), guess)); a.status != http.StatusBadRequest {
+			t.Fatalf("guess %d: %d\n%s", i, a.status, a.text)
+		}
+	}
+	s.serve(loginFormOf("nobody", guess)).says("the next guess", http.StatusTooManyRequests, "Too many failed attempts")
+	stranger.form(page, "code", s.code(0)).says("another browser", http.StatusTooManyRequests, "Too many failed attempts")
+	s.waitForMail(mail.WrongCodes, 0)
+	b := s.testBrowser
+	b.arrives("the known browser", b.form(b.secondStep("prompt", "login"), "code", s.code(0)))
 }

@@ -108,7 +108,7 @@ func (e *endpoints) trySecondStep(
 	check func(context.Context) (secondfactor.Completion, error),
 ) (tries account.FailureKey, done secondfactor.Completion, err error) {
 	ctx, address := r.Context(), httpserver.Host(r.RemoteAddr)
-	if tries, err = e.cfg.Passwords.ReserveCode(ctx, s.user, address); err != nil {
+	if tries, err = e.cfg.Passwords.ReserveCode(ctx, s.user, address, e.browser(r)); err != nil {
 		return tries, done, err
 	}
 	if err = e.cfg.Store.TryPendingLogin(ctx, s.pending.Digest); err != nil {
@@ -125,11 +125,13 @@ func (e *endpoints) trySecondStep(
 }
 
 // notifyWrongCodes asks for a mail to the user if the last try of a login was a wrong code, or if there were too many
-// tries over all logins: somebody else may have the password.
+// tries over all logins: somebody else may have the password. Failures of other accounts say nothing about that.
 func (e *endpoints) notifyWrongCodes(r *http.Request, s secondStep, err error) {
 	var throttled *account.ThrottledError
 	pending := s.pending.Digest
 	switch {
+	case errors.As(err, &throttled) && throttled.ForOthers:
+		return
 	case errors.As(err, &throttled):
 		pending = ""
 	case !errors.Is(err, secondfactor.ErrIncorrect):
