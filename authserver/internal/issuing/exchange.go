@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
+	"github.com/hallpass-auth/hallpass/shared/token"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/grant"
@@ -132,12 +133,19 @@ func (s *Service) subject(ctx context.Context, r Request) (foundToken, error) {
 		return foundToken{}, errNotExchanged
 	case found.grant.UserID == "":
 		return foundToken{}, errNoUser
-	case claims.ExpiresAt.After(found.grant.LastIssue(s.cfg.RefreshGrace).Add(s.longest())):
+	case claims.ExpiresAt.After(s.lastExpiry(found.grant)):
 		return foundToken{}, errSubject // an API that has a key of its own has made it
 	case len(found.grant.Actors) >= grant.MaxActors:
 		return foundToken{}, errDepth
 	}
 	return found, nil
+}
+
+// lastExpiry returns when the last access token of a grant expires that was issued with the lifetime of now, with the
+// difference between the clocks of servers. An API that has a key of its own could make tokens that expire later. Those
+// from before the lifetime was lowered are refused too, until the client refreshes.
+func (s *Service) lastExpiry(g grant.Grant) time.Time {
+	return g.LastIssue(s.cfg.RefreshGrace).Add(s.cfg.Lifetime + token.DefaultLeeway)
 }
 
 // exchangeTarget returns the API that the client wants a token for, by resource or by audience, which mean the same

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/token"
@@ -162,12 +161,13 @@ func (s *Service) grantOf(ctx context.Context, claims *token.Claims) (foundToken
 
 // matches reports whether a token with these claims can belong to the grant. An API that has
 // a secret of its own can sign tokens with the number of any grant, and with a scope or an
-// expiry that was never granted.
+// expiry that was never granted. The server may have had a longer lifetime of tokens before, and APIs accept tokens of
+// that time until they expire: so the longest that a server can have counts.
 func (s *Service) matches(claims *token.Claims, g grant.Grant) bool {
 	if claims.ClientID != g.ClientID || claims.Subject != cmp.Or(g.UserID, g.ClientID) {
 		return false
 	}
-	if claims.ExpiresAt.After(s.cfg.Now().Add(s.longest())) {
+	if claims.ExpiresAt.After(s.cfg.Now().Add(grant.MaxTokenLifetime + token.DefaultLeeway)) {
 		return false
 	}
 	if !slices.Equal(claims.Actors, g.Actors) || (g.Parent != 0 && claims.ExpiresAt.After(g.ExpiresAt)) {
@@ -179,10 +179,6 @@ func (s *Service) matches(claims *token.Claims, g grant.Grant) bool {
 	_, exceeds := g.Scope.Missing(claims.Scope...)
 	return !exceeds && slices.Equal(claims.Audience, []string{g.Audience})
 }
-
-// longest returns how long after its issue an access token may expire, with the difference between the clocks of
-// servers.
-func (s *Service) longest() time.Duration { return s.cfg.Lifetime + token.DefaultLeeway }
 
 // serviceMatches reports whether the scope of a service's token is within what the client may
 // have at the API. The grant of a service is for every API and has no scope of its own. It does

@@ -46,8 +46,8 @@ func TestForgedPointers(t *testing.T) {
 		"the client in a user's place": {1, func(c *token.Claims) { c.Subject = c.ClientID }, issuing.ErrNotActive},
 		"another API's grant":          {2, func(*token.Claims) {}, issuing.ErrNotActive},
 		"a scope that was not granted": {1, func(c *token.Claims) { c.Scope = oauth.Scope{"profile", "invoices:read"} }, issuing.ErrNotActive},
-		"a lifetime that no token has": {1, func(c *token.Claims) { c.ExpiresAt = b.now.Add(lifetime + time.Minute) }, issuing.ErrNotActive},
-		"the longest lifetime":         {1, func(c *token.Claims) { c.ExpiresAt = b.now.Add(lifetime) }, nil},
+		"a lifetime that no token has": {1, func(c *token.Claims) { c.ExpiresAt = b.now.Add(grant.MaxTokenLifetime + time.Minute) }, issuing.ErrNotActive},
+		"the longest lifetime":         {1, func(c *token.Claims) { c.ExpiresAt = b.now.Add(grant.MaxTokenLifetime) }, nil},
 		"a grant that is not there":    {3, func(*token.Claims) {}, issuing.ErrNotActive},
 	} {
 		g, err := b.data.GrantByNumber(t.Context(), min(tt.grant, 2))
@@ -100,7 +100,7 @@ func TestForgedServiceToken(t *testing.T) {
 		"what it may have":                {oauth.Scope{"profile"}, lifetime, nil},
 		"a scope of the client elsewhere": {oauth.Scope{"items:read"}, lifetime, issuing.ErrNotActive},
 		"a scope of the API only":         {oauth.Scope{"invoices:read"}, lifetime, issuing.ErrNotActive},
-		"a lifetime that no token has":    {oauth.Scope{"profile"}, 24 * time.Hour, issuing.ErrNotActive},
+		"a lifetime that no token has":    {oauth.Scope{"profile"}, grant.MaxTokenLifetime + time.Minute, issuing.ErrNotActive},
 	} {
 		raw, err := signer.Sign(&token.Claims{
 			Issuer: issuer, Subject: "app", Audience: []string{billing.Audience}, ClientID: "app", ID: "forged",
@@ -153,4 +153,22 @@ func TestExpiredTokenIsNotActive(t *testing.T) {
 	if _, err := b.cfg.Verifier.Verify(t.Context(), answer.AccessToken); err != nil {
 		t.Errorf("the verifier has no leeway: %v", err)
 	}
+}
+
+// A token from before the lifetime was lowered is what it was: APIs accept it, so it is active, and it can be revoked.
+func TestTokenOfALongerLifetime(t *testing.T) {
+	b := newRefreshBench(t)
+	lowered := b.cfg.Lifetime
+	b.cfg.Lifetime = grant.MaxTokenLifetime
+	answer, err := b.issue(issuing.New(b.cfg), request(), b.app)
+	must(t, err)
+	b.cfg.Lifetime = lowered
+	e := issuing.New(b.cfg)
+	expectActive(t, "the older token", e, answer.AccessToken, nil)
+	if _, err := e.InspectClaims(t.Context(), b.claims(answer)); err != nil {
+		t.Errorf("the older token, verified before: %v", err)
+	}
+	must(t, e.Revoke(t.Context(), b.app, answer.AccessToken))
+	b.expectGrants(0)
+	expectActive(t, "the revoked token", e, answer.AccessToken, issuing.ErrNotActive)
 }
