@@ -120,3 +120,42 @@ func TestLinkOfAStrangersRequest(t *testing.T) {
 	s.serve(httptest.NewRequest(http.MethodGet, issuer+"/reset?link="+url.QueryEscape(s.link()), nil)).
 		says("the link", http.StatusOK, "Choose a new password")
 }
+
+// After strangers have used up the limit of an address, the response does not tell which users have logged in from
+// there, and these users still get a mail.
+func TestFullNetworkTellsNoNames(t *testing.T) {
+	t.Parallel()
+	s := newRecoverySite(t)
+	const address = "198.51.100.7"
+	owner := s.newBrowser()
+	login := loginForm()
+	login.RemoteAddr = address + ":1234"
+	owner.arrives("the login", owner.do(login))
+	s.sendMails()
+	for i := range mail.MaxRequestsOfNetwork {
+		s.forgotAt(s.newBrowser(), address, "nobody-"+strconv.Itoa(i))
+	}
+	ask := func(typed string) answer {
+		r := pageForm("/forgot", url.Values{"username": {typed}})
+		r.RemoteAddr = address + ":1234"
+		return s.serve(r)
+	}
+	nobody, known := ask("nobody"), ask(john)
+	known.says("the user", http.StatusOK, "Check your email")
+	if nobody.status != known.status || nobody.text != known.text ||
+		nobody.header.Get("Retry-After") != known.header.Get("Retry-After") {
+		t.Errorf("nobody gets %d, the user %d\n%s", nobody.status, known.status, nobody.text)
+	}
+	mails := s.sendMails()
+	for ; len(mails) == 0; time.Sleep(time.Millisecond) { // it is asked for after the response
+		mails = s.sendMails()
+	}
+	if len(mails) != 1 || mails[0].To != johnsEmail {
+		t.Errorf("mails %v, want one for the user", mails)
+	}
+	// The limit of a user's place tells no more.
+	for range mail.MaxRequestsOfNetwork {
+		s.forgotAt(owner, address, john)
+	}
+	ask(john).says("after too many requests", http.StatusOK, "Check your email")
+}
