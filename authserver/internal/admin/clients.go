@@ -223,7 +223,8 @@ func checkDocumented(was, is client.Client) error {
 		return nil
 	}
 	return fmt.Errorf("%w: the document at %s describes the client: of its settings, an administrator can only set "+
-		"whether it must push its requests, use DPoP, and have its users log in with a second factor", client.ErrBad, is.ID)
+		"whether it must push its requests, use DPoP, and have its users log in with a second factor",
+		client.ErrBad, is.ID)
 }
 
 // set sets a value unless the new one is nil.

@@ -61,7 +61,8 @@ func TestRequirementsOfADocumentClient(t *testing.T) {
 		text       string
 	}{
 		"second factor": {
-			admin.ClientPatch{RequireSecondFactor: &on}, admin.ClientPatch{RequireSecondFactor: &off}, `name="password"`,
+			admin.ClientPatch{RequireSecondFactor: &on}, admin.ClientPatch{RequireSecondFactor: &off},
+			`name="password"`,
 		},
 		"PAR": {admin.ClientPatch{RequirePAR: &on}, admin.ClientPatch{RequirePAR: &off}, "must+push"},
 	} {

@@ -64,7 +64,8 @@ func TestGuesserBesideSecondSteps(t *testing.T) {
 		}
 	}
 	s.serve(loginFormOf("nobody", guess)).says("the next guess", http.StatusTooManyRequests, "Too many failed attempts")
-	stranger.form(page, "code", s.code(0)).says("another browser", http.StatusTooManyRequests, "Too many failed attempts")
+	a := stranger.form(page, "code", s.code(0))
+	a.says("another browser", http.StatusTooManyRequests, "Too many failed attempts")
 	s.waitForMail(mail.WrongCodes, 0)
 	b := s.testBrowser
 	b.arrives("the known browser", b.form(b.secondStep("prompt", "login"), "code", s.code(0)))
