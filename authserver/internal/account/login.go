@@ -49,7 +49,7 @@ type LoginStore interface {
 
 // FailureRecorder records failed logins in the audit log; *audit.Failures does. It is safe for concurrent use.
 type FailureRecorder interface {
-	// Failed records or counts a failed login to an account from a network.
+	// Failed records or counts a failed login to an account from a network. It must not wait for the database.
 	Failed(ctx context.Context, e audit.Event, account, network string)
 }
 

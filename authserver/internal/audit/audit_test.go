@@ -183,7 +183,7 @@ func (f *flood) count() (failures int64, records int) {
 	return failures, len(f.events)
 }
 
-// A server that stops records what it has counted in the minute that is not over.
+// A server that stops records what waits, and what it has counted in the minute that is not over.
 func TestFailuresOfTheLastMinute(t *testing.T) {
 	t.Parallel()
 	f := newFlood()
@@ -235,7 +235,29 @@ func TestFloodOfFailures(t *testing.T) {
 		f.fail(fmt.Sprint("usr_", i), fmt.Sprint("usr_", i), fmt.Sprint("network ", i))
 	}
 	f.events = nil
-	if failures, records := f.count(); failures != 9_700 || records != 1 {
-		t.Errorf("%d failures of users in %d records after the first ones, want 9700 in 1", failures, records)
+	if failures, records := f.count(); failures != 10_000 || records != 301 {
+		t.Errorf("%d failures of users in %d records, want 10000 in 301", failures, records)
+	}
+}
+
+// The response to a failed login waits for no record. What waits is bounded also if the database does not respond.
+func TestFailuresWait(t *testing.T) {
+	t.Parallel()
+	f := newFlood()
+	for minute := range 10 {
+		for i := range 400 {
+			f.fail(fmt.Sprint("usr_", i), fmt.Sprint("usr_", i), fmt.Sprint("network ", minute))
+		}
+		f.now = f.now.Add(time.Minute)
+	}
+	if len(f.events) != 0 {
+		t.Errorf("%d records were written before the responses", len(f.events))
+	}
+	f.Flush(context.Background())
+	if len(f.events) != 1000 {
+		t.Errorf("%d records waited, want 1000", len(f.events))
+	}
+	if failures, records := f.count(); failures != 4000 || records != 1001 {
+		t.Errorf("%d failures in %d records, want 4000 in 1001", failures, records)
 	}
 }

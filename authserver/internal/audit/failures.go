@@ -15,6 +15,8 @@ const (
 	// ofUsers is the limit for users who exist, and ofNobody for unknown names, which are easy to make up.
 	ofUsers  = 300
 	ofNobody = 60
+	// maxWaiting is the limit for records that wait to be written: more than those of a minute.
+	maxWaiting = 1000
 )
 
 // Recorder adds events to the audit log. It is safe for concurrent use.
@@ -26,6 +28,10 @@ type Recorder interface {
 // Failures records failed logins within limits, so that a flood of them cannot fill the disk. In a minute it adds at
 // most 360 records of single failures, as many with the counts of further failures of an account, and one with the
 // count of the rest. It is safe for concurrent use.
+//
+// A record is written up to a second after its failure, by Run. The response to a failed login must not wait for it:
+// unknown names get fewer records than users, so the time of the response would tell which names exist. A server that
+// is killed loses the records that wait.
 type Failures struct {
 	records Recorder
 	now     func() time.Time
@@ -37,11 +43,11 @@ type Failures struct {
 	users  int                 // records of single failures of users who exist
 	nobody int                 // the same for unknown names
 	rest   int64               // failures that belong to no place
-	over   []finished
+	ready  []waiting           // at most maxWaiting
 }
 
-// finished is a record of counts that waits to be written, with its actor.
-type finished struct {
+// waiting is a record that waits to be written, with its actor.
+type waiting struct {
 	event Event
 	actor Actor
 }
@@ -62,18 +68,12 @@ func NewFailures(records Recorder, now func() time.Time, log *slog.Logger) *Fail
 	return &Failures{records: records, now: now, log: log, places: map[place]*failures{}}
 }
 
-// Failed records a failed login, or counts it. The account is the id of the user, or another text by which tries with
-// the same unknown name are counted together; network is where it came from. The event has its subject and its reason;
-// Failed sets its time and outcome. An error is only logged: the login fails in the same way.
+// Failed lets Run record a failed login, or counts it. It does not wait for the database. The account is the id of the
+// user, or another text by which tries with the same unknown name are counted together; network is where it came from.
+// The event has its subject and its reason; Failed sets its time and outcome.
 func (f *Failures) Failed(ctx context.Context, e Event, account, network string) {
 	e.At, e.Outcome = f.now(), Failure
-	if !f.counts(ctx, e, place{e.Name, account, network}) {
-		f.record(context.WithoutCancel(ctx), e)
-	}
-}
-
-// counts counts a failure unless it gets a record of its own, and reports whether it did.
-func (f *Failures) counts(ctx context.Context, e Event, at place) bool {
+	at := place{e.Name, account, network}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.endMinute()
@@ -81,23 +81,24 @@ func (f *Failures) counts(ctx context.Context, e Event, at place) bool {
 	if e.Subject.ID != "" {
 		n, most = &f.users, ofUsers
 	}
+	full := *n >= most || len(f.ready) >= maxWaiting
 	here := f.places[at]
 	if here == nil {
-		if *n >= most {
+		if full {
 			f.rest++
-			return true
+			return
 		}
 		here = &failures{}
 		f.places[at] = here
 	}
-	if here.recorded == perPlace || *n >= most {
+	if full || here.recorded == perPlace {
 		here.counted++
 		here.last, here.actor = e, ActorFrom(ctx)
-		return true
+		return
 	}
 	here.recorded++
 	*n++
-	return false
+	f.ready = append(f.ready, waiting{e, ActorFrom(ctx)})
 }
 
 // endMinute keeps the counts of a minute that is over for Flush. f.mu is locked.
@@ -108,35 +109,41 @@ func (f *Failures) endMinute() {
 	}
 }
 
-// keepCounts keeps the counts so far for Flush, and begins new ones. f.mu is locked.
+// keepCounts keeps the counts so far for Flush, and begins new ones. Counts for which there is no room are added to the
+// rest, which waits for room. f.mu is locked.
 func (f *Failures) keepCounts() {
 	for _, here := range f.places {
-		if here.counted > 0 {
+		switch {
+		case here.counted == 0:
+		case len(f.ready) < maxWaiting:
 			here.last.Count = here.counted
-			f.over = append(f.over, finished{here.last, here.actor})
+			f.ready = append(f.ready, waiting{here.last, here.actor})
+		default:
+			f.rest += here.counted
 		}
 	}
-	if f.rest > 0 {
-		f.over = append(f.over, finished{Event{
+	if f.rest > 0 && len(f.ready) < maxWaiting {
+		f.ready = append(f.ready, waiting{Event{
 			Name: LoginFailed, At: f.minute, Outcome: Failure, Count: f.rest, Subject: Subject{Kind: SubjectUser},
 			Details: Details("reason", "too many to list"),
 		}, Actor{Kind: User}})
+		f.rest = 0
 	}
-	f.places, f.users, f.nobody, f.rest = map[place]*failures{}, 0, 0, 0
+	f.places, f.users, f.nobody = map[place]*failures{}, 0, 0
 }
 
-// Flush records the counts of minutes that are over.
+// Flush writes the records that wait, and the counts of minutes that are over. It logs an error, and drops the record.
 func (f *Failures) Flush(ctx context.Context) { f.flush(ctx, f.endMinute) }
 
-// flush calls keep with f.mu locked, then records everything that waits in f.over.
+// flush calls keep with f.mu locked, then writes the records that wait.
 func (f *Failures) flush(ctx context.Context, keep func()) {
 	f.mu.Lock()
 	keep()
-	over := f.over
-	f.over = nil
+	ready := f.ready
+	f.ready = nil
 	f.mu.Unlock()
-	for _, o := range over {
-		f.record(WithActor(ctx, o.actor), o.event)
+	for _, r := range ready {
+		f.record(WithActor(ctx, r.actor), r.event)
 	}
 }
 
@@ -146,12 +153,16 @@ func (f *Failures) record(ctx context.Context, e Event) {
 	}
 }
 
-// lastFlush bounds how long Run takes to record the last counts.
-const lastFlush = 2 * time.Second
+// How often Run writes records, and how long it takes at most to write the last ones. It writes them together, and not
+// each at once: a write that follows a response could be noticed by the next request.
+const (
+	flushEvery = time.Second
+	lastFlush  = 2 * time.Second
+)
 
-// Run records the counts of each minute that is over, until ctx ends. Then it records the last counts.
+// Run calls Flush every second until ctx ends. Then it writes the last records and counts.
 func (f *Failures) Run(ctx context.Context) {
-	ticker := time.NewTicker(time.Minute / 6)
+	ticker := time.NewTicker(flushEvery)
 	defer ticker.Stop()
 	for {
 		select {

@@ -14,6 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
+
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
+	"github.com/hallpass-auth/hallpass/authserver/internal/web"
 )
 
 // events returns the log lines with an event, without the time and with user ids masked.
@@ -164,4 +168,33 @@ func TestRefreshEvents(t *testing.T) {
 		logged,
 		failed+`expired grant=2 user=usr_x`+by,
 	)
+}
+
+// The response to a failed login waits for no record in the audit log: users get more of them than unknown names, so
+// its time would tell who exists.
+func TestFailedLoginsAreRecordedLater(t *testing.T) {
+	t.Parallel()
+	var failures *audit.Failures
+	s := newSite(t, func(cfg *web.Config) {
+		failures = audit.NewFailures(cfg.Store, cfg.Now, cfg.Log)
+		cfg.Passwords.(*account.Login).Failures = failures
+	})
+	recorded := func() (reasons []string) {
+		found, err := s.data.AuditRecords(t.Context(), audit.Filter{Event: audit.LoginFailed}, audit.Page{OldestFirst: true})
+		s.must(err)
+		for _, r := range found {
+			reasons = append(reasons, r.Details["reason"]+" "+r.Actor.Address)
+		}
+		return reasons
+	}
+	s.post(login("password", guess))
+	s.post(login("username", "nobody"))
+	if got := recorded(); len(got) != 0 {
+		t.Errorf("%q were recorded before the response", got)
+	}
+	failures.Flush(t.Context())
+	want := []string{"wrong password 127.0.0.1", "unknown user 127.0.0.1"}
+	if diff := cmp.Diff(want, recorded()); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
+	}
 }
