@@ -82,8 +82,8 @@ func (s *Store) Clients(ctx context.Context, page record.Page) ([]client.Client,
 // UpdateClient replaces the settings of a client by those that change returns, and returns the
 // changed client. The id and the creation time cannot be changed. The secret can only be removed,
 // by the digest client.NoSecret. If the client is changed at the same time by another call,
-// UpdateClient calls change again. It returns record.ErrNotFound if there is no such client, or the
-// error of change.
+// UpdateClient calls change again. If change changes nothing, nothing is written. It returns
+// record.ErrNotFound if there is no such client, or the error of change.
 func (s *Store) UpdateClient(
 	ctx context.Context,
 	id string,
@@ -105,6 +105,10 @@ func (s *Store) UpdateClient(
 		} else {
 			is.OldSecret = client.OldSecret{}
 		}
+		names := changedSettings(was, is)
+		if names == "" {
+			return is, nil
+		}
 		done := false
 		err = s.inTx(ctx, "update client", func(ctx context.Context, tx transaction) error {
 			n, err := changed(ctx, tx, "update client", updateClient,
@@ -112,7 +116,7 @@ func (s *Store) UpdateClient(
 			if done = n == 1; err != nil || !done {
 				return err
 			}
-			return auditThing(ctx, tx, "client_changed", id, now, "changed", changedSettings(was, is),
+			return auditThing(ctx, tx, "client_changed", id, now, "changed", names,
 				rights, rightsGiven(was.Admin, is.Admin))
 		})
 		if err != nil || done {

@@ -16,7 +16,7 @@ import (
 type endpoints struct {
 	cfg  Config
 	auth *clientAuth
-	// registrations counts registrations by network.
+	// registrations counts registrations and their changes by network.
 	registrations *ratelimit.Limiter
 	// documents counts fetched client metadata documents by the network of the browser.
 	documents *ratelimit.Limiter

@@ -32,7 +32,7 @@ const (
 // registeredIDLength is the length of the id of a registered client: its prefix and 132 random bits.
 const registeredIDLength = len(registeredIDPrefix) + 22
 
-// Limits on the registrations of a network (ratelimit.SiteNetwork).
+// Limits on the registrations of a network (ratelimit.SiteNetwork), and their changes.
 const (
 	registrationBurst    = 20
 	registrationInterval = 10 * time.Second

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/secret"
@@ -270,6 +272,35 @@ func TestRegistrationsOfNetwork(t *testing.T) {
 	s.wait(10 * time.Second)
 	if got := s.serve(registration("POST", "/register", "", validRegistration)); got.status != http.StatusCreated {
 		t.Errorf("later: status %d", got.status)
+	}
+}
+
+// Changes of a client count as registrations of the network, and one that changes nothing leaves no record.
+func TestChangesOfNetwork(t *testing.T) {
+	t.Parallel()
+	s := newRegistrationSite(t)
+	got := s.serve(registration("POST", "/register", "", validRegistration))
+	id, token := got.member("client_id"), got.member("registration_access_token")
+	s.hide(token)
+	const format = `{"client_id":%q,"client_name":%q,"redirect_uris":["https://new.example/"],` +
+		`"token_endpoint_auth_method":"none"}`
+	put := func(name string) int {
+		return s.serve(registration("PUT", "/register/"+id, token, fmt.Sprintf(format, id, name))).status
+	}
+	statuses := map[int]int{}
+	for i := range 30 {
+		statuses[put("name "+strconv.Itoa(min(i, 2)))]++
+	}
+	if statuses[200] != 19 || statuses[429] != 11 {
+		t.Errorf("statuses %v", statuses)
+	}
+	changes, err := s.data.AuditRecords(t.Context(), audit.Filter{Event: "client_changed"}, audit.Page{})
+	if len(changes) != 3 || err != nil {
+		t.Errorf("%d records of 3 changes, %v", len(changes), err)
+	}
+	s.wait(10 * time.Second)
+	if status := put("later"); status != http.StatusOK {
+		t.Errorf("later: status %d", status)
 	}
 }
 

@@ -6,10 +6,12 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/hallpass-auth/hallpass/shared/httpserver"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/clientmeta"
+	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
@@ -51,11 +53,15 @@ func (e *endpoints) showRegistered(w http.ResponseWriter, r *http.Request) error
 }
 
 // replaceRegistered serves PUT /register/ID (RFC 7592 section 2.2). How the client authenticates cannot be
-// changed, and its scope stays as it is: an administrator may have narrowed it.
+// changed, and its scope stays as it is: an administrator may have narrowed it. It counts as a registration, since it
+// writes as much.
 func (e *endpoints) replaceRegistered(w http.ResponseWriter, r *http.Request) error {
 	c, err := e.registeredClient(r)
 	if err != nil {
 		return err
+	}
+	if !e.registrations.Allow(ratelimit.SiteNetwork(httpserver.Host(r.RemoteAddr))) {
+		return errManyRegistrations
 	}
 	m, said, err := e.readMetadata(w, r)
 	switch {

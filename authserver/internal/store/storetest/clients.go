@@ -10,6 +10,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
@@ -23,6 +24,7 @@ var clientTests = []test{
 	{"calls for an unknown client", testNoClient},
 	{"changing a client", testUpdateClient},
 	{"a change of a client that fails", testUpdateClientFails},
+	{"a change of a client that changes nothing", testUpdateClientChangesNothing},
 	{"concurrent changes of a client", testRaceToUpdateClient},
 	{"setting a client secret", testSetClientSecret},
 	{"replacing a client secret", testReplaceClientSecret},
@@ -164,6 +166,17 @@ func testUpdateClientFails(t *testing.T, s *store.Store) {
 	})
 	expect(t, "a change that fails", err, client.ErrBad)
 	expectClient(t, s, want)
+}
+
+// A client that registered itself may send the same settings again and again.
+func testUpdateClientChangesNothing(t *testing.T, s *store.Store) {
+	want := addClient(t, s, "app")
+	got, err := s.UpdateClient(t.Context(), "app", start, func(c client.Client) (client.Client, error) { return c, nil })
+	must(t, err)
+	same(t, "returned client", want, got)
+	if found := recorded(t, s, audit.Filter{Event: "client_changed"}); len(found) != 0 {
+		t.Errorf("recorded %+v", found)
+	}
 }
 
 // Each change adds a redirect URI, and no change is lost.
