@@ -58,6 +58,24 @@ func (e *endpoints) withLogin(
 	}
 }
 
+// Limits on the forms that a login sends to change the account or to allow something.
+const (
+	formBurst    = 60
+	formInterval = 10 * time.Second
+)
+
+// errManyForms says that a login sends more forms than a person would.
+var errManyForms = errors.New("too many forms")
+
+// countForm counts a form of a user who is logged in. It returns errManyForms above the limit: each form may leave a
+// record in the audit log. It counts by login, since the user must always be able to end somebody else's login.
+func (e *endpoints) countForm(s session) error {
+	if !e.forms.Allow(s.user.ID + " " + s.login.At.Format(time.RFC3339)) { // a session is renewed with another digest
+		return errManyForms
+	}
+	return nil
+}
+
 // accountForm serves a form of an account page, given the session of the user who has sent it.
 type accountForm func(http.ResponseWriter, *http.Request, url.Values, session) error
 
@@ -76,6 +94,9 @@ func (e *endpoints) withForm(back string, serve accountForm) func(http.ResponseW
 		if s.digest == "" || s.user.ID != form.Get("user") {
 			redirect(w, back)
 			return nil
+		}
+		if err := e.countForm(s); err != nil {
+			return err
 		}
 		return serve(w, r, form, s)
 	}

@@ -87,6 +87,9 @@ func (e *endpoints) consent(w http.ResponseWriter, r *http.Request) error {
 		redirect(w, "/authorize?"+query)
 		return nil
 	}
+	if err := e.countForm(s); err != nil {
+		return err
+	}
 	if a.isPushed() || a.asksEachTime() {
 		return e.allowNow(w, r, a, s)
 	}

@@ -152,6 +152,9 @@ func (e *endpoints) decideDevice(w http.ResponseWriter, r *http.Request) error {
 		redirect(w, devicePage(typed[:min(len(typed), maxUserCode)]))
 		return nil
 	}
+	if err := e.countForm(s); err != nil {
+		return err
+	}
 	_, d, err := e.waitingDevice(r, s, typed)
 	if err == nil && e.needsLoginFor(s, d) { // this page is older than that
 		redirect(w, devicePage(typed))

@@ -20,6 +20,8 @@ type endpoints struct {
 	registrations *ratelimit.Limiter
 	// documents counts fetched client metadata documents by the network of the browser.
 	documents *ratelimit.Limiter
+	// forms counts the forms of users by login.
+	forms *ratelimit.Limiter
 	// registrationsFull is until when no client is registered, because there are too many; Unix nanoseconds.
 	registrationsFull atomic.Int64
 	answers           *prometheus.CounterVec
@@ -38,6 +40,7 @@ func newEndpoints(cfg Config) *endpoints {
 		auth:          newClientAuth(cfg),
 		registrations: ratelimit.New(cfg.Now, registrationBurst, registrationInterval),
 		documents:     ratelimit.New(cfg.Now, documentBurst, documentInterval),
+		forms:         ratelimit.New(cfg.Now, formBurst, formInterval),
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hallpass_oauth_requests_total",
 			Help: "Requests to the OAuth endpoints by endpoint and result: ok, the error code that the client is told, " +

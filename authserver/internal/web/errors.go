@@ -241,6 +241,9 @@ func temporaryFailureOf(err error) (f failure, ok bool) {
 	case errors.Is(err, errManyRegistrations):
 		f.status, f.retryAfter = http.StatusTooManyRequests, int(registrationInterval/time.Second)
 		f.description = "too many registrations from this network: try again in " + waitText(f.retryAfter).English()
+	case errors.Is(err, errManyForms):
+		f.status, f.retryAfter = http.StatusTooManyRequests, int(formInterval/time.Second)
+		f.userText = say("Too many changes at once. Try again in {wait}.", waitText(f.retryAfter))
 	case errors.Is(err, client.ErrTooMany):
 		f.retryAfter = int(client.MinUnused / time.Second)
 		f.description = "too many clients are registered at once: try again in " + waitText(f.retryAfter).English()
