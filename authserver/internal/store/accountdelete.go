@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 // last administrator.
 func (s *Store) DeleteAccount(ctx context.Context, user account.User, now time.Time) error {
 	err := s.inTx(ctx, "delete account", func(ctx context.Context, tx transaction) error {
+		if err := s.lockEmailOf(ctx, tx, user.Username, now); err != nil {
+			return err
+		}
 		if err := KeepAdministrator(ctx, s, tx, user.Username); err != nil {
 			return err
 		}
@@ -39,34 +43,41 @@ func (s *Store) DeleteAccount(ctx context.Context, user account.User, now time.T
 		}
 		return s.deleteUser(ctx, tx, user.Username, now)
 	})
-	if err == nil {
-		err = s.forgetEmail(ctx, user, now)
-	}
 	if errors.Is(err, record.ErrNotFound) {
 		err = account.ErrChanged
 	}
 	return err
 }
 
-// forgetEmail deletes the links and the invitation for the verified email address of a user who is deleted. It is not
-// in the transaction that locks the user: SignUp locks them in the other order.
-func (s *Store) forgetEmail(ctx context.Context, user account.User, now time.Time) error {
-	if !user.EmailVerified {
-		return nil // it may be somebody else's
+// lockEmailOf is lockEmail for the email address of a user who will be deleted. Call it before the user is locked:
+// SignUp and UseEmailLink lock the address first, too. It returns record.ErrNotFound if there is no such user.
+func (s *Store) lockEmailOf(ctx context.Context, tx transaction, username string, now time.Time) error {
+	var email string
+	err := tx.QueryRowContext(ctx, "SELECT email FROM users WHERE username = $1", username).Scan(&email)
+	if errors.Is(err, sql.ErrNoRows) {
+		return errNoUser
 	}
-	return s.inTx(ctx, "forget email", func(ctx context.Context, tx transaction) error {
-		if err := s.lockEmail(ctx, tx, user.Email, now); err != nil {
+	if err != nil || email == "" {
+		return unavailable("read email", err)
+	}
+	return s.lockEmail(ctx, tx, email, now)
+}
+
+// forgetEmail deletes the links and the invitation for the verified email address of a user who is deleted, and what
+// the audit log calls it.
+func (s *Store) forgetEmail(ctx context.Context, tx transaction, email string, now time.Time) error {
+	// This waits only if the address was changed after lockEmailOf has read it.
+	if err := s.lockEmail(ctx, tx, email, now); err != nil {
+		return err
+	}
+	for _, query := range []string{
+		"DELETE FROM sign_ups WHERE address = $1", "DELETE FROM invitations WHERE address = $1",
+	} {
+		if _, err := changed(ctx, tx, "forget email", query, account.FoldEmail(email)); err != nil {
 			return err
 		}
-		for _, query := range []string{
-			"DELETE FROM sign_ups WHERE address = $1", "DELETE FROM invitations WHERE address = $1",
-		} {
-			if _, err := changed(ctx, tx, "forget email", query, account.FoldEmail(user.Email)); err != nil {
-				return err
-			}
-		}
-		return forgetPseudonym(ctx, tx, user.Email)
-	})
+	}
+	return forgetPseudonym(ctx, tx, email)
 }
 
 // deleteUser deletes a user, who is locked, and what other tables than those that refer to the user have of the user.
@@ -98,7 +109,10 @@ func (s *Store) deleteUser(ctx context.Context, tx transaction, username string,
 		}
 	}
 	if !verified {
-		return nil
+		return nil // the address may be somebody else's
+	}
+	if err := s.forgetEmail(ctx, tx, email, now); err != nil {
+		return err
 	}
 	return s.addMail(ctx, tx, mail.Request{
 		Kind: mail.AccountDeleted, Typed: email, Language: language, CreatedAt: now,

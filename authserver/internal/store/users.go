@@ -119,11 +119,10 @@ func (s *Store) DeleteUser(ctx context.Context, username string, now time.Time) 
 
 // DeleteUserIf is DeleteUser if the conditions hold, or returns the error of one of them.
 func (s *Store) DeleteUserIf(ctx context.Context, username string, now time.Time, conditions ...Condition) error {
-	user, err := s.UserByUsername(ctx, username)
-	if err != nil {
-		return err
-	}
-	err = s.inTx(ctx, "delete user", func(ctx context.Context, tx transaction) error {
+	return s.inTx(ctx, "delete user", func(ctx context.Context, tx transaction) error {
+		if err := s.lockEmailOf(ctx, tx, username, now); err != nil {
+			return err
+		}
 		if err := s.check(ctx, tx, username, conditions); err != nil {
 			return err
 		}
@@ -141,10 +140,6 @@ func (s *Store) DeleteUserIf(ctx context.Context, username string, now time.Time
 		}
 		return s.deleteUser(ctx, tx, username, now)
 	})
-	if err != nil {
-		return err
-	}
-	return s.forgetEmail(ctx, user, now)
 }
 
 // groupsOf returns the groups of a user who is locked.

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"database/sql"
 	"net/http"
 	"strings"
 	"testing"
@@ -36,6 +37,36 @@ func TestMailAboutDeletionByCommand(t *testing.T) {
 	if sent := s.sendMails(); len(sent) != 1 || sent[0].To != johnsEmail {
 		t.Errorf("got the mails %+v", sent)
 	}
+}
+
+// A deletion that fails changes nothing, so the user can try again.
+func TestDeletionFails(t *testing.T) {
+	t.Parallel()
+	s := newAccountSite(t)
+	_, err := s.data.UpdateUser(t.Context(), john, s.clock(), func(u account.User) (account.User, error) {
+		u.Email, u.EmailVerified = johnsEmail, true
+		return u, nil
+	})
+	s.must(err)
+	s.must(s.data.CreateSignUpLink(t.Context(), account.SignUpLink{
+		Digest: "link", Email: johnsEmail, CreatedAt: s.clock(), ExpiresAt: s.clock().Add(account.LinkLifetime),
+	}))
+	s.execute("CREATE TRIGGER broken BEFORE DELETE ON sign_ups BEGIN SELECT RAISE(ABORT, 'broken'); END")
+	remove := func() answer { return s.submit("/account/delete", "username", john, "password", password) }
+	remove().says("a failure", http.StatusServiceUnavailable, "Temporarily unavailable")
+	s.execute("DROP TRIGGER broken")
+	remove().leadsTo("another try", "/account/deleted")
+	s.expectEvent("account_deleted", "user=usr_x address=192.0.2.1")
+}
+
+// execute runs a statement in the file of the database, beside the server.
+func (s *site) execute(query string) {
+	s.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+s.file+"?_pragma=busy_timeout(60000)")
+	s.must(err)
+	defer db.Close()
+	_, err = db.ExecContext(s.t.Context(), query)
+	s.must(err)
 }
 
 // The last administrator stays, so that somebody can administer the server; of two, one can go.

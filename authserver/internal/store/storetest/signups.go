@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/database"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/mail"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
@@ -23,6 +25,7 @@ var signUpTests = []test{
 	{"concurrent sign-ups with one address", testRaceForSignUpAddress},
 	{"concurrent sign-ups with one username", testRaceForSignUpName},
 	{"concurrent changes of an address do not wait for each other", testRaceOfAddress},
+	{"a deletion voids links for the address at that time", testVoidLinksOfDeleted},
 	{"a sign-up has the groups of the latest invitation", testSignUpGroups},
 	{"links of a clock that was ahead do not work", testLinksAhead},
 }
@@ -226,6 +229,24 @@ func testRaceOfAddress(t *testing.T, s *store.Store) {
 	}) {
 		must(t, err)
 	}
+}
+
+// The address that counts is the one at the deletion, not one that was read before it.
+func testVoidLinksOfDeleted(t *testing.T, s *store.Store) {
+	addReachable(t, s, "ada", "old@example.com")
+	addSignUp(t, s, "link", "new@example.com")
+	meanwhile := func(ctx context.Context, s *store.Store, _ database.Tx, username string) error {
+		_, err := s.UpdateUser(ctx, username, start, func(u account.User) (account.User, error) {
+			u.Email = "new@example.com"
+			return u, nil
+		})
+		return err
+	}
+	must(t, s.Together(t.Context(), "", start, func(ctx context.Context) error {
+		return s.DeleteUserIf(ctx, "ada", start, meanwhile)
+	}))
+	_, err := s.SignUpLink(t.Context(), "link", start)
+	expect(t, "a link for the address", err, account.ErrLinkUnknown)
 }
 
 func testSignUpGroups(t *testing.T, s *store.Store) {

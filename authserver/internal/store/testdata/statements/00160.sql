@@ -204,6 +204,7 @@ SELECT digest, client_id, user_id, session, audience, redirect_uri, scope, chall
 SELECT digest, created_at, expires_at, methods, address, agent FROM sessions WHERE user_id = $1 AND expires_at > $2 ORDER BY created_at DESC, digest LIMIT $3;
 SELECT digest, user_code, client_id, audience, scope, network, created_at, expires_at, grant_number, redeemed_at FROM device_codes WHERE digest = $1;
 SELECT digest, user_code, client_id, audience, scope, network, created_at, expires_at, grant_number, redeemed_at FROM device_codes WHERE user_code = $1 AND expires_at > $2 AND created_at <= $3;
+SELECT email FROM users WHERE username = $1;
 SELECT email, created_at, expires_at FROM sign_ups WHERE digest = $1 AND expires_at > $2 AND created_at <= $2 + 5;
 SELECT email, name, group_names, created_at, expires_at FROM invitations WHERE address = $1 AND expires_at > $2 AND created_at <= $2 + 5;
 SELECT email, name, group_names, created_at, expires_at FROM invitations WHERE expires_at > $1 AND address > $2 ORDER BY address;
