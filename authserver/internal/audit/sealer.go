@@ -13,6 +13,8 @@ const (
 	sealBatch = 200
 	dropEvery = time.Hour
 	dropBatch = 1000
+	// forgetBatch is how many names are checked at once.
+	forgetBatch = 100
 )
 
 // MinRetention is the shortest time for which records are kept. The database refuses to drop younger ones, so that an
@@ -28,6 +30,9 @@ type SealStore interface {
 	CutAudit(ctx context.Context, before, now time.Time) error
 	// DropAudit deletes up to limit records that are marked, and returns how many.
 	DropAudit(ctx context.Context, limit int) (int64, error)
+	// ForgetNames deletes those of up to limit names for which no record is left. It checks names whose id comes after
+	// one and was made before a time, and returns the last id; empty after the last name.
+	ForgetNames(ctx context.Context, after string, before time.Time, limit int) (last string, err error)
 }
 
 // Sealer chains records, and drops those that are too old. It is safe for concurrent use. Store, Now and Log are
@@ -87,7 +92,8 @@ func (s *Sealer) seal(ctx context.Context) error {
 	}
 }
 
-// drop deletes the records of whole days that are older than the retention. The error is the store's.
+// drop deletes the records of whole days that are older than the retention, and then the names that only they had. The
+// error is the store's.
 func (s *Sealer) drop(ctx context.Context) error {
 	if s.Retention == 0 {
 		return nil
@@ -100,8 +106,22 @@ func (s *Sealer) drop(ctx context.Context) error {
 	for {
 		n, err := s.Store.DropAudit(ctx, dropBatch)
 		s.dropped.Add(n)
-		if err != nil || n == 0 {
+		if err != nil {
 			return err
 		}
+		if n == 0 {
+			return s.forget(ctx, before)
+		}
+	}
+}
+
+// forget deletes the names for which no record is left. A name is as old as its first record. The error is the store's.
+func (s *Sealer) forget(ctx context.Context, before time.Time) error {
+	for after := ""; ; {
+		last, err := s.Store.ForgetNames(ctx, after, before, forgetBatch)
+		if err != nil || last == "" {
+			return err
+		}
+		after = last
 	}
 }

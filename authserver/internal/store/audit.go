@@ -139,24 +139,6 @@ func userIDOf(ctx context.Context, tx transaction, username string) (id string, 
 	return id, unavailable("read user", err)
 }
 
-// pseudonymOf returns the random id that stands for an email address in the audit log.
-func pseudonymOf(ctx context.Context, tx transaction, email string, at time.Time) (id string, err error) {
-	fresh, err := audit.NewID(at)
-	if err != nil {
-		return "", err
-	}
-	// DO UPDATE returns the row that is there.
-	err = tx.QueryRowContext(ctx, "INSERT INTO audit_names (name, id) VALUES ($1, $2) "+
-		"ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id", account.FoldEmail(email), fresh).Scan(&id)
-	return id, unavailable("name email", err)
-}
-
-// forgetPseudonym deletes what the id of an email address stands for.
-func forgetPseudonym(ctx context.Context, tx transaction, email string) error {
-	_, err := changed(ctx, tx, "forget name", "DELETE FROM audit_names WHERE name = $1", account.FoldEmail(email))
-	return err
-}
-
 // auditColumns are the columns of a record and its place in the chain, with the names of people who still exist.
 const auditColumns = "r.id, r.at, r.event, r.outcome, r.actor_kind, r.actor_id, r.subject_kind, r.subject_id, " +
 	"r.address, r.client_id, r.request_id, r.count, r.details"

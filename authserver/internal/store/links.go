@@ -119,7 +119,7 @@ func (s *Store) EmailLink(ctx context.Context, digest string, now time.Time) (ac
 
 // UseEmailLink verifies or changes the email address of a link's user, and returns the link as it was. The link works
 // once. It returns account.ErrLinkUnknown, or account.ErrEmailTaken if the address is another user's verified one. The
-// previous address, if it was verified, gets a mail about a change.
+// previous address, if it was verified, gets a mail about a change, and the audit log forgets it.
 func (s *Store) UseEmailLink(ctx context.Context, digest string, now time.Time) (account.Link, error) {
 	l, err := s.EmailLink(ctx, digest, now)
 	if err != nil {
@@ -137,6 +137,9 @@ func (s *Store) UseEmailLink(ctx context.Context, digest string, now time.Time) 
 			l.User.ID, l.Email(), seconds(now))
 		if err == nil {
 			err = auditUser(ctx, tx, "email_confirmed", l.User.ID, now, "kind", string(l.Kind))
+		}
+		if err == nil {
+			err = forgetOldAddress(ctx, tx, l.User, l.Email())
 		}
 		if err != nil || l.Kind != account.ChangeLink || !l.User.EmailVerified {
 			return err

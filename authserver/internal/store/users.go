@@ -209,6 +209,9 @@ func (s *Store) UpdateUser(
 			if done = n == 1; err != nil || !done {
 				return err
 			}
+			if err := forgetOldAddress(ctx, tx, was, is.Email); err != nil {
+				return err
+			}
 			return auditAdmin(ctx, tx, "user_changed", username, now, "changed", changedFields(was, is),
 				rights, rightsChange(was.Groups, is.Groups))
 		})

@@ -33,6 +33,8 @@ var auditTests = []test{
 	{"records are sealed once, by one of many servers", testSealing},
 	{"a record that is committed late is sealed", testLateRecord},
 	{"old records are dropped, and the chain goes on", testRetention},
+	{"addresses of invitations are forgotten with their records", testForgetNames},
+	{"an address that a user no longer has is forgotten", testForgetOldAddress},
 }
 
 // byAdmin returns the context of an administrator's request.

@@ -3,6 +3,7 @@ DELETE FROM api_consents WHERE audience = $1;
 DELETE FROM api_consents WHERE user_id = $1 AND client_id = $2;
 DELETE FROM apis WHERE audience IN (SELECT audience FROM apis WHERE deleted_at < $1 );
 DELETE FROM audit_chain WHERE number IN (SELECT number FROM audit_chain WHERE number <= (SELECT MAX(number) FROM audit_cuts) ORDER BY number LIMIT $1);
+DELETE FROM audit_names WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM audit_records WHERE subject_id = $1);
 DELETE FROM audit_names WHERE name = $1;
 DELETE FROM audit_queue WHERE id = $1;
 DELETE FROM audit_records WHERE id IN (SELECT record FROM audit_chain WHERE number <= (SELECT MAX(number) FROM audit_cuts) ORDER BY number LIMIT $1);
@@ -217,6 +218,7 @@ SELECT grants.number, grants.type, grants.client_id, clients.name, grants.sessio
 SELECT grants.number, grants.type, grants.client_id, grants.user_id, grants.session, grants.audience, grants.scope, grants.created_at, grants.expires_at, grants.revoked_at, grants.refresh_family, grants.refresh_digest, grants.refresh_trail, grants.refresh_ends_at, grants.refresh_expires_at, grants.auth_time, grants.methods, grants.sid, grants.parent, grants.actors, grants.jkt, users.id, users.username, users.name, users.password_hash, users.password_version, users.created_at, users.last_login_at, users.disabled_at, users.demo, users.email, users.email_verified, users.group_names, users.updated_at, users.language FROM grants LEFT JOIN users ON users.id = grants.user_id WHERE grants.number = $1;
 SELECT group_names FROM users WHERE username = $1;
 SELECT group_names, COUNT(*) FROM users WHERE group_names <> '' AND length(group_names) <= 1000 GROUP BY group_names UNION ALL SELECT group_names, COUNT(*) FROM users WHERE length(group_names) > 1000 GROUP BY group_names;
+SELECT id FROM audit_names WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3;
 SELECT id FROM clients WHERE id = $1;
 SELECT id FROM clients WHERE id = $1 AND (secret_digest = $2 OR (old_secret_digest = $2 AND old_secret_beside = secret_digest));
 SELECT id FROM clients WHERE id = $1 AND secret_digest <> '';
