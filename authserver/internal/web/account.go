@@ -293,7 +293,8 @@ var errNotYourUsername = errors.New("not the username")
 // accountDeleted serves GET /account/deleted.
 func (e *endpoints) accountDeleted(w http.ResponseWriter, r *http.Request) error {
 	e.message(w, r, http.StatusOK, say("Your account was deleted"),
-		say("You are logged out everywhere, and this service has deleted what it knew about you. "+
-			"Apps may have data of their own: ask them."), say("You can close this page."))
+		say("You are logged out everywhere, and this service has deleted what it knew about you, except a record of logins "+
+			"and changes that does not have your name. Apps may have data of their own: ask them."),
+		say("You can close this page."))
 	return nil
 }

@@ -3,20 +3,23 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
+	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
-// maxCopied bounds the grants and the sessions in a copy of a user's data, each. The latest ones are copied.
+// maxCopied bounds the grants, the sessions and the records in a copy of a user's data, each. The latest ones are
+// copied.
 const maxCopied = 10_000
 
-// userData is all that is stored about a user, but secrets and their digests.
+// userData is what is stored about a user, but secrets, their digests, and what is kept for minutes only.
 type userData struct {
-	// Truncated is whether there are more grants or sessions than maxCopied.
+	// Truncated is whether there are more grants, sessions or records than maxCopied.
 	Truncated bool `json:"truncated,omitempty"`
 
 	User     userRecord      `json:"user"`
@@ -33,6 +36,36 @@ type userData struct {
 	SecondFactors  []factorRecord     `json:"second_factors"`
 	// RecoveryCodes counts the recovery codes that are left, of which only digests are stored.
 	RecoveryCodes int `json:"recovery_codes"`
+	// Records are those of the audit log, newest first.
+	Records []eventRecord `json:"audit_records"`
+}
+
+// eventRecord is a record of the audit log without what it has of other people. By is "somebody else" unless the user
+// did it, or somebody who tried to log in as the user. Subject is the kind of what it was done to, unless that is the
+// user.
+type eventRecord struct {
+	At       time.Time         `json:"at"`
+	Event    string            `json:"event"`
+	Outcome  string            `json:"outcome"`
+	Count    int64             `json:"count"`
+	By       string            `json:"by,omitempty"`
+	Subject  string            `json:"subject,omitempty"`
+	ClientID string            `json:"client_id,omitempty"`
+	Address  string            `json:"address,omitempty"`
+	Details  map[string]string `json:"details,omitempty"`
+}
+
+func newEventRecord(r audit.Record, userID string) eventRecord {
+	e := eventRecord{At: r.At, Event: r.Event, Outcome: string(r.Outcome), Count: r.Count, Details: r.Details}
+	if r.Actor.ActsOn(userID) {
+		e.By = "somebody else"
+	} else {
+		e.ClientID, e.Address = r.Actor.ClientID, r.Actor.Address
+	}
+	if r.Subject.ID != userID {
+		e.Subject = r.Subject.Kind
+	}
+	return e
 }
 
 type factorRecord struct {
@@ -149,7 +182,7 @@ func (e *endpoints) copyData(w http.ResponseWriter, r *http.Request, _ url.Value
 	return nil
 }
 
-// dataOf returns all that is stored about a user.
+// dataOf returns what is stored about a user.
 func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error) {
 	data := userData{
 		User: userRecord{
@@ -159,7 +192,7 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 		},
 		Browsers: []browserRecord{}, Grants: []grantRecord{}, Consents: []consentRecord{},
 		Links: []linkRecord{}, Mails: []mailRecord{}, Revocations: []revocationRecord{},
-		SecondFactors: []factorRecord{},
+		SecondFactors: []factorRecord{}, Records: []eventRecord{},
 	}
 	sessions, err := e.cfg.Store.BrowserSessions(ctx, u.ID, time.Unix(0, 0), maxCopied+1) // expired ones too
 	if err != nil {
@@ -191,7 +224,17 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 		return userData{}, err
 	}
 	data.add(rest)
-	return data, e.addFactorData(ctx, &data)
+	return data, errors.Join(e.addFactorData(ctx, &data), e.addRecords(ctx, &data))
+}
+
+// addRecords adds what the audit log has about the user. It is kept when the account is deleted.
+func (e *endpoints) addRecords(ctx context.Context, data *userData) error {
+	about := audit.Filter{About: []string{data.User.ID}}
+	records, err := e.cfg.Store.AuditRecords(ctx, about, audit.Page{Limit: maxCopied + 1})
+	for _, r := range atMost(maxCopied, records, &data.Truncated) {
+		data.Records = append(data.Records, newEventRecord(r, data.User.ID))
+	}
+	return err
 }
 
 // addFactorData adds the second factors, without their secrets.

@@ -151,6 +151,7 @@ func TestCopyOfData(t *testing.T) {
 	}
 	var data map[string]any
 	got.decode(&data)
+	delete(data, "audit_records") // see TestCopyOfRecords
 	const at, until = "2026-03-01T12:00:00Z", "2026-03-02T00:00:00Z"
 	want := map[string]any{
 		"user": map[string]any{
@@ -206,6 +207,7 @@ func TestTruncatedCopyOfData(t *testing.T) {
 	read := func() (copied struct {
 		Truncated bool  `json:"truncated"`
 		Browsers  []any `json:"browsers"`
+		Records   []any `json:"audit_records"`
 	}) {
 		t.Helper()
 		s.serve(withCookie(pageForm("/account/data", url.Values{"user": {s.userID(john)}}), cookie)).decode(&copied)
@@ -218,6 +220,18 @@ func TestTruncatedCopyOfData(t *testing.T) {
 	add(limit+1, limit+1)
 	if got := read(); !got.Truncated || len(got.Browsers) != limit {
 		t.Errorf("%d browsers: %d copied, truncated %v", limit+1, len(got.Browsers), got.Truncated)
+	}
+	for _, query := range []string{
+		"DELETE FROM sessions WHERE digest LIKE 'digest %'",
+		"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) INSERT INTO audit_records " +
+			"SELECT 'record ' || i, 1, 'e', 'success', 'user', id, 'user', id, '', '', '', 1, '{}' FROM n, users " +
+			"WHERE username = 'john.doe'",
+	} {
+		_, err := db.ExecContext(t.Context(), query)
+		s.must(err)
+	}
+	if got := read(); !got.Truncated || len(got.Records) != limit || len(got.Browsers) != 1 {
+		t.Errorf("%d records and %d browsers copied, truncated %v", len(got.Records), len(got.Browsers), got.Truncated)
 	}
 }
 

@@ -3,6 +3,7 @@ package web_test
 import (
 	"database/sql"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -18,6 +19,8 @@ func TestMailAboutDeletedAccount(t *testing.T) {
 		"user": {s.userID(john)}, "username": {john}, "password": {password},
 	})
 	s.serve(withCookie(r, cookie)).leadsTo("the deletion", "/account/deleted")
+	s.serve(httptest.NewRequest(http.MethodGet, issuer+"/account/deleted", nil)).
+		says("what is kept", http.StatusOK, "except a record of logins and changes that does not have your name")
 	sent := s.sendMails()
 	if len(sent) != 1 || sent[0].To != johnsEmail ||
 		sent[0].Subject != "Your account at login.example was deleted" || strings.Contains(sent[0].Text, john) {
