@@ -71,8 +71,8 @@ func Rotate(set []byte, s *Successor, now time.Time) ([]byte, error) {
 }
 
 // Announce returns a JWK Set with the successor added and everything else unchanged, for an API whose authorization
-// server does not have the successor yet. The error is ErrBadRing or ErrWeakKey if Parse refuses the set, and ErrBadRing
-// if it already has the successor.
+// server does not have the successor yet. The error is ErrBadRing or ErrWeakKey if Parse refuses the set, and
+// ErrBadRing if it already has the successor.
 func Announce(set []byte, s *Successor) ([]byte, error) {
 	ring, doc, keys, err := openSet(set)
 	if err != nil {

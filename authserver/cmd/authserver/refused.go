@@ -27,8 +27,8 @@ type refusedList struct {
 // checkRefused returns an error if the file of --refused, which is replaced, is one that the command reads: also by
 // another name, such as a link.
 func (c *userImportCommand) checkRefused(in io.Reader) error {
-	refused, err := os.Stat(c.Refused)
-	if err != nil || !refused.Mode().IsRegular() { // it is not set, or there is nothing to lose, as in /dev/null
+	refused, _ := os.Stat(c.Refused)                   // nil if it is not set or there is no such file
+	if refused == nil || !refused.Mode().IsRegular() { // nothing to lose, as in /dev/null
 		return nil
 	}
 	data, _ := database.SQLitePath(c.DatabaseURL)

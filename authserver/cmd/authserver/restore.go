@@ -130,8 +130,8 @@ func (c *restoreCommand) replaceKeys(ctx context.Context, streams program.Stream
 		err := secondfactor.Reseal(ctx, s, before, after, time.Now())
 		sealed := errors.Is(err, secondfactor.ErrSealed)
 		if sealed {
-			fmt.Fprintln(streams.Err, "note: the keys in "+c.KeysFile+" cannot read the secrets of second factors in this copy: "+
-				"users log in with recovery codes, or 'authserver user set USERNAME --remove-second-factors' removes them")
+			fmt.Fprintln(streams.Err, "note: the keys in "+c.KeysFile+" cannot read the secrets of second factors in this "+
+				"copy: users log in with recovery codes, or 'authserver user set USERNAME --remove-second-factors' removes them")
 		} else if err != nil {
 			return err
 		}

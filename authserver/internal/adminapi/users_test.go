@@ -63,8 +63,8 @@ func TestUsers(t *testing.T) {
 	h.call(http.MethodGet, "/groups", token, "").expect(t, "groups", 200, `{"name":"admins","members":2}`)
 }
 
-// The lines of If-Match are one list, and a line without a tag is not a change without a precondition (RFC 9110 sections
-// 5.3 and 13.1.1).
+// The lines of If-Match are one list, and a line without a tag is not a change without a precondition (RFC 9110
+// sections 5.3 and 13.1.1).
 func TestLinesOfIfMatch(t *testing.T) {
 	h := start(t)
 	token := h.robotToken()

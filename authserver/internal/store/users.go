@@ -209,16 +209,21 @@ func (s *Store) UpdateUser(
 			if done = n == 1; err != nil || !done {
 				return err
 			}
-			if err := forgetOldAddress(ctx, tx, was, is.Email); err != nil {
-				return err
-			}
-			return auditAdmin(ctx, tx, "user_changed", username, now, "changed", changedFields(was, is),
-				rights, rightsChange(was.Groups, is.Groups))
+			return auditUpdate(ctx, tx, was, is, now)
 		})
 		if err != nil || done {
 			return is, err
 		}
 	}
+}
+
+// auditUpdate records what an administrator has changed of a user, and lets the audit log forget the previous address.
+func auditUpdate(ctx context.Context, tx transaction, was, is account.User, now time.Time) error {
+	if err := forgetOldAddress(ctx, tx, was, is.Email); err != nil {
+		return err
+	}
+	return auditAdmin(ctx, tx, "user_changed", was.Username, now, "changed", changedFields(was, is),
+		rights, rightsChange(was.Groups, is.Groups))
 }
 
 // changedFields names what an administrator has changed of a user, but not to what: these are data of a person.

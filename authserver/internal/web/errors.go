@@ -76,7 +76,7 @@ func failureOf(err error) failure {
 		return failure{status: http.StatusNotFound, code: "not_found", description: "Not Found"}
 	}
 	for _, of := range []func(error) (failure, bool){
-		accountFailureOf, factorFailureOf, passkeyFailureOf, mailFailureOf, temporaryFailureOf,
+		accountFailureOf, factorFailureOf, passkeyFailureOf, mailFailureOf, limitFailureOf, temporaryFailureOf,
 	} {
 		if f, ok := of(err); ok {
 			return f
@@ -232,18 +232,6 @@ func temporaryFailureOf(err error) (f failure, ok bool) {
 		f.retryAfter = overloaded.Seconds()
 		f.description = "too many logins at once: try again in " + wait.English()
 		f.userText = say("Many people are logging in right now. Try again in {wait}.", wait)
-	case errors.Is(err, grant.ErrTooManyDevices):
-		f.status, f.retryAfter = http.StatusTooManyRequests, int(grant.DeviceInterval/time.Second)
-		f.description = "too many devices wait for their users: try again in a moment"
-	case errors.Is(err, grant.ErrTooManyPushed):
-		f.status, f.retryAfter = http.StatusTooManyRequests, int(grant.PushedLifetime/time.Second)
-		f.description = "too many pushed requests wait for their users: try again in a moment"
-	case errors.Is(err, errManyRegistrations):
-		f.status, f.retryAfter = http.StatusTooManyRequests, int(registrationInterval/time.Second)
-		f.description = "too many registrations from this network: try again in " + waitText(f.retryAfter).English()
-	case errors.Is(err, errManyForms):
-		f.status, f.retryAfter = http.StatusTooManyRequests, int(formInterval/time.Second)
-		f.userText = say("Too many changes at once. Try again in {wait}.", waitText(f.retryAfter))
 	case errors.Is(err, client.ErrTooMany):
 		f.retryAfter = int(client.MinUnused / time.Second)
 		f.description = "too many clients are registered at once: try again in " + waitText(f.retryAfter).English()
@@ -261,6 +249,28 @@ func temporaryFailureOf(err error) (f failure, ok bool) {
 		f.description = "the server is temporarily unavailable: try again in a moment"
 		f.title = say("Temporarily unavailable")
 		f.userText, f.advice = say("Sorry, this service is not available right now."), say("Try again in a moment.")
+	default:
+		return failure{}, false
+	}
+	return f, true
+}
+
+// limitFailureOf maps the errors about a limit that the client, or others, have reached.
+func limitFailureOf(err error) (f failure, ok bool) {
+	f = failure{status: http.StatusTooManyRequests, code: oauth.CodeTemporarilyUnavailable}
+	switch {
+	case errors.Is(err, grant.ErrTooManyDevices):
+		f.retryAfter = int(grant.DeviceInterval / time.Second)
+		f.description = "too many devices wait for their users: try again in a moment"
+	case errors.Is(err, grant.ErrTooManyPushed):
+		f.retryAfter = int(grant.PushedLifetime / time.Second)
+		f.description = "too many pushed requests wait for their users: try again in a moment"
+	case errors.Is(err, errManyRegistrations):
+		f.retryAfter = int(registrationInterval / time.Second)
+		f.description = "too many registrations from this network: try again in " + waitText(f.retryAfter).English()
+	case errors.Is(err, errManyForms):
+		f.retryAfter = int(formInterval / time.Second)
+		f.userText = say("Too many changes at once. Try again in {wait}.", waitText(f.retryAfter))
 	default:
 		return failure{}, false
 	}
