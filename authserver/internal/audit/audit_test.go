@@ -146,10 +146,21 @@ func FuzzNeutral(f *testing.F) {
 	})
 }
 
-// memory keeps events.
-type memory struct{ events []audit.Event }
+// memory keeps events. Before each, it calls before, if set, and returns its error.
+type memory struct {
+	events []audit.Event
+	before func() error
+}
 
-func (m *memory) Record(_ context.Context, e audit.Event) error {
+func (m *memory) Record(ctx context.Context, e audit.Event) error {
+	if m.before != nil {
+		if err := m.before(); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.events = append(m.events, e)
 	return nil
 }
@@ -259,5 +270,39 @@ func TestFailuresWait(t *testing.T) {
 	}
 	if failures, records := f.count(); failures != 4000 || records != 1001 {
 		t.Errorf("%d failures in %d records, want 4000 in 1001", failures, records)
+	}
+}
+
+// Nothing that waits is lost because the server stops while it writes, or because the database does not respond: the
+// next Flush writes it. Only a record that cannot be written is.
+func TestFailuresThatAreNotWritten(t *testing.T) {
+	t.Parallel()
+	f := newFlood()
+	for i := range 50 {
+		f.fail(fmt.Sprint("usr_", i), fmt.Sprint("usr_", i), "192.0.2.1")
+	}
+	stopping, stop := context.WithCancel(t.Context())
+	f.before = func() error {
+		if len(f.events) == 5 {
+			stop()
+		}
+		return nil
+	}
+	f.Flush(stopping)
+	f.Run(stopping)
+	if len(f.events) != 50 {
+		t.Errorf("%d of 50 failures are recorded after a stop", len(f.events))
+	}
+
+	f = newFlood()
+	for i := range 50 {
+		f.fail(fmt.Sprint("usr_", i), fmt.Sprint("usr_", i), "192.0.2.1")
+	}
+	f.before = func() error { return errors.New("no database") }
+	f.Flush(t.Context())
+	f.before = nil
+	f.Flush(t.Context())
+	if len(f.events) != 49 {
+		t.Errorf("%d failures are recorded after an outage, want all but the one that met it", len(f.events))
 	}
 }

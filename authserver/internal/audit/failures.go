@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -132,7 +133,8 @@ func (f *Failures) keepCounts() {
 	f.places, f.users, f.nobody = map[place]*failures{}, 0, 0
 }
 
-// Flush writes the records that wait, and the counts of minutes that are over. It logs an error, and drops the record.
+// Flush writes the records that wait, and the counts of minutes that are over. An error is logged, and the next Flush
+// writes the rest.
 func (f *Failures) Flush(ctx context.Context) { f.flush(ctx, f.endMinute) }
 
 // flush calls keep with f.mu locked, then writes the records that wait.
@@ -142,14 +144,29 @@ func (f *Failures) flush(ctx context.Context, keep func()) {
 	ready := f.ready
 	f.ready = nil
 	f.mu.Unlock()
-	for _, r := range ready {
-		f.record(WithActor(ctx, r.actor), r.event)
+	for i, r := range ready {
+		err := f.records.Record(WithActor(ctx, r.actor), r.event)
+		if err == nil {
+			continue
+		}
+		left := ready[i:]
+		if ctx.Err() == nil { // it may be this record that cannot be written
+			left = left[1:]
+		}
+		f.putBack(left)
+		f.log.WarnContext(ctx, "cannot record failed logins", "error", err, "waiting", len(left))
+		return
 	}
 }
 
-func (f *Failures) record(ctx context.Context, e Event) {
-	if err := f.records.Record(ctx, e); err != nil {
-		f.log.WarnContext(ctx, "cannot record a failed login", "error", err)
+// putBack lets records wait before those that have come since. Those for which there is no room are counted.
+func (f *Failures) putBack(left []waiting) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := slices.Concat(left, f.ready)
+	f.ready = all[:min(len(all), maxWaiting)]
+	for _, r := range all[len(f.ready):] {
+		f.rest += max(r.event.Count, 1)
 	}
 }
 
