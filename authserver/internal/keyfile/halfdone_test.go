@@ -3,6 +3,7 @@ package keyfile_test
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,7 +154,7 @@ func TestRotationWithoutAnEnd(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if err == nil || !strings.Contains(err.Error(), "no end before the next rotation") {
+	if err == nil || !strings.Contains(err.Error(), "no end until the next rotation") {
 		t.Errorf("got error %v", err)
 	}
 	if k := key(t, p.server, p.first); k == nil || k.VerifiesUntil.IsZero() {
@@ -187,5 +188,36 @@ func TestHalfDoneReplacementOfLeakedKeys(t *testing.T) {
 	p.checkServed(t, "after the command has run again")
 	if k := key(t, p.api, p.first); k != nil {
 		t.Errorf("the API still has the leaked key, until %v", k.VerifiesUntil)
+	}
+}
+
+// A file of an API that somebody else has changed meanwhile is not overwritten.
+func TestRotationLosesNoChange(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	p := newPair(t, now)
+	prepared, err := keyfile.Rotation{Path: p.server, Also: []string{p.api}, Lifetime: time.Minute}.Prepare(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer prepared.Discard()
+	var changed []byte
+	err = prepared.Write(func(path string) {
+		if path != p.server {
+			return
+		}
+		content, err := os.ReadFile(p.api)
+		if err != nil {
+			t.Error(err)
+		}
+		changed = append(content, '\n')
+		if err := os.WriteFile(p.api, changed, 0o600); err != nil {
+			t.Error(err)
+		}
+	})
+	if !errors.Is(err, keyfile.ErrBusy) {
+		t.Errorf("got error %v", err)
+	}
+	if content, err := os.ReadFile(p.api); err != nil || !bytes.Equal(content, changed) {
+		t.Errorf("the change is lost: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package keyfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,9 @@ type Replacement struct {
 	info    fs.FileInfo // mode and owner to keep
 	content []byte      // the old content
 	next    *os.File    // the .new file
+
+	replaced bool // Write has put written in the place of content
+	written  []byte
 }
 
 // Content returns the content of the file before it was replaced. The caller must not change it.
@@ -57,6 +61,21 @@ func (r *Replacement) begin() (err error) {
 	return err
 }
 
+// beginAgain creates the .new file for another Write. It returns ErrBusy if the file is not what was written before.
+func (r *Replacement) beginAgain() error {
+	if r.next != nil {
+		return nil
+	}
+	if err := r.begin(); err != nil {
+		return err
+	}
+	now, err := os.ReadFile(r.path)
+	if err == nil && !bytes.Equal(now, r.written) {
+		err = fmt.Errorf("%s was changed meanwhile: %w %s", r.path, ErrBusy, r.path)
+	}
+	return err
+}
+
 // Discard removes the .new file. It does nothing after Write has succeeded.
 func (r *Replacement) Discard() {
 	if r.next != nil {
@@ -68,10 +87,8 @@ func (r *Replacement) Discard() {
 // Write replaces the content of the file, which keeps its mode and owner. It can be called again. It returns ErrBusy if
 // another program has begun to replace the file since.
 func (r *Replacement) Write(content []byte) error {
-	if r.next == nil {
-		if err := r.begin(); err != nil {
-			return err
-		}
+	if err := r.beginAgain(); err != nil {
+		return err
 	}
 	_, err := r.next.Write(content)
 	if owner, ok := r.info.Sys().(*syscall.Stat_t); ok && err == nil {
@@ -86,6 +103,7 @@ func (r *Replacement) Write(content []byte) error {
 	if err != nil {
 		return err
 	}
+	r.replaced, r.written = true, content
 	err, r.next = r.next.Close(), nil
 	return errors.Join(err, SyncFolder(r.path))
 }

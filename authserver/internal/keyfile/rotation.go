@@ -65,7 +65,7 @@ type Rotation struct {
 	Compromised bool
 }
 
-// Prepared is a rotation that Write writes. No other program can change its files meanwhile.
+// Prepared is a rotation that Write writes. No other command can change its files until then.
 type Prepared struct {
 	rotation  Rotation
 	files     []*Replacement
@@ -139,24 +139,28 @@ func (s Step) Explain(err error) error {
 	return fmt.Errorf("%s: %w", s.left, err)
 }
 
-// Steps returns what is written, in this order. After each step, APIs accept what the server signs: the files of APIs
-// get the new keys before the server's file does, and an end for the previous keys after it. If keys have leaked, the
-// server's file comes first: nothing changes if it cannot be written.
+// Steps returns the writes of a rotation in order. In a scheduled rotation, APIs accept after each step what the server
+// signs: their files get the new keys before the server's file changes, and an end for the previous keys after it. If
+// the keys have leaked, the server's file comes first, so that nothing changes if it cannot be written.
 func (p *Prepared) Steps() []Step {
 	last := len(p.files) - 1
 	var first, ends []Step
 	for i, file := range p.files[:last] {
 		end := Step{Path: file.path, Content: p.contents[i], Last: true}
 		if p.rotation.Compromised {
-			end.left = "the server has new keys, and this API refuses their tokens and accepts those of the leaked ones: " +
+			end.left = "the server has new keys, but this API still accepts the leaked ones and refuses the new ones: " +
 				"run the command again"
 		} else {
 			first = append(first, Step{Path: file.path, Content: p.announced[i]})
-			end.left = "the keys are rotated, but in this file the previous ones have no end before the next rotation"
+			end.left = "the keys are rotated, but this file gives the previous ones no end until the next rotation"
 		}
 		ends = append(ends, end)
 	}
-	return append(append(first, Step{Path: p.files[last].path, Content: p.Content(), Last: true}), ends...)
+	server := Step{Path: p.files[last].path, Content: p.Content(), Last: true}
+	if len(first) > 0 {
+		server.left = "APIs have a new key that the server does not have, which does no harm: run the command again"
+	}
+	return append(append(first, server), ends...)
 }
 
 // Write writes the files step by step, and calls wrote with the path of each. Call Create before: what it has created
@@ -165,7 +169,7 @@ func (p *Prepared) Write(wrote func(path string)) error {
 	for _, step := range p.Steps() {
 		i := slices.IndexFunc(p.files, func(r *Replacement) bool { return r.path == step.Path })
 		if err := p.files[i].Write(step.Content); err != nil {
-			if p.isCreated {
+			if p.isCreated && !p.files[i].replaced {
 				err = errors.Join(err, os.Remove(p.rotation.APIPath))
 			}
 			return step.Explain(err)
