@@ -35,7 +35,7 @@ run-spa: build ## Run both servers and the single-page app of deploy/examples/sp
 test: build ## Run all tests except the long ones: at most three minutes
 	@deploy/test.sh short
 
-test-all: build ## Run all tests, with the race detector except where they drive the built programs
+test-all: build ## Run all tests, with the race detector except where they drive programs
 	@deploy/test.sh all
 
 test-compose: ## Test docker-compose.yml with Docker: all of it, or PARTS="services observability"

@@ -35,7 +35,7 @@ if [ "$mode" = all ]; then
 	fi
 fi
 
-# Packages that drive programs gain little from the race detector: what the programs consist of has tests of its own.
+# Packages that drive programs gain little from the race detector: the code of the programs has tests of its own.
 driving=() others=()
 while IFS= read -r package; do
 	case $package in

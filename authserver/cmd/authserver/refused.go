@@ -24,8 +24,8 @@ type refusedList struct {
 	lines *bufio.Writer
 }
 
-// checkRefused returns an error if the file of --refused, which is replaced, is one that the command reads: also by
-// another name, such as a link.
+// checkRefused returns an error if --refused names a file that the command reads, by this or another path: the command
+// would overwrite it.
 func (c *userImportCommand) checkRefused(in io.Reader) error {
 	refused, _ := os.Stat(c.Refused)                   // nil if it is not set or there is no such file
 	if refused == nil || !refused.Mode().IsRegular() { // nothing to lose, as in /dev/null

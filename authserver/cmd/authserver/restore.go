@@ -103,8 +103,8 @@ func (c *restoreCommand) begin(ctx context.Context, streams program.Streams, d s
 // finish replaces the keys and says what is left to do.
 func (c *restoreCommand) finish(ctx context.Context, streams program.Streams, keys *keyfile.Prepared) error {
 	if keys == nil {
-		fmt.Fprint(streams.Err, "note: run 'authserver restore --new-epoch --keys-file KEYS' before the servers start, or "+
-			"change HALLPASS_TOKEN_SECRET: it also ends tokens of an epoch that this copy does not know\n")
+		fmt.Fprint(streams.Err, "note: before the servers start, run 'authserver restore --new-epoch --keys-file KEYS', or "+
+			"change HALLPASS_TOKEN_SECRET: only new keys end the tokens of an epoch that this copy does not know\n")
 	} else if err := c.replaceKeys(ctx, streams, keys); err != nil {
 		return fmt.Errorf("the database is restored, but not all keys are replaced: run 'authserver restore --new-epoch "+
 			"--keys-file %s' before the servers start: %w", c.KeysFile, err)

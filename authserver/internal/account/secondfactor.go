@@ -66,12 +66,12 @@ func (l *Login) LogPasskey(ctx context.Context, user User, a Attempt, err error)
 	}
 }
 
-// ReserveCode counts a try of a code of a user's second factor, as Check counts passwords, but apart from them: a
-// guesser must have the password. So no browser or address is known here: a password alone, or a mail that sets one,
-// would make it so. Codes guessed anywhere have the limits of an account. Only the failures of other accounts at the
-// address do not count in a browser that is known, as in Check. It returns the key under which GiveBack returns the
-// tries once the code was right, a *ThrottledError, or an error of ctx or the store. The address is the client's IP
-// address.
+// ReserveCode counts a try of a code of a user's second factor. It is like Check, but counts apart from passwords and
+// has the limits of an account wherever the code is typed. A known browser or address gets no limit of its own: a
+// guesser has the password, and a password alone, or a mail that sets one, makes a browser known. But as in Check,
+// failures of other accounts at the address do not count in a known browser. It returns the key under which GiveBack
+// returns the tries once the code was right, a *ThrottledError, or an error of ctx or the store. The address is the
+// client's IP address.
 func (l *Login) ReserveCode(ctx context.Context, user User, address string, b Browser) (FailureKey, error) {
 	key := newUnknownPlace(codesOf(user.ID), address)
 	if l.Knows(b, user) {

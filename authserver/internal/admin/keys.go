@@ -34,7 +34,7 @@ type KeyFiles struct {
 var (
 	// ErrNoKeysFile means that the key is a secret in a setting, so there is no file.
 	ErrNoKeysFile = errors.New("the key is the secret of HALLPASS_TOKEN_SECRET: there is no file with keys")
-	// ErrBadRotation means that a rotation asks for what cannot be. The text says what.
+	// ErrBadRotation means that a rotation is asked for that cannot be made. The text says why.
 	ErrBadRotation = errors.New("these keys cannot be rotated")
 	// ErrKeysElsewhere means that this server cannot change the keys. The text says which command does.
 	ErrKeysElsewhere = errors.New("this server cannot rotate its keys")
@@ -105,7 +105,7 @@ type RotateKey struct {
 // Validate returns ErrBadRotation for keys of ID tokens that would be those of an API, or a shared secret.
 func (r RotateKey) Validate() error {
 	if r.IDTokens && (r.API != "" || r.Algorithm == keyring.HS256) {
-		return fmt.Errorf("%w: no API has the keys of ID tokens, and they are key pairs: leave out the API, and choose "+
+		return fmt.Errorf("%w: keys of ID tokens are key pairs, and belong to no API: leave out the API, and choose "+
 			"RS256, ES256 or EdDSA", ErrBadRotation)
 	}
 	return nil
@@ -186,7 +186,7 @@ func (s *Service) recordRotation(
 func (s *Service) explain(r RotateKey, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%w: it may not write %s: run '%s' as a user who may", ErrKeysElsewhere, s.Keys.Path,
+		return fmt.Errorf("%w: %w: run '%s' as a user who may write the files", ErrKeysElsewhere, err,
 			r.command(s.Keys.Path))
 	case errors.Is(err, keyfile.ErrSeveralAPIs), errors.Is(err, keyfile.ErrOwnFile):
 		return fmt.Errorf("%w: an API has a file of its own, which this server does not know: run '%s --also FILE'",
@@ -214,11 +214,12 @@ func (r RotateKey) command(path string) string {
 	return b.String()
 }
 
-// forSecret says how to do the same with a Kubernetes Secret. The command for Secrets replaces keys on time only.
+// forSecret says how to do the same with a Kubernetes Secret. 'key rotate-secret' cannot replace leaked keys, the keys
+// of one API or the algorithm.
 func (r RotateKey) forSecret() string {
 	switch {
 	case r.Compromised || r.API != "" || r.Algorithm != "":
-		return "copy it to a file, run '" + r.command("keys.json") + "', and put the file back, as " +
+		return "copy the Secret to a file, run '" + r.command("keys.json") + "', and put the file back, as " +
 			"deploy/kubernetes/README.md says in 'Keys and their rotation'"
 	case r.IDTokens:
 		return "run 'authserver key rotate-secret SECRET --id-tokens' in a pod whose service account may patch it"

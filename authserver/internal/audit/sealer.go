@@ -30,8 +30,8 @@ type SealStore interface {
 	CutAudit(ctx context.Context, before, now time.Time) error
 	// DropAudit deletes up to limit records that are marked, and returns how many.
 	DropAudit(ctx context.Context, limit int) (int64, error)
-	// ForgetNames deletes those of up to limit names for which no record is left. It checks names whose id comes after
-	// one and was made before a time, and returns the last id; empty after the last name.
+	// ForgetNames checks up to limit names, in order of their ids: those after the given id that were made before a
+	// time. It deletes the names that no record has. It returns the last id that it checked, or "" if there was none.
 	ForgetNames(ctx context.Context, after string, before time.Time, limit int) (last string, err error)
 }
 

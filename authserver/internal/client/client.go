@@ -140,8 +140,8 @@ const DefaultAPI = "default"
 // Public reports whether the client has no secret (RFC 6749 section 2.1).
 func (c Client) Public() bool { return c.SecretDigest == "" }
 
-// RequiringAlso returns the client with what another version of it requires besides: what an administrator requires of
-// a client holds whatever the client says about itself.
+// RequiringAlso returns the client with the requirements of another version of it added. What an administrator requires
+// stays in force whatever the client says about itself.
 func (c Client) RequiringAlso(other Client) Client {
 	c.RequirePAR = c.RequirePAR || other.RequirePAR
 	c.RequireDPoP = c.RequireDPoP || other.RequireDPoP

@@ -141,9 +141,9 @@ func (s *Service) subject(ctx context.Context, r Request) (foundToken, error) {
 	return found, nil
 }
 
-// lastExpiry returns when the last access token of a grant expires that was issued with the lifetime of now, with the
-// difference between the clocks of servers. An API that has a key of its own could make tokens that expire later. Those
-// from before the lifetime was lowered are refused too, until the client refreshes.
+// lastExpiry returns when the last access token of a grant expires, by the current lifetime and with leeway for the
+// clocks of other servers. A later expiry may be the forgery of an API that has a key of its own. This also refuses
+// tokens from before the lifetime was lowered, until the client refreshes.
 func (s *Service) lastExpiry(g grant.Grant) time.Time {
 	return g.LastIssue(s.cfg.RefreshGrace).Add(s.cfg.Lifetime + token.DefaultLeeway)
 }

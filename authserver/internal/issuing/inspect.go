@@ -161,8 +161,8 @@ func (s *Service) grantOf(ctx context.Context, claims *token.Claims) (foundToken
 
 // matches reports whether a token with these claims can belong to the grant. An API that has
 // a secret of its own can sign tokens with the number of any grant, and with a scope or an
-// expiry that was never granted. The server may have had a longer lifetime of tokens before, and APIs accept tokens of
-// that time until they expire: so the longest that a server can have counts.
+// expiry that was never granted. The expiry is checked against the longest lifetime that can be
+// configured: the lifetime may have been lowered, and APIs accept older tokens until they expire.
 func (s *Service) matches(claims *token.Claims, g grant.Grant) bool {
 	if claims.ClientID != g.ClientID || claims.Subject != cmp.Or(g.UserID, g.ClientID) {
 		return false

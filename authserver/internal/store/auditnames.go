@@ -36,9 +36,9 @@ func forgetOldAddress(ctx context.Context, tx transaction, was account.User, ema
 	return forgetPseudonym(ctx, tx, was.Email)
 }
 
-// ForgetNames deletes those of up to limit names for which no record is left, since the records were dropped. It checks
-// names whose id comes after one and was made before a time, in order of the ids, and returns the last id; empty after
-// the last name. It leaves out names that another transaction uses.
+// ForgetNames checks up to limit names, in order of their ids: those after the given id that were made before a time.
+// It deletes the names whose records were dropped, and skips names that another transaction has locked. It returns the
+// last id that it checked, or "" if there was none.
 func (s *Store) ForgetNames(
 	ctx context.Context,
 	after string,

@@ -227,7 +227,7 @@ func (e *endpoints) dataOf(ctx context.Context, u account.User) (userData, error
 	return data, errors.Join(e.addFactorData(ctx, &data), e.addRecords(ctx, &data))
 }
 
-// addRecords adds what the audit log has about the user. It is kept when the account is deleted.
+// addRecords adds the records of the audit log about the user. They stay when the account is deleted.
 func (e *endpoints) addRecords(ctx context.Context, data *userData) error {
 	about := audit.Filter{About: []string{data.User.ID}}
 	records, err := e.cfg.Store.AuditRecords(ctx, about, audit.Page{Limit: maxCopied + 1})

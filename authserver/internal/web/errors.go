@@ -38,7 +38,7 @@ type failure struct {
 	advice   *catalog.Message // on a page: what the user can do
 }
 
-// idTokenKeyWait is after how many seconds a client may try again for which no key signs ID tokens.
+// idTokenKeyWait is the Retry-After of ErrNoIDTokenKey, in seconds.
 const idTokenKeyWait = 60
 
 // statuses holds the status of each OAuth error that is not 400 (RFC 6749 section 5.2).
@@ -267,7 +267,8 @@ func limitFailureOf(err error) (f failure, ok bool) {
 		f.description = "too many pushed requests wait for their users: try again in a moment"
 	case errors.Is(err, errManyRegistrations):
 		f.retryAfter = int(registrationInterval / time.Second)
-		f.description = "too many registrations from this network: try again in " + waitText(f.retryAfter).English()
+		f.description = "too many registrations or changes of clients from this network: try again in " +
+			waitText(f.retryAfter).English()
 	case errors.Is(err, errManyForms):
 		f.retryAfter = int(formInterval / time.Second)
 		f.userText = say("Too many changes at once. Try again in {wait}.", waitText(f.retryAfter))

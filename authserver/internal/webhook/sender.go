@@ -21,8 +21,8 @@ var notification = &outbound.Kind{Name: "webhook", SecretURLs: true}
 const (
 	// every is how often a server looks for deliveries.
 	every = time.Second
-	// atOnce is how many deliveries of a webhook a server makes before it looks again, one after the other.
-	atOnce = 10
+	// perRound is how many deliveries of a webhook a server makes, one after the other, before it looks for more.
+	perRound = 10
 	// lease is how long one may take. The guard gives each request three seconds.
 	lease = time.Minute
 	// sweepEvery is how often dead deliveries are deleted that are too old or too many.
@@ -121,9 +121,9 @@ func (s *Sender) sendTo(ctx context.Context, w Webhook) error {
 	if err != nil {
 		return err
 	}
-	for range min(w.Waiting, atOnce) {
+	for range min(w.Waiting, perRound) {
 		now := s.Now()
-		taken, err := s.Queue.TakeDeliveries(ctx, w.ID, now, now.Add(lease), 1) // an attempt, also if the server crashes
+		taken, err := s.Queue.TakeDeliveries(ctx, w.ID, now, now.Add(lease), 1) // counts as an attempt, even after a crash
 		if err != nil || len(taken) == 0 {
 			return err
 		}
