@@ -27,8 +27,6 @@ var ErrTyped = errors.New("neither a username nor an email address")
 type Store interface {
 	// RequestMail stores a request that a stranger has made, or returns mail.ErrTooMany.
 	RequestMail(ctx context.Context, m mail.Request, notes ...mail.Request) error
-	// AdmitsMail reports whether RequestMail would return no mail.ErrTooMany. It changes nothing.
-	AdmitsMail(ctx context.Context, m mail.Request) (bool, error)
 	// ResetLinkUser returns the user of a link, or account.ErrLinkUnknown.
 	ResetLinkUser(ctx context.Context, digest string, now time.Time) (account.User, error)
 	// UseResetLink sets the password hash of a link's user, once, or returns account.ErrLinkUnknown.
@@ -56,8 +54,8 @@ type From struct {
 
 // Request asks for a mail with a link, for what somebody has typed: a username or an email address. It does the same
 // work whether or not a user has it, since the mail is written later. Requests from a browser or an address that the
-// user has logged in from count by themselves, so that strangers cannot use them up. The caller does not notice that a
-// limit is reached, since that may differ from user to user. It returns ErrTyped, or an error of ctx or the store.
+// user has logged in from count by themselves, so that strangers cannot use them up. It returns ErrTyped,
+// mail.ErrTooMany, or an error of ctx or the store.
 func (s *Service) Request(ctx context.Context, typed string, from From) error {
 	typed = strings.TrimSpace(typed)
 	if typed == "" || len(typed) > maxTyped {
@@ -67,57 +65,19 @@ func (s *Service) Request(ctx context.Context, typed string, from From) error {
 	if err != nil {
 		return err
 	}
-	m := mail.Request{
-		Kind:        mail.ResetPassword,
-		Typed:       typed,
-		TypedDigest: s.Login.NameDigest(account.NameKey(typed)),
-		Network:     secret.Digest(ratelimit.SiteNetwork(from.Address)),
-		Language:    from.Language,
-		CreatedAt:   s.Now(),
-	}
-	admitted, err := s.Store.AdmitsMail(ctx, m)
-	if err != nil {
-		return err
-	}
+	key, network := account.NameKey(typed), ratelimit.SiteNetwork(from.Address)
 	if place != "" {
-		m.TypedDigest, m.Network = s.Login.NameDigest(account.NameKey(typed)+"\x00"+place), secret.Digest(place)
-		m.FromKnownPlace = true
+		key, network = key+"\x00"+place, place
 	}
-	switch {
-	case admitted:
-		return s.request(ctx, m, from.Address)
-	case place != "":
-		s.requestLater(ctx, m, from.Address)
-	default:
-		s.logDropped(ctx, from.Address)
-	}
-	return nil
-}
-
-// request stores a request, or drops it if a limit is reached.
-func (s *Service) request(ctx context.Context, m mail.Request, address string) error {
-	err := s.Store.RequestMail(ctx, m)
-	if errors.Is(err, mail.ErrTooMany) {
-		s.logDropped(ctx, address)
-		return nil
-	}
-	return err
-}
-
-// requestLater is request after the response. Strangers at the address have used up its limit, so other requests from
-// there store nothing. One that does must not take longer: it would tell that the user has logged in there.
-func (s *Service) requestLater(ctx context.Context, m mail.Request, address string) {
-	ctx = context.WithoutCancel(ctx)
-	go func() {
-		if err := s.request(ctx, m, address); err != nil {
-			s.Log.WarnContext(ctx, "cannot ask for a mail about a forgotten password", "error", err)
-		}
-	}()
-}
-
-// logDropped logs that a request was dropped.
-func (s *Service) logDropped(ctx context.Context, address string) {
-	s.Log.InfoContext(ctx, "a request for a mail was dropped: there were too many", "address", address)
+	return s.Store.RequestMail(ctx, mail.Request{
+		Kind:           mail.ResetPassword,
+		Typed:          typed,
+		TypedDigest:    s.Login.NameDigest(key),
+		Network:        secret.Digest(network),
+		FromKnownPlace: place != "",
+		Language:       from.Language,
+		CreatedAt:      s.Now(),
+	})
 }
 
 // User returns the user of the link with this secret, or account.ErrLinkUnknown. It changes nothing, so that

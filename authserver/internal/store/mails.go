@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"time"
@@ -19,8 +18,23 @@ const inboxSize = 100
 // same time may exceed mail.MaxRequests by as many as they are, but not the other limits.
 func (s *Store) RequestMail(ctx context.Context, m mail.Request, notes ...mail.Request) error {
 	// It counts before the transaction too: a transaction that is refused would make others wait.
-	if admitted, err := s.AdmitsMail(ctx, m); err != nil || !admitted {
-		return cmp.Or(err, mail.ErrTooMany)
+	until := seconds(m.CreatedAt.Add(account.ClockMargin))
+	var all int64
+	err := s.read.scanRow(ctx, "SELECT COUNT(*) FROM mail_requests "+
+		"WHERE created_at > $1 AND created_at <= $2 AND network <> ''",
+		[]any{seconds(m.CreatedAt.Add(-mail.LimitPeriod)), until}, &all)
+	if err != nil {
+		return unavailable("count mails", err)
+	}
+	if all >= mail.MaxRequests && !m.FromKnownPlace {
+		return mail.ErrTooMany
+	}
+	var before mailCounts
+	if err := s.read.scanRow(ctx, countMails, before.args(m), before.columns()...); err != nil {
+		return unavailable("count mails", err)
+	}
+	if before.ofNetwork >= mail.MaxRequestsOfNetwork {
+		return mail.ErrTooMany
 	}
 	return s.inTx(ctx, "request mail", func(ctx context.Context, tx transaction) error {
 		for _, name := range []string{"mails for " + m.TypedDigest, "mails from " + m.Network} {
@@ -42,26 +56,6 @@ func (s *Store) RequestMail(ctx context.Context, m mail.Request, notes ...mail.R
 		}
 		return s.addMails(ctx, tx, requests)
 	})
-}
-
-// AdmitsMail reports whether RequestMail would return no mail.ErrTooMany for a request. It changes nothing.
-func (s *Store) AdmitsMail(ctx context.Context, m mail.Request) (bool, error) {
-	until := seconds(m.CreatedAt.Add(account.ClockMargin))
-	var all int64
-	err := s.read.scanRow(ctx, "SELECT COUNT(*) FROM mail_requests "+
-		"WHERE created_at > $1 AND created_at <= $2 AND network <> ''",
-		[]any{seconds(m.CreatedAt.Add(-mail.LimitPeriod)), until}, &all)
-	if err != nil {
-		return false, unavailable("count mails", err)
-	}
-	if all >= mail.MaxRequests && !m.FromKnownPlace {
-		return false, nil
-	}
-	var counts mailCounts
-	if err := s.read.scanRow(ctx, countMails, counts.args(m), counts.columns()...); err != nil {
-		return false, unavailable("count mails", err)
-	}
-	return counts.ofNetwork < mail.MaxRequestsOfNetwork, nil
 }
 
 // mailCounts are how many requests were made by a network, and how many for a name, by all and by the network, were not
