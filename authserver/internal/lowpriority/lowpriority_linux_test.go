@@ -19,7 +19,7 @@ func niceOfThread(t *testing.T) int {
 
 func TestWorkIsNiceAndOtherGoroutinesAreNot(t *testing.T) {
 	before := niceOfThread(t)
-	workers := start(t, 2, before+1)
+	workers := start(t, 2, 1)
 	workers.Do(func() {
 		if got := niceOfThread(t); got != before+1 {
 			t.Errorf("a worker has the nice value %d, want %d", got, before+1)
