@@ -164,7 +164,7 @@ func TestIdempotencyKeys(t *testing.T) {
 // Everybody's items are read by pages while others write and delete: each item that stays is listed once.
 func TestManyPagesUnderWrites(t *testing.T) {
 	t.Parallel()
-	owners := 100
+	owners := 10
 	if testing.Short() {
 		owners = 1
 	}
