@@ -69,7 +69,7 @@ run_all() {
 	CGO_ENABLED=0 run -p=1 "$@" "${driving[@]}" >"$temporary/driving" 2>&1 &
 	set +m
 	trap 'kill -INT -- "-$!"' INT TERM HUP
-	nice -n 10 "$temporary/withpostgres" go test "${flags[@]}" "$race" "$@" "${others[@]}" || status=$?
+	nice -n 5 "$temporary/withpostgres" go test "${flags[@]}" "$race" "$@" "${others[@]}" || status=$?
 	wait $! || status=$?
 	cat "$temporary/driving"
 	return $status

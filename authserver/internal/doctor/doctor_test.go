@@ -26,6 +26,12 @@ func TestAllIsWell(t *testing.T) {
 	s.doctor.Replicas = []string{s.auth.URL + "/"}
 	s.doctor.App = &doctor.App{ClientID: "spa", RedirectURI: appOrigin + "/callback"}
 	found := s.examine()
+	for range 10 { // on a busy machine, the API's first status list may come late
+		if found["access token"].Verdict == doctor.OK && found["revocation"].Verdict == doctor.OK {
+			break
+		}
+		found = s.examine()
+	}
 	for check, f := range found {
 		if f.Verdict != doctor.OK && check != "tls" {
 			t.Errorf("%s: %s: %s", check, f.Verdict, f.Found)
