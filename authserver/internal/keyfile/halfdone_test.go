@@ -45,8 +45,8 @@ func newPair(t *testing.T, now time.Time) pair {
 	return p
 }
 
-// rotate rotates the keys while one of the files cannot be replaced; "" for none.
-func (p pair) rotate(t *testing.T, now time.Time, compromised bool, stuck string) error {
+// prepare prepares a rotation, which the caller discards.
+func (p pair) prepare(t *testing.T, now time.Time, compromised bool) *keyfile.Prepared {
 	t.Helper()
 	prepared, err := keyfile.Rotation{
 		Path: p.server, Also: []string{p.api}, Lifetime: 30 * time.Minute, Compromised: compromised,
@@ -54,6 +54,13 @@ func (p pair) rotate(t *testing.T, now time.Time, compromised bool, stuck string
 	if err != nil {
 		t.Fatal(err)
 	}
+	return prepared
+}
+
+// rotate rotates the keys while one of the files cannot be replaced; "" for none.
+func (p pair) rotate(t *testing.T, now time.Time, compromised bool, stuck string) error {
+	t.Helper()
+	prepared := p.prepare(t, now, compromised)
 	defer prepared.Discard()
 	if stuck == "" {
 		return prepared.Write(func(string) {})
@@ -141,12 +148,9 @@ func TestHalfDoneRotation(t *testing.T) {
 func TestRotationWithoutAnEnd(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	p := newPair(t, now)
-	prepared, err := keyfile.Rotation{Path: p.server, Also: []string{p.api}, Lifetime: time.Minute}.Prepare(now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	prepared := p.prepare(t, now, false)
 	defer prepared.Discard()
-	err = prepared.Write(func(path string) {
+	err := prepared.Write(func(path string) {
 		if path != p.server {
 			return
 		}
@@ -195,13 +199,10 @@ func TestHalfDoneReplacementOfLeakedKeys(t *testing.T) {
 func TestRotationLosesNoChange(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	p := newPair(t, now)
-	prepared, err := keyfile.Rotation{Path: p.server, Also: []string{p.api}, Lifetime: time.Minute}.Prepare(now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	prepared := p.prepare(t, now, false)
 	defer prepared.Discard()
 	var changed []byte
-	err = prepared.Write(func(path string) {
+	err := prepared.Write(func(path string) {
 		if path != p.server {
 			return
 		}
