@@ -13,7 +13,7 @@ function flush_package(    i, run) {
 	n = 0
 }
 
-# keep remembers what the running test has logged. The logs of servers are left out.
+# keep remembers what the running test has logged. The logs of servers are left out: their lines begin with the time.
 function keep() { logged[test, ++kept[test]] = $0 }
 
 # logged_by returns the first 10 and the last 20 lines that a test has logged.
@@ -32,7 +32,7 @@ function forget_logs() { delete kept; delete logged; in_log = 0 }
 
 /^=== (RUN|CONT|NAME) /       { test = $3; in_log = 0 }
 /^    [a-z0-9_]+\.go:[0-9]+: / { in_log = 1; keep() }
-in_log && /^        / && !/^ +(time=|---)/ { keep() }
+in_log && /^        / && !/^ +(time=|---|(raft)?20[0-9][0-9][-\/][0-9][0-9])/ { keep() }
 
 /^ *--- PASS: / { passed++ }
 /^ *--- FAIL: / { failures[++failed] = $3 "\n" logged_by($3) }

@@ -35,13 +35,18 @@ if [ "$mode" = all ]; then
 	fi
 fi
 
-# Packages that drive programs gain little from the race detector: the code of the programs has tests of its own.
+# drives reports whether the tests of a package drive programs. They gain little from the race detector: the code of the
+# programs has tests of its own.
+drives() {
+	case $1 in
+	*/deploy/e2e | */deploy/e2e/* | */deploy/bench | */deploy/kubernetes | */cmd/*server) ;;
+	*) return 1 ;;
+	esac
+}
+
 driving=() others=()
 while IFS= read -r package; do
-	case $package in
-	*/deploy/e2e | */deploy/e2e/* | */deploy/bench | */deploy/kubernetes | */cmd/*server) driving+=("$package") ;;
-	*) others+=("$package") ;;
-	esac
+	if drives "$package"; then driving+=("$package"); else others+=("$package"); fi
 done < <(go list -m -f '{{.Dir}}/...' | xargs go list)
 
 temporary=$(mktemp -d)
@@ -75,11 +80,15 @@ run_all() {
 	return $status
 }
 
-packages=0
+named=0 only_driving=1
 for argument in "$@"; do
-	case $argument in ./* | /* | github.com/*) packages=1 ;; esac
+	case $argument in ./* | /* | github.com/*) ;; *) continue ;; esac
+	named=1
+	drives "$argument" || only_driving=0
 done
-if [ $packages = 1 ]; then
+if [ $named = 1 ] && [ $only_driving = 1 ]; then
+	CGO_ENABLED=0 run "$@"
+elif [ $named = 1 ]; then
 	run "$race" "$@"
 else
 	run_all "$@"
