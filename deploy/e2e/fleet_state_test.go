@@ -46,18 +46,35 @@ func (f *databaseFleet) primaryAfter(old *node) *node {
 	return f.primary()
 }
 
+// failedOver reports whether a node has been promoted since old was the primary, at that timeline. It can be old itself:
+// a node that takes over can fail at once.
+func (f *databaseFleet) failedOver(old *node, timeline int) bool {
+	if f.primary(old) != nil {
+		return true
+	}
+	number, err := f.readTimeline(f.primary())
+	return err == nil && number > timeline
+}
+
 // timeline returns the number of PostgreSQL's timeline, which is one more after each promotion.
 func (f *databaseFleet) timeline(t *testing.T) (number int) {
 	t.Helper()
 	waitFor(t, "the timeline", func() bool {
-		out, err := f.psql(f.primary(), "postgres",
-			"SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int")
-		if err == nil {
-			number, err = strconv.Atoi(strings.TrimSpace(out))
-		}
+		var err error
+		number, err = f.readTimeline(f.primary())
 		return err == nil
 	})
 	return number
+}
+
+// readTimeline reads the number of the timeline at a primary.
+func (f *databaseFleet) readTimeline(primary *node) (int, error) {
+	out, err := f.psql(primary, "postgres",
+		"SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(out))
 }
 
 // members returns the role of each member that runs, as one of them says.

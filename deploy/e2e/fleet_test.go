@@ -130,10 +130,10 @@ const slowFailover = 5 * time.Second
 func inject(t *testing.T, f *databaseFleet, cs *clients, fault fault) string {
 	t.Helper()
 	cs.awaitLoad(t)
-	old := f.awaitWhole(t)
+	old, timeline := f.awaitWhole(t), f.timeline(t)
 	began := time.Now()
 	fault.fail(t, f, old)
-	waitFor(t, "a new primary", func() bool { return f.primary(old) != nil })
+	waitFor(t, "a new primary", func() bool { return f.failedOver(old, timeline) })
 	promoted := time.Now()
 	since := func(at time.Time) string { return at.Sub(promoted).Round(10 * time.Millisecond).String() }
 	times := []string{fault.name, promoted.Sub(began).Round(10 * time.Millisecond).String()}
