@@ -125,7 +125,7 @@ func Handler(ctx context.Context, s Settings, p Parts) (http.Handler, error) {
 	}
 	warnOfTwins(ctx, p.Data, p.Log)
 	p.Background.run(func(ctx context.Context) { logAdminEvents(ctx, p.Data, p.Log) })
-	p.Background.run(func(ctx context.Context) { forgetPlaces(ctx, p.Data, s.Now, p.Log) })
+	p.Background.run(func(ctx context.Context) { forget(ctx, p.Data, s.Now, p.Log) })
 	login, err := newLogin(ctx, s, p.Data, p.Hasher, p.Log)
 	if err != nil {
 		return nil, err

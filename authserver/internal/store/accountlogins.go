@@ -137,21 +137,15 @@ func (s *Store) scanAccess(r row) (a Access, err error) {
 	return a, unavailable("list access", err)
 }
 
-// ForgetPlaces deletes the places of grants that were given before a time, and the sessions that have ended before it.
+// ForgetPlaces deletes the places of grants that were given before a time. Those of sessions go with them: see Sweep.
 func (s *Store) ForgetPlaces(ctx context.Context, before time.Time) error {
-	for _, query := range []string{
-		"WITH ended AS MATERIALIZED (SELECT digest FROM sessions WHERE expires_at < $1 " +
-			"ORDER BY expires_at LIMIT $2 " + s.dialect.skipLocked + ") " +
-			"DELETE FROM sessions WHERE digest IN (SELECT digest FROM ended)",
-		"WITH old AS MATERIALIZED (SELECT number FROM grants " +
-			"WHERE address <> '' AND created_at < $1 ORDER BY created_at LIMIT $2 " + s.dialect.skipLocked + ") " +
-			"UPDATE grants SET address = '', agent = '' WHERE number IN (SELECT number FROM old)",
-	} {
-		for n := int64(forgetSize); n == forgetSize; {
-			var err error
-			if n, err = s.exec(ctx, "forget places", query, seconds(before), forgetSize); err != nil {
-				return err
-			}
+	query := "WITH old AS MATERIALIZED (SELECT number FROM grants " +
+		"WHERE address <> '' AND created_at < $1 ORDER BY created_at LIMIT $2 " + s.dialect.skipLocked + ") " +
+		"UPDATE grants SET address = '', agent = '' WHERE number IN (SELECT number FROM old)"
+	for n := int64(forgetSize); n == forgetSize; {
+		var err error
+		if n, err = s.exec(ctx, "forget places", query, seconds(before), forgetSize); err != nil {
+			return err
 		}
 	}
 	return nil

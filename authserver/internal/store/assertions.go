@@ -17,12 +17,6 @@ var errAssertionUsed = fmt.Errorf("use of the assertion %w", record.ErrExists)
 const insertAssertion = "INSERT INTO used_assertions (digest, expires_at) VALUES ($1, $2) " +
 	"ON CONFLICT (digest) DO NOTHING"
 
-// sweepAssertions returns the statement that deletes a few assertions that have expired.
-func (s *Store) sweepAssertions() string {
-	return "DELETE FROM used_assertions WHERE digest IN " +
-		"(SELECT digest FROM used_assertions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 " + s.dialect.skipLocked + ")"
-}
-
 // UseAssertion records the use of an assertion until it expires, and deletes a few that have
 // expired. It returns record.ErrExists if the assertion was used before, at any server of the
 // database.
@@ -31,7 +25,7 @@ func (s *Store) UseAssertion(ctx context.Context, digest string, expires, now ti
 	if err != nil {
 		return err
 	}
-	_ = s.sweep(ctx, "used_assertions", s.sweepAssertions(), seconds(now), sweepSize) // the next use repeats it
+	s.sweepAfter(ctx, expiringUsedAssertions, now)
 	return nil
 }
 

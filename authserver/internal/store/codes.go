@@ -53,11 +53,7 @@ func (s *Store) CreateCode(ctx context.Context, c grant.Code) error {
 	if err != nil {
 		return err
 	}
-	// The next code repeats it.
-	_ = s.sweep(ctx, "codes",
-		"DELETE FROM codes WHERE digest IN "+
-			"(SELECT digest FROM codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
-		seconds(c.CreatedAt.Add(-codeMemory)), sweepSize)
+	s.sweepAfter(ctx, expiringCodes, c.CreatedAt)
 	return nil
 }
 

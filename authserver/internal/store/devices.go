@@ -53,11 +53,7 @@ func (s *Store) CreateDevice(ctx context.Context, d grant.DeviceCode) error {
 		if err != nil {
 			return err
 		}
-		_, err = sweep(ctx, tx, "device_codes",
-			"DELETE FROM device_codes WHERE digest IN "+
-				"(SELECT digest FROM device_codes WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
-			seconds(d.CreatedAt.Add(-deviceMemory)), sweepSize)
-		return err
+		return s.sweepSome(ctx, tx, expiringDeviceCodes, d.CreatedAt)
 	})
 }
 

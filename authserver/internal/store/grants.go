@@ -139,7 +139,7 @@ func (s *Store) ServiceGrant(
 		if err != nil {
 			return err
 		}
-		return s.sweepExpiredGrants(ctx, tx, now)
+		return s.sweepSome(ctx, tx, expiringGrants, now)
 	})
 	if err != nil {
 		return 0, err

@@ -51,10 +51,7 @@ func (s *Store) createLink(ctx context.Context, tx transaction, l account.Link) 
 	if err != nil {
 		return err
 	}
-	_, err = sweep(ctx, tx, "links",
-		"DELETE FROM links WHERE digest IN (SELECT digest FROM links WHERE expires_at < $1 "+
-			"ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")", seconds(l.CreatedAt), sweepSize)
-	return err
+	return s.sweepSome(ctx, tx, expiringLinks, l.CreatedAt)
 }
 
 // ResetLinkUser returns the user who can choose a new password by the link with this digest, or
@@ -161,9 +158,7 @@ func (s *Store) lock(ctx context.Context, tx transaction, name string, now time.
 	if err != nil {
 		return err
 	}
-	_, err = sweep(ctx, tx, "locks", "DELETE FROM locks WHERE digest IN (SELECT digest FROM locks WHERE locked_at < $1 "+
-		"ORDER BY locked_at LIMIT $2 "+s.dialect.skipLocked+")", seconds(now.Add(-lockLifetime)), sweepSize)
-	return err
+	return s.sweepSome(ctx, tx, expiringLocks, now)
 }
 
 // lockEmail waits for other transactions that give the email address to a user, or are about its invitation.

@@ -137,10 +137,7 @@ func (s *Store) ReserveTry(ctx context.Context, key account.FailureKey, now time
 		if n < want {
 			return errThrottled
 		}
-		_, err = sweep(ctx, tx, "login_failures",
-			"DELETE FROM login_failures WHERE (account, address) IN (SELECT account, address FROM login_failures "+
-				"WHERE last_at < $1 ORDER BY last_at LIMIT $2 "+s.dialect.skipLocked+")", forget, sweepSize)
-		return err
+		return s.sweepSome(ctx, tx, expiringLoginFailures, now)
 	})
 	if errors.Is(err, errThrottled) {
 		return false, nil
@@ -191,11 +188,7 @@ func (s *Store) finishLogin(
 	if err != nil {
 		return err
 	}
-	_, err = sweep(ctx, tx, "known_addresses",
-		"DELETE FROM known_addresses WHERE (user_id, address) IN (SELECT user_id, address FROM known_addresses "+
-			"WHERE last_at < $1 ORDER BY last_at LIMIT $2 "+s.dialect.skipLocked+")",
-		seconds(now.Add(-account.KnownFor)), sweepSize)
-	return err
+	return s.sweepSome(ctx, tx, expiringKnownAddresses, now)
 }
 
 // tellOfNewDevice asks for a mail to a user who has logged in from elsewhere before, and now from a browser and an

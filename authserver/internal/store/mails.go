@@ -104,11 +104,7 @@ func (s *Store) addMail(ctx context.Context, tx transaction, m mail.Request) err
 	if err != nil {
 		return err
 	}
-	_, err = sweep(ctx, tx, "mail_requests",
-		"DELETE FROM mail_requests WHERE id IN (SELECT id FROM mail_requests WHERE created_at < $1 "+
-			"ORDER BY created_at LIMIT $2 "+s.dialect.skipLocked+")",
-		seconds(m.CreatedAt.Add(-mail.LimitPeriod)), sweepSize)
-	return err
+	return s.sweepSome(ctx, tx, expiringMailRequests, m.CreatedAt)
 }
 
 // TakeMailRequests returns up to limit requests that are due at now. It leases them until the given time: until

@@ -20,8 +20,7 @@ func (s *Store) useChallenge(ctx context.Context, tx transaction, c secondfactor
 	if err != nil {
 		return err
 	}
-	_, err = sweep(ctx, tx, "used_assertions", s.sweepAssertions(), seconds(now), sweepSize)
-	return err
+	return s.sweepSome(ctx, tx, expiringUsedAssertions, now)
 }
 
 // MarkPasskey replaces the secret of a factor, if it still is old, because there is a copy of the passkey, and asks for

@@ -33,10 +33,7 @@ func (s *Store) CreatePendingLogin(ctx context.Context, p secondfactor.PendingLo
 		if err != nil {
 			return err
 		}
-		_, err = sweep(ctx, tx, "pending_logins",
-			"DELETE FROM pending_logins WHERE digest IN (SELECT digest FROM pending_logins WHERE expires_at < $1 "+
-				"ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")", seconds(p.CreatedAt), sweepSize)
-		return err
+		return s.sweepSome(ctx, tx, expiringPendingLogins, p.CreatedAt)
 	})
 }
 

@@ -27,11 +27,7 @@ func (s *Store) CreatePushed(ctx context.Context, p grant.PushedRequest) error {
 		if err != nil {
 			return err
 		}
-		_, err = sweep(ctx, tx, "pushed_requests",
-			"DELETE FROM pushed_requests WHERE digest IN (SELECT digest FROM pushed_requests "+
-				"WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
-			seconds(p.CreatedAt), sweepSize)
-		return err
+		return s.sweepSome(ctx, tx, expiringPushedRequests, p.CreatedAt)
 	})
 }
 

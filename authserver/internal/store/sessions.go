@@ -54,11 +54,7 @@ func (s *Store) StartSession(ctx context.Context, n NewSession) error {
 	if err != nil {
 		return err
 	}
-	// The next session repeats it.
-	_ = s.sweep(ctx, "sessions",
-		"DELETE FROM sessions WHERE digest IN "+
-			"(SELECT digest FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
-		seconds(n.CreatedAt), sweepSize)
+	s.sweepAfter(ctx, expiringSessions, n.CreatedAt)
 	return nil
 }
 

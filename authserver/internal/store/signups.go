@@ -21,10 +21,7 @@ func (s *Store) CreateSignUpLink(ctx context.Context, l account.SignUpLink) erro
 		if err != nil {
 			return err
 		}
-		_, err = sweep(ctx, tx, "sign_ups",
-			"DELETE FROM sign_ups WHERE digest IN (SELECT digest FROM sign_ups WHERE expires_at < $1 "+
-				"ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")", seconds(l.CreatedAt), sweepSize)
-		return err
+		return s.sweepSome(ctx, tx, expiringSignUps, l.CreatedAt)
 	})
 }
 
@@ -116,10 +113,7 @@ func (s *Store) Invite(ctx context.Context, i account.Invitation, m *mail.Reques
 		if err != nil {
 			return err
 		}
-		_, err = sweep(ctx, tx, "invitations",
-			"DELETE FROM invitations WHERE address IN (SELECT address FROM invitations WHERE expires_at < $1 "+
-				"ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")", seconds(i.CreatedAt), sweepSize)
-		if err != nil {
+		if err := s.sweepSome(ctx, tx, expiringInvitations, i.CreatedAt); err != nil {
 			return err
 		}
 		if m != nil {

@@ -22,13 +22,13 @@ func sweep(ctx context.Context, tx transaction, table, query string, args ...any
 	return n, err
 }
 
-// sweep deletes expired rows of a table in a transaction of its own.
-func (s *Store) sweep(ctx context.Context, table, query string, args ...any) error {
+// sweep deletes expired rows of a table in a transaction of its own, and returns how many there were.
+func (s *Store) sweep(ctx context.Context, table, query string, args ...any) (int64, error) {
 	n, err := s.exec(ctx, "sweep "+table, query, args...)
 	if err == nil {
 		s.swept.add(map[string]int64{table: n})
 	}
-	return err
+	return n, err
 }
 
 // countedTx is a transaction that knows how many expired rows it has deleted, by table.

@@ -29,19 +29,10 @@ const (
 // has an index. The exception is idle grants, whose refresh token has expired unused. That time moves with every
 // refresh, and an index of it would have to be written every time. They are found by going through the numbers.
 func (s *Store) sweepGrants(ctx context.Context, tx transaction, number int64, now time.Time) error {
-	if err := s.sweepExpiredGrants(ctx, tx, now); err != nil || !s.search.due(number) {
+	if err := s.sweepSome(ctx, tx, expiringGrants, now); err != nil || !s.search.due(number) {
 		return err
 	}
 	return s.sweepIdleGrants(ctx, tx, now)
-}
-
-// sweepExpiredGrants deletes a few grants that have expired whatever their refresh token.
-func (s *Store) sweepExpiredGrants(ctx context.Context, tx transaction, now time.Time) error {
-	_, err := sweep(ctx, tx, "grants",
-		"DELETE FROM grants WHERE number IN "+
-			"(SELECT number FROM grants WHERE expires_at < $1 ORDER BY expires_at LIMIT $2 "+s.dialect.skipLocked+")",
-		seconds(now.Add(-sweepMargin)), sweepSize)
-	return err
 }
 
 // isIdle is the condition for a grant whose refresh token expired before $1, and its last access token with it. If the

@@ -250,6 +250,7 @@ var calls = map[string]func(context.Context, *store.Store) error{
 	"GrantsOf":     func(ctx context.Context, s *store.Store) error { _, err := s.GrantsOf(ctx, "x", 1); return err },
 	"AccessOf":     func(ctx context.Context, s *store.Store) error { _, err := s.AccessOf(ctx, "x", start); return err },
 	"RemainderOf":  func(ctx context.Context, s *store.Store) error { _, err := s.RemainderOf(ctx, "x"); return err },
+	"Sweep":        func(ctx context.Context, s *store.Store) error { return s.Sweep(ctx, start) },
 	"ForgetPlaces": func(ctx context.Context, s *store.Store) error { return s.ForgetPlaces(ctx, start) },
 	"ConsentedScope": func(ctx context.Context, s *store.Store) error {
 		_, err := s.ConsentedScope(ctx, "x", "x", "")

@@ -22,6 +22,7 @@ var signUpTests = []test{
 	{"a sign-up link goes on after a username that is in use", testSignUpNameInUse},
 	{"invitations are replaced, used and withdrawn", testInvitations},
 	{"expired sign-ups and invitations are swept", testSweepSignUps},
+	{"all that has ended is deleted without another insert", testSweep},
 	{"concurrent sign-ups with one address", testRaceForSignUpAddress},
 	{"concurrent sign-ups with one username", testRaceForSignUpName},
 	{"concurrent changes of an address do not wait for each other", testRaceOfAddress},
@@ -154,6 +155,29 @@ func testSweepSignUps(t *testing.T, s *store.Store) {
 			t.Errorf("no expired rows of %s were deleted", table)
 		}
 	}
+}
+
+// manyRows is more than Sweep deletes with one statement.
+const manyRows = 1001
+
+func testSweep(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	addSessionAt(t, s, "ended", addUser(t, s, "john.doe"), account.Place{})
+	addSignUp(t, s, "ended", "ada@example.com")
+	must(t, s.Invite(ctx, invitationOf("bob@example.com", ""), nil))
+	late := start.Add(account.InvitationLifetime + sessionLength + time.Second)
+	for i := range manyRows {
+		must(t, s.UseAssertion(ctx, strconv.Itoa(i), late.Add(-time.Second), start))
+	}
+	must(t, s.UseAssertion(ctx, "valid", late.Add(time.Second), start))
+	must(t, s.Sweep(ctx, late))
+	want := map[string]int64{"sessions": 1, "sign_ups": 1, "invitations": 1, "locks": 1, "used_assertions": manyRows}
+	for table, rows := range s.Swept() {
+		same(t, "deleted rows of "+table, want[table], rows)
+	}
+	must(t, s.Sweep(ctx, late))
+	same(t, "rows deleted twice", int64(manyRows), s.Swept()["used_assertions"])
+	expect(t, "a valid assertion again", s.UseAssertion(ctx, "valid", late, start), record.ErrExists)
 }
 
 func testRaceForSignUpAddress(t *testing.T, s *store.Store) {
