@@ -46,8 +46,8 @@ func (f *databaseFleet) primaryAfter(old *node) *node {
 	return f.primary()
 }
 
-// failedOver reports whether a node has been promoted since old was the primary, at that timeline. It can be old itself:
-// a node that takes over can fail at once.
+// failedOver reports whether a node has been promoted since old was the primary, at that timeline. It can be old
+// itself: a node that takes over can fail at once.
 func (f *databaseFleet) failedOver(old *node, timeline int) bool {
 	if f.primary(old) != nil {
 		return true

@@ -175,8 +175,8 @@ func (s *Store) RetryDeliveries(ctx context.Context, id, recordID string, now ti
 
 // ForgetDeliveries deletes dead deliveries that are older than a time, and all but the newest most of each webhook.
 func (s *Store) ForgetDeliveries(ctx context.Context, before time.Time, most int) error {
-	_, err := s.sweep(ctx, "webhook_deliveries", "DELETE FROM webhook_deliveries WHERE due_at IS NULL AND (created_at < $1 "+
-		"OR (webhook, record) IN (SELECT webhook, record FROM (SELECT webhook, record, "+
+	_, err := s.sweep(ctx, "webhook_deliveries", "DELETE FROM webhook_deliveries WHERE due_at IS NULL "+
+		"AND (created_at < $1 OR (webhook, record) IN (SELECT webhook, record FROM (SELECT webhook, record, "+
 		"ROW_NUMBER() OVER (PARTITION BY webhook ORDER BY record DESC) AS place FROM webhook_deliveries "+
 		"WHERE due_at IS NULL) AS dead WHERE place > $2))", seconds(before), most)
 	return err
