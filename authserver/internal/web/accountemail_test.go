@@ -76,16 +76,25 @@ func TestVerifyEmailOnTheAccountPage(t *testing.T) {
 	s.expectEvent("account_email_requested", "user=usr_x address=192.0.2.1") // once
 }
 
-// The mail about a new password is right for the browser in which it was changed, too.
+// The mail about a new password is right for the browser in which it was changed, too, in each language.
 func TestMailAboutANewPassword(t *testing.T) {
 	t.Parallel()
-	s := newRecoverySite(t)
-	changed := s.submitAs(s.sessionCookie(), "/account/password", "password", password, "new_password", newPassword)
-	changed.leadsTo("a new password", "/account?done=password")
-	s.accountPage(changed.cookie(), "/account").says("this browser", http.StatusOK, "Your account")
-	sent := s.sendMails()
-	if len(sent) != 1 || !strings.Contains(sent[0].Text, "that\nbrowser stays logged in.") {
-		t.Errorf("got the mails %+v", sent)
+	for language, want := range map[string]string{
+		"en": "You are logged out everywhere. If you changed it on your account page, that\nbrowser stays logged in.",
+		"de": "Wenn Sie es auf Ihrer Kontoseite geändert haben,\nbleibt der Browser angemeldet",
+		"es": "Si la ha cambiado en la página de su cuenta,\nla sesión de ese navegador sigue abierta.",
+		"ko": "계정 페이지에서 변경하셨다면 그 브라우저에서는\n로그인 상태가 유지됩니다.",
+	} {
+		s := newRecoverySite(t)
+		login := s.serve(inLanguage(loginForm(), language))
+		s.sendMails() // about the new device
+		changed := s.submitAs(login.cookie(), "/account/password", "password", password, "new_password", newPassword)
+		changed.leadsTo("a new password", "/account?done=password")
+		s.accountPage(changed.cookie(), "/account").says("this browser", http.StatusOK, "Your account")
+		sent := s.sendMails()
+		if len(sent) != 1 || !strings.Contains(sent[0].Text, want) {
+			t.Errorf("%s: got the mails %+v", language, sent)
+		}
 	}
 }
 
