@@ -162,6 +162,11 @@ func TestExampleServices(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", body, got.status, got.body, want)
 		}
 	}
+	large := sh.order(t, john, `{"item": "`+strings.Repeat("x", 4<<10)+`", "count": 2}`)
+	if large.status != http.StatusRequestEntityTooLarge ||
+		large.header.Get("Content-Type") != "application/problem+json" {
+		t.Errorf("a large order: %d %v %s", large.status, large.header, large.body)
+	}
 	if log := stock.output.String(); !strings.Contains(log, "apples is read for usr_") ||
 		!strings.Contains(log, "by orders, acting: [orders]") {
 		t.Errorf("stock does not log the user and who acts:\n%s", log)

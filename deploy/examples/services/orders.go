@@ -84,6 +84,11 @@ type order struct {
 func (o *orders) order(w http.ResponseWriter, r *http.Request) {
 	var wanted order
 	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10)).Decode(&wanted)
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		problem.Write(w, http.StatusRequestEntityTooLarge, "The body of the request is too large")
+		return
+	}
 	if err != nil || wanted.Item == "" || wanted.Count < 1 {
 		problem.Write(w, http.StatusBadRequest, `The body must be JSON like {"item": "apples", "count": 2}`)
 		return
