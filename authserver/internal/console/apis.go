@@ -4,7 +4,10 @@ import (
 	"context"
 	"strings"
 
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // apisTrail leads to the list of APIs.
@@ -36,7 +39,7 @@ func (c *Console) listAPIs(v *visit) (page, error) {
 		Form: &form{
 			Fields: append([]*field{{
 				Kind: kindText, Name: "audience", Label: "Audience",
-				Hint: "The URL of the API, such as https://api.example.", Required: true,
+				Hint: "The URL of the API, such as https://api.example.", Required: true, Faults: []error{record.ErrExists},
 			}}, apiFields(adminapi.ResourceAPI{})[:2]...),
 			Button: "Register",
 		},
@@ -54,9 +57,9 @@ func scopesCell(a adminapi.ResourceAPI) cell {
 func apiFields(a adminapi.ResourceAPI) []*field {
 	return []*field{
 		{Kind: kindText, Name: "name", Label: "Name", Value: a.Name, Hint: "Users see it when an app asks for access.",
-			Max: 128},
+			Max: 128, Named: "name"},
 		{Kind: kindText, Name: "scope", Label: "Scopes", Value: a.Scope,
-			Hint: "Those that tokens for the API may have, with spaces between them."},
+			Hint: "Those that tokens for the API may have, with spaces between them.", Faults: []error{oauth.ErrInvalidScope}},
 		// A new API has scopes of its own: this one is left out of its form.
 		check("any_scope", "All scopes of the client", "Tokens for the API may have every scope that the client has.",
 			a.AnyScope),

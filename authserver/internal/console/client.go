@@ -58,9 +58,9 @@ func clientForm(out *adminapi.ClientOut) section {
 		Fields: append([]*field{
 			hidden("etag", out.ETag),
 			{Kind: kindText, Name: "name", Label: "Name", Value: k.Name, Hint: "Users see it when they log in.",
-				Required: true, Max: 128},
+				Required: true, Max: 128, Named: "name"},
 			{Kind: kindText, Name: "scope", Label: "Scope", Value: k.Scope, Required: true,
-				Hint: "All scopes that it may request."},
+				Hint: "All scopes that it may request.", Faults: []error{oauth.ErrInvalidScope}},
 			{Kind: kindText, Name: "grants", Label: "Grant types", Value: strings.Join(k.GrantTypes, " "), Required: true,
 				Hint: "Such as " + string(oauth.GrantAuthorizationCode) + " " + string(oauth.GrantRefreshToken) + "."},
 			{Kind: kindLines, Name: "redirect_uris", Label: "Redirect URIs", Value: lines(k.RedirectURIs),

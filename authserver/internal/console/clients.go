@@ -10,6 +10,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // clientsTrail leads to the list of clients.
@@ -108,11 +109,13 @@ func (c *Console) showNewClient(*visit) (page, error) {
 		Form: &form{
 			Fields: []*field{
 				{Kind: kindChoice, Name: "type", Label: "What is it?", Options: options, Value: clientTypes[0].name},
-				{Kind: kindText, Name: "name", Label: "Name", Hint: "Users see it when they log in.", Required: true, Max: 128},
+				{Kind: kindText, Name: "name", Label: "Name", Hint: "Users see it when they log in.", Required: true, Max: 128,
+					Named: "name"},
 				{
 					Kind: kindText, Name: "id", Label: "Client ID", Required: true, Max: 64,
-					Value: "app-" + strings.ToLower(rand.Text()[:10]),
-					Hint:  "It is public and cannot be changed. Letters, digits, dots, dashes and underscores.",
+					Value:  "app-" + strings.ToLower(rand.Text()[:10]),
+					Faults: []error{record.ErrExists},
+					Hint:   "It is public and cannot be changed. Letters, digits, dots, dashes and underscores.",
 				},
 				{
 					Kind: kindLines, Name: "redirect_uris", Label: "Redirect URIs",
@@ -120,7 +123,7 @@ func (c *Console) showNewClient(*visit) (page, error) {
 						"need none.",
 				},
 				{
-					Kind: kindText, Name: "scope", Label: "Scope", Required: true,
+					Kind: kindText, Name: "scope", Label: "Scope", Required: true, Faults: []error{oauth.ErrInvalidScope},
 					Hint: "All scopes that it may request, with spaces between them, such as openid profile email.",
 				},
 				check("first_party", "It is our own", "Users are not asked for consent.", false),

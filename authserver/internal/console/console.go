@@ -194,6 +194,6 @@ func (c *Console) submit(v *visit, found route) (page, error) {
 		return page{}, showErr
 	}
 	p.status = status
-	p.fill(form, text)
+	p.fill(form, err, text)
 	return p, nil
 }

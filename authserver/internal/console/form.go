@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/hallpass-auth/hallpass/shared/httpserver"
@@ -47,14 +48,42 @@ type field struct {
 	Max      int // bytes; 0 means that the browser does not check it
 	// Complete is what the browser may fill in (autocomplete); empty means nothing.
 	Complete string
+
+	// Named is how a record.NameError names this field; empty if no such error is about it.
+	Named string
+	// Faults are the other errors that are about this field, and can be about no other field of the form.
+	Faults []error
+	// Wrong says that the problem of the form is about this field.
+	Wrong bool
+}
+
+// causes reports whether an error is about this field alone.
+func (f *field) causes(err error) bool {
+	var name *record.NameError
+	if errors.As(err, &name) {
+		return name.What == f.Named
+	}
+	return slices.ContainsFunc(f.Faults, func(fault error) bool { return errors.Is(err, fault) })
+}
+
+// DescribedBy returns the ids of the texts about the field; empty if there are none.
+func (f *field) DescribedBy() string {
+	var ids []string
+	if f.Hint != "" {
+		ids = append(ids, "h-"+f.Name)
+	}
+	if f.Wrong {
+		ids = append(ids, "problem")
+	}
+	return strings.Join(ids, " ")
 }
 
 // option is an option of a choice.
 type option struct{ Value, Text string }
 
-// fill keeps in the form of the page what was typed, and says why it was refused. Secrets and hidden fields are not
-// kept: the page has the present ones.
-func (p *page) fill(typed url.Values, problem string) {
+// fill keeps in the form of the page what was typed, says why it was refused, and marks the field that the error is
+// about, if it is about one. Secrets and hidden fields are not kept: the page has the present ones.
+func (p *page) fill(typed url.Values, err error, problem string) {
 	for i := range p.Sections {
 		f := p.Sections[i].Form
 		if f == nil {
@@ -62,6 +91,7 @@ func (p *page) fill(typed url.Values, problem string) {
 		}
 		f.Problem = problem
 		for _, field := range f.Fields {
+			field.Wrong = field.causes(err)
 			switch field.Kind {
 			case kindHidden, kindPassword:
 			case kindCheck:
@@ -72,17 +102,14 @@ func (p *page) fill(typed url.Values, problem string) {
 		}
 		return
 	}
-	p.Sections = append([]section{{Warning: problem}}, p.Sections...)
+	p.Sections = append([]section{{Problem: problem}}, p.Sections...)
 }
 
-// problem returns why the form of the page was refused; empty if it was not.
-func (p *page) problem() string {
-	for _, s := range p.Sections {
-		if s.Form != nil && s.Form.Problem != "" {
-			return s.Form.Problem
-		}
-	}
-	return ""
+// refused reports whether the form of the page was refused.
+func (p *page) refused() bool {
+	return slices.ContainsFunc(p.Sections, func(s section) bool {
+		return s.Problem != "" || s.Form != nil && s.Form.Problem != ""
+	})
 }
 
 // maxForm bounds the body of a form, in bytes.

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
 )
 
@@ -31,8 +32,9 @@ func (c *Console) listInvitations(v *visit) (page, error) {
 		Text:  []string{"The person gets an email with a link to choose a username and a password."},
 		Form: &form{
 			Fields: []*field{
-				{Kind: kindEmail, Name: "email", Label: "Email address", Required: true, Max: 254},
-				{Kind: kindText, Name: "name", Label: "Name", Hint: "The sign-up page suggests it.", Max: 128},
+				{Kind: kindEmail, Name: "email", Label: "Email address", Required: true, Max: 254, Named: "email address",
+					Faults: []error{account.ErrEmailTaken}},
+				{Kind: kindText, Name: "name", Label: "Name", Hint: "The sign-up page suggests it.", Max: 128, Named: "name"},
 				{Kind: kindText, Name: "groups", Label: "Groups", Hint: "Names with spaces between them."},
 			},
 			Button: "Send the invitation",

@@ -45,6 +45,7 @@ func to(path, text string) link { return link{Path: path, Text: text} }
 // section is a part of a page. The parts come in the order of the fields.
 type section struct {
 	Title   string // of its own heading; may be empty
+	Problem string // why a form was refused, on a page that has none
 	Text    []string
 	Warning string
 	Facts   []fact
@@ -200,7 +201,7 @@ func (c *Console) render(v *visit, p page) {
 		v.w.WriteHeader(http.StatusSeeOther)
 		return
 	}
-	f := frame{page: p, OneFactor: c.cfg.WithoutSecondFactor, HasProblem: p.problem() != ""}
+	f := frame{page: p, OneFactor: c.cfg.WithoutSecondFactor, HasProblem: p.refused()}
 	f.Service, f.HasLogo = c.cfg.Site.Brand()
 	if !p.outside && v.user.ID != "" {
 		f.Menu, f.Username, f.UserID = menuFor(v.r.URL.Path), v.user.Username, v.user.ID

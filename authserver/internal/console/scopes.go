@@ -3,6 +3,8 @@ package console
 import (
 	"context"
 
+	"github.com/hallpass-auth/hallpass/shared/oauth"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
 )
 
@@ -17,8 +19,9 @@ func (c *Console) listScopes(v *visit) (page, error) {
 		Empty: "No scope has a description.",
 	}
 	form := &form{Fields: []*field{
-		{Kind: kindText, Name: "scope", Label: "Scope", Required: true, Hint: "Such as items:read."},
-		{Kind: kindText, Name: "description", Label: "Description", Required: true,
+		{Kind: kindText, Name: "scope", Label: "Scope", Required: true, Hint: "Such as items:read.",
+			Faults: []error{oauth.ErrInvalidScope}},
+		{Kind: kindText, Name: "description", Label: "Description", Required: true, Named: "description",
 			Hint: "What it allows, as users read it: “See your items”."},
 	}, Button: "Save"}
 	for _, s := range out.Body.Items {

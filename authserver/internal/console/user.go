@@ -105,8 +105,8 @@ func userForm(out *adminapi.UserOut) section {
 	return section{Title: "Identity and groups", Form: &form{
 		Fields: []*field{
 			hidden("etag", out.ETag),
-			{Kind: kindText, Name: "name", Label: "Name", Value: u.Name, Required: true, Max: 128},
-			{Kind: kindEmail, Name: "email", Label: "Email address", Value: u.Email, Max: 254},
+			{Kind: kindText, Name: "name", Label: "Name", Value: u.Name, Required: true, Max: 128, Named: "name"},
+			{Kind: kindEmail, Name: "email", Label: "Email address", Value: u.Email, Max: 254, Named: "email address"},
 			check("verified", "The address is verified", "Somebody has checked that it belongs to the user.", u.EmailVerified),
 			{
 				Kind: kindText, Name: "groups", Label: "Groups", Value: strings.Join(u.Groups, " "),

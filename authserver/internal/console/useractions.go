@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
 )
 
@@ -169,7 +170,8 @@ func (c *Console) showReset(v *visit) (page, error) {
 		Form: &form{
 			Fields: []*field{{
 				Kind: kindPassword, Name: "password", Label: "New password", Complete: "new-password", Max: 1024,
-				Hint: "Tell it to the user in person, and ask the user to change it.",
+				Hint:   "Tell it to the user in person, and ask the user to change it.",
+				Faults: []error{account.ErrWeakPassword},
 			}},
 			Button: "Reset the password", Back: to(d.back, "Cancel"),
 		},

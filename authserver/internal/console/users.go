@@ -3,6 +3,7 @@ package console
 import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // usersTrail leads to the list of users.
@@ -106,15 +107,17 @@ func (c *Console) showNewUser(*visit) (page, error) {
 		Text: []string{"Choose the first password, or let the user choose it with a link in an email."},
 		Form: &form{
 			Fields: []*field{
-				{Kind: kindText, Name: "username", Label: "Username", Required: true, Max: 128},
+				{Kind: kindText, Name: "username", Label: "Username", Required: true, Max: 128, Named: "username",
+					Faults: []error{account.ErrBadName, record.ErrExists}},
 				{Kind: kindText, Name: "name", Label: "Name", Hint: "Apps and pages show it. Defaults to the username.",
-					Max: 128},
-				{Kind: kindEmail, Name: "email", Label: "Email address", Max: 254},
+					Max: 128, Named: "name"},
+				{Kind: kindEmail, Name: "email", Label: "Email address", Max: 254, Named: "email address"},
 				check("verified", "The address is verified", "Somebody has checked that it belongs to the user.", false),
 				{Kind: kindText, Name: "groups", Label: "Groups", Hint: "Names with spaces between them."},
 				{
 					Kind: kindPassword, Name: "password", Label: "Password", Complete: "new-password", Max: 1024,
-					Hint: "Leave it empty to send an email, which needs a verified address.",
+					Hint:   "Leave it empty to send an email, which needs a verified address.",
+					Faults: []error{account.ErrWeakPassword},
 				},
 			},
 			Button: "Add the user", Back: to(usersPath, "Cancel"),

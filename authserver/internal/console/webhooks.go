@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/adminapi"
+	"github.com/hallpass-auth/hallpass/authserver/internal/outbound"
 )
 
 // webhooksTrail leads to the list of webhooks.
@@ -44,7 +45,8 @@ func (c *Console) listWebhooks(v *visit) (page, error) {
 			Fields: []*field{
 				hidden("seen", webhooksTag(out.Body.Items)),
 				{Kind: kindText, Name: "url", Label: "URL", Required: true, Max: 2048,
-					Hint: "Where the requests go: an https URL outside your own network."},
+					Hint:   "Where the requests go: an https URL outside your own network.",
+					Faults: []error{outbound.ErrRefused}},
 				{Kind: kindLines, Name: "events", Label: "Events", Hint: "One per line, such as user_* or login_failed. Empty " +
 					"for all."},
 			},
