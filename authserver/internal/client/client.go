@@ -41,7 +41,7 @@ var (
 	ErrTooMany = errors.New("too many clients are registered at once")
 )
 
-// Bounds of the clients of each source but SourceAdministrator.
+// Bounds of the clients of each source but SourceAdministrator, without those that are kept (Client.Kept).
 const (
 	// MaxUnregistered is how many there are at most.
 	MaxUnregistered = 10_000
@@ -114,6 +114,9 @@ type Client struct {
 	// RegistrationDigest is the SHA-256, in base64url, of the token by which a client of SourceRegistration
 	// is managed (RFC 7592).
 	RegistrationDigest string
+	// Kept says that an administrator has changed a client of another source than SourceAdministrator. It is not
+	// deleted when it is unused, since what the administrator requires of it would be lost.
+	Kept bool
 }
 
 // Source is where a client comes from.

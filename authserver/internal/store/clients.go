@@ -19,7 +19,7 @@ import (
 var settingColumns = []string{
 	"name", "grant_types", "scope", "first_party", "introspects", "introspects_for", "without_pkce", "redirect_uris",
 	"id_token_alg", "assertion", "require_par", "exchange_from", "exchange_to", "post_logout_redirect_uris",
-	"backchannel_logout_uri", "require_dpop", "require_second_factor", "admin",
+	"backchannel_logout_uri", "require_dpop", "require_second_factor", "admin", "kept",
 }
 
 var (
@@ -32,7 +32,7 @@ var (
 // insertClient adds a client with the values of newClientValues.
 var insertClient = "INSERT INTO clients (" + newClientColumns + ") " +
 	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, " +
-	"$13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) " +
+	"$13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) " +
 	"ON CONFLICT (id) DO NOTHING"
 
 // CreateClient registers a client. It returns record.ErrExists if the id is registered.
@@ -172,6 +172,7 @@ func clientSettings(c client.Client) []any {
 		number(c.RequireDPoP),
 		number(c.RequireSecondFactor),
 		number(c.Admin),
+		number(c.Kept),
 	}
 }
 
@@ -235,13 +236,13 @@ func (s *Store) DeleteClient(ctx context.Context, id string, now time.Time) erro
 func scanClient(r row) (client.Client, error) {
 	var c client.Client
 	var grants, scope, introspectsFor, redirectURIs, logoutURIs string
-	var firstParty, introspects, withoutPKCE, requirePAR, requireDPoP, requireSecondFactor, admin int64
+	var firstParty, introspects, withoutPKCE, requirePAR, requireDPoP, requireSecondFactor, admin, kept int64
 	var assertion, exchangeFrom, exchangeTo, oldDigest, oldBeside string
 	var created, oldUntil, lastUsed sql.NullInt64
 	err := r.Scan(&c.ID, &c.SecretDigest, &created, &c.Source, &lastUsed, &c.RegistrationDigest,
 		&c.Name, &grants, &scope, &firstParty, &introspects, &introspectsFor, &withoutPKCE, &redirectURIs,
 		&c.IDTokenAlgorithm, &assertion, &requirePAR, &exchangeFrom, &exchangeTo, &logoutURIs, &c.BackchannelLogoutURI,
-		&requireDPoP, &requireSecondFactor, &admin,
+		&requireDPoP, &requireSecondFactor, &admin, &kept,
 		&oldDigest, &oldBeside, &oldUntil)
 	if errors.Is(err, sql.ErrNoRows) {
 		return client.Client{}, errNoClient
@@ -253,7 +254,7 @@ func scanClient(r row) (client.Client, error) {
 	c.FirstParty, c.Introspects, c.WithoutPKCE = firstParty == 1, introspects == 1, withoutPKCE == 1
 	c.IntrospectsFor = words(introspectsFor)
 	c.RequirePAR, c.RequireDPoP = requirePAR == 1, requireDPoP == 1
-	c.RequireSecondFactor, c.Admin = requireSecondFactor == 1, admin == 1
+	c.RequireSecondFactor, c.Admin, c.Kept = requireSecondFactor == 1, admin == 1, kept == 1
 	c.ExchangeFrom, c.ExchangeTo = words(exchangeFrom), words(exchangeTo)
 	c.RedirectURIs, c.PostLogoutRedirectURIs = words(redirectURIs), words(logoutURIs)
 	c.CreatedAt, c.LastUsedAt = timeOf(created), timeOf(lastUsed)

@@ -1,12 +1,14 @@
 package store_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
@@ -41,13 +43,10 @@ func TestMigrateIntrospectionAndConsents(t *testing.T) {
 			[]string{"default", "https://a.example", "https://b.example"},
 		},
 	} {
-		for engine, open := range map[string]func() *store.Store{
-			"SQLite":     func() *store.Store { return mustOpen(t, t.TempDir()+"/hallpass.db") },
-			"PostgreSQL": func() *store.Store { return openPostgres(t, postgresURL(t)) },
-		} {
+		for engine, open := range emptyDatabases {
 			t.Run(tt.name+", "+engine, func(t *testing.T) {
-				s := open()
-				migrateFrom(t, s, tt.statements)
+				s := open(t)
+				migrateFrom(t, s, 9, tt.statements)
 				for id, want := range map[string][]string{"app": nil, "gateway": tt.want} {
 					c, err := s.ClientByID(t.Context(), id)
 					slices.Sort(c.IntrospectsFor)
@@ -65,10 +64,16 @@ func TestMigrateIntrospectionAndConsents(t *testing.T) {
 	}
 }
 
-// migrateFrom migrates a new database to version 9, runs the statements, and migrates it up.
-func migrateFrom(t *testing.T, s *store.Store, statements []string) {
+// emptyDatabases open a new database without a schema.
+var emptyDatabases = map[string]func(*testing.T) *store.Store{
+	"SQLite":     func(t *testing.T) *store.Store { return mustOpen(t, t.TempDir()+"/hallpass.db") },
+	"PostgreSQL": func(t *testing.T) *store.Store { return openPostgres(t, postgresURL(t)) },
+}
+
+// migrateFrom migrates a new database to an earlier version, runs the statements, and migrates it up.
+func migrateFrom(t *testing.T, s *store.Store, version int64, statements []string) {
 	t.Helper()
-	if err := s.MigrateTo(t.Context(), 9); err != nil {
+	if err := s.MigrateTo(t.Context(), version); err != nil {
 		t.Fatal(err)
 	}
 	for _, statement := range statements {
@@ -78,5 +83,48 @@ func migrateFrom(t *testing.T, s *store.Store, statements []string) {
 	}
 	if _, err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Clients that nobody has registered are kept if an administrator has changed them before, as the audit log says.
+func TestClientsChangedByAnEarlierVersion(t *testing.T) {
+	t.Parallel()
+	registered := func(id, source string) string {
+		return "INSERT INTO clients (id, source, name, secret_digest, grant_types, scope, first_party, created_at, " +
+			"last_used_at) VALUES ('" + id + "', '" + source + "', 'x', '', 'authorization_code', 'a', 0, 1000, 1000)"
+	}
+	records := 0
+	changed := func(id, actor, event, at string) string {
+		records++
+		return fmt.Sprintf("INSERT INTO audit_records (id, at, event, outcome, actor_kind, actor_id, subject_kind, "+
+			"subject_id, address, client_id, request_id, count, details) VALUES ('%d', %s, '%s', 'success', 'user', '%s', "+
+			"'client', '%s', '', '', '', 1, '{}')", records, at, event, actor, id)
+	}
+	statements := []string{
+		registered("administrator", ""), changed("administrator", "usr_1", "client_changed", "1001"),
+		registered("document", "document"), changed("document", "usr_1", "client_changed", "1001"),
+		registered("registration", "registration"), changed("registration", "usr_1", "client_changed", "1000"),
+		registered("itself", "registration"), changed("itself", "itself", "client_changed", "1001"),
+		registered("replaced", "document"), changed("replaced", "usr_1", "client_changed", "999"),
+		registered("new", "registration"), changed("new", "usr_1", "client_registered", "1000"),
+	}
+	for engine, open := range emptyDatabases {
+		t.Run(engine, func(t *testing.T) {
+			s := open(t)
+			migrateFrom(t, s, 160, statements)
+			clients, err := s.Clients(t.Context(), record.Page{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var kept []string
+			for _, c := range clients {
+				if c.Kept {
+					kept = append(kept, c.ID)
+				}
+			}
+			if diff := cmp.Diff([]string{"document", "registration"}, kept); diff != "" {
+				t.Errorf("kept clients (-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -8,9 +8,9 @@ import (
 )
 
 // AddUnregistered stores a client of client.SourceDocument or client.SourceRegistration, and deletes a few
-// clients of that source that are no longer used. It replaces what a document said before. It returns
-// client.ErrTooMany if there are client.MaxUnregistered of that source, all used within client.MinUnused or
-// with a login, and record.ErrExists if the id is registered by another source.
+// clients of that source that are no longer used, and not kept. It replaces what a document said before. It returns
+// client.ErrTooMany if there are client.MaxUnregistered of that source that are not kept, all used within
+// client.MinUnused or with a login, and record.ErrExists if the id is registered by another source.
 func (s *Store) AddUnregistered(ctx context.Context, c client.Client) error {
 	return s.inTx(ctx, "add unregistered client", func(ctx context.Context, tx transaction) error {
 		n, err := updateDocument(ctx, tx, c)
@@ -35,7 +35,8 @@ func (s *Store) AddUnregistered(ctx context.Context, c client.Client) error {
 }
 
 // updateDocument replaces what the document of a client said before, and returns 0 if there is no such client. It does
-// not take back that the client must use DPoP, or its users a second factor: an administrator may have required it.
+// not take back that the client must use DPoP, or its users a second factor: an administrator may have required it. A
+// client that is kept stays so.
 func updateDocument(ctx context.Context, tx transaction, c client.Client) (int64, error) {
 	return changed(ctx, tx, "update unregistered client",
 		"UPDATE clients SET name = $2, secret_digest = $3, grant_types = $4, scope = $5, redirect_uris = $6, "+
@@ -53,8 +54,8 @@ func (s *Store) makeRoom(ctx context.Context, tx transaction, source client.Sour
 		return err
 	}
 	var count int64
-	err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM clients WHERE source = $1 AND source <> ''", string(source)).
-		Scan(&count)
+	err := tx.QueryRowContext(ctx,
+		"SELECT COUNT(*) FROM clients WHERE source = $1 AND source <> '' AND kept = 0", string(source)).Scan(&count)
 	if err != nil || count < client.MaxUnregistered {
 		return unavailable("count clients", err)
 	}
@@ -65,7 +66,7 @@ func (s *Store) makeRoom(ctx context.Context, tx transaction, source client.Sour
 	return err
 }
 
-// sweepClients deletes clients of a source that have no login and have not been used for a time. A client
+// sweepClients deletes clients of a source that are not kept, have no login and have not been used for a time. A client
 // is used before its logins begin, so it misses none that begins meanwhile.
 func (s *Store) sweepClients(
 	ctx context.Context,
@@ -76,7 +77,8 @@ func (s *Store) sweepClients(
 	most int,
 ) (int64, error) {
 	return sweep(ctx, tx, "clients",
-		"WITH unused AS MATERIALIZED (SELECT id FROM clients WHERE source = $1 AND source <> '' AND last_used_at < $2 "+
+		"WITH unused AS MATERIALIZED (SELECT id FROM clients WHERE source = $1 AND source <> '' AND kept = 0 "+
+			"AND last_used_at < $2 "+
 			"AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client_id = clients.id AND grants.revoked_at IS NULL "+
 			"AND COALESCE(grants.refresh_expires_at + 86400, grants.expires_at) > $3) "+
 			"ORDER BY last_used_at LIMIT $4 "+s.dialect.skipLocked+") "+

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ var unregisteredTests = []test{
 	{"a client of dynamic registration", testRegistrationClient},
 	{"unused clients are swept", testSweepClients},
 	{"clients of administrators are not swept", testSweepSparesClients},
+	{"clients that an administrator has changed are not swept", testSweepSparesKept},
 }
 
 // newUnregistered returns a public client of a source that was last used at start.
@@ -85,15 +87,19 @@ func testSweepClients(t *testing.T, s *store.Store) {
 		c.LastUsedAt = later
 		must(t, s.AddUnregistered(ctx, c))
 	}
-	all, err := s.Clients(ctx, record.Page{})
+	expectClients(t, s, "https://a.example/ new-0 new-1 new-2 used")
+}
+
+// expectClients checks the ids of all clients.
+func expectClients(t *testing.T, s *store.Store, want string) {
+	t.Helper()
+	all, err := s.Clients(t.Context(), record.Page{})
 	must(t, err)
-	ids := ""
+	ids := []string{}
 	for _, c := range all {
-		ids += c.ID + " "
+		ids = append(ids, c.ID)
 	}
-	if want := "https://a.example/ new-0 new-1 new-2 used "; ids != want {
-		t.Errorf("after %v there are %s, want %s", client.MaxUnused, ids, want)
-	}
+	same(t, "clients", want, strings.Join(ids, " "))
 }
 
 func testSweepSparesClients(t *testing.T, s *store.Store) {
@@ -102,4 +108,32 @@ func testSweepSparesClients(t *testing.T, s *store.Store) {
 	c.LastUsedAt = start.Add(1000 * time.Hour)
 	must(t, s.AddUnregistered(t.Context(), c))
 	expectClient(t, s, app)
+}
+
+// A client that an administrator has changed stays, with what the administrator requires of it. A document that is read
+// again does not change that.
+func testSweepSparesKept(t *testing.T, s *store.Store) {
+	ctx := t.Context()
+	for _, source := range []client.Source{client.SourceDocument, client.SourceRegistration} {
+		kept := newUnregistered("kept-"+string(source), source)
+		must(t, s.AddUnregistered(ctx, kept))
+		must(t, s.AddUnregistered(ctx, newUnregistered("unused-"+string(source), source)))
+		_, err := s.UpdateClient(ctx, kept.ID, start, func(c client.Client) (client.Client, error) {
+			c.RequirePAR, c.RequireDPoP, c.RequireSecondFactor, c.Kept = true, true, true, true
+			return c, nil
+		})
+		must(t, err)
+		kept.LastUsedAt = start.Add(time.Hour)
+		if source == client.SourceDocument {
+			must(t, s.AddUnregistered(ctx, kept))
+		} else {
+			must(t, s.UseClient(ctx, kept.ID, kept.LastUsedAt))
+		}
+		added := newUnregistered("new-"+string(source), source)
+		added.LastUsedAt = start.Add(1000 * time.Hour)
+		must(t, s.AddUnregistered(ctx, added))
+		kept.RequirePAR, kept.RequireDPoP, kept.RequireSecondFactor, kept.Kept = true, true, true, true
+		expectClient(t, s, kept)
+	}
+	expectClients(t, s, "kept-document kept-registration new-document new-registration")
 }
