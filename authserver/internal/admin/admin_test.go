@@ -273,7 +273,7 @@ func TestChangeDocumentClient(t *testing.T) {
 			p := admin.ClientPatch{Name: &same, Scope: c.Scope, ExchangeTo: []string{}, IntrospectsFor: []string{},
 				RequirePAR: &value, RequireDPoP: &value, RequireSecondFactor: &value}
 			want := c
-			want.RequirePAR, want.RequireDPoP, want.RequireSecondFactor = value, value, value
+			want.RequirePAR, want.RequireDPoP, want.RequireSecondFactor, want.Kept = value, value, value, true
 			if _, is, err := s.ChangeClient(t.Context(), c.ID, p, nil); err != nil || cmp.Diff(want, is) != "" {
 				t.Errorf("%v (%v):\n%s", value, err, cmp.Diff(want, is))
 			}

@@ -158,8 +158,9 @@ type ClientPatch struct {
 }
 
 // ChangeClient changes a client if the precondition match holds; nil always holds. It returns the client before and
-// after. The error is record.ErrNotFound, client.ErrBad, ErrLacksScope, or ErrChanged. For an API that does not exist,
-// it is both client.ErrBad and record.ErrNotFound.
+// after. A client that no administrator has registered is kept from then on, even if it already had these settings.
+// The error is record.ErrNotFound, client.ErrBad, ErrLacksScope, or ErrChanged. For an API that does not exist, it is
+// both client.ErrBad and record.ErrNotFound.
 func (s *Service) ChangeClient(
 	ctx context.Context,
 	id string,
@@ -174,7 +175,9 @@ func (s *Service) ChangeClient(
 			return client.Client{}, err
 		}
 		was = current
-		return p.apply(current)
+		changed, err := p.apply(current)
+		changed.Kept = changed.Source != client.SourceAdministrator
+		return changed, err
 	})
 	return was, is, err
 }

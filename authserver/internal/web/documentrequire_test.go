@@ -1,13 +1,16 @@
 package web_test
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/issuing"
+	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 )
 
 // require changes what an administrator requires of the client of a document.
@@ -19,7 +22,7 @@ func (d *documentSite) require(p admin.ClientPatch) {
 	d.wait(issuing.CacheTime)
 }
 
-// allow allows the client what it asks for, and returns the response of the token endpoint.
+// allow allows a client what it asks for, and returns the response of the token endpoint.
 func (d *documentSite) allow(cookie string, query url.Values) answer {
 	d.t.Helper()
 	to, err := url.Parse(d.serve(withCookie(pageForm("/consent", url.Values{
@@ -27,7 +30,7 @@ func (d *documentSite) allow(cookie string, query url.Values) answer {
 	}), cookie)).header.Get("Location"))
 	d.must(err)
 	tokens := d.serve(pageForm("/token", url.Values{
-		"grant_type": {"authorization_code"}, "code": {to.Query().Get("code")}, "client_id": {d.base + "/client.json"},
+		"grant_type": {"authorization_code"}, "code": {to.Query().Get("code")}, "client_id": {query.Get("client_id")},
 		"redirect_uri": {"http://localhost:4711/cb"}, "code_verifier": {verifier},
 	}))
 	if refresh := tokens.member("refresh_token"); refresh != "" {
@@ -79,5 +82,32 @@ func TestRequirementsOfADocumentClient(t *testing.T) {
 	d.require(admin.ClientPatch{RequireDPoP: &off})
 	if got := d.allow(cookie, query); got.status != http.StatusOK {
 		t.Errorf("without DPoP: %d %s", got.status, got.text)
+	}
+}
+
+// What an administrator requires of a client stays in force when nobody has used the client for long. Other clients are
+// deleted then.
+func TestRequirementsStayWhenUnused(t *testing.T) {
+	t.Parallel()
+	d := newDocumentSite(t, "all")
+	d.addCodeApp()
+	allow := func(path string) {
+		t.Helper()
+		if got := d.allow(d.sessionCookie(), d.query(path, "scope", "profile")); got.status != http.StatusOK {
+			t.Fatalf("%s: %d %s", path, got.status, got.text)
+		}
+	}
+	allow("/client.json")
+	allow("/unused.json")
+	on := true
+	d.require(admin.ClientPatch{RequireSecondFactor: &on})
+	d.wait(2 * client.MaxUnused)
+	allow("/other.json")
+	if _, err := d.data.ClientByID(t.Context(), d.base+"/unused.json"); !errors.Is(err, record.ErrNotFound) {
+		t.Errorf("the client that nobody has changed: %v, want it deleted", err)
+	}
+	got := d.ask(d.sessionCookie(), d.query("/client.json", "scope", "profile"))
+	if !strings.Contains(got.text, `name="password"`) {
+		t.Errorf("%d %s\nwant a login with a second factor", got.status, got.text)
 	}
 }

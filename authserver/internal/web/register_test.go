@@ -13,6 +13,7 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/database/databasetest"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/admin"
 	"github.com/hallpass-auth/hallpass/authserver/internal/audit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
@@ -228,6 +229,38 @@ func testManagement(t *testing.T, s *site) {
 	}
 }
 
+// A client that has registered itself is kept once an administrator has changed it. Its own changes do not keep it, and
+// do not end that. It can still delete itself.
+func TestRegisteredClientIsKept(t *testing.T) {
+	t.Parallel()
+	s := newRegistrationSite(t)
+	got := s.serve(registration("POST", "/register", "", validRegistration))
+	id, token := got.member("client_id"), got.member("registration_access_token")
+	s.hide(token)
+	replace := func(name string, kept bool) {
+		t.Helper()
+		body := strings.Replace(validRegistration, `"Agent"`, `"`+name+`","client_id":"`+id+`"`, 1)
+		if got := s.serve(registration("PUT", "/register/"+id, token, body)); got.member("client_name") != name {
+			t.Errorf("PUT: %d %s", got.status, got.text)
+		}
+		if c, err := s.data.ClientByID(t.Context(), id); err != nil || c.Name != name || c.Kept != kept {
+			t.Errorf("the client is %+v, %v, want Kept %v", c, err, kept)
+		}
+	}
+	replace("Second", false)
+	on := true
+	administrator := admin.Service{Store: s.data, Now: s.clock}
+	_, _, err := administrator.ChangeClient(t.Context(), id, admin.ClientPatch{RequireSecondFactor: &on}, nil)
+	s.must(err)
+	replace("Third", true)
+	s.wait(2 * client.MaxUnused)
+	s.serve(registration("POST", "/register", "", validRegistration))
+	replace("Fourth", true)
+	if got := s.serve(registration("DELETE", "/register/"+id, token, "")); got.status != http.StatusNoContent {
+		t.Errorf("DELETE: %d %s", got.status, got.text)
+	}
+}
+
 // Clients register with the scope that they need first, and may ask for more later. What an administrator has
 // narrowed stays narrow.
 func TestRegisteredScope(t *testing.T) {
@@ -319,13 +352,16 @@ func TestRegistrationsOfSite(t *testing.T) {
 	}
 }
 
-// A flood of registrations from as many networks leaves a bounded number of clients.
+// A flood of registrations from as many networks leaves a bounded number of clients, apart from those that are kept.
 func TestManyRegistrations(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long test")
 	}
 	t.Parallel()
 	s := newRegistrationSite(t)
+	s.must(s.data.AddUnregistered(t.Context(), client.Client{
+		ID: "kept", Name: "Kept", Source: client.SourceRegistration, Kept: true, CreatedAt: s.clock(), LastUsedAt: s.clock(),
+	}))
 	const requests = client.MaxUnregistered + 5_000
 	statuses := map[int]int{}
 	for i := range requests {
@@ -340,6 +376,8 @@ func TestManyRegistrations(t *testing.T) {
 	if got := s.serve(registration("POST", "/register", "", validRegistration)); got.status != http.StatusCreated {
 		t.Errorf("later: status %d", got.status)
 	}
+	_, err := s.data.ClientByID(t.Context(), "kept")
+	s.must(err)
 	all, err := s.data.Clients(t.Context(), record.Page{})
 	s.must(err)
 	if n := len(all); n > client.MaxUnregistered+10 {
