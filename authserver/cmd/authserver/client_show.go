@@ -29,6 +29,7 @@ type shownClient struct {
 	RequireDPoP    bool              `json:"require_dpop,omitempty"`
 	SecondFactor   bool              `json:"require_second_factor,omitempty"`
 	Admin          bool              `json:"admin,omitempty"`
+	Kept           bool              `json:"kept,omitempty"`
 	ExchangeFrom   []string          `json:"exchange_from,omitempty"`
 	ExchangeTo     []string          `json:"exchange_to,omitempty"`
 	Grants         []oauth.GrantType `json:"grant_types"`
@@ -61,6 +62,7 @@ func showClient(c client.Client) shownClient {
 		RequireDPoP:    c.RequireDPoP,
 		SecondFactor:   c.RequireSecondFactor,
 		Admin:          c.Admin,
+		Kept:           c.Kept,
 		ExchangeFrom:   c.ExchangeFrom,
 		ExchangeTo:     c.ExchangeTo,
 
@@ -114,6 +116,9 @@ func (c shownClient) kind() string {
 	}
 	if c.Admin {
 		kind += ", administers the server"
+	}
+	if c.Kept {
+		kind += ", kept when unused"
 	}
 	if c.OldSecretUntil != nil {
 		kind += ", two secrets"

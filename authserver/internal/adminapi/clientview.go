@@ -51,6 +51,7 @@ type Client struct {
 	ID     string `json:"id" doc:"The client_id"`
 	Public bool   `json:"public" doc:"It has no secret and no keys"`
 	Source string `json:"source,omitempty" enum:"document,registration" doc:"How it has registered itself; absent if an administrator has registered it"`
+	Kept   bool   `json:"kept,omitempty" doc:"An administrator has changed it after it has registered itself, so it stays when it is unused"`
 	ClientSettings
 	Secrets        int        `json:"secrets" doc:"How many secrets it can authenticate with"`
 	OldSecretUntil *time.Time `json:"old_secret_until,omitempty" doc:"When the old one of two secrets ends"`
@@ -60,7 +61,8 @@ type Client struct {
 // showClient shows a client at the time of the clock.
 func (a *API) showClient(c client.Client) Client {
 	shown := Client{
-		ID: c.ID, Public: c.Public(), Source: string(c.Source), CreatedAt: c.CreatedAt.UTC().Truncate(time.Second),
+		ID: c.ID, Public: c.Public(), Source: string(c.Source), Kept: c.Kept,
+		CreatedAt: c.CreatedAt.UTC().Truncate(time.Second),
 		ClientSettings: ClientSettings{
 			Name:                   c.Name,
 			GrantTypes:             grantNames(c.Grants),

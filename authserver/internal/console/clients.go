@@ -58,6 +58,9 @@ func clientKind(k adminapi.Client) string {
 	if k.FirstParty {
 		kind += ", our own"
 	}
+	if k.Kept {
+		kind += ", kept when unused"
+	}
 	return kind
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
+	"github.com/hallpass-auth/hallpass/authserver/internal/client"
 	"github.com/hallpass-auth/hallpass/authserver/internal/record"
 	"github.com/hallpass-auth/hallpass/authserver/internal/server"
 )
@@ -120,6 +121,35 @@ func TestChangeClient(t *testing.T) {
 		refused(t, http.StatusUnprocessableEntity, "none_such")
 	if got := b.get("/admin/client?id=unknown"); got.status != http.StatusNotFound {
 		t.Errorf("an unknown client: %d", got.status)
+	}
+}
+
+// The page of a client that is described by a document says that it is kept, once an administrator has changed it.
+func TestChangeDocumentClient(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.logIn("ada")
+	const id, path = "https://app.example/client.json", "/admin/client?id=https%3A%2F%2Fapp.example%2Fclient.json"
+	err := s.data.AddUnregistered(t.Context(), client.Client{
+		ID: id, Name: "Agent", Source: client.SourceDocument, Scope: oauth.Scope{"profile"},
+		Grants: []oauth.GrantType{oauth.GrantAuthorizationCode}, RedirectURIs: []string{"https://app.example/cb"},
+		CreatedAt: s.clock(), LastUsedAt: s.clock(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := b.get(path)
+	if page.status != http.StatusOK || page.has("kept when unused") {
+		t.Errorf("before: %d\n%s", page.status, page.body)
+	}
+	b.post(path, "etag", page.field("etag"), "name", "Agent", "scope", "profile", "grants", "authorization_code",
+		"redirect_uris", "https://app.example/cb", "second_factor", "yes").
+		went(t, "/admin/client?done=saved&id=https%3A%2F%2Fapp.example%2Fclient.json")
+	if page = b.get(path); !page.has("kept when unused") {
+		t.Errorf("after: %d\n%s", page.status, page.body)
+	}
+	if k, err := s.data.ClientByID(t.Context(), id); err != nil || !k.RequireSecondFactor || !k.Kept {
+		t.Errorf("stored as %+v, %v", k, err)
 	}
 }
 
