@@ -306,3 +306,24 @@ func TestFailuresThatAreNotWritten(t *testing.T) {
 		t.Errorf("%d failures are recorded after an outage, want all but the one that met it", len(f.events))
 	}
 }
+
+// Ids of one millisecond sort in the order in which they were made, and are UUIDv7 (RFC 9562 section 5.7).
+func TestIDsSortAsMade(t *testing.T) {
+	at := time.UnixMilli(1_700_000_000_000)
+	last := ""
+	for range 10_000 { // more than rand_a alone could count
+		id, err := audit.NewID(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id <= last {
+			t.Fatalf("%s was made after %s", id, last)
+		}
+		last = id
+	}
+	id := uuid.MustParse(last)
+	sec, nsec := id.Time().UnixTime()
+	if id.Version() != 7 || id.Variant() != uuid.RFC4122 || !time.Unix(sec, nsec).Equal(at) {
+		t.Errorf("%s has version %v, variant %v and time %v", last, id.Version(), id.Variant(), time.Unix(sec, nsec))
+	}
+}

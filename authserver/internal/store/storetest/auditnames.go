@@ -17,8 +17,13 @@ import (
 func invite(t *testing.T, s *store.Store, email string, at time.Time) string {
 	t.Helper()
 	must(t, s.Invite(t.Context(), account.Invitation{Email: email, CreatedAt: at, ExpiresAt: at.Add(time.Hour)}, nil))
-	made := recorded(t, s, audit.Filter{Event: "invitation_made"})
-	return made[len(made)-1].Subject.ID
+	for _, r := range recorded(t, s, audit.Filter{Event: "invitation_made"}) {
+		if r.Subject.Name == email {
+			return r.Subject.ID
+		}
+	}
+	t.Fatalf("no record of the invitation of %s", email)
+	return ""
 }
 
 // untilForgotten calls done after the last name was checked.
