@@ -104,11 +104,7 @@ func (s *Store) Delete(ctx context.Context, owner string, number int64, c Condit
 		return err
 	}
 	return inTx(ctx, db, "delete item", func(ctx context.Context, tx database.Tx) error {
-		const lock = "UPDATE owners SET items = items WHERE owner = $1"
-		if _, err := database.Changed(ctx, tx, "lock owner", lock, owner); err != nil {
-			return err
-		}
-		old, err := current(ctx, tx, owner, number)
+		old, err := lockItem(ctx, tx, owner, number)
 		if err != nil {
 			return err
 		}
@@ -118,13 +114,28 @@ func (s *Store) Delete(ctx context.Context, owner string, number int64, c Condit
 		case old == nil:
 			return refusal{ErrNotFound}
 		}
-		_, err = database.Changed(ctx, tx, "delete item", "DELETE FROM items WHERE owner = $1 AND number = $2", owner, number)
-		if err != nil {
+		const remove = "DELETE FROM items WHERE owner = $1 AND number = $2"
+		n, err := database.Changed(ctx, tx, "delete item", remove, owner, number)
+		switch {
+		case err != nil:
 			return err
+		case n == 0:
+			return refusal{ErrNotFound}
 		}
 		_, err = database.Changed(ctx, tx, "count items", "UPDATE owners SET items = items - 1 WHERE owner = $1", owner)
 		return err
 	})
+}
+
+// lockItem locks an owner, if there is one, until the transaction ends. It returns the owner's item, or nil if it is
+// not written. Without an owner there is no lock, so it does not look for an item that is being written meanwhile.
+func lockItem(ctx context.Context, tx database.Tx, owner string, number int64) (*Item, error) {
+	const lock = "UPDATE owners SET items = items WHERE owner = $1"
+	n, err := database.Changed(ctx, tx, "lock owner", lock, owner)
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	return current(ctx, tx, owner, number)
 }
 
 // refusal is the reason why a write leaves the items as they are. It is not an error of the transaction: on SQLite,
