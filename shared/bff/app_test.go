@@ -183,6 +183,14 @@ func (b *browser) login() {
 	}
 }
 
+// backchannelLogout sends a logout token.
+func (a *app) backchannelLogout(t testing.TB, token string) response {
+	t.Helper()
+	b := &browser{t, a, map[string]string{}}
+	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	return b.send("POST", "/bff/backchannel-logout", header, url.Values{"logout_token": {token}}.Encode())
+}
+
 // want checks the status of a response.
 func (b *browser) want(what string, resp response, status int) {
 	b.t.Helper()

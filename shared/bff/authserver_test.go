@@ -1,11 +1,14 @@
 package bff_test
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -65,6 +68,10 @@ type authServer struct {
 	refreshes int
 	down      bool
 	wait      chan struct{}                              // refreshes wait until it is closed
+	failing   http.HandlerFunc                           // responds instead of the keys, if it is set
+	fetches   int                                        // of the keys
+	fetching  int                                        // fetches that run
+	together  int                                        // how many of them ran at once at most
 	idToken   func(claims map[string]any) map[string]any // changes ID tokens
 }
 
@@ -74,25 +81,14 @@ func newAuthServer(t testing.TB) *authServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
 	a := &authServer{
 		t: t, clock: &clock{now: time.Now()}, ring: ring, list: statuslist.NewList(1000),
-		key: jose.SigningKey{
-			Algorithm: jose.RS256,
-			Key:       jose.JSONWebKey{Key: private, KeyID: "k", Use: "sig", Algorithm: "RS256"},
-		},
 		codes: map[string]url.Values{}, refresh: map[string]int64{},
 	}
+	a.rotate()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", a.metadata)
-	mux.HandleFunc("GET /jwks.json", func(w http.ResponseWriter, _ *http.Request) {
-		key, _ := a.key.Key.(jose.JSONWebKey)
-		public := key.Public()
-		a.json(w, 200, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{public}})
-	})
+	mux.HandleFunc("GET /jwks.json", a.serveKeys)
 	mux.HandleFunc("POST /token", a.token)
 	mux.HandleFunc("POST /revoke", a.revoke)
 	mux.HandleFunc("GET /status-lists/0", a.statusList)
@@ -116,6 +112,56 @@ func (a *authServer) setDown(down bool) {
 	a.down = down
 }
 
+// rotate replaces the key of ID tokens and logout tokens.
+func (a *authServer) rotate() {
+	a.t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.key = jose.SigningKey{
+		Algorithm: jose.RS256,
+		Key:       jose.JSONWebKey{Key: private, KeyID: rand.Text(), Use: "sig", Algorithm: "RS256"},
+	}
+}
+
+// serveKeys serves GET /jwks.json.
+func (a *authServer) serveKeys(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	key, _ := a.key.Key.(jose.JSONWebKey)
+	failing := a.failing
+	a.fetches++
+	a.fetching++
+	a.together = max(a.together, a.fetching)
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.fetching--
+	}()
+	if failing != nil {
+		failing(w, r)
+		return
+	}
+	a.json(w, 200, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key.Public()}})
+}
+
+// setFailing lets a function respond instead of the keys, or nil to end that.
+func (a *authServer) setFailing(respond http.HandlerFunc) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.failing = respond
+}
+
+// fetched returns how often the keys were fetched, and how many fetches ran at once at most.
+func (a *authServer) fetched() (fetches, together int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.fetches, a.together
+}
+
 func (a *authServer) json(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -128,7 +174,8 @@ func (a *authServer) metadata(w http.ResponseWriter, _ *http.Request) {
 	a.json(w, 200, map[string]any{
 		"issuer": a.URL, "authorization_endpoint": a.URL + "/authorize", "token_endpoint": a.URL + "/token",
 		"jwks_uri": a.URL + "/jwks.json", "revocation_endpoint": a.URL + "/revoke",
-		"end_session_endpoint": a.URL + "/end_session", "id_token_signing_alg_values_supported": []string{"RS256"},
+		"end_session_endpoint":                           a.URL + "/end_session",
+		"id_token_signing_alg_values_supported":          []string{"RS256", "HS256", "none"},
 		"authorization_response_iss_parameter_supported": true,
 	})
 }
@@ -255,6 +302,28 @@ func (a *authServer) logoutToken(changes map[string]any) string {
 		claims[name] = value
 	}
 	return a.sign(claims, "logout+jwt")
+}
+
+// withAlgorithm returns a logout token whose signature is the HMAC with a secret, or empty if that is nil.
+func (a *authServer) withAlgorithm(algorithm string, secret []byte) string {
+	header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"` + algorithm + `","typ":"logout+jwt"}`))
+	text := header + "." + strings.Split(a.logoutToken(nil), ".")[1]
+	if secret == nil {
+		return text + "."
+	}
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(text))
+	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// publicKey returns the public key as it is often misused as a secret.
+func (a *authServer) publicKey() []byte {
+	key, _ := a.key.Key.(jose.JSONWebKey)
+	text, err := x509.MarshalPKIXPublicKey(key.Public().Key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: text})
 }
 
 func (a *authServer) revoke(w http.ResponseWriter, r *http.Request) {

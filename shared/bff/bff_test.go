@@ -2,7 +2,6 @@ package bff_test
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -151,12 +150,13 @@ func TestBackChannelLogout(t *testing.T) {
 	b.login()
 	end := func(token string) response {
 		t.Helper()
-		header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-		return a.browser().send("POST", "/bff/backchannel-logout", header, url.Values{"logout_token": {token}}.Encode())
+		return a.backchannelLogout(t, token)
 	}
 	for name, token := range map[string]string{
 		"nothing":         "",
 		"forged":          newAuthServer(t).logoutToken(map[string]any{"iss": a.auth.URL}),
+		"not signed":      a.auth.withAlgorithm("none", nil),
+		"public key":      a.auth.withAlgorithm("HS256", a.auth.publicKey()),
 		"other client":    a.auth.logoutToken(map[string]any{"aud": "other"}),
 		"other issuer":    a.auth.logoutToken(map[string]any{"iss": "https://other.example"}),
 		"without events":  a.auth.logoutToken(map[string]any{"events": nil}),
@@ -171,6 +171,7 @@ func TestBackChannelLogout(t *testing.T) {
 		if name == "of another time" {
 			status = http.StatusOK
 		}
+		a.auth.clock.pass(keysPause) // so that the keys are fetched again for this token
 		b.want(name, end(token), status)
 	}
 	if !b.loggedIn() {

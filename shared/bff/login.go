@@ -181,7 +181,10 @@ func (h *Handler) complete(ctx context.Context, p pendingLogin, query url.Values
 	now := h.cfg.Now()
 	s := session{LoggedIn: now.Unix()}.withTokens(tokens, now)
 	s.IDToken, _ = tokens.Extra("id_token").(string)
-	if err := h.verifyIDToken(ctx, server, s, p.Nonce); err != nil {
+	switch err := verifyIDToken(ctx, server, s, p.Nonce); {
+	case errors.Is(err, errUnavailable):
+		return nil, err
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", errIDToken, err)
 	}
 	if h.askGuard(ctx, s) != nil {
@@ -191,8 +194,8 @@ func (h *Handler) complete(ctx context.Context, p pendingLogin, query url.Values
 }
 
 // verifyIDToken verifies the ID token of a login (OpenID Connect Core section 3.1.3.7).
-func (h *Handler) verifyIDToken(ctx context.Context, server *authServer, s *session, nonce string) error {
-	id, err := h.verifier(ctx, server).Verify(ctx, s.IDToken)
+func verifyIDToken(ctx context.Context, server *authServer, s *session, nonce string) error {
+	id, err := verified(ctx, server, s.IDToken, (*oidc.IDTokenVerifier).Verify)
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,14 @@ package bff
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
 
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
@@ -145,19 +149,19 @@ func (h *Handler) endSessionURL(server *authServer, s *session) string {
 // the ID token may be ahead of the one that sends the logout token.
 const clockMargin = 5 * time.Second
 
+var errNoSessionID = errors.New("the logout token has no sid")
+
 // backchannelLogout serves POST /bff/backchannel-logout (OpenID Connect Back-Channel Logout 1.0 section 2.5).
 func (h *Handler) backchannelLogout(w http.ResponseWriter, r *http.Request) {
 	ctx := r.Context()
 	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutToken)
-	raw := r.PostFormValue("logout_token")
-	server, err := h.authServer(ctx)
-	if err != nil {
+	token, err := h.logoutToken(ctx, r.PostFormValue("logout_token"))
+	switch {
+	case errors.Is(err, errUnavailable):
 		h.cfg.Log.WarnContext(ctx, "logout token not verified", "reason", err)
-		refuse(w, errUnavailable)
+		refuse(w, err)
 		return
-	}
-	token, err := h.verifier(ctx, server).VerifyLogout(ctx, raw)
-	if err != nil || token.SessionID == "" {
+	case err != nil:
 		h.cfg.Log.WarnContext(ctx, "logout token refused", "reason", err)
 		problem.Write(w, http.StatusBadRequest, "The logout token is not valid, or has no sid")
 		return
@@ -169,4 +173,17 @@ func (h *Handler) backchannelLogout(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
+}
+
+// logoutToken verifies a logout token. The error is errUnavailable if that is not possible now.
+func (h *Handler) logoutToken(ctx context.Context, raw string) (*oidc.LogoutToken, error) {
+	server, err := h.authServer(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnavailable, err)
+	}
+	token, err := verified(ctx, server, raw, (*oidc.IDTokenVerifier).VerifyLogout)
+	if err == nil && token.SessionID == "" {
+		err = errNoSessionID
+	}
+	return token, err
 }

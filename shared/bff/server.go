@@ -14,12 +14,16 @@ import (
 
 // authServer holds the authorization server's metadata.
 type authServer struct {
-	provider *oidc.Provider
+	issuer   string
+	keys     *keySet
+	tokens   oidc.Config // for ID tokens and logout tokens
 	config   oauth2.Config
 	metadata struct {
-		EndSession string `json:"end_session_endpoint"`
-		Revocation string `json:"revocation_endpoint"`
-		SendsIss   bool   `json:"authorization_response_iss_parameter_supported"`
+		EndSession string   `json:"end_session_endpoint"`
+		Revocation string   `json:"revocation_endpoint"`
+		Keys       string   `json:"jwks_uri"`
+		Algorithms []string `json:"id_token_signing_alg_values_supported"`
+		SendsIss   bool     `json:"authorization_response_iss_parameter_supported"`
 	}
 }
 
@@ -32,10 +36,13 @@ func (h *Handler) authServer(ctx context.Context) (*authServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
-	s := &authServer{provider: provider}
+	s := &authServer{issuer: h.cfg.Issuer}
 	if err := provider.Claims(&s.metadata); err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
+	s.keys = &keySet{url: s.metadata.Keys, client: h.http, now: h.cfg.Now}
+	// If the algorithms contain HS256 or none, oidc.StaticKeySet refuses those.
+	s.tokens = oidc.Config{ClientID: h.cfg.ClientID, Now: h.cfg.Now, SupportedSigningAlgs: s.metadata.Algorithms}
 	s.config = oauth2.Config{
 		ClientID:     h.cfg.ClientID,
 		ClientSecret: h.cfg.ClientSecret,
@@ -47,18 +54,15 @@ func (h *Handler) authServer(ctx context.Context) (*authServer, error) {
 	if h.cfg.ClientSecret == "" {
 		s.config.Endpoint.AuthStyle = oauth2.AuthStyleInParams
 	}
-	h.server.Store(s)
+	if !h.server.CompareAndSwap(nil, s) { // all requests have the same keys
+		return h.server.Load(), nil
+	}
 	return s, nil
 }
 
 // withClient returns a context that makes oauth2 and go-oidc use our HTTP client.
 func (h *Handler) withClient(ctx context.Context) context.Context {
 	return oidc.ClientContext(ctx, h.http)
-}
-
-// verifier returns the verifier of ID tokens and logout tokens.
-func (h *Handler) verifier(ctx context.Context, s *authServer) *oidc.IDTokenVerifier {
-	return s.provider.VerifierContext(h.withClient(ctx), &oidc.Config{ClientID: h.cfg.ClientID, Now: h.cfg.Now})
 }
 
 // resource returns the option that names the API, if it is not the default one.
