@@ -127,6 +127,8 @@ type Handler struct {
 	proxy   *httputil.ReverseProxy
 	api     *url.URL
 	mux     *http.ServeMux
+
+	refused, unverified warnings // about logout tokens
 }
 
 // New returns a Handler. It makes no request: the metadata of the authorization server is fetched when it is

@@ -1,8 +1,11 @@
 package bff_test
 
 import (
+	"bytes"
 	"io"
+	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,10 +25,11 @@ const (
 // withStore enables back-channel logout.
 func withStore(c *bff.Config) { c.Store, c.Guard = new(bff.MemoryStore), nil }
 
-// Strangers who send logout tokens cause few requests to the authorization server.
+// Strangers who send logout tokens cause few requests to the authorization server, and few lines in the log.
 func TestForgedLogoutTokens(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, withStore)
+	var log bytes.Buffer
+	a := newApp(t, func(c *bff.Config) { withStore(c); c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	forged := newAuthServer(t).logoutToken(map[string]any{"iss": a.auth.URL})
 	for round := range 3 {
 		var senders sync.WaitGroup
@@ -45,6 +49,16 @@ func TestForgedLogoutTokens(t *testing.T) {
 			t.Errorf("round %d: a valid token: %s %s", round, resp.Status, resp.body)
 		}
 		a.auth.clock.pass(keysPause)
+	}
+	before := strings.Count(log.String(), "level=WARN")
+	if before == 0 || before > 2 {
+		t.Errorf("%d warnings, want one for refused tokens, and one for those not verified:\n%.2000s", before, log.String())
+	}
+	a.auth.clock.pass(time.Minute)
+	a.backchannelLogout(t, forged)
+	after, first := strings.Count(log.String(), "level=WARN"), strings.Count(log.String(), "more_before=0")
+	if after != before+1 || first != before {
+		t.Errorf("%d warnings, want one more after a minute, with the number of the others:\n%.2000s", after, log.String())
 	}
 }
 

@@ -158,11 +158,11 @@ func (h *Handler) backchannelLogout(w http.ResponseWriter, r *http.Request) {
 	token, err := h.logoutToken(ctx, r.PostFormValue("logout_token"))
 	switch {
 	case errors.Is(err, errUnavailable):
-		h.cfg.Log.WarnContext(ctx, "logout token not verified", "reason", err)
+		h.unverified.add(ctx, h.cfg.Log, h.cfg.Now(), err)
 		refuse(w, err)
 		return
 	case err != nil:
-		h.cfg.Log.WarnContext(ctx, "logout token refused", "reason", err)
+		h.refused.add(ctx, h.cfg.Log, h.cfg.Now(), err)
 		problem.Write(w, http.StatusBadRequest, "The logout token is not valid, or has no sid")
 		return
 	}
