@@ -2,6 +2,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ type Settings struct {
 	Issuer         string `group:"Tokens" env:"HALLPASS_ISSUER" default:"http://127.0.0.1:9000" placeholder:"URL" help:"Authorization server whose tokens are accepted; exactly the same text as its HALLPASS_ISSUER (${default})."`
 	Audience       string `group:"Tokens" env:"HALLPASS_AUDIENCE" default:"http://127.0.0.1:8000" placeholder:"URL" help:"Identifier of this API, which a token must name; preferably the URL that clients call (${default})."`
 	StatusListsURL string `group:"Tokens" env:"HALLPASS_STATUS_LISTS_URL" placeholder:"URL" help:"Address of the authorization server's lists of revoked tokens, if this server reaches it at another address than clients do. By default ISSUER/status-lists. Lists are signed, so http:// is accepted within a private network."`
-	PublicURL      string `group:"Tokens" env:"HALLPASS_PUBLIC_URL" placeholder:"URL" help:"URL at which clients call this API, if it is not the audience: DPoP proofs (RFC 9449) are made for it."`
+	PublicURL      string `group:"Tokens" env:"HALLPASS_PUBLIC_URL" placeholder:"URL" help:"URL at which clients call this API, if it is not the audience: DPoP proofs (RFC 9449) are made for it, and if it is an https URL, responses have Strict-Transport-Security."`
 	RequireDPoP    bool   `name:"require-dpop" group:"Tokens" env:"HALLPASS_REQUIRE_DPOP" help:"Require DPoP (RFC 9449): refuse access tokens that are not bound to a key of the client."`
 	NonceSecret    string `name:"dpop-nonce-secret" group:"Tokens" env:"HALLPASS_DPOP_NONCE_SECRET" secret:"" placeholder:"SECRET" help:"Secret of 32 bytes or more that all replicas of this API share, for the nonces in DPoP proofs. By default it is derived from the shared secret; with public keys alone no nonce is needed. Set it in the environment."`
 	Docs           bool   `group:"Server" env:"HALLPASS_DOCS" default:"true" negatable:"" help:"Serve /docs, /redoc and /openapi.json (on by default)."`
@@ -126,7 +127,7 @@ func New(ctx context.Context, s Settings, log *slog.Logger) (*Server, error) {
 		Settings:  s.HTTP,
 		Handler:   handler,
 		Ready:     func(context.Context) error { return guard.Ready() },
-		PublicURL: s.Audience,
+		PublicURL: cmp.Or(s.PublicURL, s.Audience),
 		Registry:  newRegistry(guard, store),
 		Log:       log,
 	}

@@ -373,6 +373,30 @@ func TestAudiences(t *testing.T) {
 	}
 }
 
+// Responses have Strict-Transport-Security if clients call the API by https, which its identifier need not say.
+func TestStrictTransportSecurity(t *testing.T) {
+	for _, tt := range []struct {
+		audience, publicURL string
+		want                bool
+	}{
+		{"urn:example:api", "https://api.example", true},
+		{"http://127.0.0.1:8000", "https://api.example/v1", true},
+		{"https://api.example", "", true},
+		{"https://api.example", "http://127.0.0.1:8000", false},
+		{"http://127.0.0.1:8000", "", false},
+		{"urn:example:api", "", false},
+	} {
+		s := settings(t)
+		s.Audience, s.PublicURL = tt.audience, tt.publicURL
+		_, stop := run(t, s)
+		got := get(t, "http://"+s.HTTP.Listen+"/", "").Header.Get("Strict-Transport-Security")
+		if (got != "") != tt.want {
+			t.Errorf("audience %s, public URL %q: Strict-Transport-Security %q", tt.audience, tt.publicURL, got)
+		}
+		stop()
+	}
+}
+
 // The settings of the API are passed to it.
 func TestSettingsOfTheAPI(t *testing.T) {
 	for _, docs := range []bool{true, false} {
