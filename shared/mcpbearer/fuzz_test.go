@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
@@ -32,7 +31,19 @@ func FuzzRequireForTools(f *testing.F) {
 		f.Add(body)
 	}
 	tokens := bearertest.New(f)
-	serve, ran := newToolServer(f, tokens)
+	guard, err := bearer.Open(f.Context(), bearer.Config{
+		Issuer: bearertest.IssuerURL, Audience: bearertest.Audience, Keys: tokens.Ring(), AllowMissingStatus: true,
+		Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	handler, ran := newToolServer(guard)
+	serve := func(token, body string) {
+		r := newCall(body)
+		r.Header.Set("Authorization", "Bearer "+token)
+		handler.ServeHTTP(httptest.NewRecorder(), r)
+	}
 	reader, writer := tokens.Token("notes:read"), tokens.Token("notes:read", "notes:write")
 	f.Fuzz(func(t *testing.T, body string) {
 		serve(reader, body)
@@ -48,9 +59,9 @@ func FuzzRequireForTools(f *testing.F) {
 	})
 }
 
-// newToolServer returns an MCP server whose tool write needs the scope notes:write and sets ran.
-func newToolServer(f *testing.F, tokens *bearertest.Issuer) (serve func(token, body string), ran *bool) {
-	f.Helper()
+// newToolServer returns an MCP server that needs the scope notes:read. Its tool write needs the scope notes:write too,
+// and sets ran.
+func newToolServer(guard *bearer.Guard) (handler http.Handler, ran *bool) {
 	ran = new(bool)
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1"}, nil)
 	for _, name := range []string{"read", "write"} {
@@ -62,20 +73,14 @@ func newToolServer(f *testing.F, tokens *bearertest.Issuer) (serve func(token, b
 	}
 	sdk := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server },
 		&mcp.StreamableHTTPOptions{Stateless: true, JSONResponse: true})
-	guard, err := bearer.Open(f.Context(), bearer.Config{
-		Issuer: bearertest.IssuerURL, Audience: bearertest.Audience, Keys: tokens.Ring(), AllowMissingStatus: true,
-		Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		f.Fatal(err)
-	}
-	protect := auth.RequireBearerToken(mcpbearer.Verifier(guard), mcpbearer.Options(guard, "notes:read"))
-	handler := protect(mcpbearer.RequireForTools(guard, map[string][]string{"write": {"notes:write"}})(sdk))
-	return func(token, body string) {
-		r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(body))
-		r.Header.Set("Authorization", "Bearer "+token)
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Accept", "application/json, text/event-stream")
-		handler.ServeHTTP(httptest.NewRecorder(), r)
-	}, ran
+	protect := mcpbearer.Require(guard, "notes:read")
+	return protect(mcpbearer.RequireForTools(guard, map[string][]string{"write": {"notes:write"}})(sdk)), ran
+}
+
+// newCall returns a request to an MCP server without a token.
+func newCall(body string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json, text/event-stream")
+	return r
 }

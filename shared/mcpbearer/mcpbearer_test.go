@@ -2,6 +2,7 @@ package mcpbearer_test
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,9 +16,9 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/mcpbearer"
 )
 
-// The SDK's middleware lets requests with valid tokens through, and its challenge names the metadata and the
-// scope.
-func TestVerifier(t *testing.T) {
+// Requests with valid tokens are let through, and the SDK has what the tokens say. The challenge of other requests
+// names the metadata and the scope.
+func TestRequire(t *testing.T) {
 	tokens := bearertest.New(t)
 	guard, err := bearer.Open(t.Context(), bearer.Config{
 		Issuer: bearertest.IssuerURL, Audience: bearertest.Audience, Keys: tokens.Ring(), AllowMissingStatus: true,
@@ -26,7 +27,8 @@ func TestVerifier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	protect := auth.RequireBearerToken(mcpbearer.Verifier(guard), mcpbearer.Options(guard, "notes:read"))
+	guard.ServeMetadata(func(string, http.Handler) {})
+	protect := mcpbearer.Require(guard, "notes:read")
 	handler := protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info := auth.TokenInfoFromContext(r.Context())
 		claims, ok := mcpbearer.Claims(info)
@@ -65,6 +67,41 @@ func TestVerifier(t *testing.T) {
 	}
 	if _, ok := mcpbearer.Claims(nil); ok {
 		t.Error("claims without a token")
+	}
+}
+
+// The guard alone decides whether a token has expired, and that a token that cannot be checked now gets 503.
+func TestRequireAsTheGuardDoes(t *testing.T) {
+	tokens := bearertest.New(t)
+	claims := tokens.Claims()
+	claims.ExpiresAt = time.Now().Add(-time.Hour)
+	before := func() time.Time { return time.Now().Add(-2 * time.Hour) }
+	claims.IssuedAt = before()
+	for name, tt := range map[string]struct {
+		change func(*bearer.Config)
+		status int
+	}{
+		"expired":                         {func(*bearer.Config) {}, 401},
+		"valid by the guard's clock":      {func(c *bearer.Config) { c.Now = before }, 204},
+		"keys that have not been fetched": {func(c *bearer.Config) { c.Keys, c.KeysURL = nil, "http://127.0.0.1:1/" }, 503},
+	} {
+		cfg := bearer.Config{
+			Issuer: bearertest.IssuerURL, Audience: bearertest.Audience, Keys: tokens.Ring(), AllowMissingStatus: true,
+			Log: slog.New(slog.DiscardHandler),
+		}
+		tt.change(&cfg)
+		guard, err := bearer.Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, w := httptest.NewRequest(http.MethodPost, "/mcp", nil), httptest.NewRecorder()
+		r.Header.Set("Authorization", "Bearer "+tokens.Sign(claims))
+		mcpbearer.Require(guard)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNoContent)
+		})).ServeHTTP(w, r)
+		if w.Code != tt.status {
+			t.Errorf("%s: status %d, want %d: %s", name, w.Code, tt.status, w.Body)
+		}
 	}
 }
 

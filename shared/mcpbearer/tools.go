@@ -18,8 +18,8 @@ const maxCall = 4 << 20
 // RequireForTools returns middleware that refuses a call of a tool whose token lacks a scope that the tool
 // needs. scopes has the scopes by the name of the tool. The refusal is 403 with all of them in the challenge
 // (RFC 6750 section 3.1), so that a client can ask its user for them and call again; a tool itself can only
-// return an error, and the client learns nothing from it. Put it between auth.RequireBearerToken, which
-// responds to a request without a token, and the handler. It looks into batches, which the protocol had in
+// return an error, and the client learns nothing from it. Put it between Require, which responds to a request
+// without a token and checks its proof (DPoP), and the handler. It looks into batches, which the protocol had in
 // 2025-03-26 only. A body that is not JSON, or repeats a member, gets 400, and one of more than 4 MiB gets 413.
 func RequireForTools(guard *bearer.Guard, scopes map[string][]string) func(http.Handler) http.Handler {
 	return checkTools(func(r *http.Request, tool string) *bearer.Refusal {

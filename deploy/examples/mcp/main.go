@@ -18,7 +18,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
@@ -76,7 +75,7 @@ func handler(guard *bearer.Guard, path string) http.Handler {
 
 	mux := http.NewServeMux()
 	guard.ServeMetadata(mux.Handle, scopeRead, scopeWrite)
-	protect := auth.RequireBearerToken(mcpbearer.Verifier(guard), mcpbearer.Options(guard, scopeRead))
+	protect := mcpbearer.Require(guard, scopeRead)
 	protectTools := mcpbearer.RequireForTools(guard, map[string][]string{"write_note": {scopeRead, scopeWrite}})
 	endpoint := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server },
 		&mcp.StreamableHTTPOptions{Stateless: true}) // since version 2026-07-28 of the protocol there are no sessions
