@@ -41,9 +41,9 @@ type Guard struct {
 	verifier *token.Verifier
 	lists    *statuslist.Client // nil in a Guard made by New
 	log      *slog.Logger
-	refusals *refusalLog            // nil in a Guard made by New, which logs at level debug only
-	includes map[string]oauth.Scope // the scopes that each scope includes; see Config.ScopeIncludes
-	metadata atomic.Pointer[string] // the address of the metadata; nil if it is not served
+	refusals *refusalLog             // nil in a Guard made by New, which logs at level debug only
+	includes map[string]oauth.Scope  // the scopes that each scope includes; see Config.ScopeIncludes
+	metadata *atomic.Pointer[string] // the address of the metadata; nil if it is not served
 
 	proofs      *dpop.Verifier // nil if tokens that are bound to a key are not accepted
 	requireDPoP bool           // see Config.RequireDPoP
@@ -55,7 +55,7 @@ func New(v *token.Verifier, log *slog.Logger) *Guard {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Guard{verifier: v, log: log}
+	return &Guard{verifier: v, log: log, metadata: new(atomic.Pointer[string])}
 }
 
 // Issuer returns the identifier of the authorization server whose tokens are accepted.
@@ -203,7 +203,9 @@ func (g *Guard) credentials(r *http.Request) (credentials, *Refusal) {
 	switch {
 	case strings.EqualFold(scheme, bearerScheme):
 		scheme = bearerScheme
-	case strings.EqualFold(scheme, dpop.Scheme) && g.proofs != nil:
+	case strings.EqualFold(scheme, dpop.Scheme) && g.proofs == nil:
+		return credentials{}, &Refusal{Status: http.StatusUnauthorized, Detail: detailBearerOnly}
+	case strings.EqualFold(scheme, dpop.Scheme):
 		scheme = dpop.Scheme
 	default:
 		return credentials{}, &Refusal{Status: http.StatusUnauthorized, Detail: detailNotAuthenticated}

@@ -19,13 +19,28 @@ const (
 	detailUnbound  = "The access token is not bound to a key: send it with the scheme Bearer"
 	detailRequired = "This API accepts only access tokens that are bound to a key (DPoP)"
 	detailOtherKey = "The proof is not of the key that the access token is bound to"
+	// detailBearerOnly is also for a request with the scheme DPoP.
+	detailBearerOnly = "This API accepts bearer tokens only: get an access token that is not bound to a key (DPoP)"
 )
 
 // AcceptDPoP makes a Guard of New accept access tokens that are bound to a key, with the proofs that the verifier
 // accepts. Without it, such tokens are refused. Call it before the guard is used. Open does it by its configuration.
 func (g *Guard) AcceptDPoP(proofs *dpop.Verifier) { g.proofs = proofs }
 
+// BearerOnly returns a guard that differs from g only in that it refuses tokens that are bound to a key, as with
+// Config.BearerOnly. It is for what cannot check proofs. If g requires bound tokens, the other guard refuses all.
+func (g *Guard) BearerOnly() *Guard {
+	if g.proofs == nil {
+		return g
+	}
+	only := *g
+	only.proofs = nil
+	return &only
+}
+
 var (
+	// errBearerOnly reports a RequireDPoP that would refuse every token.
+	errBearerOnly = errors.New("it cannot be combined with BearerOnly")
 	// errNoURL reports a RequireDPoP that would refuse every token.
 	errNoURL = errors.New("it needs the public URL of the API, since the audience is not an http or https URL")
 	// errShortNonceSecret reports a DPoPNonceSecret that can be guessed.
@@ -33,9 +48,15 @@ var (
 		keyring.MinSecret)
 )
 
-// openProofs returns what verifies proofs for cfg. It returns nil if the URL of the API is not known: then the API
-// cannot tell which requests a proof is for, and bound tokens are refused.
+// openProofs returns what verifies proofs for cfg. It returns nil with BearerOnly, and if the URL of the API is not
+// known: then the API cannot tell which requests a proof is for, and bound tokens are refused.
 func openProofs(cfg Config, keys keyring.Source) (*dpop.Verifier, error) {
+	switch {
+	case cfg.BearerOnly && cfg.RequireDPoP:
+		return nil, &ConfigError{"RequireDPoP", errBearerOnly}
+	case cfg.BearerOnly:
+		return nil, nil // bound tokens are not accepted
+	}
 	base, err := dpop.ParseBase(cmp.Or(cfg.PublicURL, cfg.Audience))
 	switch {
 	case err == nil:
@@ -67,11 +88,11 @@ func openProofs(cfg Config, keys keyring.Source) (*dpop.Verifier, error) {
 func (g *Guard) prove(r *http.Request, sent credentials, claims *token.Claims) (nonce string, refusal *Refusal) {
 	bound := claims.KeyThumbprint != ""
 	switch {
+	case bound && g.proofs == nil:
+		return "", g.refuse(r.Context(), detailBearerOnly)
 	case bound && sent.scheme != dpop.Scheme:
 		refusal := g.refuse(r.Context(), detailBound)
-		if g.proofs != nil {
-			refusal.Algorithms = dpop.Algorithms
-		}
+		refusal.Algorithms = dpop.Algorithms
 		return "", refusal
 	case !bound && sent.scheme == dpop.Scheme:
 		return "", g.refuse(r.Context(), detailUnbound)

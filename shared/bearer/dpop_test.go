@@ -183,6 +183,59 @@ func TestRequireDPoP(t *testing.T) {
 	}
 }
 
+// With BearerOnly nobody is told of DPoP, and the refusal of a bound token says what the API accepts. The method of
+// that name does not change its guard.
+func TestBearerOnly(t *testing.T) {
+	issuer, key := bearertest.New(t), bearertest.NewKey(t)
+	cfg := bearer.Config{
+		Issuer: bearertest.IssuerURL, Audience: bearertest.Audience, Keys: issuer.Ring(), AllowMissingStatus: true,
+		BearerOnly: true,
+	}
+	configured, err := bearer.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := issuer.Guard()
+	for name, guard := range map[string]*bearer.Guard{"Config": configured, "Guard": both.BearerOnly()} {
+		w := httptest.NewRecorder()
+		guard.ServeMetadata(func(path string, handler http.Handler) {
+			handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		})
+		if w.Code != http.StatusOK || strings.Contains(w.Body.String(), "dpop") {
+			t.Errorf("%s: metadata %d %s", name, w.Code, w.Body)
+		}
+		bound, authorized := issuer.BoundToken(key, "a"), httptest.NewRequest(http.MethodGet, "/", nil)
+		issuer.Authorize(authorized, key, bound)
+		for authorization, want := range map[string]struct{ detail, errorCode string }{
+			"":                            {"Not authenticated", ""},
+			"Bearer " + issuer.Token("a"): {},
+			"Bearer " + bound:             {"This API accepts bearer tokens only", "invalid_token"},
+			"DPoP " + bound:               {"This API accepts bearer tokens only", ""},
+			"dpop " + issuer.Token("a"):   {"This API accepts bearer tokens only", ""},
+		} {
+			r := authorized.Clone(t.Context())
+			r.Header.Set("Authorization", authorization)
+			_, refusal := guard.Authenticate(r, "a")
+			if refusal == nil {
+				refusal = new(bearer.Refusal)
+			}
+			challenges := refusal.Challenges()
+			if (refusal.Detail == "") != (want.detail == "") || !strings.HasPrefix(refusal.Detail, want.detail) ||
+				string(refusal.Code) != want.errorCode || len(challenges) != 1 || !strings.HasPrefix(challenges[0], "Bearer") {
+				t.Errorf("%s, %.10s: %+v, challenges %q", name, authorization, refusal, challenges)
+			}
+		}
+		if _, refusal := both.Authenticate(authorized, "a"); refusal != nil {
+			t.Errorf("the guard that takes proofs: %+v", refusal)
+		}
+	}
+	cfg.RequireDPoP = true
+	var wrong *bearer.ConfigError
+	if _, err := bearer.Open(t.Context(), cfg); !errors.As(err, &wrong) || wrong.Field != "RequireDPoP" {
+		t.Errorf("with RequireDPoP: %v", err)
+	}
+}
+
 // An API whose identifier is no URL needs PublicURL. Without it, bound tokens are refused in every way.
 func TestPublicURL(t *testing.T) {
 	const urn = "urn:example:api"

@@ -44,8 +44,13 @@ type Config struct {
 	// DPoP (RFC 9449): a proof is for one URL, and a server behind a proxy does not see which URL the client has
 	// called. If it has a path, requests may arrive with the path or without it.
 	PublicURL string
-	// RequireDPoP refuses access tokens that are not bound to a key of the client.
+	// RequireDPoP refuses access tokens that are not bound to a key of the client. A server that cannot check proofs,
+	// such as one of package rpcbearer, then refuses all.
 	RequireDPoP bool
+	// BearerOnly refuses access tokens that are bound to a key of the client, and the metadata and the challenges offer
+	// no DPoP. It is for an API that cannot check proofs, such as one of package rpcbearer. PublicURL and
+	// DPoPNonceSecret are then not used.
+	BearerOnly bool
 	// DPoPNonceSecret is a secret of 32 bytes or more that all replicas of the API share. Clients must then have a
 	// nonce of the API in their proofs, which is derived from it. By default the shared secret of KeysFile,
 	// TokenSecret or Keys is used, if there is one, and otherwise no nonce is needed.

@@ -24,6 +24,7 @@ func TestDPoP(t *testing.T) {
 		schemes       []string // of the challenges
 	}{
 		"both":         {bearer.Config{}, true, true, []string{"Bearer", "DPoP"}},
+		"bearer only":  {bearer.Config{BearerOnly: true}, true, false, []string{"Bearer"}},
 		"require DPoP": {bearer.Config{RequireDPoP: true}, false, true, []string{"DPoP"}},
 	} {
 		tt.cfg.Issuer, tt.cfg.Audience, tt.cfg.Keys = bearertest.IssuerURL, bearertest.Audience, tokens.Ring()
