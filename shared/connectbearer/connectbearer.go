@@ -1,7 +1,7 @@
 // Package connectbearer protects a connectrpc.com/connect server with access tokens of Hallpass, for calls with
 // the Connect, gRPC and gRPC-Web protocols.
 //
-//	guard, err := bearer.Open(ctx, bearer.Config{ ... })
+//	guard, err := bearer.Open(ctx, bearer.Config{BearerOnly: true, ... })
 //	protect := connectbearer.New(guard, rpcbearer.Methods{
 //		"/stock.v1.Stock/Get":   rpcbearer.Scopes("items:read"),
 //		"/stock.v1.Stock/Watch": rpcbearer.Scopes("items:read"),
@@ -9,7 +9,7 @@
 //	mux.Handle(stockconnect.NewStockHandler(... , connect.WithInterceptors(protect)))
 //
 // A caller sends its token in the header Authorization: Bearer TOKEN. Handlers get the caller with
-// bearer.FromContext.
+// bearer.FromContext. Tokens that are bound to a key of the client (DPoP) are refused: see package rpcbearer.
 //
 // A call that is refused ends with Unauthenticated, PermissionDenied, InvalidArgument (more than one token) or
 // Unavailable (the token cannot be checked now). The error has a google.rpc.ErrorInfo. Its reason is that of

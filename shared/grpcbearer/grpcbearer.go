@@ -1,6 +1,6 @@
 // Package grpcbearer protects a gRPC server with access tokens of Hallpass.
 //
-//	guard, err := bearer.Open(ctx, bearer.Config{ ... })
+//	guard, err := bearer.Open(ctx, bearer.Config{BearerOnly: true, ... })
 //	protect := grpcbearer.New(guard, rpcbearer.Methods{
 //		"/stock.v1.Stock/Get":   rpcbearer.Scopes("items:read"),
 //		"/stock.v1.Stock/Watch": rpcbearer.Scopes("items:read"),
@@ -11,7 +11,7 @@
 //	err = protect.Check(server)
 //
 // A caller sends its token as the metadata authorization: Bearer TOKEN. Handlers get the caller with
-// bearer.FromContext.
+// bearer.FromContext. Tokens that are bound to a key of the client (DPoP) are refused: see package rpcbearer.
 //
 // A call that is refused ends with Unauthenticated, PermissionDenied, InvalidArgument (more than one token) or
 // Unavailable (the token cannot be checked now). The status has a google.rpc.ErrorInfo. Its reason is that of

@@ -2,6 +2,9 @@
 // connectbearer enforce it. They are separate modules, so that an API without RPC does not depend on the
 // modules that they need.
 //
+// Both packages accept bearer tokens only: a call has no proof of a key (DPoP, RFC 9449). Set BearerOnly in
+// bearer.Config, so that the metadata of the API says the same.
+//
 //	var methods = rpcbearer.Methods{
 //		"/stock.v1.Stock/Get":          rpcbearer.Scopes("items:read"),
 //		"/stock.v1.Stock/Set":          rpcbearer.UserScopes("items:write"),
@@ -59,7 +62,7 @@ const detailUnlisted = "The server does not say who may call this method"
 // Authenticate checks the caller of a method by the values of the header Authorization. It returns a context from
 // which the handler gets the claims with bearer.FromContext, or the refusal to respond with. For a method that is
 // missing from the table, the refusal has the status 403 and no code. For a public method, the context is
-// unchanged.
+// unchanged. A token that is bound to a key is refused, as by guard.BearerOnly.
 func (m Methods) Authenticate(
 	ctx context.Context, guard *bearer.Guard, method string, authorization []string,
 ) (context.Context, *bearer.Refusal) {
@@ -74,7 +77,7 @@ func (m Methods) Authenticate(
 	if len(authorization) > 0 {
 		r.Header["Authorization"] = authorization
 	}
-	claims, refusal := access.authenticate(guard, r.WithContext(ctx))
+	claims, refusal := access.authenticate(guard.BearerOnly(), r.WithContext(ctx))
 	if refusal != nil {
 		return nil, refusal
 	}

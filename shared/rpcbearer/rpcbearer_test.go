@@ -65,6 +65,36 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
+// A call has no proof of a key (DPoP), so a caller with a bound token is told to get another one, whatever it sends and
+// whatever the guard accepts elsewhere.
+func TestBoundToken(t *testing.T) {
+	issuer, key := bearertest.New(t), bearertest.NewKey(t)
+	bound := issuer.BoundToken(key, "items:read")
+	for _, bearerOnly := range []bool{false, true} {
+		guard, err := bearer.Open(t.Context(), bearer.Config{
+			Issuer: bearertest.IssuerURL, Audience: bearertest.Audience, Keys: issuer.Ring(), AllowMissingStatus: true,
+			BearerOnly: bearerOnly,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for authorization, reason := range map[string]string{
+			"Bearer " + bound: "INVALID_TOKEN", "DPoP " + bound: "NOT_AUTHENTICATED",
+		} {
+			_, refusal := methods.Authenticate(t.Context(), guard, "/stock.v1.Stock/Get", []string{authorization})
+			if refusal == nil {
+				t.Errorf("%.6s: allowed", authorization)
+				continue
+			}
+			challenge := rpcbearer.Details(refusal)["www_authenticate"]
+			if rpcbearer.Reason(refusal) != reason || !strings.Contains(refusal.Detail, "accepts bearer tokens only") ||
+				!strings.HasPrefix(challenge, "Bearer ") || len(refusal.Challenges()) != 1 {
+				t.Errorf("%.6s: %+v, challenge %s", authorization, refusal, challenge)
+			}
+		}
+	}
+}
+
 // RFC 9470: a method may need a login with more factors, or a recent one, and a refusal says which.
 func TestLoginScopes(t *testing.T) {
 	issuer := bearertest.New(t)

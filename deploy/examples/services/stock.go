@@ -35,6 +35,7 @@ func runStock(ctx context.Context, args []string) error {
 
 	guard, err := bearer.Open(ctx, bearer.Config{
 		Issuer: trusted.issuer, Audience: *audience, KeysFile: *keys, StatusListsURL: trusted.url("/status-lists"),
+		BearerOnly: true, // a gRPC call has no DPoP proof
 	})
 	if err != nil {
 		return err
