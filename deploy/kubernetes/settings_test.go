@@ -99,8 +99,8 @@ var notInSettings = map[string][]string{
 		"HALLPASS_REGISTRATION_TOKEN_FILE", "HALLPASS_SMTP_PASSWORD_FILE", "HALLPASS_SMTP_URL",
 		// For demos and tests on one machine.
 		"HALLPASS_DEMO", "HALLPASS_INSECURE_FETCH_FROM", "HALLPASS_MAIL_INBOX",
-		// A folder of the image: the chart mounts none.
-		"HALLPASS_MAIL_TEMPLATES",
+		// Folders: the chart mounts none.
+		"HALLPASS_MAIL_TEMPLATES", "HALLPASS_THEME_DIR",
 		// The servers and the migration Job of the chart have one role in the database.
 		"HALLPASS_MIGRATE_DATABASE_PASSWORD_FILE", "HALLPASS_MIGRATE_DATABASE_URL",
 	},
@@ -182,6 +182,28 @@ func TestServersHaveTheirSettings(t *testing.T) {
 				t.Errorf("%s: %s is %q, want %q", owner, setting, got[setting].Value, value)
 			}
 		}
+	}
+}
+
+// TestSettingsAreText checks how values that are no strings in YAML reach the servers.
+func TestSettingsAreText(t *testing.T) {
+	objects := renderChanged(t, "testdata/values/minimal.yaml", `{authserver: {settings: {
+		HALLPASS_MAX_CONNECTIONS: 1000000, HALLPASS_SIGNUP: off, HALLPASS_REGISTRATION: off,
+		HALLPASS_CLIENT_DOCUMENTS: off, HALLPASS_ADMIN_CONSOLE: off, HALLPASS_PPROF: true, HALLPASS_BCRYPT_COST: 12,
+		HALLPASS_SECOND_FACTOR: required}}, resourceserver: {settings: {HALLPASS_MAX_CONNECTIONS: 25000000}}}`)
+	got := environment(podNamed(t, objects, name+"-authserver"), t)
+	for setting, want := range map[string]string{
+		"HALLPASS_MAX_CONNECTIONS": "1000000", "HALLPASS_SIGNUP": "off", "HALLPASS_REGISTRATION": "off",
+		"HALLPASS_CLIENT_DOCUMENTS": "off", "HALLPASS_ADMIN_CONSOLE": "false", "HALLPASS_PPROF": "true",
+		"HALLPASS_BCRYPT_COST": "12", "HALLPASS_SECOND_FACTOR": "required",
+	} {
+		if got[setting].Value != want {
+			t.Errorf("%s is %q, want %q", setting, got[setting].Value, want)
+		}
+	}
+	api := environment(podNamed(t, objects, name+"-resourceserver"), t)
+	if got := api["HALLPASS_MAX_CONNECTIONS"].Value; got != "25000000" {
+		t.Errorf("HALLPASS_MAX_CONNECTIONS of the API is %q", got)
 	}
 }
 

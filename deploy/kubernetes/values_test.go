@@ -25,6 +25,11 @@ var wrongValues = map[string]string{
 	"{keys: {rotation: {schedule: monthly}}}":                 "schedule",
 	"{keys: {rotation: {signsAfter: 20}}}":                    "signsAfter",
 	"{stop: {drainSeconds: 2s}}":                              "drainSeconds",
+	"{authserver: {settings: {HALLPASS_THEME_DIR: /theme}}}":  "HALLPASS_THEME_DIR",
+	"{authserver: {maxUnavailable: '0%'}}":                    "maxUnavailable",
+	"{resourceserver: {maxUnavailable: '00%'}}":               "maxUnavailable",
+	"{resourceserver: {maxUnavailable: '101%'}}":              "maxUnavailable",
+	"{resourceserver: {maxUnavailable: 0}}":                   "maxUnavailable",
 	"{trustedProxies: [controller]}":                          "trustedProxies",
 	"{ingress: {tls: true}}":                                  "tls",
 
@@ -58,6 +63,21 @@ var wrongValues = map[string]string{
 	"{authserver: {outgoingHTTPS: true}, monitoring: {otlpEndpoint: 'https://c:4318'}}":            "authserver.extraEgress",
 	"{authserver: {outgoingHTTPS: true}, monitoring: {otlpEndpoint: 'https://c.example'}}":         "resourceserver.extraEgress",
 
+	"{authserver: {settings: {HALLPASS_SIGNUP: open}}}":                                                     "authserver.mail.url",
+	"{authserver: {settings: {HALLPASS_SIGNUP: invitation}}}":                                               "authserver.mail.url",
+	"{authserver: {settings: {HALLPASS_SIGNUP_DOMAINS: example.com}}}":                                      "HALLPASS_SIGNUP: open",
+	"{authserver: {settings: {HALLPASS_REGISTRATION: token}}}":                                              "authserver.registrationTokenSecret.name",
+	"{authserver: {registrationTokenSecret: {name: x}}}":                                                    "HALLPASS_REGISTRATION: token",
+	"{authserver: {registrationTokenSecret: {name: x}, settings: {HALLPASS_REGISTRATION: open}}}":           "HALLPASS_REGISTRATION: token",
+	"{authserver: {settings: {HALLPASS_ADMIN_NETWORKS: 10.0.0.0/8}}}":                                       "HALLPASS_ADMIN_CONSOLE",
+	"{authserver: {settings: {HALLPASS_ADMIN_WITHOUT_SECOND_FACTOR: true, HALLPASS_ADMIN_CONSOLE: false}}}": "HALLPASS_ADMIN_CONSOLE",
+	"{authserver: {settings: {HALLPASS_CLIENT_DOCUMENTS: all}}}":                                            "authserver.outgoingHTTPS",
+	"{authserver: {settings: {HALLPASS_CLIENT_DOCUMENTS: app.example}}}":                                    "authserver.outgoingHTTPS",
+	"{networkPolicy: {databaseOperatorFrom: []}}":                                                           "networkPolicy.databaseOperatorFrom",
+	"{networkPolicy: {databaseOperatorFrom: null}}":                                                         "networkPolicy.databaseOperatorFrom",
+	"{keys: {rotation: {signsAfter: 1s}}}":                                                                  "keys.rotation.signsAfter",
+	"{keys: {rotation: {signsAfter: 1m59s}}}":                                                               "keys.rotation.signsAfter",
+
 	onePostgreSQL("u", "d", "10.0.0.2/32"): "another database",
 	onePostgreSQL("i", "i", "10.0.0.1/32"): "resourceserver.items.database.peers",
 }
@@ -78,6 +98,27 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "u:secret") {
 			t.Errorf("%s: the error has the password: %v", change, err)
+		}
+	}
+}
+
+// TestRightValuesAreAccepted changes values that work to others that work, near to those of wrongValues.
+func TestRightValuesAreAccepted(t *testing.T) {
+	const extraEgress = "extraEgress: [{ports: [{protocol: TCP, port: 443}]}]"
+	for _, change := range []string{
+		"{authserver: {maxUnavailable: 10%}, resourceserver: {maxUnavailable: 100%}}",
+		"{authserver: {settings: {HALLPASS_SIGNUP: 'off', HALLPASS_REGISTRATION: open, HALLPASS_CLIENT_DOCUMENTS: ''}}}",
+		"{authserver: {settings: {HALLPASS_ADMIN_NETWORKS: 10.0.0.0/8, HALLPASS_ADMIN_CONSOLE: true}}}",
+		"{authserver: {settings: {HALLPASS_CLIENT_DOCUMENTS: all}, outgoingHTTPS: true}}",
+		"{authserver: {settings: {HALLPASS_CLIENT_DOCUMENTS: all}, " + extraEgress + "}}",
+		"{authserver: {settings: {HALLPASS_CLIENT_DOCUMENTS: all}}, networkPolicy: {enabled: false}}",
+		"{networkPolicy: {enabled: false, databaseOperatorFrom: []}}",
+		"{keys: {rotation: {signsAfter: 2m}}}",
+		"{keys: {rotation: {signsAfter: 1m30s30s}}}",
+		"{keys: {rotation: {signsAfter: 1s, enabled: false}}}",
+	} {
+		if _, err := template(t, changed(t, "testdata/values/minimal.yaml", change)); err != nil {
+			t.Errorf("%s: %v", change, err)
 		}
 	}
 }

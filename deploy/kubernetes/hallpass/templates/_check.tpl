@@ -51,6 +51,9 @@
 {{- if and $v.resourceserver.keysURL (not $v.resourceserver.extraEgress) -}}
 {{- fail "resourceserver.extraEgress: let the API reach resourceserver.keysURL, such as - {to: [{ipBlock: {cidr: 192.0.2.10/32}}], ports: [{protocol: TCP, port: 443}]}" -}}
 {{- end -}}
+{{- if and (or $users.cluster.enabled $items.cluster.enabled) (not $v.networkPolicy.databaseOperatorFrom) -}}
+{{- fail "networkPolicy.databaseOperatorFrom: name the pods of CloudNativePG's operator, such as - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: cnpg-system}}" -}}
+{{- end -}}
 {{- with $v.monitoring.otlpEndpoint -}}
 {{- $public := and $v.authserver.outgoingHTTPS (regexMatch "^https://[^:/]+(:443)?(/|$)" .) -}}
 {{- range $name := list "authserver" "resourceserver" -}}
@@ -95,5 +98,51 @@
 {{- end -}}
 {{- if and $v.resourceserver.dpopNonceSecret.name (not $v.resourceserver.keysURL) -}}
 {{- fail "resourceserver.dpopNonceSecret: it is only for resourceserver.keysURL; otherwise the secret comes from the keys" -}}
+{{- end -}}
+{{- include "hallpass.checkRotation" $v.keys.rotation -}}
+{{- include "hallpass.checkSettings" . -}}
+{{- end }}
+
+{{/* Takes keys.rotation. */}}
+{{- define "hallpass.checkRotation" -}}
+{{- if .enabled -}}
+{{- $seconds := 0 -}}
+{{- range regexFindAll "[0-9]+[hms]" .signsAfter -1 -}}
+{{- $unit := get (dict "h" 3600 "m" 60 "s" 1) (regexFind "[hms]" .) -}}
+{{- $seconds = add $seconds (mul (regexFind "[0-9]+" .) $unit) -}}
+{{- end -}}
+{{- if lt (int $seconds) 120 -}}
+{{- fail "keys.rotation.signsAfter: it must be at least 2m, because Kubernetes needs about two minutes to bring the new key to every pod" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Settings of the authorization server that need others. Its pods would stop, or the setting would do nothing. */}}
+{{- define "hallpass.checkSettings" -}}
+{{- $tier := .Values.authserver -}}
+{{- $on := dict -}}
+{{- range $name := keys ($tier.settings | default dict) -}}
+{{- $_ := set $on $name (include "hallpass.settingOn" (dict "settings" $tier.settings "name" $name)) -}}
+{{- end -}}
+{{- if and (get $on "HALLPASS_SIGNUP") (not $tier.mail.url) -}}
+{{- fail "authserver.mail.url: HALLPASS_SIGNUP needs a mail server" -}}
+{{- end -}}
+{{- if and (get $on "HALLPASS_SIGNUP_DOMAINS") (ne (get $on "HALLPASS_SIGNUP") "open") -}}
+{{- fail "authserver.settings.HALLPASS_SIGNUP_DOMAINS: it needs HALLPASS_SIGNUP: open" -}}
+{{- end -}}
+{{- $token := eq (get $on "HALLPASS_REGISTRATION") "token" -}}
+{{- if and $token (not $tier.registrationTokenSecret.name) -}}
+{{- fail "authserver.registrationTokenSecret.name: HALLPASS_REGISTRATION: token needs the Secret with the initial access token" -}}
+{{- end -}}
+{{- if and $tier.registrationTokenSecret.name (not $token) -}}
+{{- fail "authserver.registrationTokenSecret: it is only for the setting HALLPASS_REGISTRATION: token" -}}
+{{- end -}}
+{{- range list "HALLPASS_ADMIN_NETWORKS" "HALLPASS_ADMIN_WITHOUT_SECOND_FACTOR" -}}
+{{- if and (get $on .) (not (get $on "HALLPASS_ADMIN_CONSOLE")) -}}
+{{- fail (printf "authserver.settings.%s: it needs HALLPASS_ADMIN_CONSOLE: \"true\"" .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (get $on "HALLPASS_CLIENT_DOCUMENTS") .Values.networkPolicy.enabled (not $tier.outgoingHTTPS) (not $tier.extraEgress) -}}
+{{- fail "authserver.outgoingHTTPS: set it to true, because HALLPASS_CLIENT_DOCUMENTS lets the server fetch documents; or allow their addresses in authserver.extraEgress" -}}
 {{- end -}}
 {{- end }}

@@ -23,10 +23,30 @@
 - name: HALLPASS_OTLP_ENDPOINT
   value: {{ . | quote }}
 {{- end }}
-{{- range $name, $value := $tier.settings }}
+{{- range $name, $_ := $tier.settings }}
 - name: {{ $name }}
-  value: {{ $value | quote }}
+  value: {{ include "hallpass.setting" (dict "settings" $tier.settings "name" $name) | quote }}
 {{- end }}
+{{- end }}
+
+{{/* A setting as text, or nothing. Numbers have no exponent. YAML reads off as false. Takes settings and name. */}}
+{{- define "hallpass.setting" -}}
+{{- $value := get (.settings | default dict) .name -}}
+{{- if kindIs "string" $value -}}
+{{- $value -}}
+{{- else if and (not $value) (has .name (list "HALLPASS_CLIENT_DOCUMENTS" "HALLPASS_REGISTRATION" "HALLPASS_SIGNUP")) -}}
+off
+{{- else -}}
+{{- toJson $value -}}
+{{- end -}}
+{{- end }}
+
+{{/* The same, but nothing for a setting that turns something off. */}}
+{{- define "hallpass.settingOn" -}}
+{{- $value := include "hallpass.setting" . -}}
+{{- if not (has (lower $value) (list "off" "false" "0" "no")) -}}
+{{- $value -}}
+{{- end -}}
 {{- end }}
 
 {{/* A URL with a parameter, unless it has it. Takes the url, and the name and value of the parameter. */}}
