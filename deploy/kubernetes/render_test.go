@@ -63,6 +63,12 @@ var chart = sync.OnceValues(func() (*chartv2.Chart, error) {
 // template renders the chart, as helm template does, and returns the text of each template.
 func template(t *testing.T, values map[string]any) (map[string]string, error) {
 	t.Helper()
+	return templateOf(t, release, values)
+}
+
+// templateOf is template for a release with another name.
+func templateOf(t *testing.T, release string, values map[string]any) (map[string]string, error) {
+	t.Helper()
 	chart, err := chart()
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +104,16 @@ func renderChanged(t *testing.T, file, changes string) []any {
 	if err != nil {
 		t.Fatalf("%s, with %s: %v", file, changes, err)
 	}
-	var objects []any
+	objects := decodeAll(t, texts)
+	if len(objects) < 10 {
+		t.Fatalf("%s: only %d objects", file, len(objects))
+	}
+	return objects
+}
+
+// decodeAll returns the objects in the texts of templates, in the order of the templates.
+func decodeAll(t *testing.T, texts map[string]string) (objects []any) {
+	t.Helper()
 	for _, path := range slices.Sorted(maps.Keys(texts)) {
 		if !strings.HasSuffix(path, ".yaml") {
 			continue
@@ -106,9 +121,6 @@ func renderChanged(t *testing.T, file, changes string) []any {
 		for _, document := range documents(t, texts[path]) {
 			objects = append(objects, decode(t, path, document))
 		}
-	}
-	if len(objects) < 10 {
-		t.Fatalf("%s: only %d objects", file, len(objects))
 	}
 	return objects
 }
