@@ -239,6 +239,34 @@ func TestDatabaseURLs(t *testing.T) {
 	}
 }
 
+// TestReplicaHasTheAuthority checks the URL of a replica: its certificate is from the authority of the database, and it
+// cannot be written.
+func TestReplicaHasTheAuthority(t *testing.T) {
+	const authority = "sslrootcert=/etc/hallpass/database-ca/ca.crt"
+	for url, want := range map[string]string{
+		"postgres://u@r/d":                     "?" + authority,
+		"postgres://u@r/d?sslmode=verify-full": "&" + authority,
+		"postgres://u@r/d?sslrootcert=system":  "",
+		"postgres://u@r/d?" + authority:        "",
+		"":                                     "",
+	} {
+		for _, file := range []string{"minimal", "external"} {
+			objects := renderChanged(t, "testdata/values/"+file+".yaml", replicaAt(url))
+			got := environment(podNamed(t, objects, name+"-authserver"), t)["HALLPASS_DATABASE_REPLICA_URL"].Value
+			if got != url+want {
+				t.Errorf("%s: the URL is %q, want %q", file, got, url+want)
+			}
+		}
+	}
+	const url = "postgres://u@r/d"
+	objects := renderChanged(t, "testdata/values/external.yaml", "{authserver: {database: {caSecret: {name: ''}}, "+
+		"settings: {HALLPASS_DATABASE_REPLICA_URL: '"+url+"'}}}")
+	got := environment(podNamed(t, objects, name+"-authserver"), t)["HALLPASS_DATABASE_REPLICA_URL"].Value
+	if got != url {
+		t.Errorf("without an authority, the URL is %q, want %q", got, url)
+	}
+}
+
 // TestRefreshGraceIsLongerThanAFailover checks the grace period with a cluster that fails over, and that a setting
 // of the operator wins.
 func TestRefreshGraceIsLongerThanAFailover(t *testing.T) {

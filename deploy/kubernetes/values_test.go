@@ -63,6 +63,11 @@ var wrongValues = map[string]string{
 	"{authserver: {outgoingHTTPS: true}, monitoring: {otlpEndpoint: 'https://c:4318'}}":            "authserver.extraEgress",
 	"{authserver: {outgoingHTTPS: true}, monitoring: {otlpEndpoint: 'https://c.example'}}":         "resourceserver.extraEgress",
 
+	replicaAt("postgres://u:secret@r/d"):                                                                    "passwordSecret",
+	replicaAt("postgres://u@r/d?password=u:secret"):                                                         "passwordSecret",
+	replicaAt("postgres://u@r/d?host=other"):                                                                "HALLPASS_DATABASE_REPLICA_URL",
+	replicaAt("host=r password=u:secret"):                                                                   "HALLPASS_DATABASE_REPLICA_URL",
+	replicaAt("postgres://u@r1,r2/d"):                                                                       "HALLPASS_DATABASE_REPLICA_URL",
 	"{authserver: {settings: {HALLPASS_SIGNUP: open}}}":                                                     "authserver.mail.url",
 	"{authserver: {settings: {HALLPASS_SIGNUP: invitation}}}":                                               "authserver.mail.url",
 	"{authserver: {settings: {HALLPASS_SIGNUP_DOMAINS: example.com}}}":                                      "HALLPASS_SIGNUP: open",
@@ -87,6 +92,11 @@ func onePostgreSQL(user, database, cidr string) string {
 	return `{authserver: {database: {cluster: {enabled: false}, url: 'postgres://u@h/d', peers: [
 		{ipBlock: {cidr: 10.0.0.1/32}}]}}, resourceserver: {items: {database: {url: 'postgres://` +
 		user + "@h/" + database + "', peers: [{ipBlock: {cidr: " + cidr + "}}]}}}}"
+}
+
+// replicaAt returns values with a replica of the users' database.
+func replicaAt(url string) string {
+	return "{authserver: {settings: {HALLPASS_DATABASE_REPLICA_URL: '" + url + "'}}}"
 }
 
 // TestWrongValuesAreRefused changes values that work. The error must name the value.

@@ -9,13 +9,7 @@
 {{- fail "authserver.database: set cluster.enabled, or url" -}}
 {{- end -}}
 {{- range $where, $database := dict "authserver.database" $users "resourceserver.items.database" $items -}}
-{{- /* The messages do not repeat a URL: it may have a password. */ -}}
-{{- if and $database.url (not (regexMatch "^postgres(ql)?://[^:/@?]+@[^/@?]+/[^/@]+$" $database.url)) -}}
-{{- fail (printf "%s.url: it must be like postgres://USER@HOST/NAME?sslmode=verify-full; the password is in passwordSecret" $where) -}}
-{{- end -}}
-{{- if regexMatch "[?&](host|port|(ssl)?password)=" $database.url -}}
-{{- fail (printf "%s.url: hosts and ports are before the name of the database, such as postgres://USER@HOST:PORT/NAME; the password is in passwordSecret" $where) -}}
-{{- end -}}
+{{- include "hallpass.checkURL" (dict "where" (printf "%s.url" $where) "url" $database.url) -}}
 {{- if and $database.cluster.enabled $database.url -}}
 {{- fail (printf "%s: set either cluster.enabled or url, not both" $where) -}}
 {{- end -}}
@@ -103,6 +97,16 @@
 {{- include "hallpass.checkSettings" . -}}
 {{- end }}
 
+{{/* The URL of a database. The messages do not repeat it: it may have a password. Takes where and url. */}}
+{{- define "hallpass.checkURL" -}}
+{{- if and .url (not (regexMatch "^postgres(ql)?://[^:/@?]+@[^/@?]+/[^/@?]*([?][^@]*)?$" .url)) -}}
+{{- fail (printf "%s: it must be like postgres://USER@HOST/NAME?sslmode=verify-full; the password is in passwordSecret" .where) -}}
+{{- end -}}
+{{- if regexMatch "[?&](host|port|(ssl)?password)=" .url -}}
+{{- fail (printf "%s: hosts and ports are before the name of the database, such as postgres://USER@HOST:PORT/NAME; the password is in passwordSecret" .where) -}}
+{{- end -}}
+{{- end }}
+
 {{/* Takes keys.rotation. */}}
 {{- define "hallpass.checkRotation" -}}
 {{- if .enabled -}}
@@ -123,6 +127,11 @@
 {{- $on := dict -}}
 {{- range $name := keys ($tier.settings | default dict) -}}
 {{- $_ := set $on $name (include "hallpass.settingOn" (dict "settings" $tier.settings "name" $name)) -}}
+{{- end -}}
+{{- $replica := get $on "HALLPASS_DATABASE_REPLICA_URL" -}}
+{{- include "hallpass.checkURL" (dict "where" "authserver.settings.HALLPASS_DATABASE_REPLICA_URL" "url" $replica) -}}
+{{- if regexMatch "@[^/]*," $replica -}}
+{{- fail "authserver.settings.HALLPASS_DATABASE_REPLICA_URL: it must have one host" -}}
 {{- end -}}
 {{- if and (get $on "HALLPASS_SIGNUP") (not $tier.mail.url) -}}
 {{- fail "authserver.mail.url: HALLPASS_SIGNUP needs a mail server" -}}

@@ -24,8 +24,12 @@
   value: {{ . | quote }}
 {{- end }}
 {{- range $name, $_ := $tier.settings }}
+{{- $value := include "hallpass.setting" (dict "settings" $tier.settings "name" $name) }}
+{{- if and $value (eq $name "HALLPASS_DATABASE_REPLICA_URL") }}
+{{- $value = include "hallpass.withAuthority" (dict "url" $value "database" $tier.database) }}
+{{- end }}
 - name: {{ $name }}
-  value: {{ include "hallpass.setting" (dict "settings" $tier.settings "name" $name) | quote }}
+  value: {{ $value | quote }}
 {{- end }}
 {{- end }}
 
@@ -67,10 +71,16 @@ primary that has become read-only because of target_session_attrs.
 {{- $url = printf "postgres://hallpass@%s-%s-rw/hallpass?sslmode=verify-full" (include "hallpass.name" .root) .name -}}
 {{- end -}}
 {{- $url = include "hallpass.withParameter" (dict "url" $url "name" "target_session_attrs" "value" "read-write") -}}
+{{- include "hallpass.withAuthority" (dict "url" $url "database" .database) -}}
+{{- end }}
+
+{{/* A URL with the authority of the database's certificate, if it has one of its own. Takes url and database. */}}
+{{- define "hallpass.withAuthority" -}}
 {{- if or .database.cluster.enabled .database.caSecret.name -}}
-{{- $url = include "hallpass.withParameter" (dict "url" $url "name" "sslrootcert" "value" "/etc/hallpass/database-ca/ca.crt") -}}
+{{- include "hallpass.withParameter" (dict "url" .url "name" "sslrootcert" "value" "/etc/hallpass/database-ca/ca.crt") -}}
+{{- else -}}
+{{- .url -}}
 {{- end -}}
-{{- $url -}}
 {{- end }}
 
 {{- define "hallpass.databaseEnv" -}}
