@@ -168,6 +168,7 @@ func TestServersHaveTheirSettings(t *testing.T) {
 			"HALLPASS_DRAIN_DELAY":        "15s",
 			"HALLPASS_REGISTRATION":       "token",
 			"HALLPASS_SMTP_PASSWORD_FILE": "/etc/hallpass/mail/password",
+			"HALLPASS_ALLOWED_ORIGINS":    "", // everything.yaml turns the docs page off
 		},
 		name + "-resourceserver": {
 			"HALLPASS_AUDIENCE":           "https://api.example.com",
@@ -264,6 +265,29 @@ func TestReplicaHasTheAuthority(t *testing.T) {
 	got := environment(podNamed(t, objects, name+"-authserver"), t)["HALLPASS_DATABASE_REPLICA_URL"].Value
 	if got != url {
 		t.Errorf("without an authority, the URL is %q, want %q", got, url)
+	}
+}
+
+// TestDocsPageMayGetTokens checks that the authorization server lets scripts of the API's docs page call it, unless the
+// page is off or the operator has set the origins.
+func TestDocsPageMayGetTokens(t *testing.T) {
+	const setting = "HALLPASS_ALLOWED_ORIGINS"
+	for changes, want := range map[string]string{
+		"{}": "https://api.example.com",
+		"{resourceserver: {settings: {HALLPASS_DOCS: true}}}":                                   "https://api.example.com",
+		"{resourceserver: {settings: {HALLPASS_PUBLIC_URL: 'https://Example.com:443/api/'}}}":   "https://example.com",
+		"{resourceserver: {settings: {HALLPASS_PUBLIC_URL: 'https://example.com:8443'}}}":       "https://example.com:8443",
+		"{resourceserver: {settings: {HALLPASS_DOCS: false}}}":                                  "",
+		"{resourceserver: {settings: {HALLPASS_DOCS: 'False'}}}":                                "",
+		"{resourceserver: {settings: {HALLPASS_DOCS: 0}}}":                                      "",
+		"{authserver: {settings: {HALLPASS_ALLOWED_ORIGINS: 'https://app.example.com'}}}":       "https://app.example.com",
+		"{authserver: {settings: {HALLPASS_ALLOWED_ORIGINS: ''}}}":                              "",
+		"{resourceserver: {settings: {HALLPASS_ALLOWED_ORIGINS: 'https://other.example.com'}}}": "https://api.example.com",
+	} {
+		objects := renderChanged(t, "testdata/values/minimal.yaml", changes)
+		if got := environment(podNamed(t, objects, name+"-authserver"), t)[setting].Value; got != want {
+			t.Errorf("%s: %s is %q, want %q", changes, setting, got, want)
+		}
 	}
 }
 

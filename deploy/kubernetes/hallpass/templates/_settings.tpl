@@ -53,6 +53,15 @@ off
 {{- end -}}
 {{- end }}
 
+{{/* The origin of the API's docs page, as browsers write it; nothing if the page is off. Takes the root. */}}
+{{- define "hallpass.docsOrigin" -}}
+{{- $settings := .Values.resourceserver.settings | default dict -}}
+{{- if or (not (hasKey $settings "HALLPASS_DOCS")) (include "hallpass.settingOn" (dict "settings" $settings "name" "HALLPASS_DOCS")) -}}
+{{- $url := include "hallpass.setting" (dict "settings" $settings "name" "HALLPASS_PUBLIC_URL") | default .Values.audience -}}
+{{- regexFind "^https?://[^/?#]+" (lower $url) | trimSuffix (ternary ":443" ":80" (hasPrefix "https:" (lower $url))) -}}
+{{- end -}}
+{{- end }}
+
 {{/* A URL with a parameter, unless it has it. Takes the url, and the name and value of the parameter. */}}
 {{- define "hallpass.withParameter" -}}
 {{- .url -}}
