@@ -135,7 +135,7 @@ func TestRightValuesAreAccepted(t *testing.T) {
 
 // TestNotes checks that the notes name the Secrets to make, and warn of what is open.
 func TestNotes(t *testing.T) {
-	const anyAddress = "networkPolicy.kubernetesAPI.cidr"
+	const anyAddress, asymmetric = "networkPolicy.kubernetesAPI.cidr", "key init --algorithm EdDSA"
 	for _, test := range []struct {
 		changes      string
 		want, absent []string
@@ -145,8 +145,13 @@ func TestNotes(t *testing.T) {
 			[]string{"hallpass-keys", "hallpass-api-keys", namespace, "Nothing is published", "admin ports"},
 			[]string{anyAddress},
 		},
-		{"{}", []string{anyAddress}, []string{"admin ports"}},
+		{"{}", []string{anyAddress}, []string{"admin ports", asymmetric}},
 		{"{networkPolicy: {kubernetesAPI: {cidr: 10.0.0.1/32}}}", nil, []string{anyAddress}},
+		{
+			"{resourceserver: {keysURL: 'https://login.example.com/jwks.json', extraEgress: [{}]}}",
+			[]string{"https://login.example.com/jwks.json", asymmetric},
+			[]string{"hallpass-api-keys"},
+		},
 	} {
 		texts, err := template(t, changed(t, "testdata/values/minimal.yaml", test.changes))
 		if err != nil {
