@@ -27,6 +27,22 @@ func TestReadmeHasAllValues(t *testing.T) {
 	}
 }
 
+// TestReadmeQuotesTheLogs checks that texts of logs, by which readers search the README, are those of the programs.
+func TestReadmeQuotesTheLogs(t *testing.T) {
+	readme := string(readFile(t, "README.md"))
+	for text, file := range map[string]string{
+		"the schema of the database is newer than this program": "../../shared/database/database.go",
+		"keys not fetched": "../../shared/keyring/url.go",
+	} {
+		if !strings.Contains(readme, "`"+text+"`") {
+			t.Errorf("README.md does not explain %q", text)
+		}
+		if !strings.Contains(string(readFile(t, file)), `"`+text) {
+			t.Errorf("%s has no text %q", file, text)
+		}
+	}
+}
+
 // leaves returns the names of all values that are no maps; resources are one value.
 func leaves(prefix string, values map[string]any) (all []string) {
 	for name, value := range values {
