@@ -44,8 +44,8 @@ var wrongValues = map[string]string{
 	"{ingress: {enabled: true}, trustedProxies: [10.0.0.0/8]}":                                     "networkPolicy.ingressFrom",
 	"{ingress: {enabled: true}, networkPolicy: {enabled: false}}":                                  "trustedProxies",
 	"{gateway: {enabled: true}, trustedProxies: [10.0.0.1], networkPolicy: {enabled: false}}":      "gateway.parentRefs",
-	"{audience: https://login.example.com}":                                                        "audience",
-	"{keys: {apiSecret: hallpass-keys}}":                                                           "keys.apiSecret",
+	"{audience: https://login.example.com}":                                                        "audience: it must differ from issuer",
+	"{keys: {apiSecret: hallpass-keys}}":                                                           "keys.apiSecret: it must differ from keys.authserverSecret",
 	"{keys: {externalSecrets: {enabled: true}}}":                                                   "keys.externalSecrets.store.name",
 	"{keys: {externalSecrets: {enabled: true, store: {name: vault}}}}":                             "keys.rotation.enabled",
 	"{monitoring: {serviceMonitor: {enabled: true}}}":                                              "networkPolicy.prometheusFrom",
@@ -83,7 +83,7 @@ var wrongValues = map[string]string{
 	"{keys: {rotation: {signsAfter: 1s}}}":                                                                  "keys.rotation.signsAfter",
 	"{keys: {rotation: {signsAfter: 1m59s}}}":                                                               "keys.rotation.signsAfter",
 
-	onePostgreSQL("u", "d", "10.0.0.2/32"): "another database",
+	onePostgreSQL("u", "d", "10.0.0.2/32"): "must differ from authserver.database.url",
 	onePostgreSQL("i", "i", "10.0.0.1/32"): "resourceserver.items.database.peers",
 }
 

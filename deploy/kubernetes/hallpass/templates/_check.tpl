@@ -18,7 +18,7 @@
 {{- end -}}
 {{- end -}}
 {{- if and $users.url (eq $users.url $items.url) -}}
-{{- fail "resourceserver.items.database.url: it must be another database than authserver.database.url; the API must not reach the users" -}}
+{{- fail "resourceserver.items.database.url: it must differ from authserver.database.url; the API must not reach the users" -}}
 {{- end -}}
 {{- if $v.networkPolicy.enabled -}}
 {{- $usersPorts := include "hallpass.databasePorts" $users | fromJsonArray -}}
@@ -64,7 +64,7 @@
 {{- fail "gateway.parentRefs: name the Gateway, such as - {name: public, namespace: gateways}" -}}
 {{- end -}}
 {{- if eq $v.issuer $v.audience -}}
-{{- fail "audience: it must be another host than issuer" -}}
+{{- fail "audience: it must differ from issuer" -}}
 {{- end -}}
 {{- if and $v.authserver.mail.url (not (regexMatch "^smtps?://([^:/@]+@)?[^/@]+:[0-9]+$" $v.authserver.mail.url)) -}}
 {{- fail "authserver.mail.url: it must be like smtps://USER@HOST:PORT; the password is in passwordSecret" -}}
@@ -73,7 +73,7 @@
 {{- fail "authserver.mail.from: set the sender of emails" -}}
 {{- end -}}
 {{- if eq $v.keys.authserverSecret $v.keys.apiSecret -}}
-{{- fail "keys.apiSecret: it must be another Secret than keys.authserverSecret; the API must not have its private keys" -}}
+{{- fail "keys.apiSecret: it must differ from keys.authserverSecret; the API must not have its private keys" -}}
 {{- end -}}
 {{- if $v.keys.externalSecrets.enabled -}}
 {{- if not $v.keys.externalSecrets.store.name -}}
