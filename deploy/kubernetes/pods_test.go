@@ -3,6 +3,7 @@ package kubernetes_test
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 )
@@ -102,6 +104,38 @@ func checkBeyondRestricted(t *testing.T, p pod) {
 		}
 		if volume.Secret != nil && *volume.Secret.DefaultMode&0o027 != 0 {
 			t.Errorf("%s: others can read the files of Secret %s", p.owner, volume.Secret.SecretName)
+		}
+	}
+}
+
+// TestImages checks the images of all pods, with tags and digests, and that the label with the tag is valid.
+func TestImages(t *testing.T) {
+	const registry = "registry.example.com/team/hallpass-"
+	first, second := "sha256:"+strings.Repeat("1", 64), "sha256:"+strings.Repeat("2", 64)
+	long := "_" + strings.Repeat("x", 61) + ".y"
+	for changes, want := range map[string][2]string{
+		"{}":                                {":2026-11-28", ":2026-11-28"},
+		"{image: {tag: ''}}":                {":dev", ":dev"},
+		"{image: {tag: '" + long + "'}}":    {":" + long, ":" + long},
+		"{image: {tag: v1, digests: null}}": {":v1", ":v1"},
+		"{image: {digests: {authserver: '" + first + "', resourceserver: '" + second + "'}}}": {
+			":2026-11-28@" + first, ":2026-11-28@" + second,
+		},
+		"{image: {tag: v1, digests: {resourceserver: '" + second + "'}}}": {":v1", ":v1@" + second},
+	} {
+		for _, p := range pods(t, renderChanged(t, "testdata/values/everything.yaml", changes)) {
+			image := registry + "authserver" + want[0]
+			if p.Labels["app.kubernetes.io/component"] == "resourceserver" {
+				image = registry + "resourceserver" + want[1]
+			}
+			if got := p.container(t).Image; got != image {
+				t.Errorf("%s: %s has image %s, want %s", changes, p.owner, got, image)
+			}
+			for label, value := range p.Labels {
+				for _, problem := range validation.IsValidLabelValue(value) {
+					t.Errorf("%s: %s: label %s: %s", changes, p.owner, label, problem)
+				}
+			}
 		}
 	}
 }

@@ -13,7 +13,7 @@ app.kubernetes.io/component: {{ .component }}
 
 {{- define "hallpass.labels" -}}
 {{ include "hallpass.selector" . }}
-app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVersion | trunc 63 | trimAll "-_." | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end }}
@@ -21,6 +21,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- define "hallpass.image" -}}
 {{- with .root.Values.image.registry }}{{ trimSuffix "/" . }}/{{ end -}}
 hallpass-{{ .program }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{- with get (.root.Values.image.digests | default dict) .program }}@{{ . }}{{ end }}
 {{- end }}
 
 {{- define "hallpass.host" -}}
