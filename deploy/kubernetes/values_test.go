@@ -66,11 +66,6 @@ var wrongValues = map[string]string{
 	"{authserver: {outgoingHTTPS: true}, monitoring: {otlpEndpoint: 'https://c:4318'}}":            "authserver.extraEgress",
 	"{authserver: {outgoingHTTPS: true}, monitoring: {otlpEndpoint: 'https://c.example'}}":         "resourceserver.extraEgress",
 
-	replicaAt("postgres://u:secret@r/d"):                                                                    "passwordSecret",
-	replicaAt("postgres://u@r/d?password=u:secret"):                                                         "passwordSecret",
-	replicaAt("postgres://u@r/d?host=other"):                                                                "HALLPASS_DATABASE_REPLICA_URL",
-	replicaAt("host=r password=u:secret"):                                                                   "HALLPASS_DATABASE_REPLICA_URL",
-	replicaAt("postgres://u@r1,r2/d"):                                                                       "HALLPASS_DATABASE_REPLICA_URL",
 	"{authserver: {settings: {HALLPASS_SIGNUP: open}}}":                                                     "authserver.mail.url",
 	"{authserver: {settings: {HALLPASS_SIGNUP: invitation}}}":                                               "authserver.mail.url",
 	"{authserver: {settings: {HALLPASS_SIGNUP_DOMAINS: example.com}}}":                                      "HALLPASS_SIGNUP: open",
@@ -85,6 +80,12 @@ var wrongValues = map[string]string{
 	"{networkPolicy: {databaseOperatorFrom: null}}":                                                         "networkPolicy.databaseOperatorFrom",
 	"{keys: {rotation: {signsAfter: 1s}}}":                                                                  "keys.rotation.signsAfter",
 	"{keys: {rotation: {signsAfter: 1m59s}}}":                                                               "keys.rotation.signsAfter",
+
+	replicaAt("postgres://u:secret@r/d"):            "passwordSecret",
+	replicaAt("postgres://u@r/d?password=u:secret"): "passwordSecret",
+	replicaAt("postgres://u@r/d?host=other"):        "HALLPASS_DATABASE_REPLICA_URL",
+	replicaAt("host=r password=u:secret"):           "HALLPASS_DATABASE_REPLICA_URL",
+	replicaAt("postgres://u@r1,r2/d"):               "HALLPASS_DATABASE_REPLICA_URL",
 
 	onePostgreSQL("u", "d", "10.0.0.2/32"): "must differ from authserver.database.url",
 	onePostgreSQL("i", "i", "10.0.0.1/32"): "resourceserver.items.database.peers",
