@@ -1,7 +1,6 @@
 package kubernetes_test
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"log/slog"
@@ -186,40 +185,6 @@ func TestLint(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestAlertsAreThoseOfPrometheus compares the rules with deploy/observability/alerts.yml, which promtool tests.
-func TestAlertsAreThoseOfPrometheus(t *testing.T) {
-	source, err := os.ReadFile("../observability/alerts.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	texts, err := template(t, readValues(t, "testdata/values/everything.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, document := range documents(t, texts["hallpass/templates/monitoring.yaml"]) {
-		var rule struct {
-			Kind string         `json:"kind"`
-			Spec map[string]any `json:"spec"`
-		}
-		if err := sigsyaml.Unmarshal(document, &rule); err != nil {
-			t.Fatal(err)
-		}
-		if rule.Kind != "PrometheusRule" {
-			continue
-		}
-		var want map[string]any
-		if err := sigsyaml.Unmarshal(source, &want); err != nil {
-			t.Fatal(err)
-		}
-		got, wanted := marshal(t, rule.Spec), marshal(t, want)
-		if !bytes.Equal(got, wanted) {
-			t.Errorf("the rules differ from deploy/observability/alerts.yml; got\n%s\nwant\n%s", got, wanted)
-		}
-		return
-	}
-	t.Error("no PrometheusRule")
 }
 
 // marshal returns a value as YAML with sorted keys.
