@@ -1,12 +1,14 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
+	"sync"
 
+	"github.com/hallpass-auth/hallpass/shared/database"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/clientmeta"
@@ -43,26 +45,74 @@ func (s *Settings) setUnregistered(cfg *web.Config, guard *outbound.Guard, log *
 	if cfg.UnregisteredScope, err = oauth.ParseScope(s.UnregisteredScope); err != nil {
 		return err
 	}
-	cfg.Registration, err = s.registration()
+	cfg.Registration, err = s.registration(log)
 	return err
 }
 
-// registration returns who may register clients. It reads the file of the initial access token.
-func (s *Settings) registration() (web.Registration, error) {
+// registration returns who may register clients. It reads the file of the initial access token, which must have one.
+func (s *Settings) registration(log *slog.Logger) (web.Registration, error) {
 	switch s.Registration {
 	case "open":
 		return web.Registration{Open: true}, nil
 	case "token":
-		text, err := os.ReadFile(s.RegistrationTokenFile)
+		token, err := openInitialToken(s.RegistrationTokenFile, log)
 		if err != nil {
 			return web.Registration{}, fmt.Errorf("--registration-token-file (HALLPASS_REGISTRATION_TOKEN_FILE): %w", err)
 		}
-		token := strings.TrimSpace(string(text))
-		if len(token) < minInitialToken || strings.ContainsAny(token, " \t\r\n") {
-			return web.Registration{}, fmt.Errorf("--registration-token-file (HALLPASS_REGISTRATION_TOKEN_FILE): %s must have "+
-				"one line of %d characters or more, without spaces", s.RegistrationTokenFile, minInitialToken)
-		}
-		return web.Registration{TokenDigest: secret.Digest(token)}, nil
+		return web.Registration{TokenDigest: token.digest}, nil
 	}
 	return web.Registration{}, nil
+}
+
+// initialToken is the initial access token in a file. It is safe for concurrent use.
+type initialToken struct {
+	path string
+	text func() (string, error)
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	broken bool // the file had no token when it was last read
+}
+
+// openInitialToken returns the token in a file. It returns an error if the file has none.
+func openInitialToken(path string, log *slog.Logger) (*initialToken, error) {
+	text, err := database.OpenPasswordFile(path)
+	if err != nil {
+		return nil, err
+	}
+	t := &initialToken{path: path, text: text, log: log}
+	_, err = t.read()
+	return t, err
+}
+
+// read returns the token that the file has now.
+func (t *initialToken) read() (string, error) {
+	text, err := t.text()
+	if err != nil {
+		return "", err
+	}
+	token := strings.TrimSpace(text)
+	if len(token) < minInitialToken || strings.ContainsAny(token, " \t\r\n") {
+		return "", fmt.Errorf("%s must have one line of %d characters or more, without spaces", t.path, minInitialToken)
+	}
+	return token, nil
+}
+
+// digest returns the digest of the token that the file has now, so that a replaced token is refused at once. Without a
+// token it returns "", and logs that once.
+func (t *initialToken) digest(ctx context.Context) string {
+	token, err := t.read()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case err != nil && !t.broken:
+		t.log.ErrorContext(ctx, "no client can register: the initial access token cannot be read", "error", err)
+	case err == nil && t.broken:
+		t.log.InfoContext(ctx, "clients can register again: the initial access token can be read")
+	}
+	t.broken = err != nil
+	if t.broken {
+		return ""
+	}
+	return secret.Digest(token)
 }

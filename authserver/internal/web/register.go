@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
@@ -42,13 +43,14 @@ const (
 type Registration struct {
 	// Open lets everybody register clients.
 	Open bool
-	// TokenDigest is the SHA-256, in base64url, of the initial access token that registering needs; empty for
-	// none.
-	TokenDigest string
+	// TokenDigest returns the SHA-256, in base64url, of the initial access token that registering needs, or "" while
+	// nobody can register; nil if registering needs none. It is called for each registration, since the token may be
+	// replaced, and must be safe for concurrent use.
+	TokenDigest func(context.Context) string
 }
 
 // On reports whether clients can be registered.
-func (r Registration) On() bool { return r.Open || r.TokenDigest != "" }
+func (r Registration) On() bool { return r.Open || r.TokenDigest != nil }
 
 // Errors of registration.
 var (
@@ -91,7 +93,7 @@ func (e *endpoints) registration(name string, serve func(http.ResponseWriter, *h
 
 // register serves POST /register (RFC 7591 section 3.1).
 func (e *endpoints) register(w http.ResponseWriter, r *http.Request) error {
-	if !e.cfg.Registration.Open && !hasToken(r, e.cfg.Registration.TokenDigest) {
+	if !e.cfg.Registration.Open && !hasToken(r, e.cfg.Registration.TokenDigest(r.Context())) {
 		return errInitialToken
 	}
 	if e.cfg.Now().UnixNano() < e.registrationsFull.Load() {

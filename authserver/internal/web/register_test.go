@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -144,7 +145,15 @@ func TestWhoMayRegister(t *testing.T) {
 		t.Errorf("off: status %d", got.status)
 	}
 	token := strings.Repeat("t", 32)
-	s := newSite(t, func(cfg *web.Config) { cfg.Registration = web.Registration{TokenDigest: secret.Digest(token)} })
+	none := newSite(t, func(cfg *web.Config) { cfg.Registration.TokenDigest = func(context.Context) string { return "" } })
+	for _, given := range []string{"", token} {
+		if got := none.serve(registration("POST", "/register", given, validRegistration)); got.status != 401 {
+			t.Errorf("no token can be read, %q: status %d", given, got.status)
+		}
+	}
+	s := newSite(t, func(cfg *web.Config) {
+		cfg.Registration.TokenDigest = func(context.Context) string { return secret.Digest(token) }
+	})
 	const realm = `Bearer realm="` + issuer + `"`
 	for given, want := range map[string]struct {
 		status    int
