@@ -3,7 +3,10 @@ package e2e_test
 import (
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/hallpass-auth/hallpass/shared/postgrestest"
@@ -94,4 +97,70 @@ func testRestoredBackup(t *testing.T, s *system, backUp backup) {
 		return send(t, s.apiURL, get("/users/me", "Bearer "+again.access)).status == http.StatusOK
 	}, s.resourceserver)
 	send(t, s.authURL, a.refreshing(again.refresh)).tokens(t)
+}
+
+// Pods of Kubernetes cannot write the Secrets with the keys. The commands of the Helm chart's README work on copies of
+// the key files, on another machine: all servers then use what they have changed.
+func TestRestoreInKubernetes(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.database = newPostgresDatabase(t)
+	s.startAuthserver(t, "--demo")
+	s.startResourceserver(t)
+	a := s.register(t, "app", "https://app.example/callback", "--public", "--first-party")
+	before := s.loginTo(t, a)
+	s.authserver.stop(t)
+
+	const url = "'postgres://hallpass@127.0.0.1:15432/hallpass?sslmode=verify-ca&sslrootcert=ca.crt'"
+	command := regexp.MustCompile(`(?m)^ *bin/authserver (?:restore|api add)(?:.*\\\n)+.*`)
+	commands := command.FindAllString(readProject(t, "deploy/kubernetes/README.md"), -1)
+	if len(commands) != 2 {
+		t.Fatalf("the README has the commands %q, want restore and api add", commands)
+	}
+	folder := t.TempDir()
+	secrets := map[string]string{s.keysFile: "keys.json", s.apiKeysFile(): "api-keys.json"}
+	for secret, copied := range secrets {
+		copySecret(t, secret, filepath.Join(folder, copied))
+	}
+	if err := os.WriteFile(filepath.Join(folder, "password"), []byte("any"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range commands {
+		if !strings.Contains(text, url) {
+			t.Errorf("this test no longer finds the URL in %s", text)
+		}
+		text = strings.ReplaceAll(text, url, "'"+s.database+"'")
+		text = strings.ReplaceAll(text, "bin/authserver", "'"+filepath.Join(bin, "authserver")+"'")
+		shell := exec.CommandContext(t.Context(), "sh", "-eu", "-c", text)
+		shell.Dir, shell.Env = folder, cleanEnv()
+		if out, err := shell.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", text, err, out)
+		}
+	}
+	for secret, copied := range secrets {
+		copySecret(t, filepath.Join(folder, copied), secret)
+	}
+	if _, err := os.Stat(filepath.Join(folder, "orders-keys.json")); err != nil {
+		t.Error(err)
+	}
+
+	s.startAuthserver(t, "--demo")
+	after := s.loginTo(t, a)
+	for token, want := range map[string]int{before.access: http.StatusUnauthorized, after.access: http.StatusOK} {
+		waitFor(t, "the API to have the new keys", func() bool {
+			return send(t, s.apiURL, get("/users/me", "Bearer "+token)).status == want
+		}, s.resourceserver)
+	}
+}
+
+// copySecret copies a file that only its owner may read.
+func copySecret(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
