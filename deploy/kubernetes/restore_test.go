@@ -36,7 +36,8 @@ func blocks(text, language string) (all []string) {
 	return all
 }
 
-// TestRestoreNamesWhatExists checks that the commands of the section name objects that the chart or CloudNativePG makes.
+// TestRestoreNamesWhatExists checks that the commands of the section name objects that the chart or CloudNativePG
+// makes.
 func TestRestoreNamesWhatExists(t *testing.T) {
 	objects := render(t, "testdata/values/minimal.yaml")
 	exist := []string{"hallpass-keys", "hallpass-api-keys", "hallpass-$"} // Secrets, and a loop over both
