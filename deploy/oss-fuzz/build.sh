@@ -69,6 +69,7 @@ build shared/dpop FuzzCheckSigned
 build shared/httpserver FuzzAllowedHost
 build shared/httpserver FuzzClientAddress
 build shared/keyring FuzzParse
+build shared/keyring FuzzParsePublic
 build shared/mcpbearer FuzzRequireForTools
 build shared/oauth FuzzParseScope
 build shared/problem FuzzWrite

@@ -67,21 +67,6 @@ func Parse(data []byte) (*Ring, error) {
 	return newRing(keys)
 }
 
-// ParsePublic is like Parse for a published set: a shared secret or a private key in it is ErrBadRing,
-// since it is no longer secret.
-func ParsePublic(data []byte) (*Ring, error) {
-	ring, err := Parse(data)
-	if err != nil {
-		return nil, err
-	}
-	for i, k := range ring.keys {
-		if k.SigningKey() != nil {
-			return nil, fmt.Errorf("key %d of %d: %w: it is not a public key", i+1, len(ring.keys), ErrBadRing)
-		}
-	}
-	return ring, nil
-}
-
 // FromSecret returns a ring of one shared secret: the bytes of the string. The error is ErrWeakKey if it
 // has fewer than MinSecret bytes. The key's id is derived from the secret, so all servers that share the
 // secret use the same kid.
@@ -165,6 +150,17 @@ func unixTime(seconds *int64) time.Time {
 	return time.Unix(*seconds, 0).UTC()
 }
 
+// errSameID reports a kid that is not unique.
+var errSameID = fmt.Errorf("%w: another key has the same kid", ErrBadRing)
+
+// checkID returns an error if the kid of a key is missing or too long.
+func checkID(k *Key) error {
+	if k.ID == "" || len(k.ID) > maxKeyID {
+		return fmt.Errorf("%w: it has no kid, or one of more than %d bytes", ErrBadRing, maxKeyID)
+	}
+	return nil
+}
+
 // newRing returns a ring of the keys, or an error if a kid is missing, too long or not unique, or if a
 // secret is too short.
 func newRing(keys []*Key) (*Ring, error) {
@@ -173,15 +169,16 @@ func newRing(keys []*Key) (*Ring, error) {
 	}
 	byID := make(map[string]*Key, len(keys))
 	for i, k := range keys {
+		err := checkID(k)
 		switch {
-		case k.ID == "" || len(k.ID) > maxKeyID:
-			return nil, fmt.Errorf("key %d of %d: %w: it has no kid, or one of more than %d bytes",
-				i+1, len(keys), ErrBadRing, maxKeyID)
+		case err != nil:
 		case k.Algorithm == HS256 && len(k.secret) < MinSecret:
-			return nil, fmt.Errorf("key %d of %d: %w: it has %d bytes, HS256 needs %d",
-				i+1, len(keys), ErrWeakKey, len(k.secret), MinSecret)
+			err = fmt.Errorf("%w: it has %d bytes, HS256 needs %d", ErrWeakKey, len(k.secret), MinSecret)
 		case byID[k.ID] != nil:
-			return nil, fmt.Errorf("key %d of %d: %w: another key has the same kid", i+1, len(keys), ErrBadRing)
+			err = errSameID
+		}
+		if err != nil {
+			return nil, fmt.Errorf("key %d of %d: %w", i+1, len(keys), err)
 		}
 		byID[k.ID] = k
 	}

@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -29,15 +30,16 @@ const (
 var errNonePublished = errors.New("the authorization server publishes no public key: " +
 	"it signs with a shared secret, which a keys file can hold")
 
-// URL is a Source of public keys that follows the JWK Set of an authorization server. Fetches run
-// in the background, one at a time; no request waits for one. It is safe for concurrent use.
+// URL is a Source of public keys that follows the JWK Set of an authorization server, as ParsePublic reads it. Fetches
+// run in the background, one at a time; no request waits for one. It is safe for concurrent use.
 type URL struct {
 	url    string
 	client *http.Client
 	log    *slog.Logger
 	ring   atomic.Pointer[Ring]
 	loads  loads
-	wake   chan struct{} // holds a value if Watch should fetch now
+	wake   chan struct{}     // holds a value if Watch should fetch now
+	told   [sha256.Size]byte // hash of the set whose ignored keys were logged last; used only by Watch
 
 	mu        sync.Mutex
 	requested time.Time // when a fetch was last requested for an unknown kid
@@ -107,7 +109,8 @@ func (s *URL) Health() Health { return s.loads.healthOf(s.Current()) }
 
 // Watch fetches the keys at once, then every minute and when Pending requests it, until ctx ends. If a
 // fetch fails, the keys fetched before stay in use. Watch then retries every 10 seconds, or every 2
-// seconds if it has no keys, and logs each failure. Call it once.
+// seconds if it has no keys, and logs each failure. It logs once for each set how many keys of it are
+// ignored. Call it once.
 func (s *URL) Watch(ctx context.Context) {
 	failing := false
 	for {
@@ -150,26 +153,12 @@ func (s *URL) warn(ctx context.Context, err error) {
 // fetch makes the published keys current.
 func (s *URL) fetch(ctx context.Context) error {
 	wanted := s.requests()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	data, err := s.get(ctx)
 	if err != nil {
 		return err
 	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the response is %s", resp.Status)
-	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxFile+1))
-	if err != nil {
-		return err
-	}
-	if len(data) > maxFile {
-		return errors.New("the response is too large")
-	}
-	ring, err := ParsePublic(data)
+	ring, ignored, err := parsePublished(data)
+	s.logIgnored(ctx, data, ignored)
 	if err == nil {
 		ring, err = ring.withoutIDTokenKeys()
 	}
@@ -184,6 +173,42 @@ func (s *URL) fetch(ctx context.Context) error {
 	}
 	s.fetchSucceeded(wanted)
 	return nil
+}
+
+// get returns the published set.
+func (s *URL) get(ctx context.Context) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the response is %s", resp.Status)
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFile {
+		return nil, errors.New("the response is too large")
+	}
+	return data, nil
+}
+
+// logIgnored logs how many keys of a set are ignored, and why the first one is: once until the set changes.
+func (s *URL) logIgnored(ctx context.Context, set []byte, ignored []string) {
+	if len(ignored) == 0 {
+		return
+	}
+	if hash := sha256.Sum256(set); hash != s.told {
+		s.told = hash
+		s.log.InfoContext(ctx, "published keys ignored: they cannot verify tokens here",
+			"url", s.url, "ignored", len(ignored), "first", ignored[0])
+	}
 }
 
 // requests returns how many fetches were requested.

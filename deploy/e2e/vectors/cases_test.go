@@ -47,6 +47,7 @@ func validCases(t *testing.T) []testCase {
 		ok("EdDSA", "published", accessToken(t, "ed", nil, nil), usual(nil)),
 		ok("ES256, by a key that will sign later", "published", accessToken(t, "es", nil, nil), usual(nil)),
 		ok("RS256", "published", accessToken(t, "rs", nil, nil), usual(nil)),
+		ok("EdDSA, beside keys that no API can use", "others", accessToken(t, "ed", nil, nil), usual(nil)),
 		ok("HS256, by a keys file", "file", accessToken(t, "hs", nil, nil), usual(nil)).withList("good, HS256"),
 		ok("EdDSA, by a keys file", "file", accessToken(t, "ed", nil, nil), usual(nil)),
 		ok("HS256, by the API's own secret", "own file", accessToken(t, "hs-own", nil, nil), usual(nil)).
@@ -227,6 +228,9 @@ func keyCases(t *testing.T) []testCase {
 		refused("no kid", "unknown_key", "published", accessToken(t, "ed", object{"kid": nil}, nil)),
 		refused("key that has ended", "unknown_key", "published", accessToken(t, "ed-ended", nil, nil)),
 		ok("key a second before it ends", "published", accessToken(t, "ed-ended", nil, nil), usual(nil)).withNow(now - 1),
+		refused("key that is published for encryption", "unknown_key", "others", accessToken(t, "rs", nil, nil)),
+		refused("key that is published with an invalid end", "unknown_key", "others",
+			accessToken(t, "es", object{"kid": "es-milliseconds"}, nil)),
 		refused("key for ID tokens", "unknown_key", "published", accessToken(t, "ed-id-token", nil, nil)),
 		refused("key of another API", "key_of_another_api", "published", accessToken(t, "ed-billing", nil, nil)),
 		refused("key of another API, for both APIs", "key_of_another_api", "published",

@@ -23,12 +23,34 @@ func sources(t *testing.T) map[string]source {
 		jwk(t, "ed-billing", object{"aud": billing}),
 		jwk(t, "ed-id-token", object{"aud": "urn:hallpass:id-token:EdDSA"}),
 	)
+	beside := set(t, append(unusable(t), jwk(t, "ed", nil))...)
 	shared := set(t, jwk(t, "hs", nil), jwk(t, "hs-ended", object{"exp": now}), jwk(t, "ed", nil))
 	return map[string]source{
 		"published": {Kind: "url", Set: json.RawMessage(published)},
+		"others":    {Kind: "url", Set: json.RawMessage(beside)},
 		"file":      {Kind: "file", Set: json.RawMessage(shared)},
 		"own file":  {Kind: "file", Set: json.RawMessage(set(t, jwk(t, "hs-own", object{"aud": audience})))},
 		"secret":    {Kind: "secret", Secret: tokenSecret},
+	}
+}
+
+// unusable returns public keys that no API can use. In a published set they are ignored (RFC 7517 section 5).
+func unusable(t *testing.T) []object {
+	t.Helper()
+	es := jwk(t, "es", nil)
+	return []object{
+		jwk(t, "rs", object{"use": "enc", "alg": "RSA-OAEP"}),
+		jwk(t, "rs-1024", nil),
+		jwk(t, "p-384", nil),
+		{"kty": "LATTICE", "kid": "lattice", "x": "AAAA"},
+		with(object{"kid": "rs512", "alg": "RS512"}, jwk(t, "rs", nil)),
+		with(object{"kid": "x25519", "crv": "X25519"}, jwk(t, "ed", nil)),
+		with(object{"kid": "no point", "x": strings.Repeat("A", 43)}, es),
+		with(object{"kid": nil}, es),
+		with(object{"kid": strings.Repeat("k", 129)}, es),
+		with(object{"x": 7}, es),
+		with(object{"kid": "es-milliseconds", "exp": int64(now) * 1000}, es),
+		with(object{"kid": "ed", "use": "enc"}, jwk(t, "ed", nil)), // the kid of a key that is used
 	}
 }
 
@@ -75,11 +97,20 @@ func keySets(t *testing.T) []keySet {
 		{"a key of another API", "url", set(t, ed, jwk(t, "ed-billing", object{"aud": billing})), true},
 		{"a key for ID tokens beside a public key", "url", set(t, ed, idToken), true},
 
+		{"RSA of 1024 bits beside a public key", "url", set(t, ed, jwk(t, "rs-1024", nil)), true},
+		{"a key for encryption beside a public key", "url", set(t, with(object{"use": "enc"}, jwk(t, "rs", nil)), ed), true},
+		{"another type beside a public key", "url", set(t, ed, object{"kty": "LATTICE", "kid": "a"}), true},
+		{"an element that is null beside a public key", "url", strings.Replace(set(t, ed), "[", "[null,", 1), true},
+		{"a private member that is null", "url", strings.Replace(set(t, ed), `[{`, `[{"d":null,`, 1), true},
+
 		{"no keys", "url", `{"keys":[]}`, false},
 		{"keys for ID tokens only", "url", set(t, idToken), false},
 		{"a secret", "url", set(t, hs), false},
 		{"a private key", "url", set(t, ed, privateJWK(t, "es")), false},
-		{"RSA of 1024 bits", "url", set(t, ed, jwk(t, "rs-1024", nil)), false},
+		{"keys that no API can use", "url", set(t, unusable(t)...), false},
+		{"a secret for encryption", "url", set(t, ed, with(object{"use": "enc"}, hs)), false},
+		{"a private key of an unknown type", "url", set(t, ed, object{"kty": "LATTICE", "kid": "a", "d": "AAAA"}), false},
+		{"the same kid twice", "url", set(t, ed, with(object{"kid": "ed"}, jwk(t, "es", nil))), false},
 		{"repeated keys", "url", repeated, false},
 	}
 }

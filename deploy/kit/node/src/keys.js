@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { messageOf } from './errors.js';
 import { Requests } from './http.js';
 import { Pause, Signal, sleep } from './pause.js';
-import { Ring, parseRing } from './ring.js';
+import { Ring, parsePublishedRing, parseRing } from './ring.js';
 
 /**
  * Where the keys come from.
@@ -59,6 +59,8 @@ export class URLKeys {
   #requested = 0; // when a fetch was last requested for an unknown kid
   #fetching = true; // whether that fetch, or the first one, has not succeeded yet
   #settled = new Signal(); // of that fetch: when it is over
+  /** @type {Buffer | undefined} */
+  #told; // the set whose ignored keys were logged last
 
   /**
    * @param {string} url
@@ -132,30 +134,32 @@ export class URLKeys {
 
   async #fetch() {
     const { body } = await this.#requests.get(this.#url, { timeout: fetching.timeout, limit: maxFile });
-    const ring = await publicRing(body);
-    if (!ring.equals(this.ring)) this.ring = ring; // a new ring invalidates the cache of verified tokens
+    const { ring, ignored } = await parsePublishedRing(body).catch((error) => {
+      throw messageOf(error) === 'it holds no keys' ? new Error(nonePublished) : error;
+    });
+    this.#logIgnored(body, ignored);
+    const keys = ring.keys.filter((key) => !key.isForIDTokens);
+    if (keys.length === 0) throw new Error(nonePublished);
+    const next = new Ring(keys);
+    if (!next.equals(this.ring)) this.ring = next; // a new ring invalidates the cache of verified tokens
+  }
+
+  /**
+   * Logs how many keys of a set are ignored, and why the first one is: once until the set changes.
+   *
+   * @param {Uint8Array} set
+   * @param {string[]} ignored
+   */
+  #logIgnored(set, ignored) {
+    if (ignored.length === 0 || this.#told?.equals(set)) return;
+    this.#told = Buffer.from(set);
+    const fields = { url: this.#url, ignored: ignored.length, first: ignored[0] };
+    this.#log('info', 'published keys ignored: they cannot verify tokens here', fields);
   }
 }
 
-/**
- * Returns the keys for access tokens of a published set. A key that is not public is an error.
- *
- * @param {Uint8Array} bytes
- */
-async function publicRing(bytes) {
-  const none = 'the authorization server publishes no public key: ' +
-    'it signs with a shared secret, which a keys file can hold';
-  let ring;
-  try {
-    ring = await parseRing(bytes);
-  } catch (error) {
-    throw messageOf(error) === 'it holds no keys' ? new Error(none) : error;
-  }
-  if (ring.keys.some((key) => key.hasPrivate)) throw new Error('it has a key that is not public');
-  const keys = ring.keys.filter((key) => !key.isForIDTokens);
-  if (keys.length === 0) throw new Error(none);
-  return new Ring(keys);
-}
+const nonePublished = 'the authorization server publishes no public key: ' +
+  'it signs with a shared secret, which a keys file can hold';
 
 /** Times of a JWK Set in a file, in milliseconds. */
 const watching = {

@@ -115,21 +115,73 @@ function sameKey(a, b) {
  * @param {Uint8Array} bytes
  */
 export async function parseRing(bytes) {
+  const jwks = keysOf(bytes);
+  const keys = [];
+  for (const [i, jwk] of jwks.entries()) {
+    try {
+      keys.push(await parseKey(object(jwk)));
+    } catch (error) {
+      throw new Error(`key ${i + 1} of ${jwks.length}: ${reasonOf(error)}`);
+    }
+  }
+  return new Ring(keys);
+}
+
+/**
+ * Returns the ring of a JWK Set that somebody else publishes, and why each other key of it is ignored. A set may have
+ * keys for encryption, and of types or algorithms that are not supported (RFC 7517 section 5). Weak and malformed keys
+ * are ignored too: while a whole set is refused, the previous keys stay in use, and with them a key that was withdrawn.
+ * A secret or a private key is an error: it is no longer secret. So is a kid that two of the keys in use have.
+ *
+ * @param {Uint8Array} bytes
+ * @returns {Promise<{ring: Ring, ignored: string[]}>}
+ */
+export async function parsePublishedRing(bytes) {
+  const jwks = keysOf(bytes);
+  const keys = [];
+  const ignored = [];
+  for (const [i, jwk] of jwks.entries()) {
+    if (holdsSecret(jwk)) throw new Error(`key ${i + 1} of ${jwks.length}: it is not a public key`);
+    try {
+      keys.push(await parseKey(object(jwk)));
+    } catch (error) {
+      ignored.push(`key ${i + 1} of ${jwks.length}: ${reasonOf(error)}`);
+    }
+  }
+  return { ring: new Ring(keys), ignored };
+}
+
+/**
+ * Returns the unparsed keys of a JWK Set.
+ *
+ * @param {Uint8Array} bytes
+ * @returns {unknown[]}
+ */
+function keysOf(bytes) {
   const set = parseObject(bytes);
   const jwks = set.keys ?? [];
   if (!Array.isArray(jwks) || Object.keys(set).some((name) => name !== 'keys' && name.toLowerCase() === 'keys')) {
     throw new Error('it is not JSON of the form {"keys": [...]}');
   }
   if (jwks.length === 0) throw new Error('it holds no keys');
-  const keys = [];
-  for (const [i, jwk] of jwks.entries()) {
-    try {
-      keys.push(await parseKey(object(jwk)));
-    } catch (error) {
-      throw new Error(`key ${i + 1} of ${jwks.length}: ${error instanceof Error ? error.message : 'it is not a JWK'}`);
-    }
-  }
-  return new Ring(keys);
+  return jwks;
+}
+
+/** @param {unknown} error of parseKey */
+function reasonOf(error) {
+  return error instanceof Error ? error.message : 'it is not a JWK';
+}
+
+/** The members of secrets and private keys (RFC 7518 section 6, RFC 9964 section 3). */
+const privateMembers = ['d', 'k', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv'];
+
+/**
+ * Reports whether an element of a JWK Set is a shared secret or has a private part, also if its type is not supported.
+ *
+ * @param {any} jwk
+ */
+function holdsSecret(jwk) {
+  return jwk?.kty === 'oct' || privateMembers.some((name) => (jwk?.[name] ?? null) !== null);
 }
 
 /**

@@ -153,6 +153,31 @@ test('a new key is unnoticed, also one that a token names before it is known', a
   assert.equal(await statusOf(guard, after), 200);
 });
 
+test('a withdrawn key verifies nothing, also if the set has keys that no API can use', async (t) => {
+  const issuer = await startIssuer(t);
+  const [leaked] = issuer.keys;
+  const others = [
+    { kty: 'EC', crv: 'P-384', kid: 'a', x: 'AAAA', y: 'AAAA' },
+    { kty: 'LATTICE', kid: 'b' },
+    { ...leaked.jwk, use: 'enc' },
+    null,
+  ].map((jwk) => ({ jwk }));
+  issuer.keys = [...others, leaked];
+  const lines = [];
+  const log = (level, message, fields) => lines.push({ level, message, ...fields });
+  const guard = await guardOf(t, issuer, { log });
+  const old = await issuer.token();
+  assert.equal(await statusOf(guard, old), 200);
+  const next = await newKey('2');
+  issuer.keys = [...others, next];
+  assert.equal(await statusOf(guard, await issuer.token()), 200);
+  assert.equal(await statusOf(guard, old), 401);
+  const message = 'published keys ignored: they cannot verify tokens here';
+  const line = { level: 'info', message, url: `${issuer.url}/jwks.json`, ignored: 4 };
+  const first = 'key 1 of 5: its curve is not P-256';
+  assert.deepEqual(lines.filter((told) => told.message === message), [{ ...line, first }, { ...line, first }]);
+});
+
 test('many unknown keys cause one fetch', async (t) => {
   const issuer = await startIssuer(t);
   const guard = await guardOf(t, issuer);

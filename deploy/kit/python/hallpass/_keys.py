@@ -30,6 +30,8 @@ _VERIFIERS = jwt.algorithms.get_default_algorithms()  # type: ignore[no-untyped-
 # The members of the public half, by the type of a key.
 _PUBLIC = {"OKP": ("kty", "crv", "x"), "EC": ("kty", "crv", "x", "y"), "RSA": ("kty", "n", "e")}
 _PRIVATE = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth"))
+_SAME_ID = "another key has the same kid"
+_SECRET = _PRIVATE | {"k", "priv"}  # RFC 7518 section 6, RFC 9964 section 3
 
 
 class BadKeysError(ValueError):
@@ -153,18 +155,17 @@ def parse(data: bytes) -> Ring:
     for number, raw in enumerate(raws, 1):
         try:
             key = _parse_key(raw)
-            if key.id in keys:
-                raise ValueError("another key has the same kid")
-        except (ValueError, TypeError, KeyError, OverflowError, jwt.InvalidKeyError) as error:
-            reason = str(error) if type(error) is ValueError else "it is not a JWK that is supported"
-            raise BadKeysError(f"key {number} of {len(raws)}: {reason}") from None
+        except BadKeysError as error:
+            raise BadKeysError(f"key {number} of {len(raws)}: {error}") from None
+        if key.id in keys:
+            raise BadKeysError(f"key {number} of {len(raws)}: {_SAME_ID}")
         keys[key.id] = key
     if not keys:
         raise BadKeysError("it holds no keys")
     return Ring(list(keys.values()))
 
 
-def _parse_set(data: bytes) -> list[dict[str, Any]]:
+def _parse_set(data: bytes) -> list[Any]:
     no_set = 'it is not JSON of the form {"keys": [...]}'
     try:
         document = json_object(data)
@@ -173,12 +174,21 @@ def _parse_set(data: bytes) -> list[dict[str, Any]]:
     raws = document.get("keys", [])
     if any(name != "keys" and name.lower() == "keys" for name in document) or not isinstance(raws, list):
         raise BadKeysError(no_set)
-    if not all(isinstance(raw, dict) for raw in raws):
-        raise BadKeysError(no_set)
     return raws
 
 
-def _parse_key(jwk: dict[str, Any]) -> Key:
+def _parse_key(jwk: Any) -> Key:
+    """Parses an element of a JWK Set. The error is a BadKeysError, and never quotes it."""
+    try:
+        if isinstance(jwk, dict):
+            return _parse_members(jwk)
+        reason = "it is not an object"
+    except (ValueError, TypeError, KeyError, OverflowError, jwt.InvalidKeyError) as error:
+        reason = str(error) if type(error) is ValueError else "it is not a JWK that is supported"
+    raise BadKeysError(reason)
+
+
+def _parse_members(jwk: dict[str, Any]) -> Key:
     key_id = text_member(jwk, "kid")
     if not 0 < len(key_id.encode()) <= MAX_KEY_ID:
         raise ValueError(f"it has no kid, or one of more than {MAX_KEY_ID} bytes")
@@ -226,19 +236,35 @@ def _material(jwk: dict[str, Any]) -> tuple[str, Any, str]:
     return algorithm, material, text
 
 
-def parse_public(data: bytes) -> Ring:
-    """Parses a published JWK Set. A secret or a private key in it is an error: it is no longer secret."""
-    ring = parse(data)
-    for number, key in enumerate(ring.keys, 1):
-        if key.is_private:
-            raise BadKeysError(f"key {number} of {len(ring.keys)}: it is not a public key")
-    ring = ring.without_id_token_keys()
-    if not ring.keys:
-        raise BadKeysError(
-            "the authorization server publishes no public key: it signs with a shared secret, which a keys file can "
-            "hold"
-        )
-    return ring
+def parse_public(data: bytes) -> tuple[Ring, list[str]]:
+    """Parses a published JWK Set. It returns its keys for access tokens, and why each other key is ignored.
+
+    A set may have keys for encryption, and of types or algorithms that are not supported (RFC 7517 section 5). Weak
+    and malformed keys are ignored too: while a whole set is refused, the previous keys stay in use, and with them a key
+    that was withdrawn. A secret or a private key is an error: it is no longer secret. So is a kid that two of the keys
+    in use have.
+    """
+    raws = _parse_set(data)
+    keys: dict[str, Key] = {}
+    ignored: list[str] = []
+    for number, raw in enumerate(raws, 1):
+        where = f"key {number} of {len(raws)}"
+        if isinstance(raw, dict) and _holds_secret(raw):
+            raise BadKeysError(f"{where}: it is not a public key")
+        try:
+            key = _parse_key(raw)
+        except BadKeysError as error:
+            ignored.append(f"{where}: {error}")
+            continue
+        if key.id in keys:
+            raise BadKeysError(f"{where}: {_SAME_ID}")
+        keys[key.id] = key
+    return Ring(list(keys.values())).without_id_token_keys(), ignored
+
+
+def _holds_secret(jwk: dict[str, Any]) -> bool:
+    """Reports whether a JWK is a shared secret or has a private part, also if its type is not supported."""
+    return jwk.get("kty") == "oct" or any(jwk.get(name) is not None for name in _SECRET)
 
 
 def check_bindings(ring: Ring, audience: str) -> None:

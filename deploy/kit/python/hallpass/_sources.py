@@ -121,6 +121,7 @@ class KeysURL(Worker):
         self._client = Client(url, FETCH_TIMEOUT, FETCH_TIMEOUT)
         self._ring = Ring([])
         self._body = b""
+        self._told = b""  # the set whose ignored keys were logged last
         self._requested = float("-inf")  # when a fetch was last requested for an unknown kid
         self._fetching = True  # whether that fetch, or the first one, has not succeeded yet
         self._lock = threading.Lock()
@@ -155,8 +156,8 @@ class KeysURL(Worker):
         try:
             response = self._client.get({"Accept": "application/json"}, MAX_SET)
             response.require_ok()
-            if response.body != self._body:  # a new ring invalidates the cache of verified tokens
-                self._ring, self._body = parse_public(response.body), response.body
+            if response.body != self._body:
+                self._read(response.body)
         except Exception as error:  # the thread must go on, whatever it is
             self._failed(_text(error))
         else:
@@ -167,6 +168,21 @@ class KeysURL(Worker):
         if self.error is None:
             return FETCH_INTERVAL
         return RETRY if self._ring.keys else FETCH_FIRST_RETRY
+
+    def _read(self, body: bytes) -> None:
+        ring, ignored = parse_public(body)
+        if ignored and body != self._told:
+            self._told = body
+            log.warning(
+                "published keys ignored: they cannot verify tokens here: %s: %d, first %s",
+                self._url, len(ignored), ignored[0],
+            )  # fmt: skip
+        if not ring.keys:
+            raise BadKeysError(
+                "the authorization server publishes no public key: it signs with a shared secret, which a keys file "
+                "can hold"
+            )
+        self._ring, self._body = ring, body  # a new ring invalidates the cache of verified tokens
 
     def _succeeded(self, requested: float) -> None:
         with self._lock:

@@ -1,5 +1,6 @@
 """Keys that rotate, and status lists that are stale, forged or missing, over time."""
 
+import json
 import logging
 import os
 import pathlib
@@ -192,6 +193,26 @@ class TestKeys(GuardTest):
         self.assertEqual(self.refused(guard, issuer.token("es")), "")
         self.assertEqual(self.refused(guard, issuer.token()), "")
         self.assertEqual(self.fetches("/jwks.json"), 2)
+
+    def test_withdrawn_key(self) -> None:
+        """A withdrawn key verifies nothing, also if the set has keys that no API can use. The log says so once."""
+
+        def publish(kid: str) -> None:
+            others = [{**json.loads(issuer.key_set("es"))["keys"][0], "use": "enc"}, {"kty": "LATTICE"}, None]
+            self.server.keys = json.dumps({"keys": others + json.loads(issuer.key_set(kid))["keys"]})
+
+        logging.disable(logging.NOTSET)
+        with self.assertLogs("hallpass", "INFO") as log:
+            publish("ed")
+            guard = self.open()
+            self.assertEqual(self.refused(guard, issuer.token()), "")
+            publish("rs")
+            self.server.list = issuer.signed_list("rs")
+            self.wait_for("the new key", lambda: self.refused(guard, issuer.token("rs")) == "")
+            self.assertEqual(self.refused(guard, issuer.token()), "unknown_key")
+        told = [line for line in log.output if "published keys ignored" in line]
+        self.assertEqual(len(told), 2)
+        self.assertIn(": 3, first key 1 of 4: its use is not sig", told[0])
 
     def test_strangers_cannot_cause_requests(self) -> None:
         """Unknown kids cause one fetch of the keys, not one each."""
