@@ -41,21 +41,31 @@ type Guard struct {
 	verifier *token.Verifier
 	lists    *statuslist.Client // nil in a Guard made by New
 	log      *slog.Logger
-	refusals *refusalLog             // nil in a Guard made by New, which logs at level debug only
 	includes map[string]oauth.Scope  // the scopes that each scope includes; see Config.ScopeIncludes
 	metadata *atomic.Pointer[string] // the address of the metadata; nil if it is not served
+
+	refused   *reasonLog // tokens, and proofs for them; nil in a Guard made by New, which logs them at level debug only
+	unchecked *reasonLog // tokens that cannot be checked now
+	unproven  *reasonLog // proofs that cannot be checked now
 
 	proofs      *dpop.Verifier // nil if tokens that are bound to a key are not accepted
 	requireDPoP bool           // see Config.RequireDPoP
 }
 
 // New returns a Guard for a verifier that the caller has configured. Most programs call Open.
-// The log gets the reasons of refusals at level debug; nil means slog.Default().
+// The log gets the reasons of refusals at level debug, and at level warn, once a minute, why tokens cannot be
+// checked; nil means slog.Default(). Use one Guard for all requests.
 func New(v *token.Verifier, log *slog.Logger) *Guard {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Guard{verifier: v, log: log, metadata: new(atomic.Pointer[string])}
+	return &Guard{
+		verifier:  v,
+		log:       log,
+		metadata:  new(atomic.Pointer[string]),
+		unchecked: &reasonLog{level: slog.LevelWarn, more: "more_not_checked_before"},
+		unproven:  &reasonLog{level: slog.LevelWarn, more: "more_not_checked_before"},
+	}
 }
 
 // Issuer returns the identifier of the authorization server whose tokens are accepted.
@@ -225,11 +235,12 @@ func errTwoTokens() *Refusal {
 func (g *Guard) verify(ctx context.Context, raw string) (*token.Claims, *Refusal) {
 	claims, err := g.verifier.Verify(ctx, raw)
 	if errors.Is(err, token.ErrUnavailable) {
-		g.log.WarnContext(ctx, "access token not checked", "reason", err)
+		level, attributes := g.unchecked.next(err)
+		g.log.Log(ctx, level, "access token not checked", attributes...)
 		return nil, &Refusal{Status: http.StatusServiceUnavailable, Detail: detailUnavailable}
 	}
 	if err != nil {
-		g.refusals.add(ctx, g.log, err)
+		g.logRefused(ctx, err)
 		return nil, &Refusal{Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Detail: detailInvalidToken}
 	}
 	return claims, nil

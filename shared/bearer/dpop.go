@@ -127,7 +127,7 @@ func schemeOf(claims *token.Claims) string {
 
 // refuse returns and logs the refusal of a valid token that was not sent as it must be.
 func (g *Guard) refuse(ctx context.Context, detail string) *Refusal {
-	g.refusals.add(ctx, g.log, errors.New(detail))
+	g.logRefused(ctx, errors.New(detail))
 	return &Refusal{Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Detail: detail}
 }
 
@@ -135,11 +135,12 @@ func (g *Guard) refuse(ctx context.Context, detail string) *Refusal {
 func (g *Guard) refuseProof(ctx context.Context, proof dpop.Proof, err error) *Refusal {
 	var protocol *oauth.Error
 	if !errors.As(err, &protocol) {
-		g.log.WarnContext(ctx, "DPoP proof not checked", "reason", err)
+		level, attributes := g.unproven.next(err)
+		g.log.Log(ctx, level, "DPoP proof not checked", attributes...)
 		return &Refusal{Status: http.StatusServiceUnavailable, Detail: detailUnavailable}
 	}
 	if protocol.Code != oauth.CodeUseDPoPNonce { // every client gets that now and then
-		g.refusals.add(ctx, g.log, err)
+		g.logRefused(ctx, err)
 	}
 	return &Refusal{
 		Status: http.StatusUnauthorized,

@@ -66,8 +66,9 @@ type Config struct {
 	AllowMissingStatus bool
 	// Transport makes the requests for keys and status lists; nil means http.DefaultTransport.
 	Transport http.RoundTripper
-	// Log gets failures to refresh keys and lists, and the reasons of refusals: one a minute at level
-	// info, the others at level debug. Nil means slog.Default().
+	// Log gets failures to refresh keys and lists, and why tokens are not accepted: one refusal a minute at level info,
+	// one token and one proof a minute that cannot be checked at level warn, the others at level debug. Nil means
+	// slog.Default().
 	Log *slog.Logger
 	// Now is the clock for the expiry of tokens, lists and keys; nil means time.Now.
 	Now func() time.Time
@@ -128,7 +129,7 @@ func Open(ctx context.Context, cfg Config) (*Guard, error) {
 		return nil, err
 	}
 	guard := New(verifier, cfg.Log)
-	guard.lists, guard.refusals = lists, new(refusalLog)
+	guard.lists, guard.refused = lists, &reasonLog{level: slog.LevelInfo, more: "more_refused_before"}
 	guard.includes, guard.requireDPoP = allIncluded(cfg.ScopeIncludes), cfg.RequireDPoP
 	guard.proofs, err = openProofs(cfg, keys)
 	if err != nil {

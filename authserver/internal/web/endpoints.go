@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hallpass-auth/hallpass/shared/bearer"
+
 	"github.com/hallpass-auth/hallpass/authserver/internal/catalog"
 	"github.com/hallpass-auth/hallpass/authserver/internal/ratelimit"
 	"github.com/hallpass-auth/hallpass/authserver/internal/theme"
@@ -24,8 +26,10 @@ type endpoints struct {
 	forms *ratelimit.Limiter
 	// registrationsFull is until when no client is registered, because there are too many; Unix nanoseconds.
 	registrationsFull atomic.Int64
-	answers           *prometheus.CounterVec
-	secondSteps       *prometheus.CounterVec
+	// userinfoGuard checks the tokens of /userinfo.
+	userinfoGuard *bearer.Guard
+	answers       *prometheus.CounterVec
+	secondSteps   *prometheus.CounterVec
 
 	languages  *catalog.Matcher
 	theme      *theme.Theme
@@ -41,6 +45,7 @@ func newEndpoints(cfg Config) *endpoints {
 		registrations: ratelimit.New(cfg.Now, registrationBurst, registrationInterval),
 		documents:     ratelimit.New(cfg.Now, documentBurst, documentInterval),
 		forms:         ratelimit.New(cfg.Now, formBurst, formInterval),
+		userinfoGuard: bearer.New(cfg.Verifier, cfg.Log),
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hallpass_oauth_requests_total",
 			Help: "Requests to the OAuth endpoints by endpoint and result: ok, the error code that the client is told, " +
@@ -48,6 +53,7 @@ func newEndpoints(cfg Config) *endpoints {
 		}, []string{"endpoint", "result"}),
 		secondSteps: newSecondSteps(),
 	}
+	e.userinfoGuard.AcceptDPoP(cfg.Proofs)
 	e.languages = mustMatcher(cmp.Or(cfg.Language, catalog.English))
 	e.theme, e.pages, e.styleSheet = look, translate(look.Texts), mustStyleSheet(look.StyleSheet())
 	cfg.Registry.MustRegister(e.answers, e.secondSteps)

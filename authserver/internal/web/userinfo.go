@@ -23,12 +23,10 @@ var errService = bearer.Refusal{
 // shows of its user. It is a protected resource, so its errors follow RFC 6750. The body of a POST is ignored.
 func (e *endpoints) userinfo(w http.ResponseWriter, r *http.Request) {
 	const name = "userinfo"
-	guard := bearer.New(e.cfg.Verifier, e.cfg.Log)
-	guard.AcceptDPoP(e.cfg.Proofs)
 	if dpop.Sent(r) {
 		w.Header().Set(dpop.NonceHeader, e.cfg.Proofs.Nonce())
 	}
-	claims, refusal := guard.Authenticate(r)
+	claims, refusal := e.userinfoGuard.Authenticate(r)
 	if refusal != nil {
 		e.refuseToken(w, name, *refusal)
 		return
@@ -36,7 +34,7 @@ func (e *endpoints) userinfo(w http.ResponseWriter, r *http.Request) {
 	found, err := e.cfg.Tokens.InspectClaims(r.Context(), claims)
 	switch {
 	case errors.Is(err, issuing.ErrNotActive):
-		e.refuseToken(w, name, *guard.InvalidToken())
+		e.refuseToken(w, name, *e.userinfoGuard.InvalidToken())
 	case err != nil:
 		e.failed(r, name, err).writeProblem(w)
 	case found.Grant.UserID == "":

@@ -241,7 +241,8 @@ func watch(t *testing.T, set func() []byte, test func(*watched)) {
 		w.write(set())
 		ctx, cancel := context.WithCancel(t.Context())
 		var err error
-		if w.Server, err = server.New(ctx, s, slog.New(slog.NewTextHandler(w.log, nil))); err != nil {
+		log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		if w.Server, err = server.New(ctx, s, log); err != nil {
 			t.Fatal(err)
 		}
 		test(w)

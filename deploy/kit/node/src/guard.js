@@ -3,7 +3,7 @@ import { tokenOf } from './credentials.js';
 import { Unavailable, messageOf, InvalidToken } from './errors.js';
 import { StatusLists } from './lists.js';
 import { isGoodEnough } from './login.js';
-import { quiet, refusalLog, stderrLog } from './log.js';
+import { quiet, reasonLog, stderrLog } from './log.js';
 import { metadataOf } from './metadata.js';
 import { reasons, refuse } from './refusal.js';
 import { scopeCheck } from './scopes.js';
@@ -36,6 +36,7 @@ export class Guard {
   #verifier;
   #log;
   #refused;
+  #unchecked;
   #allows;
   #metadata = '';
   #now;
@@ -52,7 +53,8 @@ export class Guard {
     this.#keys = keys;
     this.#log = log;
     this.#now = now;
-    this.#refused = refusalLog(log);
+    this.#refused = reasonLog(log, 'info', 'access token refused', 'more_refused_before');
+    this.#unchecked = reasonLog(log, 'warn', 'access token not checked', 'more_not_checked_before');
     this.#allows = scopeCheck(scopeIncludes);
     this.#lists = new StatusLists({ keys, issuer, audience, url, log, now });
     this.#verifier = new Verifier({
@@ -98,8 +100,11 @@ export class Guard {
       this.#refused(error.message);
       return 'invalidToken';
     }
-    const level = error instanceof Unavailable ? 'warn' : 'error';
-    this.#log(level, 'access token not checked', { reason: messageOf(error) });
+    if (error instanceof Unavailable) {
+      this.#unchecked(error.message);
+    } else {
+      this.#log('error', 'access token not checked', { reason: messageOf(error) });
+    }
     return 'unavailable';
   }
 

@@ -1,6 +1,6 @@
 /** @typedef {import('../types/index.d.ts').Log} Log */
 
-const interval = 60_000; // between two refusals that are logged at level info, in milliseconds
+const interval = 60_000; // between two reasons that are logged above level debug, in milliseconds
 
 /**
  * The log of a program that gives none: lines on standard error, without those of level debug.
@@ -30,23 +30,26 @@ export function quiet(log) {
 }
 
 /**
- * Returns a function that logs why a token was refused: one refusal a minute at level info, the others at level debug.
+ * Returns a function that logs why tokens are not accepted: one reason a minute at the level, the others at level debug.
  * An API that is not set up right refuses every token, and its log should say why. But clients must not be able to
  * fill the log, and expired tokens are routine.
  *
  * @param {Log} log
+ * @param {'info' | 'warn' | 'error'} level
+ * @param {string} message
+ * @param {string} counter the field with the number of reasons that were logged at level debug since the last one
  * @returns {(reason: string) => void}
  */
-export function refusalLog(log) {
+export function reasonLog(log, level, message, counter) {
   let last = -Infinity;
   let more = 0;
   return (reason) => {
     const now = performance.now();
     if (now - last < interval) {
       more++;
-      return log('debug', 'access token refused', { reason });
+      return log('debug', message, { reason });
     }
-    log('info', 'access token refused', { reason, more_refused_before: more });
+    log(level, message, { reason, [counter]: more });
     last = now;
     more = 0;
   };

@@ -291,3 +291,16 @@ test('one refusal a minute is logged, without the token', async (t) => {
   assert.equal(refused[0][2].reason, 'aud is another API');
   assert.ok(!JSON.stringify(lines).includes(token.slice(0, 20)));
 });
+
+test('while the keys cannot be fetched, clients that invent keys cannot fill the log', async (t) => {
+  const issuer = await startIssuer(t);
+  issuer.down = true;
+  const lines = [];
+  const guard = await openGuard(issuer.config({ log: (level, message) => lines.push([level, message]) }));
+  t.after(() => guard.close());
+  await until(() => guard.stats().keys.error);
+  const token = await issuer.token();
+  for (let i = 0; i < 20; i++) assert.equal(await statusNow(guard, token), 503);
+  const unchecked = lines.filter(([, message]) => message === 'access token not checked');
+  assert.deepEqual(unchecked.map(([level]) => level), ['warn', ...Array(19).fill('debug')]);
+});

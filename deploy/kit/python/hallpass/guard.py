@@ -20,7 +20,7 @@ from .errors import ConfigError, InvalidToken, TokenError, Unavailable
 log = logging.getLogger("hallpass")
 
 MAX_WAIT = 4.0  # how long a request waits for keys or a list that were never fetched
-REFUSAL_INTERVAL = 60.0  # between two refusals that are logged as warnings
+REASON_INTERVAL = 60.0  # between two reasons that are logged as warnings
 END_MARGIN = 60.0
 
 
@@ -72,7 +72,8 @@ class Guard:
         self._includes = settings.all_included({name: list(of) for name, of in (scope_includes or {}).items()})
         self._allow_missing_status = allow_missing_status
         self._now = now
-        self._refusals = _RefusalLog()
+        self._refused = _ReasonLog("refused")
+        self._unchecked = _ReasonLog("not checked")
         self._lock = threading.Lock()
         self._process = 0  # the process whose threads run
         self._build()
@@ -190,7 +191,7 @@ class Guard:
         try:
             verified = self._verifier.verify(token)
         except InvalidToken as error:
-            self._refusals.add(error)
+            self._refused.add(error)
             raise self._invalid(error.reason, scopes) from None
         except Unavailable as error:
             if error.reason == "keys_unavailable" and isinstance(self._keys, KeysURL) and not self._keys.tried.is_set():
@@ -223,7 +224,7 @@ class Guard:
 
     def unavailable(self, error: TokenError) -> Refusal:
         """Returns the refusal of a token that cannot be checked now."""
-        log.warning("access token not checked: %s", error)
+        self._unchecked.add(error)
         return self._refusal(503, "", UNAVAILABLE, error.reason, ())
 
     def _invalid(self, reason: str, scopes: Collection[str]) -> Refusal:
@@ -253,23 +254,27 @@ def _has_token(query: bytes) -> bool:
     return any(name == b"access_token" for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
-class _RefusalLog:
-    """Logs one refusal a minute as a warning, so that a wrong setting explains itself, and the others for debugging."""
+class _ReasonLog:
+    """Logs why tokens are not accepted: one reason a minute as a warning, and the others for debugging.
 
-    def __init__(self) -> None:
+    A wrong setting explains itself, but clients cannot fill the log.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._last = float("-inf")
         self._more = 0
         self._lock = threading.Lock()
 
-    def add(self, error: InvalidToken) -> None:
-        """Logs a refusal."""
+    def add(self, error: TokenError) -> None:
+        """Logs a reason."""
         with self._lock:
             now = time.monotonic()
-            due = now - self._last >= REFUSAL_INTERVAL
+            due = now - self._last >= REASON_INTERVAL
             more, self._more = (self._more, 0) if due else (0, self._more + 1)
             if due:
                 self._last = now
         if due:
-            log.warning("access token refused: %s (%d more refused before)", error, more)
+            log.warning("access token %s: %s (%d more %s before)", self._what, error, more, self._what)
         else:
-            log.debug("access token refused: %s", error)
+            log.debug("access token %s: %s", self._what, error)

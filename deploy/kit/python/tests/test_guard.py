@@ -357,6 +357,17 @@ class TestLog(GuardTest):
         self.assertEqual([record.levelname for record in refusals], ["WARNING", "DEBUG", "DEBUG"])
         self.assertNotIn("eyJ", str(log.output))
 
+    def test_tokens_that_cannot_be_checked(self) -> None:
+        """While the keys cannot be fetched, clients that invent keys cannot fill the log."""
+        logging.disable(logging.NOTSET)
+        self.server.down = True
+        guard = self.open()
+        with self.assertLogs("hallpass", "DEBUG") as log:
+            for _ in range(20):
+                self.assertEqual(self.refused(guard, issuer.token("stranger")), "keys_unavailable")
+        unchecked = [record for record in log.records if "access token not checked" in record.getMessage()]
+        self.assertEqual([record.levelname for record in unchecked], ["WARNING"] + 19 * ["DEBUG"])
+
 
 if __name__ == "__main__":
     unittest.main()
