@@ -32,7 +32,8 @@ type Config struct {
 	KeysFile string
 	// TokenSecret is a secret of 32 bytes or more that the authorization server shares with its APIs.
 	TokenSecret string
-	// Keys is a source that the caller has opened and keeps fresh.
+	// Keys is a source that the caller has opened and keeps fresh. While its ring is nil, requests with a token get a
+	// 503.
 	Keys keyring.Source
 
 	// ScopeIncludes has the scopes that a scope includes: with "items:write": {"items:read"}, a token with

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -202,6 +203,53 @@ func TestNotReadyWithoutKeys(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+accessToken("x"))
 	if _, refusal := guard.Authenticate(r); refusal == nil || refusal.Status != http.StatusServiceUnavailable {
 		t.Errorf("refusal %+v", refusal)
+	}
+}
+
+// laterKeys is a source of somebody else, which has no ring before its first fetch.
+type laterKeys struct{ ring atomic.Pointer[keyring.Ring] }
+
+func (k *laterKeys) Current() *keyring.Ring { return k.ring.Load() }
+
+// While a source has no ring, the guard is not ready and cannot tell whether a token is valid: 503, and no panic. Text
+// that is no token gets a 401. Once the source has a ring, its keys count.
+func TestSourceWithoutARing(t *testing.T) {
+	issuer, keys := bearertest.New(t), new(laterKeys)
+	guard, err := bearer.Open(t.Context(), bearer.Config{
+		Issuer: bearertest.IssuerURL, Audience: bearertest.Audience, Keys: keys, AllowMissingStatus: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := func(authorization string) int {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", authorization)
+		w := httptest.NewRecorder()
+		guard.Require()(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+		return w.Code
+	}
+	good, forged := issuer.Token(), bearertest.New(t).Token()
+	for _, token := range []string{"Bearer " + good, "Bearer " + forged, "DPoP " + good} {
+		if got := status(token); got != http.StatusServiceUnavailable {
+			t.Errorf("%s without a ring: %d", token[:6], got)
+		}
+	}
+	if got := status("Bearer x"); got != http.StatusUnauthorized {
+		t.Errorf("no token without a ring: %d", got)
+	}
+	if guard.Ready() == nil {
+		t.Error("ready without a ring")
+	}
+	keys.ring.Store(issuer.Ring())
+	if got, of := status("Bearer "+good), status("Bearer "+forged); got != http.StatusOK || of != http.StatusUnauthorized {
+		t.Errorf("with a ring: %d, a forged token: %d", got, of)
+	}
+	if err := guard.Ready(); err != nil {
+		t.Errorf("with a ring: %v", err)
+	}
+	keys.ring.Store(nil) // and a token in the cache
+	if got := status("Bearer " + good); got != http.StatusServiceUnavailable {
+		t.Errorf("without a ring again: %d", got)
 	}
 }
 

@@ -45,6 +45,29 @@ func TestNew(t *testing.T) {
 	}
 }
 
+// later is a source that has no ring yet.
+type later struct{}
+
+func (later) Current() *keyring.Ring { return nil }
+func (later) Health() keyring.Health { return keyring.Health{} }
+
+// A source that has no ring yet has no keys in any state.
+func TestWithoutARing(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(keymetrics.New(later{})...)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == "hallpass_keys" && m.GetGauge().GetValue() != 0 {
+				t.Errorf("%v", m)
+			}
+		}
+	}
+}
+
 // A key signs, and the next one waits for its turn.
 func TestTurns(t *testing.T) {
 	now := time.Now()

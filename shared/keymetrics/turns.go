@@ -35,6 +35,9 @@ func turns(source keyring.Source) []prometheus.Collector {
 // inState returns the keys that are in a state now.
 func inState(source keyring.Source, state keyring.State) (keys []*keyring.Key) {
 	ring, now := source.Current(), time.Now()
+	if ring == nil { // the source has no keys yet
+		return nil
+	}
 	for _, k := range ring.Keys() {
 		if ring.StateOf(k, now) == state {
 			keys = append(keys, k)

@@ -14,8 +14,8 @@ import (
 	"github.com/hallpass-auth/hallpass/shared/internal/strictjson"
 )
 
-// ErrPending reports a kid that is unknown now but may be known soon, because its source is fetching
-// keys or cannot read them.
+// ErrPending reports a kid that is unknown now but may be known soon, because its source has no keys yet, is
+// fetching keys or cannot read them.
 var ErrPending = errors.New("kid names no key that is known here yet")
 
 // Errors of Verify.
@@ -108,18 +108,32 @@ func keyFor(keys Source, text []byte, typ string, now time.Time) (*Key, error) {
 	if !slices.Contains(Algorithms, h.Algorithm) {
 		return nil, errUnsupported // RFC 8725 section 3.1
 	}
-	key, ok := keys.Current().Verifier(h.KeyID, now)
-	if p, reloads := keys.(pending); !ok && reloads {
-		if p.Pending() {
-			return nil, ErrPending
-		}
-		key, ok = keys.Current().Verifier(h.KeyID, now) // it may have been read in between
-	}
-	if !ok {
-		return nil, errUnknownKey
+	key, err := verifier(keys, h.KeyID, now)
+	if err != nil {
+		return nil, err
 	}
 	if h.Algorithm != key.Algorithm {
 		return nil, errAlgorithm // RFC 8725 section 3.1
 	}
 	return key, nil
+}
+
+// verifier returns the key with the given id that verifies at now.
+func verifier(keys Source, id string, now time.Time) (*Key, error) {
+	ring := keys.Current()
+	key, ok := ring.Verifier(id, now)
+	if p, reloads := keys.(pending); !ok && reloads {
+		if p.Pending() {
+			return nil, ErrPending
+		}
+		ring = keys.Current()
+		key, ok = ring.Verifier(id, now) // it may have been read in between
+	}
+	switch {
+	case ok:
+		return key, nil
+	case ring == nil: // the source has no keys yet
+		return nil, ErrPending
+	}
+	return nil, errUnknownKey
 }

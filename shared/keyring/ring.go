@@ -91,8 +91,8 @@ type Ring struct {
 	byID map[string]*Key
 }
 
-// Source returns the ring to use now. Implementations must be safe for concurrent use and cheap: they
-// are called on every request.
+// Source returns the ring to use now, or nil while it has none yet. Implementations must be safe for concurrent
+// use and cheap: they are called on every request.
 type Source interface {
 	Current() *Ring
 }
@@ -136,8 +136,11 @@ func (r *Ring) latest(now time.Time, matches func(*Key) bool) (*Key, error) {
 	return signer, nil
 }
 
-// Verifier returns the key with the given id if it verifies at now.
+// Verifier returns the key with the given id if it verifies at now. A nil ring has no keys.
 func (r *Ring) Verifier(id string, now time.Time) (*Key, bool) {
+	if r == nil {
+		return nil, false
+	}
 	k, ok := r.byID[id]
 	if !ok || !k.verifiesAt(now) {
 		return nil, false
