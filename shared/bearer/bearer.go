@@ -18,8 +18,10 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/dpop"
+	"github.com/hallpass-auth/hallpass/shared/internal/sparselog"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
@@ -44,9 +46,10 @@ type Guard struct {
 	includes map[string]oauth.Scope  // the scopes that each scope includes; see Config.ScopeIncludes
 	metadata *atomic.Pointer[string] // the address of the metadata; nil if it is not served
 
-	refused   *reasonLog // tokens, and proofs for them; nil in a Guard made by New, which logs them at level debug only
-	unchecked *reasonLog // tokens that cannot be checked now
-	unproven  *reasonLog // proofs that cannot be checked now
+	// Why tokens are not accepted.
+	refused   *sparselog.Reasons // of tokens and proofs; a Guard made by New logs them at level debug only
+	unchecked *sparselog.Reasons // of tokens that cannot be checked now
+	unproven  *sparselog.Reasons // of proofs that cannot be checked now
 
 	proofs      *dpop.Verifier // nil if tokens that are bound to a key are not accepted
 	requireDPoP bool           // see Config.RequireDPoP
@@ -63,8 +66,9 @@ func New(v *token.Verifier, log *slog.Logger) *Guard {
 		verifier:  v,
 		log:       log,
 		metadata:  new(atomic.Pointer[string]),
-		unchecked: &reasonLog{level: slog.LevelWarn, more: "more_not_checked_before"},
-		unproven:  &reasonLog{level: slog.LevelWarn, more: "more_not_checked_before"},
+		refused:   sparselog.New(slog.LevelDebug, moreRefused),
+		unchecked: sparselog.New(slog.LevelWarn, "more_not_checked_before"),
+		unproven:  sparselog.New(slog.LevelWarn, "more_not_checked_before"),
 	}
 }
 
@@ -235,7 +239,7 @@ func errTwoTokens() *Refusal {
 func (g *Guard) verify(ctx context.Context, raw string) (*token.Claims, *Refusal) {
 	claims, err := g.verifier.Verify(ctx, raw)
 	if errors.Is(err, token.ErrUnavailable) {
-		level, attributes := g.unchecked.next(err)
+		level, attributes := g.unchecked.Next(err, time.Now())
 		g.log.Log(ctx, level, "access token not checked", attributes...)
 		return nil, &Refusal{Status: http.StatusServiceUnavailable, Detail: detailUnavailable}
 	}
@@ -244,6 +248,16 @@ func (g *Guard) verify(ctx context.Context, raw string) (*token.Claims, *Refusal
 		return nil, &Refusal{Status: http.StatusUnauthorized, Code: oauth.CodeInvalidToken, Detail: detailInvalidToken}
 	}
 	return claims, nil
+}
+
+// moreRefused is the attribute with the number of refusals that were not logged at level info since the last one that
+// was.
+const moreRefused = "more_refused_before"
+
+// logRefused logs why a token, or a proof for it, is refused.
+func (g *Guard) logRefused(ctx context.Context, reason error) {
+	level, attributes := g.refused.Next(reason, time.Now())
+	g.log.Log(ctx, level, "access token refused", attributes...)
 }
 
 // AllScopes returns a granted scope with the scopes that it includes: see Config.ScopeIncludes.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/dpop"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
@@ -135,7 +136,7 @@ func (g *Guard) refuse(ctx context.Context, detail string) *Refusal {
 func (g *Guard) refuseProof(ctx context.Context, proof dpop.Proof, err error) *Refusal {
 	var protocol *oauth.Error
 	if !errors.As(err, &protocol) {
-		level, attributes := g.unproven.next(err)
+		level, attributes := g.unproven.Next(err, time.Now())
 		g.log.Log(ctx, level, "DPoP proof not checked", attributes...)
 		return &Refusal{Status: http.StatusServiceUnavailable, Detail: detailUnavailable}
 	}

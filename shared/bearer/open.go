@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hallpass-auth/hallpass/shared/internal/sparselog"
 	"github.com/hallpass-auth/hallpass/shared/keyring"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/statuslist"
@@ -130,7 +131,7 @@ func Open(ctx context.Context, cfg Config) (*Guard, error) {
 		return nil, err
 	}
 	guard := New(verifier, cfg.Log)
-	guard.lists, guard.refused = lists, &reasonLog{level: slog.LevelInfo, more: "more_refused_before"}
+	guard.lists, guard.refused = lists, sparselog.New(slog.LevelInfo, moreRefused)
 	guard.includes, guard.requireDPoP = allIncluded(cfg.ScopeIncludes), cfg.RequireDPoP
 	guard.proofs, err = openProofs(cfg, keys)
 	if err != nil {

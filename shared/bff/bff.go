@@ -37,6 +37,7 @@ import (
 	"time"
 
 	"github.com/hallpass-auth/hallpass/shared/bearer"
+	"github.com/hallpass-auth/hallpass/shared/internal/sparselog"
 	"github.com/hallpass-auth/hallpass/shared/oauth"
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
@@ -128,7 +129,8 @@ type Handler struct {
 	api     *url.URL
 	mux     *http.ServeMux
 
-	refused, unverified warnings // about logout tokens
+	// Why logout tokens are not accepted.
+	refused, unverified *sparselog.Reasons
 }
 
 // New returns a Handler. It makes no request: the metadata of the authorization server is fetched when it is
@@ -151,6 +153,8 @@ func New(cfg Config) (*Handler, error) {
 			Timeout:       authTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
+		refused:    sparselog.New(slog.LevelWarn, "more_before"),
+		unverified: sparselog.New(slog.LevelWarn, "more_before"),
 	}
 	h.flights.byToken = map[tokenKey]*flight{}
 	h.proxy = h.newProxy()

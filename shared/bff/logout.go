@@ -12,6 +12,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 
+	"github.com/hallpass-auth/hallpass/shared/internal/sparselog"
 	"github.com/hallpass-auth/hallpass/shared/problem"
 )
 
@@ -158,11 +159,11 @@ func (h *Handler) backchannelLogout(w http.ResponseWriter, r *http.Request) {
 	token, err := h.logoutToken(ctx, r.PostFormValue("logout_token"))
 	switch {
 	case errors.Is(err, errUnavailable):
-		h.unverified.add(ctx, h.cfg.Log, h.cfg.Now(), err)
+		h.logNotAccepted(ctx, h.unverified, err)
 		refuse(w, err)
 		return
 	case err != nil:
-		h.refused.add(ctx, h.cfg.Log, h.cfg.Now(), err)
+		h.logNotAccepted(ctx, h.refused, err)
 		problem.Write(w, http.StatusBadRequest, "The logout token is not valid, or has no sid")
 		return
 	}
@@ -173,6 +174,12 @@ func (h *Handler) backchannelLogout(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
+}
+
+// logNotAccepted logs why a logout token is not accepted.
+func (h *Handler) logNotAccepted(ctx context.Context, reasons *sparselog.Reasons, reason error) {
+	level, attributes := reasons.Next(reason, h.cfg.Now())
+	h.cfg.Log.Log(ctx, level, "logout token not accepted", attributes...)
 }
 
 // logoutToken verifies a logout token. The error is errUnavailable if that is not possible now.
