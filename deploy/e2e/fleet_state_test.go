@@ -46,13 +46,9 @@ func (f *databaseFleet) primaryAfter(old *node) *node {
 	return f.primary()
 }
 
-// failedOver reports whether a node has been promoted since old was the primary, at that timeline. It can be old
-// itself: a node that takes over can fail at once.
-func (f *databaseFleet) failedOver(old *node, timeline int) bool {
-	if f.primary(old) != nil {
-		return true
-	}
-	number, err := f.readTimeline(f.primary())
+// wasPromoted reports whether a node has become the primary again since it was, at that timeline.
+func (f *databaseFleet) wasPromoted(n *node, timeline int) bool {
+	number, err := f.readTimeline(n)
 	return err == nil && number > timeline
 }
 
