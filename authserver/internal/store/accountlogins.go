@@ -137,7 +137,8 @@ func (s *Store) scanAccess(r row) (a Access, err error) {
 	return a, unavailable("list access", err)
 }
 
-// ForgetPlaces deletes the places of grants that were given before a time. Those of sessions go with them: see Sweep.
+// ForgetPlaces deletes the places of grants that were given before a time. Those of sessions are deleted with
+// the sessions: see Sweep.
 func (s *Store) ForgetPlaces(ctx context.Context, before time.Time) error {
 	query := "WITH old AS MATERIALIZED (SELECT number FROM grants " +
 		"WHERE address <> '' AND created_at < $1 ORDER BY created_at LIMIT $2 " + s.dialect.skipLocked + ") " +

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hallpass-auth/hallpass/authserver/internal/account"
@@ -45,17 +46,20 @@ var sweptWhole = []expiring{
 const sweepAtOnce = 1000
 
 // Sweep deletes all rows that have ended, so that what is in them, such as email addresses, is not kept until somebody
-// needs the table again. An error wraps record.ErrUnavailable; the next call goes on.
+// needs the table again. A table that fails does not keep it from the others. An error wraps ErrUnavailable.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
+	var failed []error
 	for _, e := range sweptWhole {
-		for n := int64(sweepAtOnce); n == sweepAtOnce; {
-			var err error
-			if n, err = s.sweep(ctx, e.table, s.deleteEnded(e), e.before(now), sweepAtOnce); err != nil {
-				return err
-			}
+		var err error
+		for n := int64(sweepAtOnce); n == sweepAtOnce && err == nil; {
+			n, err = s.sweep(ctx, e.table, s.deleteEnded(e), e.before(now), sweepAtOnce)
 		}
+		if ctx.Err() != nil {
+			return err
+		}
+		failed = append(failed, err)
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // deleteEnded returns the statement that deletes up to $2 rows that ended before $1, the oldest first.

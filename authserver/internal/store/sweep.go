@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// sweptTables are the tables whose expired rows are deleted by the way.
+// sweptTables are the tables whose expired rows are deleted when rows are added, or by Sweep.
 var sweptTables = []string{
 	"apis", "clients", "codes", "device_codes", "grants", "inbox_mails", "invitations",
 	"known_addresses", "links", "locks", "login_failures", "mail_requests", "pending_logins", "pushed_requests",

@@ -9,6 +9,31 @@ import (
 	"github.com/hallpass-auth/hallpass/authserver/internal/store"
 )
 
+// A table that cannot be swept does not keep Sweep from the others.
+func TestSweepGoesOn(t *testing.T) {
+	for name, open := range map[string]func(testing.TB) *store.Store{
+		"SQLite":     freshSQLite,
+		"PostgreSQL": freshPostgres,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, now := open(t), time.Now()
+			if err := s.UseAssertion(t.Context(), "a", now, now); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Exec(t.Context(), "ALTER TABLE codes RENAME TO lost"); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Sweep(t.Context(), now.Add(time.Hour)); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("Sweep: %v", err)
+			}
+			if n := s.Swept()["used_assertions"]; n != 1 {
+				t.Errorf("%d rows of used_assertions, want 1", n)
+			}
+		})
+	}
+}
+
 // Expired rows are counted when they are deleted, by table. Rows that are not expired are not.
 func TestSwept(t *testing.T) {
 	for name, open := range map[string]func(testing.TB) *store.Store{
