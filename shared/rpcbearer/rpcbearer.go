@@ -114,7 +114,7 @@ func (m Methods) Check(served []string) error {
 
 // Reason returns why a call was refused, as a constant for programs: INVALID_TOKEN, INSUFFICIENT_SCOPE,
 // INSUFFICIENT_USER_AUTHENTICATION (the user must log in again, see Details), INVALID_REQUEST, NOT_AUTHENTICATED (no
-// token was sent), UNAVAILABLE (the token cannot be checked now) or METHOD_NOT_LISTED.
+// token was sent, or one with the scheme DPoP), UNAVAILABLE (the token cannot be checked now) or METHOD_NOT_LISTED.
 func Reason(refusal *bearer.Refusal) string {
 	switch {
 	case refusal.Code != oauth.ErrorCode(""):

@@ -1,6 +1,6 @@
--- Whether an administrator has changed a client that nobody has registered. It is not deleted when it is unused, since
--- what the administrator requires of it would be lost. Servers of the previous version know nothing of it: they do not
--- change the value, but they also delete clients that are kept, when these are unused.
+-- Whether an administrator has changed a client that no administrator has registered. It is not deleted when it is
+-- unused, since what the administrator requires of it would be lost. Servers of the previous version know nothing of
+-- it: they do not change the value, but they also delete clients that are kept, when these are unused.
 ALTER TABLE clients ADD COLUMN kept BIGINT NOT NULL DEFAULT 0 CHECK (kept IN (0, 1));
 
 CREATE INDEX clients_unkept ON clients (source, last_used_at) WHERE source <> '' AND kept = 0;
