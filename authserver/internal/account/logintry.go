@@ -69,6 +69,7 @@ func (l *Login) keyOf(ctx context.Context, a Attempt, account string, user User)
 	if !a.OfService {
 		key = key.from(account, a.Address)
 	}
+	key.Returning = !user.LastLoginAt.IsZero() && l.Now().Sub(user.LastLoginAt) > returnsAfter
 	key.AddressKnown, err = l.Store.KnowsAddress(ctx, cmp.Or(user.ID, nobody), key, l.Now())
 	return key, err
 }

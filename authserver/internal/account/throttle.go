@@ -40,6 +40,10 @@ var (
 // KnownFor is how long an address or a browser is known after the last login there.
 const KnownFor = 90 * 24 * time.Hour
 
+// returnsAfter is how long after the last grant no address may be known any more. It is two days less than KnownFor: a
+// login is recorded once a day, and a session can give grants for 12 hours after it.
+const returnsAfter = KnownFor - 48*time.Hour
+
 // MaxKnownAddresses is how many addresses of a user are known, the latest.
 const MaxKnownAddresses = 50
 
@@ -86,6 +90,8 @@ type FailureKey struct {
 	KnownAs string
 	// AddressKnown is whether the user has logged in from there before.
 	AddressKnown bool
+	// Returning is whether the user has logged in before, but so long ago that no address is known any more.
+	Returning bool
 	// Network and Neighborhood are digests of the network address and its neighborhood, if the failures of all accounts
 	// are counted there.
 	Network, Neighborhood string

@@ -203,11 +203,16 @@ func (s *Store) tellOfNewDevice(
 	if key.Browser != "" || key.AddressKnown {
 		return nil
 	}
-	var before bool
-	err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM known_addresses WHERE user_id = $1 AND address <> $2)",
-		userID, key.KnownAs).Scan(&before)
-	if err != nil || !before {
-		return unavailable("look for addresses", err)
+	before := key.Returning
+	if !before {
+		err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM known_addresses WHERE user_id = $1 AND address <> $2)",
+			userID, key.KnownAs).Scan(&before)
+		if err != nil {
+			return unavailable("look for addresses", err)
+		}
+	}
+	if !before {
+		return nil
 	}
 	return s.addMail(ctx, tx, mail.Request{Kind: mail.NewDevice, UserID: userID, CreatedAt: now})
 }

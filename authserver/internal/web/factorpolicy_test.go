@@ -171,17 +171,33 @@ func TestMailsAboutSecondFactors(t *testing.T) {
 	s.waitForMail(mail.SecondFactorRemoved, 1)
 
 	s.waitForMail(mail.NewDevice, 0) // all logins came from one address
-	from := func(b *testBrowser, address string) {
-		t.Helper()
-		form := loginForm()
-		form.RemoteAddr = address + ":1234"
-		b.arrives("from "+address, b.do(form))
-	}
 	known := s.newBrowser()
-	from(known, "198.51.100.7")
+	known.logsInFrom("198.51.100.7")
 	s.waitForMail(mail.NewDevice, 1)
-	from(known, "203.0.113.9") // a known browser
-	from(s.newBrowser(), "198.51.100.7")
+	known.logsInFrom("203.0.113.9") // a known browser
+	s.newBrowser().logsInFrom("198.51.100.7")
+	s.waitForMail(mail.NewDevice, 1)
+}
+
+// logsInFrom logs in with the password, from an IP address.
+func (b *testBrowser) logsInFrom(address string) {
+	b.s.t.Helper()
+	form := loginForm()
+	form.RemoteAddr = address + ":1234"
+	b.arrives("from "+address, b.do(form))
+}
+
+// A user who has not logged in for so long that no address is known any more is told of a login, unlike one who logs in
+// for the first time.
+func TestMailToReturningUser(t *testing.T) {
+	t.Parallel()
+	s := newFactorSite(t)
+	s.newBrowser().logsInFrom("198.51.100.7")
+	s.waitForMail(mail.NewDevice, 0)
+	s.expectOK("a login at a client", s.post(login()))
+	s.wait(account.KnownFor + 24*time.Hour)
+	s.must(s.data.Sweep(t.Context(), s.clock()))
+	s.newBrowser().logsInFrom("203.0.113.9")
 	s.waitForMail(mail.NewDevice, 1)
 }
 
