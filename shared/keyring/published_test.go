@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,11 +159,12 @@ func TestURLForgetsAWithdrawnKey(t *testing.T) {
 	leaked, next := published(t, keyring.EdDSA, "leaked", nil), published(t, keyring.EdDSA, "next", nil)
 	for name, odd := range unusable(t) {
 		synctest.Test(t, func(t *testing.T) {
-			answer := set(odd, leaked)
+			var answer atomic.Pointer[string]
+			answer.Store(new(set(odd, leaked)))
 			var log bytes.Buffer
 			source, err := keyring.NewURL("https://login.test/jwks.json", slog.New(slog.NewTextHandler(&log, nil)))
 			mustNot(t, err)
-			keyring.SetTransport(source, roundTrip(func() string { return answer }))
+			keyring.SetTransport(source, roundTrip(func() string { return *answer.Load() }))
 			go source.Watch(t.Context())
 			verifies := func(kid string) bool {
 				_, ok := source.Current().Verifier(kid, start)
@@ -173,7 +175,7 @@ func TestURLForgetsAWithdrawnKey(t *testing.T) {
 			if !verifies("leaked") || verifies("odd") {
 				t.Errorf("%s: the key verifies: %v; the odd one: %v", name, verifies("leaked"), verifies("odd"))
 			}
-			answer = set(next, odd)
+			answer.Store(new(set(next, odd)))
 			time.Sleep(2 * time.Minute)
 			synctest.Wait()
 			if verifies("leaked") || !verifies("next") {
