@@ -120,14 +120,15 @@ type Config struct {
 
 // Handler serves the paths of the package comment, and 404 for all others. It is safe for concurrent use.
 type Handler struct {
-	cfg     Config
-	cookies *cookies
-	http    *http.Client // for the authorization server
-	server  atomic.Pointer[authServer]
-	flights flights
-	proxy   *httputil.ReverseProxy
-	api     *url.URL
-	mux     *http.ServeMux
+	cfg       Config
+	cookies   *cookies
+	http      *http.Client // for the authorization server
+	server    atomic.Pointer[authServer]
+	discovery discovery // of server
+	flights   flights
+	proxy     *httputil.ReverseProxy
+	api       *url.URL
+	mux       *http.ServeMux
 
 	// Why logout tokens are not accepted.
 	refused, unverified *sparselog.Reasons

@@ -2,6 +2,7 @@ package bff_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -97,6 +98,55 @@ func TestKeysCannotBeFetched(t *testing.T) {
 			a.auth.setFailing(respond)
 			b.want("logout with known keys", a.backchannelLogout(t, a.auth.logoutToken(nil)), http.StatusOK)
 		})
+	}
+}
+
+// withoutMetadata is a transport that fails to fetch metadata while it is down.
+type withoutMetadata struct {
+	down    atomic.Bool
+	fetches atomic.Int64
+}
+
+func (m *withoutMetadata) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.Contains(r.URL.Path, "/.well-known/") {
+		m.fetches.Add(1)
+		if m.down.Load() {
+			return nil, errors.New("the authorization server is down")
+		}
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// While the authorization server has never been reached, strangers cause few requests for its metadata.
+func TestMetadataCannotBeFetched(t *testing.T) {
+	t.Parallel()
+	var metadata withoutMetadata
+	metadata.down.Store(true)
+	a := newApp(t, func(c *bff.Config) { withStore(c); c.Transport = &metadata })
+	token := a.auth.logoutToken(nil)
+	for round := range int64(3) {
+		var senders sync.WaitGroup
+		for range 30 {
+			senders.Go(func() {
+				if resp := a.backchannelLogout(t, token); resp.StatusCode != http.StatusServiceUnavailable {
+					t.Errorf("logout: %s", resp.Status)
+				}
+			})
+		}
+		senders.Wait()
+		if got := metadata.fetches.Load(); got != 1+round {
+			t.Errorf("round %d: %d fetches of the metadata, want one in each round", round, got)
+		}
+		a.auth.clock.pass(time.Second)
+	}
+	metadata.down.Store(false)
+	for range 2 {
+		if resp := a.backchannelLogout(t, token); resp.StatusCode != http.StatusOK {
+			t.Errorf("logout with the metadata: %s %s", resp.Status, resp.body)
+		}
+	}
+	if got := metadata.fetches.Load(); got != 4 {
+		t.Errorf("%d fetches of the metadata, want 4", got)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -27,11 +29,42 @@ type authServer struct {
 	}
 }
 
+// metadataPause is the time after a fetch of the metadata that has failed, so that strangers cannot cause one with each
+// request.
+const metadataPause = time.Second
+
+// discovery is the fetch of the metadata. One runs at a time, for all who wait for it.
+type discovery struct {
+	mu     sync.Mutex
+	failed time.Time // when the last fetch failed
+	err    error     // of that fetch
+}
+
 // authServer returns the authorization server. Its metadata is fetched once.
 func (h *Handler) authServer(ctx context.Context) (*authServer, error) {
 	if known := h.server.Load(); known != nil {
 		return known, nil
 	}
+	d := &h.discovery
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if known := h.server.Load(); known != nil {
+		return known, nil
+	}
+	if d.err != nil && h.cfg.Now().Sub(d.failed) < metadataPause {
+		return nil, d.err
+	}
+	found, err := h.discover(context.WithoutCancel(ctx)) // others wait for it, too
+	if err != nil {
+		d.failed, d.err = h.cfg.Now(), err
+		return nil, err
+	}
+	h.server.Store(found)
+	return found, nil
+}
+
+// discover fetches the metadata.
+func (h *Handler) discover(ctx context.Context) (*authServer, error) {
 	provider, err := oidc.NewProvider(h.withClient(ctx), h.cfg.Issuer)
 	if err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
@@ -53,9 +86,6 @@ func (h *Handler) authServer(ctx context.Context) (*authServer, error) {
 	s.config.Endpoint.AuthStyle = oauth2.AuthStyleInHeader
 	if h.cfg.ClientSecret == "" {
 		s.config.Endpoint.AuthStyle = oauth2.AuthStyleInParams
-	}
-	if !h.server.CompareAndSwap(nil, s) { // all requests have the same keys
-		return h.server.Load(), nil
 	}
 	return s, nil
 }
