@@ -40,8 +40,8 @@ var (
 // KnownFor is how long an address or a browser is known after the last login there.
 const KnownFor = 90 * 24 * time.Hour
 
-// returnsAfter is how long after the last grant no address may be known any more. It is two days less than KnownFor: a
-// login is recorded once a day, and a session can give grants for 12 hours after it.
+// returnsAfter is how long after the last grant the user's addresses may have been forgotten. It is two days less than
+// KnownFor: a login is recorded once a day, and a session can give grants for 12 hours after it.
 const returnsAfter = KnownFor - 48*time.Hour
 
 // MaxKnownAddresses is how many addresses of a user are known, the latest.
@@ -90,7 +90,7 @@ type FailureKey struct {
 	KnownAs string
 	// AddressKnown is whether the user has logged in from there before.
 	AddressKnown bool
-	// Returning is whether the user has logged in before, but so long ago that no address is known any more.
+	// Returning is whether the user has logged in before, but so long ago that the addresses have been forgotten.
 	Returning bool
 	// Network and Neighborhood are digests of the network address and its neighborhood, if the failures of all accounts
 	// are counted there.

@@ -187,8 +187,8 @@ func (b *testBrowser) logsInFrom(address string) {
 	b.arrives("from "+address, b.do(form))
 }
 
-// A user who has not logged in for so long that no address is known any more is told of a login, unlike one who logs in
-// for the first time.
+// A user who has not logged in for so long that the addresses have been forgotten is told of a login, unlike one who
+// logs in for the first time.
 func TestMailToReturningUser(t *testing.T) {
 	t.Parallel()
 	s := newFactorSite(t)
