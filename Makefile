@@ -45,7 +45,7 @@ test-hostile: build ## Attack both servers and Caddy, with 10,000 connections, 1
 	@deploy/test.sh all -run '^TestHostile' ./deploy/e2e -hostile
 
 test-fleet: build ## Let PostgreSQL fail over under load, with Patroni, and fill disks (needs root; 9 minutes)
-	@deploy/test.sh all -run 'Test(Fleet|FullDisk)$$' ./deploy/e2e -fleet
+	@LIVE=1 deploy/test.sh all -run 'Test(Fleet|FullDisk)$$' ./deploy/e2e -fleet
 
 soak: build ## Let servers, keys and PostgreSQL change under mixed load: 10 minutes, or SOAK=2h (needs root)
 	cd deploy/e2e && HALLPASS_BIN='$(CURDIR)/bin' $(GO) test -v -count=1 -timeout 0 -run 'TestSoak$$' . -soak '$(or $(SOAK),10m)'

@@ -2,7 +2,7 @@
 # package that passes and the whole output of one that fails. At the end it lists the tests
 # that failed, with the first and the last lines of what each has logged, and counts the
 # tests, subtests included. The reasons of skipped tests go to the file that `reasons`
-# names, except for tests that -short skips.
+# names, except for tests that -short skips. With `live`, it prints each line at once instead.
 
 # flush_package prints the output of a package, without the tests that passed silently.
 function flush_package(    i, run) {
@@ -28,7 +28,10 @@ function logged_by(name,    i, text) {
 # forget_logs forgets what the tests of a package have logged.
 function forget_logs() { delete kept; delete logged; in_log = 0 }
 
-{ lines[++n] = $0 }
+{
+	if (live) { print; fflush() }
+	else lines[++n] = $0
+}
 
 /^=== (RUN|CONT|NAME) /       { test = $3; in_log = 0 }
 /^    [a-z0-9_]+\.go:[0-9]+: / { in_log = 1; keep() }
@@ -48,7 +51,7 @@ match($0, /left out: /) { why = substr($0, RSTART + RLENGTH) }
 }
 
 # The last line of a package.
-/^ok  \t/               { print; n = 0; forget_logs(); fflush(); next }
+/^ok  \t/               { if (!live) print; n = 0; forget_logs(); fflush(); next }
 /^\?   \t/              { n = 0; next }
 /^\t.*coverage: /       { n = 0; next }
 /^FAIL\t/               { bad = 1; flush_package(); forget_logs(); fflush(); next }

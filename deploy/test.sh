@@ -8,6 +8,7 @@
 # Packages and flags of go test may follow: deploy/test.sh all -run TestCluster ./deploy/e2e
 # The output of packages that fail is shown at their end; the last lines count the tests and
 # say which were not run.
+# With LIVE=1, everything is shown at once, also what tests log that pass.
 # With CI=true, `all` fails if it cannot run a test.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -92,7 +93,7 @@ elif [ $named = 1 ]; then
 	run "$race" "$@"
 else
 	run_all "$@"
-fi | awk -v reasons="$temporary/reasons" -f deploy/test.awk
+fi | awk -v reasons="$temporary/reasons" -v live="${LIVE:-}" -f deploy/test.awk
 status=$?
 
 touch "$temporary/reasons"
