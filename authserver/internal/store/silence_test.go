@@ -174,14 +174,12 @@ func TestSQLiteCallTimeouts(t *testing.T) {
 // The time that a call waits for a lock does not add up with that of the calls before it.
 func TestSQLiteCallsWaitForALockTogether(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hallpass.db")
-	s := mustOpen(t, path)
-	if _, err := s.Migrate(t.Context()); err != nil {
+	if _, err := mustOpen(t, path).Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	// Every connection waits five seconds for a lock, also one that replaces the first.
+	s := opened(t, "sqlite:"+path, store.Pool{StatementTimeout: 5 * time.Second})
 	s.SetCallTimeout(250 * time.Millisecond)
-	if err := s.SetBusyTimeout(t.Context(), 5*time.Second); err != nil { // the wait of the first call
-		t.Fatal(err)
-	}
 	if _, err := raw(t, path).ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
 		t.Fatal(err)
 	}
