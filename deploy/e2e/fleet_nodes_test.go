@@ -228,6 +228,16 @@ func (f *databaseFleet) startProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	launch(t, "haproxy", exec.Command("haproxy", "-db", "-f", file))
+	// Before its first checks, the proxy takes every node for the primary, and uses them in turn.
+	waitFor(t, "the proxy to know the primary", func() bool {
+		for range f.nodes {
+			out, err := f.psqlAt(f.proxy, "postgres", "SELECT pg_is_in_recovery()")
+			if err != nil || strings.TrimSpace(out) != "f" {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // byProxy and byHosts are URLs of the database.

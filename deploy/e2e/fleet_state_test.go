@@ -136,7 +136,12 @@ func (f *databaseFleet) psql(n *node, database, statement string) (string, error
 	if n == nil {
 		return "", errors.New("there is no such node")
 	}
-	url := fmt.Sprintf("postgres://postgres:%s@%s:5432/%s?connect_timeout=5", postgresPassword, n.address, database)
+	return f.psqlAt(n.address+":5432", database, statement)
+}
+
+// psqlAt is psql for a host and a port.
+func (f *databaseFleet) psqlAt(address, database, statement string) (string, error) {
+	url := fmt.Sprintf("postgres://postgres:%s@%s/%s?connect_timeout=5", postgresPassword, address, database)
 	ctx, cancel := context.WithTimeout(context.Background(), psqlTimeout)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, filepath.Join(f.bin, "psql"), "-At", "-c", statement, url).CombinedOutput()
