@@ -60,7 +60,7 @@ func TestMissingServersOfOneNamespace(t *testing.T) {
 
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
-		t.Skip("promtool is not installed (Debian package prometheus)")
+		t.Skip("left out: promtool is not installed (Debian package prometheus)")
 	}
 	dir := t.TempDir()
 	for file, text := range map[string][]byte{"rules.yml": rules, "test.yml": []byte(missingServers)} {
